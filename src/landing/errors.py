@@ -1,0 +1,73 @@
+"""What can go wrong, as one tree. Every message says what is wrong, where, and what to do.
+
+LandingError
+├── UsageError            the command or a file a person wrote is wrong: exit code 2
+│   ├── WorkspaceError    no workspace, or no such source or stream in it
+│   ├── SettingsError     an environment variable is missing or malformed
+│   ├── CatalogError      a discovered schema or stream config has a mistake
+│   └── SourceError       a source's Python does not import, or declares something unusable
+├── StreamError           a stream failed while it ran: exit code 1
+│   └── ApiError          …because its API did
+├── BucketError           the bucket is missing, refuses, or does not answer: exit code 1
+└── LeaseHeld             another run of the stream is under way: exit code 3
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LandingError(Exception):
+    """Root of all errors this package raises on purpose; `str()` is fit for a terminal."""
+
+    exit_code = 1
+
+
+class UsageError(LandingError):
+    """Nothing was run: a person has to mend a command or a file first."""
+
+    exit_code = 2
+
+
+class WorkspaceError(UsageError):
+    pass
+
+
+class SettingsError(UsageError):
+    pass
+
+
+class CatalogError(UsageError):
+    pass
+
+
+class SourceError(UsageError):
+    pass
+
+
+class StreamError(LandingError):
+    pass
+
+
+class ApiError(StreamError):
+    pass
+
+
+class BucketError(LandingError):
+    pass
+
+
+class LeaseHeld(LandingError):
+    exit_code = 3
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest known word, or an empty string."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a, b, c`, or `none` so that an empty list reads as a sentence."""
+    return ", ".join(sorted(names)) or "none"

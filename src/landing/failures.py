@@ -1,0 +1,149 @@
+"""Exceptions of sources and libraries as one sentence a person can act on, without secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from landing.errors import ApiError, LandingError, SettingsError, StreamError
+from landing.workspace import Workspace
+
+_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 4
+_OS_FILES = (os.__file__, "<frozen os>")
+
+
+def redacted(text: str) -> str:
+    """`text` without the values of environment variables whose names say that they are secret."""
+    secrets = [
+        value
+        for name, value in os.environ.items()
+        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET
+    ]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        hidden = current.__suppress_context__
+        current = current.__cause__ or (None if hidden else current.__context__)
+
+
+def missing_variable(error: BaseException) -> str | None:
+    """The name, if the root of this is `os.environ["NAME"]` of a variable that is not set."""
+    root = list(causes(error))[-1]
+    for cause in (root, *causes(error)):
+        if not isinstance(cause, KeyError) or not cause.args:
+            continue
+        frames = traceback.extract_tb(cause.__traceback__)
+        if frames and frames[-1].filename in _OS_FILES and isinstance(cause.args[0], str):
+            return cause.args[0]
+    return None
+
+
+def explained(workspace: Workspace, source: str, stream: str, error: Exception) -> LandingError:
+    """What a failed run of a stream tells a person."""
+    for cause in causes(error):
+        if isinstance(cause, LandingError):
+            return cause
+    if name := missing_variable(error):
+        client = workspace.shown(workspace.sources / source / "client.py")
+        return SettingsError(
+            f"{name} is not set, which source '{source}' needs; {client} says what it is "
+            "(set it in the environment or .env)"
+        )
+    who = f"stream '{source}/{stream}'"
+    for cause in causes(error):
+        if isinstance(cause, requests.RequestException):
+            return ApiError(redacted(f"{who}: {_request_failed(cause)}"))
+    root = _innermost_of_source(workspace, error)
+    place = place_in_source(workspace, root)
+    return StreamError(redacted(f"{who}: {place + ': ' if place else ''}{_told(root)}"))
+
+
+def _request_failed(error: requests.RequestException) -> str:
+    request = f"{_request(error)} "
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        status = f"{error.response.status_code} {error.response.reason or ''}".strip()
+        return f"{request}answered {status}{_status_hint(error.response.status_code)}"
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return f"{request}answered something that is not JSON"
+    if isinstance(error, requests.Timeout):
+        return f"{request}did not answer in time; the next run tries again"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"{request}failed: the server's TLS certificate is not trusted"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"{request}was cut off in mid-answer; the next run tries again"
+    if isinstance(error, requests.ConnectionError):
+        return f"{request}failed: no connection; is the API up and its URL right?"
+    return f"{request}failed: {type(error).__name__}"
+
+
+def _request(error: requests.RequestException) -> str:
+    """Method and URL without its query, which may carry a key."""
+    response = error.response
+    request = error.request if error.request is not None else getattr(response, "request", None)
+    if request is None or request.url is None:
+        return "a request"
+    url = urlsplit(str(request.url))
+    host = url.hostname or ""
+    port = f":{url.port}" if url.port else ""
+    return f"{request.method} {url.scheme}://{host}{port}{url.path}"
+
+
+def _status_hint(status: int) -> str:
+    match status:
+        case 401:
+            return "; the API does not accept the credentials: check the source's variables"
+        case 403:
+            return "; the credentials are known but lack the right to read this"
+        case 404:
+            return "; there is no such endpoint: check the source's base URL"
+        case 429:
+            return "; the rate limit is reached: run again later or page more slowly"
+    return "; the API failed, the next run tries again" if status >= 500 else ""
+
+
+def _innermost_of_source(workspace: Workspace, error: Exception) -> BaseException:
+    """The deepest exception that passed through a person's own source."""
+    chain = list(causes(error))
+    return next((c for c in reversed(chain) if _own_frames(workspace, c)), chain[-1])
+
+
+def _own_frames(workspace: Workspace, error: BaseException) -> list[traceback.FrameSummary]:
+    return [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(workspace.sources)
+    ]
+
+
+def place_in_source(workspace: Workspace, error: BaseException) -> str:
+    """`file, line N` of the innermost line that a person here wrote; empty if none was passed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{workspace.shown(Path(error.filename))}, line {error.lineno}"
+    frames = _own_frames(workspace, error)
+    if not frames:
+        return ""
+    return f"{workspace.shown(Path(frames[-1].filename))}, line {frames[-1].lineno}"
+
+
+def _told(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    name = type(error).__name__
+    if type(error) is KeyError:
+        return f"KeyError: no {text} in what the API gave"
+    return f"{name}: {text}" if text else name

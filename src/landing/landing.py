@@ -1,0 +1,229 @@
+"""dlt's load packages onto the landing zone: names, order, and state that moves last.
+
+This is a dlt destination. dlt hands it the parts of a load package one at a time; each is
+published under the next number, so that no name that appears later sorts before one that is
+already visible. Only when all are there does `complete_load` write the quarantine, the load's
+record and, as the very last, the state with the cursor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
+
+from dlt.common.configuration import configspec
+from dlt.common.configuration.specs.base_configuration import NotResolved
+from dlt.common.destination import Destination, DestinationCapabilitiesContext
+from dlt.common.destination.client import (
+    DestinationClientDwhConfiguration,
+    JobClientBase,
+    RunnableLoadJob,
+    StateInfo,
+    StorageSchemaInfo,
+    WithStateSync,
+)
+from dlt.common.destination.exceptions import (
+    DestinationTerminalException,
+    DestinationUndefinedEntity,
+)
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
+from dlt.common.storages.load_package import load_package_state
+
+from landing.bucket import Bucket
+from landing.errors import LandingError
+from landing.layout import StreamPaths, load_id_of, next_load_id
+from landing.lease import Lease
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass
+class Load:
+    """One run of one stream onto the landing zone; becomes its record in the bucket."""
+
+    bucket: Bucket
+    paths: StreamPaths
+    lease: Lease
+    load_id: str | None = None
+    files: list[LandedFile] = field(default_factory=list)
+    quarantine_file: Path | None = None
+    quarantined: int = 0
+    cursor_before: Any = None
+    cursor_after: Any = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    state_written: bool = False
+
+    def begin(self, last_load_id: str | None) -> str:
+        """Choose the load id: above the last load's, and above whatever an interrupted run left.
+
+        Costs one listing, of what sorts after the last load only.
+        """
+        after = self.paths.end_of(last_load_id) if last_load_id else None
+        seen = [load_id_of(path) for path in self.bucket.list(self.paths.data, after)]
+        last = max([last_load_id or "", *(load_id for load_id in seen if load_id)])
+        self.load_id = next_load_id(datetime.now(UTC), last or None)
+        return self.load_id
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    def publish(self, file: Path, rows: int) -> None:
+        assert self.load_id is not None, "a part exists, so its load has begun"
+        self.lease.check()
+        path = self.paths.part(self.load_id, len(self.files))
+        self.bucket.put(path, file)
+        self.files.append(LandedFile(path, rows, file.stat().st_size))
+
+    def complete(self, state: dict[str, Any]) -> None:
+        self.lease.check()
+        if self.load_id is not None:
+            if self.quarantine_file is not None:
+                self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
+            self.bucket.put(self.paths.load_record(self.load_id), _json(self._record()))
+        self.bucket.put(self.paths.state, _json(state))
+        self.state_written = True
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "load_id": self.load_id,
+            "started": self.started,
+            "finished": datetime.now(UTC),
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "quarantined": self.quarantined,
+            "cursor_before": self.cursor_before,
+            "cursor_after": self.cursor_after,
+            "files": [asdict(file) for file in self.files],
+        }
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, default=str, indent=1).encode()
+
+
+@configspec
+class LandingConfiguration(DestinationClientDwhConfiguration):
+    destination_type: Annotated[str, NotResolved()] = field(
+        default="landing", init=False, repr=False, compare=False
+    )
+
+
+class LandingZone(Destination[LandingConfiguration, "LandingClient"]):
+    """The destination of one load. Made for each run, since it carries the run's Load."""
+
+    spec = LandingConfiguration
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        super().__init__()
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        capabilities = DestinationCapabilitiesContext.generic_capabilities("parquet")
+        capabilities.supported_loader_file_formats = ["parquet", "typed-jsonl"]
+        capabilities.has_case_sensitive_identifiers = True
+        capabilities.naming_convention = "direct"  # field names land as the config writes them
+        capabilities.supports_nested_types = True
+        capabilities.max_parallel_load_jobs = 1  # one after the other: order of publication
+        return capabilities
+
+    @property
+    def client_class(self) -> type[LandingClient]:
+        return LandingClient
+
+    def client(self, schema: Schema, initial_config: Any = None) -> LandingClient:
+        client = super().client(schema, initial_config)
+        client.load = self._load
+        return client
+
+
+class _PublishJob(RunnableLoadJob):
+    """Publishes one part; for dlt's own state table, which `complete_load` writes, nothing."""
+
+    def __init__(self, file_path: str, load: Load | None) -> None:
+        super().__init__(file_path)
+        self._load = load
+
+    def run(self) -> None:
+        if self._load is None:
+            return
+        file = Path(self._file_path)
+        try:
+            self._load.publish(file, _rows(file))
+        except LandingError as error:
+            # The bucket's client has retried already; more rounds of dlt's would only take time.
+            raise PublishFailed(str(error)) from error
+
+
+class PublishFailed(DestinationTerminalException):
+    pass
+
+
+def _rows(file: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(file).num_rows)
+
+
+class LandingClient(JobClientBase, WithStateSync):
+    load: Load
+
+    def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
+        """Nothing to prepare: an object store has no folders."""
+
+    def is_storage_initialized(self) -> bool:
+        return True
+
+    def drop_storage(self) -> None:
+        raise DestinationTerminalException("the landing zone is append-only")
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> RunnableLoadJob:
+        own = table["name"] == self.schema.state_table_name
+        return _PublishJob(file_path, None if own else self.load)
+
+    def complete_load(self, load_id: str) -> None:
+        document = load_package_state()["state"].get("pipeline_state")
+        self.load.complete(dict(document or {}))
+
+    def get_stored_state(self, pipeline_name: str) -> StateInfo | None:
+        stored = self.load.bucket.get(self.load.paths.state)
+        if stored is None:
+            return None
+        document = json.loads(stored.data)
+        document.pop("dlt_load_id", None)
+        return StateInfo(**document)
+
+    def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
+        """None: a stream's columns come from its stream config, at every run anew."""
+        return None
+
+    def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo:
+        raise DestinationUndefinedEntity(version_hash)
+
+    def __enter__(self) -> LandingClient:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        pass

@@ -1,0 +1,66 @@
+"""Names in the bucket. What a feeder reads and what it must not meet are kept apart here.
+
+    {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
+    _quarantine/{source}/{stream}/{load_id}.jsonl
+    _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json
+
+A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
+the same by text and by natural order, in which runs of digits compare as numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}\.parquet$")
+_LAST_PART = 99_999
+
+
+@dataclass(frozen=True)
+class StreamPaths:
+    source: str
+    stream: str
+
+    @property
+    def data(self) -> str:
+        return f"{self.source}/{self.stream}"
+
+    def part(self, load_id: str, number: int) -> str:
+        day = _EPOCH + timedelta(seconds=int(load_id.split(".")[0]))
+        return f"{self.data}/{day:year=%Y/month=%m/day=%d}/{load_id}.{number:05d}.parquet"
+
+    def end_of(self, load_id: str) -> str:
+        """A path that sorts after every part of this load, and before any of a later one."""
+        return self.part(load_id, _LAST_PART)
+
+    def quarantine(self, load_id: str) -> str:
+        return f"_quarantine/{self.data}/{load_id}.jsonl"
+
+    @property
+    def state(self) -> str:
+        return f"_dlt/{self.data}/state.json"
+
+    @property
+    def lease(self) -> str:
+        return f"_dlt/{self.data}/lease.json"
+
+    def load_record(self, load_id: str) -> str:
+        return f"_dlt/{self.data}/loads/{load_id}.json"
+
+
+def load_id_of(path: str) -> str | None:
+    """The load id in a part's path; None for files that are not ours."""
+    match = _PART.search(path)
+    return match[1] if match else None
+
+
+def next_load_id(now: datetime, last: str | None) -> str:
+    """An id for `now`, or just above `last` where this machine's clock is behind it."""
+    own = Decimal((now - _EPOCH) // timedelta(microseconds=1)).scaleb(-6)
+    if last is not None:
+        own = max(own, Decimal(last) + Decimal("0.000001"))
+    return f"{own:017.6f}"

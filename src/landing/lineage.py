@@ -1,0 +1,29 @@
+"""The columns that say which load a row came with, and that tell one row from every other."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import pyarrow as pa
+
+LINEAGE_FIELDS = (
+    pa.field("_dlt_load_id", pa.string(), nullable=False),
+    pa.field("_dlt_id", pa.string(), nullable=False),
+)
+_ID_BYTES = 12
+_ID_CHARACTERS = 16
+
+
+def with_lineage(table: pa.Table, load_id: str) -> pa.Table:
+    values = (pa.repeat(load_id, table.num_rows), row_ids(table.num_rows))
+    for field, column in zip(LINEAGE_FIELDS, values, strict=True):
+        table = table.append_column(field, column)
+    return table
+
+
+def row_ids(count: int) -> pa.StringArray:
+    """`count` random ids of 96 bits, made as one block since one by one costs more than a row."""
+    text = base64.urlsafe_b64encode(os.urandom(count * _ID_BYTES))
+    offsets = pa.array(range(0, len(text) + 1, _ID_CHARACTERS), pa.int32())
+    return pa.StringArray.from_buffers(count, offsets.buffers()[1], pa.py_buffer(text))

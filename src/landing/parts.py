@@ -1,0 +1,108 @@
+"""Tables to parquet parts on the local disk: few and large, in memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# DuckDB's own row group size: its scans go parallel by row group.
+ROW_GROUP_ROWS = 122_880
+ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    file: Path
+    rows: int
+    bytes: int
+
+
+class PartWriter:
+    """Writes tables of one schema into files of about `part_bytes`; `write` and `close` yield
+    the parts they finish. Columns in `unique` get no dictionary, which would only cost time."""
+
+    def __init__(
+        self, folder: Path, schema: pa.Schema, part_bytes: int, unique: frozenset[str]
+    ) -> None:
+        self._folder = folder
+        self._schema = schema
+        self._part_bytes = part_bytes
+        self._group_bytes = min(ROW_GROUP_BYTES, part_bytes)
+        self._with_dictionary = [name for name in schema.names if name not in unique]
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._open: _OpenPart | None = None
+        self._count = 0
+
+    def write(self, table: pa.Table) -> Iterator[Part]:
+        for piece in self._pieces(table):
+            yield from self._write_piece(piece)
+
+    def _pieces(self, table: pa.Table) -> Iterator[pa.Table]:
+        """A table that is larger than a row group, cut into what one holds."""
+        bytes_per_row = max(1, table.nbytes // max(1, table.num_rows))
+        rows = max(1, min(ROW_GROUP_ROWS, self._group_bytes // bytes_per_row))
+        for start in range(0, table.num_rows, rows):
+            yield table.slice(start, rows)
+
+    def _write_piece(self, table: pa.Table) -> Iterator[Part]:
+        self._pending.append(table)
+        self._pending_rows += table.num_rows
+        self._pending_bytes += table.nbytes
+        if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= self._group_bytes:
+            self._write_row_group()
+            if self._open is not None and self._open.size >= self._part_bytes:
+                yield self._finish()
+
+    def close(self) -> Iterator[Part]:
+        if self._pending:
+            self._write_row_group()
+        if self._open is not None:
+            yield self._finish()
+
+    def _write_row_group(self) -> None:
+        table = pa.concat_tables(self._pending)
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+        if self._open is None:
+            file = self._folder / f"{self._count:05d}.parquet"
+            self._open = _OpenPart(file, self._schema, self._with_dictionary)
+            self._count += 1
+        self._open.write(table)
+
+    def _finish(self) -> Part:
+        assert self._open is not None
+        part, self._open = self._open.finish(), None
+        return part
+
+
+class _OpenPart:
+    def __init__(self, file: Path, schema: pa.Schema, with_dictionary: list[str]) -> None:
+        self._file = file
+        self._sink = pa.OSFile(str(file), "wb")
+        self._rows = 0
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=with_dictionary,
+            write_statistics=True,
+        )
+
+    @property
+    def size(self) -> int:
+        return int(self._sink.tell())
+
+    def write(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._rows += table.num_rows
+
+    def finish(self) -> Part:
+        self._writer.close()
+        self._sink.close()
+        return Part(self._file, self._rows, self._file.stat().st_size)

@@ -1,0 +1,47 @@
+"""What a run tells: results as plain data, and the protocol through which progress is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Reporter(Protocol):
+    """Nothing below the command line prints; it tells one of these."""
+
+    def note(self, stream: str, text: str) -> None:
+        """Something a person should know that is not a failure."""
+
+    def progress(self, stream: str, rows: int) -> None:
+        """Rows read so far; called once per batch."""
+
+
+class Silent:
+    def note(self, stream: str, text: str) -> None:
+        pass
+
+    def progress(self, stream: str, rows: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    source: str
+    stream: str
+    rows: int
+    files: int
+    bytes: int
+    quarantined: int
+    cursor_before: Any
+    cursor_after: Any
+    seconds: float
+    load_id: str | None
+    location: str
+
+
+@dataclass
+class RunResult:
+    """Of several streams: those that landed, and the error of each that failed."""
+
+    landed: list[StreamResult] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)

@@ -1,0 +1,278 @@
+"""A stream from its API to the landing zone."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# dlt reads these when it is imported: telemetry stays off unless a person turns it on, and its
+# warnings about what this destination does on purpose mean nothing to one.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
+
+import dlt
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+from dlt.extract.source import DltSource
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.columns import Columns
+from landing.cursor import CursorTracker, HeldIncremental, hold
+from landing.errors import LandingError
+from landing.failures import explained
+from landing.landing import LandingZone, Load
+from landing.layout import StreamPaths
+from landing.lease import Lease
+from landing.lineage import LINEAGE_FIELDS, with_lineage
+from landing.pages import BATCH_ROWS, Batch, batches, open_pages, with_arguments
+from landing.parts import PartWriter
+from landing.quarantine import Quarantine
+from landing.report import Reporter, RunResult, StreamResult
+from landing.sources import Source
+from landing.state import SCHEMA, stored_cursor
+from landing.workspace import part_bytes
+
+_STATE_KEY = "landing"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of a stream would do, without anything done."""
+
+    config: StreamConfig
+    cursor: Any
+    columns: pa.Schema
+    location: str
+
+
+def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]]:
+    """The streams that `--all` runs, and the error of each config that can't be read.
+
+    One broken file does not keep the others from their hourly run.
+    """
+    selected: list[str] = []
+    broken: dict[str, LandingError] = {}
+    for stream in configured_streams(source.workspace, source.name):
+        try:
+            if read_config(source.workspace, source.name, stream).selected:
+                source.stream(stream)
+                selected.append(stream)
+        except LandingError as error:
+            broken[stream] = error
+    return selected, broken
+
+
+def run_streams(
+    source: Source, streams: Sequence[str], bucket: Bucket, reporter: Reporter
+) -> RunResult:
+    """Run each stream; one that fails does not stop the others.
+
+    Raises UsageError before anything is run if a config or a stream's name is wrong.
+    """
+    result = RunResult()
+    for config, resource in _jobs(source, streams):
+        try:
+            result.landed.append(run_stream(config, resource, bucket, reporter))
+        except Exception as error:
+            failure = explained(source.workspace, source.name, config.stream, error)
+            result.failed[config.stream] = failure
+            if failure is not error:
+                failure.__cause__ = error
+    return result
+
+
+def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
+    return [_plan(config, resource, bucket) for config, resource in _jobs(source, streams)]
+
+
+def _jobs(source: Source, streams: Sequence[str]) -> list[tuple[StreamConfig, DltResource]]:
+    resources = [source.stream(stream) for stream in streams]
+    configs = [read_config(source.workspace, source.name, stream) for stream in streams]
+    return list(zip(configs, resources, strict=True))
+
+
+def run_stream(
+    config: StreamConfig,
+    resource: DltResource,
+    bucket: Bucket,
+    reporter: Reporter,
+) -> StreamResult:
+    """Land what is new of one stream.
+
+    Raises LeaseHeld if another run of it is under way; whatever else goes wrong comes as the
+    library raised it, and leaves the cursor where it was.
+    """
+    clock = time.monotonic()
+    paths = StreamPaths(config.source, config.stream)
+    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
+    with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        load = Load(bucket, paths, lease)
+        pipeline = _pipeline(load, Path(folder))
+        pipeline.sync_destination()
+        extraction = _Extraction(config, resource, load, reporter, Path(folder))
+        pipeline.extract(extraction.as_source())
+        pipeline.normalize()
+        pipeline.load(workers=1)
+    return StreamResult(
+        source=config.source,
+        stream=config.stream,
+        rows=load.rows,
+        files=len(load.files),
+        bytes=load.bytes,
+        quarantined=load.quarantined,
+        cursor_before=load.cursor_before,
+        cursor_after=load.cursor_after,
+        seconds=time.monotonic() - clock,
+        load_id=load.load_id,
+        location=bucket.location(paths.data),
+    )
+
+
+def _pipeline(load: Load, folder: Path) -> dlt.Pipeline:
+    """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
+    return dlt.pipeline(
+        re.sub(r"\W", "_", f"{load.paths.source}__{load.paths.stream}"),
+        pipelines_dir=str(folder / "dlt"),
+        destination=LandingZone(load),
+        dataset_name=SCHEMA,
+    )
+
+
+class _Extraction:
+    """The stream's rows as finished parquet parts, which dlt takes into its load package."""
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        resource: DltResource,
+        load: Load,
+        reporter: Reporter,
+        folder: Path,
+    ) -> None:
+        self._config = config
+        self._load = load
+        self._reporter = reporter
+        self._folder = folder
+        self._columns = Columns(config.fields)
+        self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
+        self._quarantine = Quarantine(folder / "quarantine.jsonl")
+        self._resource = with_arguments(resource, fields=list(config.fields))
+        self._held = self._hold()
+        self._absent = set(config.fields)
+
+    def as_source(self) -> DltSource:
+        parts = dlt.resource(self._parts(), name=self._config.stream, table_name="rows")
+        return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
+
+    def _hold(self) -> HeldIncremental | None:
+        config = self._config
+        return hold(
+            self._resource,
+            config.cursor_field if config.is_incremental else None,
+            config.initial_value,
+            from_start=not config.is_incremental,
+        )
+
+    def _parts(self) -> Iterator[Any]:
+        state = dlt.current.resource_state(self._config.stream).setdefault(_STATE_KEY, {})
+        tracker = self._tracker(state)
+        writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
+        empty = self._schema.empty_table()
+        for table in self._tables(tracker):
+            load_id = self._load.load_id or self._load.begin(state.get("load_id"))
+            for part in writer.write(with_lineage(table, load_id)):
+                yield dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
+        for part in writer.close():
+            yield dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
+        self._remember(state, tracker)
+
+    def _tracker(self, state: dict[str, Any]) -> CursorTracker | None:
+        if self._held is None or not self._config.is_incremental:
+            return None
+        self._load.cursor_before = self._held.last_value
+        return CursorTracker(self._held, self._columns, state.get("cursor", {}), self._folder)
+
+    def _tables(self, tracker: CursorTracker | None) -> Iterator[pa.Table]:
+        """What is new, in the configured columns."""
+        read = 0
+        least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
+        with open_pages(self._resource) as pages:
+            for batch in batches(pages, least):
+                read += len(batch)
+                table = self._admitted(batch, tracker)
+                self._reporter.progress(self._config.stream, read)
+                if table.num_rows:
+                    yield table
+                if tracker is not None and tracker.past_start:
+                    break
+        if tracker is not None:
+            yield from (table for table in tracker.rest() if table.num_rows)
+        self._tell(read, tracker)
+
+    def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> pa.Table:
+        """What of a batch is new and fits, the rest of it withheld or in quarantine."""
+        self._look_for_absent(batch)
+        convert = self._columns.from_rows if isinstance(batch, list) else self._columns.from_arrow
+        converted = convert(batch)
+        self._quarantine.add(converted.misfits)
+        if tracker is None:
+            return converted.table
+        raw = _values(batch, tracker.name)
+        if converted.kept is not None:
+            raw = [raw[index] for index in converted.kept]
+        return tracker.admit(converted.table, raw)
+
+    def _look_for_absent(self, batch: Batch) -> None:
+        if not self._absent:
+            return
+        if isinstance(batch, pa.Table):
+            self._absent.difference_update(batch.schema.names)
+        else:
+            self._absent = {n for n in self._absent if not any(n in row for row in batch)}
+
+    def _tell(self, read: int, tracker: CursorTracker | None) -> None:
+        stream = self._config.stream
+        if read and self._absent:
+            names = ", ".join(sorted(self._absent))
+            self._reporter.note(stream, f"no record had {names}; such columns are all null")
+        if tracker is not None and tracker.rows_without_cursor:
+            count = tracker.rows_without_cursor
+            self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")
+        if self._quarantine.count:
+            self._reporter.note(stream, self._quarantine.summary())
+
+    def _remember(self, state: dict[str, Any], tracker: CursorTracker | None) -> None:
+        """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
+        load = self._load
+        if self._quarantine.count:
+            load_id = load.load_id or load.begin(state.get("load_id"))
+            load.quarantine_file = self._quarantine.close(load_id)
+            load.quarantined = self._quarantine.count
+        if load.load_id is not None:
+            state["load_id"] = load.load_id
+        if tracker is not None and self._held is not None:
+            self._held.get_state()["last_value"] = tracker.after
+            state["cursor"] = tracker.state()
+            load.cursor_after = tracker.after
+
+
+def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Plan:
+    paths = StreamPaths(config.source, config.stream)
+    columns = pa.schema([*Columns(config.fields).schema, *LINEAGE_FIELDS])
+    held = hold(resource, config.cursor_field, config.initial_value, from_start=False)
+    cursor = None
+    if held is not None and config.is_incremental:
+        cursor = stored_cursor(bucket, paths, held.cursor_path) or held.initial_value
+    return Plan(config, cursor, columns, bucket.location(paths.data))
+
+
+def _values(batch: Batch, name: str) -> Any:
+    """A field's values as the API gave them, by position."""
+    return [row.get(name) for row in batch] if isinstance(batch, list) else batch[name]

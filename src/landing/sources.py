@@ -1,0 +1,160 @@
+"""Sources of a workspace: imported from their folder, listed, and asked for their streams."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dlt.extract.reference import SourceFactory
+from dlt.extract.resource import DltResource
+from dlt.extract.source import DltSource
+
+from landing.catalog import check_name
+from landing.errors import SourceError, WorkspaceError, listed, nearest
+from landing.failures import missing_variable, place_in_source
+from landing.workspace import Workspace
+
+PACKAGE = "sources"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source package; a stream is a dlt resource it exports, itself or in a `@dlt.source`."""
+
+    name: str
+    module: types.ModuleType
+    workspace: Workspace
+
+    def streams(self) -> dict[str, DltResource]:
+        """All streams by name. Calls `@dlt.source` functions, which may ask the API.
+
+        Raises SourceError if the package exports none.
+        """
+        found = dict(self._exported())
+        for factory in self._factories():
+            found.update(self._resources(factory))
+        if not found:
+            raise SourceError(
+                f"{self._shown}: exports no streams; import the resources of streams.py there "
+                "and name them in __all__"
+            )
+        return found
+
+    def stream(self, name: str) -> DltResource:
+        """One stream, asking the API for the list only if the package doesn't name it itself.
+
+        Raises WorkspaceError, with what there is, if there is no such stream.
+        """
+        exported = dict(self._exported())
+        if name in exported:
+            return exported[name]
+        streams = self.streams()
+        if name not in streams:
+            raise WorkspaceError(
+                f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
+                f"it has: {listed(streams)}"
+            )
+        return streams[name]
+
+    @property
+    def _shown(self) -> str:
+        return self.workspace.shown(self.workspace.sources / self.name / "__init__.py")
+
+    def _exports(self) -> Iterator[Any]:
+        names = getattr(self.module, "__all__", None)
+        if names is None:
+            names = [name for name in vars(self.module) if not name.startswith("_")]
+        for name in names:
+            if not hasattr(self.module, name):
+                raise SourceError(f"{self._shown}: __all__ names '{name}', which is not there")
+            yield getattr(self.module, name)
+
+    def _exported(self) -> Iterator[tuple[str, DltResource]]:
+        for value in self._exports():
+            if isinstance(value, DltResource):
+                yield value.name, value
+
+    def _factories(self) -> Iterator[Any]:
+        for value in self._exports():
+            if isinstance(value, SourceFactory | DltSource):
+                yield value
+
+    def _resources(self, factory: Any) -> dict[str, DltResource]:
+        try:
+            source = factory if isinstance(factory, DltSource) else factory()
+        except Exception as error:
+            if name := missing_variable(error):
+                raise unset(self, name) from None
+            raise
+        return dict(source.resources.items())
+
+
+def unset(source: Source, variable: str) -> SourceError:
+    client = source.workspace.sources / source.name / "client.py"
+    return SourceError(
+        f"{variable} is not set, which source '{source.name}' needs; "
+        f"{source.workspace.shown(client)} says what it is (set it in the environment or .env)"
+    )
+
+
+def source_names(workspace: Workspace) -> list[str]:
+    return sorted(
+        folder.parent.name
+        for folder in workspace.sources.glob("*/__init__.py")
+        if not folder.parent.name.startswith(("_", "."))
+    )
+
+
+def load_source(workspace: Workspace, name: str) -> Source:
+    """Import `dlt/sources/{name}/`.
+
+    Raises WorkspaceError if there is no such folder, SourceError if its Python does not import.
+    """
+    check_name(name, "source")
+    known = source_names(workspace)
+    if name not in known:
+        raise WorkspaceError(
+            f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
+            f"there are: {listed(known)}"
+        )
+    _use(workspace)
+    try:
+        module = importlib.import_module(f"{PACKAGE}.{name}")
+    except Exception as error:
+        raise SourceError(_import_failed(workspace, name, error)) from error
+    return Source(name, module, workspace)
+
+
+def _use(workspace: Workspace) -> None:
+    """Make `sources` the workspace's package, forgetting another workspace's.
+
+    Not by sys.path: an installed distribution named `sources` would come first or be hidden.
+    """
+    path = [str(workspace.sources)]
+    current = sys.modules.get(PACKAGE)
+    if current is not None and list(getattr(current, "__path__", ())) == path:
+        return
+    for name in [n for n in sys.modules if n == PACKAGE or n.startswith(f"{PACKAGE}.")]:
+        del sys.modules[name]
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = path
+    sys.modules[PACKAGE] = package
+
+
+def _import_failed(workspace: Workspace, name: str, error: Exception) -> str:
+    if variable := missing_variable(error):
+        return (
+            f"{variable} is read while source '{name}' is imported; read it inside the client's "
+            "__init__, so that streams can be listed without it"
+        )
+    place = place_in_source(workspace, error) or workspace.shown(workspace.sources / name)
+    if isinstance(error, ImportError) and "dlt.sources.incremental" in str(error):
+        return (
+            f"{place}: dlt.sources.incremental is a class, not a module; delete that import and "
+            "annotate the parameter as dlt.sources.incremental[str]"
+        )
+    return f"{place}: {type(error).__name__}: {error}"

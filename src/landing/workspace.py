@@ -1,0 +1,141 @@
+"""Where a person's files are, and what the environment says about the bucket.
+
+A workspace is the folder that holds `dlt/sources/` and `dag/` (by convention `orchestration/`).
+It is found from the script that was started or from the current folder, never from where this
+package is installed, so that two workspaces on one machine do not meet.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import load_dotenv
+
+from landing.errors import SettingsError, WorkspaceError
+
+DEFAULT_FILE_MB = 128.0
+
+
+@dataclass(frozen=True)
+class Workspace:
+    root: Path
+
+    @property
+    def repository(self) -> Path:
+        """The folder whose `.env` is read and that messages show paths relative to."""
+        return self.root.parent
+
+    @property
+    def sources(self) -> Path:
+        return self.root / "dlt" / "sources"
+
+    def discovered_file(self, source: str, stream: str) -> Path:
+        return self.root / "dag" / "sources" / source / f"{stream}.json"
+
+    def config_dir(self, source: str) -> Path:
+        return self.root / "dag" / "streams" / source
+
+    def config_file(self, source: str, stream: str) -> Path:
+        return self.config_dir(source) / f"{stream}.json"
+
+    def shown(self, path: Path) -> str:
+        """`path` as messages name it: relative to the repository where it is inside."""
+        try:
+            return str(path.relative_to(self.repository))
+        except ValueError:
+            return str(path)
+
+
+def find_workspace(start: Path) -> Workspace:
+    """The workspace that `start` (a file or folder) lies in, or that lies just below.
+
+    Raises WorkspaceError if no folder upwards of `start` is one.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        for candidate in (folder, folder / "orchestration"):
+            if (candidate / "dlt" / "sources").is_dir():
+                return Workspace(candidate)
+    raise WorkspaceError(
+        f"no workspace at {start} or above it: a workspace is a folder with dlt/sources/ in it "
+        "(by convention orchestration/); change into one and run again"
+    )
+
+
+def load_env_file(workspace: Workspace) -> None:
+    """Set what `.env` at the repository root names and the environment does not have yet."""
+    file = workspace.repository / ".env"
+    if file.is_file():
+        load_dotenv(file, override=False, interpolate=False, encoding="utf-8-sig")
+
+
+@dataclass(frozen=True)
+class BucketSettings:
+    """Where files land, without the keys, which stay in the environment until they are used."""
+
+    url: str
+    endpoint: str | None
+    is_default: bool
+
+    @property
+    def is_local(self) -> bool:
+        return self.url.startswith("file://")
+
+
+def bucket_settings(workspace: Workspace) -> BucketSettings:
+    """Read `DLT_BUCKET_URL` and `S3_ENDPOINT`.
+
+    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`.
+    """
+    url = os.environ.get("DLT_BUCKET_URL", "").strip().rstrip("/")
+    if not url:
+        return BucketSettings((workspace.repository / "landing-zone").as_uri(), None, True)
+    parts = urlsplit(url)
+    if parts.scheme == "s3" and parts.netloc:
+        return BucketSettings(url, _endpoint(), False)
+    if parts.scheme == "file" and parts.path:
+        return BucketSettings(url, None, False)
+    raise SettingsError(
+        f"DLT_BUCKET_URL is '{url}': it has to be s3://bucket/prefix or file:///folder"
+    )
+
+
+def _endpoint() -> str | None:
+    """`S3_ENDPOINT` as a URL; without a scheme it means http, as inside a cluster."""
+    endpoint = os.environ.get("S3_ENDPOINT", "").strip().rstrip("/")
+    if not endpoint:
+        return None
+    url = endpoint if "://" in endpoint else f"http://{endpoint}"
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise SettingsError(
+            f"S3_ENDPOINT is '{endpoint}': it has to be host:port or a http(s):// URL"
+        )
+    return url
+
+
+def s3_keys() -> tuple[str, str] | None:
+    """The pair of keys, or None to leave credentials to AWS's own chain.
+
+    Raises SettingsError if only one of the two is set.
+    """
+    key = os.environ.get("S3_ACCESS_KEY_ID", "")
+    secret = os.environ.get("S3_SECRET_ACCESS_KEY", "")
+    if bool(key) != bool(secret):
+        missing = "S3_SECRET_ACCESS_KEY" if key else "S3_ACCESS_KEY_ID"
+        raise SettingsError(f"{missing} is not set; S3 keys go in pairs (environment or .env)")
+    return (key, secret) if key else None
+
+
+def part_bytes() -> int:
+    """Size at which a parquet part is closed, from `LANDING_FILE_MB` (MB of 1024² bytes)."""
+    text = os.environ.get("LANDING_FILE_MB", "").strip()
+    try:
+        megabytes = float(text) if text else DEFAULT_FILE_MB
+    except ValueError:
+        megabytes = 0.0
+    if not 0.0 < megabytes < 100_000:
+        raise SettingsError(f"LANDING_FILE_MB is '{text}': it has to be a positive number of MB")
+    return max(1, int(megabytes * 1024 * 1024))

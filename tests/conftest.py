@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from obstore.store import LocalStore, S3Store
+
+from demo.servers import S3Server, seaweedfs
+from tests.kit import Kit, Zone
+from tests.servers.api import Api, serve_api
+
+_SETTINGS = (
+    "DLT_BUCKET_URL",
+    "S3_ENDPOINT",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
+    "LANDING_FILE_MB",
+    "MY_API_URL",
+    "MY_API_KEY",
+)
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests say what is set, whoever runs them."""
+    for name in _SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kit:
+    """A workspace that is the current folder, with the repository's own sources."""
+    made = Kit(tmp_path / "repository", capsys)
+    monkeypatch.chdir(made.root / "dlt")
+    return made
+
+
+@pytest.fixture
+def zone(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Zone:
+    """A prefix of its own on the S3 server, which the environment points to."""
+    prefix = f"raw-{next(_numbers)}"
+    for name, value in {**s3.env(), "DLT_BUCKET_URL": f"s3://{s3.bucket}/{prefix}"}.items():
+        monkeypatch.setenv(name, value)
+    store = S3Store(
+        s3.bucket,
+        prefix=prefix,
+        endpoint=s3.url,
+        region="us-east-1",
+        access_key_id=s3.access_key,
+        secret_access_key=s3.secret_key,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+    return Zone(store, tmp_path / "copies")
+
+
+@pytest.fixture
+def folder_zone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Zone:
+    """A local folder as bucket, for what does not depend on the kind of bucket."""
+    folder = tmp_path / "zone"
+    monkeypatch.setenv("DLT_BUCKET_URL", folder.as_uri())
+    return Zone(LocalStore(folder, mkdir=True), tmp_path / "copies")
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serve_api() as running:
+        yield running
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Api], None]:
+    """Point the founding document's client to an API."""
+
+    def point(api: Api) -> None:
+        for name, value in api.env().items():
+            monkeypatch.setenv(name, value)
+
+    return point

@@ -1,0 +1,215 @@
+"""What goes wrong, and what a person is told: one sentence, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from demo.servers import Identity, S3Server, free_ports, seaweedfs
+from tests.kit import Kit, Outcome, Zone
+from tests.servers.api import Api
+
+FIELDS = {"id": {"type": "integer"}, "updated_at": {"type": "string", "format": "date-time"}}
+
+
+@pytest.fixture
+def orders(kit: Kit, api: Api, use: Callable[[Api], None]) -> Kit:
+    use(api)
+    kit.add_founding_source()
+    kit.configure("my_source", "orders", cursor_field=["updated_at"], fields=FIELDS)
+    return kit
+
+
+def assert_told(outcome: Outcome, *texts: str, code: int = 1) -> None:
+    assert outcome.code == code, outcome.text
+    assert "Traceback" not in outcome.text
+    for text in texts:
+        assert text in outcome.err, outcome.text
+
+
+def test_a_missing_variable_is_named_with_the_file_that_documents_it(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MY_API_KEY")
+    assert_told(
+        orders.run("my_source", "orders"),
+        "MY_API_KEY is not set",
+        "orchestration/dlt/sources/my_source/client.py",
+        code=2,
+    )
+
+
+def test_a_wrong_key_names_stream_and_status_and_not_the_key(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", "wrong-but-still-secret")
+    done = orders.run("my_source", "orders")
+    assert_told(done, "stream 'my_source/orders'", "/orders answered 401", "credentials")
+    assert "wrong-but-still-secret" not in orders.run("my_source", "orders", "--debug").text
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lambda api: api.fail_next(50, status=500, after=3), "answered 500"),
+        (lambda api: api.fail_next(50, status=404, after=3), "no such endpoint"),
+        (lambda api: api.fail_next(50, status=403, after=3), "lack the right"),
+        (lambda api: api.rate_limit_next(50, after=3), "rate limit"),
+        (lambda api: api.html_next(50, after=3), "not JSON"),
+        (lambda api: api.truncate_next(50, after=3), "cut off"),
+        (lambda api: api.reset_next(50, after=3), "no connection"),
+    ],
+)
+def test_an_api_that_fails_in_mid_run_fails_the_stream_and_the_next_run_completes(
+    orders: Kit, api: Api, zone: Zone, fault: Callable[[Api], None], told: str
+) -> None:
+    fault(api)
+    assert_told(orders.run("my_source", "orders"), "stream 'my_source/orders'", told)
+    assert zone.parts("my_source", "orders") == []
+    api.clear_faults()
+    assert orders.run("my_source", "orders").code == 0
+    assert zone.count("my_source", "orders") == 2_350
+
+
+def test_an_api_that_is_down(orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_URL", f"http://127.0.0.1:{free_ports(1)[0]}")
+    assert_told(orders.run("my_source", "orders"), "stream 'my_source/orders'", "no connection")
+
+
+def test_unknown_words_are_answered_with_what_exists(orders: Kit, zone: Zone) -> None:
+    assert_told(
+        orders.run("my_sorce", "orders"),
+        "no source 'my_sorce'",
+        "did you mean 'my_source'?",
+        "datasette, my_source, odoo",
+        code=2,
+    )
+    assert_told(orders.run("my_source", "ordes"), "no stream 'ordes'", "it has: orders", code=2)
+    assert_told(orders.run("../x", "orders"), "not a source name", code=2)
+    assert_told(orders.run("my_source"), "name the streams", "configured", "orders", code=2)
+    assert_told(orders.run("my_source", "orders", "--all"), "not both", code=2)
+    assert_told(orders.run("odoo", "--all"), "has no stream configs", code=2)
+
+
+def test_a_stream_without_any_file_says_how_to_get_one(orders: Kit, zone: Zone) -> None:
+    orders.config_file("my_source", "orders").unlink()
+    assert_told(
+        orders.run("my_source", "orders"),
+        "discover-source.py my_source orders",
+        "dag/streams/my_source/orders.json",
+        code=2,
+    )
+
+
+def test_one_broken_config_does_not_keep_the_others_from_their_run(orders: Kit, zone: Zone) -> None:
+    orders.configure("my_source", "broken", '{"stream": "broken", "selected": true, ')
+    done = orders.run("my_source", "--all")
+    assert_told(done, "dag/streams/my_source/broken.json, line 1", code=2)
+    assert "2,350 rows" in done.out
+
+
+def test_a_missing_bucket(orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLT_BUCKET_URL", "s3://nowhere/raw")
+    assert_told(orders.run("my_source", "orders"), "bucket 'nowhere' does not exist")
+
+
+def test_a_bucket_with_another_key(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "not-the-secret")
+    done = orders.run("my_source", "orders")
+    assert_told(done, "the bucket refuses", "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY")
+    assert "not-the-secret" not in done.text
+
+
+def test_a_bucket_that_may_only_be_read(
+    orders: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, reader = Identity.admin(), Identity.reader()
+    with seaweedfs(tmp_path / "weed", identities=[owner, reader]) as server:
+        for name, value in server.env(reader).items():
+            monkeypatch.setenv(name, value)
+        assert_told(orders.run("my_source", "orders"), "the bucket refuses to write")
+
+
+def test_a_bucket_that_does_not_answer(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = f"127.0.0.1:{free_ports(1)[0]}"
+    monkeypatch.setenv("S3_ENDPOINT", endpoint)
+    assert_told(orders.run("my_source", "orders"), f"at http://{endpoint}", "could not")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("DLT_BUCKET_URL", "gs://bucket", "has to be s3://bucket/prefix"),
+        ("DLT_BUCKET_URL", "landing", "has to be s3://bucket/prefix"),
+        ("S3_ENDPOINT", "ftp://x", "S3_ENDPOINT is 'ftp://x'"),
+        ("S3_SECRET_ACCESS_KEY", "", "S3_SECRET_ACCESS_KEY is not set"),
+        ("LANDING_FILE_MB", "big", "LANDING_FILE_MB is 'big'"),
+    ],
+)
+def test_settings_that_make_no_sense(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert_told(orders.run("my_source", "orders"), told, code=2)
+
+
+def test_an_endpoint_may_have_a_scheme(
+    orders: Kit, s3: S3Server, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_ENDPOINT", f"http://{s3.endpoint}/")
+    assert orders.run("my_source", "orders").code == 0
+
+
+def test_a_cursor_that_is_not_the_streams_own(orders: Kit, zone: Zone) -> None:
+    orders.configure("my_source", "orders", cursor_field=["id"], fields=FIELDS)
+    assert_told(
+        orders.run("my_source", "orders"),
+        "asks its API by 'updated_at'",
+        "cursor_field 'id'",
+        code=2,
+    )
+
+
+def test_an_initial_value_of_another_type(orders: Kit, zone: Zone) -> None:
+    orders.configure(
+        "my_source",
+        "orders",
+        cursor_field=["updated_at"],
+        initial_value="last tuesday",
+        fields=FIELDS,
+    )
+    assert_told(orders.run("my_source", "orders"), "'last tuesday'", "initial_value", code=2)
+
+
+def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
+    kit.add_source("odd", "import dlt\n@dlt.resource\ndef words():\n    yield ['a', 'b']\n")
+    kit.configure("odd", "words", fields={"n": {"type": "integer"}})
+    assert_told(kit.run("odd", "words"), "yielded a str", "dictionaries", code=2)
+
+
+def test_keys_in_urls_and_messages_are_not_told(
+    kit: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "t0p-s3cret-value")
+    kit.add_source(
+        "shop",
+        "import os, dlt, requests\n@dlt.resource\ndef rows():\n"
+        f"    url = '{api.url}/orders?token=' + os.environ['SHOP_TOKEN']\n"
+        "    requests.get(url).raise_for_status()\n"
+        "    yield []\n"
+        "@dlt.resource\ndef others():\n"
+        "    raise ValueError('token ' + os.environ['SHOP_TOKEN'] + ' was refused')\n"
+        "    yield []\n",
+    )
+    for stream in ("rows", "others"):
+        kit.configure("shop", stream, fields={"n": {"type": "integer"}})
+    done = kit.run("shop", "--all", "--debug")
+    assert "answered 401" in done.err
+    assert "was refused" in done.err
+    assert "t0p-s3cret-value" not in done.text

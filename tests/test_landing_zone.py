@@ -1,0 +1,284 @@
+"""What a feeder sees: names that only ever ascend, loads that are whole, one run at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landing import landing, lease
+from landing.bucket import Bucket
+from landing.errors import LandingError
+from landing.lease import Lease
+from landing.workspace import Workspace, bucket_settings
+from tests.kit import REPOSITORY, Kit, Zone, natural
+from tests.servers.api import Api
+
+FIELDS = {
+    "id": {"type": "integer"},
+    "total": {"type": "number"},
+    "updated_at": {"type": "string", "format": "date-time"},
+}
+
+
+@pytest.fixture
+def orders(kit: Kit, api: Api, use: Callable[[Api], None]) -> Kit:
+    use(api)
+    kit.add_founding_source()
+    kit.configure("my_source", "orders", cursor_field=["updated_at"], fields=FIELDS)
+    return kit
+
+
+class Feeder(threading.Thread):
+    """Polls without pause and takes only files that sort after the last one it took."""
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(daemon=True)
+        self._zone = zone
+        self._stopped = threading.Event()
+        self.taken: list[str] = []
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            self.poll()
+            time.sleep(0.005)
+
+    def poll(self) -> None:
+        for path in self._zone.parts("my_source", "orders"):
+            if not self.taken or natural(path) > natural(self.taken[-1]):
+                self.taken.append(path)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+        self.poll()
+
+
+def clock_at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return moment
+
+    monkeypatch.setattr(landing, "datetime", Clock)
+
+
+def test_a_feeder_that_polls_while_loads_publish_misses_no_file(
+    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDING_FILE_MB", "0.004")
+    feeder = Feeder(zone)
+    feeder.start()
+    for load in range(3):
+        for key in range(1, 2_000, 2):
+            api.update("orders", key, updated_at=f"2025-01-0{load + 1} 00:00:00")
+        assert orders.run("my_source", "orders").code == 0
+    feeder.stop()
+    published = zone.parts("my_source", "orders")
+    assert len(published) > 10
+    assert feeder.taken == published
+
+
+def test_names_ascend_across_midnight_and_with_a_clock_that_is_a_day_behind(
+    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    seen: list[str] = []
+    moments = [midnight - timedelta(microseconds=1), midnight, midnight - timedelta(days=1)]
+    for number, moment in enumerate(moments):
+        clock_at(monkeypatch, moment)
+        api.update("orders", 1, total=number)
+        assert orders.run("my_source", "orders").code == 0
+        new = [path for path in zone.parts("my_source", "orders") if path not in seen]
+        assert all(natural(path) > natural(seen[-1]) for path in new if seen)
+        seen.extend(new)
+    assert ["/month=02/day=28/" in path for path in seen] == [True, False, False]
+    loads = zone.query("my_source", "orders", "SELECT DISTINCT _dlt_load_id FROM landed ORDER BY 1")
+    assert [row[0] for row in loads] == [
+        "1772323199.999999",
+        "1772323200.000000",
+        "1772323200.000001",
+    ]
+
+
+def test_a_load_after_one_that_died_sorts_after_what_it_left(
+    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The died run's clock was ahead, and no state tells of it: only its files do."""
+    import obstore
+
+    left = "my_source/orders/year=2031/month=01/day=01/1925000000.000000.00002.parquet"
+    orders.run("my_source", "orders")
+    first = zone.parts("my_source", "orders")[0]
+    obstore.put(zone.store, left, zone.read(first))
+    api.update("orders", 3, total=0.5)
+    orders.run("my_source", "orders")
+    assert zone.parts("my_source", "orders")[-1].endswith("/1925000000.000001.00000.parquet")
+
+
+def run_and_kill_after(orders: Kit, zone: Zone, parts: int) -> None:
+    """Start a run as its own process and kill it once so many parts are visible."""
+    process = subprocess.Popen(
+        [sys.executable, str(orders.root / "dlt" / "pipeline.py"), "my_source", "orders"],
+        env={**os.environ, "LANDING_FILE_MB": "0.004"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if len(zone.parts("my_source", "orders")) >= parts:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_run_that_is_killed_loses_nothing(
+    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    run_and_kill_after(orders, zone, parts)
+    killed = zone.parts("my_source", "orders")
+    monkeypatch.setattr(lease, "EXPIRES_AFTER", timedelta(0))
+    done = orders.run("my_source", "orders")
+    assert done.code == 0, done.text
+    counted = zone.query(
+        "my_source", "orders", "SELECT count(DISTINCT id), count(DISTINCT _dlt_load_id) FROM landed"
+    )
+    assert counted == [(2_350, 2 if killed else 1)]
+    new = [path for path in zone.parts("my_source", "orders") if path not in killed]
+    assert all(natural(path) > natural(killed[-1]) for path in new if killed)
+    assert "nothing new" in orders.run("my_source", "orders").out
+
+
+def test_the_state_is_the_last_thing_a_run_writes(orders: Kit, zone: Zone) -> None:
+    orders.run("my_source", "orders")
+    written = {}
+    import obstore
+
+    for page in obstore.list(zone.store):
+        for entry in page:
+            written[entry["path"]] = entry["last_modified"]
+    state = written.pop("_dlt/my_source/orders/state.json")
+    assert all(moment <= state for moment in written.values())
+    assert "_dlt/my_source/orders/lease.json" not in written, "the lease is given back"
+
+
+def test_a_load_leaves_a_record_of_itself(orders: Kit, zone: Zone) -> None:
+    orders.run("my_source", "orders")
+    record = json.loads(zone.read(zone.paths("_dlt/my_source/orders/loads")[0]))
+    assert record["rows"] == 2_350
+    assert [file["path"] for file in record["files"]] == zone.parts("my_source", "orders")
+    assert record["cursor_before"] == "2020-01-01 00:00:00"
+
+
+@pytest.fixture(params=["s3", "folder"])
+def bucket(request: pytest.FixtureRequest, kit: Kit) -> Bucket:
+    request.getfixturevalue("zone" if request.param == "s3" else "folder_zone")
+    return Bucket(bucket_settings(Workspace(kit.root)))
+
+
+def test_a_second_run_says_who_holds_the_lease(bucket: Bucket) -> None:
+    with (
+        Lease(bucket, "_dlt/a/b/lease.json", "a/b"),
+        pytest.raises(LandingError) as refused,
+        Lease(bucket, "_dlt/a/b/lease.json", "a/b"),
+    ):
+        pass
+    assert f"process {os.getpid()}" in str(refused.value)
+    assert str(datetime.now(UTC).year) in str(refused.value)
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b"):
+        pass
+
+
+def test_the_lease_of_a_dead_run_expires(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = Lease(bucket, "_dlt/a/b/lease.json", "a/b")
+    assert bucket.create("_dlt/a/b/lease.json", dead._content())
+    monkeypatch.setattr(lease, "EXPIRES_AFTER", timedelta(0))
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b"):
+        pass
+
+
+def test_only_one_of_many_takes_an_expired_lease(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = Lease(bucket, "_dlt/a/b/lease.json", "a/b")
+    found = None
+    assert bucket.create("_dlt/a/b/lease.json", dead._content())
+    found = bucket.get("_dlt/a/b/lease.json")
+    assert found is not None
+    contenders = [Lease(bucket, "_dlt/a/b/lease.json", "a/b") for _ in range(8)]
+    replaced: list[bool] = []
+    threads = [
+        threading.Thread(
+            target=lambda c=contender: replaced.append(
+                bucket.replace("_dlt/a/b/lease.json", c._content(), found)
+            )
+        )
+        for contender in contenders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert replaced.count(True) == 1
+
+
+def test_a_run_whose_lease_was_taken_publishes_no_more(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWED_EVERY", timedelta(milliseconds=20))
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
+        held.check()
+        bucket.put("_dlt/a/b/lease.json", b'{"token": "somebody else"}')
+        assert held._lost.wait(5)
+        with pytest.raises(LandingError, match="lost its lease"):
+            held.check()
+    stored = bucket.get("_dlt/a/b/lease.json")
+    assert stored is not None, "another's lease is not given back"
+
+
+def test_two_runs_at_once_exit_with_a_code_of_its_own(orders: Kit, api: Api, zone: Zone) -> None:
+    api.delay = 0.15
+    process = subprocess.Popen(
+        [sys.executable, str(orders.root / "dlt" / "pipeline.py"), "my_source", "orders"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not zone.paths("_dlt/my_source") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    second = orders.run("my_source", "orders")
+    assert second.code == 3, second.text
+    assert f"process {process.pid}" in second.err
+    out, _ = process.communicate(timeout=60)
+    assert "2,350 rows" in out
+
+
+def test_the_default_bucket_is_a_folder_and_the_run_says_so(
+    orders: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = orders.run("my_source", "orders")
+    assert done.code == 0, done.text
+    assert "DLT_BUCKET_URL is not set: landing in file://" in done.out
+    assert list((orders.repository / "landing-zone" / "my_source").rglob("*.parquet"))
+
+
+def test_two_workspaces_on_one_machine_do_not_meet(
+    orders: Kit, tmp_path: Path, zone: Zone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Kit(tmp_path / "another", capsys)
+    other.add_source("my_source", "import dlt\n@dlt.resource\ndef mine():\n    yield {'n': 1}\n")
+    done = other.script("pipeline.py", "my_source", "orders", cwd=orders.root)
+    assert done.code == 2
+    assert "it has: mine" in done.err
+    assert REPOSITORY.name not in done.err

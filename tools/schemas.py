@@ -1,0 +1,30 @@
+"""Write the JSON Schemas of both file formats to schemas/, or check that they are current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from landing.catalog import json_schemas
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+
+
+def main() -> int:
+    stale = []
+    for name, schema in json_schemas().items():
+        file = FOLDER / name
+        text = json.dumps(schema, indent=2) + "\n"
+        if "--check" not in sys.argv:
+            FOLDER.mkdir(exist_ok=True)
+            file.write_text(text)
+        elif not file.is_file() or file.read_text() != text:
+            stale.append(name)
+    for name in stale:
+        print(f"schemas/{name} is not what the models say: run `make schemas`")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
