@@ -187,6 +187,36 @@ def test_an_initial_value_of_another_type(orders: Kit, zone: Zone) -> None:
     assert_told(orders.run("my_source", "orders"), "'last tuesday'", "initial_value", code=2)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_SESSION_TOKEN",
+        "AWS_SKIP_SIGNATURE",
+        "AWS_CONDITIONAL_PUT",
+        "AWS_ACCESS_KEY_ID",
+    ],
+)
+def test_aws_variables_of_another_account_do_not_win(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    values = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_ports(1)[0]}"}
+    monkeypatch.setenv(name, values.get(name, "disabled" if "PUT" in name else "true"))
+    done = orders.run("my_source", "orders")
+    assert done.code == 0, done.text
+
+
+def test_a_stream_that_declares_an_end(kit: Kit, zone: Zone) -> None:
+    kit.add_source(
+        "ends",
+        "import dlt\n@dlt.resource\n"
+        "def rows(n=dlt.sources.incremental('n', initial_value=1, end_value=5)):\n"
+        "    yield [{'n': 1}]\n",
+    )
+    kit.configure("ends", "rows", cursor_field=["n"], fields={"n": {"type": "integer"}})
+    assert_told(kit.run("ends", "rows"), "declares an end_value", code=2)
+
+
 def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
     kit.add_source("odd", "import dlt\n@dlt.resource\ndef words():\n    yield ['a', 'b']\n")
     kit.configure("odd", "words", fields={"n": {"type": "integer"}})

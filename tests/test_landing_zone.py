@@ -123,7 +123,7 @@ def test_a_load_after_one_that_died_sorts_after_what_it_left(
     obstore.put(zone.store, left, zone.read(first))
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")
-    assert zone.parts("my_source", "orders")[-1].endswith("/1925000000.000001.00000.parquet")
+    assert zone.parts("my_source", "orders")[-1].endswith("/1925000001.000001.00000.parquet")
 
 
 def run_and_kill_after(orders: Kit, zone: Zone, parts: int) -> None:
@@ -267,6 +267,8 @@ def test_two_runs_at_once_exit_with_a_code_of_its_own(orders: Kit, api: Api, zon
 def test_the_default_bucket_is_a_folder_and_the_run_says_so(
     orders: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    orders.run("my_source", "orders", "--dry-run")
+    assert not (orders.repository / "landing-zone").exists()
     done = orders.run("my_source", "orders")
     assert done.code == 0, done.text
     assert "DLT_BUCKET_URL is not set: landing in file://" in done.out

@@ -50,7 +50,7 @@ def test_odoo_from_discovery_to_the_second_run(kit: Kit, odoo: OdooServer, zone:
 
     odoo.edit("sale.order", 5, client_order_ref="changed")
     again = kit.run("odoo", "--all")
-    assert "odoo/orders: 1 rows" in again.out, again.text
+    assert "odoo/orders: 1 row" in again.out, again.text
     newest = zone.query(
         "odoo",
         "orders",

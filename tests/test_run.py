@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import duckdb_extension_httpfs
 import pytest
 
+from demo.servers import S3Server
 from tests.kit import Kit, Zone, natural
 from tests.servers.api import Api
 
@@ -94,7 +99,7 @@ def test_a_process_on_an_empty_disk_goes_on_from_the_bucket(
     api.update("orders", 11, total=1.5)
     second = orders.script("pipeline.py", "my_source", "--all", cwd=orders.repository)
     assert second.code == 0, second.text
-    assert "1 rows" in second.out
+    assert "1 row" in second.out
     assert newest(zone) == expected(api)
     assert list(orders.repository.rglob("*.parquet")) == []
 
@@ -444,10 +449,59 @@ def test_files_rotate_at_the_size_that_is_set(
     assert zone.count("my_source", "orders") == 2_350
 
 
+@pytest.mark.parametrize("size", [1, 2, 10])
+def test_of_a_record_read_twice_in_one_run_the_later_version_is_the_newest(
+    kit: Kit, folder_zone: Zone, size: int
+) -> None:
+    rows = [{"id": n % 4, "version": n} for n in range(10)]
+    kit.add_source(
+        "edited",
+        "import dlt\n@dlt.resource(primary_key='id')\ndef rows():\n"
+        f"    rows = {rows}\n"
+        f"    for n in range(0, 10, {size}):\n        yield rows[n : n + {size}]\n",
+    )
+    kit.configure(
+        "edited",
+        "rows",
+        primary_key=[["id"]],
+        fields={"id": {"type": "integer"}, "version": {"type": "integer"}},
+    )
+    for _ in range(2):
+        assert kit.run("edited", "rows").code == 0
+    newest = folder_zone.query(
+        "edited",
+        "rows",
+        "SELECT id, arg_max(version, _dlt_load_id), count(*), count(DISTINCT _dlt_load_id)"
+        " FROM landed GROUP BY id ORDER BY id",
+    )
+    assert newest == [(0, 8, 6, 6), (1, 9, 6, 6), (2, 6, 4, 4), (3, 7, 4, 4)]
+
+
+def test_a_lag_reads_again_and_never_moves_the_cursor_back(kit: Kit, folder_zone: Zone) -> None:
+    kit.add_source(
+        "late",
+        "import json\nfrom pathlib import Path\nimport dlt\n"
+        "FILE = Path(__file__).parents[4] / 'late.json'\n"
+        "@dlt.resource\n"
+        "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental('n', lag=10)):\n"
+        "    yield [{'n': x} for x in json.loads(FILE.read_text()) if x >= (n.last_value or 0)]\n",
+    )
+    kit.configure("late", "rows", cursor_field=["n"], fields={"n": {"type": "integer"}})
+    file = kit.repository / "late.json"
+    file.write_text(json.dumps(list(range(100))))
+    assert "100 rows" in kit.run("late", "rows").out
+    file.write_text("[]")
+    for _ in range(3):
+        assert "→ 99" in kit.run("late", "rows").out
+    file.write_text(json.dumps([95, 98, 100]))
+    assert "3 rows" in kit.run("late", "rows").out
+
+
 def test_a_dry_run_shows_the_plan_and_writes_nothing(orders: Kit, api: Api, zone: Zone) -> None:
     before = orders.run("my_source", "orders", "--dry-run")
     assert before.code == 0, before.text
     assert "from 2020-01-01 00:00:00" in before.out
+    assert "writes nothing" in before.out
     assert "my_source/orders/year=YYYY" in before.out
     assert "updated_at    timestamp[us, tz=UTC]" in before.out
     assert zone.paths() == []
@@ -470,7 +524,7 @@ def test_several_streams_one_failing_does_not_stop_the_others(
         orders.configure("two", stream, fields={"n": {"type": "integer"}})
     done = orders.run("two", "--all")
     assert done.code == 1
-    assert "two/good: 1 rows" in done.out
+    assert "two/good: 1 row" in done.out
     assert "stream 'two/bad'" in done.err
     assert "sources/two/streams.py, line 5: ValueError: no" in done.err
     assert zone.parts("two", "bad") == []
@@ -504,20 +558,17 @@ def test_dlts_bookkeeping_is_where_no_glob_over_streams_meets_it(orders: Kit, zo
     assert all(path.startswith("_dlt/my_source/orders/") for path in others)
 
 
-def test_duckdb_reads_the_hive_partitions_over_s3(orders: Kit, zone: Zone, s3: Any) -> None:
-    extension = pytest.importorskip("duckdb_extension_httpfs")
+def test_duckdb_reads_the_hive_partitions_over_s3(orders: Kit, zone: Zone, s3: S3Server) -> None:
     orders.run("my_source", "orders")
-    from pathlib import Path
-
-    file = next(Path(extension.__file__).parent.rglob("*.duckdb_extension"))
-    url = __import__("os").environ["DLT_BUCKET_URL"]
+    extension = next(
+        Path(duckdb_extension_httpfs.__file__).parent.rglob("httpfs.duckdb_extension*")
+    )
     with duckdb.connect(config={"allow_unsigned_extensions": "true"}) as connection:
-        connection.execute(f"LOAD '{file}'")
+        connection.execute(f"LOAD '{extension}'")
         connection.execute(
             f"CREATE SECRET (TYPE s3, KEY_ID '{s3.access_key}', SECRET '{s3.secret_key}',"
             f" ENDPOINT '{s3.endpoint}', USE_SSL false, URL_STYLE 'path')"
         )
-        found = connection.execute(
-            f"SELECT count(*), count(DISTINCT year) FROM '{url}/my_source/orders/**/*.parquet'"
-        ).fetchone()
-    assert found == (2_350, 1)
+        landed = f"{os.environ['DLT_BUCKET_URL']}/my_source/orders/**/*.parquet"
+        found = connection.execute(f"SELECT count(*), list(DISTINCT year) FROM '{landed}'").fetchone()
+    assert found == (2_350, [datetime.now(UTC).year])

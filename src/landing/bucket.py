@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,18 @@ class Bucket:
         self.url = settings.url
         self._settings = settings
         self.is_local = settings.is_local
-        self._store = _local(settings) if settings.is_local else _s3(settings)
+        self._settled: LocalStore | S3Store | None = None
+
+    @property
+    def _store(self) -> LocalStore | S3Store:
+        if self._settled is None:
+            self._settled = _local(self._settings) if self.is_local else _s3(self._settings)
+        return self._settled
+
+    @property
+    def _is_unborn(self) -> bool:
+        """A folder that the first write will make; reading must not."""
+        return self.is_local and not _local_folder(self._settings).exists()
 
     def put(self, path: str, content: bytes | Path) -> None:
         with self._explained("write", path):
@@ -64,6 +75,8 @@ class Bucket:
         return True
 
     def get(self, path: str) -> StoredObject | None:
+        if self._is_unborn:
+            return None
         try:
             with self._explained("read", path):
                 found = obstore.get(self._store, path)
@@ -105,6 +118,8 @@ class Bucket:
 
     def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
         """Paths below `prefix`, of those that sort after `after` as text."""
+        if self._is_unborn:
+            return
         with self._explained("list", prefix):
             for page in obstore.list(self._store, prefix, offset=after):
                 yield from (entry["path"] for entry in page)
@@ -186,17 +201,32 @@ def _s3(settings: BucketSettings) -> S3Store:
     if settings.endpoint is not None:
         # Self-hosted stores have no regions, but a signature needs one.
         config |= {"endpoint": settings.endpoint, "region": "us-east-1"}
-    if keys := s3_keys():
+    elif region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        config["region"] = region
+    keys = s3_keys()
+    if keys is not None:
         config |= {"access_key_id": keys[0], "secret_access_key": keys[1]}
     parts = urlsplit(settings.url)
-    return S3Store(
-        parts.netloc,
-        prefix=parts.path.strip("/") or None,
-        client_options={"allow_http": True, "timeout": timedelta(minutes=5)},
-        retry_config=_RETRIES,
-        virtual_hosted_style_request=False,
-        **config,
-    )
+    own = settings.endpoint is not None or keys is not None
+    with _without_aws_variables() if own else nullcontext():
+        return S3Store(
+            parts.netloc,
+            prefix=parts.path.strip("/") or None,
+            client_options={"allow_http": True, "timeout": timedelta(minutes=5)},
+            retry_config=_RETRIES,
+            virtual_hosted_style_request=False,
+            **config,
+        )
+
+
+@contextmanager
+def _without_aws_variables() -> Iterator[None]:
+    """The store reads AWS_* whatever it is given; one for another account must not win."""
+    hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _brief(detail: str) -> str:

@@ -288,15 +288,25 @@ def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
 
 def _parse(file: Path, shown: str) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        document = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
+        json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise CatalogError(
             f"{shown}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
         ) from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{shown}: not UTF-8 text: {error.reason}") from None
+    except UnicodeEncodeError:
+        raise CatalogError(f"{shown}: has half of a surrogate pair, which is no text") from None
     except RecursionError:
         raise CatalogError(f"{shown}: nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits, or one that is none
+        raise CatalogError(f"{shown}: not valid JSON: {str(error).partition(';')[0]}") from None
+    return document
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is not a number in JSON")
 
 
 def _decode(file: Path, shown: str, model: type[Model]) -> Model:
@@ -312,8 +322,8 @@ def _decode(file: Path, shown: str, model: type[Model]) -> Model:
     return msgspec.structs.replace(header, fields=named)
 
 
-def _field(raw: Any, place: str, shown: str) -> Field:
-    if place.count(".") > 2 * MAX_DEPTH:
+def _field(raw: Any, place: str, shown: str, depth: int = 1) -> Field:
+    if depth > MAX_DEPTH:
         raise CatalogError(f"{shown}: {place[:80]}…: nested deeper than {MAX_DEPTH} levels")
     if not isinstance(raw, dict):
         raise CatalogError(f'{shown}: {place}: has to be an object such as {{"type": "string"}}')
@@ -325,12 +335,13 @@ def _field(raw: Any, place: str, shown: str) -> Field:
         if not isinstance(properties, dict):
             raise CatalogError(f"{shown}: {place}.properties: has to be an object")
         nested = {
-            name: _field(value, f"{place}.properties.{name}", shown)
+            name: _field(value, f"{place}.properties.{name}", shown, depth + 1)
             for name, value in properties.items()
         }
         field = msgspec.structs.replace(field, properties=nested)
     if raw.get("items") is not None:
-        field = msgspec.structs.replace(field, items=_field(raw["items"], f"{place}.items", shown))
+        items = _field(raw["items"], f"{place}.items", shown, depth + 1)
+        field = msgspec.structs.replace(field, items=items)
     return field
 
 

@@ -111,7 +111,7 @@ class _Run:
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="show what would be done; ask the API nothing and write nothing",
+            help="show what would be done; ask for no records and write nothing",
         )
         _common(parser)
 
@@ -240,7 +240,7 @@ def _print_discovery(
 def _print_plans(plans: Sequence[Plan]) -> None:
     for plan in plans:
         config = plan.config
-        print(f"{config.source}/{config.stream}  (dry run: nothing is asked or written)")
+        print(f"{config.source}/{config.stream}  (dry run: asks for no records, writes nothing)")
         print(f"  config    {config.origin}")
         print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}")
         print(f"  key       {', '.join(config.primary_key) or 'none'}")
@@ -263,21 +263,24 @@ def _print_results(result: RunResult) -> None:
 
 def _summary(result: StreamResult) -> str:
     name = f"{result.source}/{result.stream}"
-    cursor = ""
-    if result.cursor_after is not None:
-        moved = result.cursor_before != result.cursor_after
-        cursor = (
-            f", cursor {result.cursor_before} → {result.cursor_after}"
-            if moved
-            else (f", cursor {result.cursor_after}")
-        )
     if not result.files:
-        return f"{name}: nothing new{cursor}, {result.seconds:.1f} s"
-    files = "1 file" if result.files == 1 else f"{result.files} files"
+        return f"{name}: nothing new{_cursor(result)}, {result.seconds:.1f} s"
     return (
-        f"{name}: {result.rows:,} rows in {files} ({_size(result.bytes)}) to {result.location}"
-        f"{cursor}, {result.seconds:.1f} s"
+        f"{name}: {_counted(result.rows, 'row')} in {_counted(result.files, 'file')} "
+        f"({_size(result.bytes)}) to {result.location}{_cursor(result)}, {result.seconds:.1f} s"
     )
+
+
+def _cursor(result: StreamResult) -> str:
+    if result.cursor_after is None:
+        return ""
+    if result.cursor_before in (None, result.cursor_after):
+        return f", cursor {result.cursor_after}"
+    return f", cursor {result.cursor_before} → {result.cursor_after}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:

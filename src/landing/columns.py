@@ -5,34 +5,50 @@ that its type can't hold without loss takes its row out, with the reason.
 
 Types: integer int64 · number float64 · boolean bool · string, and all mixed or unknown kinds,
 text · date-time timestamp[us, UTC] (without offset: UTC) · date date32 · array and object JSON
-text, or lists and structs where the field's `encoding` is `native`.
+text, or lists and structs where the field's `encoding` is `native`. Parquet has no struct without
+members, so an object that lists no properties stays JSON text.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
+from functools import partial
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from landing.catalog import Field
+from landing.fitting import (
+    Misfit,
+    fit_boolean,
+    fit_date,
+    fit_integer,
+    fit_number,
+    fit_text,
+    fit_timestamp,
+    kind_in_words,
+    pruned_text_fit,
+)
+from landing.http import JsonPage
+from landing.jsontext import NoShapeError, object_type, shape_of, shaped, texts
 
 Row = Mapping[str, Any]
+Batch: TypeAlias = list[Row] | pa.Table | JsonPage
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-_NOT_IN_ARROW = (pa.ArrowException, TypeError, ValueError, OverflowError)
-_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
-_INT64 = range(-(2**63), 2**63)
-
-
-class Misfit(Exception):
-    """A value that its field's type can't hold; `str()` is the reason, without the value."""
+_NOT_IN_ARROW = (
+    pa.ArrowException,
+    msgspec.MsgspecError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,18 @@ class MisfitRow:
 
 @dataclass(frozen=True)
 class Converted:
-    """A page as columns. `kept` are the positions of its rows that fit, None if all did."""
+    """A batch as columns. `kept` are the positions of its rows that fit, None if all did."""
 
     table: pa.Table
+    given: Callable[[str], Sequence[Any]]
+    """A field's values of all rows, as the API gave them."""
     misfits: Sequence[MisfitRow] = ()
     kept: Sequence[int] | None = None
+
+    def raw(self, name: str) -> Sequence[Any]:
+        """A field's values of the rows in `table`, as the API gave them."""
+        values = self.given(name)
+        return values if self.kept is None else [values[index] for index in self.kept]
 
 
 class Columns:
@@ -57,6 +80,31 @@ class Columns:
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self._columns = {name: _column(field) for name, field in fields.items()}
         self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
+        self._record = _record_type(self._columns)
+
+    def convert(self, batch: Batch) -> Converted:
+        if isinstance(batch, JsonPage):
+            return self.from_page(batch)
+        return self.from_rows(batch) if isinstance(batch, list) else self.from_arrow(batch)
+
+    def from_page(self, page: JsonPage) -> Converted:
+        """Like `from_rows` of the page's rows, but only the configured fields are decoded.
+
+        A page with any value that is not of its field's type goes the way of `from_rows`.
+        """
+        if self._record is None:
+            return self.from_rows(page.rows())
+        try:
+            records = page.decoded(self._record)
+            members = map(attrgetter, self._record.__struct_fields__)
+            values = {
+                name: list(map(member, records))
+                for name, member in zip(self._columns, members, strict=True)
+            }
+            arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
+        except _NOT_IN_ARROW:
+            return self.from_rows(page.rows())
+        return Converted(pa.Table.from_arrays(arrays, schema=self.schema), values.__getitem__)
 
     def from_rows(self, rows: Sequence[Row]) -> Converted:
         arrays: list[pa.Array] = []
@@ -67,7 +115,7 @@ class Columns:
             arrays.append(array)
             for index, reason in reasons.items():
                 misfits.setdefault(index, MisfitRow(rows[index], name, reason))
-        return self._without(pa.Table.from_arrays(arrays, schema=self.schema), misfits)
+        return self._fitting(arrays, misfits, lambda name: [row.get(name) for row in rows])
 
     def from_arrow(self, given: pa.Table) -> Converted:
         """Like `from_rows`, for streams that yield Arrow tables or data frames."""
@@ -80,20 +128,39 @@ class Columns:
             array, reasons = column.convert_arrow(given[name])
             arrays.append(array)
             for index, reason in reasons.items():
-                row = given.slice(index, 1).to_pylist()[0]
-                misfits.setdefault(index, MisfitRow(row, name, reason))
-        return self._without(pa.Table.from_arrays(arrays, schema=self.schema), misfits)
+                misfits.setdefault(index, MisfitRow(_arrow_row(given, index), name, reason))
+        return self._fitting(arrays, misfits, given.__getitem__)
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises Misfit."""
         column = self._columns[name]
         return pa.scalar(None if raw is None else column.fit(raw), column.type)
 
-    def _without(self, table: pa.Table, misfits: Mapping[int, MisfitRow]) -> Converted:
+    def _fitting(
+        self,
+        arrays: list[pa.Array | pa.ChunkedArray],
+        misfits: Mapping[int, MisfitRow],
+        given: Callable[[str], Sequence[Any]],
+    ) -> Converted:
+        table = pa.Table.from_arrays(arrays, schema=self.schema)
         if not misfits:
-            return Converted(table)
+            return Converted(table, given)
         kept = [index for index in range(table.num_rows) if index not in misfits]
-        return Converted(table.take(pa.array(kept, pa.int64())), list(misfits.values()), kept)
+        return Converted(
+            table.take(pa.array(kept, pa.int64())), given, list(misfits.values()), kept
+        )
+
+
+def _record_type(columns: Mapping[str, _Column]) -> type[msgspec.Struct] | None:
+    """What a record decodes to: its configured fields alone, null where it has not got one."""
+    members = {
+        name: Any if column.json_type is Any else column.json_type | None
+        for name, column in columns.items()
+    }
+    try:
+        return object_type("Record", members, None)
+    except NoShapeError:
+        return None
 
 
 Reasons = dict[int, str]
@@ -101,11 +168,17 @@ Reasons = dict[int, str]
 
 @dataclass(frozen=True)
 class _Column:
-    """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit."""
+    """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit.
+
+    `json_type` is what a value of the field decodes to from JSON bytes, and `decoded` converts
+    such values; where that is not set, `quick` does.
+    """
 
     type: pa.DataType
     quick: Callable[[list[Any]], pa.Array] | None
     fit: Callable[[Any], Any]
+    json_type: Any = Any
+    decoded: Callable[[list[Any]], pa.Array] | None = None
 
     def convert(self, values: list[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:
@@ -117,6 +190,16 @@ class _Column:
         fitted = [self._fit_at(index, value, reasons) for index, value in enumerate(values)]
         return pa.array(fitted, self.type), reasons
 
+    def from_json(self, values: list[Any]) -> pa.Array:
+        """Values decoded as `json_type`. Raises where one needs a look of its own."""
+        convert = self.decoded or self.quick
+        if convert is not None:
+            return convert(values)
+        array, reasons = self.convert(values)
+        if reasons:
+            raise ValueError("misfits have to be told with their whole rows")
+        return array
+
     def convert_arrow(self, values: pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, Reasons]:
         if values.type == self.type:
             return values, {}
@@ -124,10 +207,15 @@ class _Column:
             return self.convert_arrow(values.cast(values.type.value_type))
         if pa.types.is_large_string(values.type) and pa.types.is_string(self.type):
             return values.cast(self.type), {}
-        return self.convert(values.to_pylist())
+        if pa.types.is_timestamp(values.type) and self.type == TIMESTAMP:
+            try:
+                return _within_years(values.cast(TIMESTAMP)), {}
+            except _NOT_IN_ARROW:
+                return self.convert(_timestamp_texts(values))
+        return self.convert(_python_values(values))
 
     def _fit_at(self, index: int, value: Any, reasons: Reasons) -> Any:
-        if value is None:
+        if value is None or _is_nat(value):
             return None
         try:
             return self.fit(value)
@@ -139,20 +227,46 @@ class _Column:
 def _column(field: Field) -> _Column:
     kinds = field.kinds
     if kinds == {"integer"}:
-        return _Column(pa.int64(), _quick_integers, _fit_integer)
+        return _Column(pa.int64(), _quick_integers, fit_integer, int)
     if kinds == {"number"}:
-        return _Column(pa.float64(), _quick_numbers, _fit_number)
+        return _Column(pa.float64(), _quick_numbers, fit_number, int | float)
     if kinds == {"boolean"}:
-        return _Column(pa.bool_(), lambda values: pa.array(values, pa.bool_()), _fit_boolean)
+        return _Column(pa.bool_(), _quick_booleans, fit_boolean, bool)
     if kinds == {"string"} and field.format == "date-time":
-        return _Column(TIMESTAMP, _quick_timestamps, fit_timestamp)
+        return _Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str)
     if kinds == {"string"} and field.format == "date":
-        return _Column(pa.date32(), _quick_dates, _fit_date)
-    if field.encoding == "native" and kinds in ({"array"}, {"object"}):
-        return _native_column(field)
+        return _Column(pa.date32(), _quick_dates, fit_date, str)
+    if field.encoding == "native" and kinds == {"array"}:
+        return _native_list(field.items or Field(type="null"))
+    if field.encoding == "native" and kinds == {"object"} and field.properties:
+        return _native_struct(field.properties)
     if kinds == {"string"}:
-        return _Column(pa.string(), _quick_strings, _fit_text)
-    return _Column(pa.string(), None, _fit_pruned_text(field))
+        return _Column(pa.string(), _quick_strings, fit_text, str)
+    return _text_column(field)
+
+
+def _text_column(field: Field) -> _Column:
+    """JSON text of an array or object, text as it is where other kinds may come."""
+    fit = pruned_text_fit(field)
+    try:
+        shape = shape_of(field)
+    except NoShapeError:
+        return _Column(pa.string(), None, fit)
+    if not field.kinds or not field.kinds <= {"array", "object"}:
+        return _Column(pa.string(), None, fit)
+    return _Column(pa.string(), partial(_quick_texts, shape), fit, shape, _shaped_texts)
+
+
+def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
+    return _shaped_texts(shaped(values, shape))
+
+
+def _shaped_texts(values: Sequence[Any]) -> pa.Array:
+    return pa.array(texts(values), pa.string())
+
+
+def _quick_booleans(values: list[Any]) -> pa.Array:
+    return pa.array(values, pa.bool_())
 
 
 def _quick_integers(values: list[Any]) -> pa.Array:
@@ -177,121 +291,51 @@ def _inferred(values: list[Any], expected: pa.DataType) -> pa.Array:
 
 
 def _quick_strings(values: list[Any]) -> pa.Array:
-    return pa.array(values, pa.string())
+    # A given type would take bytes for text.
+    return _inferred(values, pa.string())
 
 
 def _quick_timestamps(values: list[Any]) -> pa.Array:
-    texts = pa.array(values, pa.string())
+    texts = _quick_strings(values)
     try:
-        return texts.cast(TIMESTAMP)
+        return _within_years(texts.cast(TIMESTAMP))
     except pa.ArrowInvalid:
-        return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
+        return _within_years(pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC"))
 
 
 def _quick_dates(values: list[Any]) -> pa.Array:
-    return pa.array(values, pa.string()).cast(pa.date32())
+    return _within_years(_quick_strings(values).cast(pa.date32()))
 
 
-def _fit_integer(value: Any) -> int:
-    if isinstance(value, bool):
-        raise Misfit("a boolean where an integer is configured")
-    if isinstance(value, float | Decimal) and value == value and value % 1 == 0:
-        value = int(value)
-    if not isinstance(value, int):
-        raise Misfit(f"{_kind(value)} where an integer is configured")
-    if value not in _INT64:
-        raise Misfit("an integer that does not fit into 64 bits; configure it as a string")
-    return value
+def _within_years(times: Any) -> Any:
+    """`times`; OverflowError if Arrow read a year that Python and most readers don't have."""
+    pc.min_max(times).as_py()
+    return times
 
 
-def _fit_number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise Misfit(f"{_kind(value)} where a number is configured")
-    if isinstance(value, int) and (abs(value) > 2**1023 or int(float(value)) != value):
-        raise Misfit("an integer that a double can't hold exactly; configure it as a string")
-    return float(value)
-
-
-def _fit_boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Misfit(f"{_kind(value)} where a boolean is configured")
-    return value
-
-
-def fit_timestamp(value: Any) -> datetime:
-    if isinstance(value, str):
-        if _BEYOND_MICROSECONDS.search(value):
-            raise Misfit("a time finer than microseconds; configure it as a string")
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise Misfit("text that is not an ISO date-time") from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
-        raise Misfit(f"{_kind(value)} where a date-time is configured")
+def _python_values(values: pa.ChunkedArray) -> list[Any]:
     try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise Misfit("a date-time outside the years 1 to 9999") from None
+        return list(values.to_pylist())
+    except (ValueError, OverflowError):  # finer than microseconds, or outside Python's years
+        return list(values.cast(pa.string()).to_pylist())
 
 
-def _fit_date(value: Any) -> date:
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value.strip())
-        except ValueError:
-            raise Misfit("text that is not an ISO date") from None
-    if isinstance(value, datetime):
-        raise Misfit("a date-time where a date is configured")
-    if not isinstance(value, date):
-        raise Misfit(f"{_kind(value)} where a date is configured")
-    return value
+def _timestamp_texts(values: pa.ChunkedArray) -> list[Any]:
+    in_utc = pa.timestamp(values.type.unit, tz="UTC")
+    return list(values.cast(in_utc).cast(pa.string()).to_pylist())
 
 
-def _fit_text(value: Any) -> str:
-    text = value if isinstance(value, str) else _json_text(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Misfit("text that is not valid Unicode") from None
-    return text
+def _arrow_row(table: pa.Table, index: int) -> Row:
+    row = table.slice(index, 1)
+    return {
+        name: _python_values(column)[0]
+        for name, column in zip(row.schema.names, row.columns, strict=True)
+    }
 
 
-def _json_text(value: Any) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
-        raise Misfit(f"{_kind(value)} that has no JSON form") from None
-
-
-def _fit_pruned_text(field: Field) -> Callable[[Any], str]:
-    def fit(value: Any) -> str:
-        return _fit_text(value if isinstance(value, str) else pruned(value, field))
-
-    # Text in an array or object field is a JSON string, so that every value parses as JSON.
-    if field.kinds <= {"array", "object"} and field.kinds:
-        return lambda value: _json_text(pruned(value, field))
-    return fit
-
-
-def pruned(value: Any, field: Field) -> Any:
-    """`value` with only the nested `properties` that the field lists; all where it lists none."""
-    if isinstance(value, Mapping) and field.properties is not None:
-        return {
-            name: pruned(value[name], nested)
-            for name, nested in field.properties.items()
-            if name in value
-        }
-    if isinstance(value, list) and field.items is not None:
-        return [pruned(element, field.items) for element in value]
-    return value
-
-
-def _native_column(field: Field) -> _Column:
-    if field.kinds == {"array"}:
-        return _native_list(field.items or Field(type="null"))
-    return _native_struct(field.properties or {})
+def _is_nat(value: Any) -> bool:
+    """pandas' null among times: a datetime by type that equals nothing, itself included."""
+    return isinstance(value, datetime) and value != value
 
 
 def _nested(field: Field) -> _Column:
@@ -303,8 +347,8 @@ def _native_list(items: Field) -> _Column:
     element = _nested(items)
 
     def fit(value: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise Misfit(f"{_kind(value)} where an array is configured")
+        if not isinstance(value, list | tuple):
+            raise Misfit(f"{kind_in_words(value)} where an array is configured")
         return [None if item is None else element.fit(item) for item in value]
 
     return _Column(pa.list_(element.type), None, fit)
@@ -315,30 +359,10 @@ def _native_struct(properties: Mapping[str, Field]) -> _Column:
 
     def fit(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise Misfit(f"{_kind(value)} where an object is configured")
+            raise Misfit(f"{kind_in_words(value)} where an object is configured")
         return {
             name: None if value.get(name) is None else member.fit(value[name])
             for name, member in members.items()
         }
 
     return _Column(pa.struct([(name, m.type) for name, m in members.items()]), None, fit)
-
-
-def _kind(value: Any) -> str:
-    """How messages name a value's kind; never the value, which may be private."""
-    match value:
-        case bool():
-            return "a boolean"
-        case int():
-            return "an integer"
-        case float() | Decimal():
-            return "a number"
-        case str():
-            return "text"
-        case list() | tuple():
-            return "an array"
-        case Mapping():
-            return "an object"
-        case datetime():
-            return "a date-time"
-    return f"a {type(value).__name__}"

@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from dlt.extract.incremental import IncrementalResourceWrapper
 from dlt.extract.resource import DltResource
 
-from landing.columns import Columns, Misfit
+from landing.columns import Columns
 from landing.errors import SourceError
+from landing.fitting import Misfit
 
 Incremental = dlt.sources.incremental
 BUCKETS = 1024
@@ -82,6 +83,11 @@ def hold(
             f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
             f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
         )
+    if declared is not None and declared.end_value is not None:
+        raise SourceError(
+            f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
+            "would ever land; leave it out"
+        )
     held = _copy(declared, path)
     if initial_value is not None:
         held.initial_value = initial_value
@@ -98,7 +104,6 @@ def _copy(declared: Incremental[Any] | None, path: str) -> HeldIncremental:
         path,
         initial_value=declared.initial_value,
         last_value_func=declared.last_value_func,
-        end_value=declared.end_value,
         row_order=declared.row_order,
         on_cursor_value_missing=declared.on_cursor_value_missing,
         lag=declared.lag,
@@ -198,14 +203,14 @@ class CursorTracker:
                 f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
                 "moves one way"
             )
-        self._start = self._typed(columns, self.before)
-        same = state.get("at") == _spelled(self.before)
+        self._start = self._typed(columns, self.before)  # behind the last value by a lag
+        self._raw = held.get_state()["last_value"]
+        self._best = self._last = self._typed(columns, self._raw)
+        same = state.get("at") == _spelled(self._raw)
         self._known = Digest(state.get("known") if same else None)
         self._known_without = Digest(state.get("known_without"))
-        self._at_start = _Withheld(folder / "at-start.arrow")
+        self._at_last = _Withheld(folder / "at-last.arrow")
         self._without = _Withheld(folder / "without-cursor.arrow")
-        self._best = self._start
-        self._raw = self.before
         self._at_best = Digest()
         self.rows_without_cursor = 0
 
@@ -233,15 +238,20 @@ class CursorTracker:
         self._remember(table, values, raw)
         if not self._start.is_valid:
             return table
-        at_start = pc.equal(values, self._start)
-        beyond = self._beyond(values, self._start)
-        if not pc.all(pc.or_(at_start, beyond)).as_py():
+        within = self._within(values)
+        if not pc.all(within).as_py():
             self.held.start_out_of_range = True
-        if self.held.range_start == "closed":
-            if not self._known:
-                return table.filter(pc.or_(at_start, beyond))
-            self._at_start.add(table.filter(at_start))
-        return table.filter(beyond)
+        if self._known:
+            at_last = pc.equal(values, self._last)
+            self._at_last.add(table.filter(pc.and_(within, at_last)))
+            within = pc.and_not(within, at_last)
+        return table.filter(within)
+
+    def _within(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        beyond = self._beyond(values, self._start)
+        if self.held.range_start == "open":
+            return beyond
+        return pc.or_(beyond, pc.equal(values, self._start))
 
     @property
     def is_newest_first(self) -> bool:
@@ -254,11 +264,11 @@ class CursorTracker:
 
     def rest(self) -> Iterator[pa.Table]:
         """Once the stream has ended: withheld rows of which at least one was not known."""
-        yield from self._at_start.unknown(self._known)
+        yield from self._at_last.unknown(self._known)
         yield from self._without.unknown(self._known_without)
 
     def state(self) -> CursorState:
-        moved = not self._best.equals(self._start)
+        moved = not self._best.equals(self._last)
         known = self._at_best if moved else self._known.updated(self._at_best)
         without = self._known_without.updated(self._without.digest)
         return CursorState(

@@ -26,11 +26,13 @@ from landing.catalog import (
     read_discovered,
     write_discovered,
 )
+from landing.columns import Batch
 from landing.cursor import cursor_parameter, declared_incremental, hold
 from landing.errors import StreamError
 from landing.failures import explained
+from landing.http import JsonPage
 from landing.inference import declared_fields, fields_of
-from landing.pages import Batch, open_pages, with_arguments
+from landing.pages import open_pages, with_arguments
 from landing.sources import Source
 from landing.state import SCHEMA
 
@@ -127,7 +129,8 @@ def _read(
 def _records(batch: Batch, most: int) -> list[Mapping[str, Any]]:
     if isinstance(batch, pa.Table):
         return list(batch.slice(0, most).to_pylist())
-    return list(batch[:most])
+    rows = batch.rows() if isinstance(batch, JsonPage) else batch
+    return list(rows[:most])
 
 
 @contextmanager
@@ -203,9 +206,10 @@ def _merged(old: Field | None, new: Field) -> Field:
         return new
     if not new.kinds or (old.kinds == {"number"} and new.kinds == {"integer"}):
         return old
-    properties = new.properties and {
-        name: _merged((old.properties or {}).get(name), f) for name, f in new.properties.items()
-    }
+    properties = old.properties if new.kinds == {"object"} else None
+    if new.properties:
+        known = old.properties or {}
+        properties = {name: _merged(known.get(name), f) for name, f in new.properties.items()}
     return msgspec.structs.replace(
         new,
         description=old.description or new.description,
@@ -227,18 +231,23 @@ def _changes(old: DiscoveredSchema, new: DiscoveredSchema) -> Iterator[str]:
 def _field_changes(
     old: Mapping[str, Field], new: Mapping[str, Field], prefix: str
 ) -> Iterator[str]:
-    for name in old.keys() - new.keys():
-        yield f"- {prefix}{name}: the source gives it no more"
+    for name in old:
+        if name not in new:
+            yield f"- {prefix}{name}: the source gives it no more"
     for name, f in new.items():
         before = old.get(name)
         if before is None:
             yield f"+ {prefix}{name}: {spelled(f)}"
         elif spelled(before) != spelled(f):
             yield f"~ {prefix}{name}: {spelled(before)} → {spelled(f)}"
-        elif f.properties or before.properties:
-            yield from _field_changes(
-                before.properties or {}, f.properties or {}, f"{prefix}{name}."
-            )
+        else:
+            yield from _nested_changes(before, f, f"{prefix}{name}")
+
+
+def _nested_changes(old: Field, new: Field, name: str) -> Iterator[str]:
+    yield from _field_changes(old.properties or {}, new.properties or {}, f"{name}.")
+    if old.items and new.items:
+        yield from _nested_changes(old.items, new.items, f"{name}[]")
 
 
 def spelled(f: Field) -> str:

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from landing.catalog import KINDS, Field, Kind
-from landing.columns import Misfit, fit_timestamp
+from landing.catalog import KINDS, MAX_DEPTH, Field, Kind
+from landing.fitting import Misfit, fit_timestamp
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # fromisoformat also takes 20240101 and 2024-W01-1, which are as likely codes as dates.
@@ -19,7 +19,9 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 @dataclass
 class Seen:
-    """What one field's values were so far."""
+    """What one field's values were so far; what is nested deeper than a file may be is not seen."""
+
+    depth: int = 1
 
     kinds: set[Kind] = field(default_factory=set)
     formats: set[str | None] = field(default_factory=set)
@@ -33,11 +35,13 @@ class Seen:
         self.kinds.add(kind)
         if kind == "string":
             self.formats.add(format_)
+        elif self.depth == MAX_DEPTH:
+            return
         elif kind == "object":
             for name, nested in value.items():
-                self.properties.setdefault(str(name), Seen()).add(nested)
+                self.properties.setdefault(str(name), Seen(self.depth + 1)).add(nested)
         elif kind == "array":
-            self.items = self.items or Seen()
+            self.items = self.items or Seen(self.depth + 1)
             for element in value:
                 self.items.add(element)
 

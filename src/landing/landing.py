@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -37,7 +38,7 @@ from dlt.common.storages.load_package import load_package_state
 
 from landing.bucket import Bucket
 from landing.errors import LandingError
-from landing.layout import StreamPaths, load_id_of, next_load_id
+from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
 
 
@@ -56,6 +57,7 @@ class Load:
     paths: StreamPaths
     lease: Lease
     load_id: str | None = None
+    last_stamp: str | None = None
     files: list[LandedFile] = field(default_factory=list)
     quarantine_file: Path | None = None
     quarantined: int = 0
@@ -65,15 +67,26 @@ class Load:
     state_written: bool = False
 
     def begin(self, last_load_id: str | None) -> str:
-        """Choose the load id: above the last load's, and above whatever an interrupted run left.
+        """The load id: above the last load's, and above whatever an interrupted run left.
 
-        Costs one listing, of what sorts after the last load only.
+        Chosen once; costs one listing then, of what sorts after the last load only.
         """
+        if self.load_id is not None:
+            return self.load_id
         after = self.paths.end_of(last_load_id) if last_load_id else None
-        seen = [load_id_of(path) for path in self.bucket.list(self.paths.data, after)]
-        last = max([last_load_id or "", *(load_id for load_id in seen if load_id)])
-        self.load_id = next_load_id(datetime.now(UTC), last or None)
+        left = [load_id_of(path) for path in self.bucket.list(self.paths.data, after)]
+        # Rows of an interrupted run may be stamped a little above its load id.
+        above = [load_id_after(load_id, by=Decimal(1)) for load_id in left if load_id]
+        last = max([last_load_id or "", *above])
+        self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
         return self.load_id
+
+    def stamp(self, *, anew: bool = False) -> str:
+        """The `_dlt_load_id` of the rows that come now: the load id, or just above the last."""
+        assert self.last_stamp is not None, "rows are stamped once their load has begun"
+        if anew:
+            self.last_stamp = load_id_after(self.last_stamp)
+        return self.last_stamp
 
     @property
     def rows(self) -> int:

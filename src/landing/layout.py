@@ -61,6 +61,9 @@ def load_id_of(path: str) -> str | None:
 def next_load_id(now: datetime, last: str | None) -> str:
     """An id for `now`, or just above `last` where this machine's clock is behind it."""
     own = Decimal((now - _EPOCH) // timedelta(microseconds=1)).scaleb(-6)
-    if last is not None:
-        own = max(own, Decimal(last) + Decimal("0.000001"))
-    return f"{own:017.6f}"
+    spelled = f"{own:017.6f}"
+    return spelled if last is None else max(spelled, load_id_after(last))
+
+
+def load_id_after(load_id: str, by: Decimal = Decimal("0.000001")) -> str:
+    return f"{Decimal(load_id) + by:017.6f}"

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
+import msgspec
 import pyarrow as pa
+from dlt.common.configuration import known_sections
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.libs import is_pandas_frame, is_polars_frame
+from dlt.common.pipeline import StateInjectableContext, TPipelineState
 from dlt.extract.hints import HintsMeta
+from dlt.extract.items import PipeItem
 from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.resource import DltResource
 
-from landing.columns import Row
+from landing.columns import Batch, Row
 from landing.errors import SourceError
-
-Batch: TypeAlias = list[Row] | pa.Table
+from landing.http import JsonPage
+from landing.prefetch import Prefetched
+from landing.state import SCHEMA
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
 BATCH_ROWS = 500
@@ -40,15 +48,57 @@ def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
     return resource(**given) if given else resource
 
 
+def pipeline_state() -> TPipelineState:
+    """The state of the dlt pipeline that runs in this thread."""
+    return Container()[StateInjectableContext].state
+
+
 @contextmanager
-def open_pages(resource: DltResource) -> Iterator[Iterator[Page]]:
+def open_pages(
+    resource: DltResource, state: TPipelineState | None = None, *, ahead: int = 0
+) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
-    dlt's own iteration over a resource drops the hints that come with a page and the state that
-    a stream writes, so this goes one level below it.
+    The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
+    it runs in a thread of its own, up to so many pages before its consumer; without, it is asked
+    for no page that is not consumed.
     """
+    context = partial(_context, resource, state if state is not None else _no_state())
+    make = partial(_iterate, resource)
+    if not ahead:
+        with context(), closing(make()) as items:
+            yield _pages(resource, items)
+        return
+    with closing(Prefetched(make, context, ahead)) as prefetched:
+        yield _pages(resource, iter(prefetched))
+
+
+@contextmanager
+def _context(resource: DltResource, state: TPipelineState) -> Iterator[None]:
+    """What dlt binds to a thread for a resource that runs in it."""
+    section = ConfigSectionContext(
+        sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
+    )
+    with (
+        Container().injectable_context(StateInjectableContext(state=state)),
+        Container().injectable_context(section),
+    ):
+        yield
+
+
+def _no_state() -> TPipelineState:
+    return TPipelineState(sources={}, _local={})
+
+
+def _pages(resource: DltResource, items: Iterator[PipeItem]) -> Iterator[Page]:
+    return (_page(resource.name, item.item, item.meta) for item in items)
+
+
+def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
+    # dlt's own iteration over a resource drops the hints that come with a page and the state
+    # that a stream writes, so this goes one level below it.
     with PipeIterator.from_pipe(resource._pipe) as items:
-        yield (_page(resource.name, item.item, item.meta) for item in items)
+        yield from items
 
 
 def _page(stream: str, item: Any, meta: Any) -> Page:
@@ -58,7 +108,11 @@ def _page(stream: str, item: Any, meta: Any) -> Page:
 
 
 def _batch(stream: str, item: Any) -> Batch:
-    if isinstance(item, pa.Table):
+    if isinstance(item, list):
+        return _rows(stream, item)
+    if isinstance(item, Mapping):
+        return [item]
+    if isinstance(item, pa.Table | JsonPage):
         return item
     if isinstance(item, pa.RecordBatch):
         return pa.Table.from_batches([item])
@@ -66,10 +120,6 @@ def _batch(stream: str, item: Any) -> Batch:
         return pa.Table.from_pandas(item, preserve_index=False)
     if is_polars_frame(item):
         return item.to_arrow()
-    if isinstance(item, Mapping):
-        return [item]
-    if isinstance(item, list):
-        return _rows(stream, item)
     raise _not_rows(stream, item)
 
 
@@ -96,7 +146,7 @@ def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
     """Small pages put together to batches of at least `least` rows; the last may be smaller."""
     pending: list[Row] = []
     for page in pages:
-        if isinstance(page.batch, pa.Table):
+        if not isinstance(page.batch, list):
             yield page.batch
             continue
         pending.extend(page.batch)
@@ -105,3 +155,12 @@ def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
             pending = []
     if pending:
         yield pending
+
+
+def present_names(batch: Batch, names: Iterable[str]) -> set[str]:
+    """Those of the field names that any record of the batch has."""
+    if isinstance(batch, JsonPage):
+        return {name for name in names if msgspec.json.encode(name) in batch.content}
+    if isinstance(batch, list):
+        return {name for name in names if any(name in row for row in batch)}
+    return set(names) & set(batch.schema.names)

@@ -1,8 +1,14 @@
-"""Tables to parquet parts on the local disk: few and large, in memory that does not grow."""
+"""Tables to parquet parts on the local disk: few and large, in memory that does not grow.
+
+A row group is written in a thread while the next one's rows are read and converted; never more
+than one, so that memory holds two row groups at most.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +44,8 @@ class PartWriter:
         self._pending_bytes = 0
         self._open: _OpenPart | None = None
         self._count = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="landing-parts")
+        self._writing: Future[None] | None = None
 
     def write(self, table: pa.Table) -> Iterator[Part]:
         for piece in self._pieces(table):
@@ -46,7 +54,8 @@ class PartWriter:
     def _pieces(self, table: pa.Table) -> Iterator[pa.Table]:
         """A table that is larger than a row group, cut into what one holds."""
         bytes_per_row = max(1, table.nbytes // max(1, table.num_rows))
-        rows = max(1, min(ROW_GROUP_ROWS, self._group_bytes // bytes_per_row))
+        # Rounded up: a piece just below the limit would wait for a second one.
+        rows = min(ROW_GROUP_ROWS, math.ceil(self._group_bytes / bytes_per_row))
         for start in range(0, table.num_rows, rows):
             yield table.slice(start, rows)
 
@@ -55,15 +64,27 @@ class PartWriter:
         self._pending_rows += table.num_rows
         self._pending_bytes += table.nbytes
         if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= self._group_bytes:
-            self._write_row_group()
+            self._settle()
             if self._open is not None and self._open.size >= self._part_bytes:
                 yield self._finish()
+            self._write_row_group()
 
     def close(self) -> Iterator[Part]:
+        self._settle()
+        if self._open is not None and self._open.size >= self._part_bytes:
+            yield self._finish()
         if self._pending:
             self._write_row_group()
+            self._settle()
         if self._open is not None:
             yield self._finish()
+        self._thread.shutdown()
+
+    def _settle(self) -> None:
+        """Wait for the row group that is being written, and raise what it raised."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
     def _write_row_group(self) -> None:
         table = pa.concat_tables(self._pending)
@@ -72,7 +93,7 @@ class PartWriter:
             file = self._folder / f"{self._count:05d}.parquet"
             self._open = _OpenPart(file, self._schema, self._with_dictionary)
             self._count += 1
-        self._open.write(table)
+        self._writing = self._thread.submit(self._open.write, table)
 
     def _finish(self) -> Part:
         assert self._open is not None

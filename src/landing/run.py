@@ -23,7 +23,7 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig, configured_streams, read_config
-from landing.columns import Columns
+from landing.columns import Batch, Columns
 from landing.cursor import CursorTracker, HeldIncremental, hold
 from landing.errors import LandingError
 from landing.failures import explained
@@ -31,15 +31,26 @@ from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS, with_lineage
-from landing.pages import BATCH_ROWS, Batch, batches, open_pages, with_arguments
-from landing.parts import PartWriter
+from landing.pages import (
+    BATCH_ROWS,
+    batches,
+    open_pages,
+    pipeline_state,
+    present_names,
+    with_arguments,
+)
+from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
+from landing.versions import Stretches
 from landing.workspace import part_bytes
 
 _STATE_KEY = "landing"
+
+# Enough to fetch while the last page is decoded; each page ahead is memory.
+PAGES_AHEAD = 3
 
 
 @dataclass(frozen=True)
@@ -184,14 +195,22 @@ class _Extraction:
         state = dlt.current.resource_state(self._config.stream).setdefault(_STATE_KEY, {})
         tracker = self._tracker(state)
         writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
-        empty = self._schema.empty_table()
-        for table in self._tables(tracker):
-            load_id = self._load.load_id or self._load.begin(state.get("load_id"))
-            for part in writer.write(with_lineage(table, load_id)):
-                yield dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
-        for part in writer.close():
-            yield dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
+        for table in self._stamped(tracker, state.get("load_id")):
+            yield from map(self._imported, writer.write(table))
+        yield from map(self._imported, writer.close())
         self._remember(state, tracker)
+
+    def _stamped(self, tracker: CursorTracker | None, last_load_id: str | None) -> Iterator[Any]:
+        """The new rows with their lineage; the load begins with the first."""
+        stretches = Stretches(self._config.primary_key)
+        for table in self._tables(tracker):
+            self._load.begin(last_load_id)
+            for begins, piece in stretches.cut(table):
+                yield with_lineage(piece, self._load.stamp(anew=begins))
+
+    def _imported(self, part: Part) -> Any:
+        empty = self._schema.empty_table()
+        return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
     def _tracker(self, state: dict[str, Any]) -> CursorTracker | None:
         if self._held is None or not self._config.is_incremental:
@@ -203,7 +222,7 @@ class _Extraction:
         """What is new, in the configured columns."""
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
-        with open_pages(self._resource) as pages:
+        with open_pages(self._resource, pipeline_state(), ahead=PAGES_AHEAD) as pages:
             for batch in batches(pages, least):
                 read += len(batch)
                 table = self._admitted(batch, tracker)
@@ -218,24 +237,13 @@ class _Extraction:
 
     def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> pa.Table:
         """What of a batch is new and fits, the rest of it withheld or in quarantine."""
-        self._look_for_absent(batch)
-        convert = self._columns.from_rows if isinstance(batch, list) else self._columns.from_arrow
-        converted = convert(batch)
+        if self._absent:
+            self._absent -= present_names(batch, self._absent)
+        converted = self._columns.convert(batch)
         self._quarantine.add(converted.misfits)
         if tracker is None:
             return converted.table
-        raw = _values(batch, tracker.name)
-        if converted.kept is not None:
-            raw = [raw[index] for index in converted.kept]
-        return tracker.admit(converted.table, raw)
-
-    def _look_for_absent(self, batch: Batch) -> None:
-        if not self._absent:
-            return
-        if isinstance(batch, pa.Table):
-            self._absent.difference_update(batch.schema.names)
-        else:
-            self._absent = {n for n in self._absent if not any(n in row for row in batch)}
+        return tracker.admit(converted.table, converted.raw(tracker.name))
 
     def _tell(self, read: int, tracker: CursorTracker | None) -> None:
         stream = self._config.stream
@@ -252,11 +260,10 @@ class _Extraction:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
         load = self._load
         if self._quarantine.count:
-            load_id = load.load_id or load.begin(state.get("load_id"))
-            load.quarantine_file = self._quarantine.close(load_id)
+            load.quarantine_file = self._quarantine.close(load.begin(state.get("load_id")))
             load.quarantined = self._quarantine.count
         if load.load_id is not None:
-            state["load_id"] = load.load_id
+            state["load_id"] = load.stamp()
         if tracker is not None and self._held is not None:
             self._held.get_state()["last_value"] = tracker.after
             state["cursor"] = tracker.state()
@@ -271,8 +278,3 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Plan:
     if held is not None and config.is_incremental:
         cursor = stored_cursor(bucket, paths, held.cursor_path) or held.initial_value
     return Plan(config, cursor, columns, bucket.location(paths.data))
-
-
-def _values(batch: Batch, name: str) -> Any:
-    """A field's values as the API gave them, by position."""
-    return [row.get(name) for row in batch] if isinstance(batch, list) else batch[name]

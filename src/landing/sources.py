@@ -15,7 +15,7 @@ from dlt.extract.source import DltSource
 
 from landing.catalog import check_name
 from landing.errors import SourceError, WorkspaceError, listed, nearest
-from landing.failures import missing_variable, place_in_source
+from landing.failures import explained, missing_variable, place_in_source
 from landing.workspace import Workspace
 
 PACKAGE = "sources"
@@ -35,8 +35,8 @@ class Source:
         Raises SourceError if the package exports none.
         """
         found = dict(self._exported())
-        for factory in self._factories():
-            found.update(self._resources(factory))
+        for name, factory in self._factories():
+            found.update(self._resources(name, factory))
         if not found:
             raise SourceError(
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
@@ -64,41 +64,32 @@ class Source:
     def _shown(self) -> str:
         return self.workspace.shown(self.workspace.sources / self.name / "__init__.py")
 
-    def _exports(self) -> Iterator[Any]:
+    def _exports(self) -> Iterator[tuple[str, Any]]:
         names = getattr(self.module, "__all__", None)
         if names is None:
             names = [name for name in vars(self.module) if not name.startswith("_")]
         for name in names:
             if not hasattr(self.module, name):
                 raise SourceError(f"{self._shown}: __all__ names '{name}', which is not there")
-            yield getattr(self.module, name)
+            yield name, getattr(self.module, name)
 
     def _exported(self) -> Iterator[tuple[str, DltResource]]:
-        for value in self._exports():
+        for _, value in self._exports():
             if isinstance(value, DltResource):
                 yield value.name, value
 
-    def _factories(self) -> Iterator[Any]:
-        for value in self._exports():
+    def _factories(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self._exports():
             if isinstance(value, SourceFactory | DltSource):
-                yield value
+                yield name, value
 
-    def _resources(self, factory: Any) -> dict[str, DltResource]:
+    def _resources(self, name: str, factory: Any) -> dict[str, DltResource]:
+        """Raises SettingsError, ApiError or StreamError if the function fails."""
         try:
             source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
-            if name := missing_variable(error):
-                raise unset(self, name) from None
-            raise
+            raise explained(self.workspace, self.name, name, error) from error
         return dict(source.resources.items())
-
-
-def unset(source: Source, variable: str) -> SourceError:
-    client = source.workspace.sources / source.name / "client.py"
-    return SourceError(
-        f"{variable} is not set, which source '{source.name}' needs; "
-        f"{source.workspace.shown(client)} says what it is (set it in the environment or .env)"
-    )
 
 
 def source_names(workspace: Workspace) -> list[str]:

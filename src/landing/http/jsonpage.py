@@ -1,0 +1,53 @@
+"""A page of records as the bytes the API sent, decoded only where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+
+class JsonPage:
+    """Yield this from a stream instead of a list of dictionaries, and the fields that the stream
+    config leaves out cost nothing.
+
+    `content` is the body of a JSON response; `records` is where the list of records is in it:
+    a key, a path with dots, or empty where the body is the list itself. `len` is the number of
+    records, so that `if not page: break` ends a paging loop.
+
+    Such pages do not go through `add_map` and `add_filter` functions for single records.
+    Raises ValueError at once if the body is not JSON or has no list there.
+    """
+
+    def __init__(self, content: bytes, records: str = "") -> None:
+        self.content = content
+        self.path = tuple(records.split(".")) if records else ()
+        self._count = len(self.decoded(msgspec.Raw))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The records as dictionaries, with all fields."""
+        rows: list[Any] = self.decoded(Any)
+        for row in rows:
+            if not isinstance(row, dict):
+                raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
+        return rows
+
+    def decoded(self, record: Any) -> list[Any]:
+        """The records as values of the type `record`. Raises msgspec.ValidationError."""
+        value = _decoder(record, self.path).decode(self.content)
+        for _ in self.path:
+            value = value.inner
+        return list(value)
+
+
+@cache
+def _decoder(record: Any, path: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    body: Any = list[record]
+    for key in reversed(path):
+        body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": key})
+    return msgspec.json.Decoder(body)

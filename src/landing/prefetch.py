@@ -1,0 +1,76 @@
+"""An iterator run ahead of its consumer, in a thread of its own and with bounded memory."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+_END = object()
+_LOOK_EVERY = 0.1
+"""Seconds between looks at whether anyone still waits; only paid while the queue is full."""
+
+
+class Prefetched(Generic[Item]):
+    """Iterates over what `make` gives, up to `ahead` items early.
+
+    `context` is entered in the thread, for what is bound to threads. An exception of the iterator
+    is raised where the consumer would have met it. `close` ends the thread; it waits for the item
+    that is being made.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Generator[Item, None, None]],
+        context: Callable[[], AbstractContextManager[None]],
+        ahead: int,
+    ) -> None:
+        self._make = make
+        self._context = context
+        self._items: queue.Queue[object] = queue.Queue(maxsize=ahead)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="landing-pages", daemon=True)
+
+    def __iter__(self) -> Iterator[Item]:
+        self._thread.start()
+        while True:
+            item = self._items.get()
+            if item is _END:
+                return
+            if isinstance(item, _Raised):
+                raise item.error
+            yield item  # type: ignore[misc]
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with self._context(), closing(self._make()) as items:
+                for item in items:
+                    if not self._put(item):
+                        return
+        except BaseException as error:
+            self._put(_Raised(error))
+        else:
+            self._put(_END)
+
+    def _put(self, item: object) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._items.put(item, timeout=_LOOK_EVERY)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+class _Raised:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
