@@ -14,12 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.catalog import (
-    FORMATS,
-    KINDS,
-    MAX_DEPTH,
     Defaults,
     DiscoveredSchema,
-    Field,
     Options,
     StreamConfig,
     configured_streams,
@@ -30,6 +26,7 @@ from landing.catalog import (
     write_discovered,
 )
 from landing.errors import CatalogError
+from landing.fields import FORMATS, KINDS, MAX_DEPTH, Field
 from landing.workspace import Workspace
 from tests.kit import REPOSITORY
 

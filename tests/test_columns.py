@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.catalog import Field
 from landing.columns import Columns, Converted
+from landing.fields import Field
 from landing.fitting import Misfit
 from landing.jsontext import pruned
 from landing.parts import PartWriter

@@ -539,8 +539,10 @@ def test_a_source_function_whose_api_fails_is_told(
     dynamic: Kit, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.fail_next(50, status=503)
-    assert_told(dynamic.discover("shop"), "'shop/shop'", "/orders answered 503")
-    assert_told(dynamic.run("shop", "orders"), "'shop/shop'", "/orders answered 503")
+    assert_told(dynamic.discover("shop"), "source function 'shop.shop'", "/orders answered 503")
+    assert_told(
+        dynamic.run("shop", "orders"), "source function 'shop.shop'", "/orders answered 503"
+    )
     api.clear_faults()
     monkeypatch.delenv("MY_API_KEY")
     assert_told(dynamic.discover("shop"), "MY_API_KEY is not set", "shop/client.py", code=2)

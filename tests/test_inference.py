@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.catalog import MAX_DEPTH, Field
 from landing.columns import Columns
+from landing.fields import MAX_DEPTH, Field
 from landing.inference import declared_fields, fields_of
 
 

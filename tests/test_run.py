@@ -570,5 +570,7 @@ def test_duckdb_reads_the_hive_partitions_over_s3(orders: Kit, zone: Zone, s3: S
             f" ENDPOINT '{s3.endpoint}', USE_SSL false, URL_STYLE 'path')"
         )
         landed = f"{os.environ['DLT_BUCKET_URL']}/my_source/orders/**/*.parquet"
-        found = connection.execute(f"SELECT count(*), list(DISTINCT year) FROM '{landed}'").fetchone()
+        found = connection.execute(
+            f"SELECT count(*), list(DISTINCT year) FROM '{landed}'"
+        ).fetchone()
     assert found == (2_350, [datetime.now(UTC).year])

@@ -11,49 +11,22 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
 import msgspec
 
+from landing.documents import decode, parse
 from landing.errors import CatalogError, nearest
+from landing.fields import Field
 from landing.workspace import Workspace
 
-Kind = Literal["integer", "number", "string", "boolean", "array", "object", "null"]
 SyncMode = Literal["incremental", "full_refresh"]
 DestinationSyncMode = Literal["append", "merge"]
-Encoding = Literal["json", "native"]
 
-KINDS: tuple[str, ...] = get_args(Kind)
-FORMATS = ("date-time", "date", "time", "uuid", "email", "uri")
+LINEAGE_PREFIX = "_dlt_"
 OWN_CONNECTORS = ("dlt", "landing")
-MAX_DEPTH = 32
 LINE_WIDTH = 100
-Model = TypeVar("Model", bound=msgspec.Struct)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """One field of a stream: a JSON Schema of the few keywords that decide a column.
-
-    `type` is one kind or a list of kinds. Several kinds that no one column type holds land as
-    text; `null` alone means that discovery never saw a value. `encoding` concerns arrays and
-    objects: `json` text, which is what existing models read, or `native` lists and structs.
-    """
-
-    type: Kind | list[Kind]
-    format: str | None = None
-    description: str | None = None
-    encoding: Encoding = "json"
-    properties: dict[str, Field] | None = None
-    items: Field | None = None
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds besides null, `integer` swallowed by `number`."""
-        names = {self.type} if isinstance(self.type, str) else set(self.type)
-        if "number" in names:
-            names.discard("integer")
-        return frozenset(names - {"null"})
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -129,7 +102,7 @@ def read_discovered(workspace: Workspace, source: str, stream: str) -> Discovere
     if not file.is_file():
         return None
     shown = workspace.shown(file)
-    discovered = _decode(file, shown, DiscoveredSchema)
+    discovered = decode(file, shown, DiscoveredSchema)
     _check_name(discovered.stream, stream, shown)
     return discovered
 
@@ -177,7 +150,7 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
             f"{workspace.shown(file)} there and keep the fields you want"
         )
     shown = workspace.shown(file)
-    return _resolved(source, stream, shown, _decode(file, shown, _StreamFile))
+    return _resolved(source, stream, shown, decode(file, shown, _StreamFile))
 
 
 def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
@@ -208,7 +181,7 @@ def _json_schema(model: type[msgspec.Struct], title: str) -> dict[str, Any]:
 def _connector(file: Path, shown: str) -> str | None:
     """The connector a file names; None also for a broken file, which reading it will explain."""
     try:
-        document = _parse(file, shown)
+        document = parse(file, shown)
     except CatalogError:
         return None
     connector = document.get("connector") if isinstance(document, dict) else None
@@ -218,9 +191,10 @@ def _connector(file: Path, shown: str) -> str | None:
 def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamConfig:
     _check_name(raw.stream, stream, shown)
     _check_landable(raw.fields, shown)
-    primary_key = _top_level(raw.primary_key or raw.defaults.primary_key, "primary_key", raw, shown)
-    cursor_path = raw.cursor_field or raw.defaults.cursor_field
-    cursor = _top_level([cursor_path] if cursor_path else None, "cursor_field", raw, shown)
+    primary_key = _names(raw, "primary_key", shown)
+    # A copied default of a field that was then taken out is no mistake where nothing goes by it.
+    goes_by_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
+    cursor = _names(raw, "cursor_field", shown) if goes_by_cursor else ()
     offered = raw.options.sync_modes if raw.options else ["incremental"]
     fallback: SyncMode = "incremental" if cursor and "incremental" in offered else "full_refresh"
     sync_mode = raw.sync_mode or fallback
@@ -247,16 +221,20 @@ def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamC
     )
 
 
-def _top_level(
-    paths: list[list[str]] | None, key: str, raw: _StreamFile, shown: str
-) -> tuple[str, ...]:
+def _names(raw: _StreamFile, key: str, shown: str) -> tuple[str, ...]:
+    """The top-level fields that `primary_key` or `cursor_field` names, or its default does."""
+    own, default = getattr(raw, key), getattr(raw.defaults, key)
+    said, place = (own, key) if own else (default or [], f"defaults.{key}")
+    paths = [said] if said and key == "cursor_field" else said
     names = []
-    for path in paths or []:
+    for path in paths:
         if len(path) != 1:
-            raise CatalogError(f"{shown}: {key}: {path} has to be the name of one top-level field")
+            raise CatalogError(
+                f"{shown}: {place}: {path} has to be the name of one top-level field"
+            )
         if path[0] not in raw.fields:
             hint = nearest(path[0], raw.fields)
-            raise CatalogError(f"{shown}: {key}: '{path[0]}' is not in fields{hint}")
+            raise CatalogError(f"{shown}: {place}: '{path[0]}' is not in fields{hint}")
         names.append(path[0])
     return tuple(names)
 
@@ -282,107 +260,7 @@ def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
     if not fields:
         raise CatalogError(f"{shown}: fields: is empty; name at least one field to land")
     for name in fields:
-        if name.startswith("_dlt_"):
-            raise CatalogError(f"{shown}: fields.{name}: names starting with _dlt_ are ours")
-
-
-def _parse(file: Path, shown: str) -> Any:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
-        json.dumps(document, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise CatalogError(
-            f"{shown}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{shown}: not UTF-8 text: {error.reason}") from None
-    except UnicodeEncodeError:
-        raise CatalogError(f"{shown}: has half of a surrogate pair, which is no text") from None
-    except RecursionError:
-        raise CatalogError(f"{shown}: nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits, or one that is none
-        raise CatalogError(f"{shown}: not valid JSON: {str(error).partition(';')[0]}") from None
-    return document
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is not a number in JSON")
-
-
-def _decode(file: Path, shown: str, model: type[Model]) -> Model:
-    document = _parse(file, shown)
-    if not isinstance(document, dict):
-        raise CatalogError(f"{shown}: has to be a JSON object")
-    fields = document.get("fields")
-    if not isinstance(fields, dict):
-        raise CatalogError(f"{shown}: fields: has to be an object of field names and their types")
-    # Fields are converted one by one, since only that lets a message name the field.
-    header = _convert({**document, "fields": {}}, model, "", shown)
-    named = {name: _field(raw, f"fields.{name}", shown) for name, raw in fields.items()}
-    return msgspec.structs.replace(header, fields=named)
-
-
-def _field(raw: Any, place: str, shown: str, depth: int = 1) -> Field:
-    if depth > MAX_DEPTH:
-        raise CatalogError(f"{shown}: {place[:80]}…: nested deeper than {MAX_DEPTH} levels")
-    if not isinstance(raw, dict):
-        raise CatalogError(f'{shown}: {place}: has to be an object such as {{"type": "string"}}')
-    flat = {key: value for key, value in raw.items() if key not in ("properties", "items")}
-    field = _convert(flat, Field, place, shown)
-    _check_field(field, place, shown)
-    properties = raw.get("properties")
-    if properties is not None:
-        if not isinstance(properties, dict):
-            raise CatalogError(f"{shown}: {place}.properties: has to be an object")
-        nested = {
-            name: _field(value, f"{place}.properties.{name}", shown, depth + 1)
-            for name, value in properties.items()
-        }
-        field = msgspec.structs.replace(field, properties=nested)
-    if raw.get("items") is not None:
-        items = _field(raw["items"], f"{place}.items", shown, depth + 1)
-        field = msgspec.structs.replace(field, items=items)
-    return field
-
-
-def _check_field(field: Field, place: str, shown: str) -> None:
-    if field.format is not None and field.format not in FORMATS:
-        hint = nearest(field.format, FORMATS) or f"; known are {', '.join(FORMATS)}"
-        raise CatalogError(f"{shown}: {place}.format: '{field.format}' is not known{hint}")
-    if field.type == []:
-        raise CatalogError(f"{shown}: {place}.type: is empty; name at least one kind")
-
-
-def _convert(raw: Any, model: type[Model], place: str, shown: str) -> Model:
-    try:
-        return msgspec.convert(raw, model)
-    except msgspec.ValidationError as error:
-        text, _, within = str(error).partition(" - at `$")
-        where = ".".join(filter(None, (place, within.strip("`."))))
-        prefix = f"{shown}: {where}: " if where else f"{shown}: "
-        raise CatalogError(prefix + _explained(text, where, model)) from None
-
-
-def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:
-    """msgspec's message in our words, with the nearest right word at its end."""
-    if match := re.match(r"Object contains unknown field `(.*)`", text):
-        holders: dict[str, type[msgspec.Struct]] = {"options": Options, "defaults": Defaults}
-        holder = holders.get(where, model)
-        known = [field.encode_name for field in msgspec.structs.fields(holder)]
-        return f"unknown key '{match[1]}'{nearest(match[1], known)}"
-    if match := re.match(r"Object missing required field `(.*)`", text):
-        return f"'{match[1]}' is missing"
-    if match := re.match(r"Invalid enum value '?(.*?)'?$", text):
-        words = _WORDS.get(where.rpartition(".")[2].partition("[")[0], ())
-        return f"'{match[1]}' is not known{nearest(match[1], words)}; known are {', '.join(words)}"
-    return text[0].lower() + text[1:]
-
-
-_WORDS: dict[str, tuple[str, ...]] = {
-    "type": KINDS,
-    "encoding": get_args(Encoding),
-    "sync_mode": get_args(SyncMode),
-    "sync_modes": get_args(SyncMode),
-    "destination_sync_mode": get_args(DestinationSyncMode),
-    "destination_sync_modes": get_args(DestinationSyncMode),
-}
+        if name.startswith(LINEAGE_PREFIX):
+            raise CatalogError(
+                f"{shown}: fields.{name}: names starting with {LINEAGE_PREFIX} are ours"
+            )

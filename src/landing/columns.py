@@ -22,7 +22,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.catalog import Field
+from landing.fields import Field
 from landing.fitting import (
     Misfit,
     fit_boolean,

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.resource import DltResource
 
 from landing.catalog import (
+    LINEAGE_PREFIX,
     Defaults,
     DestinationSyncMode,
     DiscoveredSchema,
-    Field,
     Options,
     SyncMode,
     read_discovered,
@@ -30,11 +26,11 @@ from landing.columns import Batch
 from landing.cursor import cursor_parameter, declared_incremental, hold
 from landing.errors import StreamError
 from landing.failures import explained
+from landing.fields import Field
 from landing.http import JsonPage
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
 from landing.sources import Source
-from landing.state import SCHEMA
 
 DEFAULT_SAMPLE = 100
 
@@ -69,7 +65,9 @@ def discover(
             if write:
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
-            failure = explained(source.workspace, source.name, name, error)
+            failure = explained(
+                source.workspace, source.name, f"stream '{source.name}/{name}'", error
+            )
             result.failed[name] = failure
             if failure is not error:
                 failure.__cause__ = error
@@ -100,7 +98,8 @@ def _in_order(
     """Declared order where the stream names all columns, else that of the records."""
     is_complete = sampled.keys() <= columns.keys()
     names = [*columns] if is_complete else [*sampled, *columns]
-    return {name: fields[name] for name in names if name in fields}
+    # Another dlt's lineage would collide with ours.
+    return {n: fields[n] for n in names if n in fields and not n.startswith(LINEAGE_PREFIX)}
 
 
 def _limited(resource: DltResource, limit: int) -> DltResource:
@@ -117,7 +116,7 @@ def _read(
 ) -> tuple[list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     records: list[Mapping[str, Any]] = []
     columns: dict[str, Mapping[str, Any]] = {}
-    with _detached(resource), open_pages(resource) as pages:
+    with open_pages(resource) as pages:
         for page in pages:
             columns.update(page.columns or {})
             records.extend(_records(page.batch, limit - len(records)))
@@ -131,20 +130,6 @@ def _records(batch: Batch, most: int) -> list[Mapping[str, Any]]:
         return list(batch.slice(0, most).to_pylist())
     rows = batch.rows() if isinstance(batch, JsonPage) else batch
     return list(rows[:most])
-
-
-@contextmanager
-def _detached(resource: DltResource) -> Iterator[None]:
-    """dlt's context as in a run, with a state that is thrown away."""
-    state: Any = {"sources": {}, "_local": {}}
-    section = ConfigSectionContext(
-        sections=("sources", resource.section, SCHEMA), source_state_key=SCHEMA
-    )
-    with (
-        Container().injectable_context(StateInjectableContext(state=state)),
-        Container().injectable_context(section),
-    ):
-        yield
 
 
 def _static_columns(resource: DltResource) -> Mapping[str, Any]:
@@ -213,6 +198,7 @@ def _merged(old: Field | None, new: Field) -> Field:
     return msgspec.structs.replace(
         new,
         description=old.description or new.description,
+        encoding=old.encoding,
         properties=properties,
         items=_merged(old.items, new.items) if new.items else None,
     )

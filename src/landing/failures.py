@@ -54,8 +54,8 @@ def missing_variable(error: BaseException) -> str | None:
     return None
 
 
-def explained(workspace: Workspace, source: str, stream: str, error: Exception) -> LandingError:
-    """What a failed run of a stream tells a person."""
+def explained(workspace: Workspace, source: str, what: str, error: Exception) -> LandingError:
+    """What a person is told; `what` failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
         if isinstance(cause, LandingError):
             return cause
@@ -65,13 +65,12 @@ def explained(workspace: Workspace, source: str, stream: str, error: Exception) 
             f"{name} is not set, which source '{source}' needs; {client} says what it is "
             "(set it in the environment or .env)"
         )
-    who = f"stream '{source}/{stream}'"
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
-            return ApiError(redacted(f"{who}: {_request_failed(cause)}"))
+            return ApiError(redacted(f"{what}: {_request_failed(cause)}"))
     root = _innermost_of_source(workspace, error)
     place = place_in_source(workspace, root)
-    return StreamError(redacted(f"{who}: {place + ': ' if place else ''}{_told(root)}"))
+    return StreamError(redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}"))
 
 
 def _request_failed(error: requests.RequestException) -> str:

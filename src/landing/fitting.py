@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from landing.catalog import Field
+from landing.fields import Field
 from landing.jsontext import pruned
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
 
 
 class Misfit(Exception):
@@ -29,7 +29,7 @@ def fit_integer(value: Any) -> int:
         value = _whole(value)
     if not isinstance(value, int):
         raise Misfit(f"{kind_in_words(value)} where an integer is configured")
-    if value not in _INT64:
+    if value not in INT64:
         raise Misfit("an integer that does not fit into 64 bits; configure it as a string")
     return value
 

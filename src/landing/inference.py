@@ -9,8 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from landing.catalog import KINDS, MAX_DEPTH, Field, Kind
-from landing.fitting import Misfit, fit_timestamp
+from landing.fields import KINDS, MAX_DEPTH, Field, Kind
+from landing.fitting import INT64, Misfit, fit_timestamp
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # fromisoformat also takes 20240101 and 2024-W01-1, which are as likely codes as dates.
@@ -77,6 +77,8 @@ def kind_of(value: Any) -> tuple[Kind, str | None]:
             return "null", None
         case bool():
             return "boolean", None
+        case int() if value not in INT64:
+            return "string", None  # as text nothing is lost
         case int():
             return "integer", None
         case float() | Decimal():

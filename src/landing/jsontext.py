@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from landing.catalog import Field
+from landing.fields import Field
 
 _encode = msgspec.json.Encoder().encode
 

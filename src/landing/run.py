@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
@@ -10,11 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-# dlt reads these when it is imported: telemetry stays off unless a person turns it on, and its
-# warnings about what this destination does on purpose mean nothing to one.
-os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
 
 import dlt
 import pyarrow as pa
@@ -92,7 +86,9 @@ def run_streams(
         try:
             result.landed.append(run_stream(config, resource, bucket, reporter))
         except Exception as error:
-            failure = explained(source.workspace, source.name, config.stream, error)
+            failure = explained(
+                source.workspace, source.name, f"stream '{source.name}/{config.stream}'", error
+            )
             result.failed[config.stream] = failure
             if failure is not error:
                 failure.__cause__ = error

@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dlt.extract.reference import SourceFactory
@@ -34,9 +35,7 @@ class Source:
 
         Raises SourceError if the package exports none.
         """
-        found = dict(self._exported())
-        for name, factory in self._factories():
-            found.update(self._resources(name, factory))
+        found = {**dict(self._exported()), **self._made}
         if not found:
             raise SourceError(
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
@@ -59,6 +58,14 @@ class Source:
                 f"it has: {listed(streams)}"
             )
         return streams[name]
+
+    @cached_property
+    def _made(self) -> dict[str, DltResource]:
+        """What the `@dlt.source` functions give; asked once, since that may cost requests."""
+        made: dict[str, DltResource] = {}
+        for name, factory in self._factories():
+            made.update(self._resources(name, factory))
+        return made
 
     @property
     def _shown(self) -> str:
@@ -88,7 +95,9 @@ class Source:
         try:
             source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
-            raise explained(self.workspace, self.name, name, error) from error
+            raise explained(
+                self.workspace, self.name, f"source function '{self.name}.{name}'", error
+            ) from error
         return dict(source.resources.items())
 
 

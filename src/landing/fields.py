@@ -1,0 +1,39 @@
+"""The types of fields, as both JSON formats write them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+Kind = Literal["integer", "number", "string", "boolean", "array", "object", "null"]
+Encoding = Literal["json", "native"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+FORMATS = ("date-time", "date", "time", "uuid", "email", "uri")
+MAX_DEPTH = 32
+"""Levels that `properties` and `items` may be nested."""
+
+
+class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """One field of a stream: a JSON Schema of the few keywords that decide a column.
+
+    `type` is one kind or a list of kinds. Several kinds that no one column type holds land as
+    text; `null` alone means that discovery never saw a value. `encoding` concerns arrays and
+    objects: `json` text, which is what existing models read, or `native` lists and structs.
+    """
+
+    type: Kind | list[Kind]
+    format: str | None = None
+    description: str | None = None
+    encoding: Encoding = "json"
+    properties: dict[str, Field] | None = None
+    items: Field | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds besides null, `integer` swallowed by `number`."""
+        names = {self.type} if isinstance(self.type, str) else set(self.type)
+        if "number" in names:
+            names.discard("integer")
+        return frozenset(names - {"null"})
