@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo demo-keep test check schemas clean
+.PHONY: help setup demo demo-keep test check schemas bench clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
 	@echo "make demo-keep  the same, leaving the servers up to look around"
 	@echo "make test       the tests"
+	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
 	@echo "make check      linters, types, import directions, generated files"
 	@echo "make setup      only .venv with the landing command"
 	@echo "make clean      remove what the above made"
@@ -30,8 +31,10 @@ check: $(VENV)/check
 	$(BIN)/python -m tools.schemas --check
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
+bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
+	$(BIN)/python -m benchmarks
 clean:
-	rm -rf $(VENV) .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -51,3 +54,15 @@ $(VENV)/test: $(VENV)/demo
 $(VENV)/check: $(VENV)/test
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
 	@touch $@
+$(VENV)/bench: $(VENV)/demo
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+# The peers' pins conflict with ours, so each has an environment of its own. The benchmark says so
+# and goes on without one that could not be installed.
+.venv-bench/airbyte-cdk/installed: benchmarks/constraints-airbyte.txt
+.venv-bench/singer-sdk/installed: benchmarks/constraints-singer.txt
+.venv-bench/%/installed:
+	@mkdir -p .venv-bench && echo '*' > .venv-bench/.gitignore
+	-$(PYTHON) -m venv $(@D) \
+	  && $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --constraint $< $* \
+	  && touch $@

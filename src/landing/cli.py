@@ -120,8 +120,10 @@ class _Run:
         from landing import run
         from landing.bucket import Bucket
         from landing.sources import load_source
+        from landing.tuning import tune_process
 
         source = load_source(workspace, options.source)
+        tune_process()
         broken: dict[str, LandingError] = {}
         streams: list[str] = options.streams
         if bool(streams) == options.all:

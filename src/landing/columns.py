@@ -11,6 +11,7 @@ members, so an object that lists no properties stays JSON text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,9 +39,10 @@ from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type, shape_of, shaped, texts
 
 Row = Mapping[str, Any]
-Batch: TypeAlias = list[Row] | pa.Table | JsonPage
+Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+_HAS_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 _NOT_IN_ARROW = (
     pa.ArrowException,
     msgspec.MsgspecError,
@@ -83,19 +85,19 @@ class Columns:
         self._record = _record_type(self._columns)
 
     def convert(self, batch: Batch) -> Converted:
-        if isinstance(batch, JsonPage):
-            return self.from_page(batch)
+        if isinstance(batch, tuple):
+            return self.from_pages(batch)
         return self.from_rows(batch) if isinstance(batch, list) else self.from_arrow(batch)
 
-    def from_page(self, page: JsonPage) -> Converted:
-        """Like `from_rows` of the page's rows, but only the configured fields are decoded.
+    def from_pages(self, pages: Sequence[JsonPage]) -> Converted:
+        """Like `from_rows` of the pages' rows, but only the configured fields are decoded.
 
-        A page with any value that is not of its field's type goes the way of `from_rows`.
+        Pages with any value that is not of its field's type go the way of `from_rows`.
         """
         if self._record is None:
-            return self.from_rows(page.rows())
+            return self.from_rows(_rows(pages))
         try:
-            records = page.decoded(self._record)
+            records = [record for page in pages for record in page.decoded(self._record)]
             members = map(attrgetter, self._record.__struct_fields__)
             values = {
                 name: list(map(member, records))
@@ -103,7 +105,7 @@ class Columns:
             }
             arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
         except _NOT_IN_ARROW:
-            return self.from_rows(page.rows())
+            return self.from_rows(_rows(pages))
         return Converted(pa.Table.from_arrays(arrays, schema=self.schema), values.__getitem__)
 
     def from_rows(self, rows: Sequence[Row]) -> Converted:
@@ -134,7 +136,8 @@ class Columns:
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises Misfit."""
         column = self._columns[name]
-        return pa.scalar(None if raw is None else column.fit(raw), column.type)
+        # Not pa.scalar, which imports pandas where that is installed.
+        return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
 
     def _fitting(
         self,
@@ -149,6 +152,10 @@ class Columns:
         return Converted(
             table.take(pa.array(kept, pa.int64())), given, list(misfits.values()), kept
         )
+
+
+def _rows(pages: Sequence[JsonPage]) -> list[Row]:
+    return [row for page in pages for row in page.rows()]
 
 
 def _record_type(columns: Mapping[str, _Column]) -> type[msgspec.Struct] | None:
@@ -227,13 +234,13 @@ class _Column:
 def _column(field: Field) -> _Column:
     kinds = field.kinds
     if kinds == {"integer"}:
-        return _Column(pa.int64(), _quick_integers, fit_integer, int)
+        return _Column(pa.int64(), _quick_integers, fit_integer, int, _as(pa.int64()))
     if kinds == {"number"}:
-        return _Column(pa.float64(), _quick_numbers, fit_number, int | float)
+        return _Column(pa.float64(), _quick_numbers, fit_number, int | float, _as(pa.float64()))
     if kinds == {"boolean"}:
         return _Column(pa.bool_(), _quick_booleans, fit_boolean, bool)
     if kinds == {"string"} and field.format == "date-time":
-        return _Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str)
+        return _Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, _decoded_timestamps)
     if kinds == {"string"} and field.format == "date":
         return _Column(pa.date32(), _quick_dates, fit_date, str)
     if field.encoding == "native" and kinds == {"array"}:
@@ -241,7 +248,7 @@ def _column(field: Field) -> _Column:
     if field.encoding == "native" and kinds == {"object"} and field.properties:
         return _native_struct(field.properties)
     if kinds == {"string"}:
-        return _Column(pa.string(), _quick_strings, fit_text, str)
+        return _Column(pa.string(), _quick_strings, fit_text, str, _as(pa.string()))
     return _text_column(field)
 
 
@@ -295,12 +302,37 @@ def _quick_strings(values: list[Any]) -> pa.Array:
     return _inferred(values, pa.string())
 
 
+def _as(type_: pa.DataType) -> Callable[[list[Any]], pa.Array]:
+    """For decoded values, whose Python types are known: no need to infer them."""
+    return lambda values: pa.array(values, type_)
+
+
 def _quick_timestamps(values: list[Any]) -> pa.Array:
-    texts = _quick_strings(values)
-    try:
-        return _within_years(texts.cast(TIMESTAMP))
-    except pa.ArrowInvalid:
-        return _within_years(pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC"))
+    return _timestamps(_quick_strings(values))
+
+
+def _decoded_timestamps(values: list[Any]) -> pa.Array:
+    return _timestamps(pa.array(values, pa.string()))
+
+
+def _timestamps(texts: pa.Array) -> pa.Array:
+    """All with an offset, or all without; what the first one has is tried first."""
+    first = next((value for value in texts[:10].to_pylist() if value), "")
+    ways = (_with_offset, _without_offset)
+    for parse in ways if _HAS_OFFSET.search(first) else ways[::-1]:
+        try:
+            return _within_years(parse(texts))
+        except pa.ArrowInvalid:
+            continue
+    raise ValueError("times of several kinds")
+
+
+def _with_offset(texts: pa.Array) -> pa.Array:
+    return texts.cast(TIMESTAMP)
+
+
+def _without_offset(texts: pa.Array) -> pa.Array:
+    return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
 
 
 def _quick_dates(values: list[Any]) -> pa.Array:

@@ -27,7 +27,6 @@ from landing.cursor import cursor_parameter, declared_incremental, hold
 from landing.errors import StreamError
 from landing.failures import explained
 from landing.fields import Field
-from landing.http import JsonPage
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
 from landing.sources import Source
@@ -128,8 +127,9 @@ def _read(
 def _records(batch: Batch, most: int) -> list[Mapping[str, Any]]:
     if isinstance(batch, pa.Table):
         return list(batch.slice(0, most).to_pylist())
-    rows = batch.rows() if isinstance(batch, JsonPage) else batch
-    return list(rows[:most])
+    if isinstance(batch, tuple):
+        return [row for page in batch for row in page.rows()][:most]
+    return batch[:most]
 
 
 def _static_columns(resource: DltResource) -> Mapping[str, Any]:

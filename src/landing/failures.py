@@ -7,12 +7,14 @@ import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import requests
 
 from landing.errors import ApiError, LandingError, SettingsError, StreamError
 from landing.workspace import Workspace
+
+if TYPE_CHECKING:
+    import requests
 
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 4
@@ -65,6 +67,8 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
             f"{name} is not set, which source '{source}' needs; {client} says what it is "
             "(set it in the environment or .env)"
         )
+    import requests  # not for runs that go well
+
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
             return ApiError(redacted(f"{what}: {_request_failed(cause)}"))
@@ -74,6 +78,8 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
 
 
 def _request_failed(error: requests.RequestException) -> str:
+    import requests
+
     request = f"{_request(error)} "
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()

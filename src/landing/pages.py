@@ -28,7 +28,7 @@ from landing.prefetch import Prefetched
 from landing.state import SCHEMA
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
-BATCH_ROWS = 500
+BATCH_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def _batch(stream: str, item: Any) -> Batch:
         return _rows(stream, item)
     if isinstance(item, Mapping):
         return [item]
-    if isinstance(item, pa.Table | JsonPage):
+    if isinstance(item, JsonPage):
+        return (item,)
+    if isinstance(item, pa.Table):
         return item
     if isinstance(item, pa.RecordBatch):
         return pa.Table.from_batches([item])
@@ -143,24 +145,36 @@ def _not_rows(stream: str, item: Any) -> SourceError:
 
 
 def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
-    """Small pages put together to batches of at least `least` rows; the last may be smaller."""
-    pending: list[Row] = []
+    """Pages put together to batches of at least `least` rows; the last may be smaller.
+
+    Pages of different shapes are not put together, and the order of rows stays.
+    """
+    pending: list[Row] | tuple[JsonPage, ...] = []
     for page in pages:
-        if not isinstance(page.batch, list):
-            yield page.batch
+        batch = page.batch
+        if isinstance(batch, pa.Table) or type(batch) is not type(pending):
+            if pending:
+                yield pending
+            pending = []
+        if isinstance(batch, pa.Table):
+            yield batch
             continue
-        pending.extend(page.batch)
-        if len(pending) >= least:
+        pending = pending + batch if pending else batch  # type: ignore[operator]
+        if row_count(pending) >= least:
             yield pending
             pending = []
     if pending:
         yield pending
 
 
+def row_count(batch: Batch) -> int:
+    return sum(map(len, batch)) if isinstance(batch, tuple) else len(batch)
+
+
 def present_names(batch: Batch, names: Iterable[str]) -> set[str]:
     """Those of the field names that any record of the batch has."""
-    if isinstance(batch, JsonPage):
-        return {name for name in names if msgspec.json.encode(name) in batch.content}
+    if isinstance(batch, tuple):
+        return {n for n in names if any(msgspec.json.encode(n) in page.content for page in batch)}
     if isinstance(batch, list):
         return {name for name in names if any(name in row for row in batch)}
     return set(names) & set(batch.schema.names)

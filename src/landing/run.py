@@ -31,6 +31,7 @@ from landing.pages import (
     open_pages,
     pipeline_state,
     present_names,
+    row_count,
     with_arguments,
 )
 from landing.parts import Part, PartWriter
@@ -220,7 +221,7 @@ class _Extraction:
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         with open_pages(self._resource, pipeline_state(), ahead=PAGES_AHEAD) as pages:
             for batch in batches(pages, least):
-                read += len(batch)
+                read += row_count(batch)
                 table = self._admitted(batch, tracker)
                 self._reporter.progress(self._config.stream, read)
                 if table.num_rows:

@@ -1,0 +1,130 @@
+"""Measure this project beside its peers and a hand-written floor.
+
+python -m benchmarks                      all of it, into benchmarks/RESULTS.md
+python -m benchmarks --quick              proves that it works; its times mean nothing
+python -m benchmarks --only floor memory  some of it, printed only
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.marks import MARKS, Mark, Setting, speed
+from benchmarks.process import ProgramFailed
+from benchmarks.race import differences, race
+from benchmarks.records import RECORDS
+from benchmarks.report import Run, markdown
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+ROUNDS = 5
+QUICK_RECORDS = 2_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    contenders: Sequence[Contender]
+    marks: Sequence[str]
+    records: int
+    rounds: int
+    is_quick: bool
+    is_all: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    choice = _chosen(_parser().parse_args(arguments))
+    try:
+        run = _measure(choice)
+    except ProgramFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    text = markdown(run)
+    print(text)
+    if choice.is_all and not run.differences:
+        RESULTS.write_text(text)
+    return 1 if run.differences else 0
+
+
+def _measure(choice: Choice) -> Run:
+    present = [c for c in choice.contenders if not c.missing]
+    load_before = machine.load()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        outcomes = race(present, choice.records, choice.rounds, Path(folder) / "race", _say)
+        marks = [] if choice.is_quick else speed(outcomes)
+        for name in choice.marks:
+            marks += _mark(name, choice, Path(folder) / name)
+    return Run(
+        day=datetime.now(UTC).date(),
+        records=choice.records,
+        rounds=choice.rounds,
+        machine=machine.description(),
+        versions=machine.listed(machine.versions(choice.contenders)),
+        load=f"{load_before}, {machine.load()}",
+        outcomes=outcomes,
+        skipped={c.title: c.missing for c in choice.contenders if c.missing},
+        marks=marks,
+        differences=differences(outcomes, choice.records),
+    )
+
+
+def _mark(name: str, choice: Choice, folder: Path) -> list[Mark]:
+    folder.mkdir()
+    marks = MARKS[name](Setting(choice.records, choice.rounds, folder))
+    for mark in marks:
+        _say(f"{mark.case}: {mark.measured} ({mark.asked})")
+    return marks
+
+
+def _chosen(options: argparse.Namespace) -> Choice:
+    contenders = [c for c in CONTENDERS if not options.only or c.name in options.only]
+    marks = [name for name in MARKS if not options.only or name in options.only]
+    if options.quick:
+        contenders = [c for c in contenders if not c.package]
+        marks = []
+    return Choice(
+        contenders=contenders,
+        marks=marks,
+        records=options.records or (QUICK_RECORDS if options.quick else RECORDS),
+        rounds=options.rounds or (1 if options.quick else ROUNDS),
+        is_quick=options.quick,
+        is_all=not (options.quick or options.only),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    names = [*(contender.name for contender in CONTENDERS), *MARKS]
+    parser.add_argument("--records", type=_positive, metavar="N", help=f"default {RECORDS:,}")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"default {ROUNDS}")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_RECORDS:,} records, one round, nothing that needs an environment of its own",
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=names, metavar="NAME", help=f"some of {', '.join(names)}"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return number
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""What the table of contenders does not show: small runs, memory, a slow API, large files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.contenders import (
+    DICTIONARY,
+    DOWNLOAD,
+    FLOOR,
+    IN_FLIGHT,
+    KIT,
+    PLAIN_DLT,
+    Contender,
+)
+from benchmarks.process import Measurement, measure
+from benchmarks.race import Entry, Outcome
+from benchmarks.records import PAGE_SIZE
+from benchmarks.server import serve
+from benchmarks.workspace import set_up
+
+MANY_TIMES_MORE = 5
+DELAY = 0.05
+# These take long and vary little.
+ROUNDS_OF_LONG_ONES = 3
+PUBLISHED_BYTES = 1_000_000_000
+_CHUNK = 10_000_000
+_BARE = "import dlt"
+_MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    records: int
+    rounds: int
+    folder: Path
+
+    @property
+    def few_rounds(self) -> int:
+        return min(self.rounds, ROUNDS_OF_LONG_ONES)
+
+
+@dataclass(frozen=True)
+class Mark:
+    case: str
+    asked: str
+    measured: str
+    is_reached: bool
+
+
+def speed(outcomes: Sequence[Outcome]) -> list[Mark]:
+    """The marks that the race itself decides, for those of its contenders that took part."""
+    seconds = {o.contender: o.seconds for o in outcomes}
+    if not {PLAIN_DLT, FLOOR} <= seconds.keys():
+        return []
+    aims = (
+        (DICTIONARY, "unchanged dictionary stream", 6, 1.25),
+        (KIT, "client of the kit", 14, 0.6),
+    )
+    return [
+        mark
+        for contender, case, faster, of_floor in aims
+        if contender in seconds
+        for mark in _speed_of(case, seconds[contender], seconds, faster, of_floor)
+    ]
+
+
+def _speed_of(
+    case: str, own: float, seconds: Mapping[Contender, float], faster: float, of_floor: float
+) -> Iterator[Mark]:
+    dlt, floor = seconds[PLAIN_DLT], seconds[FLOOR]
+    yield Mark(case, f"≥ {faster:g} × plain dlt", f"{dlt / own:.1f} ×", dlt >= faster * own)
+    yield Mark(
+        case,
+        f"≤ {of_floor:g} × the floor's time",
+        f"{own / floor:.2f} ×",
+        own <= of_floor * floor,
+    )
+
+
+def nothing_new(setting: Setting) -> list[Mark]:
+    from demo.servers import seaweedfs  # not before the race, whose memory it would raise
+
+    folder = setting.folder
+    with ExitStack() as stack:
+        api = stack.enter_context(serve(PAGE_SIZE))
+        s3 = stack.enter_context(seaweedfs(folder / "seaweedfs"))
+        workspace = set_up(folder / "small", DICTIONARY.source, api.env)
+        buckets = {
+            "local bucket": {**api.env, "DLT_BUCKET_URL": (folder / "zone").as_uri()},
+            "SeaweedFS": {**api.env, **s3.env()},
+        }
+        for env in buckets.values():
+            workspace.run("orders", env)
+        cases = {name: partial(workspace.run, "orders", env) for name, env in buckets.items()}
+        bare = partial(measure, "import_dlt", env={})
+        runs = _in_turn({_BARE: bare, **cases}, setting.rounds)
+    base = _median_process(runs[_BARE])
+    return [
+        _above(base, name, _median_process(runs[name]) - base, limit)
+        for name, limit in (("local bucket", 0.3), ("SeaweedFS", 0.6))
+    ]
+
+
+def _above(base: float, bucket: str, seconds: float, limit: float) -> Mark:
+    return Mark(
+        f"nothing new, {bucket}",
+        f"≤ `import dlt` + {limit:g} s",
+        f"{base:.2f} s + {seconds:.2f} s",
+        seconds <= limit,
+    )
+
+
+def memory(setting: Setting) -> list[Mark]:
+    counts = {"few": setting.records, "many": setting.records * MANY_TIMES_MORE}
+    cases = {}
+    with ExitStack() as stack:
+        for name, count in counts.items():
+            api = stack.enter_context(serve(count))
+            cases[name] = partial(_run, Entry(DICTIONARY, api.env, setting.folder / name))
+        runs = _in_turn(cases, setting.few_rounds)
+    few, many = (statistics.median(m.peak_bytes for m in runs[name]) for name in counts)
+    case = f"peak memory at {setting.records * MANY_TIMES_MORE:,} records"
+    return [
+        Mark(
+            case,
+            f"≤ 1.15 × that at {setting.records:,}",
+            f"{many / few:.2f} × of {few / _MB:.0f} MB",
+            many <= 1.15 * few,
+        ),
+        Mark(case, "≤ 350 MB", f"{many / _MB:.0f} MB", many <= 350 * _MB),
+    ]
+
+
+def latency(setting: Setting) -> list[Mark]:
+    with serve(setting.records, DELAY) as api:
+        cases = {
+            contender.name: partial(
+                _run, Entry(contender, api.env, setting.folder / contender.name)
+            )
+            for contender in (DOWNLOAD, DICTIONARY, KIT, IN_FLIGHT)
+        }
+        runs = _in_turn(cases, setting.few_rounds)
+    seconds = {name: _median(done) for name, done in runs.items()}
+    alone, sequential = seconds[DOWNLOAD.name], seconds[KIT.name]
+    case = f"{DELAY * 1000:.0f} ms a page"
+    return [
+        *(
+            Mark(
+                f"{case}, paging in sequence, {contender.name}",
+                "≤ 1.10 × the time of downloading alone",
+                f"{seconds[contender.name] / alone:.2f} × of {alone:.1f} s",
+                seconds[contender.name] <= 1.10 * alone,
+            )
+            for contender in (DICTIONARY, KIT)
+        ),
+        Mark(
+            f"{case}, eight in flight",
+            "≤ 0.2 × the sequential time",
+            f"{seconds[IN_FLIGHT.name] / sequential:.2f} × of {sequential:.1f} s",
+            seconds[IN_FLIGHT.name] <= 0.2 * sequential,
+        ),
+    ]
+
+
+def publish(setting: Setting) -> list[Mark]:
+    from demo.servers import seaweedfs
+
+    file = setting.folder / "large.bin"
+    with file.open("wb") as out:
+        for _ in range(PUBLISHED_BYTES // _CHUNK):
+            out.write(os.urandom(_CHUNK))
+
+    def upload(how: str) -> Measurement:
+        folder = setting.folder / "publish"
+        try:
+            with seaweedfs(folder) as s3:
+                return measure("publish", [how, str(file)], env=s3.env())
+        finally:
+            shutil.rmtree(folder)
+
+    runs = _in_turn({how: partial(upload, how) for how in ("boto3", "landing")}, setting.rounds)
+    rates = {how: PUBLISHED_BYTES / _MB / _median(done) for how, done in runs.items()}
+    return [
+        Mark(
+            "publishing 1 GB to SeaweedFS",
+            "≥ 0.8 × boto3's `upload_file`",
+            f"{rates['landing'] / rates['boto3']:.2f} × of {rates['boto3']:.0f} MB/s",
+            rates["landing"] >= 0.8 * rates["boto3"],
+        )
+    ]
+
+
+MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
+    "nothing-new": nothing_new,
+    "memory": memory,
+    "latency": latency,
+    "publish": publish,
+}
+
+
+def _in_turn(
+    cases: Mapping[str, Callable[[], Measurement]], rounds: int
+) -> dict[str, list[Measurement]]:
+    runs: dict[str, list[Measurement]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, run in cases.items():
+            runs[name].append(run())
+    return runs
+
+
+def _run(entry: Entry) -> Measurement:
+    with tempfile.TemporaryDirectory(dir=entry.folder) as folder:
+        return entry.run(Path(folder) / "output")
+
+
+def _median(measurements: Sequence[Measurement]) -> float:
+    return statistics.median(m.seconds for m in measurements)
+
+
+def _median_process(measurements: Sequence[Measurement]) -> float:
+    return statistics.median(m.process_seconds for m in measurements)

@@ -1,0 +1,3 @@
+from .streams import bench, orders
+
+__all__ = ["bench", "orders"]
