@@ -370,7 +370,10 @@ def test_full_refresh_lands_everything_each_time(orders: Kit, api: Api, zone: Zo
     orders.configure("my_source", "orders", sync_mode="full_refresh", fields=FIELDS)
     for loads in (1, 2):
         assert orders.run("my_source", "orders").code == 0
-        assert zone.count("my_source", "orders") == 2_350 * loads
+        counted = zone.query(
+            "my_source", "orders", "SELECT count(*), count(DISTINCT _dlt_load_id) FROM landed"
+        )
+        assert counted == [(2_350 * loads, loads)]
     assert {request.query["since"] for request in api.requests} == {"2020-01-01 00:00:00"}
 
 
@@ -464,17 +467,18 @@ def test_of_a_record_read_twice_in_one_run_the_later_version_is_the_newest(
         "edited",
         "rows",
         primary_key=[["id"]],
+        cursor_field=["version"],
         fields={"id": {"type": "integer"}, "version": {"type": "integer"}},
     )
-    for _ in range(2):
-        assert kit.run("edited", "rows").code == 0
+    assert kit.run("edited", "rows").code == 0
+    assert "nothing new" in kit.run("edited", "rows").out
     newest = folder_zone.query(
         "edited",
         "rows",
         "SELECT id, arg_max(version, _dlt_load_id), count(*), count(DISTINCT _dlt_load_id)"
         " FROM landed GROUP BY id ORDER BY id",
     )
-    assert newest == [(0, 8, 6, 6), (1, 9, 6, 6), (2, 6, 4, 4), (3, 7, 4, 4)]
+    assert newest == [(0, 8, 3, 3), (1, 9, 3, 3), (2, 6, 2, 2), (3, 7, 2, 2)]
 
 
 def test_a_lag_reads_again_and_never_moves_the_cursor_back(kit: Kit, folder_zone: Zone) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 # DuckDB's own row group size: its scans go parallel by row group.
 ROW_GROUP_ROWS = 122_880
-ROW_GROUP_BYTES = 64 * 1024 * 1024
+ROW_GROUP_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,9 @@ class _Extraction:
 
     def _stamped(self, tracker: CursorTracker | None, last_load_id: str | None) -> Iterator[Any]:
         """The new rows with their lineage; the load begins with the first."""
-        stretches = Stretches(self._config.primary_key)
+        # A full refresh is read as one load; its rows share a load id whatever they repeat.
+        incremental = self._config.is_incremental
+        stretches = Stretches(self._config.primary_key if incremental else ())
         for table in self._tables(tracker):
             self._load.begin(last_load_id)
             for begins, piece in stretches.cut(table):

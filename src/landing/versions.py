@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 # Keys kept at most; a stretch ends there, so that memory does not grow with the backlog.
-STRETCH_ROWS = 100_000
+STRETCH_ROWS = 500_000
 
 
 class Stretches:
