@@ -289,7 +289,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a primary key without brackets": (
         founding(primary_key=["id"]),
-        ": primary_key[0]: expected `array`, got `str`",
+        ': primary_key[0]: expected `array`, got text; write it as [["id"]]',
     ),
     "a cursor not in fields": (
         founding(cursor_field=["write_dat"]),
@@ -310,7 +310,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a word where true or false belongs": (
         founding(selected="yes"),
-        ": selected: expected `bool`, got `str`",
+        ": selected: expected a boolean, got text",
     ),
     "another stream's name": (
         founding(stream="order"),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
 
-from demo.servers import Identity, S3Server, free_ports, seaweedfs
+from demo.servers import Identity, S3Server, datasette, free_ports, seaweedfs
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
 
@@ -147,6 +153,7 @@ def test_a_bucket_that_does_not_answer(
     [
         ("DLT_BUCKET_URL", "gs://bucket", "has to be s3://bucket/prefix"),
         ("DLT_BUCKET_URL", "landing", "has to be s3://bucket/prefix"),
+        ("DLT_BUCKET_URL", "file://relative/folder", "has to be s3://bucket/prefix"),
         ("S3_ENDPOINT", "ftp://x", "S3_ENDPOINT is 'ftp://x'"),
         ("S3_SECRET_ACCESS_KEY", "", "S3_SECRET_ACCESS_KEY is not set"),
         ("LANDING_FILE_MB", "big", "LANDING_FILE_MB is 'big'"),
@@ -206,6 +213,79 @@ def test_aws_variables_of_another_account_do_not_win(
     assert done.code == 0, done.text
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
+    kit: Kit, zone: Zone, number: signal.Signals, code: int
+) -> None:
+    kit.add_source(
+        "slow",
+        "import time\nimport dlt\n"
+        "@dlt.resource\ndef first():\n"
+        "    yield {'n': 1}\n    time.sleep(3)\n    yield {'n': 2}\n"
+        "@dlt.resource\ndef second():\n    yield {'n': 1}\n",
+    )
+    for stream in ("first", "second"):
+        kit.configure("slow", stream, fields={"n": {"type": "integer"}})
+    process = subprocess.Popen(
+        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "slow", "first", "second"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not zone.paths("_dlt/slow") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert zone.paths() == []
+
+
+def test_a_source_that_exits_is_a_failed_stream(kit: Kit, zone: Zone) -> None:
+    kit.add_source(
+        "exits", "import sys\nimport dlt\n@dlt.resource\ndef rows():\n    sys.exit(3)\n    yield\n"
+    )
+    kit.configure("exits", "rows", fields={"n": {"type": "integer"}})
+    assert_told(kit.run("exits", "rows"), "called sys.exit(3)")
+    assert_told(kit.discover("exits"), "called sys.exit(3)")
+
+
+def test_a_damaged_state_is_named_and_nothing_runs(orders: Kit, zone: Zone) -> None:
+    assert orders.run("my_source", "orders").code == 0
+    for damage in (b"", b"{}", b'{"state": "x"}', b"[1]"):
+        obstore.put(zone.store, "_dlt/my_source/orders/state.json", damage)
+        for arguments in ([], ["--dry-run"]):
+            told = orders.run("my_source", "orders", *arguments)
+            assert_told(told, "_dlt/my_source/orders/state.json is damaged")
+
+
+def test_a_server_can_not_name_a_stream_out_of_its_folder(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(tmp_path / "evil.db") as database:
+        database.execute('CREATE TABLE "../../../../escaped" (id INTEGER PRIMARY KEY)')
+        database.execute("CREATE TABLE good (id INTEGER PRIMARY KEY)")
+        database.execute("INSERT INTO good VALUES (1)")
+    with datasette(tmp_path / "evil.db") as server:
+        monkeypatch.setenv("DATASETTE_URL", server.database("evil"))
+        done = kit.discover("datasette")
+    assert_told(done, "'../../../../escaped' is not a stream name", code=2)
+    assert [file.name for file in (kit.root / "dag").rglob("*.json")] == ["good.json"]
+
+
+def test_two_streams_of_one_name(kit: Kit, zone: Zone) -> None:
+    kit.add_source(
+        "twice",
+        "import dlt\n@dlt.resource\ndef rows():\n    yield {'n': 1}\n"
+        "@dlt.resource(name='rows')\ndef others():\n    yield {'n': 1}\n",
+    )
+    kit.configure("twice", "rows", fields={"n": {"type": "integer"}})
+    assert_told(kit.run("twice", "rows"), "two resources are named 'rows'", code=2)
+
+
 def test_a_stream_that_declares_an_end(kit: Kit, zone: Zone) -> None:
     kit.add_source(
         "ends",
@@ -226,7 +306,7 @@ def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
 def test_keys_in_urls_and_messages_are_not_told(
     kit: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHOP_TOKEN", "t0p-s3cret-value")
+    monkeypatch.setenv("SHOP_TOKEN", "t0p-s3cret/value+=")
     kit.add_source(
         "shop",
         "import os, dlt, requests\n@dlt.resource\ndef rows():\n"
@@ -234,12 +314,14 @@ def test_keys_in_urls_and_messages_are_not_told(
         "    requests.get(url).raise_for_status()\n"
         "    yield []\n"
         "@dlt.resource\ndef others():\n"
-        "    raise ValueError('token ' + os.environ['SHOP_TOKEN'] + ' was refused')\n"
+        "    from urllib.parse import quote_plus\n"
+        "    key = os.environ['SHOP_TOKEN']\n"
+        "    raise ValueError(f'{key} and {quote_plus(key)} were refused')\n"
         "    yield []\n",
     )
     for stream in ("rows", "others"):
         kit.configure("shop", stream, fields={"n": {"type": "integer"}})
     done = kit.run("shop", "--all", "--debug")
     assert "answered 401" in done.err
-    assert "was refused" in done.err
-    assert "t0p-s3cret-value" not in done.text
+    assert "were refused" in done.err
+    assert "t0p-s3cret" not in done.text

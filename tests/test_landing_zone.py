@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from landing import landing, lease
-from landing.bucket import Bucket
+from landing.bucket import Bucket, StoredObject
 from landing.errors import LandingError
 from landing.lease import Lease
 from landing.workspace import Workspace, bucket_settings
@@ -106,8 +106,8 @@ def test_names_ascend_across_midnight_and_with_a_clock_that_is_a_day_behind(
     loads = zone.query("my_source", "orders", "SELECT DISTINCT _dlt_load_id FROM landed ORDER BY 1")
     assert [row[0] for row in loads] == [
         "1772323199.999999",
-        "1772323200.000000",
-        "1772323200.000001",
+        "1772323200.001000",
+        "1772323200.002001",
     ]
 
 
@@ -123,7 +123,7 @@ def test_a_load_after_one_that_died_sorts_after_what_it_left(
     obstore.put(zone.store, left, zone.read(first))
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")
-    assert zone.parts("my_source", "orders")[-1].endswith("/1925000001.000001.00000.parquet")
+    assert zone.parts("my_source", "orders")[-1].endswith("/1925000001.001001.00000.parquet")
 
 
 def run_and_kill_after(orders: Kit, zone: Zone, parts: int) -> None:
@@ -217,7 +217,7 @@ def test_only_one_of_many_takes_an_expired_lease(
     found = bucket.get("_dlt/a/b/lease.json")
     assert found is not None
     contenders = [Lease(bucket, "_dlt/a/b/lease.json", "a/b") for _ in range(8)]
-    replaced: list[bool] = []
+    replaced: list[StoredObject | None] = []
     threads = [
         threading.Thread(
             target=lambda c=contender: replaced.append(
@@ -230,7 +230,7 @@ def test_only_one_of_many_takes_an_expired_lease(
         thread.start()
     for thread in threads:
         thread.join()
-    assert replaced.count(True) == 1
+    assert len(replaced) - replaced.count(None) == 1
 
 
 def test_a_run_whose_lease_was_taken_publishes_no_more(
@@ -245,6 +245,28 @@ def test_a_run_whose_lease_was_taken_publishes_no_more(
             held.check()
     stored = bucket.get("_dlt/a/b/lease.json")
     assert stored is not None, "another's lease is not given back"
+
+
+def test_a_run_that_can_not_renew_its_lease_publishes_no_more(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the renewal waits for, the publishing thread goes by its own timer."""
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
+        held.check()
+        monkeypatch.setattr(lease, "TRUSTED_FOR", timedelta(0))
+        with pytest.raises(LandingError, match="lost its lease"):
+            held.check()
+
+
+def test_a_renewed_lease_is_not_taken_for_the_one_seen_before(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWED_EVERY", timedelta(milliseconds=20))
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b"):
+        seen = bucket.get("_dlt/a/b/lease.json")
+        assert seen is not None
+        time.sleep(0.3)
+        assert bucket.replace("_dlt/a/b/lease.json", b"mine", seen) is None
 
 
 def test_two_runs_at_once_exit_with_a_code_of_its_own(orders: Kit, api: Api, zone: Zone) -> None:

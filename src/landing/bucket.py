@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,7 +34,7 @@ _RETRIES: Any = {
 class StoredObject:
     data: bytes
     modified: datetime
-    """By the bucket's clock."""
+    """By the bucket's clock, if it was read from there."""
     version: str | None
 
 
@@ -65,14 +65,13 @@ class Bucket:
         with self._explained("write", path):
             obstore.put(self._store, path, content)
 
-    def create(self, path: str, content: bytes) -> bool:
-        """Write `path` unless it exists, atomically; False if it does."""
+    def create(self, path: str, content: bytes) -> StoredObject | None:
+        """Write `path` unless it exists, atomically; None if it does."""
         try:
             with self._explained("write", path):
-                obstore.put(self._store, path, content, mode="create")
+                return _written(content, obstore.put(self._store, path, content, mode="create"))
         except _Exists:
-            return False
-        return True
+            return None
 
     def get(self, path: str) -> StoredObject | None:
         if self._is_unborn:
@@ -92,27 +91,29 @@ class Bucket:
         except _Absent:
             return
 
-    def replace(self, path: str, content: bytes, seen: StoredObject) -> bool:
-        """Overwrite `path` if it is still what was `seen`; False if it changed meanwhile."""
+    def replace(self, path: str, content: bytes, seen: StoredObject) -> StoredObject | None:
+        """Overwrite `path` if it is still what was `seen`; None if it changed meanwhile."""
         if self.is_local:
             return self._replace_locally(path, content, seen)
         try:
             with self._explained("write", path):
-                obstore.put(self._store, path, content, mode={"e_tag": seen.version})
+                mode: Any = {"e_tag": seen.version}
+                return _written(content, obstore.put(self._store, path, content, mode=mode))
         except (_Changed, _Absent):
-            return False
-        return True
+            return None
 
-    def _replace_locally(self, path: str, content: bytes, seen: StoredObject) -> bool:
+    def _replace_locally(
+        self, path: str, content: bytes, seen: StoredObject
+    ) -> StoredObject | None:
         """A folder knows no conditional overwrite; its own lock makes one, and ends with us."""
         directory = os.open(_local_folder(self._settings), os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             found = self.get(path)
             if found is None or found.data != seen.data:
-                return False
+                return None
             self.put(path, content)
-            return True
+            return self.get(path)
         finally:
             os.close(directory)
 
@@ -170,6 +171,10 @@ class Bucket:
 
     def _server(self) -> str:
         return self._settings.endpoint or ("this machine" if self.is_local else "AWS S3")
+
+
+def _written(content: bytes, result: Any) -> StoredObject:
+    return StoredObject(content, datetime.now(UTC), result["e_tag"])
 
 
 class _Exists(Exception):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landing import __version__
 from landing.errors import LandingError, LeaseHeld, UsageError, listed
 from landing.workspace import Workspace, bucket_settings, find_workspace, load_env_file
 
@@ -28,6 +30,7 @@ EXIT_CODES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
     parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in _VERBS.items():
         verb.configure(verbs.add_parser(name, help=verb.help, epilog=EXIT_CODES))
@@ -45,6 +48,8 @@ def script(verb: str, file: str) -> int:
 def _guarded(
     call: Callable[[argparse.Namespace, Workspace], int], options: argparse.Namespace, start: Path
 ) -> int:
+    # A pod is ended with SIGTERM: unwinding gives the lease back.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         workspace = find_workspace(start)
         load_env_file(workspace)
@@ -52,11 +57,19 @@ def _guarded(
     except LandingError as error:
         _complain(error, options)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted; the next run goes on from the last load", file=sys.stderr)
-        return 130
+        return 143 if isinstance(interrupt, _Terminated) else 130
     except BrokenPipeError:
         return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    pass
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 class _Discover:
@@ -64,7 +77,7 @@ class _Discover:
 
     @staticmethod
     def configure(parser: argparse.ArgumentParser) -> None:
-        parser.description = "Example: discover odoo orders --sample-limit=50"
+        parser.description = f"Example: {parser.prog} odoo orders --sample-limit=50"
         parser.add_argument("source", metavar="SOURCE")
         parser.add_argument("streams", metavar="STREAM", nargs="*", help="all, if none is named")
         parser.add_argument(
@@ -104,7 +117,7 @@ class _Run:
 
     @staticmethod
     def configure(parser: argparse.ArgumentParser) -> None:
-        parser.description = "Example: run odoo orders order_lines"
+        parser.description = f"Example: {parser.prog} odoo orders order_lines"
         parser.add_argument("source", metavar="SOURCE")
         parser.add_argument("streams", metavar="STREAM", nargs="*")
         parser.add_argument("--all", action="store_true", help="all configured, selected streams")
@@ -228,7 +241,7 @@ def _print_discovery(
         file = workspace.shown(workspace.discovered_file(options.source, name))
         state = "new" if found.is_new else "changed" if found.changes else "unchanged"
         differs = differs or state != "unchanged"
-        print(f"{file}: {len(found.schema.fields)} fields, {state}")
+        print(f"{file}: {_counted(len(found.schema.fields), 'field')}, {state}")
         for change in found.changes:
             print(f"  {change}")
         for field_name, field in found.schema.fields.items():

@@ -28,6 +28,7 @@ from landing.fitting import Misfit
 
 Incremental = dlt.sources.incremental
 BUCKETS = 1024
+REMEMBERED_ROWS = 100_000
 
 
 class HeldIncremental(Incremental[Any]):
@@ -55,9 +56,8 @@ def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
     hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
     if isinstance(hinted, Incremental) and hinted.cursor_path:
         return hinted
-    parameter = cursor_parameter(resource)
-    default = parameter.default if parameter else None
-    return default if isinstance(default, Incremental) and default.cursor_path else None
+    default = _declared_default(resource._pipe.gen)
+    return default if default is not None and default.cursor_path else None
 
 
 def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
@@ -74,6 +74,7 @@ def hold(
 
     None where neither the stream nor the stream config knows a cursor.
     """
+    _hold_parents(resource)
     declared = declared_incremental(resource)
     path = declared.cursor_path if declared else cursor_field
     if path is None:
@@ -95,6 +96,29 @@ def hold(
     held.resource_name = resource.name
     resource.apply_hints(incremental=held)
     return held
+
+
+def _hold_parents(resource: DltResource) -> None:
+    """Parents are read from their start at each run: the state is that of the stream alone."""
+    pipe = resource._pipe.parent
+    while pipe is not None:
+        for step in pipe.steps:
+            if isinstance(step, IncrementalResourceWrapper):
+                declared = step.incremental or _declared_default(pipe.gen)
+                if declared is not None and declared.cursor_path:
+                    held = _copy(declared, declared.cursor_path)
+                    held.from_start = True
+                    held.resource_name = pipe.name
+                    step.set_incremental(held, from_hints=True)
+        pipe = pipe.parent
+
+
+def _declared_default(generator: Any) -> Incremental[Any] | None:
+    if not callable(generator):
+        return None
+    parameter = IncrementalResourceWrapper.get_incremental_arg(inspect.signature(generator))
+    default = parameter.default if parameter else None
+    return default if isinstance(default, Incremental) else None
 
 
 def _copy(declared: Incremental[Any] | None, path: str) -> HeldIncremental:
@@ -124,9 +148,15 @@ class Digest:
 
     def __init__(self, sums: dict[str, str] | None = None) -> None:
         self._sums = {int(key, 16): int(value, 16) for key, value in (sums or {}).items()}
+        self._added: set[int] = set()
 
     def add(self, hashes: Sequence[int]) -> None:
+        """Each row counts once, however often it is read, as pages may overlap."""
         for value in hashes:
+            if value in self._added:
+                continue
+            if len(self._added) < REMEMBERED_ROWS:
+                self._added.add(value)
             bucket = value % BUCKETS
             self._sums[bucket] = (self._sums.get(bucket, 0) + (value >> 16)) % 2**64
 

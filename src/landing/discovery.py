@@ -19,13 +19,14 @@ from landing.catalog import (
     DiscoveredSchema,
     Options,
     SyncMode,
+    check_name,
     read_discovered,
     write_discovered,
 )
 from landing.columns import Batch
 from landing.cursor import cursor_parameter, declared_incremental, hold
 from landing.errors import StreamError
-from landing.failures import explained
+from landing.failures import explained, raise_if_interrupted
 from landing.fields import Field
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
@@ -60,10 +61,12 @@ def discover(
     result = DiscoveryResult()
     for name, resource in resources.items():
         try:
+            check_name(name, "stream")  # a server may name its tables as it likes
             result.found[name] = _compared(source, sample(resource, sample_limit))
             if write:
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
+            raise_if_interrupted(error)
             failure = explained(
                 source.workspace, source.name, f"stream '{source.name}/{name}'", error
             )

@@ -23,7 +23,11 @@ Model = TypeVar("Model", bound=msgspec.Struct)
 def parse(file: Path, shown: str) -> Any:
     """Raises CatalogError with line and column where the text is not JSON."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
+        document = json.loads(
+            file.read_text(encoding="utf-8-sig"),
+            parse_constant=_no_number,
+            object_pairs_hook=_once,
+        )
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise CatalogError(
@@ -40,6 +44,15 @@ def parse(file: Path, shown: str) -> Any:
     return document
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"'{twice}' is there twice")
+    return members
+
+
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is not a number in JSON")
 
@@ -49,11 +62,11 @@ def decode(file: Path, shown: str, model: type[Model]) -> Model:
     document = parse(file, shown)
     if not isinstance(document, dict):
         raise CatalogError(f"{shown}: has to be a JSON object")
+    # Fields are converted one by one, since only that lets a message name the field.
+    header = _convert({**document, "fields": {}}, model, "", shown)
     fields = document.get("fields")
     if not isinstance(fields, dict):
         raise CatalogError(f"{shown}: fields: has to be an object of field names and their types")
-    # Fields are converted one by one, since only that lets a message name the field.
-    header = _convert({**document, "fields": {}}, model, "", shown)
     named = {name: _field(raw, f"fields.{name}", shown) for name, raw in fields.items()}
     return msgspec.structs.replace(header, fields=named)
 
@@ -96,7 +109,7 @@ def _convert(raw: Any, model: type[Model], place: str, shown: str) -> Model:
         text, _, within = str(error).partition(" - at `$")
         where = ".".join(filter(None, (place, within.strip("`."))))
         prefix = f"{shown}: {where}: " if where else f"{shown}: "
-        raise CatalogError(prefix + _explained(text, where, model)) from None
+        raise CatalogError(prefix + _explained(text, within.strip("`."), model)) from None
 
 
 def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:
@@ -110,7 +123,12 @@ def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:
     if match := re.match(r"Invalid enum value '?(.*?)'?$", text):
         words = list(dict.fromkeys(_words(_type_of(model, *where.partition("[")[0].split(".")))))
         return f"'{match[1]}' is not known{nearest(match[1], words)}; known are {', '.join(words)}"
-    return text[0].lower() + text[1:]
+    text = text.replace("`str`", "text").replace("`int`", "a number").replace("`bool`", "a boolean")
+    hint = next((f"; write it as {form}" for name, form in _FORMS.items() if name == key), "")
+    return text[0].lower() + text[1:] + hint
+
+
+_FORMS = {"primary_key": '[["id"]]', "cursor_field": '["updated_at"]'}
 
 
 def _type_of(model: type[msgspec.Struct], *path: str) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from landing.errors import ApiError, LandingError, SettingsError, StreamError
 from landing.workspace import Workspace
@@ -16,21 +17,30 @@ from landing.workspace import Workspace
 if TYPE_CHECKING:
     import requests
 
-_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|AUTH|CREDENTIAL|DSN", re.IGNORECASE)
 _SHORTEST_SECRET = 4
+_URL_USER = re.compile(r"://[^/\s@]+@")
 _OS_FILES = (os.__file__, "<frozen os>")
 
 
 def redacted(text: str) -> str:
-    """`text` without the values of environment variables whose names say that they are secret."""
-    secrets = [
+    """`text` without secrets: the values of environment variables whose names say so, however
+    they are escaped, and the user of any URL."""
+    values = [
         value
         for name, value in os.environ.items()
         if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET
     ]
-    for secret in sorted(secrets, key=len, reverse=True):
+    spellings = {
+        s for v in values for s in (v, quote(v), quote(v, safe=""), quote_plus(v), _json(v))
+    }
+    for secret in sorted(spellings, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return _URL_USER.sub("://***@", text)
+
+
+def _json(value: str) -> str:
+    return json.dumps(value)[1:-1]
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -42,6 +52,13 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         yield current
         hidden = current.__suppress_context__
         current = current.__cause__ or (None if hidden else current.__context__)
+
+
+def raise_if_interrupted(error: BaseException) -> None:
+    """dlt wraps Ctrl-C like any failure; it is none, and ends everything."""
+    for cause in causes(error):
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause
 
 
 def missing_variable(error: BaseException) -> str | None:
@@ -93,7 +110,17 @@ def _request_failed(error: requests.RequestException) -> str:
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"{request}was cut off in mid-answer; the next run tries again"
     if isinstance(error, requests.ConnectionError):
-        return f"{request}failed: no connection; is the API up and its URL right?"
+        return (
+            f"{request}failed: no connection, or one that was closed without an answer; is the "
+            "API up and its URL right?"
+        )
+    no_url = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    )
+    if isinstance(error, no_url):
+        return f"{error}; a source's address has to begin with http:// or https://"
     return f"{request}failed: {type(error).__name__}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -47,13 +46,16 @@ def fit_number(value: Any) -> float:
         raise Misfit(f"{kind_in_words(value)} where a number is configured")
     if isinstance(value, int) and (abs(value) > 2**1023 or int(float(value)) != value):
         raise Misfit("an integer that a double can't hold exactly; configure it as a string")
-    if isinstance(value, Decimal) and (value.is_snan() or _overflows(value)):
+    if isinstance(value, Decimal) and not _is_exact(value):
         raise Misfit("a number that a double can't hold; configure it as a string")
     return float(value)
 
 
-def _overflows(value: Decimal) -> bool:
-    return value.is_finite() and math.isinf(float(value))
+def _is_exact(value: Decimal) -> bool:
+    """Whether the double that is nearest is written with the same digits."""
+    if value.is_snan():
+        return False
+    return not value.is_finite() or Decimal(repr(float(value))) == value
 
 
 def fit_boolean(value: Any) -> bool:

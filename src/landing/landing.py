@@ -40,6 +40,8 @@ from landing.bucket import Bucket
 from landing.errors import LandingError
 from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
+from landing.parts import Part
+from landing.state import stored_state
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ class Load:
     lease: Lease
     load_id: str | None = None
     last_stamp: str | None = None
+    parts: list[Part] = field(default_factory=list)
+    """In the order of their rows, which is the order of publication."""
     files: list[LandedFile] = field(default_factory=list)
     quarantine_file: Path | None = None
     quarantined: int = 0
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    state_written: bool = False
 
     def begin(self, last_load_id: str | None) -> str:
         """The load id: above the last load's, and above whatever an interrupted run left.
@@ -81,13 +84,6 @@ class Load:
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
         return self.load_id
 
-    def stamp(self, *, anew: bool = False) -> str:
-        """The `_dlt_load_id` of the rows that come now: the load id, or just above the last."""
-        assert self.last_stamp is not None, "rows are stamped once their load has begun"
-        if anew:
-            self.last_stamp = load_id_after(self.last_stamp)
-        return self.last_stamp
-
     @property
     def rows(self) -> int:
         return sum(file.rows for file in self.files)
@@ -96,21 +92,26 @@ class Load:
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
-    def publish(self, file: Path, rows: int) -> None:
+    def publish_next(self) -> None:
+        """Publish the next part. dlt's jobs come in any order; the parts must not."""
         assert self.load_id is not None, "a part exists, so its load has begun"
         self.lease.check()
+        part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
-        self.bucket.put(path, file)
-        self.files.append(LandedFile(path, rows, file.stat().st_size))
+        self.bucket.put(path, part.file)
+        self.files.append(LandedFile(path, part.rows, part.bytes))
 
     def complete(self, state: dict[str, Any]) -> None:
+        if len(self.files) < len(self.parts) or not state:
+            raise DestinationTerminalException(
+                f"{len(self.files)} of {len(self.parts)} parts are published; the state stays"
+            )
         self.lease.check()
         if self.load_id is not None:
             if self.quarantine_file is not None:
                 self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
             self.bucket.put(self.paths.load_record(self.load_id), _json(self._record()))
         self.bucket.put(self.paths.state, _json(state))
-        self.state_written = True
 
     def _record(self) -> dict[str, Any]:
         return {
@@ -175,9 +176,8 @@ class _PublishJob(RunnableLoadJob):
     def run(self) -> None:
         if self._load is None:
             return
-        file = Path(self._file_path)
         try:
-            self._load.publish(file, _rows(file))
+            self._load.publish_next()
         except LandingError as error:
             # The bucket's client has retried already; more rounds of dlt's would only take time.
             raise PublishFailed(str(error)) from error
@@ -185,12 +185,6 @@ class _PublishJob(RunnableLoadJob):
 
 class PublishFailed(DestinationTerminalException):
     pass
-
-
-def _rows(file: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(file).num_rows)
 
 
 class LandingClient(JobClientBase, WithStateSync):
@@ -216,12 +210,7 @@ class LandingClient(JobClientBase, WithStateSync):
         self.load.complete(dict(document or {}))
 
     def get_stored_state(self, pipeline_name: str) -> StateInfo | None:
-        stored = self.load.bucket.get(self.load.paths.state)
-        if stored is None:
-            return None
-        document = json.loads(stored.data)
-        document.pop("dlt_load_id", None)
-        return StateInfo(**document)
+        return stored_state(self.load.bucket, self.load.paths)
 
     def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
         """None: a stream's columns come from its stream config, at every run anew."""

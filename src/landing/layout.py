@@ -18,6 +18,8 @@ from decimal import Decimal
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}\.parquet$")
 _LAST_PART = 99_999
+WITHHELD_STAMPS = Decimal("0.001")
+"""Seconds of load ids below each load's own that are kept for its rows known to be older."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def next_load_id(now: datetime, last: str | None) -> str:
     """An id for `now`, or just above `last` where this machine's clock is behind it."""
     own = Decimal((now - _EPOCH) // timedelta(microseconds=1)).scaleb(-6)
     spelled = f"{own:017.6f}"
-    return spelled if last is None else max(spelled, load_id_after(last))
+    if last is None:
+        return spelled
+    return max(spelled, load_id_after(load_id_after(last), by=WITHHELD_STAMPS))
 
 
 def load_id_after(load_id: str, by: Decimal = Decimal("0.000001")) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,9 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 
 EXPIRES_AFTER = timedelta(seconds=60)
 RENEWED_EVERY = timedelta(seconds=15)
+TRUSTED_FOR = timedelta(seconds=45)
+"""After a renewal; short of EXPIRES_AFTER by what an upload may take to begin."""
+RELEASED_WITHIN = timedelta(seconds=5)
 
 
 class Lease:
@@ -30,6 +34,9 @@ class Lease:
         self._what = what
         self._token = uuid.uuid4().hex
         self._since = datetime.now(UTC)
+        self._writes = 0
+        self._own: StoredObject | None = None
+        self._confirmed = time.monotonic()
         self._lost = threading.Event()
         self._done = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="landing-lease", daemon=True)
@@ -37,19 +44,19 @@ class Lease:
     def __enter__(self) -> Lease:
         # Read before writing: some stores make a bucket that is not there when they are written to.
         found = self._bucket.get(self._path)
-        taken = (
-            self._bucket.create(self._path, self._content())
-            if found is None
-            else (self._take_over(found))
-        )
-        if not taken:
+        self._confirmed = time.monotonic()
+        if found is None:
+            self._own = self._bucket.create(self._path, self._content())
+        else:
+            self._own = self._take_over(found)
+        if self._own is None:
             raise self._held(self._bucket.get(self._path))
         self._renewal.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._renewal.join()
+        self._renewal.join(RELEASED_WITHIN.total_seconds())
         try:
             if self._is_ours(self._bucket.get(self._path)):
                 self._bucket.delete(self._path)
@@ -57,14 +64,15 @@ class Lease:
             pass  # it expires by itself, and the run's own outcome matters more
 
     def check(self) -> None:
-        """Raises LeaseHeld if the lease was lost while the run was under way."""
-        if self._lost.is_set():
+        """Raises LeaseHeld unless the lease is certainly ours still, by this machine's timer."""
+        silent = time.monotonic() - self._confirmed
+        if self._lost.is_set() or silent > TRUSTED_FOR.total_seconds():
             raise LeaseHeld(
                 f"{self._what}: this run lost its lease, as it could not renew it for "
-                f"{EXPIRES_AFTER.seconds} s; nothing more was published, the next run completes it"
+                f"{silent:.0f} s; nothing more was published, the next run completes it"
             )
 
-    def _take_over(self, found: StoredObject) -> bool:
+    def _take_over(self, found: StoredObject) -> StoredObject | None:
         """Replace a lease whose holder has not renewed it, if nobody else does so first."""
         if self._bucket_now() - found.modified < EXPIRES_AFTER:
             raise self._held(found)
@@ -80,29 +88,31 @@ class Lease:
         return written.modified if written else datetime.now(UTC)
 
     def _renew(self) -> None:
-        renewed = datetime.now(UTC)
         while not self._done.wait(RENEWED_EVERY.total_seconds()):
+            begun = time.monotonic()
             try:
-                if not self._is_ours(self._bucket.get(self._path)):
-                    self._lost.set()
-                    return
-                self._bucket.put(self._path, self._content())
-                renewed = datetime.now(UTC)
+                assert self._own is not None, "renewals begin once the lease is taken"
+                renewed = self._bucket.replace(self._path, self._content(), self._own)
             except LandingError:
-                if datetime.now(UTC) - renewed > EXPIRES_AFTER:
-                    self._lost.set()
-                    return
+                continue  # `check` refuses once this has gone on for too long
+            if renewed is None:
+                self._lost.set()
+                return
+            self._own, self._confirmed = renewed, begun
 
     def _is_ours(self, found: StoredObject | None) -> bool:
         return found is not None and _fields(found).get("token") == self._token
 
     def _content(self) -> bytes:
+        """Different at each write, so that a renewed lease can be told from one that is not."""
+        self._writes += 1
         return json.dumps(
             {
                 "token": self._token,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "since": self._since.isoformat(timespec="seconds"),
+                "writes": self._writes,
             }
         ).encode()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.resource import DltResource
 
 from landing.columns import Batch, Row
-from landing.errors import SourceError
+from landing.errors import SourceError, StreamError
 from landing.http import JsonPage
 from landing.prefetch import Prefetched
 from landing.state import SCHEMA
@@ -97,8 +98,11 @@ def _pages(resource: DltResource, items: Iterator[PipeItem]) -> Iterator[Page]:
 def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
     # dlt's own iteration over a resource drops the hints that come with a page and the state
     # that a stream writes, so this goes one level below it.
-    with PipeIterator.from_pipe(resource._pipe) as items:
-        yield from items
+    try:
+        with PipeIterator.from_pipe(resource._pipe) as items:
+            yield from items
+    except SystemExit as stop:
+        raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
 
 def _page(stream: str, item: Any, meta: Any) -> Page:
@@ -174,7 +178,12 @@ def row_count(batch: Batch) -> int:
 def present_names(batch: Batch, names: Iterable[str]) -> set[str]:
     """Those of the field names that any record of the batch has."""
     if isinstance(batch, tuple):
-        return {n for n in names if any(msgspec.json.encode(n) in page.content for page in batch)}
+        return {name for name in names if any(_is_key(name, page.content) for page in batch)}
     if isinstance(batch, list):
         return {name for name in names if any(name in row for row in batch)}
     return set(names) & set(batch.schema.names)
+
+
+def _is_key(name: str, content: bytes) -> bool:
+    """Whether a page may have the key, spelled plainly or with escapes."""
+    return msgspec.json.encode(name) in content or json.dumps(name).encode() in content

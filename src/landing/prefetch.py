@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 _END = object()
+_PATIENCE = 5.0
+"""Seconds to wait for a request that is under way; past them its thread is left behind."""
 _LOOK_EVERY = 0.1
 """Seconds between looks at whether anyone still waits; only paid while the queue is full."""
 
@@ -19,8 +21,8 @@ class Prefetched(Generic[Item]):
     """Iterates over what `make` gives, up to `ahead` items early.
 
     `context` is entered in the thread, for what is bound to threads. An exception of the iterator
-    is raised where the consumer would have met it. `close` ends the thread; it waits for the item
-    that is being made.
+    is raised where the consumer would have met it. `close` ends the thread; it waits a while for
+    the item that is being made.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Prefetched(Generic[Item]):
     def close(self) -> None:
         self._closed.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
         try:

@@ -16,14 +16,6 @@ class Reporter(Protocol):
         """Rows read so far; called once per batch."""
 
 
-class Silent:
-    def note(self, stream: str, text: str) -> None:
-        pass
-
-    def progress(self, stream: str, rows: int) -> None:
-        pass
-
-
 @dataclass(frozen=True)
 class StreamResult:
     source: str

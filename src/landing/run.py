@@ -19,10 +19,10 @@ from landing.bucket import Bucket
 from landing.catalog import StreamConfig, configured_streams, read_config
 from landing.columns import Batch, Columns
 from landing.cursor import CursorTracker, HeldIncremental, hold
-from landing.errors import LandingError
-from landing.failures import explained
+from landing.errors import LandingError, StreamError
+from landing.failures import explained, raise_if_interrupted
 from landing.landing import LandingZone, Load
-from landing.layout import StreamPaths
+from landing.layout import WITHHELD_STAMPS, StreamPaths, load_id_after
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import (
@@ -39,7 +39,7 @@ from landing.quarantine import Quarantine
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
-from landing.versions import Stretches
+from landing.versions import Stamps
 from landing.workspace import part_bytes
 
 _STATE_KEY = "landing"
@@ -87,6 +87,7 @@ def run_streams(
         try:
             result.landed.append(run_stream(config, resource, bucket, reporter))
         except Exception as error:
+            raise_if_interrupted(error)
             failure = explained(
                 source.workspace, source.name, f"stream '{source.name}/{config.stream}'", error
             )
@@ -170,23 +171,14 @@ class _Extraction:
         self._folder = folder
         self._columns = Columns(config.fields)
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
-        self._quarantine = Quarantine(folder / "quarantine.jsonl")
+        self._quarantine = Quarantine(folder / "quarantine.jsonl", config.fields)
         self._resource = with_arguments(resource, fields=list(config.fields))
-        self._held = self._hold()
+        self._held = hold_cursor(config, self._resource)
         self._absent = set(config.fields)
 
     def as_source(self) -> DltSource:
         parts = dlt.resource(self._parts(), name=self._config.stream, table_name="rows")
         return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
-
-    def _hold(self) -> HeldIncremental | None:
-        config = self._config
-        return hold(
-            self._resource,
-            config.cursor_field if config.is_incremental else None,
-            config.initial_value,
-            from_start=not config.is_incremental,
-        )
 
     def _parts(self) -> Iterator[Any]:
         state = dlt.current.resource_state(self._config.stream).setdefault(_STATE_KEY, {})
@@ -200,14 +192,20 @@ class _Extraction:
     def _stamped(self, tracker: CursorTracker | None, last_load_id: str | None) -> Iterator[Any]:
         """The new rows with their lineage; the load begins with the first."""
         # A full refresh is read as one load; its rows share a load id whatever they repeat.
-        incremental = self._config.is_incremental
-        stretches = Stretches(self._config.primary_key if incremental else ())
-        for table in self._tables(tracker):
-            self._load.begin(last_load_id)
-            for begins, piece in stretches.cut(table):
-                yield with_lineage(piece, self._load.stamp(anew=begins))
+        key = self._config.primary_key if self._config.is_incremental else ()
+        stamps: dict[bool, Stamps] = {}
+        for is_withheld, table in self._tables(tracker):
+            if not stamps:
+                load_id = self._load.begin(last_load_id)
+                # Withheld rows come last, and are older than any other version of them.
+                older = load_id_after(load_id, by=-WITHHELD_STAMPS)
+                stamps = {True: Stamps(older, key), False: Stamps(load_id, key)}
+            for stamp, piece in stamps[is_withheld].stamped(table):
+                self._load.last_stamp = max(self._load.last_stamp or "", stamp)
+                yield with_lineage(piece, stamp)
 
     def _imported(self, part: Part) -> Any:
+        self._load.parts.append(part)
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
@@ -217,8 +215,8 @@ class _Extraction:
         self._load.cursor_before = self._held.last_value
         return CursorTracker(self._held, self._columns, state.get("cursor", {}), self._folder)
 
-    def _tables(self, tracker: CursorTracker | None) -> Iterator[pa.Table]:
-        """What is new, in the configured columns."""
+    def _tables(self, tracker: CursorTracker | None) -> Iterator[tuple[bool, pa.Table]]:
+        """What is new, in the configured columns, and whether it had been withheld."""
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         with open_pages(self._resource, pipeline_state(), ahead=PAGES_AHEAD) as pages:
@@ -227,11 +225,11 @@ class _Extraction:
                 table = self._admitted(batch, tracker)
                 self._reporter.progress(self._config.stream, read)
                 if table.num_rows:
-                    yield table
+                    yield False, table
                 if tracker is not None and tracker.past_start:
                     break
         if tracker is not None:
-            yield from (table for table in tracker.rest() if table.num_rows)
+            yield from ((True, table) for table in tracker.rest() if table.num_rows)
         self._tell(read, tracker)
 
     def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> pa.Table:
@@ -246,6 +244,11 @@ class _Extraction:
 
     def _tell(self, read: int, tracker: CursorTracker | None) -> None:
         stream = self._config.stream
+        if read and self._absent == set(self._config.fields):
+            raise StreamError(
+                f"stream '{self._config.source}/{stream}': none of its {read:,} records has any "
+                f"of the fields of {self._config.origin}; nothing was landed"
+            )
         if read and self._absent:
             names = ", ".join(sorted(self._absent))
             self._reporter.note(stream, f"no record had {names}; such columns are all null")
@@ -262,18 +265,25 @@ class _Extraction:
             load.quarantine_file = self._quarantine.close(load.begin(state.get("load_id")))
             load.quarantined = self._quarantine.count
         if load.load_id is not None:
-            state["load_id"] = load.stamp()
+            state["load_id"] = load.last_stamp
         if tracker is not None and self._held is not None:
             self._held.get_state()["last_value"] = tracker.after
             state["cursor"] = tracker.state()
             load.cursor_after = tracker.after
 
 
+def hold_cursor(config: StreamConfig, resource: DltResource) -> HeldIncremental | None:
+    incremental = config.is_incremental
+    field = config.cursor_field if incremental else None
+    return hold(resource, field, config.initial_value, from_start=not incremental)
+
+
 def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Plan:
     paths = StreamPaths(config.source, config.stream)
     columns = pa.schema([*Columns(config.fields).schema, *LINEAGE_FIELDS])
-    held = hold(resource, config.cursor_field, config.initial_value, from_start=False)
+    held = hold_cursor(config, resource)
     cursor = None
     if held is not None and config.is_incremental:
-        cursor = stored_cursor(bucket, paths, held.cursor_path) or held.initial_value
+        stored = stored_cursor(bucket, paths, held.cursor_path)
+        cursor = held.initial_value if stored is None else stored
     return Plan(config, cursor, columns, bucket.location(paths.data))

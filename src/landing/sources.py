@@ -48,6 +48,7 @@ class Source:
 
         Raises WorkspaceError, with what there is, if there is no such stream.
         """
+        check_name(name, "stream")
         exported = dict(self._exported())
         if name in exported:
             return exported[name]
@@ -81,8 +82,11 @@ class Source:
             yield name, getattr(self.module, name)
 
     def _exported(self) -> Iterator[tuple[str, DltResource]]:
+        seen: dict[str, DltResource] = {}
         for _, value in self._exports():
             if isinstance(value, DltResource):
+                if seen.setdefault(value.name, value) is not value:
+                    raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
                 yield value.name, value
 
     def _factories(self) -> Iterator[tuple[str, Any]]:

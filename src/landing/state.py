@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
+from dlt.common.destination.client import StateInfo
 from dlt.common.versioned_state import decompress_state
 
 from landing.bucket import Bucket
@@ -16,16 +18,32 @@ SCHEMA = "landing"
 dlt normalizes schema names and each stream has a state of its own anyway."""
 
 
-def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
-    """The cursor value that the bucket's state has for a stream; None if it never ran."""
+def stored_state(bucket: Bucket, paths: StreamPaths) -> StateInfo | None:
+    """What the last load wrote; None if there was none.
+
+    Raises BucketError if the object is not a state, since to start anew would be a person's word.
+    """
     stored = bucket.get(paths.state)
     if stored is None:
         return None
     try:
-        state: Any = decompress_state(json.loads(stored.data)["state"])
-    except (ValueError, KeyError) as error:
+        document = json.loads(stored.data)
+        document.pop("dlt_load_id", None)
+        state = StateInfo(**document)
+        decompress_state(state.state)
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise BucketError(
-            f"{bucket.location(paths.state)} is not a state this project wrote: {error}"
+            f"{bucket.location(paths.state)} is damaged ({type(error).__name__}): put an earlier "
+            "version of it back, or delete it to read the stream from its start"
         ) from error
-    resources = state.get("sources", {}).get(SCHEMA, {}).get("resources", {})
+    return state
+
+
+def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
+    """The cursor value that the bucket's state has for a stream; None if it never ran."""
+    state = stored_state(bucket, paths)
+    if state is None:
+        return None
+    sources: Any = decompress_state(state.state).get("sources", {})
+    resources = sources.get(SCHEMA, {}).get("resources", {})
     return resources.get(paths.stream, {}).get("incremental", {}).get(field, {}).get("last_value")

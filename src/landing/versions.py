@@ -12,34 +12,35 @@ from typing import Any
 
 import pyarrow as pa
 
+from landing.layout import load_id_after
+
 # Keys kept at most; a stretch ends there, so that memory does not grow with the backlog.
 STRETCH_ROWS = 500_000
 
 
-class Stretches:
-    """Cuts tables where a key repeats. Without a primary key there is nothing to tell apart."""
+class Stamps:
+    """Load ids from `first` on. Without a primary key there are no versions to tell apart."""
 
-    def __init__(self, primary_key: tuple[str, ...]) -> None:
+    def __init__(self, first: str, primary_key: tuple[str, ...]) -> None:
+        self._stamp = first
         self._primary_key = list(primary_key)
         self._seen: set[Any] = set()
 
-    def cut(self, table: pa.Table) -> Iterator[tuple[bool, pa.Table]]:
-        """Pieces of the table in order, each with whether it begins a new stretch."""
+    def stamped(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """Pieces of the table in order, each with its load id."""
         if not self._primary_key:
-            yield False, table
+            yield self._stamp, table
             return
         keys = self._keys(table)
-        start, begins = 0, False
+        start = 0
         while start < len(keys):
-            if len(self._seen) >= STRETCH_ROWS:
-                self._seen, begins = set(), True
             end = self._until_repeated(keys, start)
             if end > start:
-                yield begins, table.slice(start, end - start)
-                begins = False
+                yield self._stamp, table.slice(start, end - start)
+            if end < len(keys) or len(self._seen) >= STRETCH_ROWS:
+                self._seen = set()
+                self._stamp = load_id_after(self._stamp)
             start = end
-            if start < len(keys):
-                self._seen, begins = set(), True
 
     def _until_repeated(self, keys: list[Any], start: int) -> int:
         """Where the next repeated key is; all before it are seen from now on."""
@@ -55,4 +56,12 @@ class Stretches:
 
     def _keys(self, table: pa.Table) -> list[Any]:
         columns = [table[name].to_pylist() for name in self._primary_key]
-        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        keys = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        if not any(table[name].null_count for name in self._primary_key):
+            return keys
+        # A key that is not there repeats no other.
+        return [object() if _lacks(key) else key for key in keys]
+
+
+def _lacks(key: Any) -> bool:
+    return key is None or (isinstance(key, tuple) and None in key)

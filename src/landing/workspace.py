@@ -96,7 +96,7 @@ def bucket_settings(workspace: Workspace) -> BucketSettings:
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
         return BucketSettings(url, _endpoint(), False)
-    if parts.scheme == "file" and parts.path:
+    if parts.scheme == "file" and parts.path and not parts.netloc:
         return BucketSettings(url, None, False)
     raise SettingsError(
         f"DLT_BUCKET_URL is '{url}': it has to be s3://bucket/prefix or file:///folder"
@@ -119,13 +119,18 @@ def _endpoint() -> str | None:
 def s3_keys() -> tuple[str, str] | None:
     """The pair of keys, or None to leave credentials to AWS's own chain.
 
-    Raises SettingsError if only one of the two is set.
+    Raises SettingsError if only one of the two is set, or none for a server of one's own.
     """
     key = os.environ.get("S3_ACCESS_KEY_ID", "")
     secret = os.environ.get("S3_SECRET_ACCESS_KEY", "")
     if bool(key) != bool(secret):
         missing = "S3_SECRET_ACCESS_KEY" if key else "S3_ACCESS_KEY_ID"
         raise SettingsError(f"{missing} is not set; S3 keys go in pairs (environment or .env)")
+    if not key and os.environ.get("S3_ENDPOINT", "").strip():
+        raise SettingsError(
+            "S3_ENDPOINT is set, but S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are not "
+            "(environment or .env)"
+        )
     return (key, secret) if key else None
 
 
