@@ -23,8 +23,9 @@ from demo.shell import CommandFailed, heading, say, table
 from demo.stage import SOURCE, Stage, leave_the_environment, set_up
 
 FOLDER = Path(".demo")
-LAST_DAY_AT_FIRST = date(2013, 6, 30)
-NEXT_WEEK = (date(2013, 7, 1), date(2013, 7, 7))
+LAST_DAY_AT_FIRST = date(2013, 12, 24)
+# Days are in UTC, so the last evening of the year in New York is the first of the next.
+LAST_WEEK = (date(2013, 12, 25), date(2014, 1, 1))
 
 
 def main() -> int:
@@ -108,7 +109,7 @@ def run(stage: Stage) -> None:
 
 
 def run_when_rows_have_arrived(stage: Stage) -> None:
-    first, last = NEXT_WEEK
+    first, last = LAST_WEEK
     heading("4. Rows arrive, and only they land")
     added = add_flights(stage.database, first, last)
     say(f"{added:,} flights of {first} to {last} were just added to Datasette's database.")

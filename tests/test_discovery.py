@@ -546,3 +546,46 @@ def test_a_source_function_whose_api_fails_is_told(
     api.clear_faults()
     monkeypatch.delenv("MY_API_KEY")
     assert_told(dynamic.discover("shop"), "MY_API_KEY is not set", "shop/client.py", code=2)
+
+
+def test_a_file_whose_stream_is_gone_is_told(orders: Kit) -> None:
+    orders.discover("my_source")
+    file = orders.discovered_file("my_source", "orders")
+    file.with_name("returns.json").write_text(file.read_text().replace("orders", "returns"))
+    told = orders.discover("my_source", "--check")
+    assert told.code == 1
+    assert "returns.json: the source has no such stream any more" in told.out
+    assert orders.discover("my_source", "orders", "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("primary_key='idd'", "the primary key 'idd', which none of its records has"),
+        ("incremental=dlt.sources.incremental('att')", "the cursor field 'att'"),
+    ],
+)
+def test_a_key_or_cursor_that_no_record_has_is_told(kit: Kit, declared: str, told: str) -> None:
+    kit.add_source(
+        "wrong",
+        f"import dlt\n@dlt.resource({declared})\ndef rows():\n    yield {{'id': 1, 'at': 2}}\n",
+    )
+    assert_told(kit.discover("wrong"), told, "did you mean", code=2)
+
+
+def test_a_cursor_that_is_text_is_told(kit: Kit) -> None:
+    kit.add_source(
+        "words",
+        "import dlt\n@dlt.resource(incremental=dlt.sources.incremental('at'))\n"
+        "def rows():\n    yield [{'at': 'soon'}, {'at': '2024-01-01 00:00:00'}]\n",
+    )
+    assert "! at: the cursor, and no date-time: compared as text" in kit.discover("words").out
+
+
+def test_a_rare_field_with_a_description_stays(orders: Kit) -> None:
+    orders.discover("my_source", "orders")
+    file = orders.discovered_file("my_source", "orders")
+    rare = '"rare": {"type": "string", "description": "seldom filled in"},\n    "id"'
+    file.write_text(file.read_text().replace('"id"', rare, 2).replace(rare, '"id"', 1))
+    assert orders.discover("my_source", "orders").code == 0
+    assert orders.discovered("my_source", "orders")["fields"]["rare"]["description"]

@@ -276,6 +276,13 @@ def test_a_server_can_not_name_a_stream_out_of_its_folder(
     assert [file.name for file in (kit.root / "dag").rglob("*.json")] == ["good.json"]
 
 
+@pytest.mark.parametrize("kind", ["array", "object", "boolean", "null"])
+def test_a_cursor_without_an_order_is_refused(orders: Kit, zone: Zone, kind: str) -> None:
+    fields = {**FIELDS, "odd": {"type": kind}}
+    orders.configure("my_source", "orders", cursor_field=["odd"], fields=fields)
+    assert_told(orders.run("my_source", "orders"), "cursor_field: 'odd' is", code=2)
+
+
 def test_two_streams_of_one_name(kit: Kit, zone: Zone) -> None:
     kit.add_source(
         "twice",

@@ -35,7 +35,7 @@ def test_a_clock_that_is_behind_gives_the_next_id_after_the_last() -> None:
     assert next_load_id(NOON, last) == "1768996800.001001"
     assert next_load_id(NOON - timedelta(days=400), last) == "1768996800.001001"
     assert next_load_id(NOON, "1768996800.999999") == "1768996801.001000"
-    assert next_load_id(NOON + timedelta(seconds=1), last) == "1768996801.001000"
+    assert next_load_id(NOON + timedelta(seconds=1), last) == "1768996801.000000"
 
 
 def test_the_zone_of_a_clock_makes_no_difference() -> None:

@@ -433,6 +433,33 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_are_counted(
     assert kept == [f"_quarantine/my_source/orders/{line['load_id']}.jsonl"]
 
 
+def test_a_row_that_still_does_not_fit_is_not_put_into_quarantine_again(
+    orders: Kit, api: Api, zone: Zone
+) -> None:
+    api.add("orders", {"id": "x", "updated_at": "2030-01-01 00:00:00"})
+    orders.run("my_source", "orders")
+    before = zone.paths("_quarantine")
+    again = orders.run("my_source", "orders")
+    assert "1 record still does not fit, in quarantine already" in again.out
+    api.add("orders", {"id": "y", "updated_at": "2030-01-01 00:00:00"})
+    third = orders.run("my_source", "orders")
+    assert "1 record does not fit the configured fields" in third.out
+    added = [path for path in zone.paths("_quarantine") if path not in before]
+    assert [json.loads(zone.read(path))["row"]["id"] for path in added] == ["y"]
+
+
+def test_a_misspelt_nested_field_is_told_before_anything_lands(orders: Kit, zone: Zone) -> None:
+    orders.discover("my_source", "orders")
+    misspelt = {
+        **FIELDS,
+        "customer": {"type": "object", "properties": {"nmae": {"type": "string"}}},
+    }
+    orders.configure("my_source", "orders", cursor_field=["updated_at"], fields=misspelt)
+    for arguments in (["--dry-run"], []):
+        done = orders.run("my_source", "orders", *arguments)
+        assert "orders.json: field customer.nmae; did you mean 'name'?" in done.out
+
+
 def test_a_field_that_no_record_has_is_told(orders: Kit, api: Api, zone: Zone) -> None:
     orders.configure(
         "my_source",

@@ -24,6 +24,7 @@ SyncMode = Literal["incremental", "full_refresh"]
 DestinationSyncMode = Literal["append", "merge"]
 
 LINEAGE_PREFIX = "_dlt_"
+COMPARABLE = (frozenset({"integer"}), frozenset({"number"}), frozenset({"string"}))
 OWN_CONNECTORS = ("dlt", "landing")
 LINE_WIDTH = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -153,6 +154,28 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
     return _resolved(source, stream, shown, decode(file, shown, _StreamFile))
 
 
+def discovered_streams(workspace: Workspace, source: str) -> list[str]:
+    return sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
+
+
+def unknown_fields(config: StreamConfig, discovered: DiscoveredSchema) -> list[str]:
+    """Fields of a config, nested ones with dots, that discovery did not see: likely misspelt."""
+    return list(_unknown(config.fields, discovered.fields, ""))
+
+
+def _unknown(named: Mapping[str, Field], seen: Mapping[str, Field], prefix: str) -> Iterator[str]:
+    for name, field in named.items():
+        found = seen.get(name)
+        if found is None:
+            yield f"{prefix}{name}{nearest(name, seen)}"
+            continue
+        inner, known = field, found
+        while inner.items is not None and known.items is not None:
+            inner, known = inner.items, known.items
+        if inner.properties and known.properties:
+            yield from _unknown(inner.properties, known.properties, f"{prefix}{name}.")
+
+
 def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
     """Names of the streams a person has configured for this project's connector.
 
@@ -195,6 +218,8 @@ def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamC
     # A copied default of a field that was then taken out is no mistake where nothing goes by it.
     goes_by_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
     cursor = _names(raw, "cursor_field", shown) if goes_by_cursor else ()
+    for key, names in (("primary_key", primary_key), ("cursor_field", cursor)):
+        _check_comparable(raw.fields, key, names, shown)
     offered = raw.options.sync_modes if raw.options else ["incremental"]
     fallback: SyncMode = "incremental" if cursor and "incremental" in offered else "full_refresh"
     sync_mode = raw.sync_mode or fallback
@@ -237,6 +262,18 @@ def _names(raw: _StreamFile, key: str, shown: str) -> tuple[str, ...]:
             raise CatalogError(f"{shown}: {place}: '{path[0]}' is not in fields{hint}")
         names.append(path[0])
     return tuple(names)
+
+
+def _check_comparable(
+    fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str
+) -> None:
+    for name in names:
+        kinds = fields[name].kinds
+        if kinds not in COMPARABLE and not (key == "primary_key" and kinds == {"boolean"}):
+            what = " or ".join(sorted(kinds)) or "of no known type"
+            raise CatalogError(
+                f"{shown}: {key}: '{name}' is {what}; it has to be an integer, a number or a string"
+            )
 
 
 def _check_name(said: str, stream: str, shown: str) -> None:

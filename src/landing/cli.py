@@ -249,6 +249,14 @@ def _print_discovery(
                 print(f"  ! {field_name}: mixed kinds, {spelled(field)}; lands as text")
             elif not field.kinds:
                 print(f"  ! {field_name}: null in every sampled record; lands as text")
+        for cursor in found.schema.defaults.cursor_field or []:
+            field = found.schema.fields[cursor]
+            if field.kinds == {"string"} and field.format is None:
+                print(f"  ! {cursor}: the cursor, and no date-time: compared as text")
+    for name in result.gone:
+        differs = True
+        file = workspace.shown(workspace.discovered_file(options.source, name))
+        print(f"{file}: the source has no such stream any more; delete the file")
     return differs
 
 
@@ -263,6 +271,8 @@ def _print_plans(plans: Sequence[Plan]) -> None:
             since = "the beginning" if plan.cursor is None else plan.cursor
             print(f"  cursor    {config.cursor_field}, from {since}")
         print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
+        for doubt in plan.doubts:
+            print(f"  !         {doubt}")
         print(f"  columns   {len(plan.columns)}")
         width = max(len(name) for name in plan.columns.names)
         for column in plan.columns:

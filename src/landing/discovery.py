@@ -20,12 +20,13 @@ from landing.catalog import (
     Options,
     SyncMode,
     check_name,
+    discovered_streams,
     read_discovered,
     write_discovered,
 )
 from landing.columns import Batch
 from landing.cursor import cursor_parameter, declared_incremental, hold
-from landing.errors import StreamError
+from landing.errors import SourceError, StreamError, nearest
 from landing.failures import explained, raise_if_interrupted
 from landing.fields import Field
 from landing.inference import declared_fields, fields_of
@@ -48,6 +49,8 @@ class Discovered:
 class DiscoveryResult:
     found: dict[str, Discovered] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    """Streams that have a file and that the source does not have any more."""
 
 
 def discover(
@@ -59,6 +62,9 @@ def discover(
     """
     resources = {name: source.stream(name) for name in streams} or source.streams()
     result = DiscoveryResult()
+    if not streams:
+        known = discovered_streams(source.workspace, source.name)
+        result.gone = [name for name in known if name not in resources]
     for name, resource in resources.items():
         try:
             check_name(name, "stream")  # a server may name its tables as it likes
@@ -91,7 +97,22 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
             "was written"
         )
-    return _described(resource, fields)
+    described = _described(resource, fields)
+    _check_declared(described)
+    return described
+
+
+def _check_declared(schema: DiscoveredSchema) -> None:
+    """A key or cursor that no record has would only be found out in the stream config."""
+    keys = [path[0] for path in schema.defaults.primary_key or []]
+    cursor = schema.defaults.cursor_field or []
+    for what, names in (("primary key", keys), ("cursor field", cursor)):
+        for name in names:
+            if name not in schema.fields:
+                raise SourceError(
+                    f"stream '{schema.stream}' declares the {what} '{name}', which none of its "
+                    f"records has{nearest(name, schema.fields)}; mend its streams.py"
+                )
 
 
 def _in_order(
@@ -182,7 +203,11 @@ def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
         new,
         schema_ref=old.schema_ref,
         description=old.description or new.description,
-        fields={name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
+        fields={
+            **{name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
+            # A field that a person wrote about may just be rare; their words stay.
+            **{n: f for n, f in old.fields.items() if n not in new.fields and f.description},
+        },
     )
     return Discovered(merged, list(_changes(old, merged)), is_new=False)
 

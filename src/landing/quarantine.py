@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,9 @@ import msgspec
 from landing.columns import MisfitRow, Row
 from landing.fields import Field
 from landing.jsontext import pruned
+
+# The state is to stay small; beyond these, a row may stand in quarantine more than once.
+REMEMBERED = 1_000
 
 
 class Quarantine:
@@ -24,6 +28,10 @@ class Quarantine:
         self._draft = file.with_suffix(".draft")
         self._file = file
         self._reasons: Counter[str] = Counter()
+        self._again = 0
+        self.known: frozenset[str] = frozenset()
+        """Hashes of rows that an earlier run put here; the cursor may give them again."""
+        self.hashes: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -34,8 +42,17 @@ class Quarantine:
             return
         with self._draft.open("ab") as out:
             for misfit in misfits:
-                out.write(_encoded(self._chosen(misfit.row), misfit.field, misfit.reason) + b"\n")
-                self._reasons[f"{misfit.field}: {misfit.reason}"] += 1
+                line = _encoded(self._chosen(misfit.row), misfit.field, misfit.reason)
+                if self._is_new(line):
+                    out.write(line + b"\n")
+                    self._reasons[f"{misfit.field}: {misfit.reason}"] += 1
+
+    def _is_new(self, line: bytes) -> bool:
+        identity = hashlib.blake2b(line, digest_size=8).hexdigest()
+        if len(self.hashes) < REMEMBERED:
+            self.hashes.add(identity)
+        self._again += identity in self.known
+        return identity not in self.known
 
     def _chosen(self, row: Row) -> Row:
         return {n: pruned(row[n], field) for n, field in self._fields.items() if n in row}
@@ -48,10 +65,16 @@ class Quarantine:
                 out.write(line.rstrip(b"}\n") + ending)
         return self._file
 
-    def summary(self) -> str:
-        reasons = "; ".join(f"{reason} ({n})" for reason, n in self._reasons.most_common(3))
-        what = "1 record does" if self.count == 1 else f"{self.count:,} records do"
-        return f"{what} not fit the configured fields and went to quarantine: {reasons}"
+    def notes(self) -> Iterator[str]:
+        if self.count:
+            reasons = "; ".join(f"{reason} ({n})" for reason, n in self._reasons.most_common(3))
+            what = "1 record does" if self.count == 1 else f"{self.count:,} records do"
+            yield f"{what} not fit the configured fields and went to quarantine: {reasons}"
+        if self._again:
+            what = (
+                "1 record still does" if self._again == 1 else f"{self._again:,} records still do"
+            )
+            yield f"{what} not fit, in quarantine already"
 
 
 def _encoded(row: Row, field: str, reason: str) -> bytes:

@@ -16,7 +16,13 @@ from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import (
+    StreamConfig,
+    configured_streams,
+    read_config,
+    read_discovered,
+    unknown_fields,
+)
 from landing.columns import Batch, Columns
 from landing.cursor import CursorTracker, HeldIncremental, hold
 from landing.errors import LandingError, StreamError
@@ -56,6 +62,7 @@ class Plan:
     cursor: Any
     columns: pa.Schema
     location: str
+    doubts: list[str]
 
 
 def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]]:
@@ -84,6 +91,8 @@ def run_streams(
     """
     result = RunResult()
     for config, resource in _jobs(source, streams):
+        for note in _doubts(source, config):
+            reporter.note(config.stream, note)
         try:
             result.landed.append(run_stream(config, resource, bucket, reporter))
         except Exception as error:
@@ -98,7 +107,17 @@ def run_streams(
 
 
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
-    return [_plan(config, resource, bucket) for config, resource in _jobs(source, streams)]
+    return [
+        _plan(config, resource, bucket, _doubts(source, config))
+        for config, resource in _jobs(source, streams)
+    ]
+
+
+def _doubts(source: Source, config: StreamConfig) -> list[str]:
+    discovered = read_discovered(source.workspace, source.name, config.stream)
+    unknown = unknown_fields(config, discovered) if discovered else []
+    file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
+    return [f"not in {file}: field {name}" for name in unknown]
 
 
 def _jobs(source: Source, streams: Sequence[str]) -> list[tuple[StreamConfig, DltResource]]:
@@ -183,6 +202,7 @@ class _Extraction:
     def _parts(self) -> Iterator[Any]:
         state = dlt.current.resource_state(self._config.stream).setdefault(_STATE_KEY, {})
         tracker = self._tracker(state)
+        self._quarantine.known = frozenset(state.get("quarantined", ()))
         writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
         for table in self._stamped(tracker, state.get("load_id")):
             yield from map(self._imported, writer.write(table))
@@ -255,8 +275,8 @@ class _Extraction:
         if tracker is not None and tracker.rows_without_cursor:
             count = tracker.rows_without_cursor
             self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")
-        if self._quarantine.count:
-            self._reporter.note(stream, self._quarantine.summary())
+        for note in self._quarantine.notes():
+            self._reporter.note(stream, note)
 
     def _remember(self, state: dict[str, Any], tracker: CursorTracker | None) -> None:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
@@ -264,6 +284,8 @@ class _Extraction:
         if self._quarantine.count:
             load.quarantine_file = self._quarantine.close(load.begin(state.get("load_id")))
             load.quarantined = self._quarantine.count
+        if self._quarantine.hashes:
+            state["quarantined"] = sorted(self._quarantine.hashes)
         if load.load_id is not None:
             state["load_id"] = load.last_stamp
         if tracker is not None and self._held is not None:
@@ -278,7 +300,7 @@ def hold_cursor(config: StreamConfig, resource: DltResource) -> HeldIncremental 
     return hold(resource, field, config.initial_value, from_start=not incremental)
 
 
-def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Plan:
+def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: list[str]) -> Plan:
     paths = StreamPaths(config.source, config.stream)
     columns = pa.schema([*Columns(config.fields).schema, *LINEAGE_FIELDS])
     held = hold_cursor(config, resource)
@@ -286,4 +308,4 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Plan:
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
-    return Plan(config, cursor, columns, bucket.location(paths.data))
+    return Plan(config, cursor, columns, bucket.location(paths.data), doubts)

@@ -32,8 +32,11 @@ class Workspace:
     def sources(self) -> Path:
         return self.root / "dlt" / "sources"
 
+    def discovered_dir(self, source: str) -> Path:
+        return self.root / "dag" / "sources" / source
+
     def discovered_file(self, source: str, stream: str) -> Path:
-        return self.root / "dag" / "sources" / source / f"{stream}.json"
+        return self.discovered_dir(source) / f"{stream}.json"
 
     def config_dir(self, source: str) -> Path:
         return self.root / "dag" / "streams" / source
