@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -199,8 +199,8 @@ def _none_selected(source: str, workspace: Workspace) -> str:
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'
 
 
-def _exit_code(errors: object) -> int:
-    codes = [getattr(error, "exit_code", 1) for error in errors]  # type: ignore[attr-defined]
+def _exit_code(errors: Iterable[Exception]) -> int:
+    codes = [getattr(error, "exit_code", 1) for error in errors]
     if not codes:
         return 0
     if UsageError.exit_code in codes:

@@ -1,0 +1,266 @@
+"""Field types as Arrow columns: a page of values at once where they are regular, else each.
+
+Types: integer int64 · number float64 · boolean bool · string, and all mixed or unknown kinds,
+text · date-time timestamp[us, UTC] (without offset: UTC) · date date32 · array and object JSON
+text, or lists and structs where the field's `encoding` is `native`. Parquet has no struct without
+members, so an object that lists no properties stays JSON text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.fields import Field
+from landing.fitting import (
+    Misfit,
+    fit_boolean,
+    fit_date,
+    fit_integer,
+    fit_number,
+    fit_text,
+    fit_timestamp,
+    kind_in_words,
+    pruned_text_fit,
+)
+from landing.jsontext import NoShapeError, shape_of, shaped, texts
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+_HAS_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+NOT_IN_ARROW = (
+    pa.ArrowException,
+    msgspec.MsgspecError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+Reasons = dict[int, str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit.
+
+    `json_type` is what a value of the field decodes to from JSON bytes, and `decoded` converts
+    such values; where that is not set, `quick` does.
+    """
+
+    type: pa.DataType
+    quick: Callable[[list[Any]], pa.Array] | None
+    fit: Callable[[Any], Any]
+    json_type: Any = Any
+    decoded: Callable[[list[Any]], pa.Array] | None = None
+
+    def convert(self, values: list[Any]) -> tuple[pa.Array, Reasons]:
+        if self.quick is not None:
+            try:
+                return self.quick(values), {}
+            except NOT_IN_ARROW:
+                pass  # at least one value is unusual: look at each
+        reasons: Reasons = {}
+        fitted = [self._fit_at(index, value, reasons) for index, value in enumerate(values)]
+        return pa.array(fitted, self.type), reasons
+
+    def from_json(self, values: list[Any]) -> pa.Array:
+        """Values decoded as `json_type`. Raises where one needs a look of its own."""
+        convert = self.decoded or self.quick
+        if convert is not None:
+            return convert(values)
+        array, reasons = self.convert(values)
+        if reasons:
+            raise ValueError("misfits have to be told with their whole rows")
+        return array
+
+    def convert_arrow(self, values: pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, Reasons]:
+        if values.type == self.type:
+            return values, {}
+        if pa.types.is_dictionary(values.type):
+            return self.convert_arrow(values.cast(values.type.value_type))
+        if pa.types.is_large_string(values.type) and pa.types.is_string(self.type):
+            return values.cast(self.type), {}
+        if pa.types.is_timestamp(values.type) and self.type == TIMESTAMP:
+            try:
+                return _within_years(values.cast(TIMESTAMP)), {}
+            except NOT_IN_ARROW:
+                return self.convert(_timestamp_texts(values))
+        return self.convert(python_values(values))
+
+    def _fit_at(self, index: int, value: Any, reasons: Reasons) -> Any:
+        if value is None or _is_nat(value):
+            return None
+        try:
+            return self.fit(value)
+        except Misfit as misfit:
+            reasons[index] = str(misfit)
+            return None
+
+
+def column_of(field: Field) -> Column:
+    kinds = field.kinds
+    if kinds == {"integer"}:
+        return Column(pa.int64(), _quick_integers, fit_integer, int, _as(pa.int64()))
+    if kinds == {"number"}:
+        return Column(pa.float64(), _quick_numbers, fit_number, int | float, _as(pa.float64()))
+    if kinds == {"boolean"}:
+        return Column(pa.bool_(), _quick_booleans, fit_boolean, bool)
+    if kinds == {"string"} and field.format == "date-time":
+        return Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, _decoded_timestamps)
+    if kinds == {"string"} and field.format == "date":
+        return Column(pa.date32(), _quick_dates, fit_date, str)
+    if field.encoding == "native" and kinds == {"array"}:
+        return _native_list(field.items or Field(type="null"))
+    if field.encoding == "native" and kinds == {"object"} and field.properties:
+        return _native_struct(field.properties)
+    if kinds == {"string"}:
+        return Column(pa.string(), _quick_strings, fit_text, str, _as(pa.string()))
+    return _text_column(field)
+
+
+def _text_column(field: Field) -> Column:
+    """JSON text of an array or object, text as it is where other kinds may come."""
+    fit = pruned_text_fit(field)
+    try:
+        shape = shape_of(field)
+    except NoShapeError:
+        return Column(pa.string(), None, fit)
+    if not field.kinds or not field.kinds <= {"array", "object"}:
+        return Column(pa.string(), None, fit)
+    return Column(pa.string(), partial(_quick_texts, shape), fit, shape, _shaped_texts)
+
+
+def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
+    return _shaped_texts(shaped(values, shape))
+
+
+def _shaped_texts(values: Sequence[Any]) -> pa.Array:
+    return pa.array(texts(values), pa.string())
+
+
+def _quick_booleans(values: list[Any]) -> pa.Array:
+    return pa.array(values, pa.bool_())
+
+
+def _quick_integers(values: list[Any]) -> pa.Array:
+    # A given type would truncate 1.5 and take True for 1; inference tells them apart.
+    return _inferred(values, pa.int64())
+
+
+def _quick_numbers(values: list[Any]) -> pa.Array:
+    array = pa.array(values)
+    if pa.types.is_floating(array.type):
+        return array
+    return _inferred(values, pa.int64()).cast(pa.float64())
+
+
+def _inferred(values: list[Any], expected: pa.DataType) -> pa.Array:
+    array = pa.array(values)
+    if array.type == expected:
+        return array
+    if pa.types.is_null(array.type):
+        return array.cast(expected)
+    raise TypeError(f"{array.type} where {expected} is expected")
+
+
+def _quick_strings(values: list[Any]) -> pa.Array:
+    # A given type would take bytes for text.
+    return _inferred(values, pa.string())
+
+
+def _as(type_: pa.DataType) -> Callable[[list[Any]], pa.Array]:
+    """For decoded values, whose Python types are known: no need to infer them."""
+    return lambda values: pa.array(values, type_)
+
+
+def _quick_timestamps(values: list[Any]) -> pa.Array:
+    return _timestamps(_quick_strings(values))
+
+
+def _decoded_timestamps(values: list[Any]) -> pa.Array:
+    return _timestamps(pa.array(values, pa.string()))
+
+
+def _timestamps(texts: pa.Array) -> pa.Array:
+    """All with an offset, or all without; what the first one has is tried first."""
+    first = next((value for value in texts[:10].to_pylist() if value), "")
+    ways = (_with_offset, _without_offset)
+    for parse in ways if _HAS_OFFSET.search(first) else ways[::-1]:
+        try:
+            return _within_years(parse(texts))
+        except pa.ArrowInvalid:
+            continue
+    raise ValueError("times of several kinds")
+
+
+def _with_offset(texts: pa.Array) -> pa.Array:
+    return texts.cast(TIMESTAMP)
+
+
+def _without_offset(texts: pa.Array) -> pa.Array:
+    return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
+
+
+def _quick_dates(values: list[Any]) -> pa.Array:
+    return _within_years(_quick_strings(values).cast(pa.date32()))
+
+
+def _within_years(times: Any) -> Any:
+    """`times`; OverflowError if Arrow read a year that Python and most readers don't have."""
+    pc.min_max(times).as_py()
+    return times
+
+
+def python_values(values: pa.ChunkedArray) -> list[Any]:
+    try:
+        return list(values.to_pylist())
+    except (ValueError, OverflowError):  # finer than microseconds, or outside Python's years
+        return list(values.cast(pa.string()).to_pylist())
+
+
+def _timestamp_texts(values: pa.ChunkedArray) -> list[Any]:
+    in_utc = pa.timestamp(values.type.unit, tz="UTC")
+    return list(values.cast(in_utc).cast(pa.string()).to_pylist())
+
+
+def _is_nat(value: Any) -> bool:
+    """pandas' null among times: a datetime by type that equals nothing, itself included."""
+    return isinstance(value, datetime) and value != value
+
+
+def _nested(field: Field) -> Column:
+    """What is inside a native column is native too."""
+    return column_of(msgspec.structs.replace(field, encoding="native"))
+
+
+def _native_list(items: Field) -> Column:
+    element = _nested(items)
+
+    def fit(value: Any) -> list[Any]:
+        if not isinstance(value, list | tuple):
+            raise Misfit(f"{kind_in_words(value)} where an array is configured")
+        return [None if item is None else element.fit(item) for item in value]
+
+    return Column(pa.list_(element.type), None, fit)
+
+
+def _native_struct(properties: Mapping[str, Field]) -> Column:
+    members = {name: _nested(field) for name, field in properties.items()}
+
+    def fit(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise Misfit(f"{kind_in_words(value)} where an object is configured")
+        return {
+            name: None if value.get(name) is None else member.fit(value[name])
+            for name, member in members.items()
+        }
+
+    return Column(pa.struct([(name, m.type) for name, m in members.items()]), None, fit)
