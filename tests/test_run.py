@@ -403,6 +403,28 @@ def test_field_names_land_as_the_config_writes_them(kit: Kit, folder_zone: Zone)
     assert [row[0] for row in described][: len(names)] == names
 
 
+@pytest.mark.parametrize("exported", ["rows", "rows(size=2)"])
+def test_a_stream_that_takes_arguments_keeps_what_its_cursor_declares(
+    kit: Kit, folder_zone: Zone, exported: str
+) -> None:
+    """dlt hides the parameters of a resource that was called, by us for the fields or by its
+    author."""
+    kit.add_source(
+        "called",
+        "import dlt\n@dlt.resource\n"
+        "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental("
+        "'n', initial_value=3, lag=1), size: int = 1, fields: list[str] | None = None):\n"
+        "    assert n.last_value is not None\n"
+        "    yield [{'n': x} for x in range(10)]\n"
+        f"stream = {exported}\n__all__ = ['stream']\n",
+    )
+    kit.configure("called", "rows", cursor_field=["n"], fields={"n": {"type": "integer"}})
+    first = kit.run("called", "rows")
+    assert "7 rows" in first.out, first.text
+    assert "cursor 3 → 9" in first.out
+    assert "cursor 8 → 9" in kit.run("called", "rows").out
+
+
 def test_selected_fields_are_offered_to_a_stream_that_takes_them(
     kit: Kit, folder_zone: Zone
 ) -> None:

@@ -61,10 +61,15 @@ def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
 
 
 def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
-    generator = resource._pipe.gen
+    return _incremental_parameter(resource._pipe.gen)
+
+
+def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
     if not callable(generator):
         return None
-    return IncrementalResourceWrapper.get_incremental_arg(inspect.signature(generator))
+    # A resource that was called with arguments shows none; what it wraps still has them.
+    signature = inspect.signature(inspect.unwrap(generator))
+    return IncrementalResourceWrapper.get_incremental_arg(signature)
 
 
 def hold(
@@ -114,9 +119,7 @@ def _hold_parents(resource: DltResource) -> None:
 
 
 def _declared_default(generator: Any) -> Incremental[Any] | None:
-    if not callable(generator):
-        return None
-    parameter = IncrementalResourceWrapper.get_incremental_arg(inspect.signature(generator))
+    parameter = _incremental_parameter(generator)
     default = parameter.default if parameter else None
     return default if isinstance(default, Incremental) else None
 
