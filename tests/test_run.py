@@ -247,6 +247,8 @@ def events(at=dlt.sources.incremental("at")):
         "yield pl.DataFrame(ROWS)",
         "yield []; yield ROWS; yield []",
         "return ROWS",
+        "page = []\n    for row in ROWS:\n        page[:] = [row]\n        yield page",
+        "one = dict()\n    for row in ROWS:\n        one.update(row)\n        yield one",
     ],
 )
 def test_streams_may_yield_what_they_like(kit: Kit, folder_zone: Zone, body: str) -> None:

@@ -100,9 +100,15 @@ def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
     # that a stream writes, so this goes one level below it.
     try:
         with PipeIterator.from_pipe(resource._pipe) as items:
-            yield from items
+            yield from map(_kept, items)
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
+
+
+def _kept(item: PipeItem) -> PipeItem:
+    """A stream that runs ahead may clear and fill again what it has yielded."""
+    rows = item.item
+    return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
 def _page(stream: str, item: Any, meta: Any) -> Page:
@@ -153,7 +159,7 @@ def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
 
     Pages of different shapes are not put together, and the order of rows stays.
     """
-    pending: list[Row] | tuple[JsonPage, ...] = []
+    pending: list[Row] | tuple[Any, ...] = []
     for page in pages:
         batch = page.batch
         if isinstance(batch, pa.Table) or type(batch) is not type(pending):
@@ -163,7 +169,10 @@ def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
         if isinstance(batch, pa.Table):
             yield batch
             continue
-        pending = pending + batch if pending else batch  # type: ignore[operator]
+        if isinstance(pending, list) and isinstance(batch, list):
+            pending.extend(batch)
+        else:
+            pending = (*pending, *batch) if pending else batch
         if row_count(pending) >= least:
             yield pending
             pending = []
