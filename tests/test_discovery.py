@@ -123,7 +123,7 @@ def test_a_wrong_sample_limit_is_refused(kit: Kit) -> None:
     for wrong in ("0", "-1", "many", "1.5"):
         done = kit.discover("my_source", f"--sample-limit={wrong}")
         assert done.code == 2
-        assert f"'{wrong}' is not a number of records above 0" in done.err
+        assert f"'{wrong}' is not a whole number above 0" in done.err
 
 
 def test_discovery_touches_neither_bucket_nor_state(orders: Kit, api: Api, zone: Zone) -> None:

@@ -1,0 +1,86 @@
+"""From the words of a command to a verb, and from whatever it raises to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from landing import __version__
+from landing.cli import discover, run
+from landing.cli.output import complain
+from landing.errors import LandingError
+from landing.workspace import Workspace, find_workspace, load_env_file
+
+EXIT_CODES = (
+    "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
+    "3 another run of the stream is under way"
+)
+
+
+class Verb(Protocol):
+    """A module of this package. It imports the engine inside `call`, since `--help` and a wrong
+    word should not wait for dlt."""
+
+    HELP: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def call(self, options: argparse.Namespace, workspace: Workspace) -> int:
+        """Returns the exit code; a LandingError that it raises has one of its own."""
+
+
+_VERBS: dict[str, Verb] = {"discover": discover, "run": run}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script `landing`: the workspace is the one of the current folder."""
+    parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in _VERBS.items():
+        _configure(verbs.add_parser(name, help=verb.HELP, epilog=EXIT_CODES), verb)
+    options = parser.parse_args(arguments)
+    return _guarded(_VERBS[options.verb], options, Path.cwd())
+
+
+def script(verb: str, file: str) -> int:
+    """A workspace's own script for one verb: the workspace is the one the script lies in."""
+    parser = argparse.ArgumentParser(prog=Path(file).name, epilog=EXIT_CODES)
+    _configure(parser, _VERBS[verb])
+    return _guarded(_VERBS[verb], parser.parse_args(), Path(file).parent)
+
+
+def _configure(parser: argparse.ArgumentParser, verb: Verb) -> None:
+    verb.configure(parser)
+    parser.add_argument(
+        "--debug", action="store_true", help="show where in the code a failure came from"
+    )
+
+
+def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
+    # A pod is ended with SIGTERM: unwinding gives the lease back.
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        workspace = find_workspace(start)
+        load_env_file(workspace)
+        return verb.call(options, workspace)
+    except LandingError as error:
+        complain(error, options)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        print("interrupted; the next run goes on from the last load", file=sys.stderr)
+        return 143 if isinstance(interrupt, _Terminated) else 130
+    except BrokenPipeError:
+        return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    pass
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated

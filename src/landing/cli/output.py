@@ -1,0 +1,48 @@
+"""What the verbs share in what they print and in how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterable
+
+from landing.errors import LeaseHeld, UsageError
+
+
+def complain(error: BaseException, options: argparse.Namespace) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    if options.debug:
+        from landing.failures import redacted
+
+        print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
+
+
+def exit_code(errors: Iterable[Exception]) -> int:
+    codes = [getattr(error, "exit_code", 1) for error in errors]
+    if not codes:
+        return 0
+    if UsageError.exit_code in codes:
+        return UsageError.exit_code
+    return LeaseHeld.exit_code if set(codes) == {LeaseHeld.exit_code} else 1
+
+
+def positive(text: str) -> int:
+    """For argparse: a whole number above 0."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return number
+
+
+def counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def sized(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KB", "MB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"

@@ -1,0 +1,142 @@
+"""`landing run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from landing.cli.output import complain, counted, exit_code, sized
+from landing.errors import LandingError, UsageError, listed
+from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.report import RunResult, StreamResult
+    from landing.run import Plan
+
+HELP = "land what is new of a source's streams as parquet"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"Example: {parser.prog} odoo orders order_lines"
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("streams", metavar="STREAM", nargs="*")
+    parser.add_argument("--all", action="store_true", help="all configured, selected streams")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be done; ask for no records and write nothing",
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing import run
+    from landing.bucket import Bucket
+    from landing.sources import load_source
+    from landing.tuning import tune_process
+
+    source = load_source(workspace, options.source)
+    tune_process()
+    broken: dict[str, LandingError] = {}
+    streams: list[str] = options.streams
+    if bool(streams) == options.all:
+        raise UsageError(_which(source.name, workspace, named=bool(streams)))
+    if options.all:
+        streams, broken = run.selected_streams(source)
+        if not streams and not broken:
+            raise UsageError(_none_selected(source.name, workspace))
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        print(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+    bucket = Bucket(settings)
+    if options.dry_run:
+        _print_plans(run.plan_streams(source, streams, bucket))
+        failed: dict[str, Exception] = dict(broken)
+    else:
+        result = run.run_streams(source, streams, bucket, _Terminal(source.name))
+        _print_results(result)
+        failed = {**broken, **result.failed}
+    for error in failed.values():
+        complain(error, options)
+    return exit_code(failed.values())
+
+
+def _which(source: str, workspace: Workspace, *, named: bool) -> str:
+    if named:
+        return "name streams or say --all, not both"
+    from landing.catalog import configured_streams
+
+    configured = listed(configured_streams(workspace, source))
+    return f"name the streams to run, or say --all; configured for '{source}': {configured}"
+
+
+def _none_selected(source: str, workspace: Workspace) -> str:
+    from landing.catalog import configured_streams
+
+    names = list(configured_streams(workspace, source))
+    folder = workspace.shown(workspace.config_dir(source))
+    if not names:
+        return (
+            f"{folder} has no stream configs: copy files there from dag/sources/{source}/, keep "
+            'the fields you want, and set "selected": true'
+        )
+    return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'
+
+
+class _Terminal:
+    """Tells a person about a run as it goes on."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def note(self, stream: str, text: str) -> None:
+        print(f"{self._source}/{stream}: {text}")
+
+    def progress(self, stream: str, rows: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{self._source}/{stream}: {rows:,} rows read", end="", file=sys.stderr)
+
+
+def _print_plans(plans: Sequence[Plan]) -> None:
+    for plan in plans:
+        config = plan.config
+        print(f"{config.source}/{config.stream}  (dry run: asks for no records, writes nothing)")
+        print(f"  config    {config.origin}")
+        print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}")
+        print(f"  key       {', '.join(config.primary_key) or 'none'}")
+        if config.is_incremental:
+            since = "the beginning" if plan.cursor is None else plan.cursor
+            print(f"  cursor    {config.cursor_field}, from {since}")
+        print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
+        for doubt in plan.doubts:
+            print(f"  !         {doubt}")
+        print(f"  columns   {len(plan.columns)}")
+        width = max(len(name) for name in plan.columns.names)
+        for column in plan.columns:
+            print(f"    {column.name:<{width}}  {column.type}")
+
+
+def _print_results(result: RunResult) -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    for stream in result.landed:
+        print(_summary(stream))
+
+
+def _summary(result: StreamResult) -> str:
+    name = f"{result.source}/{result.stream}"
+    if not result.files:
+        return f"{name}: nothing new{_cursor(result)}, {result.seconds:.1f} s"
+    return (
+        f"{name}: {counted(result.rows, 'row')} in {counted(result.files, 'file')} "
+        f"({sized(result.bytes)}) to {result.location}{_cursor(result)}, {result.seconds:.1f} s"
+    )
+
+
+def _cursor(result: StreamResult) -> str:
+    if result.cursor_after is None:
+        return ""
+    if result.cursor_before in (None, result.cursor_after):
+        return f", cursor {result.cursor_after}"
+    return f", cursor {result.cursor_before} → {result.cursor_after}"
