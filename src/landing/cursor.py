@@ -1,4 +1,4 @@
-"""The cursor of an incremental stream: held still while it reads, moved once at the end.
+"""How far an incremental stream came, and what of a page is new since the run before.
 
 Rows are compared by their column's type, while the state keeps the value as the API spells it,
 since a stream passes that back to the API. Rows that share the last run's cursor value may come
@@ -7,183 +7,20 @@ again; which of them are known is kept as a digest of constant size, not as a ha
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-import dlt
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.extract.incremental import IncrementalResourceWrapper
-from dlt.extract.resource import DltResource
 
 from landing.columns import Columns
+from landing.digest import BUCKETS, Digest, row_hashes
 from landing.errors import SourceError
 from landing.fitting import Misfit
-
-Incremental = dlt.sources.incremental
-BUCKETS = 1024
-REMEMBERED_ROWS = 100_000
-
-
-class HeldIncremental(Incremental[Any]):
-    """dlt's incremental as a stream sees it, whose `last_value` does not move while it reads.
-
-    It lets all rows pass: filtering and the new value are CursorTracker's, which moves the state
-    after the stream's last row. With `from_start`, earlier state is neither read nor written.
-    """
-
-    from_start = False
-
-    def __call__(self, rows: Any, meta: Any = None) -> Any:
-        return rows
-
-    def get_state(self) -> Any:
-        if self.from_start:
-            start = self.initial_value
-            return {"initial_value": start, "last_value": start, "unique_hashes": []}
-        return super().get_state()
-
-
-def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
-    """The incremental that the stream's function declares as a default, or dlt hints carry."""
-    step = resource.incremental
-    hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
-    if isinstance(hinted, Incremental) and hinted.cursor_path:
-        return hinted
-    default = _declared_default(resource._pipe.gen)
-    return default if default is not None and default.cursor_path else None
-
-
-def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
-    return _incremental_parameter(resource._pipe.gen)
-
-
-def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
-    if not callable(generator):
-        return None
-    # A resource that was called with arguments shows none; what it wraps still has them.
-    signature = inspect.signature(inspect.unwrap(generator))
-    return IncrementalResourceWrapper.get_incremental_arg(signature)
-
-
-def hold(
-    resource: DltResource, cursor_field: str | None, initial_value: Any, *, from_start: bool
-) -> HeldIncremental | None:
-    """Put a held incremental in the place of the stream's own, and return it.
-
-    None where neither the stream nor the stream config knows a cursor.
-    """
-    _hold_parents(resource)
-    declared = declared_incremental(resource)
-    path = declared.cursor_path if declared else cursor_field
-    if path is None:
-        return None
-    if cursor_field is not None and path != cursor_field:
-        raise SourceError(
-            f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
-            f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
-        )
-    if declared is not None and declared.end_value is not None:
-        raise SourceError(
-            f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
-            "would ever land; leave it out"
-        )
-    held = _copy(declared, path)
-    if initial_value is not None:
-        held.initial_value = initial_value
-    held.from_start = from_start
-    held.resource_name = resource.name
-    resource.apply_hints(incremental=held)
-    return held
-
-
-def _hold_parents(resource: DltResource) -> None:
-    """Parents are read from their start at each run: the state is that of the stream alone."""
-    pipe = resource._pipe.parent
-    while pipe is not None:
-        for step in pipe.steps:
-            if isinstance(step, IncrementalResourceWrapper):
-                declared = step.incremental or _declared_default(pipe.gen)
-                if declared is not None and declared.cursor_path:
-                    held = _copy(declared, declared.cursor_path)
-                    held.from_start = True
-                    held.resource_name = pipe.name
-                    step.set_incremental(held, from_hints=True)
-        pipe = pipe.parent
-
-
-def _declared_default(generator: Any) -> Incremental[Any] | None:
-    parameter = _incremental_parameter(generator)
-    default = parameter.default if parameter else None
-    return default if isinstance(default, Incremental) else None
-
-
-def _copy(declared: Incremental[Any] | None, path: str) -> HeldIncremental:
-    if declared is None:
-        return HeldIncremental(path)
-    held = HeldIncremental(
-        path,
-        initial_value=declared.initial_value,
-        last_value_func=declared.last_value_func,
-        row_order=declared.row_order,
-        on_cursor_value_missing=declared.on_cursor_value_missing,
-        lag=declared.lag,
-        range_start=declared.range_start,
-        range_end=declared.range_end,
-    )
-    if hasattr(declared, "__orig_class__"):
-        held.__orig_class__ = declared.__orig_class__
-    return held
-
-
-class Digest:
-    """Which rows were seen, in constant space: rows fall into buckets, a bucket is their sum.
-
-    A bucket that differs has at least one row that was not seen; one that equals has none, up to
-    the collision of two 64-bit sums.
-    """
-
-    def __init__(self, sums: dict[str, str] | None = None) -> None:
-        self._sums = {int(key, 16): int(value, 16) for key, value in (sums or {}).items()}
-        self._added: set[int] = set()
-
-    def add(self, hashes: Sequence[int]) -> None:
-        """Each row counts once, however often it is read, as pages may overlap."""
-        for value in hashes:
-            if value in self._added:
-                continue
-            if len(self._added) < REMEMBERED_ROWS:
-                self._added.add(value)
-            bucket = value % BUCKETS
-            self._sums[bucket] = (self._sums.get(bucket, 0) + (value >> 16)) % 2**64
-
-    def differs(self, other: Digest, bucket: int) -> bool:
-        return self._sums.get(bucket) != other._sums.get(bucket)
-
-    def updated(self, newer: Digest) -> Digest:
-        merged = Digest()
-        merged._sums = {**self._sums, **newer._sums}
-        return merged
-
-    def as_json(self) -> dict[str, str]:
-        return {f"{key:x}": f"{value:x}" for key, value in sorted(self._sums.items())}
-
-    def __bool__(self) -> bool:
-        return bool(self._sums)
-
-
-def row_hashes(table: pa.Table) -> list[int]:
-    encode = msgspec.json.Encoder(order=None).encode
-    return [
-        int.from_bytes(hashlib.blake2b(encode(row), digest_size=12).digest(), "big")
-        for row in table.to_pylist()
-    ]
+from landing.incremental import HeldIncremental
 
 
 class CursorState(TypedDict, total=False):

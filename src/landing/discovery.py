@@ -25,10 +25,10 @@ from landing.catalog import (
     write_discovered,
 )
 from landing.columns import Batch
-from landing.cursor import cursor_parameter, declared_incremental, hold
 from landing.errors import SourceError, StreamError, nearest
 from landing.failures import explained, raise_if_interrupted
 from landing.fields import Field
+from landing.incremental import cursor_parameter, declared_incremental, hold
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
 from landing.sources import Source

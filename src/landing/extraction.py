@@ -13,8 +13,9 @@ from dlt.extract.source import DltSource
 
 from landing.catalog import StreamConfig
 from landing.columns import Batch, Columns
-from landing.cursor import CursorTracker, HeldIncremental, hold
+from landing.cursor import CursorTracker
 from landing.errors import StreamError
+from landing.incremental import HeldIncremental, hold
 from landing.landing import Load
 from landing.layout import WITHHELD_STAMPS, load_id_after
 from landing.lineage import LINEAGE_FIELDS, with_lineage

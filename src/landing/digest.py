@@ -1,0 +1,56 @@
+"""Which rows were seen, in a size that does not grow with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow as pa
+
+BUCKETS = 1024
+REMEMBERED_ROWS = 100_000
+
+
+class Digest:
+    """Which rows were seen, in constant space: rows fall into buckets, a bucket is their sum.
+
+    A bucket that differs has at least one row that was not seen; one that equals has none, up to
+    the collision of two 64-bit sums.
+    """
+
+    def __init__(self, sums: dict[str, str] | None = None) -> None:
+        self._sums = {int(key, 16): int(value, 16) for key, value in (sums or {}).items()}
+        self._added: set[int] = set()
+
+    def add(self, hashes: Sequence[int]) -> None:
+        """Each row counts once, however often it is read, as pages may overlap."""
+        for value in hashes:
+            if value in self._added:
+                continue
+            if len(self._added) < REMEMBERED_ROWS:
+                self._added.add(value)
+            bucket = value % BUCKETS
+            self._sums[bucket] = (self._sums.get(bucket, 0) + (value >> 16)) % 2**64
+
+    def differs(self, other: Digest, bucket: int) -> bool:
+        return self._sums.get(bucket) != other._sums.get(bucket)
+
+    def updated(self, newer: Digest) -> Digest:
+        merged = Digest()
+        merged._sums = {**self._sums, **newer._sums}
+        return merged
+
+    def as_json(self) -> dict[str, str]:
+        return {f"{key:x}": f"{value:x}" for key, value in sorted(self._sums.items())}
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+
+def row_hashes(table: pa.Table) -> list[int]:
+    encode = msgspec.json.Encoder(order=None).encode
+    return [
+        int.from_bytes(hashlib.blake2b(encode(row), digest_size=12).digest(), "big")
+        for row in table.to_pylist()
+    ]

@@ -1,0 +1,129 @@
+"""A stream's `dlt.sources.incremental`, held still while the stream reads.
+
+What a stream or its hints declare is copied onto one that does not move, since a stream that pages
+by `last_value` would lose rows if it did. Filtering, and the move at the end, are the tracker's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import dlt
+from dlt.extract.incremental import IncrementalResourceWrapper
+from dlt.extract.resource import DltResource
+
+from landing.errors import SourceError
+
+Incremental = dlt.sources.incremental
+
+
+class HeldIncremental(Incremental[Any]):
+    """dlt's incremental as a stream sees it, whose `last_value` does not move while it reads.
+
+    It lets all rows pass: filtering and the new value are CursorTracker's, which moves the state
+    after the stream's last row. With `from_start`, earlier state is neither read nor written.
+    """
+
+    from_start = False
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:
+        return rows
+
+    def get_state(self) -> Any:
+        if self.from_start:
+            start = self.initial_value
+            return {"initial_value": start, "last_value": start, "unique_hashes": []}
+        return super().get_state()
+
+
+def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
+    """The incremental that the stream's function declares as a default, or dlt hints carry."""
+    step = resource.incremental
+    hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
+    if isinstance(hinted, Incremental) and hinted.cursor_path:
+        return hinted
+    default = _declared_default(resource._pipe.gen)
+    return default if default is not None and default.cursor_path else None
+
+
+def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
+    return _incremental_parameter(resource._pipe.gen)
+
+
+def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
+    if not callable(generator):
+        return None
+    # A resource that was called with arguments shows none; what it wraps still has them.
+    signature = inspect.signature(inspect.unwrap(generator))
+    return IncrementalResourceWrapper.get_incremental_arg(signature)
+
+
+def hold(
+    resource: DltResource, cursor_field: str | None, initial_value: Any, *, from_start: bool
+) -> HeldIncremental | None:
+    """Put a held incremental in the place of the stream's own, and return it.
+
+    None where neither the stream nor the stream config knows a cursor.
+    """
+    _hold_parents(resource)
+    declared = declared_incremental(resource)
+    path = declared.cursor_path if declared else cursor_field
+    if path is None:
+        return None
+    if cursor_field is not None and path != cursor_field:
+        raise SourceError(
+            f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
+            f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
+        )
+    if declared is not None and declared.end_value is not None:
+        raise SourceError(
+            f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
+            "would ever land; leave it out"
+        )
+    held = _copy(declared, path)
+    if initial_value is not None:
+        held.initial_value = initial_value
+    held.from_start = from_start
+    held.resource_name = resource.name
+    resource.apply_hints(incremental=held)
+    return held
+
+
+def _hold_parents(resource: DltResource) -> None:
+    """Parents are read from their start at each run: the state is that of the stream alone."""
+    pipe = resource._pipe.parent
+    while pipe is not None:
+        for step in pipe.steps:
+            if isinstance(step, IncrementalResourceWrapper):
+                declared = step.incremental or _declared_default(pipe.gen)
+                if declared is not None and declared.cursor_path:
+                    held = _copy(declared, declared.cursor_path)
+                    held.from_start = True
+                    held.resource_name = pipe.name
+                    step.set_incremental(held, from_hints=True)
+        pipe = pipe.parent
+
+
+def _declared_default(generator: Any) -> Incremental[Any] | None:
+    parameter = _incremental_parameter(generator)
+    default = parameter.default if parameter else None
+    return default if isinstance(default, Incremental) else None
+
+
+def _copy(declared: Incremental[Any] | None, path: str) -> HeldIncremental:
+    if declared is None:
+        return HeldIncremental(path)
+    held = HeldIncremental(
+        path,
+        initial_value=declared.initial_value,
+        last_value_func=declared.last_value_func,
+        row_order=declared.row_order,
+        on_cursor_value_missing=declared.on_cursor_value_missing,
+        lag=declared.lag,
+        range_start=declared.range_start,
+        range_end=declared.range_end,
+    )
+    if hasattr(declared, "__orig_class__"):
+        held.__orig_class__ = declared.__orig_class__
+    return held
