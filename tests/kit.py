@@ -176,6 +176,9 @@ class Zone:
     def read(self, path: str) -> bytes:
         return bytes(obstore.get(self.store, path).bytes())
 
+    def delete(self, path: str) -> None:
+        obstore.delete(self.store, path)
+
     def query(self, source: str, stream: str, sql: str) -> list[tuple[Any, ...]]:
         """Rows of an SQL text in which `landed` stands for the stream's files."""
         copies = self._folder / f"{source}-{stream}"

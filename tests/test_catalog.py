@@ -122,6 +122,7 @@ def test_the_founding_documents_stream_config_is_read(workspace: Workspace) -> N
         primary_key=("id",),
         cursor_field="write_date",
         initial_value=None,
+        lookback=None,
         selected=True,
         fields=FIELDS,
     )

@@ -227,7 +227,7 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     for stream in ("first", "second"):
         kit.configure("slow", stream, fields={"n": {"type": "integer"}})
     process = subprocess.Popen(
-        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "slow", "first", "second"],
+        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "slow", "--all", "--workers=1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

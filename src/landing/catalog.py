@@ -18,6 +18,7 @@ import msgspec
 from landing.documents import decode, parse
 from landing.errors import CatalogError, nearest
 from landing.fields import Field
+from landing.lookback import Lookback, parse_lookback
 from landing.workspace import Workspace
 
 SyncMode = Literal["incremental", "full_refresh"]
@@ -69,6 +70,7 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     primary_key: list[list[str]] | None = None
     cursor_field: list[str] | None = None
     initial_value: str | int | float | None = None
+    lookback: str | int | float | None = None
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
     options: Options | None = None
@@ -89,6 +91,7 @@ class StreamConfig:
     primary_key: tuple[str, ...]
     cursor_field: str | None
     initial_value: str | int | float | None
+    lookback: Lookback | None
     selected: bool
     fields: Mapping[str, Field]
 
@@ -241,9 +244,19 @@ def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamC
         primary_key=primary_key,
         cursor_field=cursor[0] if cursor else None,
         initial_value=raw.initial_value,
+        lookback=_lookback(raw, cursor, shown),
         selected=raw.selected,
         fields=raw.fields,
     )
+
+
+def _lookback(raw: _StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback | None:
+    if raw.lookback is None or not cursor:
+        return None
+    try:
+        return parse_lookback(raw.lookback, raw.fields[cursor[0]])
+    except ValueError as error:
+        raise CatalogError(f"{shown}: lookback: {error}") from None
 
 
 def _names(raw: _StreamFile, key: str, shown: str) -> tuple[str, ...]:

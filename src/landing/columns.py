@@ -106,7 +106,6 @@ class Columns:
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises Misfit."""
         column = self._columns[name]
-        # Not pa.scalar, which imports pandas where that is installed.
         return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
 
     def _fitting(

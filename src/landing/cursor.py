@@ -21,6 +21,8 @@ from landing.digest import BUCKETS, Digest, row_hashes
 from landing.errors import SourceError
 from landing.fitting import Misfit
 from landing.incremental import HeldIncremental
+from landing.window import LIMIT as WINDOW_ROWS
+from landing.window import Window, WindowState
 
 
 class CursorState(TypedDict, total=False):
@@ -29,6 +31,7 @@ class CursorState(TypedDict, total=False):
     at: str
     known: dict[str, str]
     known_without: dict[str, str]
+    window: WindowState
 
 
 @dataclass
@@ -67,26 +70,38 @@ class CursorTracker:
         self.held = held
         self.name = held.cursor_path
         self.before = held.last_value
+        self._columns = columns
+        self._folder = folder
         self._descending = held.last_value_func is min
         if held.last_value_func not in (min, max):
             raise SourceError(
                 f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
                 "moves one way"
             )
-        self._start = self._typed(columns, self.before)  # behind the last value by a lag
+        if self._descending and held.lookback is not None:
+            raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
+        self._start = self._typed(self.before)  # behind the last value by a lag
         self._raw = held.get_state()["last_value"]
-        self._best = self._last = self._typed(columns, self._raw)
+        self._best = self._last = self._typed(self._raw)
         same = state.get("at") == _spelled(self._raw)
-        self._known = Digest(state.get("known") if same else None)
+        self._window = self._make_window(state.get("window"))
+        self._known = Digest(state.get("known") if same and not self._window else None)
         self._known_without = Digest(state.get("known_without"))
         self._at_last = _Withheld(folder / "at-last.arrow")
         self._without = _Withheld(folder / "without-cursor.arrow")
         self._at_best = Digest()
+        self._highest: pa.Scalar | None = None
+        self.went_back = False
+        """The stream has given a lower value after a higher one."""
         self.rows_without_cursor = 0
 
-    def _typed(self, columns: Columns, raw: Any) -> pa.Scalar:
+    def _make_window(self, state: WindowState | None) -> Window | None:
+        type_ = self._start.type
+        return Window(type_, state) if self.held.looks_back and Window.can_hold(type_) else None
+
+    def _typed(self, raw: Any) -> pa.Scalar:
         try:
-            return columns.value(self.name, raw)
+            return self._columns.value(self.name, raw)
         except Misfit as misfit:
             raise SourceError(
                 f"cursor '{self.name}': the value to start from, {raw!r}, is {misfit}; mend "
@@ -102,26 +117,57 @@ class CursorTracker:
             present = pc.is_valid(values)
             raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
             table = table.filter(present)
-            values = table[self.name]
         if table.num_rows == 0:
             return table
-        self._remember(table, values, raw)
-        if not self._start.is_valid:
-            return table
-        within = self._within(values)
-        if not pc.all(within).as_py():
-            self.held.start_out_of_range = True
+        self._follow(table[self.name])
+        self._remember(table, table[self.name], raw)
+        if self._start.is_valid:
+            table = self._from_start(table)
+        if self._window is not None:
+            table = self._not_in(self._window, table)
         if self._known:
-            at_last = pc.equal(values, self._last)
-            self._at_last.add(table.filter(pc.and_(within, at_last)))
-            within = pc.and_not(within, at_last)
+            at_last = pc.equal(table[self.name], self._last)
+            self._at_last.add(table.filter(at_last))
+            table = table.filter(pc.invert(at_last))
+        return table
+
+    def _from_start(self, table: pa.Table) -> pa.Table:
+        values = table[self.name]
+        within = self._beyond(values, self._start)
+        if self.held.range_start != "open":
+            within = pc.or_(within, pc.equal(values, self._start))
+        if pc.all(within).as_py():
+            return table
+        self.held.start_out_of_range = True
         return table.filter(within)
 
-    def _within(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        beyond = self._beyond(values, self._start)
-        if self.held.range_start == "open":
-            return beyond
-        return pc.or_(beyond, pc.equal(values, self._start))
+    def _not_in(self, window: Window, table: pa.Table) -> pa.Table:
+        """The table without rows that landed before; those the next run reads again are kept in
+        mind."""
+        values = table[self.name]
+        floor = self._floor()
+        relevant = pc.invert(self._beyond(pa.repeat(floor, len(values)), values))
+        if self._last.is_valid:
+            relevant = pc.or_(relevant, pc.invert(self._beyond(values, self._last)))
+        rows = table.filter(relevant)
+        if rows.num_rows == 0:
+            return table
+        new = window.unknown(rows[self.name], row_hashes(rows))
+        if len(window) > 2 * WINDOW_ROWS:
+            window.forget_before(floor, descending=self._descending)
+        everything = pa.repeat(True, table.num_rows)
+        mask = relevant.combine_chunks() if isinstance(relevant, pa.ChunkedArray) else relevant
+        return table.filter(pc.replace_with_mask(everything, mask, new))
+
+    def _floor(self) -> pa.Scalar:
+        """Where a run would start that follows this one, if it ended here."""
+        try:
+            return self._typed(self.held.behind(self._raw))
+        except ValueError as error:
+            raise SourceError(
+                f"cursor '{self.name}': no lookback can be counted from {self._raw!r}, which is "
+                "not spelled as dates and times are; leave lookback out"
+            ) from error
 
     @property
     def is_newest_first(self) -> bool:
@@ -132,18 +178,45 @@ class CursorTracker:
     def past_start(self) -> bool:
         return self.is_newest_first and self.held.start_out_of_range
 
+    @property
+    def is_oldest_first(self) -> bool:
+        """The stream declared that order, and has kept to it so far."""
+        return self.held.row_order == "asc" and not self._descending and not self.went_back
+
+    @property
+    def can_publish(self) -> bool:
+        """All rows below the cursor were seen, so that it may move before the stream's end."""
+        return self.is_oldest_first and not self._best.equals(self._last)
+
+    def settled(self) -> Iterator[pa.Table]:
+        """At `can_publish`: withheld rows of the last run's cursor value, which none follow."""
+        yield from self._at_last.unknown(self._known)
+        self._at_last = _Withheld(self._folder / "at-last.arrow")
+
     def rest(self) -> Iterator[pa.Table]:
         """Once the stream has ended: withheld rows of which at least one was not known."""
         yield from self._at_last.unknown(self._known)
         yield from self._without.unknown(self._known_without)
 
-    def state(self) -> CursorState:
+    def state(self, *, ended: bool = True) -> CursorState:
+        """What the next run is to know; before the stream has `ended`, of what has landed."""
         moved = not self._best.equals(self._last)
         known = self._at_best if moved else self._known.updated(self._at_best)
-        without = self._known_without.updated(self._without.digest)
-        return CursorState(
+        without = self._known_without
+        if ended:
+            without = without.updated(self._without.digest)
+        state = CursorState(
             at=_spelled(self._raw), known=known.as_json(), known_without=without.as_json()
         )
+        if self._window is not None and self._best.is_valid:
+            self._window.forget_before(self._floor(), descending=self._descending)
+            state["window"] = self._window.as_json()
+        return state
+
+    @property
+    def forgets(self) -> bool:
+        """More rows are within the lookback than are remembered."""
+        return self._window is not None and self._window.is_full
 
     @property
     def after(self) -> Any:
@@ -155,6 +228,14 @@ class CursorTracker:
             self.rows_without_cursor += table.num_rows
             self._without.add(table)
 
+    def _follow(self, values: pa.ChunkedArray) -> None:
+        if not self.is_oldest_first:
+            return
+        least, most = pc.min_max(values).values()
+        if self._highest is not None and pc.less(least, self._highest).as_py():
+            self.went_back = True
+        self._highest = most
+
     def _remember(self, table: pa.Table, values: pa.ChunkedArray, raw: Sequence[Any]) -> None:
         best = pc.min(values) if self._descending else pc.max(values)
         advanced = not self._best.is_valid or self._beyond(best, self._best).as_py()
@@ -165,7 +246,7 @@ class CursorTracker:
         if advanced or best.equals(self._best):
             self._at_best.add(row_hashes(table.filter(pc.equal(values, self._best))))
 
-    def _beyond(self, values: Any, bound: pa.Scalar) -> Any:
+    def _beyond(self, values: Any, bound: Any) -> Any:
         return pc.less(values, bound) if self._descending else pc.greater(values, bound)
 
 

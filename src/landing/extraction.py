@@ -1,8 +1,15 @@
-"""What a stream yields, to finished parquet parts: the part of a run inside dlt's extract step."""
+"""What a stream yields, to finished parquet parts: the part of a run inside dlt's extract step.
+
+A run is one load, or several where the stream gives its oldest rows first: then what was read so
+far can be published, and the cursor moved, before the stream has ended.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +18,7 @@ import pyarrow as pa
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
+from landing.bucket import StoredObject
 from landing.catalog import StreamConfig
 from landing.columns import Batch, Columns
 from landing.cursor import CursorTracker
@@ -30,92 +38,147 @@ from landing.pages import (
 )
 from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine
+from landing.repeats import without_loops
 from landing.report import Reporter
-from landing.state import SCHEMA
+from landing.sidebyside import Stop
+from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
 from landing.versions import Stamps
-from landing.workspace import part_bytes
-
-_STATE_KEY = "landing"
+from landing.window import LIMIT as WINDOW_ROWS
+from landing.workspace import part_bytes, slice_limits
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
 
 
 class Extraction:
-    """The stream's rows as finished parquet parts, which dlt takes into its load package."""
+    """A stream's rows as finished parquet parts, which dlt takes into its load packages.
+
+    Use it as a context manager, and call `into` with one load after another until `is_over`.
+    """
 
     def __init__(
         self,
         config: StreamConfig,
         resource: DltResource,
-        load: Load,
         reporter: Reporter,
         folder: Path,
+        stop: Stop | None = None,
     ) -> None:
+        self.is_over = False
         self._config = config
-        self._load = load
         self._reporter = reporter
         self._folder = folder
+        self._stop = stop or Stop()
+        self._slice = slice_limits()
         self._columns = Columns(config.fields)
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         self._quarantine = Quarantine(folder / "quarantine.jsonl", config.fields)
         self._resource = with_arguments(resource, fields=list(config.fields))
         self._held = hold_cursor(config, self._resource)
         self._absent = set(config.fields)
+        self._tracker: CursorTracker | None = None
+        self._rows: Iterator[tuple[bool, pa.Table]] = iter(())
+        self._withheld_stamps: Stamps | None = None
+        self._streams_state: Any = None
+        self._published: _Published | None = None
+        self._open = ExitStack()
 
-    def as_source(self) -> DltSource:
-        parts = dlt.resource(self._parts(), name=self._config.stream, table_name="rows")
+    def __enter__(self) -> Extraction:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def into(self, load: Load) -> DltSource:
+        """The next rows as dlt takes them: all there are, or as many as make a slice."""
+        parts = dlt.resource(self._parts(load), name=self._config.stream, table_name="rows")
         return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
 
-    def _parts(self) -> Iterator[Any]:
-        state = dlt.current.resource_state(self._config.stream).setdefault(_STATE_KEY, {})
-        tracker = self._tracker(state)
-        self._quarantine.known = frozenset(state.get("quarantined", ()))
+    def _parts(self, load: Load) -> Iterator[Any]:
+        state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
+        if self._streams_state is None:
+            self._begin(state)
+        if self._tracker is not None:
+            load.cursor_before = self._tracker.after if self._published else self._tracker.before
+        last_load_id = state.get("load_id")
         writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
-        for table in self._stamped(tracker, state.get("load_id")):
-            yield from map(self._imported, writer.write(table))
-        yield from map(self._imported, writer.close())
-        self._remember(state, tracker)
+        for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
+            yield from (self._imported(part, load) for part in writer.write(table))
+        yield from (self._imported(part, load) for part in writer.close())
+        self._remember(load, last_load_id)
 
-    def _stamped(self, tracker: CursorTracker | None, last_load_id: str | None) -> Iterator[Any]:
+    def _begin(self, state: dict[str, Any]) -> None:
+        # The stream runs ahead in a thread, while the state here moves with each load.
+        self._streams_state = deepcopy(pipeline_state())
+        if self._held is not None and self._config.is_incremental:
+            known = state.get("cursor", {})
+            self._tracker = CursorTracker(self._held, self._columns, known, self._folder)
+        self._quarantine.known = frozenset(state.get("quarantined", ()))
+        self._rows = self._tables(self._tracker)
+
+    def _next_rows(self, load: Load, writer: PartWriter) -> Iterator[tuple[bool, pa.Table]]:
+        begun = time.monotonic()
+        for row in self._rows:
+            yield row
+            if self._slice.is_full(writer.bytes, time.monotonic() - begun) and self._may_publish():
+                assert self._tracker is not None, "only a cursor says what may be published"
+                self._prepare_to_publish(load)
+                yield from ((True, table) for table in self._tracker.settled() if table.num_rows)
+                return
+        self.is_over = True
+
+    def _may_publish(self) -> bool:
+        """What the stream keeps in dlt's state would run ahead of the rows that are published."""
+        if self._tracker is None or not self._tracker.can_publish:
+            return False
+        return not keeps_state(self._streams_state, self._config.stream)
+
+    def _prepare_to_publish(self, load: Load) -> None:
+        if self._published is None:
+            self._published = _Published(load, load.bucket.get(load.paths.state))
+
+    def _stamped(
+        self, rows: Iterator[tuple[bool, pa.Table]], load: Load, last_load_id: str | None
+    ) -> Iterator[pa.Table]:
         """The new rows with their lineage; the load begins with the first."""
         # A full refresh is read as one load; its rows share a load id whatever they repeat.
         key = self._config.primary_key if self._config.is_incremental else ()
-        stamps: dict[bool, Stamps] = {}
-        for is_withheld, table in self._tables(tracker):
-            if not stamps:
-                load_id = self._load.begin(last_load_id)
+        fresh: Stamps | None = None
+        for is_withheld, table in rows:
+            load_id = load.begin(last_load_id)
+            if self._withheld_stamps is None:
                 # Withheld rows come last, and are older than any other version of them.
                 older = load_id_after(load_id, by=-WITHHELD_STAMPS)
-                stamps = {True: Stamps(older, key), False: Stamps(load_id, key)}
-            for stamp, piece in stamps[is_withheld].stamped(table):
-                self._load.last_stamp = max(self._load.last_stamp or "", stamp)
+                self._withheld_stamps = Stamps(older, key)
+            fresh = fresh or Stamps(load_id, key)
+            stamps = self._withheld_stamps if is_withheld else fresh
+            for stamp, piece in stamps.stamped(table):
+                load.last_stamp = max(load.last_stamp or "", stamp)
                 yield with_lineage(piece, stamp)
 
-    def _imported(self, part: Part) -> Any:
-        self._load.parts.append(part)
+    def _imported(self, part: Part, load: Load) -> Any:
+        load.parts.append(part)
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
-
-    def _tracker(self, state: dict[str, Any]) -> CursorTracker | None:
-        if self._held is None or not self._config.is_incremental:
-            return None
-        self._load.cursor_before = self._held.last_value
-        return CursorTracker(self._held, self._columns, state.get("cursor", {}), self._folder)
 
     def _tables(self, tracker: CursorTracker | None) -> Iterator[tuple[bool, pa.Table]]:
         """What is new, in the configured columns, and whether it had been withheld."""
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
-        with open_pages(self._resource, pipeline_state(), ahead=PAGES_AHEAD) as pages:
-            for batch in batches(pages, least):
-                read += row_count(batch)
-                table = self._admitted(batch, tracker)
-                self._reporter.progress(self._config.stream, read)
-                if table.num_rows:
-                    yield False, table
-                if tracker is not None and tracker.past_start:
-                    break
+        opened = open_pages(
+            self._resource, self._streams_state, ahead=PAGES_AHEAD, check=self._stop.check
+        )
+        pages = without_loops(self._open.enter_context(opened), self._config)
+        for batch in batches(pages, least):
+            read += row_count(batch)
+            table = self._admitted(batch, tracker)
+            self._reporter.progress(self._config.stream, read)
+            self._take_back(tracker)
+            if table.num_rows:
+                yield False, table
+            if tracker is not None and tracker.past_start:
+                break
+        self._open.close()
         if tracker is not None:
             yield from ((True, table) for table in tracker.rest() if table.num_rows)
         self._tell(read, tracker)
@@ -129,6 +192,18 @@ class Extraction:
         if tracker is None:
             return converted.table
         return tracker.admit(converted.table, converted.raw(tracker.name))
+
+    def _take_back(self, tracker: CursorTracker | None) -> None:
+        """Put the cursor back that was moved in the belief that lower values were all seen."""
+        if tracker is None or not tracker.went_back:
+            return
+        if self._published is not None and not self._published.is_taken_back:
+            self._published.take_back()
+            self._reporter.note(
+                self._config.stream,
+                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one: "
+                "the cursor stays where it was until the stream's end; leave row_order out",
+            )
 
     def _tell(self, read: int, tracker: CursorTracker | None) -> None:
         stream = self._config.stream
@@ -146,23 +221,52 @@ class Extraction:
         for note in self._quarantine.notes():
             self._reporter.note(stream, note)
 
-    def _remember(self, state: dict[str, Any], tracker: CursorTracker | None) -> None:
+    def _remember(self, load: Load, last_load_id: str | None) -> None:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
-        load = self._load
+        if self.is_over:
+            take_over(pipeline_state(), self._streams_state, self._config.stream)
+        state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
         if self._quarantine.count:
-            load.quarantine_file = self._quarantine.close(load.begin(state.get("load_id")))
             load.quarantined = self._quarantine.count
+            load.quarantine_file = self._quarantine.close(load.begin(last_load_id))
         if self._quarantine.hashes:
             state["quarantined"] = sorted(self._quarantine.hashes)
-        if load.load_id is not None:
+        if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
-        if tracker is not None and self._held is not None:
-            self._held.get_state()["last_value"] = tracker.after
-            state["cursor"] = tracker.state()
-            load.cursor_after = tracker.after
+        if self._tracker is not None and self._held is not None:
+            self._held.get_state()["last_value"] = self._tracker.after
+            state["cursor"] = self._tracker.state(ended=self.is_over)
+            load.cursor_after = self._tracker.after
+            if self._tracker.forgets:
+                self._reporter.note(
+                    self._config.stream,
+                    f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest "
+                    "back land again with each run",
+                )
+
+
+class _Published:
+    """That a part of the run's rows is published, and how to go back to before it was."""
+
+    def __init__(self, load: Load, state_before: StoredObject | None) -> None:
+        self._bucket = load.bucket
+        self._path = load.paths.state
+        self._state_before = state_before
+        self.is_taken_back = False
+
+    def take_back(self) -> None:
+        """The rows stay, and come again if this run does not reach its end."""
+        self.is_taken_back = True
+        if self._state_before is None:
+            self._bucket.delete(self._path)
+        else:
+            self._bucket.put(self._path, self._state_before.data)
 
 
 def hold_cursor(config: StreamConfig, resource: DltResource) -> HeldIncremental | None:
     incremental = config.is_incremental
     field = config.cursor_field if incremental else None
-    return hold(resource, field, config.initial_value, from_start=not incremental)
+    held = hold(resource, field, config.initial_value, from_start=not incremental)
+    if held is not None and config.lookback is not None:
+        held.lookback = config.lookback
+    return held

@@ -11,9 +11,11 @@ from typing import Any
 
 import dlt
 from dlt.extract.incremental import IncrementalResourceWrapper
+from dlt.extract.incremental.lag import apply_lag_with_suppression
 from dlt.extract.resource import DltResource
 
 from landing.errors import SourceError
+from landing.lookback import Lookback
 
 Incremental = dlt.sources.incremental
 
@@ -26,6 +28,7 @@ class HeldIncremental(Incremental[Any]):
     """
 
     from_start = False
+    lookback: Lookback | None = None
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
         return rows
@@ -35,6 +38,30 @@ class HeldIncremental(Incremental[Any]):
             start = self.initial_value
             return {"initial_value": start, "last_value": start, "unique_hashes": []}
         return super().get_state()
+
+    @property
+    def looks_back(self) -> bool:
+        return self.lookback is not None or bool(self.lag)
+
+    def behind(self, value: Any) -> Any:
+        """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
+        the stream declares, but never before the initial value."""
+        if value is None or self.lookback is None:
+            return apply_lag_with_suppression(
+                self.lag,
+                self.last_value_func or max,
+                self.initial_value,
+                None,
+                value,
+                self.resource_name,
+                self.get_incremental_value_type(),
+            )
+        start = self.lookback.before(value)
+        return start if self.initial_value is None else max(start, self.initial_value)
+
+    def _get_last_value(self) -> Any:
+        state = self._cached_state if self._cached_state is not None else self.get_state()
+        return self.behind(state["last_value"])
 
 
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:

@@ -53,7 +53,7 @@ class LandedFile:
 
 @dataclass
 class Load:
-    """One run of one stream onto the landing zone; becomes its record in the bucket."""
+    """Rows of one stream that are published together; becomes a record in the bucket."""
 
     bucket: Bucket
     paths: StreamPaths
@@ -100,6 +100,7 @@ class Load:
         path = self.paths.part(self.load_id, len(self.files))
         self.bucket.put(path, part.file)
         self.files.append(LandedFile(path, part.rows, part.bytes))
+        part.file.unlink()
 
     def complete(self, state: dict[str, Any]) -> None:
         if len(self.files) < len(self.parts) or not state:
@@ -139,12 +140,12 @@ class LandingConfiguration(DestinationClientDwhConfiguration):
 
 
 class LandingZone(Destination[LandingConfiguration, "LandingClient"]):
-    """The destination of one load. Made for each run, since it carries the run's Load."""
+    """The destination of a run, which sets `load` anew for each of its loads."""
 
     spec = LandingConfiguration
 
     def __init__(self, load: Load) -> None:
-        self._load = load
+        self.load = load
         super().__init__()
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
@@ -162,7 +163,7 @@ class LandingZone(Destination[LandingConfiguration, "LandingClient"]):
 
     def client(self, schema: Schema, initial_config: Any = None) -> LandingClient:
         client = super().client(schema, initial_config)
-        client.load = self._load
+        client.load = self.load
         return client
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -56,13 +56,17 @@ def pipeline_state() -> TPipelineState:
 
 @contextmanager
 def open_pages(
-    resource: DltResource, state: TPipelineState | None = None, *, ahead: int = 0
+    resource: DltResource,
+    state: TPipelineState | None = None,
+    *,
+    ahead: int = 0,
+    check: Callable[[], None] | None = None,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
-    it runs in a thread of its own, up to so many pages before its consumer; without, it is asked
-    for no page that is not consumed.
+    it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
+    while it waits; without, it is asked for no page that is not consumed.
     """
     context = partial(_context, resource, state if state is not None else _no_state())
     make = partial(_iterate, resource)
@@ -70,7 +74,7 @@ def open_pages(
         with context(), closing(make()) as items:
             yield _pages(resource, items)
         return
-    with closing(Prefetched(make, context, ahead)) as prefetched:
+    with closing(Prefetched(make, context, ahead, check)) as prefetched:
         yield _pages(resource, iter(prefetched))
 
 

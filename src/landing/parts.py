@@ -44,8 +44,15 @@ class PartWriter:
         self._pending_bytes = 0
         self._open: _OpenPart | None = None
         self._count = 0
+        self._finished_bytes = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="landing-parts")
         self._writing: Future[None] | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Written so far, and what waits to be: somewhat more than it will take compressed."""
+        open_bytes = self._open.size if self._open is not None else 0
+        return self._finished_bytes + open_bytes + self._pending_bytes
 
     def write(self, table: pa.Table) -> Iterator[Part]:
         for piece in self._pieces(table):
@@ -98,6 +105,7 @@ class PartWriter:
     def _finish(self) -> Part:
         assert self._open is not None
         part, self._open = self._open.finish(), None
+        self._finished_bytes += part.bytes
         return part
 
 

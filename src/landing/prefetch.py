@@ -14,7 +14,7 @@ _END = object()
 _PATIENCE = 5.0
 """Seconds to wait for a request that is under way; past them its thread is left behind."""
 _LOOK_EVERY = 0.1
-"""Seconds between looks at whether anyone still waits; only paid while the queue is full."""
+"""Seconds between looks at whether anyone still waits; paid while the queue is full or empty."""
 
 
 class Prefetched(Generic[Item]):
@@ -22,7 +22,7 @@ class Prefetched(Generic[Item]):
 
     `context` is entered in the thread, for what is bound to threads. An exception of the iterator
     is raised where the consumer would have met it. `close` ends the thread; it waits a while for
-    the item that is being made.
+    the item that is being made. While the consumer waits, `check` is called, which may raise.
     """
 
     def __init__(
@@ -30,9 +30,11 @@ class Prefetched(Generic[Item]):
         make: Callable[[], Generator[Item, None, None]],
         context: Callable[[], AbstractContextManager[None]],
         ahead: int,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._make = make
         self._context = context
+        self._check = check
         self._items: queue.Queue[object] = queue.Queue(maxsize=ahead)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="landing-pages", daemon=True)
@@ -40,12 +42,22 @@ class Prefetched(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         self._thread.start()
         while True:
-            item = self._items.get()
+            item = self._next()
             if item is _END:
                 return
             if isinstance(item, _Raised):
                 raise item.error
             yield item  # type: ignore[misc]
+
+    def _next(self) -> object:
+        if self._check is None:
+            return self._items.get()
+        while True:
+            self._check()
+            try:
+                return self._items.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                continue
 
     def close(self) -> None:
         self._closed.set()

@@ -28,6 +28,7 @@ class Quarantine:
         self._draft = file.with_suffix(".draft")
         self._file = file
         self._reasons: Counter[str] = Counter()
+        self._closed: Counter[str] = Counter()
         self._again = 0
         self.known: frozenset[str] = frozenset()
         """Hashes of rows that an earlier run put here; the cursor may give them again."""
@@ -35,6 +36,7 @@ class Quarantine:
 
     @property
     def count(self) -> int:
+        """Rows since the last `close`."""
         return self._reasons.total()
 
     def add(self, misfits: Sequence[MisfitRow]) -> None:
@@ -58,17 +60,21 @@ class Quarantine:
         return {n: pruned(row[n], field) for n, field in self._fields.items() if n in row}
 
     def close(self, load_id: str) -> Path:
-        """The finished file, each line with the load id that was not known before."""
+        """The finished file of a load, each line with its id, which was not known before."""
         ending = b',"load_id":' + msgspec.json.encode(load_id) + b"}\n"
         with self._draft.open("rb") as lines, self._file.open("wb") as out:
             for line in lines:
                 out.write(line.rstrip(b"}\n") + ending)
+        self._draft.unlink()
+        self._closed += self._reasons
+        self._reasons.clear()
         return self._file
 
     def notes(self) -> Iterator[str]:
-        if self.count:
-            reasons = "; ".join(f"{reason} ({n})" for reason, n in self._reasons.most_common(3))
-            what = "1 record does" if self.count == 1 else f"{self.count:,} records do"
+        found = self._closed + self._reasons
+        if count := found.total():
+            reasons = "; ".join(f"{reason} ({n})" for reason, n in found.most_common(3))
+            what = "1 record does" if count == 1 else f"{count:,} records do"
             yield f"{what} not fit the configured fields and went to quarantine: {reasons}"
         if self._again:
             what = (

@@ -7,13 +7,16 @@ from typing import Any, Protocol
 
 
 class Reporter(Protocol):
-    """Nothing below the command line prints; it tells one of these."""
+    """Nothing below the command line prints; it tells one of these, from several threads."""
 
     def note(self, stream: str, text: str) -> None:
         """Something a person should know that is not a failure."""
 
     def progress(self, stream: str, rows: int) -> None:
         """Rows read so far; called once per batch."""
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        """A load of a run that goes on: so many rows are in the landing zone, as is the cursor."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class StreamResult:
     cursor_before: Any
     cursor_after: Any
     seconds: float
-    load_id: str | None
+    load_ids: list[str]
     location: str
 
 

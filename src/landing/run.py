@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dlt
 import pyarrow as pa
 from dlt.extract.resource import DltResource
+from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
 from landing.catalog import (
@@ -25,14 +26,20 @@ from landing.catalog import (
 from landing.columns import Columns
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
-from landing.failures import explained, raise_if_interrupted
+from landing.failures import explained
 from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
 from landing.report import Reporter, RunResult, StreamResult
+from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
+
+WORKERS = 8
+"""Streams at a time, unless told: most of a run is waiting for its API."""
+
+Job: TypeAlias = tuple[StreamConfig, DltResource]
 
 
 @dataclass(frozen=True)
@@ -64,27 +71,42 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
 
 
 def run_streams(
-    source: Source, streams: Sequence[str], bucket: Bucket, reporter: Reporter
+    source: Source,
+    streams: Sequence[str],
+    bucket: Bucket,
+    reporter: Reporter,
+    workers: int = WORKERS,
 ) -> RunResult:
-    """Run each stream; one that fails does not stop the others.
+    """Run the streams, up to `workers` of them side by side; one that fails stops no other.
 
     Raises UsageError before anything is run if a config or a stream's name is wrong.
     """
     result = RunResult()
-    for config, resource in _jobs(source, streams):
+    jobs = _jobs(source, streams)
+    for config, _ in jobs:
         for note in _doubts(source, config):
             reporter.note(config.stream, note)
-        try:
-            result.landed.append(run_stream(config, resource, bucket, reporter))
-        except Exception as error:
-            raise_if_interrupted(error)
-            failure = explained(
-                source.workspace, source.name, f"stream '{source.name}/{config.stream}'", error
-            )
-            result.failed[config.stream] = failure
-            if failure is not error:
-                failure.__cause__ = error
+
+    def run(job: Job, stop: Stop) -> StreamResult:
+        return run_stream(*job, bucket, reporter, stop)
+
+    # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
+    # imported by another thread.
+    pa.array([0])
+    for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
+        if isinstance(done, StreamResult):
+            result.landed.append(done)
+        else:
+            result.failed[config.stream] = _failure(source, config, done)
     return result
+
+
+def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
+    what = f"stream '{source.name}/{config.stream}'"
+    failure = explained(source.workspace, source.name, what, error)
+    if failure is not error:
+        failure.__cause__ = error
+    return failure
 
 
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
@@ -101,8 +123,9 @@ def _doubts(source: Source, config: StreamConfig) -> list[str]:
     return [f"not in {file}: field {name}" for name in unknown]
 
 
-def _jobs(source: Source, streams: Sequence[str]) -> list[tuple[StreamConfig, DltResource]]:
-    resources = [source.stream(stream) for stream in streams]
+def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
+    # Copies, since two streams may share a parent, and each is prepared for its own run.
+    resources = [source.stream(stream)._clone() for stream in streams]
     configs = [read_config(source.workspace, source.name, stream) for stream in streams]
     return list(zip(configs, resources, strict=True))
 
@@ -112,44 +135,68 @@ def run_stream(
     resource: DltResource,
     bucket: Bucket,
     reporter: Reporter,
+    stop: Stop | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
 
     Raises LeaseHeld if another run of it is under way; whatever else goes wrong comes as the
-    library raised it, and leaves the cursor where it was.
+    library raised it, and leaves the cursor where the last load that was published put it.
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
     lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
     with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
-        load = Load(bucket, paths, lease)
-        pipeline = _pipeline(load, Path(folder))
+        loads = [Load(bucket, paths, lease)]
+        zone = LandingZone(loads[0])
+        pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
-        extraction = Extraction(config, resource, load, reporter, Path(folder))
-        pipeline.extract(extraction.as_source())
-        pipeline.normalize()
-        pipeline.load(workers=1)
+        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
+            _land(pipeline, extraction.into(loads[0]))
+            while not extraction.is_over:
+                reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
+                _forget_loaded(pipeline)
+                zone.load = Load(bucket, paths, lease)
+                loads.append(zone.load)
+                _land(pipeline, extraction.into(zone.load))
+    return _result(config, loads, time.monotonic() - clock)
+
+
+def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
+    pipeline.extract(rows)
+    pipeline.normalize()
+    pipeline.load(workers=1)
+
+
+def _forget_loaded(pipeline: dlt.Pipeline) -> None:
+    """A run of many loads would fill the disk with what dlt keeps of those it has loaded."""
+    packages = pipeline._get_load_storage().loaded_packages
+    for load_id in packages.list_packages():
+        packages.delete_package(load_id)
+
+
+def _result(config: StreamConfig, loads: Sequence[Load], seconds: float) -> StreamResult:
+    load_ids = [load.load_id for load in loads if load.load_id is not None]
     return StreamResult(
         source=config.source,
         stream=config.stream,
-        rows=load.rows,
-        files=len(load.files),
-        bytes=load.bytes,
-        quarantined=load.quarantined,
-        cursor_before=load.cursor_before,
-        cursor_after=load.cursor_after,
-        seconds=time.monotonic() - clock,
-        load_id=load.load_id,
-        location=bucket.location(paths.data),
+        rows=sum(load.rows for load in loads),
+        files=sum(len(load.files) for load in loads),
+        bytes=sum(load.bytes for load in loads),
+        quarantined=sum(load.quarantined for load in loads),
+        cursor_before=loads[0].cursor_before,
+        cursor_after=loads[-1].cursor_after,
+        seconds=seconds,
+        load_ids=load_ids,
+        location=loads[0].bucket.location(loads[0].paths.data),
     )
 
 
-def _pipeline(load: Load, folder: Path) -> dlt.Pipeline:
+def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeline:
     """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
     return dlt.pipeline(
-        re.sub(r"\W", "_", f"{load.paths.source}__{load.paths.stream}"),
+        re.sub(r"\W", "_", f"{paths.source}__{paths.stream}"),
         pipelines_dir=str(folder / "dlt"),
-        destination=LandingZone(load),
+        destination=zone,
         dataset_name=SCHEMA,
     )
 

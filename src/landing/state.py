@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from dlt.common.destination.client import StateInfo
+from dlt.common.pipeline import TPipelineState
 from dlt.common.versioned_state import decompress_state
 
 from landing.bucket import Bucket
@@ -16,6 +17,8 @@ from landing.layout import StreamPaths
 SCHEMA = "landing"
 """Name of the dlt schema and so of the source section in dlt's state; one for all streams, since
 dlt normalizes schema names and each stream has a state of its own anyway."""
+STATE_KEY = "landing"
+"""Of what this package keeps in a stream's resource state, beside dlt's own `incremental`."""
 
 
 def stored_state(bucket: Bucket, paths: StreamPaths) -> StateInfo | None:
@@ -47,3 +50,24 @@ def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
     sources: Any = decompress_state(state.state).get("sources", {})
     resources = sources.get(SCHEMA, {}).get("resources", {})
     return resources.get(paths.stream, {}).get("incremental", {}).get(field, {}).get("last_value")
+
+
+def keeps_state(state: TPipelineState, stream: str) -> bool:
+    """Whether a stream, or a parent of it, keeps anything in dlt's state itself."""
+    sources: Any = state.get("sources", {})
+    section = sources.get(SCHEMA, {})
+    resources = section.get("resources", {})
+    beside = (
+        (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | (set(resources) - {stream})
+    )
+    return bool(beside or set(resources.get(stream, {})) - {STATE_KEY, "incremental"})
+
+
+def take_over(state: TPipelineState, streams: TPipelineState, stream: str) -> None:
+    """Put into `state` what the stream kept in a copy of its own, leaving what is ours there."""
+    sources: Any = state.setdefault("sources", {})
+    ours = sources.get(SCHEMA, {}).get("resources", {}).get(stream, {}).get(STATE_KEY, {})
+    sources.clear()
+    sources.update(streams.get("sources", {}))
+    resources = sources.setdefault(SCHEMA, {}).setdefault("resources", {})
+    resources.setdefault(stream, {})[STATE_KEY] = ours

@@ -17,6 +17,8 @@ from dotenv import load_dotenv
 from landing.errors import SettingsError, WorkspaceError
 
 DEFAULT_FILE_MB = 128.0
+DEFAULT_SLICE_MB = 512.0
+DEFAULT_SLICE_MINUTES = 15.0
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,33 @@ def s3_keys() -> tuple[str, str] | None:
 
 def part_bytes() -> int:
     """Size at which a parquet part is closed, from `LANDING_FILE_MB` (MB of 1024² bytes)."""
-    text = os.environ.get("LANDING_FILE_MB", "").strip()
+    return max(1, int(_positive("LANDING_FILE_MB", DEFAULT_FILE_MB, "MB") * 1024 * 1024))
+
+
+@dataclass(frozen=True)
+class SliceLimits:
+    """How much of a stream that gives its oldest rows first is one load."""
+
+    bytes: float
+    seconds: float
+
+    def is_full(self, written: int, elapsed: float) -> bool:
+        return written >= self.bytes or elapsed >= self.seconds
+
+
+def slice_limits() -> SliceLimits:
+    """From `LANDING_SLICE_MB` (of parquet) and `LANDING_SLICE_MINUTES`."""
+    megabytes = _positive("LANDING_SLICE_MB", DEFAULT_SLICE_MB, "MB")
+    minutes = _positive("LANDING_SLICE_MINUTES", DEFAULT_SLICE_MINUTES, "minutes")
+    return SliceLimits(megabytes * 1024 * 1024, minutes * 60)
+
+
+def _positive(name: str, default: float, unit: str) -> float:
+    text = os.environ.get(name, "").strip()
     try:
-        megabytes = float(text) if text else DEFAULT_FILE_MB
+        number = float(text) if text else default
     except ValueError:
-        megabytes = 0.0
-    if not 0.0 < megabytes < 100_000:
-        raise SettingsError(f"LANDING_FILE_MB is '{text}': it has to be a positive number of MB")
-    return max(1, int(megabytes * 1024 * 1024))
+        number = 0.0
+    if not 0.0 < number < 100_000:
+        raise SettingsError(f"{name} is '{text}': it has to be a positive number of {unit}")
+    return number

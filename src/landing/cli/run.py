@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import complain, counted, exit_code, sized
+from landing.cli.output import complain, counted, exit_code, positive, sized
 from landing.errors import LandingError, UsageError, listed
 from landing.workspace import Workspace, bucket_settings
 
@@ -23,6 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("streams", metavar="STREAM", nargs="*")
     parser.add_argument("--all", action="store_true", help="all configured, selected streams")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="streams to run side by side (default 8)",
+    )
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -54,7 +62,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         _print_plans(run.plan_streams(source, streams, bucket))
         failed: dict[str, Exception] = dict(broken)
     else:
-        result = run.run_streams(source, streams, bucket, _Terminal(source.name))
+        result = run.run_streams(source, streams, bucket, _Terminal(source.name), options.workers)
         _print_results(result)
         failed = {**broken, **result.failed}
     for error in failed.values():
@@ -89,13 +97,31 @@ class _Terminal:
 
     def __init__(self, source: str) -> None:
         self._source = source
+        self._read: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def note(self, stream: str, text: str) -> None:
-        print(f"{self._source}/{stream}: {text}")
+        with self._lock:
+            _wipe()
+            print(f"{self._source}/{stream}: {text}")
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
 
     def progress(self, stream: str, rows: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{self._source}/{stream}: {rows:,} rows read", end="", file=sys.stderr)
+        if not sys.stderr.isatty():
+            return
+        with self._lock:
+            self._read[stream] = rows
+            names = stream if len(self._read) == 1 else f"{len(self._read)} streams"
+            total = sum(self._read.values())
+            print(f"\r{self._source}/{names}: {total:,} rows read", end="", file=sys.stderr)
+
+
+def _wipe() -> None:
+    """Remove the progress line, which what follows would be written behind."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
 
 
 def _print_plans(plans: Sequence[Plan]) -> None:
@@ -118,8 +144,7 @@ def _print_plans(plans: Sequence[Plan]) -> None:
 
 
 def _print_results(result: RunResult) -> None:
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    _wipe()
     for stream in result.landed:
         print(_summary(stream))
 

@@ -1,0 +1,69 @@
+"""Several calls at a time, which end together when the process is interrupted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from landing.failures import raise_if_interrupted
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+_GRACE = 10.0
+"""Seconds that calls have to end themselves in; past them they are left behind."""
+
+
+class Stop:
+    """Asked for by the main thread, which alone is interrupted; looked at by the others."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ask(self) -> None:
+        self._event.set()
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt once it was asked for."""
+        if self._event.is_set():
+            raise KeyboardInterrupt
+
+
+def side_by_side(
+    call: Callable[[Job, Stop], Result], jobs: Sequence[Job], workers: int
+) -> list[Result | Exception]:
+    """Each job's result, or what it raised, in the order of the jobs.
+
+    A single one is called in this thread. Raises KeyboardInterrupt, if there is one, after the
+    calls under way had the time to end.
+    """
+    stop = Stop()
+    if workers == 1 or len(jobs) == 1:
+        return [_outcome(call, job, stop) for job in jobs]
+    threads = ThreadPoolExecutor(workers, thread_name_prefix="landing-stream")
+    futures = [threads.submit(_outcome, call, job, stop) for job in jobs]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        stop.ask()
+        _cancel(futures)
+        raise
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(call: Callable[[Job, Stop], Result], job: Job, stop: Stop) -> Result | Exception:
+    try:
+        stop.check()
+        return call(job, stop)
+    except Exception as error:
+        raise_if_interrupted(error)
+        return error
+
+
+def _cancel(futures: Sequence[Future[Result | Exception]]) -> None:
+    for future in futures:
+        future.cancel()
+    wait(futures, timeout=_GRACE)

@@ -1,0 +1,154 @@
+"""Rows that are committed behind the cursor, read again without landing twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from landing import window
+from tests.kit import Kit, Zone
+
+STREAM = """\
+import json
+from pathlib import Path
+import dlt
+
+FILE = Path(__file__).parents[4] / "rows.json"
+
+@dlt.resource(primary_key="id")
+def rows(at: dlt.sources.incremental[str] = dlt.sources.incremental("at")):
+    (FILE.parent / "asked.txt").write_text(str(at.last_value))
+    yield [row for row in json.loads(FILE.read_text()) if at.last_value is None
+           or row["at"] >= at.last_value]
+"""
+TIME = {"type": "string", "format": "date-time"}
+
+
+@pytest.fixture
+def late(kit: Kit) -> Kit:
+    kit.add_source("late", STREAM)
+    return kit
+
+
+def configure(kit: Kit, lookback: Any, at: dict[str, Any] = TIME) -> None:
+    fields = {"id": {"type": "integer"}, "at": at}
+    kit.configure("late", "rows", cursor_field=["at"], lookback=lookback, fields=fields)
+
+
+def give(kit: Kit, *rows: tuple[int, Any]) -> None:
+    text = json.dumps([{"id": key, "at": at} for key, at in rows])
+    (kit.repository / "rows.json").write_text(text)
+
+
+def asked(kit: Kit) -> str:
+    return (kit.repository / "asked.txt").read_text()
+
+
+def minute(number: int) -> str:
+    return f"2026-01-05 10:{number:02}:00"
+
+
+def test_a_row_that_was_committed_late_lands_and_the_others_do_not_again(
+    late: Kit, folder_zone: Zone
+) -> None:
+    configure(late, "30m")
+    rows = [(n, minute(n)) for n in range(0, 60, 2)]
+    give(late, *rows)
+    assert "30 rows" in late.run("late", "rows").out
+    give(late, *rows, (31, minute(31)), (5, minute(5)))
+    second = late.run("late", "rows")
+    assert asked(late) == minute(28)
+    assert "1 row in" in second.out, second.text
+    assert "nothing new" in late.run("late", "rows").out
+    assert folder_zone.query("late", "rows", "SELECT count(*), max(id) FROM landed") == [(31, 58)]
+
+
+def test_a_row_within_the_lookback_that_changed_without_its_cursor_lands(
+    late: Kit, folder_zone: Zone
+) -> None:
+    configure(late, "1h")
+    give(late, (1, minute(1)), (2, minute(2)))
+    late.run("late", "rows")
+    give(late, (1, minute(1)), (3, minute(2)))
+    assert "1 row in" in late.run("late", "rows").out
+
+
+def test_the_window_moves_with_the_cursor(late: Kit, folder_zone: Zone) -> None:
+    configure(late, "10m")
+    for start in range(0, 50, 10):
+        give(late, *[(n, minute(n)) for n in range(start, start + 10)])
+        assert "10 rows" in late.run("late", "rows").out
+        assert "nothing new" in late.run("late", "rows").out
+    state = folder_zone.read("_dlt/late/rows/state.json")
+    assert len(state) < 3_000
+
+
+@pytest.mark.parametrize(
+    ("field", "lookback", "values", "start"),
+    [
+        ({"type": "integer"}, 5, [1, 20], "15"),
+        ({"type": "number"}, 0.5, [1.0, 20.25], "19.75"),
+        ({"type": "string", "format": "date"}, "36h", ["2026-01-01", "2026-01-20"], "2026-01-18"),
+        (TIME, "1d12h", ["2026-01-01T00:00:00Z", "2026-01-20T12:00:00Z"], "2026-01-19T00:00:00Z"),
+        (TIME, "1w", ["2026-01-01", "2026-01-20"], "2026-01-13"),
+    ],
+)
+def test_what_a_stream_is_asked_for_is_spelled_as_its_api_spells_it(
+    late: Kit, folder_zone: Zone, field: Any, lookback: Any, values: list[Any], start: str
+) -> None:
+    configure(late, lookback, field)
+    give(late, *enumerate(values))
+    assert "2 rows" in late.run("late", "rows").out
+    again = late.run("late", "rows")
+    assert "nothing new" in again.out, again.text
+    assert asked(late) == start
+
+
+@pytest.mark.parametrize(
+    ("field", "lookback", "said"),
+    [
+        (TIME, 3600, "lookback: '3600' has to be a duration such as '30m', '2h' or '1d12h'"),
+        (TIME, "2 hours", "has to be a duration"),
+        (TIME, "0s", "has to be above 0"),
+        ({"type": "integer"}, "2h", "'2h' has to be a number, as its cursor is one"),
+        ({"type": "integer"}, 1.5, "has to be a whole number"),
+        ({"type": "integer"}, -1, "has to be above 0"),
+        ({"type": "string"}, "2h", "needs a cursor that is a date-time, a date, or a number"),
+    ],
+)
+def test_a_lookback_that_can_not_be_counted_is_refused(
+    late: Kit, folder_zone: Zone, field: Any, lookback: Any, said: str
+) -> None:
+    configure(late, lookback, field)
+    give(late, (1, minute(1)))
+    done = late.run("late", "rows")
+    assert done.code == 2
+    assert "dag/streams/late/rows.json: lookback: " in done.err
+    assert said in done.err
+
+
+def test_more_rows_than_are_remembered_land_again_and_the_run_says_so(
+    late: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "LIMIT", 10)
+    configure(late, "1h")
+    give(late, *[(n, minute(n)) for n in range(20)])
+    late.run("late", "rows")
+    second = late.run("late", "rows")
+    assert "10 rows in" in second.out
+    assert "are within the lookback" in second.out
+
+
+def test_a_lookback_given_later_lands_its_rows_once_more_and_then_only_late_ones(
+    late: Kit, folder_zone: Zone
+) -> None:
+    configure(late, None)
+    rows = [(n, minute(n)) for n in range(20)]
+    give(late, *rows)
+    late.run("late", "rows")
+    configure(late, "5m")
+    assert "5 rows in" in late.run("late", "rows").out
+    give(late, *rows, (100, minute(18)))
+    assert "1 row in" in late.run("late", "rows").out
