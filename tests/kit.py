@@ -179,7 +179,9 @@ class Zone:
     def delete(self, path: str) -> None:
         obstore.delete(self.store, path)
 
-    def query(self, source: str, stream: str, sql: str) -> list[tuple[Any, ...]]:
+    def query(
+        self, source: str, stream: str, sql: str, *, union_by_name: bool = False
+    ) -> list[tuple[Any, ...]]:
         """Rows of an SQL text in which `landed` stands for the stream's files."""
         copies = self._folder / f"{source}-{stream}"
         shutil.rmtree(copies, ignore_errors=True)
@@ -187,7 +189,7 @@ class Zone:
             copy = copies / path
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(self.read(path))
-        view = f"read_parquet('{copies}/**/*.parquet')"
+        view = f"read_parquet('{copies}/**/*.parquet', union_by_name = {union_by_name})"
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.execute(sql.replace("landed", view)).fetchall()

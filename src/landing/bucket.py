@@ -28,6 +28,7 @@ _RETRIES: Any = {
         "base": 2,
     },
 }
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,21 @@ class Bucket:
                 return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
         except _Absent:
             return None
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of an object that memory need not hold; none if it is not there."""
+        if self._is_unborn:
+            return
+        try:
+            with self._explained("read", path):
+                begun = b""
+                for chunk in obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES):
+                    *lines, begun = (begun + bytes(chunk)).split(b"\n")
+                    yield from lines
+                if begun:
+                    yield begun
+        except _Absent:
+            return
 
     def delete(self, path: str) -> None:
         try:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -71,6 +71,7 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     cursor_field: list[str] | None = None
     initial_value: str | int | float | None = None
     lookback: str | int | float | None = None
+    quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
     options: Options | None = None
@@ -94,6 +95,8 @@ class StreamConfig:
     lookback: Lookback | None
     selected: bool
     fields: Mapping[str, Field]
+    quarantine_limit: float | None = None
+    """Share of a run's rows that may go to quarantine; None for no limit."""
 
     @property
     def is_incremental(self) -> bool:
@@ -246,6 +249,7 @@ def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamC
         initial_value=raw.initial_value,
         lookback=_lookback(raw, cursor, shown),
         selected=raw.selected,
+        quarantine_limit=raw.quarantine_limit,
         fields=raw.fields,
     )
 

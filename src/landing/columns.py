@@ -25,6 +25,8 @@ Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
 
 @dataclass(frozen=True)
 class MisfitRow:
+    index: int
+    """Its position in the batch."""
     row: Row
     field: str
     reason: str
@@ -86,7 +88,7 @@ class Columns:
             array, reasons = column.convert(values)
             arrays.append(array)
             for index, reason in reasons.items():
-                misfits.setdefault(index, MisfitRow(rows[index], name, reason))
+                misfits.setdefault(index, MisfitRow(index, rows[index], name, reason))
         return self._fitting(arrays, misfits, lambda name: [row.get(name) for row in rows])
 
     def from_arrow(self, given: pa.Table) -> Converted:
@@ -100,7 +102,8 @@ class Columns:
             array, reasons = column.convert_arrow(given[name])
             arrays.append(array)
             for index, reason in reasons.items():
-                misfits.setdefault(index, MisfitRow(_arrow_row(given, index), name, reason))
+                if index not in misfits:
+                    misfits[index] = MisfitRow(index, _arrow_row(given, index), name, reason)
         return self._fitting(arrays, misfits, given.__getitem__)
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
@@ -118,9 +121,8 @@ class Columns:
         if not misfits:
             return Converted(table, given)
         kept = [index for index in range(table.num_rows) if index not in misfits]
-        return Converted(
-            table.take(pa.array(kept, pa.int64())), given, list(misfits.values()), kept
-        )
+        in_order = [misfits[index] for index in sorted(misfits)]
+        return Converted(table.take(pa.array(kept, pa.int64())), given, in_order, kept)
 
 
 def _rows(pages: Sequence[JsonPage]) -> list[Row]:

@@ -34,6 +34,13 @@ class CursorState(TypedDict, total=False):
     window: WindowState
 
 
+@dataclass(frozen=True)
+class CursorValue:
+    typed: pa.Scalar
+    raw: Any
+    """As the API gave it."""
+
+
 @dataclass
 class _Withheld:
     """Rows that may be known already, on disk until all of their kind were seen."""
@@ -108,18 +115,25 @@ class CursorTracker:
                 "initial_value or the field's type"
             ) from None
 
-    def admit(self, table: pa.Table, raw: Sequence[Any]) -> pa.Table:
+    def admit(
+        self, table: pa.Table, raw: Sequence[Any], aside: Sequence[CursorValue] = ()
+    ) -> pa.Table:
         """The rows of a page that are certainly new; `raw` are its cursor values as the API gave
-        them. Rows that may be known are kept for `rest`."""
+        them. Rows that may be known are kept for `rest`.
+
+        `aside` are the cursor values of rows of the page that went to quarantine: the cursor moves
+        beyond them, too, since they need not be asked for again.
+        """
         values = table[self.name]
         if values.null_count:
             self._withhold_without(table.filter(pc.is_null(values)))
             present = pc.is_valid(values)
             raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
             table = table.filter(present)
+        self._follow([*table[self.name].chunks, *(pa.array([v.typed]) for v in aside)])
+        self._pass_over(aside)
         if table.num_rows == 0:
             return table
-        self._follow(table[self.name])
         self._remember(table, table[self.name], raw)
         if self._start.is_valid:
             table = self._from_start(table)
@@ -228,8 +242,14 @@ class CursorTracker:
             self.rows_without_cursor += table.num_rows
             self._without.add(table)
 
-    def _follow(self, values: pa.ChunkedArray) -> None:
-        if not self.is_oldest_first:
+    def _pass_over(self, aside: Sequence[CursorValue]) -> None:
+        for value in aside:
+            if not self._best.is_valid or self._beyond(value.typed, self._best).as_py():
+                self._best, self._raw, self._at_best = value.typed, _plain(value.raw), Digest()
+
+    def _follow(self, chunks: list[pa.Array]) -> None:
+        values = pa.chunked_array(chunks, self._start.type)
+        if not self.is_oldest_first or len(values) == 0:
             return
         least, most = pc.min_max(values).values()
         if self._highest is not None and pc.less(least, self._highest).as_py():

@@ -123,12 +123,24 @@ def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:
     if match := re.match(r"Invalid enum value '?(.*?)'?$", text):
         words = list(dict.fromkeys(_words(_type_of(model, *where.partition("[")[0].split(".")))))
         return f"'{match[1]}' is not known{nearest(match[1], words)}; known are {', '.join(words)}"
-    text = text.replace("`str`", "text").replace("`int`", "a number").replace("`bool`", "a boolean")
+    for name, word in _WORDS.items():
+        text = text.replace(f"`{name}`", word)
     hint = next((f"; write it as {form}" for name, form in _FORMS.items() if name == key), "")
     return text[0].lower() + text[1:] + hint
 
 
-_FORMS = {"primary_key": '[["id"]]', "cursor_field": '["updated_at"]'}
+_FORMS = {
+    "primary_key": '[["id"]]',
+    "cursor_field": '["updated_at"]',
+    "quarantine_limit": "0.05 for 5 % of a run's records",
+}
+_WORDS = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "float | null": "a number",
+    "bool": "a boolean",
+}
 
 
 def _type_of(model: type[msgspec.Struct], *path: str) -> Any:

@@ -7,11 +7,11 @@ far can be published, and the cursor moved, before the stream has ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dlt
 import pyarrow as pa
@@ -20,9 +20,10 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
 from landing.catalog import StreamConfig
-from landing.columns import Batch, Columns
-from landing.cursor import CursorTracker
+from landing.columns import Batch, Columns, MisfitRow
+from landing.cursor import CursorTracker, CursorValue
 from landing.errors import StreamError
+from landing.fitting import Misfit
 from landing.incremental import HeldIncremental, hold
 from landing.landing import Load
 from landing.layout import WITHHELD_STAMPS, load_id_after
@@ -37,7 +38,7 @@ from landing.pages import (
     with_arguments,
 )
 from landing.parts import Part, PartWriter
-from landing.quarantine import Quarantine
+from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
 from landing.report import Reporter
 from landing.sidebyside import Stop
@@ -48,6 +49,9 @@ from landing.workspace import part_bytes, slice_limits
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
+
+Pieces: TypeAlias = list[pa.Table | list[Rejected]]
+"""Rows in the order in which they are stamped: those that land, and those for quarantine."""
 
 
 class Extraction:
@@ -72,12 +76,16 @@ class Extraction:
         self._slice = slice_limits()
         self._columns = Columns(config.fields)
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
-        self._quarantine = Quarantine(folder / "quarantine.jsonl", config.fields)
+        # A full refresh is read as one load; its rows share a load id whatever they repeat.
+        self._version_key = config.primary_key if config.is_incremental else ()
+        self._quarantine = Quarantine(
+            folder / "quarantine.jsonl", config.fields, self._columns, self._version_key
+        )
         self._resource = with_arguments(resource, fields=list(config.fields))
         self._held = hold_cursor(config, self._resource)
         self._absent = set(config.fields)
         self._tracker: CursorTracker | None = None
-        self._rows: Iterator[tuple[bool, pa.Table]] = iter(())
+        self._rows: Iterator[tuple[bool, Pieces]] = iter(())
         self._withheld_stamps: Stamps | None = None
         self._streams_state: Any = None
         self._published: _Published | None = None
@@ -105,7 +113,7 @@ class Extraction:
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())
-        self._remember(load, last_load_id)
+        self._remember(load)
 
     def _begin(self, state: dict[str, Any]) -> None:
         # The stream runs ahead in a thread, while the state here moves with each load.
@@ -113,17 +121,17 @@ class Extraction:
         if self._held is not None and self._config.is_incremental:
             known = state.get("cursor", {})
             self._tracker = CursorTracker(self._held, self._columns, known, self._folder)
-        self._quarantine.known = frozenset(state.get("quarantined", ()))
-        self._rows = self._tables(self._tracker)
+            self._quarantine.known = frozenset(state.get("quarantined", ()))
+        self._rows = self._new_rows(self._tracker)
 
-    def _next_rows(self, load: Load, writer: PartWriter) -> Iterator[tuple[bool, pa.Table]]:
+    def _next_rows(self, load: Load, writer: PartWriter) -> Iterator[tuple[bool, Pieces]]:
         begun = time.monotonic()
         for row in self._rows:
             yield row
             if self._slice.is_full(writer.bytes, time.monotonic() - begun) and self._may_publish():
                 assert self._tracker is not None, "only a cursor says what may be published"
                 self._prepare_to_publish(load)
-                yield from ((True, table) for table in self._tracker.settled() if table.num_rows)
+                yield from ((True, [table]) for table in self._tracker.settled() if table.num_rows)
                 return
         self.is_over = True
 
@@ -138,13 +146,12 @@ class Extraction:
             self._published = _Published(load, load.bucket.get(load.paths.state))
 
     def _stamped(
-        self, rows: Iterator[tuple[bool, pa.Table]], load: Load, last_load_id: str | None
+        self, rows: Iterator[tuple[bool, Pieces]], load: Load, last_load_id: str | None
     ) -> Iterator[pa.Table]:
         """The new rows with their lineage; the load begins with the first."""
-        # A full refresh is read as one load; its rows share a load id whatever they repeat.
-        key = self._config.primary_key if self._config.is_incremental else ()
+        key = self._version_key
         fresh: Stamps | None = None
-        for is_withheld, table in rows:
+        for is_withheld, pieces in rows:
             load_id = load.begin(last_load_id)
             if self._withheld_stamps is None:
                 # Withheld rows come last, and are older than any other version of them.
@@ -152,17 +159,26 @@ class Extraction:
                 self._withheld_stamps = Stamps(older, key)
             fresh = fresh or Stamps(load_id, key)
             stamps = self._withheld_stamps if is_withheld else fresh
-            for stamp, piece in stamps.stamped(table):
-                load.last_stamp = max(load.last_stamp or "", stamp)
-                yield with_lineage(piece, stamp)
+            for piece in pieces:
+                if isinstance(piece, list):
+                    self._put_aside(piece, stamps, load, load_id)
+                    continue
+                for stamp, table in stamps.stamped(piece):
+                    load.last_stamp = max(load.last_stamp or "", stamp)
+                    yield with_lineage(table, stamp)
+
+    def _put_aside(self, rows: list[Rejected], stamps: Stamps, load: Load, load_id: str) -> None:
+        stamped = [(rejected, stamps.of(rejected.key)) for rejected in rows]
+        load.last_stamp = max(load.last_stamp or "", stamped[-1][1])
+        self._quarantine.add(stamped, load_id)
 
     def _imported(self, part: Part, load: Load) -> Any:
         load.parts.append(part)
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
-    def _tables(self, tracker: CursorTracker | None) -> Iterator[tuple[bool, pa.Table]]:
-        """What is new, in the configured columns, and whether it had been withheld."""
+    def _new_rows(self, tracker: CursorTracker | None) -> Iterator[tuple[bool, Pieces]]:
+        """What is new, a batch at a time, and whether it had been withheld."""
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         opened = open_pages(
@@ -171,27 +187,40 @@ class Extraction:
         pages = without_loops(self._open.enter_context(opened), self._config)
         for batch in batches(pages, least):
             read += row_count(batch)
-            table = self._admitted(batch, tracker)
+            pieces = self._admitted(batch, tracker)
             self._reporter.progress(self._config.stream, read)
             self._take_back(tracker)
-            if table.num_rows:
-                yield False, table
+            if pieces:
+                yield False, pieces
             if tracker is not None and tracker.past_start:
                 break
         self._open.close()
         if tracker is not None:
-            yield from ((True, table) for table in tracker.rest() if table.num_rows)
+            yield from ((True, [table]) for table in tracker.rest() if table.num_rows)
         self._tell(read, tracker)
 
-    def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> pa.Table:
-        """What of a batch is new and fits, the rest of it withheld or in quarantine."""
+    def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> Pieces:
+        """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
         converted = self._columns.convert(batch)
-        self._quarantine.add(converted.misfits)
-        if tracker is None:
-            return converted.table
-        return tracker.admit(converted.table, converted.raw(tracker.name))
+        earlier, later = self._quarantine.new(converted)
+        table = converted.table
+        if tracker is not None:
+            aside = list(self._cursor_values(converted.misfits, tracker.name))
+            table = tracker.admit(table, converted.raw(tracker.name), aside)
+        return [piece for piece in (earlier, table, later) if len(piece)]
+
+    def _cursor_values(self, misfits: Sequence[MisfitRow], name: str) -> Iterator[CursorValue]:
+        """Those of the misfits that have one."""
+        for misfit in misfits:
+            raw = misfit.row.get(name)
+            try:
+                typed = self._columns.value(name, raw)
+            except Misfit:
+                continue
+            if typed.is_valid:
+                yield CursorValue(typed, raw)
 
     def _take_back(self, tracker: CursorTracker | None) -> None:
         """Put the cursor back that was moved in the belief that lower values were all seen."""
@@ -218,19 +247,36 @@ class Extraction:
         if tracker is not None and tracker.rows_without_cursor:
             count = tracker.rows_without_cursor
             self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")
-        for note in self._quarantine.notes():
-            self._reporter.note(stream, note)
 
-    def _remember(self, load: Load, last_load_id: str | None) -> None:
+    def _check_limit(self, load: Load) -> None:
+        """Raises StreamError, before anything of the load is published, if too little fits."""
+        limit, quarantine = self._config.quarantine_limit, self._quarantine
+        if limit is None or quarantine.share <= limit:
+            return
+        source, stream = self._config.source, self._config.stream
+        excess = quarantine.excess()
+        load.put_failed_quarantine(quarantine.close())
+        raise StreamError(
+            f"stream '{source}/{stream}': {excess}; the quarantine_limit of "
+            f"{self._config.origin} is {limit:g}, so nothing "
+            f"{'more of the run' if self._published else 'of the run'} was landed and the cursor "
+            f"stays; `landing quarantine show {source} {stream} --failed` shows the records: mend "
+            "the types of these fields or raise the limit"
+        )
+
+    def _remember(self, load: Load) -> None:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
+        self._check_limit(load)
         if self.is_over:
+            for note in self._quarantine.notes():
+                self._reporter.note(self._config.stream, note)
             take_over(pipeline_state(), self._streams_state, self._config.stream)
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
         if self._quarantine.count:
             load.quarantined = self._quarantine.count
-            load.quarantine_file = self._quarantine.close(load.begin(last_load_id))
-        if self._quarantine.hashes:
-            state["quarantined"] = sorted(self._quarantine.hashes)
+            load.quarantine_file = self._quarantine.close()
+        if self._quarantine.identities:
+            state["quarantined"] = self._quarantine.identities
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
         if self._tracker is not None and self._held is not None:

@@ -65,6 +65,8 @@ class Load:
     files: list[LandedFile] = field(default_factory=list)
     quarantine_file: Path | None = None
     quarantined: int = 0
+    from_quarantine: list[str] = field(default_factory=list)
+    """The loads of rows that landed only now."""
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -111,8 +113,16 @@ class Load:
         if self.load_id is not None:
             if self.quarantine_file is not None:
                 self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
-            self.bucket.put(self.paths.load_record(self.load_id), _json(self._record()))
+            self.put_record(self.load_id)
         self.bucket.put(self.paths.state, _json(state))
+
+    def put_failed_quarantine(self, file: Path) -> None:
+        """Keep what made a run fail for a person to look at; the next run reads it again."""
+        self.lease.check()
+        self.bucket.put(self.paths.failed_quarantine, file)
+
+    def put_record(self, load_id: str) -> None:
+        self.bucket.put(self.paths.load_record(load_id), _json(self._record()))
 
     def _record(self) -> dict[str, Any]:
         return {
@@ -122,6 +132,7 @@ class Load:
             "rows": self.rows,
             "bytes": self.bytes,
             "quarantined": self.quarantined,
+            "from_quarantine": self.from_quarantine,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],

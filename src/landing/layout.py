@@ -1,7 +1,7 @@
 """Names in the bucket. What a feeder reads and what it must not meet are kept apart here.
 
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
-    _quarantine/{source}/{stream}/{load_id}.jsonl
+    _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
     _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
@@ -17,6 +17,7 @@ from decimal import Decimal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}\.parquet$")
+_QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
 _LAST_PART = 99_999
 WITHHELD_STAMPS = Decimal("0.001")
 """Seconds of load ids below each load's own that are kept for its rows known to be older."""
@@ -43,6 +44,11 @@ class StreamPaths:
         return f"_quarantine/{self.data}/{load_id}.jsonl"
 
     @property
+    def failed_quarantine(self) -> str:
+        """Of the last run that failed for its quarantine_limit; no load has these rows."""
+        return f"_quarantine/{self.data}/failed-run.jsonl"
+
+    @property
     def state(self) -> str:
         return f"_dlt/{self.data}/state.json"
 
@@ -58,6 +64,15 @@ def load_id_of(path: str) -> str | None:
     """The load id in a part's path; None for files that are not ours."""
     match = _PART.search(path)
     return match[1] if match else None
+
+
+def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:
+    """Whose quarantine a path is, and of which load: None is a run that failed."""
+    match = _QUARANTINE.fullmatch(path)
+    if match is None:
+        return None
+    load_id = match[3] if match[3] != "failed-run" else None
+    return StreamPaths(match[1], match[2]), load_id
 
 
 def next_load_id(now: datetime, last: str | None) -> str:

@@ -44,12 +44,23 @@ def stored_state(bucket: Bucket, paths: StreamPaths) -> StateInfo | None:
 
 def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
     """The cursor value that the bucket's state has for a stream; None if it never ran."""
+    resource = _resource_state(bucket, paths)
+    return resource.get("incremental", {}).get(field, {}).get("last_value")
+
+
+def stored_load_id(bucket: Bucket, paths: StreamPaths) -> str | None:
+    """The highest load id that a row of the last load carries; None if there was none."""
+    load_id = _resource_state(bucket, paths).get(STATE_KEY, {}).get("load_id")
+    return None if load_id is None else str(load_id)
+
+
+def _resource_state(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
     state = stored_state(bucket, paths)
     if state is None:
-        return None
+        return {}
     sources: Any = decompress_state(state.state).get("sources", {})
-    resources = sources.get(SCHEMA, {}).get("resources", {})
-    return resources.get(paths.stream, {}).get("incremental", {}).get(field, {}).get("last_value")
+    resource: dict[str, Any] = sources.get(SCHEMA, {}).get("resources", {}).get(paths.stream, {})
+    return resource
 
 
 def keeps_state(state: TPipelineState, stream: str) -> bool:

@@ -7,11 +7,13 @@ stretches in which no key repeats, each with a load id of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from landing.columns import Columns, Row
+from landing.fitting import Misfit
 from landing.layout import load_id_after
 
 # Keys kept at most; a stretch ends there, so that memory does not grow with the backlog.
@@ -23,7 +25,7 @@ class Stamps:
 
     def __init__(self, first: str, primary_key: tuple[str, ...]) -> None:
         self._stamp = first
-        self._primary_key = list(primary_key)
+        self._primary_key = primary_key
         self._seen: set[Any] = set()
 
     def stamped(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -31,7 +33,7 @@ class Stamps:
         if not self._primary_key:
             yield self._stamp, table
             return
-        keys = self._keys(table)
+        keys = keys_of(table, self._primary_key)
         start = 0
         while start < len(keys):
             end = self._until_repeated(keys, start)
@@ -41,6 +43,16 @@ class Stamps:
                 self._seen = set()
                 self._stamp = load_id_after(self._stamp)
             start = end
+
+    def of(self, key: Any) -> str:
+        """The load id of a row that comes next and goes to quarantine, so that it has its place
+        between the versions of its record that land."""
+        if self._primary_key:
+            if key in self._seen or len(self._seen) >= STRETCH_ROWS:
+                self._seen = set()
+                self._stamp = load_id_after(self._stamp)
+            self._seen.add(key)
+        return self._stamp
 
     def _until_repeated(self, keys: list[Any], start: int) -> int:
         """Where the next repeated key is; all before it are seen from now on."""
@@ -54,13 +66,24 @@ class Stamps:
             self._seen.add(keys[index])
         return len(keys)
 
-    def _keys(self, table: pa.Table) -> list[Any]:
-        columns = [table[name].to_pylist() for name in self._primary_key]
-        keys = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        if not any(table[name].null_count for name in self._primary_key):
-            return keys
-        # A key that is not there repeats no other.
-        return [object() if _lacks(key) else key for key in keys]
+
+def keys_of(table: pa.Table, primary_key: Sequence[str]) -> list[Any]:
+    columns = [table[name].to_pylist() for name in primary_key]
+    keys = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    if not any(table[name].null_count for name in primary_key):
+        return keys
+    # A key that is not there repeats no other.
+    return [object() if _lacks(key) else key for key in keys]
+
+
+def key_of(row: Row, columns: Columns, primary_key: Sequence[str]) -> Any:
+    """The key of a row that is in no table, as `keys_of` would give it."""
+    try:
+        values = tuple(columns.value(name, row.get(name)).as_py() for name in primary_key)
+    except Misfit:
+        return object()
+    key = values[0] if len(values) == 1 else values
+    return object() if _lacks(key) else key
 
 
 def _lacks(key: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import discover, run
+from landing.cli import discover, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.workspace import Workspace, find_workspace, load_env_file
@@ -33,7 +33,7 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has one of its own."""
 
 
-_VERBS: dict[str, Verb] = {"discover": discover, "run": run}
+_VERBS: dict[str, Verb] = {"discover": discover, "run": run, "quarantine": quarantine}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,209 @@
+"""`landing quarantine list`, `show` and `land`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from landing.cli.output import counted, positive, sized
+from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.bucket import Bucket
+    from landing.quarantine import KeptRow
+    from landing.replay import Replayed, StreamQuarantine
+
+HELP = "records that did not fit: list them, show them, land them once the config is mended"
+_LOADS_NAMED = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="quarantine_verb", required=True, metavar="VERB")
+    _configure_list(verbs.add_parser("list", help="which streams have what in quarantine, and why"))
+    _configure_show(verbs.add_parser("show", help="print the records with their reasons"))
+    _configure_land(verbs.add_parser("land", help="land the records that fit the config now"))
+    for verb in verbs.choices.values():
+        # Where the verb's own parser does not see it, the one above has it.
+        verb.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)
+
+
+def _configure_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", nargs="?", default="")
+    parser.add_argument("stream", metavar="STREAM", nargs="?", default="")
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    parser.set_defaults(quarantine_call=_list)
+
+
+def _configure_show(parser: argparse.ArgumentParser) -> None:
+    _add_stream(parser)
+    parser.add_argument(
+        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
+    )
+    parser.add_argument("--field", metavar="FIELD", help="only those with this field as reason")
+    parser.add_argument(
+        "--failed",
+        action="store_true",
+        help="those of the last run that failed for its quarantine_limit",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON lines instead")
+    parser.set_defaults(quarantine_call=_show)
+
+
+def _configure_land(parser: argparse.ArgumentParser) -> None:
+    _add_stream(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say how many would land; write nothing"
+    )
+    parser.set_defaults(quarantine_call=_land)
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("stream", metavar="STREAM")
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.bucket import Bucket
+    from landing.catalog import check_name
+
+    for name, what in ((options.source, "source"), (options.stream, "stream")):
+        if name:
+            check_name(name, what)
+    bucket = Bucket(bucket_settings(workspace))
+    code: int = options.quarantine_call(options, workspace, bucket)
+    return code
+
+
+def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
+    from landing.replay import quarantined_streams
+
+    found = quarantined_streams(bucket, options.source, options.stream)
+    if options.json:
+        print(json.dumps([_as_json(summary) for summary in found], indent=1))
+    elif not found:
+        print("nothing is in quarantine")
+    else:
+        for summary in found:
+            _print_summary(summary)
+    return 0
+
+
+def _as_json(summary: StreamQuarantine) -> dict[str, Any]:
+    return {
+        "source": summary.source,
+        "stream": summary.stream,
+        "records": summary.rows,
+        "failed_run": summary.failed,
+        "loads": [{"load_id": load, "records": n} for load, n in summary.loads.items()],
+        "reasons": [
+            {"field": field, "reason": reason, "records": n}
+            for (field, reason), n in summary.reasons.most_common()
+        ],
+    }
+
+
+def _print_summary(summary: StreamQuarantine) -> None:
+    name = f"{summary.source}/{summary.stream}"
+    if summary.rows:
+        oldest = min(summary.loads)
+        print(
+            f"{name}: {counted(summary.rows, 'record')} of "
+            f"{counted(len(summary.loads), 'load')}, since {_time(oldest)} ({_age(oldest)})"
+        )
+    for (field, reason), count in summary.reasons.most_common():
+        print(f"  {count:>9,}  {_printable(field)}: {_printable(reason)}")
+    for load_id in islice(summary.loads, _LOADS_NAMED):
+        print(f"  load {load_id}, {_time(load_id)}: {counted(summary.loads[load_id], 'record')}")
+    if (more := len(summary.loads) - _LOADS_NAMED) > 0:
+        print(f"  and {counted(more, 'load')} more")
+    if summary.failed:
+        print(
+            f"{name}: the last run failed with {counted(summary.failed, 'record')} that did not "
+            f"fit, which the next one reads again (`landing quarantine show {summary.source} "
+            f"{summary.stream} --failed`)"
+        )
+
+
+def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
+    from landing.layout import StreamPaths
+    from landing.replay import quarantined_rows
+
+    paths = StreamPaths(options.source, options.stream)
+    rows = (
+        kept
+        for kept in quarantined_rows(bucket, paths, failed=options.failed)
+        if options.field in (None, kept.field)
+    )
+    shown = 0
+    for kept in islice(rows, options.limit):
+        shown += 1
+        if options.json:
+            print(_printable(kept.line.decode(errors="replace").rstrip("\n")))
+        else:
+            _print_row(kept)
+    if not shown and not options.json:
+        print("nothing is in quarantine")
+    elif next(rows, None) is not None and not options.json:
+        print(f"…and more: say --limit for more than {options.limit:,}")
+    return 0
+
+
+def _print_row(kept: KeptRow) -> None:
+    print(f"{_time(kept.load_id)}  {_printable(kept.field)}: {_printable(kept.reason)}")
+    print(f"  {_printable(kept.text)}")
+
+
+def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
+    from landing.catalog import read_config
+    from landing.replay import plan_replay, replay
+
+    config = read_config(workspace, options.source, options.stream)
+    done = plan_replay(config, bucket) if options.dry_run else replay(config, bucket)
+    name = f"{config.source}/{config.stream}"
+    if not done.rows and not done.stays:
+        print(f"{name}: nothing is in quarantine")
+    elif options.dry_run:
+        print(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
+    else:
+        print(f"{name}: {_landed(done)}")
+    for reason, count in done.stays.most_common():
+        print(f"  {count:>9,} stay: {_printable(reason)}")
+    return 0
+
+
+def _landed(done: Replayed) -> str:
+    if not done.rows:
+        return "nothing landed"
+    return (
+        f"{counted(done.rows, 'row')} in {counted(done.files, 'file')} ({sized(done.bytes)}) "
+        f"from quarantine to {done.location}"
+    )
+
+
+def _time(load_id: str) -> str:
+    return f"{_moment(load_id):%Y-%m-%d %H:%M} UTC"
+
+
+def _moment(load_id: str) -> datetime:
+    return datetime.fromtimestamp(float(load_id), UTC)
+
+
+def _age(load_id: str) -> str:
+    age = datetime.now(UTC) - _moment(load_id)
+    if age.days:
+        return f"{counted(age.days, 'day')} ago"
+    return f"{counted(age.seconds // 3600, 'hour')} ago" if age.seconds >= 3600 else "just now"
+
+
+def _printable(text: str) -> str:
+    """Strangers wrote the records: nothing in them is to steer a terminal."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    """As JSON spells it within a string."""
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]
