@@ -442,6 +442,98 @@ def test_a_field_that_was_added_later_is_null_in_rows_from_quarantine(
     )
 
 
+# --- a run that publishes in slices ---
+
+SLICED = """
+from pathlib import Path
+
+import dlt
+
+BROKEN = Path(__file__).parents[4] / "broken-at"
+
+@dlt.resource(primary_key="id")
+def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental("n", row_order="asc")):
+    for page in range((n.last_value or 0) // 5000, 8):
+        if BROKEN.exists() and page == int(BROKEN.read_text()):
+            raise ValueError("broken")
+        numbers = range(page * 5000, page * 5000 + 5000)
+        yield [{"id": x, "n": x, "text": f"{x * 7919:032}", "even": EVEN} for x in numbers]
+"""
+SLICED_FIELDS = {
+    "id": {"type": "integer"},
+    "n": {"type": "integer"},
+    "text": {"type": "string"},
+    "even": {"type": "boolean"},
+}
+
+
+def sliced(kit: Kit, monkeypatch: pytest.MonkeyPatch, even: str, **keys: Any) -> Callable[[], Any]:
+    monkeypatch.setenv("LANDING_SLICE_MB", "0.1")
+    kit.add_source("sliced", SLICED.replace("EVEN", even))
+    kit.configure("sliced", "rows", cursor_field=["n"], fields=SLICED_FIELDS, **keys)
+    return lambda: kit.run("sliced", "rows")
+
+
+def accounted(zone: Zone) -> list[int]:
+    """Numbers of the rows that landed, and of those in quarantine."""
+    landed = zone.query("sliced", "rows", "SELECT n FROM landed")
+    lines = (
+        json.loads(line)
+        for path in zone.paths("_quarantine/sliced/rows")
+        if "failed-run" not in path
+        for line in zone.read(path).splitlines()
+    )
+    return sorted([*(row[0] for row in landed), *(line["row"]["n"] for line in lines)])
+
+
+def test_a_run_in_slices_has_each_row_landed_or_in_quarantine_of_its_slice(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = sliced(kit, monkeypatch, "x % 2 == 0 or (x % 3 and x % 5000 < 4990) or 'odd'")
+    broken = kit.repository / "broken-at"
+    broken.write_text("6")
+    assert run().code == 1
+    files = folder_zone.paths("_quarantine/sliced/rows")
+    assert len(files) > 2
+    before = accounted(folder_zone)
+    assert before == list(range(len(before)))
+    broken.unlink()
+    done = run()
+    assert done.code == 0, done.text
+    everything = accounted(folder_zone)
+    assert sorted(set(everything)) == list(range(40_000))
+    assert len(everything) <= 40_000 + 5_000, "a failed run's last slice comes again"
+
+
+def test_the_limit_is_for_each_slice_and_slices_before_stay(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = sliced(kit, monkeypatch, "True if x < 25_000 else 'odd'", quarantine_limit=0.5)
+    failed = run()
+    assert failed.code == 1, failed.text
+    assert "so nothing more of the run was landed" in failed.err
+    before = accounted(folder_zone)
+    assert before
+    assert before == list(range(len(before)))
+    assert len(before) <= 25_000
+    assert run().code == 1
+    assert accounted(folder_zone)[-1] < 25_000
+    kit.configure("sliced", "rows", cursor_field=["n"], fields=SLICED_FIELDS)
+    assert run().code == 0
+    assert sorted(set(accounted(folder_zone))) == list(range(40_000))
+
+
+def test_a_row_in_quarantine_tells_too_that_an_order_is_not_kept(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = sliced(kit, monkeypatch, "True if x != 39_999 else 'odd'")
+    streams = kit.root / "dlt" / "sources" / "sliced" / "streams.py"
+    streams.write_text(streams.read_text().replace('"n": x,', '"n": x if x != 39_999 else 1,'))
+    done = run()
+    assert done.code == 0, done.text
+    assert "declares row_order 'asc', but gave a lower n after a higher one" in done.out
+
+
 # --- kills ---
 
 

@@ -255,7 +255,8 @@ class Extraction:
             return
         source, stream = self._config.source, self._config.stream
         excess = quarantine.excess()
-        load.put_failed_quarantine(quarantine.close())
+        load.quarantine_file = quarantine.close()
+        load.put_failed_quarantine()
         raise StreamError(
             f"stream '{source}/{stream}': {excess}; the quarantine_limit of "
             f"{self._config.origin} is {limit:g}, so nothing "
@@ -272,9 +273,8 @@ class Extraction:
                 self._reporter.note(self._config.stream, note)
             take_over(pipeline_state(), self._streams_state, self._config.stream)
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
-        if self._quarantine.count:
-            load.quarantined = self._quarantine.count
-            load.quarantine_file = self._quarantine.close()
+        load.quarantined = self._quarantine.count
+        load.quarantine_file = self._quarantine.close()
         if self._quarantine.identities:
             state["quarantined"] = self._quarantine.identities
         if load.last_stamp is not None:

@@ -116,10 +116,11 @@ class Load:
             self.put_record(self.load_id)
         self.bucket.put(self.paths.state, _json(state))
 
-    def put_failed_quarantine(self, file: Path) -> None:
+    def put_failed_quarantine(self) -> None:
         """Keep what made a run fail for a person to look at; the next run reads it again."""
+        assert self.quarantine_file is not None, "nothing else makes a run fail"
         self.lease.check()
-        self.bucket.put(self.paths.failed_quarantine, file)
+        self.bucket.put(self.paths.failed_quarantine, self.quarantine_file)
 
     def put_record(self, load_id: str) -> None:
         self.bucket.put(self.paths.load_record(load_id), _json(self._record()))

@@ -126,14 +126,15 @@ class Quarantine:
                 out.write(line)
                 self._reasons[f"{misfit.field}: {misfit.reason}"] += 1
 
-    def close(self) -> Path:
-        """The file of what was added since the last time; the next row begins another."""
-        closed = self._file.with_suffix(".closed.jsonl")
-        self._file.replace(closed)
+    def close(self) -> Path | None:
+        """The file of what was added since the last time, if anything was."""
+        self._new = 0
+        if not self.count:
+            return None
         self._closed += self._reasons
         self._reasons.clear()
-        self._new = 0
-        return closed
+        # Rows that come while this one is being published begin another.
+        return self._file.replace(self._file.with_suffix(".closed.jsonl"))
 
     def excess(self) -> str:
         """How large the share is, and why."""
