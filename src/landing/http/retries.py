@@ -1,0 +1,115 @@
+"""Which attempts are made again, and after how long."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import requests
+import urllib3
+from requests.exceptions import ChunkedEncodingError, ConnectTimeout, ContentDecodingError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    InvalidHeader,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+)
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+_NOT_WORTH_IT = frozenset({501, 505, 506, 508, 510, 511})
+_TRANSIENT = frozenset({408, 425, 429})
+
+
+class GaveUp(requests.RequestException):
+    """A request that the kit ended; `str()` continues a sentence that begins with the request."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How failed attempts are repeated: 408, 425, 429, 5xx, timeouts, and broken connections.
+
+    Waits are random between nothing and a bound that doubles from `base` up to `longest_wait`
+    (full jitter), or as long as the API's `Retry-After` says. An attempt that may have had an
+    effect is only repeated for `methods`; one that the API refused to handle always is.
+    """
+
+    total: int = 5
+    """Attempts after the first."""
+    deadline: float = 300.0
+    """Seconds for a request with all its attempts, less what it waited for pacing. A wait that
+    would pass it is not begun."""
+    base: float = 1.0
+    longest_wait: float = 60.0
+    methods: frozenset[str] = field(default=IDEMPOTENT)
+
+    def wait(self, attempt: int) -> float:
+        """Seconds to wait after attempt number `attempt`, of which the first is 1."""
+        return random.uniform(0.0, min(self.longest_wait, self.base * 2.0 ** (attempt - 1)))
+
+    def cause(
+        self, method: str, outcome: requests.Response | requests.RequestException, *, is_read: bool
+    ) -> str | None:
+        """Why to try again, in a word; None if not to."""
+        may_repeat = is_read or method.upper() in self.methods
+        if isinstance(outcome, requests.Response):
+            return _of_response(outcome, may_repeat=may_repeat)
+        return _of_error(outcome, may_repeat=may_repeat)
+
+
+NO_RETRIES = Retries(total=0)
+
+
+def _of_response(response: requests.Response, *, may_repeat: bool) -> str | None:
+    status = response.status_code
+    if is_rate_limited(response):
+        return str(status)
+    transient = status in _TRANSIENT or (status >= 500 and status not in _NOT_WORTH_IT)
+    return str(status) if transient and may_repeat else None
+
+
+def is_rate_limited(response: requests.Response) -> bool:
+    """Whether the API refused to handle the request for now, so that it had no effect."""
+    headers = response.headers
+    match response.status_code:
+        case 429:
+            return True
+        case 503:
+            return "Retry-After" in headers
+        case 403:  # as GitHub answers
+            return "Retry-After" in headers or headers.get("X-RateLimit-Remaining") == "0"
+    return False
+
+
+def _of_error(error: requests.RequestException, *, may_repeat: bool) -> str | None:
+    if isinstance(error, GaveUp | SSLError):
+        return None
+    if _never_arrived(error):
+        return "no connection"
+    if not may_repeat:
+        return None
+    if isinstance(error, requests.Timeout):
+        return "timeout"
+    if isinstance(error, ChunkedEncodingError | ContentDecodingError):
+        return "cut off"
+    if isinstance(error, requests.ConnectionError):
+        return "connection lost"
+    return None
+
+
+def _never_arrived(error: requests.RequestException) -> bool:
+    """Whether no connection came about, so that the API has seen nothing of the request."""
+    if isinstance(error, ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that the API asks to wait, given as seconds or as a date; None if it doesn't."""
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        return urllib3.Retry().parse_retry_after(text) if text else None
+    except (InvalidHeader, OverflowError, ValueError):
+        return None

@@ -1,0 +1,75 @@
+"""What a stream asked of its API, counted where the requests are made."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Traffic:
+    """Requests made through the client kit, retries and redirects included."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.retries: Counter[str] = Counter()
+        """By cause: a status such as "429", or the name of what went wrong."""
+        self.pacing_seconds = 0.0
+        """Waited so as not to pass a limit, summed over all threads."""
+        self.retry_seconds = 0.0
+        """Waited between an attempt that failed and the next, summed over all threads."""
+        self.bytes = 0
+        """Of bodies, as they came over the network."""
+        self._lock = threading.Lock()
+
+    def sent(self, paced: float) -> None:
+        with self._lock:
+            self.requests += 1
+            self.pacing_seconds += paced
+
+    def received(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
+
+    def retried(self, cause: str, waited: float) -> None:
+        with self._lock:
+            self.retries[cause] += 1
+            self.retry_seconds += waited
+
+    def __str__(self) -> str:
+        """`12 requests, 3 retries (429), waited 4.2 s for pacing`; empty if there were none."""
+        if not self.requests:
+            return ""
+        told = [f"{self.requests:,} request{'s' if self.requests != 1 else ''}"]
+        if count := self.retries.total():
+            causes = ", ".join(f"{cause} ×{n}" if n > 1 else cause for cause, n in self._causes())
+            told.append(f"{count:,} {'retries' if count != 1 else 'retry'} ({causes})")
+        waits = ((self.pacing_seconds, "for pacing"), (self.retry_seconds, "to retry"))
+        told += [f"waited {seconds:.1f} s {why}" for seconds, why in waits if seconds >= 0.05]
+        return ", ".join(told)
+
+    def _causes(self) -> list[tuple[str, int]]:
+        if len(self.retries) == 1:  # its number is that of all retries
+            return [(cause, 1) for cause in self.retries]
+        return self.retries.most_common()
+
+
+_current: ContextVar[Traffic | None] = ContextVar("landing_traffic", default=None)
+
+
+def current() -> Traffic:
+    """Where to count now; one that nobody reads, outside of `counting`."""
+    return _current.get() or Traffic()
+
+
+@contextmanager
+def counting() -> Iterator[Traffic]:
+    """Count what is requested inside, in threads too that run in a copy of the context."""
+    traffic = Traffic()
+    token = _current.set(traffic)
+    try:
+        yield traffic
+    finally:
+        _current.reset(token)

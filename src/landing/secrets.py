@@ -1,0 +1,112 @@
+"""What must never be told: secrets of the environment, and those that were obtained at run time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+_SECRET_NAME = re.compile(
+    r"KEY|SECRET|TOKEN|PASS|PWD|AUTH|CREDENTIAL|DSN|COOKIE|SIGNATURE|JWT|PRIVATE|CONNECTION_STRING",
+    re.IGNORECASE,
+)
+_SHORTEST = 4
+"""Shorter values are not looked for: they are in any text."""
+_REMEMBERED = 200
+"""Tokens of a process that renews them for weeks; the latest are the ones that may still work."""
+_URL_USER = re.compile(r"://[^/\s@]+@")
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"([?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*|sig|code)=)"
+    r"[^&;#\s'\"<>]+",
+    re.IGNORECASE,
+)
+
+_registered: dict[str, None] = {}
+_lock = threading.Lock()
+
+
+def register(*values: str) -> None:
+    """Remember secrets that are in no environment variable, such as a token just obtained."""
+    with _lock:
+        for value in values:
+            _registered.pop(value, None)
+            _registered[value] = None
+        for oldest in list(_registered)[:-_REMEMBERED]:
+            del _registered[oldest]
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, header or parameter of this name is one to keep to oneself."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def known() -> set[str]:
+    """The values of all secrets known now."""
+    with _lock:
+        found = set(_registered)
+    for name, value in os.environ.items():
+        found.update(_of_variable(name, value))
+    return {value for value in found if len(value) >= _SHORTEST}
+
+
+def _of_variable(name: str, value: str) -> Iterator[str]:
+    if is_secret_name(name):
+        yield value
+        yield value.strip()
+        if "\n" in value.strip():  # a private key, of which a message may show one line
+            yield from (line for line in value.splitlines() if len(line) >= 16)
+    if "://" in value and "@" in value:
+        yield from _of_url(value)
+
+
+def _of_url(url: str) -> Iterator[str]:
+    """The password of an address, which a variable named …_URL has and its name doesn't tell."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        yield password
+        yield unquote(password)
+
+
+def redacted(text: str) -> str:
+    """`text` without secrets: known ones however they are spelled, the user of any URL, and
+    what stands where credentials do."""
+    spellings = {spelling for value in known() for spelling in _spellings(value)}
+    for secret in sorted(spellings, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = _URL_USER.sub("://***@", text)
+    text = _AUTHORIZATION.sub(r"\1\2***", text)
+    return _PARAMETER.sub(r"\1***", text)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    yield value
+    yield quote(value)
+    yield quote(value, safe="")
+    yield quote_plus(value)
+    yield json.dumps(value)[1:-1]
+    yield repr(value)[1:-1]
+    yield from _in_base64(value)
+
+
+def _in_base64(value: str) -> Iterator[str]:
+    """How the value looks inside base64, as in Basic's `user:password`, wherever it begins.
+
+    Three bytes become four characters, so there are three ways; characters that share bits with
+    what stands before or after the value are left out.
+    """
+    data = value.encode()
+    if len(data) < 8:
+        return
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):
+            whole = (before + len(data)) // 3 * 3 - before
+            skip = (0, 2, 3)[before]
+            yield encode(b"\0" * before + data[:whole]).decode()[skip:]
