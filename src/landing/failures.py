@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from landing.errors import ApiError, LandingError, SettingsError, StreamError
+from landing.secrets import redacted
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     import requests
 
-_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|AUTH|CREDENTIAL|DSN", re.IGNORECASE)
-_SHORTEST_SECRET = 4
-_URL_USER = re.compile(r"://[^/\s@]+@")
 _OS_FILES = (os.__file__, "<frozen os>")
-
-
-def redacted(text: str) -> str:
-    """`text` without secrets: the values of environment variables whose names say so, however
-    they are escaped, and the user of any URL."""
-    values = [
-        value
-        for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET
-    ]
-    spellings = {
-        s for v in values for s in (v, quote(v), quote(v, safe=""), quote_plus(v), _json(v))
-    }
-    for secret in sorted(spellings, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _URL_USER.sub("://***@", text)
-
-
-def _json(value: str) -> str:
-    return json.dumps(value)[1:-1]
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -95,9 +71,18 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
 
 
 def _request_failed(error: requests.RequestException) -> str:
+    tried = int(getattr(error.response, "attempts", 0) or getattr(error, "attempts", 1))
+    return _why(error) + (f" (tried {tried} times)" if tried > 1 else "")
+
+
+def _why(error: requests.RequestException) -> str:
     import requests
 
+    from landing.http.retries import GaveUp
+
     request = f"{_request(error)} "
+    if isinstance(error, GaveUp):
+        return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()
         return f"{request}answered {status}{_status_hint(error.response.status_code)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import re
 import threading
@@ -19,7 +20,7 @@ _SHORTEST = 4
 _REMEMBERED = 200
 """Tokens of a process that renews them for weeks; the latest are the ones that may still work."""
 _URL_USER = re.compile(r"://[^/\s@]+@")
-_AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{12,}", re.IGNORECASE)
 _PARAMETER = re.compile(
     r"([?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*|sig|code)=)"
     r"[^&;#\s'\"<>]+",
@@ -110,3 +111,29 @@ def _in_base64(value: str) -> Iterator[str]:
             whole = (before + len(data)) // 3 * 3 - before
             skip = (0, 2, 3)[before]
             yield encode(b"\0" * before + data[:whole]).decode()[skip:]
+
+
+class _Redaction(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            record.exc_info, record.exc_text = None, redacted(trace)
+        return True
+
+
+_redaction = _Redaction()
+
+
+def log_no_secrets(*names: str) -> None:
+    """Redact what is logged under these names, whatever handler takes it."""
+    loggers = [logging.getLogger(name) for name in names]
+    children = [
+        logging.getLogger(name)
+        for name in list(logging.root.manager.loggerDict)
+        if name.startswith(tuple(f"{name}." for name in names))
+    ]
+    for logger in (*loggers, *children):  # a filter of a logger doesn't hold for its children
+        logger.addFilter(_redaction)
+        for handler in logger.handlers:
+            handler.addFilter(_redaction)

@@ -17,6 +17,8 @@ from dlt.extract.source import DltSource
 from landing.catalog import check_name
 from landing.errors import SourceError, WorkspaceError, listed, nearest
 from landing.failures import explained, missing_variable, place_in_source
+from landing.http.redirects import guard
+from landing.secrets import log_no_secrets, redacted
 from landing.workspace import Workspace
 
 PACKAGE = "sources"
@@ -126,6 +128,8 @@ def load_source(workspace: Workspace, name: str) -> Source:
             f"there are: {listed(known)}"
         )
     _use(workspace)
+    guard()
+    log_no_secrets("dlt", "urllib3")
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
@@ -161,4 +165,4 @@ def _import_failed(workspace: Workspace, name: str, error: Exception) -> str:
             f"{place}: dlt.sources.incremental is a class, not a module; delete that import and "
             "annotate the parameter as dlt.sources.incremental[str]"
         )
-    return f"{place}: {type(error).__name__}: {error}"
+    return redacted(f"{place}: {type(error).__name__}: {error}")

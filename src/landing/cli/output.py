@@ -8,13 +8,12 @@ import traceback
 from collections.abc import Iterable
 
 from landing.errors import LeaseHeld, UsageError
+from landing.secrets import redacted
 
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {redacted(str(error))}", file=sys.stderr)
     if options.debug:
-        from landing.failures import redacted
-
         print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
 
 

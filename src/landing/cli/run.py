@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from landing.cli.output import complain, counted, exit_code, positive, sized
 from landing.errors import LandingError, UsageError, listed
+from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _Terminal:
     def note(self, stream: str, text: str) -> None:
         with self._lock:
             _wipe()
-            print(f"{self._source}/{stream}: {text}")
+            print(f"{self._source}/{stream}: {redacted(text)}")
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
