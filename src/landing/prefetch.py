@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -37,7 +38,9 @@ class Prefetched(Generic[Item]):
         self._check = check
         self._items: queue.Queue[object] = queue.Queue(maxsize=ahead)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="landing-pages", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name="landing-pages", daemon=True
+        )
 
     def __iter__(self) -> Iterator[Item]:
         self._thread.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from landing.http.traffic import Traffic
+
 
 class Reporter(Protocol):
     """Nothing below the command line prints; it tells one of these, from several threads."""
@@ -32,6 +34,8 @@ class StreamResult:
     seconds: float
     load_ids: list[str]
     location: str
+    traffic: Traffic
+    """Of the client kit's sessions; a client on plain `requests` is not counted."""
 
 
 @dataclass

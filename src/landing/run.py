@@ -27,6 +27,7 @@ from landing.columns import Columns
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
 from landing.failures import explained
+from landing.http.traffic import Traffic, counting
 from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
@@ -145,7 +146,11 @@ def run_stream(
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
     lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
-    with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
+    with (
+        lease,
+        tempfile.TemporaryDirectory(prefix="landing-") as folder,
+        counting() as traffic,
+    ):
         loads = [Load(bucket, paths, lease)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
@@ -158,7 +163,7 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
-    return _result(config, loads, time.monotonic() - clock)
+    return _result(config, loads, traffic, time.monotonic() - clock)
 
 
 def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
@@ -174,7 +179,9 @@ def _forget_loaded(pipeline: dlt.Pipeline) -> None:
         packages.delete_package(load_id)
 
 
-def _result(config: StreamConfig, loads: Sequence[Load], seconds: float) -> StreamResult:
+def _result(
+    config: StreamConfig, loads: Sequence[Load], traffic: Traffic, seconds: float
+) -> StreamResult:
     load_ids = [load.load_id for load in loads if load.load_id is not None]
     return StreamResult(
         source=config.source,
@@ -188,6 +195,7 @@ def _result(config: StreamConfig, loads: Sequence[Load], seconds: float) -> Stre
         seconds=seconds,
         load_ids=load_ids,
         location=loads[0].bucket.location(loads[0].paths.data),
+        traffic=traffic,
     )
 
 

@@ -153,11 +153,16 @@ def _print_results(result: RunResult) -> None:
 def _summary(result: StreamResult) -> str:
     name = f"{result.source}/{result.stream}"
     if not result.files:
-        return f"{name}: nothing new{_cursor(result)}, {result.seconds:.1f} s"
+        return f"{name}: nothing new{_cursor(result)}, {_effort(result)}"
     return (
         f"{name}: {counted(result.rows, 'row')} in {counted(result.files, 'file')} "
-        f"({sized(result.bytes)}) to {result.location}{_cursor(result)}, {result.seconds:.1f} s"
+        f"({sized(result.bytes)}) to {result.location}{_cursor(result)}, {_effort(result)}"
     )
+
+
+def _effort(result: StreamResult) -> str:
+    told = f"{result.seconds:.1f} s"
+    return f"{told}; {result.traffic}" if result.traffic.requests else told
 
 
 def _cursor(result: StreamResult) -> str:

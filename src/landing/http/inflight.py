@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
@@ -21,15 +22,18 @@ def in_flight(
     windows. A loop that ends at the first empty page has asked for up to `at_once - 1` pages too
     many. The first exception is raised in its place; calls under way are then waited for.
     """
+
+    def begin(start: Start) -> Future[Result]:
+        # In the caller's context, where requests are counted for its stream.
+        return threads.submit(copy_context().run, fetch, start)
+
     remaining = iter(starts)
     with ThreadPoolExecutor(at_once, thread_name_prefix="landing-fetch") as threads:
-        waiting: deque[Future[Result]] = deque(
-            threads.submit(fetch, start) for start in islice(remaining, at_once)
-        )
+        waiting: deque[Future[Result]] = deque(begin(start) for start in islice(remaining, at_once))
         try:
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(threads.submit(fetch, start) for start in islice(remaining, 1))
+                waiting.extend(begin(start) for start in islice(remaining, 1))
                 yield result
         finally:
             for call in waiting:
