@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ _MARGIN_MS = 50
 _LOOK_EVERY = 0.01
 """Seconds between looks for a free place while `at_once` requests are under way."""
 _TIDY_EVERY = 500
+_UNTIL_WARM = 32
+"""Answers of a process until its connections are open: till then a request may arrive much later
+than it left, so it counts from its answer on."""
+_ROUNDED = 1.0
+"""Seconds added to resets, which are whole seconds and may have been rounded down."""
 _EPOCH = 1_000_000_000
 """Resets above it are points in time, below it seconds from now."""
 
@@ -110,6 +116,7 @@ class Gate:
         self._lock = threading.Lock()
         self._under_way = 0
         self._entered = 0
+        self._answered = 0
         self._connection = _open(self._file)
         self._bucket = (
             SQLiteBucket(self._rates, self._connection, "permits") if self._rates else None
@@ -126,14 +133,14 @@ class Gate:
         if self._rates and cost > min(rate.limit for rate in self._rates):
             raise GaveUp(f"costs {cost}, which is more than its pace allows at once")
         with self._place(began):
-            while wait := self._try(cost):
+            permit = uuid.uuid4().hex
+            while wait := self._try(permit, cost):
                 self._check(began, wait)
                 time.sleep(wait)
             try:
                 yield time.monotonic() - began
             finally:
-                with self._lock:
-                    self._under_way -= 1
+                self._leave(permit)
 
     def answered(self, response: requests.Response) -> None:
         """Learn from what the API says of its limit."""
@@ -147,30 +154,47 @@ class Gate:
             known.learn(now, budget, wait, self._under_way - 1)
             known.write(self._connection, now)
 
-    def _try(self, cost: int) -> float:
+    def _leave(self, permit: str) -> None:
+        with self._lock:
+            self._under_way -= 1
+            self._answered += 1
+            if self._bucket is not None and self._answered <= _UNTIL_WARM:
+                self._connection.execute(
+                    "UPDATE permits SET item_timestamp = ? WHERE name = ?",
+                    (_milliseconds(), permit),
+                )
+
+    def _try(self, permit: str, cost: int) -> float:
         """Take a turn now, or say in how many seconds to try again."""
         with self._lock, _transaction(self._connection):
             now = time.time()
             known = _Allowance.read(self._connection, now)
             if wait := known.wait(now, cost):
                 return wait
-            if self._bucket is not None and (wait := self._refused(self._bucket, now, cost)):
-                return wait
-            if known.spend(cost):
+            if spent := known.spend(cost):
                 known.write(self._connection, now)
+            wait = self._refused(self._bucket, permit, cost) if self._bucket is not None else 0.0
+            if wait:
+                if spent:
+                    known.spend(-cost)
+                    known.write(self._connection, now)
+                return wait
             self._under_way += 1
             return 0.0
 
-    def _refused(self, bucket: SQLiteBucket, now: float, cost: int) -> float:
-        milliseconds = int(now * 1000)
+    def _refused(self, bucket: SQLiteBucket, permit: str, cost: int) -> float:
+        """Seconds until the limits allow it; 0 if it is taken, and the transaction committed."""
+        milliseconds = _milliseconds()
         later = "UPDATE permits SET item_timestamp = :now WHERE item_timestamp > :now"
         self._connection.execute(later, {"now": milliseconds})
         self._entered += 1
         if self._entered % _TIDY_EVERY == 1:
             old = "DELETE FROM permits WHERE item_timestamp < ?"
             self._connection.execute(old, (milliseconds - self._keep,))
-        item = RateItem("", milliseconds, cost)
-        return 0.0 if bucket.put(item) else max(0.001, int(bucket.waiting(item)) / 1000)  # type: ignore[arg-type]
+        item = RateItem(permit, milliseconds, cost)
+        if bucket.put(item):
+            return 0.0
+        return max(0.001, int(bucket.waiting(item)) / 1000)  # type: ignore[arg-type]
 
     def _check(self, began: float, wait: float) -> None:
         if time.monotonic() - began + wait > self._pace.longest_wait:
@@ -308,7 +332,12 @@ def _seconds(reset: str | None) -> float | None:
         return None
     if number > _EPOCH * 1000:  # milliseconds
         number /= 1000
-    return max(0.0, number - time.time()) if number > _EPOCH else number
+    seconds = number - time.time() if number > _EPOCH else number
+    return max(0.0, seconds) + _ROUNDED
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _number(text: str | None) -> float | None:
@@ -328,15 +357,19 @@ def _gate(key: str, pace: Pace) -> Gate:
         return gate
 
 
-# A forked process must not use its parent's connections to SQLite, nor locks held by threads
-# that it does not have.
-def _forget() -> None:
+_of_parents: list[Gate] = []
+
+
+def _leave_to_parent() -> None:
+    """A forked process must neither use nor close its parent's connections to SQLite, nor wait
+    for locks of threads that it does not have."""
     global _gates_lock
     _gates_lock = threading.Lock()
+    _of_parents.extend(_gates.values())
     _gates.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _folder() -> Path:
@@ -388,6 +421,7 @@ def _prepared(database: str) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS permits (name VARCHAR, item_timestamp INTEGER)"
         )
         connection.execute("CREATE INDEX IF NOT EXISTS by_time ON permits (item_timestamp)")
+        connection.execute("CREATE INDEX IF NOT EXISTS by_name ON permits (name)")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS allowance (id INTEGER PRIMARY KEY CHECK (id = 1), "
             "remaining INTEGER, resets_at REAL, held_until REAL, set_at REAL)"
@@ -406,6 +440,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-    finally:
+    except BaseException:
         if connection.in_transaction:
-            connection.execute("COMMIT")
+            connection.execute("ROLLBACK")
+        raise
+    if connection.in_transaction:
+        connection.execute("COMMIT")

@@ -100,13 +100,13 @@ class Session(requests.Session):
         call = _Call(is_read, cost) if is_read or cost is not None else _call.get() or _Call()
         is_stream = self.stream if stream is None else stream
         options["timeout"] = options.get("timeout") or self.timeout
-        if options.setdefault("verify", self.verify) is False:
+        if self.verify is False or options.setdefault("verify", self.verify) is False:
             raise SettingsError(
                 f"{_shown(request)}: a landing Session always verifies certificates; to trust a "
                 "server's own, name the file with its CA in REQUESTS_CA_BUNDLE"
             )
         with _said(call):  # for the hops of a redirect too
-            response = _Sending(self, request, call, is_stream, options).response()
+            response = _Sending(self, request, call, is_stream, dict(options)).response()
             if not allow_redirects:
                 return response
             onward = self.resolve_redirects(response, response.request, is_stream, **options)
@@ -203,6 +203,7 @@ class _Sending:
         self._is_read = call.is_read
         self._cost = session.pace.price(request) if call.cost is None else call.cost
         self._is_stream = is_stream
+        self._asked_timeout = options.pop("timeout")
         self._options = options
         self._began = time.monotonic()
         self._paced = 0.0
@@ -231,7 +232,9 @@ class _Sending:
             with gate.passing(self._cost) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
-                response = self._session.send_once(request, **self._options)
+                response = self._session.send_once(
+                    request, **self._options, timeout=self._timeout()
+                )
                 gate.answered(response)
                 if not self._is_stream or response.is_redirect:
                     self._read(response)
@@ -244,6 +247,8 @@ class _Sending:
         self, attempt: int, outcome: requests.Response | requests.RequestException
     ) -> float | None:
         """Seconds until the next attempt; None if this was the last."""
+        if not self._can_be_sent_again():
+            return None
         if self._is_refused(outcome) and not self._is_renewed:
             self._is_renewed = True
             if self._auth.renew(outcome.request):  # type: ignore[union-attr]
@@ -252,7 +257,7 @@ class _Sending:
         retries = self._session.retries
         method = str(self._request.method)
         cause = retries.cause(method, outcome, is_read=self._is_read)
-        if cause is None or attempt > retries.total or not self._can_be_sent_again():
+        if cause is None or attempt > retries.total:
             return None
         asked = retry_after(outcome) if isinstance(outcome, requests.Response) else None
         wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
@@ -267,6 +272,11 @@ class _Sending:
             and outcome.status_code == 401
             and hasattr(self._auth, "renew")
         )
+
+    def _timeout(self) -> Any:
+        asked = self._asked_timeout
+        left = max(1.0, self._session.retries.deadline - self._elapsed())
+        return min(asked, left) if isinstance(asked, int | float) else asked
 
     def _can_be_sent_again(self) -> bool:
         return self._request.body is None or isinstance(self._request.body, bytes | str)
