@@ -28,6 +28,7 @@ LINEAGE_PREFIX = "_dlt_"
 COMPARABLE = (frozenset({"integer"}), frozenset({"number"}), frozenset({"string"}))
 OWN_CONNECTORS = ("dlt", "landing")
 LINE_WIDTH = 100
+MAX_NAME = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -306,6 +307,11 @@ def check_name(name: str, what: str) -> str:
         raise CatalogError(
             f"'{name}' is not a {what} name: letters, digits, '_', '-' and '.' only, "
             "starting with a letter or digit"
+        )
+    if len(name) > MAX_NAME:
+        raise CatalogError(
+            f"'{name[:20]}…' is not a {what} name: it has {len(name)} characters, and folders "
+            f"take {MAX_NAME} at most"
         )
     return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ from landing import __version__
 from landing.cli import discover, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
+from landing.secrets import redacted
 from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
@@ -76,6 +78,9 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return 143 if isinstance(interrupt, _Terminated) else 130
     except BrokenPipeError:
         return 0
+    except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
+        print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
+        return 1
 
 
 class _Terminated(KeyboardInterrupt):
