@@ -308,6 +308,15 @@ def test_a_refusal_holds_back_all_threads() -> None:
     assert all(seen.at - server.seen[0].at > 1.7 for seen in server.seen[1:])
 
 
+def test_an_api_that_wants_an_hour_is_told_of_at_once_by_all_threads() -> None:
+    with serve(lambda exchange: exchange.reply(429, Retry_After="3000")) as server:
+        session = Session(retries=Retries(deadline=60))
+        assert session.get(server.url).status_code == 429
+        with pytest.raises(GaveUp, match=r"is used up for another (3,000|2,999) s"):
+            session.get(server.url)
+    assert len(server.seen) == 1
+
+
 def test_github_says_it_with_403() -> None:
     def answer(exchange: Exchange) -> None:
         if exchange.number == 1:

@@ -435,6 +435,27 @@ def test_a_config_that_holds_code_is_text(kit: Kit, folder_zone: Zone) -> None:
     assert not list(kit.repository.rglob("pwned"))
 
 
+@pytest.mark.parametrize("page", ["response.json()", "JsonPage(response.content)"])
+def test_an_answer_nested_without_end_fails_with_a_sentence(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    deep = b'[{"id": 1, "x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}]"
+    with serve(lambda exchange: exchange.reply(200, deep)) as server:
+        monkeypatch.setenv("MY_API_URL", server.url)
+        kit.add_source(
+            "shop",
+            "import os, dlt\nfrom landing.http import JsonPage, Session\n"
+            "@dlt.resource\ndef rows():\n"
+            f"    response = Session().get(os.environ['MY_API_URL'])\n    yield {page}\n",
+        )
+        fields = {"id": {"type": "integer"}, "x": {"type": "array"}}
+        kit.configure("shop", "rows", fields=fields)
+        done = kit.run("shop", "rows")
+    assert done.code == 1, done.text
+    assert done.err.startswith("error: stream 'shop/rows'")
+    assert len(done.err.splitlines()) == 1
+
+
 @pytest.fixture
 def self_signed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A server with a certificate of a CA that nobody knows, and the file of that CA."""

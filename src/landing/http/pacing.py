@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -124,17 +125,18 @@ class Gate:
         self._keep = self._kept_for()
 
     @contextmanager
-    def passing(self, cost: int) -> Iterator[float]:
+    def passing(self, cost: int, patience: float = inf) -> Iterator[float]:
         """Wait for a turn, and hold one of the `at_once` places inside.
 
-        Gives the seconds waited. Raises GaveUp if the turn is too far away.
+        Gives the seconds waited. Raises GaveUp if the turn is too far away: by the pace's own
+        limits, or by what the API said, more than `patience` seconds.
         """
         began = time.monotonic()
         if self._rates and cost > min(rate.limit for rate in self._rates):
             raise GaveUp(f"costs {cost}, which is more than its pace allows at once")
         with self._place(began):
             permit = uuid.uuid4().hex
-            while wait := self._try(permit, cost):
+            while wait := self._try(permit, cost, patience):
                 self._check(began, wait)
                 time.sleep(wait)
             try:
@@ -164,12 +166,14 @@ class Gate:
                     (_milliseconds(), permit),
                 )
 
-    def _try(self, permit: str, cost: int) -> float:
+    def _try(self, permit: str, cost: int, patience: float) -> float:
         """Take a turn now, or say in how many seconds to try again."""
         with self._lock, _transaction(self._connection):
             now = time.time()
             known = _Allowance.read(self._connection, now)
             if wait := known.wait(now, cost):
+                if wait > patience:
+                    raise self._used_up(wait)
                 return wait
             if spent := known.spend(cost):
                 known.write(self._connection, now)
@@ -198,10 +202,13 @@ class Gate:
 
     def _check(self, began: float, wait: float) -> None:
         if time.monotonic() - began + wait > self._pace.longest_wait:
-            raise GaveUp(
-                f"was not sent: the limit of {self._key} is used up for another {wait:,.0f} s; "
-                "the next run goes on after that"
-            )
+            raise self._used_up(wait)
+
+    def _used_up(self, wait: float) -> GaveUp:
+        return GaveUp(
+            f"was not sent: the limit of {self._key} is used up for another {wait:,.0f} s; "
+            "the next run goes on after that"
+        )
 
     @contextmanager
     def _place(self, began: float) -> Iterator[None]:

@@ -229,7 +229,7 @@ class _Sending:
         request = self._request.signed() if isinstance(self._request, _Request) else self._request
         gate = self._session.pace.gate(str(request.url))
         try:
-            with gate.passing(self._cost) as paced:
+            with gate.passing(self._cost, self._session.retries.deadline) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
                 response = self._session.send_once(
