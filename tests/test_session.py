@@ -18,7 +18,7 @@ from landing.errors import SettingsError
 from landing.http import Retries, Session, in_flight
 from landing.http.retries import GaveUp
 from landing.http.traffic import counting
-from tests.kit import Kit, Zone
+from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 from tests.servers.scripted import Exchange, serve
 
@@ -377,6 +377,25 @@ def test_a_run_tells_its_requests_and_retries(orders: Kit, api: Api, folder_zone
     assert done.code == 0, done.text
     assert folder_zone.count("my_source", "orders") == 2_350
     assert "27 requests, 3 retries (503 ×2, cut off)" in done.out
+
+
+def test_the_guides_client_lands_what_its_api_has(
+    kit: Kit, api: Api, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (REPOSITORY / "docs" / "pacing.md").read_text()
+    client = text.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setenv("SHOP_URL", api.url)
+    monkeypatch.setenv("SHOP_API_KEY", api.token)
+    streams = (
+        "import dlt\nfrom .client import Shop\n"
+        "@dlt.resource\ndef orders():\n    yield Shop().get('orders', limit=50)\n"
+    )
+    kit.add_source("shop", streams, client, "from .streams import orders\n")
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    done = kit.run("shop", "orders")
+    assert done.code == 0, done.text
+    assert "50 rows" in done.out
+    assert "; 1 request" in done.out
 
 
 def test_what_fails_for_good_names_request_status_and_attempts(
