@@ -26,7 +26,7 @@ from landing.http.redirects import guard
 from landing.http.retries import GaveUp
 from landing.sources import load_source
 from landing.workspace import find_workspace
-from tests.kit import Kit, Zone
+from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, Server, serve
 
 SECRET = "s3cr3t-4f7a/9b+c=="
@@ -506,3 +506,11 @@ def test_loading_a_source_installs_the_guard(kit: Kit) -> None:
     kit.add_source("shop", "import dlt\n@dlt.resource\ndef rows():\n    yield {'id': 1}\n")
     load_source(find_workspace(kit.root), "shop")
     assert requests.Session.rebuild_auth.__module__ == "landing.http.redirects"
+
+
+def test_each_promise_names_a_test_that_is_there() -> None:
+    promises = (REPOSITORY / "SECURITY.md").read_text()
+    tests = "".join(file.read_text() for file in (REPOSITORY / "tests").glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", promises)
+    assert len(named) > 10
+    assert [name for name in named if f"def {name}(" not in tests] == []

@@ -149,12 +149,12 @@ class _Request(requests.PreparedRequest):
     @classmethod
     def of(cls, request: requests.PreparedRequest, auth: Any) -> _Request:
         made = cls()
-        vars(made).update(vars(request.copy()))
+        vars(made).update(vars(request))
         made.auth = auth
         return made
 
     def copy(self) -> _Request:
-        return self.of(super(), self.auth)  # type: ignore[arg-type]
+        return self.of(super().copy(), self.auth)
 
     def signed(self) -> requests.PreparedRequest:
         """A copy with credentials as they are now."""
