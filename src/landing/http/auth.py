@@ -1,0 +1,72 @@
+"""Credentials that hold until a person changes them, as values for a session's `auth`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from dlt.sources.helpers.rest_client.auth import APIKeyAuth, BearerTokenAuth, HttpBasicAuth
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from landing.errors import SettingsError
+
+
+class _Fixed(AuthBase):
+    """One of dlt's, held rather than inherited: those are mappings, which requests would merge
+    with the session's own auth instead of letting one of a single request win."""
+
+    def __init__(self, auth: AuthBase) -> None:
+        self._auth = auth
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        signed: PreparedRequest = self._auth(request)
+        return signed
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+
+class ApiKey(_Fixed):
+    """A key in a header, or in the query of each URL. Raises SettingsError if it is empty."""
+
+    def __init__(
+        self, key: str, name: str = "X-API-Key", location: Literal["header", "query"] = "header"
+    ) -> None:
+        super().__init__(APIKeyAuth(name, _usable(key, f"API key for '{name}'"), location))
+
+
+class Bearer(_Fixed):
+    """`Authorization: Bearer …`. Raises SettingsError if the token is empty."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(BearerTokenAuth(_usable(token, "bearer token")))
+
+
+class Basic(_Fixed):
+    """A user and a password, sent as UTF-8."""
+
+    def __init__(self, user: str, password: str) -> None:
+        super().__init__(HttpBasicAuth(user, password))
+
+
+class SignedRequests(AuthBase):
+    """Each request as `sign` changes it, which sees method, URL, headers and body as they will
+    be sent, and is called again when a request is repeated."""
+
+    def __init__(self, sign: Callable[[PreparedRequest], None]) -> None:
+        self._sign = sign
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        self._sign(request)
+        return request
+
+    def __repr__(self) -> str:
+        return f"SignedRequests({getattr(self._sign, '__name__', '…')})"
+
+
+def _usable(secret: str, what: str) -> str:
+    """Without the line break that a secret read from a file often ends with."""
+    if not secret.strip():
+        raise SettingsError(f"the {what} is empty: set its variable (environment or .env)")
+    return secret.strip()

@@ -1,0 +1,387 @@
+"""OAuth 2: access tokens from a token endpoint, renewed a little before they end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import requests
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from landing.errors import ApiError, LandingError, SettingsError
+from landing.http.auth_renewed import RenewedAuth
+from landing.http.tokens import Tokens, TokenStore, missing_extra
+
+if TYPE_CHECKING:
+    from authlib.integrations.requests_client import OAuth2Session
+
+ClientAuth = Literal["header", "body"]
+
+_TIMEOUT = (10, 20)
+# What may be repeated: requests that did not arrive, or were turned away. All of them together
+# take less than BucketTokens allows to a claim.
+_RETRIES = Retry(
+    total=2,
+    read=0,
+    other=0,
+    status_forcelist=(429, 502, 503, 504),
+    allowed_methods=None,
+    backoff_factor=0.5,
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
+_RENEWED_BEFORE = 60.0
+"""Seconds before an access token ends, of one that lasts for ten minutes or more."""
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_ASSERTION_SECONDS = 180
+_METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    token: str = field(repr=False)
+    renew_at: float | None
+
+    def is_due(self) -> bool:
+        return self.renew_at is not None and time.time() >= self.renew_at
+
+    def attach(self, request: PreparedRequest) -> None:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+
+    def is_in(self, request: PreparedRequest) -> bool:
+        return request.headers.get("Authorization") == f"Bearer {self.token}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a token endpoint gave."""
+
+    access: AccessToken
+    refresh_token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TokenEndpoint:
+    """A token endpoint and who asks it: `client_auth` says where the client's secret goes."""
+
+    url: str
+    client_id: str | None
+    client_secret: str | None = field(default=None, repr=False)
+    client_auth: ClientAuth = "header"
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def client(self) -> str:
+        return _digest(f"{self.url} {self.client_id}")
+
+    def ask(self, grant_type: str, refused: str, **parameters: str | None) -> Answer:
+        """`refused` is what a person is told to do if the grant is not accepted.
+
+        Raises SettingsError if the client is not accepted, ApiError for all else. Redirects are
+        not followed, as they would take the secret along.
+        """
+        begun = time.time()
+        session = self._session()
+        try:
+            given = session.fetch_token(
+                self.url,
+                grant_type=grant_type,
+                auth=None if self.client_id else _as_it_is,
+                allow_redirects=False,
+                timeout=_TIMEOUT,
+                **{**self.extra, **parameters},
+            )
+        except requests.HTTPError as error:
+            raise ApiError(f"{self._shown} answered {_status(error)}") from None
+        except requests.RequestException as error:
+            raise ApiError(
+                f"{self._shown} did not answer ({type(error).__name__}): is it up and its address "
+                "right?"
+            ) from None
+        except session.oauth_error_class as error:
+            secrets = [self.client_secret, *parameters.values()]
+            told = _without(f"{error.error}: {error.description}".removesuffix(": None"), secrets)
+            raise self._refusal(error.error, told, refused) from None
+        except ValueError:
+            given = {}
+        finally:
+            session.close()
+        return self._answer(given, begun)
+
+    def _session(self) -> OAuth2Session:
+        try:
+            from authlib.integrations.requests_client import OAuth2Session
+        except ModuleNotFoundError:
+            raise missing_extra("OAuth 2") from None
+        method = _METHODS[self.client_auth] if self.client_secret else "none"
+        session = OAuth2Session(
+            self.client_id, self.client_secret, token_endpoint_auth_method=method
+        )
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+        return session
+
+    def _answer(self, given: Mapping[str, Any], begun: float) -> Answer:
+        if not given.get("access_token"):
+            raise ApiError(f"{self._shown} answered without an access token: is it the right URL?")
+        try:
+            lasts = float(given["expires_in"])
+        except (KeyError, TypeError, ValueError):
+            renew_at = None
+        else:
+            renew_at = begun + lasts - min(_RENEWED_BEFORE, lasts / 10)
+        access = AccessToken(str(given["access_token"]), renew_at)
+        return Answer(access, given.get("refresh_token") or None)
+
+    def _refusal(self, code: str, told: str, refused: str) -> LandingError:
+        match code:
+            case "invalid_client" | "unauthorized_client":
+                return SettingsError(
+                    f"{self._shown} does not accept the client ({told}): check its id and secret, "
+                    "whether it may use this grant, and client_auth"
+                )
+            case "invalid_grant":
+                return ApiError(f"{self._shown} does not accept {refused} ({told})")
+            case "invalid_scope":
+                return SettingsError(f"{self._shown} does not grant the scope ({told})")
+        return ApiError(f"{self._shown} refused: {told}")
+
+    @property
+    def _shown(self) -> str:
+        return f"token endpoint {self.url.partition('?')[0]}"
+
+
+class OAuth2ClientCredentials(RenewedAuth[AccessToken]):
+    """A token for the client itself. `extra` goes into the token request, such as `audience`."""
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str | None = None,
+        client_auth: ClientAuth = "header",
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        self.endpoint = TokenEndpoint(token_url, client_id, client_secret, client_auth, extra or {})
+        self.scope = scope
+        super().__init__(token_url, client_id, client_secret, scope, client_auth, _key(extra))
+
+    def __repr__(self) -> str:
+        return f"OAuth2ClientCredentials({self.endpoint.url!r}, {self.endpoint.client_id!r}, ***)"
+
+    def obtain(self, refused: AccessToken | None) -> AccessToken:
+        answer = self.endpoint.ask("client_credentials", "the client's grant", scope=self.scope)
+        return answer.access
+
+
+class JwtBearer(RenewedAuth[AccessToken]):
+    """A token for a service account, for an assertion signed with its private key (RFC 7523).
+
+    `private_key` is PEM. `audience` is the token URL if not given, `subject` the user to act for,
+    if any. Raises SettingsError if the key can't be used.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        issuer: str,
+        private_key: str,
+        *,
+        subject: str | None = None,
+        audience: str | None = None,
+        scope: str | None = None,
+        algorithm: str = "RS256",
+        key_id: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        self.endpoint = TokenEndpoint(token_url, client_id)
+        self.issuer = issuer
+        self.subject = subject
+        self.audience = audience or token_url
+        self.scope = scope
+        self._private_key = private_key
+        self._header = {"alg": algorithm, **({"kid": key_id} if key_id else {})}
+        # Google reads the scope among the claims, others among the request's parameters.
+        self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}
+        super().__init__(
+            token_url, issuer, private_key, subject, audience, scope, client_id, _key(self._header),
+            _key(self._claims),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"JwtBearer({self.endpoint.url!r}, {self.issuer!r}, ***)"
+
+    def obtain(self, refused: AccessToken | None) -> AccessToken:
+        answer = self.endpoint.ask(
+            _JWT_BEARER,
+            "the signed assertion; check issuer, subject, audience, the key, and this machine's "
+            "clock",
+            assertion=self._assertion(),
+            scope=self.scope,
+        )
+        return answer.access
+
+    def _assertion(self) -> str:
+        try:
+            from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
+            from joserfc.errors import JoseError
+        except ModuleNotFoundError:
+            raise missing_extra("OAuth 2") from None
+        try:
+            signed: str = sign_jwt_bearer_assertion(
+                self._private_key,
+                self.issuer,
+                self.audience,
+                self.subject,
+                claims=dict(self._claims),
+                header=dict(self._header),
+                expires_in=_ASSERTION_SECONDS,
+            )
+        except (JoseError, ValueError) as error:
+            raise SettingsError(
+                f"the private key of '{self.issuer}' can't sign with {self._header['alg']} "
+                f"({type(error).__name__}): it has to be the whole PEM text, with its line breaks"
+            ) from None
+        return signed
+
+
+class OAuth2RefreshToken(RenewedAuth[AccessToken]):
+    """A token that a person granted once, renewed with a refresh token that `store` keeps.
+
+    The first refresh token comes from `landing login` (which needs `authorize_url`), or is given;
+    one that is given is used until the provider gives another, and again only if it is changed.
+    Processes that share the store share the access token too, since some providers end it when
+    another is given out.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str | None = None,
+        *,
+        store: TokenStore,
+        refresh_token: str | None = None,
+        authorize_url: str | None = None,
+        redirect_uri: str = "http://127.0.0.1:8914/callback",
+        scope: str | None = None,
+        client_auth: ClientAuth = "header",
+        extra: Mapping[str, str] | None = None,
+        authorize_extra: Mapping[str, str] | None = None,
+    ) -> None:
+        self.endpoint = TokenEndpoint(token_url, client_id, client_secret, client_auth, extra or {})
+        self.store = store
+        self.authorize_url = authorize_url
+        self.redirect_uri = redirect_uri
+        self.scope = scope
+        self.authorize_extra = dict(authorize_extra or {})
+        self._given = refresh_token or ""
+        super().__init__(
+            token_url, client_id, client_secret, repr(store), self._given, client_auth, _key(extra)
+        )
+
+    def __repr__(self) -> str:
+        return f"OAuth2RefreshToken({self.endpoint.url!r}, {self.endpoint.client_id!r}, ***)"
+
+    def obtain(self, refused: AccessToken | None) -> AccessToken:
+        # In a thread, as signals interrupt only the main one: what the provider has given must
+        # be kept before a Ctrl-C or the end of a pod is heeded.
+        with ThreadPoolExecutor(1, thread_name_prefix="landing-tokens") as thread:
+            return thread.submit(self._obtain, refused).result()
+
+    def keep(self, answer: Answer) -> None:
+        """What a login gave, in place of whatever was kept."""
+        if answer.refresh_token is None:
+            raise ApiError(
+                "the provider gave an access token, but no refresh token: ask for the scope that "
+                "grants one (often offline_access) in `scope`, or see its documentation for what "
+                "`authorize_extra` has to say (Google: access_type=offline, prompt=consent)"
+            )
+        kept = self._tokens(answer, answer.refresh_token)
+        self.store.update(lambda _: kept)
+
+    def _obtain(self, refused: AccessToken | None) -> AccessToken:
+        kept = self.store.read()
+        if kept is None or not self._is_usable(kept, refused):
+            kept = self.store.update(partial(self._renewed, refused=refused))
+        return AccessToken(kept.access_token, kept.renew_at)
+
+    def _renewed(self, kept: Tokens | None, refused: AccessToken | None) -> Tokens:
+        if kept is not None and self._is_usable(kept, refused):
+            return kept  # another process was quicker
+        spent = self._refresh_token(kept)
+        answer = self.endpoint.ask(
+            "refresh_token",
+            f"the refresh token any more; run `landing login {self.store.name}` again",
+            refresh_token=spent,
+        )
+        return self._tokens(answer, answer.refresh_token or spent)
+
+    def _refresh_token(self, kept: Tokens | None) -> str:
+        login = f"run `landing login {self.store.name}`"
+        if self._is_newly_given(kept):
+            return self._given
+        if kept is None:
+            raise SettingsError(f"source '{self.store.name}' has no refresh token yet: {login}")
+        if kept.client != self.endpoint.client:
+            raise SettingsError(
+                f"the tokens in {self.store!r} are of another client or token URL: {login} again"
+            )
+        return kept.refresh_token
+
+    def _is_usable(self, kept: Tokens, refused: AccessToken | None) -> bool:
+        access = AccessToken(kept.access_token, kept.renew_at)
+        return (
+            kept.client == self.endpoint.client
+            and not self._is_newly_given(kept)
+            and not access.is_due()
+            and (refused is None or access.token != refused.token)
+        )
+
+    def _is_newly_given(self, kept: Tokens | None) -> bool:
+        return bool(self._given) and (kept is None or kept.given != _digest(self._given))
+
+    def _tokens(self, answer: Answer, refresh_token: str) -> Tokens:
+        access = answer.access
+        given = _digest(self._given) if self._given else ""
+        return Tokens(
+            refresh_token, access.token, access.renew_at, self.endpoint.client, given
+        )
+
+
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    """For assertions, which say themselves who asks."""
+    return request
+
+
+def _status(error: requests.HTTPError) -> str:
+    status = error.response.status_code
+    is_busy = status == 429 or status >= 500
+    hint = "try again later" if is_busy else "is it the right URL?"
+    return f"{status} {error.response.reason}; {hint}"
+
+
+def _without(text: str, secrets: list[str | None]) -> str:
+    """A provider may quote what it was sent; one line, without that."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return " ".join(text.split())[:200]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _key(mapping: Mapping[str, Any] | None) -> str:
+    return json.dumps(dict(mapping or {}), sort_keys=True, default=str)
