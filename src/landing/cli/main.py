@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import discover, quarantine, run
+from landing.cli import discover, login, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -35,7 +35,12 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has one of its own."""
 
 
-_VERBS: dict[str, Verb] = {"discover": discover, "run": run, "quarantine": quarantine}
+_VERBS: dict[str, Verb] = {
+    "discover": discover,
+    "login": login,
+    "quarantine": quarantine,
+    "run": run,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

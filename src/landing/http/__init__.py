@@ -7,14 +7,50 @@ from landing.http.inflight import in_flight
 from landing.http.jsonpage import JsonPage
 
 if TYPE_CHECKING:
+    from landing.http.auth import ApiKey, Basic, Bearer, SignedRequests
+    from landing.http.auth_oauth import JwtBearer, OAuth2ClientCredentials, OAuth2RefreshToken
+    from landing.http.auth_session import SessionLogin
     from landing.http.pacing import Pace
     from landing.http.retries import Retries
     from landing.http.session import Session
+    from landing.http.tokens import BucketTokens, FileTokens, token_store
 
-__all__ = ["JsonPage", "Pace", "Retries", "Session", "in_flight"]
+__all__ = [
+    "ApiKey",
+    "Basic",
+    "Bearer",
+    "BucketTokens",
+    "FileTokens",
+    "JsonPage",
+    "JwtBearer",
+    "OAuth2ClientCredentials",
+    "OAuth2RefreshToken",
+    "Pace",
+    "Retries",
+    "Session",
+    "SessionLogin",
+    "SignedRequests",
+    "in_flight",
+    "token_store",
+]
 
 # What needs `requests` is imported once it is asked for, so that other sources don't pay for it.
-_MODULES = {"Pace": "pacing", "Retries": "retries", "Session": "session"}
+_MODULES = {
+    "ApiKey": "auth",
+    "Basic": "auth",
+    "Bearer": "auth",
+    "BucketTokens": "tokens",
+    "FileTokens": "tokens",
+    "JwtBearer": "auth_oauth",
+    "OAuth2ClientCredentials": "auth_oauth",
+    "OAuth2RefreshToken": "auth_oauth",
+    "Pace": "pacing",
+    "Retries": "retries",
+    "Session": "session",
+    "SessionLogin": "auth_session",
+    "SignedRequests": "auth",
+    "token_store": "tokens",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from dlt.sources.helpers.rest_client.auth import APIKeyAuth, BearerTokenAuth, Ht
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+from landing import secrets
 from landing.errors import SettingsError
 
 
@@ -47,6 +48,7 @@ class Basic(_Fixed):
     """A user and a password, sent as UTF-8."""
 
     def __init__(self, user: str, password: str) -> None:
+        secrets.register(password)
         super().__init__(HttpBasicAuth(user, password))
 
 
@@ -69,4 +71,5 @@ def _usable(secret: str, what: str) -> str:
     """Without the line break that a secret read from a file often ends with."""
     if not secret.strip():
         raise SettingsError(f"the {what} is empty: set its variable (environment or .env)")
+    secrets.register(secret.strip())
     return secret.strip()

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from landing.errors import ApiError, SettingsError
 from landing.http.auth_oauth import OAuth2RefreshToken
 from landing.http.tokens import missing_extra
+from landing.secrets import redacted
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _PAGE = "<!doctype html><meta charset=utf-8><title>landing login</title><p>{}"
@@ -37,7 +38,7 @@ class Login:
         if not secrets.compare_digest(query.get("state", "").encode(), self.state.encode()):
             raise ApiError("that address is not the answer to this login: log in again")
         if "error" in query:
-            why = query.get("error_description") or query["error"]
+            why = redacted(query.get("error_description") or query["error"])
             raise ApiError(f"access was not granted: {why}")
         if "code" not in query:
             raise ApiError("that address has no code in it: log in again and copy all of it")
@@ -126,9 +127,9 @@ class Redirect:
             ) from None
 
     def accepts(self, address: str) -> bool:
-        is_ours = urlsplit(address).path == self._path and _query(address).get(
-            "state", ""
-        ) == self._state
+        is_ours = (
+            urlsplit(address).path == self._path and _query(address).get("state", "") == self._state
+        )
         if is_ours:
             self._arrived.put(address)
         return is_ours

@@ -16,6 +16,7 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from landing import secrets
 from landing.errors import ApiError, LandingError, SettingsError
 from landing.http.auth_renewed import RenewedAuth
 from landing.http.tokens import Tokens, TokenStore, missing_extra
@@ -107,9 +108,8 @@ class TokenEndpoint:
                 "right?"
             ) from None
         except session.oauth_error_class as error:
-            secrets = [self.client_secret, *parameters.values()]
-            told = _without(f"{error.error}: {error.description}".removesuffix(": None"), secrets)
-            raise self._refusal(error.error, told, refused) from None
+            secrets.register(*filter(None, [self.client_secret, *parameters.values()]))
+            raise self._refusal(error.error, _told(error), refused) from None
         except ValueError:
             given = {}
         finally:
@@ -138,8 +138,9 @@ class TokenEndpoint:
             renew_at = None
         else:
             renew_at = begun + lasts - min(_RENEWED_BEFORE, lasts / 10)
-        access = AccessToken(str(given["access_token"]), renew_at)
-        return Answer(access, given.get("refresh_token") or None)
+        access, refresh_token = str(given["access_token"]), given.get("refresh_token") or None
+        secrets.register(*filter(None, [access, refresh_token]))
+        return Answer(AccessToken(access, renew_at), refresh_token)
 
     def _refusal(self, code: str, told: str, refused: str) -> LandingError:
         match code:
@@ -315,6 +316,7 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
         kept = self.store.read()
         if kept is None or not self._is_usable(kept, refused):
             kept = self.store.update(partial(self._renewed, refused=refused))
+        secrets.register(kept.access_token, kept.refresh_token)
         return AccessToken(kept.access_token, kept.renew_at)
 
     def _renewed(self, kept: Tokens | None, refused: AccessToken | None) -> Tokens:
@@ -355,9 +357,7 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
     def _tokens(self, answer: Answer, refresh_token: str) -> Tokens:
         access = answer.access
         given = _digest(self._given) if self._given else ""
-        return Tokens(
-            refresh_token, access.token, access.renew_at, self.endpoint.client, given
-        )
+        return Tokens(refresh_token, access.token, access.renew_at, self.endpoint.client, given)
 
 
 def _as_it_is(request: PreparedRequest) -> PreparedRequest:
@@ -372,11 +372,10 @@ def _status(error: requests.HTTPError) -> str:
     return f"{status} {error.response.reason}; {hint}"
 
 
-def _without(text: str, secrets: list[str | None]) -> str:
-    """A provider may quote what it was sent; one line, without that."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:200]
+def _told(error: Any) -> str:
+    """One line; a provider may quote what it was sent."""
+    text = f"{error.error}: {error.description}" if error.description else str(error.error)
+    return " ".join(secrets.redacted(text).split())[:200]
 
 
 def _digest(text: str) -> str:

@@ -11,8 +11,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests import PreparedRequest, Response
-from requests.cookies import RequestsCookieJar, merge_cookies
+from requests.cookies import RequestsCookieJar
 
+from landing import secrets
 from landing.errors import ApiError
 from landing.http.auth_renewed import RenewedAuth
 
@@ -30,9 +31,10 @@ class LoginCookies:
 
     def attach(self, request: PreparedRequest) -> None:
         """Into the request's own jar, from which requests takes what it sends after a redirect."""
-        merge_cookies(request._cookies, self.jar)
+        cookies: RequestsCookieJar = request._cookies  # type: ignore[attr-defined]
+        cookies.update(self.jar)
         request.headers.pop("Cookie", None)
-        request.prepare_cookies(request._cookies)
+        request.prepare_cookies(cookies)
 
     def is_in(self, request: PreparedRequest) -> bool:
         sent = str(request.headers.get("Cookie", "")).split("; ")
@@ -65,7 +67,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         return f"SessionLogin({self.url!r}, ***)"
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.register_hook("response", self._sign_in_page_is_401)
+        request.register_hook("response", self._sign_in_page_is_401)  # type: ignore[no-untyped-call]
         return super().__call__(request)
 
     def obtain(self, refused: LoginCookies | None) -> LoginCookies:
@@ -90,6 +92,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 f"login at {self.url} answered {response.status_code}, but did not set {what}: "
                 "check the source's user and password"
             )
+        secrets.register(*(cookie.value for cookie in jar if cookie.value))
         ends = found[0].expires if self.cookie else None
         return LoginCookies(jar, ends)
 

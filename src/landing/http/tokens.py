@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "LANDING_TOKEN_KEY"
 _POLL_SECONDS = 0.2
-_NEW_KEY = 'python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"'
+_NEW_KEY = (
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+    'python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"'
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class TokenStore(Protocol):
         ...
 
 
-def tokens(name: str) -> TokenStore:
+def token_store(name: str) -> TokenStore:
     """In the bucket where LANDING_TOKEN_KEY is set, as in production; else in a file."""
     return BucketTokens(name) if os.environ.get(KEY_VARIABLE) else FileTokens(name)
 
@@ -116,11 +120,11 @@ class FileTokens:
         with self._explained():
             written, name = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.name}.")
             try:
-                with open(written, "wb") as file:  # mkstemp gives it mode 0600
+                with os.fdopen(written, "wb") as file:  # mkstemp gives it mode 0600
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(name, self.file)
+                Path(name).replace(self.file)
             except BaseException:
                 Path(name).unlink()
                 raise
