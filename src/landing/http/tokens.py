@@ -33,8 +33,6 @@ _POLL_SECONDS = 0.2
 _NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
-    'python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"'
-)
 
 
 @dataclass(frozen=True)
