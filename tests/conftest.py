@@ -10,6 +10,7 @@ from obstore.store import LocalStore, S3Store
 from demo.servers import S3Server, seaweedfs
 from tests.kit import Kit, Zone
 from tests.servers.api import Api, serve_api
+from tests.servers.oauth import Provider, serve_oauth
 
 _SETTINGS = (
     "DLT_BUCKET_URL",
@@ -17,6 +18,7 @@ _SETTINGS = (
     "S3_ACCESS_KEY_ID",
     "S3_SECRET_ACCESS_KEY",
     "LANDING_FILE_MB",
+    "LANDING_TOKEN_KEY",
     "MY_API_URL",
     "MY_API_KEY",
 )
@@ -75,6 +77,19 @@ def folder_zone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Zone:
 def api() -> Iterator[Api]:
     with serve_api() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def oauth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with serve_oauth(tmp_path_factory.mktemp("oauth")) as running:
+        yield running
+
+
+@pytest.fixture
+def provider(oauth_server: Provider) -> Provider:
+    """An OAuth provider that was told nothing yet; its clients and tokens are each test's own."""
+    oauth_server.reset()
+    return oauth_server
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -69,6 +69,8 @@ class Api:
     def __init__(self, url: str, rows: list[Row]) -> None:
         self.url = url
         self.token = secrets.token_hex(16)
+        self.accepts: Callable[[Request], bool] = self._has_bearer_token
+        """Who is answered; replace it for credentials of another kind."""
         self.delay = 0.0
         self.bench = Bench()
         self.requests: list[Request] = []
@@ -143,8 +145,8 @@ class Api:
             self.requests.append(request)
 
     def answer(self, request: Request) -> Response:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return _error(401, "missing or wrong bearer token")
+        if not self.accepts(request):
+            return _error(401, "missing or wrong credentials")
         collection = request.path.strip("/")
         try:
             limit = int(request.query.get("limit", 100))
@@ -159,6 +161,9 @@ class Api:
             rows = _since(self._collections[collection], request.query.get("since"))
             body = json.dumps({"data": rows[offset : offset + limit]}).encode()
         return Response(200, body)
+
+    def _has_bearer_token(self, request: Request) -> bool:
+        return request.headers.get("Authorization") == f"Bearer {self.token}"
 
     def _expect(self, fault: Fault, times: int, after: int) -> None:
         with self._lock:

@@ -6,7 +6,8 @@
 
 Refresh tokens rotate, and the second use of one revokes all that descend from it. Assertions for
 service accounts are checked by Authlib's server side. `GET /api/orders` answers the bearers of
-its tokens, and `GET /web/orders` those who logged in at `/accounts/login/`; both have the rows of
+its tokens, `GET /rest/orders` those who logged in with `POST /rest/login`, and `GET /web/orders`
+those who did so by the form `/accounts/login/`, to which it sends all others. All have the rows of
 `seed_orders`.
 """
 
@@ -57,9 +58,15 @@ class Provider:
     def service_account(self, name: str, public_key: str) -> None:
         self._tell("service-account", name=name, public_key=public_key)
 
-    def set(self, *, access_seconds: int = 3600, delay: float = 0.0) -> None:
-        """How long access tokens last, and how long the answer with a token is held back."""
-        self._tell("settings", access_seconds=access_seconds, delay=delay)
+    def reset(self) -> None:
+        """Forget what was told and counted; tokens and logins stay."""
+        self._tell("reset")
+        self.set()
+
+    def set(self, *, access_seconds: int = 3600, delay: float = 0.0, busy: int = 0) -> None:
+        """How long access tokens last, how long the answer with a token is held back, and how
+        many requests for one are turned away with 503 first."""
+        self._tell("settings", access_seconds=access_seconds, delay=delay, busy=busy)
 
     def expire_access_tokens(self, after_requests: int = 0) -> None:
         """As if revoked, once the API has served `after_requests` more."""
@@ -71,6 +78,9 @@ class Provider:
     def granted(self) -> list[tuple[str, int]]:
         """Grant type and status of each request for a token so far."""
         return [(grant, status) for grant, status in self._tell("log")["grants"]]
+
+    def logins(self) -> int:
+        return int(self._tell("log")["logins"])
 
     def revoke(self, token: str, client: Client) -> None:
         """By the provider's own endpoint for it (RFC 7009)."""

@@ -19,11 +19,19 @@ class _State:
 
     def __init__(self) -> None:
         self.delay = 0.0
-        self.grants: list[tuple[str, int]] = []
+        self.busy = 0
         self.service_accounts: dict[str, str] = {}
+        self.reset()
+        self.lock = threading.Lock()
+
+    def reset(self) -> None:
+        self.grants: list[tuple[str, int]] = []
+        self.logins = 0
         self.expire_in: int | None = None
         self.logout_in: int | None = None
-        self.lock = threading.Lock()
+
+    def count_login(self, **_: object) -> None:
+        self.logins += 1
 
 
 def main(port: int, database: str) -> None:
@@ -73,6 +81,7 @@ def main(port: int, database: str) -> None:
             "ROTATE_REFRESH_TOKEN": True,
             "REFRESH_TOKEN_REUSE_PROTECTION": True,
             "PKCE_REQUIRED": True,
+            "ALWAYS_RELOAD_OAUTHLIB_CORE": True,  # tests change how long tokens last
             "SCOPES": {"read": "read orders"},
             "ALLOWED_REDIRECT_URI_SCHEMES": ["http"],
         },
@@ -97,7 +106,9 @@ def _serve(port: int) -> None:
 
 
 def _urls() -> list[Any]:
+    from django.contrib.auth import authenticate, login
     from django.contrib.auth.decorators import login_required
+    from django.contrib.auth.signals import user_logged_in
     from django.contrib.auth.views import LoginView
     from django.http import HttpRequest, HttpResponse, JsonResponse
     from django.urls import path
@@ -106,15 +117,30 @@ def _urls() -> list[Any]:
     from oauth2_provider.decorators import protected_resource
 
     state = _State()
+    user_logged_in.connect(state.count_login)
     rows = seed_orders()
 
     def page(request: HttpRequest) -> JsonResponse:
         limit, offset = int(request.GET.get("limit", 100)), int(request.GET.get("offset", 0))
         return JsonResponse({"data": rows[offset : offset + limit]})
 
+    @csrf_exempt
+    def rest_login(request: HttpRequest) -> JsonResponse:
+        """Says 200 to a wrong password too, as many do."""
+        user = authenticate(request, **json.loads(request.body))
+        if user is not None:
+            login(request, user)
+        return JsonResponse({"ok": user is not None})
+
+    def api_login_required(view: Any) -> Any:
+        return lambda request: (
+            view(request) if request.user.is_authenticated else HttpResponse(status=401)
+        )
+
     def counted(view: Any) -> Any:
         """The API, which turns on its clients once it served as many requests as it was told."""
 
+        @csrf_exempt
         def served(request: HttpRequest) -> HttpResponse:
             with state.lock:
                 _turn(state)
@@ -130,7 +156,9 @@ def _urls() -> list[Any]:
         @csrf_exempt
         def granted(request: HttpRequest) -> HttpResponse:
             grant = request.POST.get("grant_type", "")
-            answer: HttpResponse = view(request)
+            with state.lock:
+                is_busy, state.busy = state.busy > 0, state.busy - 1
+            answer: HttpResponse = HttpResponse(status=503) if is_busy else view(request)
             with state.lock:
                 state.grants.append((grant.rpartition(":")[2], answer.status_code))
             time.sleep(state.delay)
@@ -150,6 +178,8 @@ def _urls() -> list[Any]:
         path("accounts/login/", LoginView.as_view()),
         path("api/orders", counted(protected_resource()(page))),
         path("web/orders", counted(login_required(page))),
+        path("rest/login", rest_login),
+        path("rest/orders", counted(api_login_required(page))),
         path("test/<what>", tell),
     ]
 
@@ -188,12 +218,14 @@ def _told(state: _State, what: str, told: dict[str, Any]) -> dict[str, Any]:
                 state.service_accounts[told["name"]] = told["public_key"]
             case "settings":
                 oauth2_settings.ACCESS_TOKEN_EXPIRE_SECONDS = told["access_seconds"]
-                state.delay = told["delay"]
+                state.delay, state.busy = told["delay"], told["busy"]
+            case "reset":
+                state.reset()
             case "expire":
                 state.expire_in = told["after_requests"]
             case "logout":
                 state.logout_in = told["after_requests"]
-        return {"grants": state.grants}
+        return {"grants": state.grants, "logins": state.logins}
 
 
 def _assertion_view(state: _State) -> Any:

@@ -211,7 +211,8 @@ class JwtBearer(RenewedAuth[AccessToken]):
         self.subject = subject
         self.audience = audience or token_url
         self.scope = scope
-        self._private_key = private_key
+        # Variables often have a key in one line, with its breaks spelled out.
+        self._private_key = private_key.replace("\\n", "\n")
         self._header = {"alg": algorithm, **({"kid": key_id} if key_id else {})}
         # Google reads the scope among the claims, others among the request's parameters.
         self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}
@@ -237,11 +238,12 @@ class JwtBearer(RenewedAuth[AccessToken]):
         try:
             from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
             from joserfc.errors import JoseError
+            from joserfc.jwk import import_key
         except ModuleNotFoundError:
             raise missing_extra("OAuth 2") from None
         try:
             signed: str = sign_jwt_bearer_assertion(
-                self._private_key,
+                import_key(self._private_key, _key_type(self._header["alg"])),
                 self.issuer,
                 self.audience,
                 self.subject,
@@ -252,7 +254,7 @@ class JwtBearer(RenewedAuth[AccessToken]):
         except (JoseError, ValueError) as error:
             raise SettingsError(
                 f"the private key of '{self.issuer}' can't sign with {self._header['alg']} "
-                f"({type(error).__name__}): it has to be the whole PEM text, with its line breaks"
+                f"({type(error).__name__}): it has to be the whole PEM text"
             ) from None
         return signed
 
@@ -358,6 +360,12 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
         access = answer.access
         given = _digest(self._given) if self._given else ""
         return Tokens(refresh_token, access.token, access.renew_at, self.endpoint.client, given)
+
+
+def _key_type(algorithm: str) -> Literal["EC", "OKP", "RSA"]:
+    if algorithm.startswith("Ed"):
+        return "OKP"
+    return "EC" if algorithm.startswith("ES") else "RSA"
 
 
 def _as_it_is(request: PreparedRequest) -> PreparedRequest:

@@ -245,7 +245,7 @@ class BucketTokens:
     @property
     def _bucket(self) -> Bucket:
         if self._opened_bucket is None:
-            settings = bucket_settings(Workspace(Path()))
+            settings = bucket_settings(Workspace(Path.cwd()))
             if settings.is_default:
                 raise SettingsError(
                     "DLT_BUCKET_URL is not set, where tokens are to be kept: set it, or unset "

@@ -1,0 +1,298 @@
+"""Each kind of credential reads all rows from a server that checks it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from requests.auth import AuthBase
+
+from landing.errors import ApiError, SettingsError
+from landing.http import (
+    ApiKey,
+    Basic,
+    Bearer,
+    JwtBearer,
+    OAuth2ClientCredentials,
+    Session,
+    SessionLogin,
+    SignedRequests,
+)
+from tests.servers.api import ORDERS, Api, Request
+from tests.servers.oauth import PASSWORD, USER, Provider, log_in
+
+SECRET = "not-for-your-eyes"
+LOGIN = {"username": USER, "password": PASSWORD}
+
+
+def ids(session: requests.Session, url: str, *, limit: int = 500) -> list[int]:
+    """The ids of all rows, page by page."""
+    found: list[int] = []
+    while True:
+        response = session.get(url, params={"limit": limit, "offset": len(found)}, timeout=10)
+        response.raise_for_status()
+        page = [row["id"] for row in response.json()["data"]]
+        found += page
+        if len(page) < limit:
+            return found
+
+
+def is_signed(request: Request) -> bool:
+    expected = hmac.new(SECRET.encode(), request.path.encode(), hashlib.sha256).hexdigest()
+    return request.headers.get("X-Signature") == expected
+
+
+def sign(request: requests.PreparedRequest) -> None:
+    path = request.path_url.partition("?")[0]
+    signature = hmac.new(SECRET.encode(), path.encode(), hashlib.sha256).hexdigest()
+    request.headers["X-Signature"] = signature
+
+
+BASIC = "Basic " + base64.b64encode(f"ädä:{SECRET}".encode()).decode()
+FIXED: list[tuple[AuthBase, Callable[[Request], bool]]] = [
+    (ApiKey(SECRET), lambda request: request.headers.get("X-API-Key") == SECRET),
+    (ApiKey(SECRET, "X-Token"), lambda request: request.headers.get("X-Token") == SECRET),
+    (ApiKey(SECRET, "key", "query"), lambda request: request.query.get("key") == SECRET),
+    (
+        Bearer(f"{SECRET}\n"),
+        lambda request: request.headers.get("Authorization") == f"Bearer {SECRET}",
+    ),
+    (Basic("ädä", SECRET), lambda request: request.headers.get("Authorization") == BASIC),
+    (SignedRequests(sign), is_signed),
+]
+
+
+@pytest.mark.parametrize("kind", [Session, requests.Session])
+@pytest.mark.parametrize(("auth", "accepts"), FIXED, ids=lambda value: type(value).__name__)
+def test_credentials_that_stay_read_all_rows(
+    api: Api, auth: AuthBase, accepts: Callable[[Request], bool], kind: type[requests.Session]
+) -> None:
+    api.accepts = accepts
+    with kind() as session:
+        assert session.get(f"{api.url}/orders", timeout=10).status_code == 401
+        session.auth = auth
+        assert len(set(ids(session, f"{api.url}/orders"))) == ORDERS
+    assert SECRET not in repr(auth)
+
+
+def test_an_auth_of_one_request_wins_over_the_sessions(api: Api) -> None:
+    for kind in (Session, requests.Session):
+        with kind() as session:
+            session.auth = Bearer("another")
+            answer = session.get(f"{api.url}/orders", auth=Bearer(api.token), timeout=10)
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("made", [lambda: Bearer(" \n"), lambda: ApiKey("", "X-Key")])
+def test_an_empty_secret_is_said_to_be_empty(made: Callable[[], AuthBase]) -> None:
+    with pytest.raises(SettingsError, match="is empty: set its variable"):
+        made()
+
+
+def test_a_login_keeps_its_cookie_and_is_made_again_when_it_ended(provider: Provider) -> None:
+    auth = SessionLogin(f"{provider.url}/rest/login", json=LOGIN, cookie="sessionid")
+    provider.log_everyone_out(after_requests=3)
+    with Session(auth=auth) as session:
+        assert len(set(ids(session, f"{provider.url}/rest/orders"))) == ORDERS
+    assert provider.logins() == 2
+    assert PASSWORD not in repr(auth)
+
+
+class FormLogin(SessionLogin):
+    def log_in(self, session: requests.Session) -> requests.Response:
+        return log_in(session, self.url)
+
+
+def test_a_login_form_and_an_api_that_redirects_to_it(provider: Provider) -> None:
+    auth = FormLogin(f"{provider.url}/accounts/login/", cookie="sessionid")
+    provider.log_everyone_out(after_requests=3)
+    with Session(auth=auth) as session:
+        assert len(set(ids(session, f"{provider.url}/web/orders"))) == ORDERS
+    assert provider.logins() == 2
+
+
+def test_a_session_that_ended_ends_for_all_threads_at_once(provider: Provider) -> None:
+    url = f"{provider.url}/rest/orders"
+
+    def client() -> Session:
+        return Session(auth=SessionLogin(f"{provider.url}/rest/login", json=LOGIN))
+
+    assert answers_at_once(client, url) == {200}
+    provider.log_everyone_out()
+    assert answers_at_once(client, url) == {200}
+    assert provider.logins() == 2
+
+
+def answers_at_once(client: Callable[[], Session], url: str, threads: int = 8) -> set[int]:
+    """The statuses that as many clients get, each with a session and auth of its own."""
+    start = threading.Barrier(threads)
+
+    def ask(_: int) -> int:
+        with client() as session:
+            start.wait()
+            return session.get(url).status_code
+
+    with ThreadPoolExecutor(threads) as pool:
+        return set(pool.map(ask, range(threads)))
+
+
+def test_a_login_that_is_refused_names_the_page_and_not_the_password(provider: Provider) -> None:
+    wrong = {"username": USER, "password": SECRET}
+    auth = SessionLogin(f"{provider.url}/rest/login", json=wrong, cookie="sessionid")
+    with pytest.raises(ApiError, match="did not set the cookie 'sessionid': check") as told:
+        Session(auth=auth).get(f"{provider.url}/rest/orders")
+    assert SECRET not in str(told.value)
+    missing = SessionLogin(f"{provider.url}/nothing", json={"password": SECRET})
+    with pytest.raises(ApiError, match="answered 404 Not Found: check"):
+        Session(auth=missing).get(f"{provider.url}/rest/orders")
+    down = SessionLogin("http://127.0.0.1:9/login", json={"password": SECRET})
+    with pytest.raises(ApiError, match="failed: ConnectionError"):
+        Session(auth=down).get(f"{provider.url}/rest/orders")
+
+
+@pytest.mark.parametrize("client_auth", ["header", "body"])
+def test_client_credentials_read_all_rows_and_are_renewed_after_a_401(
+    provider: Provider, client_auth: Any
+) -> None:
+    client = provider.client("client-credentials")
+    auth = OAuth2ClientCredentials(
+        provider.token_url, client.id, client.secret, scope="read", client_auth=client_auth
+    )
+    provider.expire_access_tokens(after_requests=3)
+    with Session(auth=auth) as session:
+        assert len(set(ids(session, provider.orders_url))) == ORDERS
+    assert provider.granted() == [("client_credentials", 200)] * 2
+    assert client.secret not in repr(auth)
+
+
+def test_a_token_is_renewed_before_it_ends(provider: Provider) -> None:
+    provider.set(access_seconds=1)
+    client = provider.client("client-credentials")
+    auth = OAuth2ClientCredentials(provider.token_url, client.id, client.secret, scope="read")
+    with requests.Session() as session:  # which does nothing about a 401
+        session.auth = auth
+        for _ in range(3):
+            assert len(set(ids(session, provider.orders_url))) == ORDERS
+            threading.Event().wait(0.95)
+    assert len(provider.granted()) == 3
+
+
+def test_threads_and_streams_renew_once_together(provider: Provider) -> None:
+    client = provider.client("client-credentials")
+
+    def made() -> Session:  # as each stream does
+        auth = OAuth2ClientCredentials(provider.token_url, client.id, client.secret, scope="read")
+        return Session(auth=auth)
+
+    assert answers_at_once(made, provider.orders_url) == {200}
+    assert len(provider.granted()) == 1
+    provider.expire_access_tokens()
+    assert answers_at_once(made, provider.orders_url) == {200}
+    assert len(provider.granted()) == 2
+
+
+def test_a_client_that_is_not_known_is_a_mistake_in_the_settings(provider: Provider) -> None:
+    client = provider.client("client-credentials")
+    auth = OAuth2ClientCredentials(provider.token_url, client.id, SECRET)
+    with pytest.raises(SettingsError, match=r"does not accept the client .*invalid_client") as told:
+        Session(auth=auth).get(provider.orders_url)
+    assert SECRET not in str(told.value)
+    scope = OAuth2ClientCredentials(provider.token_url, client.id, client.secret, scope="all")
+    with pytest.raises(SettingsError, match="does not grant the scope"):
+        Session(auth=scope).get(provider.orders_url)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/nowhere", r"/nowhere answered 404 Not Found; is it the right URL\?"),
+        ("/web/orders", r"/web/orders answered without an access token: is it the right URL\?"),
+    ],
+)
+def test_what_is_no_token_endpoint_is_said_so(provider: Provider, path: str, told: str) -> None:
+    auth = OAuth2ClientCredentials(f"{provider.url}{path}?key={SECRET}", "client", SECRET)
+    with pytest.raises(ApiError, match=told) as raised:
+        Session(auth=auth).get(provider.orders_url)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_token_endpoint_that_is_busy_is_asked_again(provider: Provider) -> None:
+    client = provider.client("client-credentials")
+    auth = OAuth2ClientCredentials(provider.token_url, client.id, client.secret, scope="read")
+    provider.set(busy=2)
+    assert Session(auth=auth).get(provider.orders_url).status_code == 200
+    assert [status for _, status in provider.granted()] == [503, 503, 200]
+
+    other = OAuth2ClientCredentials(provider.token_url, client.id, client.secret)
+    provider.set(busy=3)
+    with pytest.raises(ApiError, match="answered 503 Service Unavailable; try again later"):
+        Session(auth=other).get(provider.orders_url)
+
+
+def test_a_token_endpoint_that_is_down(provider: Provider) -> None:
+    auth = OAuth2ClientCredentials("http://127.0.0.1:9/token", "client", SECRET)
+    with pytest.raises(ApiError, match=r"9/token did not answer \(ConnectionError\)"):
+        Session(auth=auth).get(provider.orders_url)
+
+
+def pem(key: Any) -> tuple[str, str]:
+    """The private and the public half."""
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_service_account_reads_all_rows(provider: Provider, algorithm: str) -> None:
+    key = (
+        rsa.generate_private_key(65537, 2048)
+        if algorithm == "RS256"
+        else ec.generate_private_key(ec.SECP256R1())
+    )
+    private, public = pem(key)
+    provider.service_account("lander", public)
+    auth = JwtBearer(
+        provider.assertion_url, "lander", private, scope="read", algorithm=algorithm, key_id="1"
+    )
+    provider.expire_access_tokens(after_requests=3)
+    with Session(auth=auth) as session:
+        assert len(set(ids(session, provider.orders_url))) == ORDERS
+    assert provider.granted() == [("jwt-bearer", 200)] * 2
+    assert "PRIVATE" not in repr(auth)
+
+    other = JwtBearer(
+        provider.assertion_url,
+        "lander",
+        pem(ec.generate_private_key(ec.SECP256R1()))[0],
+        algorithm="ES256",
+    )
+    with pytest.raises(ApiError, match="does not accept the signed assertion; check issuer"):
+        Session(auth=other).get(provider.orders_url)
+
+
+def test_a_private_key_in_one_line_and_one_that_is_cut_off(provider: Provider) -> None:
+    private, public = pem(ec.generate_private_key(ec.SECP256R1()))
+    provider.service_account("one line", public)
+    line = private.replace("\n", "\\n")
+    auth = JwtBearer(provider.assertion_url, "one line", line, algorithm="ES256")
+    assert Session(auth=auth).get(provider.orders_url).status_code == 200
+
+    cut = JwtBearer(provider.assertion_url, "one line", private[:90], algorithm="ES256")
+    with pytest.raises(SettingsError, match="has to be the whole PEM text") as told:
+        Session(auth=cut).get(provider.orders_url)
+    assert private[40:60] not in str(told.value)
