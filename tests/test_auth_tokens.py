@@ -80,7 +80,6 @@ class Shop:
         return kept
 
     def let_access_end(self) -> None:
-        """As if time had passed: neither the provider nor a new process takes the old token."""
         self.provider.expire_access_tokens()
 
     def status(self) -> int:

@@ -225,6 +225,8 @@ def _told(state: _State, what: str, told: dict[str, Any]) -> dict[str, Any]:
                 state.expire_in = told["after_requests"]
             case "logout":
                 state.logout_in = told["after_requests"]
+        if told.get("after_requests") == 0:
+            _turn(state)
         return {"grants": state.grants, "logins": state.logins}
 
 
