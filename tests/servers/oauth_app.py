@@ -236,6 +236,7 @@ def _assertion_view(state: _State) -> Any:
 
     from authlib.integrations.django_oauth2 import AuthorizationServer
     from authlib.oauth2.rfc7523 import JWTBearerGrant
+    from django.contrib.auth.models import User
     from django.utils import timezone
     from oauth2_provider.models import AccessToken
 
@@ -262,12 +263,16 @@ def _assertion_view(state: _State) -> Any:
         def resolve_client_public_key(self, client: Account) -> str:
             return client.public_key
 
-        def authenticate_user(self, subject: str) -> None:
-            return None
+        def authenticate_user(self, subject: str) -> Any:
+            return User.objects.filter(username=subject).first()
+
+        def has_granted_permission(self, client: Account, user: Any) -> bool:
+            return True
 
     class Server(AuthorizationServer):
         def save_token(self, token: dict[str, Any], request: Any) -> None:
             AccessToken.objects.create(
+                user=request.user,
                 token=token["access_token"],
                 expires=timezone.now() + timedelta(seconds=token["expires_in"]),
                 scope="read",

@@ -132,12 +132,7 @@ class TokenEndpoint:
     def _answer(self, given: Mapping[str, Any], begun: float) -> Answer:
         if not given.get("access_token"):
             raise ApiError(f"{self._shown} answered without an access token: is it the right URL?")
-        try:
-            lasts = float(given["expires_in"])
-        except (KeyError, TypeError, ValueError):
-            renew_at = None
-        else:
-            renew_at = begun + lasts - min(_RENEWED_BEFORE, lasts / 10)
+        renew_at = _renew_at(begun, given.get("expires_in"))
         access, refresh_token = str(given["access_token"]), given.get("refresh_token") or None
         secrets.register(*filter(None, [access, refresh_token]))
         return Answer(AccessToken(access, renew_at), refresh_token)
@@ -204,9 +199,8 @@ class JwtBearer(RenewedAuth[AccessToken]):
         algorithm: str = "RS256",
         key_id: str | None = None,
         claims: Mapping[str, Any] | None = None,
-        client_id: str | None = None,
     ) -> None:
-        self.endpoint = TokenEndpoint(token_url, client_id)
+        self.endpoint = TokenEndpoint(token_url, None)
         self.issuer = issuer
         self.subject = subject
         self.audience = audience or token_url
@@ -217,7 +211,7 @@ class JwtBearer(RenewedAuth[AccessToken]):
         # Google reads the scope among the claims, others among the request's parameters.
         self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}
         super().__init__(
-            token_url, issuer, private_key, subject, audience, scope, client_id, _key(self._header),
+            token_url, issuer, private_key, subject, audience, scope, _key(self._header),
             _key(self._claims),
         )  # fmt: skip
 
@@ -360,6 +354,15 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
         access = answer.access
         given = _digest(self._given) if self._given else ""
         return Tokens(refresh_token, access.token, access.renew_at, self.endpoint.client, given)
+
+
+def _renew_at(begun: float, expires_in: Any) -> float | None:
+    """Some providers say 0 of tokens that do not end."""
+    try:
+        lasts = float(expires_in)
+    except (TypeError, ValueError):
+        return None
+    return begun + lasts - min(_RENEWED_BEFORE, lasts / 10) if lasts > 0 else None
 
 
 def _key_type(algorithm: str) -> Literal["EC", "OKP", "RSA"]:

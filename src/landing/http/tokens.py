@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,16 +115,15 @@ class FileTokens:
 
     def _write(self, content: bytes) -> None:
         with self._explained():
-            written, name = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.name}.")
-            try:
-                with os.fdopen(written, "wb") as file:  # mkstemp gives it mode 0600
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self.file)
-            except BaseException:
-                Path(name).unlink()
-                raise
+            written = self.file.with_suffix(".new")
+            written.unlink(missing_ok=True)  # of a process that was killed
+            with os.fdopen(
+                os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
+            ) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(self.file)
             _sync_folder(self.file.parent)
 
     @contextmanager
