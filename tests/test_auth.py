@@ -109,6 +109,10 @@ def test_a_login_keeps_its_cookie_and_is_made_again_when_it_ended(provider: Prov
     with Session(auth=auth) as session:
         assert len(set(ids(session, f"{provider.url}/rest/orders"))) == ORDERS
     assert provider.logins() == 2
+    with requests.Session() as plain:
+        plain.auth = auth
+        assert len(set(ids(plain, f"{provider.url}/rest/orders"))) == ORDERS
+    assert provider.logins() == 2
     assert PASSWORD not in repr(auth)
 
 
@@ -156,7 +160,8 @@ def test_a_login_that_is_refused_names_the_page_and_not_the_password(provider: P
     with pytest.raises(ApiError, match="did not set the cookie 'sessionid': check") as told:
         Session(auth=auth).get(f"{provider.url}/rest/orders")
     assert SECRET not in str(told.value)
-    missing = SessionLogin(f"{provider.url}/nothing", json={"password": SECRET})
+    missing = SessionLogin(f"{provider.url}/nothing?key={SECRET}", json={"password": SECRET})
+    assert SECRET not in repr(missing)
     with pytest.raises(ApiError, match="answered 404 Not Found: check"):
         Session(auth=missing).get(f"{provider.url}/rest/orders")
     down = SessionLogin("http://127.0.0.1:9/login", json={"password": SECRET})

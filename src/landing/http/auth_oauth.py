@@ -152,7 +152,11 @@ class TokenEndpoint:
 
     @property
     def _shown(self) -> str:
-        return f"token endpoint {self.url.partition('?')[0]}"
+        return f"token endpoint {self.shown_url}"
+
+    @property
+    def shown_url(self) -> str:
+        return secrets.redacted(self.url.partition("?")[0])
 
 
 class OAuth2ClientCredentials(RenewedAuth[AccessToken]):
@@ -173,7 +177,7 @@ class OAuth2ClientCredentials(RenewedAuth[AccessToken]):
         super().__init__(token_url, client_id, client_secret, scope, client_auth, _key(extra))
 
     def __repr__(self) -> str:
-        return f"OAuth2ClientCredentials({self.endpoint.url!r}, {self.endpoint.client_id!r}, ***)"
+        return f"OAuth2ClientCredentials({self.endpoint.shown_url!r}, {self.endpoint.client_id!r}, ***)"
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         answer = self.endpoint.ask("client_credentials", "the client's grant", scope=self.scope)
@@ -216,7 +220,7 @@ class JwtBearer(RenewedAuth[AccessToken]):
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"JwtBearer({self.endpoint.url!r}, {self.issuer!r}, ***)"
+        return f"JwtBearer({self.endpoint.shown_url!r}, {self.issuer!r}, ***)"
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         answer = self.endpoint.ask(
@@ -289,7 +293,7 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
         )
 
     def __repr__(self) -> str:
-        return f"OAuth2RefreshToken({self.endpoint.url!r}, {self.endpoint.client_id!r}, ***)"
+        return f"OAuth2RefreshToken({self.endpoint.shown_url!r}, {self.endpoint.client_id!r}, ***)"
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         # In a thread, as signals interrupt only the main one: what the provider has given must

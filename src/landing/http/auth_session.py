@@ -64,7 +64,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         super().__init__(url, cookie, jsonlib.dumps(self._sent, sort_keys=True, default=dict))
 
     def __repr__(self) -> str:
-        return f"SessionLogin({self.url!r}, ***)"
+        return f"{type(self).__name__}({self._shown!r}, ***)"
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.register_hook("response", self._sign_in_page_is_401)  # type: ignore[no-untyped-call]
@@ -76,25 +76,29 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 response = self.log_in(session)
             except requests.RequestException as error:
                 raise ApiError(
-                    f"login at {self.url} failed: {type(error).__name__}; is the API up and the "
+                    f"login at {self._shown} failed: {type(error).__name__}; is the API up and the "
                     "address right?"
                 ) from None
             jar = session.cookies
         if response.status_code >= 400:
             raise ApiError(
-                f"login at {self.url} answered {response.status_code} {response.reason}: check "
+                f"login at {self._shown} answered {response.status_code} {response.reason}: check "
                 "the source's user and password"
             )
         found = [cookie for cookie in jar if self.cookie in (None, cookie.name)]
         if not found:
             what = f"the cookie '{self.cookie}'" if self.cookie else "a cookie"
             raise ApiError(
-                f"login at {self.url} answered {response.status_code}, but did not set {what}: "
+                f"login at {self._shown} answered {response.status_code}, but did not set {what}: "
                 "check the source's user and password"
             )
         secrets.register(*(cookie.value for cookie in jar if cookie.value))
         ends = found[0].expires if self.cookie else None
         return LoginCookies(jar, ends)
+
+    @property
+    def _shown(self) -> str:
+        return secrets.redacted(self.url.partition("?")[0])
 
     def log_in(self, session: requests.Session) -> Response:
         """Log in with `session`, whose cookies are then kept; gives the last answer."""

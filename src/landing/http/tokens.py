@@ -195,6 +195,7 @@ class BucketTokens:
             with suppress(BucketError):  # the claim ends by itself; what failed matters more
                 self._release(claim)
             raise
+        # Whatever became of the claim: the provider now knows these tokens, and no older ones.
         sealed = self._fernet.encrypt(msgspec.json.encode(renewed)).decode()
         self._bucket.put(self.path, msgspec.json.encode(_Record(sealed)))
         return renewed
