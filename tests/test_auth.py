@@ -32,7 +32,8 @@ from landing.http import (
 )
 from tests.kit import REPOSITORY
 from tests.servers.api import ORDERS, Api, Request
-from tests.servers.oauth import PASSWORD, USER, Provider, log_in
+from tests.servers.oauth import Provider, log_in
+from tests.servers.oauth_app import PASSWORD, USER
 from tests.test_docs import blocks
 
 SECRET = "not-for-your-eyes"

@@ -355,7 +355,7 @@ def test_a_failed_refresh_gives_the_claim_back(
     monkeypatch.setenv("LANDING_TOKEN_KEY", KEY)
     store = BucketTokens("shop")
     with pytest.raises(ZeroDivisionError):
-        store.update(lambda _: 1 // 0)  # type: ignore[arg-type]
+        store.update(lambda _: 1 // 0)  # type: ignore[return-value]
     begun = time.monotonic()
     assert store.update(lambda _: KEPT) == KEPT
     assert time.monotonic() - begun < 5
@@ -407,22 +407,24 @@ def test_a_run_goes_on_when_its_token_ends_and_tells_it_to_nobody(
     kit.add_source("shop", STREAMS_PY, CLIENT_PY)
     for stream in ("orders", "orders_again"):
         kit.configure("shop", stream, fields={"id": {"type": "integer"}})
-    told = {
+    settings = {
         "SHOP_URL": provider.orders_url,
         "SHOP_TOKEN_URL": provider.token_url,
         "SHOP_CLIENT_ID": shop.client.id,
         "SHOP_CLIENT_SECRET": shop.client.secret,
     }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     seen = [shop.kept()]
     provider.expire_access_tokens(after_requests=2)
-    done = kit.script("pipeline.py", "shop", "--all", "--debug", **told)
+    done = kit.script("pipeline.py", "shop", "--all", "--debug")
     assert done.code == 0, done.text
     assert zone.count("shop", "orders") == zone.count("shop", "orders_again") == ORDERS
     assert shop.refreshes() == [200]
     seen.append(shop.kept())
 
     provider.revoke(seen[-1].refresh_token, shop.client)
-    refused = kit.script("pipeline.py", "shop", "orders", "--debug", **told)
+    refused = kit.script("pipeline.py", "shop", "orders", "--debug")
     assert refused.code == 1
     assert "run `landing login shop` again" in refused.err
     everything = [zone.read(path) for path in zone.paths()]

@@ -159,7 +159,14 @@ class TokenEndpoint:
         return secrets.redacted(self.url.partition("?")[0])
 
 
-class OAuth2ClientCredentials(RenewedAuth[AccessToken]):
+class _OAuth2(RenewedAuth[AccessToken]):
+    endpoint: TokenEndpoint
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint.shown_url!r}, ***)"
+
+
+class OAuth2ClientCredentials(_OAuth2):
     """A token for the client itself. `extra` goes into the token request, such as `audience`."""
 
     def __init__(
@@ -176,15 +183,12 @@ class OAuth2ClientCredentials(RenewedAuth[AccessToken]):
         self.scope = scope
         super().__init__(token_url, client_id, client_secret, scope, client_auth, _key(extra))
 
-    def __repr__(self) -> str:
-        return f"OAuth2ClientCredentials({self.endpoint.shown_url!r}, {self.endpoint.client_id!r}, ***)"
-
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         answer = self.endpoint.ask("client_credentials", "the client's grant", scope=self.scope)
         return answer.access
 
 
-class JwtBearer(RenewedAuth[AccessToken]):
+class JwtBearer(_OAuth2):
     """A token for a service account, for an assertion signed with its private key (RFC 7523).
 
     `private_key` is PEM. `audience` is the token URL if not given, `subject` the user to act for,
@@ -218,9 +222,6 @@ class JwtBearer(RenewedAuth[AccessToken]):
             token_url, issuer, private_key, subject, audience, scope, _key(self._header),
             _key(self._claims),
         )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"JwtBearer({self.endpoint.shown_url!r}, {self.issuer!r}, ***)"
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         answer = self.endpoint.ask(
@@ -257,7 +258,7 @@ class JwtBearer(RenewedAuth[AccessToken]):
         return signed
 
 
-class OAuth2RefreshToken(RenewedAuth[AccessToken]):
+class OAuth2RefreshToken(_OAuth2):
     """A token that a person granted once, renewed with a refresh token that `store` keeps.
 
     The first refresh token comes from `landing login` (which needs `authorize_url`), or is given;
@@ -291,9 +292,6 @@ class OAuth2RefreshToken(RenewedAuth[AccessToken]):
         super().__init__(
             token_url, client_id, client_secret, repr(store), self._given, client_auth, _key(extra)
         )
-
-    def __repr__(self) -> str:
-        return f"OAuth2RefreshToken({self.endpoint.shown_url!r}, {self.endpoint.client_id!r}, ***)"
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
         # In a thread, as signals interrupt only the main one: what the provider has given must
