@@ -43,6 +43,7 @@ _RENEWED_BEFORE = 60.0
 """Seconds before an access token ends, of one that lasts for ten minutes or more."""
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_SECONDS = 180
+_SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
 
 
@@ -89,6 +90,8 @@ class TokenEndpoint:
         Raises SettingsError if the client is not accepted, ApiError for all else. Redirects are
         not followed, as they would take the secret along.
         """
+        sent = [parameters.get(name) for name in _SECRET_PARAMETERS]
+        secrets.register(*filter(None, [self.client_secret, *sent]))
         begun = time.time()
         session = self._session()
         try:
@@ -108,7 +111,6 @@ class TokenEndpoint:
                 "right?"
             ) from None
         except session.oauth_error_class as error:
-            secrets.register(*filter(None, [self.client_secret, *parameters.values()]))
             raise self._refusal(error.error, _told(error), refused) from None
         except ValueError:
             given = {}
