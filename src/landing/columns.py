@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from landing.columntypes import NOT_IN_ARROW, Column, column_of, python_values
-from landing.fields import Field
+from landing.fields import Field, landing_fields
 from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type
 
@@ -49,10 +49,17 @@ class Converted:
 
 
 class Columns:
-    """The columns of one stream, in config order."""
+    """The columns of one stream, in config order.
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
-        self._columns = {name: column_of(field) for name, field in fields.items()}
+    With `is_protected`, private values of the rows may be as quarantine has them. Raises
+    SettingsError if a field is to be hashed and there is no key.
+    """
+
+    def __init__(self, fields: Mapping[str, Field], *, is_protected: bool = False) -> None:
+        self._columns = {
+            name: column_of(field, is_protected=is_protected)
+            for name, field in landing_fields(fields).items()
+        }
         self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
         self._record = _record_type(self._columns)
 

@@ -108,11 +108,12 @@ def fit_text(value: Any) -> str:
 
 def _scalar_text(value: Any) -> str:
     """JSON text, but a UUID, a time, a decimal or bytes without the quotes JSON puts them in."""
-    text = _json_text(value)
+    text = json_text(value)
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 
-def _json_text(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Raises Misfit for what JSON can't say."""
     try:
         return msgspec.json.encode(value, enc_hook=_plain_time).decode()
     except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
@@ -131,7 +132,7 @@ def pruned_text_fit(field: Field) -> Callable[[Any], str]:
 
     # Text in an array or object field is a JSON string, so that every value parses as JSON.
     if field.kinds <= {"array", "object"} and field.kinds:
-        return lambda value: _json_text(pruned(value, field))
+        return lambda value: json_text(pruned(value, field))
     return fit
 
 

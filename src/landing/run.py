@@ -20,7 +20,6 @@ from landing.catalog import (
     StreamConfig,
     configured_streams,
     read_config,
-    read_discovered,
     unknown_fields,
 )
 from landing.columns import Columns
@@ -31,6 +30,7 @@ from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
+from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
@@ -117,8 +117,7 @@ def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list
 
 
 def _doubts(source: Source, config: StreamConfig) -> list[str]:
-    discovered = read_discovered(source.workspace, source.name, config.stream)
-    unknown = unknown_fields(config, discovered) if discovered else []
+    unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
     return [f"not in {file}: field {name}" for name in unknown]
 
@@ -127,6 +126,8 @@ def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
     configs = [read_config(source.workspace, source.name, stream) for stream in streams]
+    for config in configs:
+        check_key(config.fields, config.origin)
     return list(zip(configs, resources, strict=True))
 
 

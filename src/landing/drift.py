@@ -1,0 +1,129 @@
+"""Fields that the source gained or lost, and types that changed, told once for a whole run.
+
+A field is new if neither the stream config nor the discovered schema has it; what discovery saw
+and the config leaves out is a choice. Only fields at the top of a record are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from landing.catalog import LINEAGE_PREFIX, StreamConfig
+from landing.columns import NEW_FIELDS, Batch, Row, rows_of, sampled_rows
+from landing.errors import StreamError
+from landing.fields import Field, landing_fields
+from landing.inference import kind_of
+
+ENOUGH = 100
+"""Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
+_NAMED = 20
+
+
+class Drift:
+    """Looks at the rows of a run: a sample of them, or all where the config's `on_drift` asks.
+
+    With `fail`, the first batch that drifts raises StreamError, before any of it lands.
+    """
+
+    def __init__(self, config: StreamConfig) -> None:
+        self._config = config
+        self._known = config.known_names
+        self._kinds = dict(_expected_kinds(config))
+        self._gained: dict[str, set[str]] = {}
+        self._changed: dict[str, set[str]] = {}
+
+    def look(self, batch: Batch) -> None:
+        is_strict = self._config.on_drift == "fail"
+        for row in rows_of(batch) if self._config.on_drift != "report" else sampled_rows(batch):
+            for name, value in row.items():
+                self._compare(name, value)
+        if is_strict and (self._gained or self._changed):
+            raise self._refusal(self._told())
+
+    def _compare(self, name: str, value: Any) -> None:
+        if name not in self._known:
+            if not name.startswith(LINEAGE_PREFIX):
+                self._gained.setdefault(name, set()).update(_kinds_of(value))
+            return
+        expected = self._kinds.get(name)
+        if expected is not None:
+            unexpected = [kind for kind in _kinds_of(value) if kind not in expected]
+            if unexpected:
+                self._changed.setdefault(name, set()).update(unexpected)
+
+    def notes(self, read: int, absent: Collection[str]) -> Iterator[str]:
+        """What a person should know after `read` records of which none had the `absent` fields.
+
+        Raises StreamError where the config has runs fail for lost fields.
+        """
+        if self._gained or self._changed:
+            yield f"drift: {self._told()}"
+        if read and absent:
+            lost = ", ".join(sorted(absent))
+            if self._config.on_drift == "fail" and read >= ENOUGH:
+                raise self._refusal(f"- {lost}: no record had it")
+            yield f"no record had {lost}; such columns are all null"
+
+    def _refusal(self, told: str) -> StreamError:
+        config = self._config
+        return StreamError(
+            f"stream '{config.source}/{config.stream}' drifted, at which {config.origin} has its "
+            f"runs fail (on_drift): {told}; nothing of it was landed. Discover the stream again, "
+            "and adapt the fields if need be"
+        )
+
+    def _told(self) -> str:
+        told = [f"~ {name}: {self._change(name, kinds)}" for name, kinds in self._changed.items()]
+        if self._gained:
+            gained = [f"{name} ({_spelled(kinds)})" for name, kinds in self._gained.items()]
+            told.insert(0, f"+ {_shortened(gained)}{self._whereto()}")
+        return "; ".join(told)
+
+    def _whereto(self) -> str:
+        match self._config.on_drift:
+            case "land":
+                return f", landed as JSON in {NEW_FIELDS}"
+            case "fail":
+                return ""
+        return ", not landed: add to fields, or discover the stream again to leave out for good"
+
+    def _change(self, name: str, kinds: set[str]) -> str:
+        field = self._config.fields[name]
+        goes = "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
+        return f"{_spelled(self._kinds[name])} → {_spelled(kinds)}, {goes}"
+
+
+def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
+    """Of each field that lands, the kinds that discovery saw, or else those of the config."""
+    for name, field in landing_fields(config.fields).items():
+        seen = config.discovered.get(name)
+        kinds = (seen.kinds if seen is not None else None) or field.kinds
+        if kinds:
+            yield name, kinds | ({"integer"} if "number" in kinds else set())
+
+
+def _kinds_of(value: Any) -> Iterable[str]:
+    kind, _ = kind_of(value)
+    if kind == "null":
+        return ()
+    if isinstance(value, float) and value.is_integer():
+        return ("integer",)
+    return (kind,)
+
+
+def _takes(field: Field, kinds: set[str]) -> bool:
+    """Whether the field's column holds values of the kinds, whatever they are."""
+    return field.privacy == "mask" or is_text(field) or kinds <= field.kinds
+
+
+def _spelled(kinds: Collection[str]) -> str:
+    seen = set(kinds)
+    if "number" in seen:
+        seen.discard("integer")
+    return " or ".join(sorted(seen)) or "null"
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
