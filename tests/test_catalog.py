@@ -126,6 +126,8 @@ def test_the_founding_documents_stream_config_is_read(workspace: Workspace) -> N
         lookback=None,
         selected=True,
         fields=FIELDS,
+        on_drift="report",
+        discovered={},
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,11 +97,16 @@ class StreamConfig:
     lookback: Lookback | None
     selected: bool
     fields: Mapping[str, Field]
+    on_drift: OnDrift
+    discovered: Mapping[str, Field]
+    """The fields of the discovered schema; none if there is no such file."""
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
-    on_drift: OnDrift = "report"
-    discovered: Mapping[str, Field] = field(default_factory=dict)
-    """The fields of the discovered schema; none if there is no such file."""
+
+    @property
+    def known_names(self) -> frozenset[str]:
+        """Names that are no drift: of the fields that land, and of those that are left out."""
+        return frozenset({*self.fields, *self.discovered})
 
     @property
     def is_incremental(self) -> bool:
@@ -325,9 +330,7 @@ def _check_comparable(
             )
 
 
-def _check_open(
-    fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str
-) -> None:
+def _check_open(fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str) -> None:
     """A key may be hashed, which keeps it unique; a cursor's value stands in the state."""
     for name in names:
         privacy = fields[name].privacy
@@ -335,8 +338,8 @@ def _check_open(
             continue
         remedy = "hash it" if key == "primary_key" else "go by another field"
         raise CatalogError(
-            f"{shown}: fields.{name}.privacy: is '{privacy}', but '{name}' is in {key}; {remedy} or "
-            "leave privacy out"
+            f"{shown}: fields.{name}.privacy: is '{privacy}', but '{name}' is in {key}; {remedy} "
+            "or leave privacy out"
         )
 
 

@@ -6,14 +6,21 @@ and the config leaves out is a choice. Only fields at the top of a record are co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, TypeGuard
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from landing.catalog import LINEAGE_PREFIX, StreamConfig
-from landing.columns import NEW_FIELDS, Batch, Row, rows_of, sampled_rows
+from landing.columns import NEW_FIELDS, Batch, Row
+from landing.columntypes import column_of, python_values
 from landing.errors import StreamError
 from landing.fields import Field, landing_fields
+from landing.http.jsonpage import SAMPLED_EVERY
 from landing.inference import kind_of
+from landing.jsontext import Unreadable
 
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
@@ -33,13 +40,19 @@ class Drift:
         self._gained: dict[str, set[str]] = {}
         self._changed: dict[str, set[str]] = {}
 
-    def look(self, batch: Batch) -> None:
-        is_strict = self._config.on_drift == "fail"
-        for row in rows_of(batch) if self._config.on_drift != "report" else sampled_rows(batch):
+    def looked_at(self, batch: Batch) -> Batch:
+        """The batch, with its rows decoded if all of them had to be."""
+        if self._config.on_drift != "report" and isinstance(batch, tuple):
+            batch = [row for page in batch for row in page.rows()]
+        for row in batch if self._reads_all(batch) else _sampled(batch):
             for name, value in row.items():
                 self._compare(name, value)
-        if is_strict and (self._gained or self._changed):
+        if self._config.on_drift == "fail" and (self._gained or self._changed):
             raise self._refusal(self._told())
+        return batch
+
+    def _reads_all(self, batch: Batch) -> TypeGuard[list[Row]]:
+        return self._config.on_drift != "report" and isinstance(batch, list)
 
     def _compare(self, name: str, value: Any) -> None:
         if name not in self._known:
@@ -90,8 +103,29 @@ class Drift:
 
     def _change(self, name: str, kinds: set[str]) -> str:
         field = self._config.fields[name]
-        goes = "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
+        goes = (
+            "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
+        )
         return f"{_spelled(self._kinds[name])} → {_spelled(kinds)}, {goes}"
+
+
+def _sampled(batch: Batch) -> Iterator[Row]:
+    if isinstance(batch, pa.Table):
+        yield {name: _typical(batch[name]) for name in batch.schema.names}
+    elif isinstance(batch, tuple):
+        for page in batch:
+            yield from page.sample()
+    else:
+        yield from batch[::SAMPLED_EVERY]
+
+
+def _typical(values: pa.ChunkedArray) -> Any:
+    """One value of an Arrow column, which has one type; null only if there is no other."""
+    values = values.drop_null()
+    if pa.types.is_floating(values.type):
+        broken = values.filter(pc.not_equal(pc.floor(values), values))
+        values = broken if len(broken) else values
+    return python_values(values[:1])[0] if len(values) else None
 
 
 def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
@@ -100,21 +134,29 @@ def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]
         seen = config.discovered.get(name)
         kinds = (seen.kinds if seen is not None else None) or field.kinds
         if kinds:
-            yield name, kinds | ({"integer"} if "number" in kinds else set())
+            yield name, _widened(kinds)
+
+
+def _widened(kinds: frozenset[str]) -> frozenset[str]:
+    return kinds | {"integer"} if "number" in kinds else kinds
 
 
 def _kinds_of(value: Any) -> Iterable[str]:
-    kind, _ = kind_of(value)
-    if kind == "null":
+    if value is None or isinstance(value, Unreadable):
         return ()
     if isinstance(value, float) and value.is_integer():
         return ("integer",)
-    return (kind,)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return ("integer",)  # of whatever size
+    return (kind_of(value)[0],)
 
 
 def _takes(field: Field, kinds: set[str]) -> bool:
     """Whether the field's column holds values of the kinds, whatever they are."""
-    return field.privacy == "mask" or is_text(field) or kinds <= field.kinds
+    if field.privacy == "mask" or kinds <= _widened(field.kinds):
+        return True
+    column = column_of(msgspec.structs.replace(field, privacy=None))
+    return pa.types.is_string(column.type) and not column.is_private
 
 
 def _spelled(kinds: Collection[str]) -> str:

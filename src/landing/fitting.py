@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from landing.fields import Field
-from landing.jsontext import pruned
+from landing.jsontext import MAX_NESTING, TooDeepError, Unreadable, check_nesting, pruned
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
 INT64 = range(-(2**63), 2**63)
@@ -98,6 +98,8 @@ def fit_date(value: Any) -> date:
 
 
 def fit_text(value: Any) -> str:
+    if isinstance(value, Unreadable) and value.is_number:
+        return str(value)
     text = value if isinstance(value, str) else _scalar_text(value)
     try:
         text.encode()
@@ -115,8 +117,14 @@ def _scalar_text(value: Any) -> str:
 def json_text(value: Any) -> str:
     """Raises Misfit for what JSON can't say."""
     try:
-        return msgspec.json.encode(value, enc_hook=_plain_time).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
+        text = msgspec.json.encode(value, enc_hook=_plain_time)
+        check_nesting(text)
+        return text.decode()
+    except (RecursionError, TooDeepError):
+        raise Misfit(
+            f"{kind_in_words(value)} that is nested deeper than {MAX_NESTING} levels"
+        ) from None
+    except (TypeError, ValueError, OverflowError, UnicodeError):
         raise Misfit(f"{kind_in_words(value)} that has no JSON form") from None
 
 
@@ -153,4 +161,6 @@ def kind_in_words(value: Any) -> str:
             return "an object"
         case datetime():
             return "a date-time"
+        case Unreadable():
+            return "a number out of range" if value.is_number else "JSON that can't be read"
     return f"a {type(value).__name__}"

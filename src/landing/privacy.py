@@ -59,7 +59,7 @@ def privacy_key() -> bytes:
     if len(key) < SHORTEST_KEY:
         state = "is too short" if key else "is not set"
         raise SettingsError(
-            f"{KEY_VARIABLE} {state}, which \"privacy\": \"hash\" needs: set {SHORTEST_KEY} random "
+            f'{KEY_VARIABLE} {state}, which "privacy": "hash" needs: set {SHORTEST_KEY} random '
             "characters or more, as from `openssl rand -hex 32` (environment or .env)"
         )
     return key.encode()
@@ -175,7 +175,7 @@ def row_protector(
     def protected(row: Row) -> dict[str, Any]:
         kept = {name: protect(row[name]) for name, protect in protections.items() if name in row}
         if known is not None:
-            kept.update((name, value) for name, value in row.items() if name not in known)
+            kept.update({n: value for n, value in row.items() if n not in known})
         return kept
 
     return protected

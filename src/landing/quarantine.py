@@ -20,8 +20,9 @@ from uuid import UUID
 
 import msgspec
 
+from landing.bounds import bounded
+from landing.catalog import StreamConfig
 from landing.columns import Columns, Converted, MisfitRow, Row
-from landing.fields import Field
 from landing.privacy import row_protector
 from landing.versions import key_of, keys_of
 
@@ -56,12 +57,13 @@ class Quarantine:
     def __init__(
         self,
         file: Path,
-        fields: Mapping[str, Field],
+        config: StreamConfig,
         columns: Columns,
         primary_key: tuple[str, ...],
     ) -> None:
         self._file = file
-        self._protected = row_protector(fields)
+        known = config.known_names if config.on_drift == "land" else None
+        self._protected = row_protector(config.fields, known)
         self._columns = columns
         self._primary_key = primary_key
         self._reasons: Counter[str] = Counter()
@@ -105,7 +107,7 @@ class Quarantine:
 
     def _rejected(self, misfit: MisfitRow) -> Rejected:
         key = key_of(misfit.row, self._columns, self._primary_key)
-        return Rejected(misfit, row_json(self._protected(misfit.row)), key)
+        return Rejected(misfit, bounded(row_json(self._protected(misfit.row))), key)
 
     def _is_new(self, identity: str) -> bool:
         self._identities.pop(identity, None)

@@ -22,7 +22,7 @@ from landing.catalog import (
     read_config,
     unknown_fields,
 )
-from landing.columns import Columns
+from landing.columns import columns_of
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
 from landing.failures import explained
@@ -204,7 +204,7 @@ def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeli
 
 def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: list[str]) -> Plan:
     paths = StreamPaths(config.source, config.stream)
-    columns = pa.schema([*Columns(config.fields).schema, *LINEAGE_FIELDS])
+    columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
     held = hold_cursor(config, resource)
     cursor = None
     if held is not None and config.is_incremental:

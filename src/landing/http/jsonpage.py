@@ -8,6 +8,10 @@ from typing import Any
 
 import msgspec
 
+from landing.jsontext import MAX_NESTING, readable, without_depths
+
+SAMPLED_EVERY = 100
+
 
 class JsonPage:
     """Yield this from a stream instead of a list of dictionaries, and the fields that the stream
@@ -24,18 +28,32 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
         self.path = tuple(records.split(".")) if records else ()
-        self._count = len(self.decoded(msgspec.Raw))
+        try:
+            raws = self.decoded(msgspec.Raw)
+        except RecursionError:
+            # Still too deep for the values that land, which are told one by one.
+            self.content = without_depths(content, 2 * MAX_NESTING)
+            raws = self.decoded(msgspec.Raw)
+        self._count = len(raws)
+        self._sample = raws[::SAMPLED_EVERY]
 
     def __len__(self) -> int:
         return self._count
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The records as dictionaries, with all fields."""
-        rows: list[Any] = self.decoded(Any)
+        try:
+            rows: list[Any] = self.decoded(Any)
+        except (msgspec.MsgspecError, UnicodeError):
+            rows = [readable(raw) for raw in self.decoded(msgspec.Raw)]
         for row in rows:
             if not isinstance(row, dict):
                 raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
         return rows
+
+    def sample(self) -> list[Mapping[str, Any]]:
+        """The first record and each SAMPLED_EVERY-th after it, as dictionaries."""
+        return [row for row in map(readable, self._sample) if isinstance(row, dict)]
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
