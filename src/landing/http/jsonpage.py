@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -50,6 +50,15 @@ class JsonPage:
             if not isinstance(row, dict):
                 raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
         return rows
+
+    def pieces(self, most: int) -> Iterator[JsonPage]:
+        """The page as pages of at most so many records."""
+        if len(self) <= most:
+            yield self
+            return
+        raws = self.decoded(msgspec.Raw)
+        for start in range(0, len(raws), most):
+            yield JsonPage(b"[" + b",".join(raws[start : start + most]) + b"]")
 
     def sample(self) -> list[Mapping[str, Any]]:
         """The first record and each SAMPLED_EVERY-th after it, as dictionaries."""
