@@ -272,9 +272,7 @@ def test_nothing_private_is_written_or_told_by_any_command(kit: Kit, folder_zone
     everything = [done.text for done in told] + [json.dumps(kit.discovered("crm", "people"))]
     # Where a value is what does not fit a field that is not private, it is in quarantine alone.
     everything += [text.replace('"age":"ann-secret"', "") for text in kept]
-    everything += map(
-        str, folder_zone.query("crm", "people", "SELECT * EXCLUDE (age) FROM landed")
-    )
+    everything += map(str, folder_zone.query("crm", "people", "SELECT * EXCLUDE (age) FROM landed"))
     everything += [folder_zone.read(path).decode() for path in folder_zone.paths("_dlt")]
     state = json.loads(folder_zone.read("_dlt/crm/people/state.json"))["state"]
     everything.append(json.dumps(decompress_state(state), default=str))
