@@ -25,6 +25,15 @@ from landing.jsontext import Unreadable
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
 _NAMED = 20
+_REMEMBERED = 1_000
+_KINDS = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 
 
 class Drift:
@@ -37,6 +46,7 @@ class Drift:
         self._config = config
         self._known = config.known_names
         self._kinds = dict(_expected_kinds(config))
+        self._usual = {name: _types(self._kinds.get(name)) for name in self._known}
         self._gained: dict[str, set[str]] = {}
         self._changed: dict[str, set[str]] = {}
 
@@ -46,7 +56,8 @@ class Drift:
             batch = [row for page in batch for row in page.rows()]
         for row in batch if self._reads_all(batch) else _sampled(batch):
             for name, value in row.items():
-                self._compare(name, value)
+                if type(value) not in self._usual.get(name, ()):
+                    self._compare(name, value)
         if self._config.on_drift == "fail" and (self._gained or self._changed):
             raise self._refusal(self._told())
         return batch
@@ -56,7 +67,9 @@ class Drift:
 
     def _compare(self, name: str, value: Any) -> None:
         if name not in self._known:
-            if not name.startswith(LINEAGE_PREFIX):
+            # Where names are data, they come without end.
+            is_one_more = name in self._gained or len(self._gained) < _REMEMBERED
+            if is_one_more and not name.startswith(LINEAGE_PREFIX):
                 self._gained.setdefault(name, set()).update(_kinds_of(value))
             return
         expected = self._kinds.get(name)
@@ -82,8 +95,8 @@ class Drift:
         config = self._config
         return StreamError(
             f"stream '{config.source}/{config.stream}' drifted, at which {config.origin} has its "
-            f"runs fail (on_drift): {told}; nothing of it was landed. Discover the stream again, "
-            "and adapt the fields if need be"
+            f"runs fail (on_drift): {told}. Discover the stream again, and adapt the fields if "
+            "need be"
         )
 
     def _told(self) -> str:
@@ -103,10 +116,13 @@ class Drift:
 
     def _change(self, name: str, kinds: set[str]) -> str:
         field = self._config.fields[name]
+        change = f"{_spelled(self._kinds[name])} → {_spelled(kinds)}"
+        if self._config.on_drift == "fail":
+            return change
         goes = (
             "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
         )
-        return f"{_spelled(self._kinds[name])} → {_spelled(kinds)}, {goes}"
+        return f"{change}, {goes}"
 
 
 def _sampled(batch: Batch) -> Iterator[Row]:
@@ -137,6 +153,12 @@ def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]
             yield name, _widened(kinds)
 
 
+def _types(kinds: Collection[str] | None) -> frozenset[type]:
+    """Python types of values that need no further look; all of JSON's where no kind is expected."""
+    found = [type_ for type_, kind in _KINDS.items() if kinds is None or kind in kinds]
+    return frozenset([*found, type(None)])
+
+
 def _widened(kinds: frozenset[str]) -> frozenset[str]:
     return kinds | {"integer"} if "number" in kinds else kinds
 
@@ -146,9 +168,7 @@ def _kinds_of(value: Any) -> Iterable[str]:
         return ()
     if isinstance(value, float) and value.is_integer():
         return ("integer",)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return ("integer",)  # of whatever size
-    return (kind_of(value)[0],)
+    return (_KINDS.get(type(value)) or kind_of(value)[0],)
 
 
 def _takes(field: Field, kinds: set[str]) -> bool:
@@ -168,4 +188,7 @@ def _spelled(kinds: Collection[str]) -> str:
 
 def _shortened(names: list[str]) -> str:
     more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    if more <= 0:
+        return ", ".join(names)
+    at_least = "at least " if len(names) == _REMEMBERED else ""
+    return f"{', '.join(names[:_NAMED])} and {at_least}{more} more"
