@@ -1,7 +1,7 @@
 """Whatever rows and configs come: rows land or stand in quarantine, configs are read or refused.
 
-`PROPERTY_EXAMPLES=20000 pytest tests/test_properties.py --junitxml=figures.xml` looks at so many
-of each; that file has the figures as properties of the test cases.
+`PROPERTY_EXAMPLES=20000 pytest tests/test_properties.py -o timeout=0 --junitxml=figures.xml` looks
+at so many of each, or more; that file has the figures as properties of the test cases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from tests.test_catalog import JSON, SCHEMAS, founding, nested_field, places
 from tests.test_columns import FIELDS, LIKELY, VALUES, means, read_back
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "150"))
+LEAST_ROWS = 3
 THOROUGH = settings(max_examples=EXAMPLES, deadline=None)
+OF_ROWS = settings(THOROUGH, max_examples=-(-EXAMPLES // LEAST_ROWS))
 KEY = "0123456789abcdef0123456789abcdef"
 # Private values alone are made of these, so that either tells where one came through.
 WORD, NUMBER = "private-value", 987654321012345
@@ -84,12 +86,12 @@ def open_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
     likely = {name: values | st.none() for name, values in LIKELY.items()}
     anything = {name: VALUES | values for name, values in likely.items()}
     shapes = [st.fixed_dictionaries({}, optional=values) for values in (likely, anything)]
-    return draw(st.lists(st.one_of(*shapes), min_size=1, max_size=6))
+    return draw(st.lists(st.one_of(*shapes), min_size=LEAST_ROWS, max_size=6))
 
 
 def private_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
     values = dict.fromkeys(PRIVATE, PRIVATE_VALUES)
-    return st.lists(st.fixed_dictionaries({}, optional=values), min_size=1, max_size=6)
+    return st.lists(st.fixed_dictionaries({}, optional=values), min_size=LEAST_ROWS, max_size=6)
 
 
 def in_quarantine(folder: Path, fields: dict[str, Field], converted: Converted) -> list[bytes]:
@@ -108,7 +110,7 @@ def test_every_row_reads_back_equal_or_stands_in_quarantine(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @THOROUGH
+    @OF_ROWS
     @given(rows=open_rows())
     def look(rows: list[dict[str, Any]]) -> None:
         converted = Columns(FIELDS).from_rows(rows)
@@ -137,7 +139,7 @@ def test_nothing_private_comes_through(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @THOROUGH
+    @OF_ROWS
     @given(rows=private_rows(), is_page=st.booleans())
     def look(rows: list[dict[str, Any]], is_page: bool) -> None:
         batch: Batch = (JsonPage(json.dumps(rows).encode()),) if is_page else rows  # type: ignore[assignment]
