@@ -172,6 +172,8 @@ def _quick_integers(values: list[Any]) -> pa.Array:
 def _quick_numbers(values: list[Any]) -> pa.Array:
     array = pa.array(values)
     if pa.types.is_floating(array.type):
+        if bool in map(type, values):
+            raise TypeError("Arrow takes True for 1.0 where a float comes first")
         return array
     return _inferred(values, pa.int64()).cast(pa.float64())
 
