@@ -7,6 +7,7 @@ and the config leaves out is a choice. Only fields at the top of a record are co
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import count
 from typing import Any, TypeGuard
 
 import msgspec
@@ -24,6 +25,8 @@ from landing.jsontext import Unreadable
 
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
+SAMPLED_PAGES = 10
+"""Of so many pages of JSON one is looked at, since finding its records takes a pass over it."""
 _NAMED = 20
 _REMEMBERED = 1_000
 _KINDS = {
@@ -47,6 +50,7 @@ class Drift:
         self._known = config.known_names
         self._kinds = dict(_expected_kinds(config))
         self._usual = {name: _types(self._kinds.get(name)) for name in self._known}
+        self._pages = count()
         self._gained: dict[str, set[str]] = {}
         self._changed: dict[str, set[str]] = {}
 
@@ -54,7 +58,7 @@ class Drift:
         """The batch, with its rows decoded if all of them had to be."""
         if self._config.on_drift != "report" and isinstance(batch, tuple):
             batch = [row for page in batch for row in page.rows()]
-        for row in batch if self._reads_all(batch) else _sampled(batch):
+        for row in batch if self._reads_all(batch) else self._sampled(batch):
             for name, value in row.items():
                 if type(value) not in self._usual.get(name, ()):
                     self._compare(name, value)
@@ -64,6 +68,16 @@ class Drift:
 
     def _reads_all(self, batch: Batch) -> TypeGuard[list[Row]]:
         return self._config.on_drift != "report" and isinstance(batch, list)
+
+    def _sampled(self, batch: Batch) -> Iterator[Row]:
+        if isinstance(batch, pa.Table):
+            yield {name: _typical(batch[name]) for name in batch.schema.names}
+        elif isinstance(batch, tuple):
+            for page in batch:
+                if next(self._pages) % SAMPLED_PAGES == 0:
+                    yield from page.sample()
+        else:
+            yield from batch[::SAMPLED_EVERY]
 
     def _compare(self, name: str, value: Any) -> None:
         if name not in self._known:
@@ -123,16 +137,6 @@ class Drift:
             "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
         )
         return f"{change}, {goes}"
-
-
-def _sampled(batch: Batch) -> Iterator[Row]:
-    if isinstance(batch, pa.Table):
-        yield {name: _typical(batch[name]) for name in batch.schema.names}
-    elif isinstance(batch, tuple):
-        for page in batch:
-            yield from page.sample()
-    else:
-        yield from batch[::SAMPLED_EVERY]
 
 
 def _typical(values: pa.ChunkedArray) -> Any:

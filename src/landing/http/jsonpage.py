@@ -28,14 +28,7 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
         self.path = tuple(records.split(".")) if records else ()
-        try:
-            raws = self.decoded(msgspec.Raw)
-        except RecursionError:
-            # Still too deep for the values that land, which are told one by one.
-            self.content = without_depths(content, 2 * MAX_NESTING)
-            raws = self.decoded(msgspec.Raw)
-        self._count = len(raws)
-        self._sample = raws[::SAMPLED_EVERY]
+        self._count = len(self.decoded(msgspec.Raw))
 
     def __len__(self) -> int:
         return self._count
@@ -62,11 +55,18 @@ class JsonPage:
 
     def sample(self) -> list[Mapping[str, Any]]:
         """The first record and each SAMPLED_EVERY-th after it, as dictionaries."""
-        return [row for row in map(readable, self._sample) if isinstance(row, dict)]
+        raws = self.decoded(msgspec.Raw)[::SAMPLED_EVERY]
+        return [row for row in map(readable, raws) if isinstance(row, dict)]
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
-        value = _decoder(record, self.path).decode(self.content)
+        decode = _decoder(record, self.path).decode
+        try:
+            value: Any = decode(self.content)
+        except RecursionError:
+            # What is left is still too deep to land, and told with its record.
+            self.content = without_depths(self.content, 2 * MAX_NESTING)
+            value = decode(self.content)
         for _ in self.path:
             value = value.inner
         return list(value)
