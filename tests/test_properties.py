@@ -94,15 +94,33 @@ def private_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.fixed_dictionaries({}, optional=values), min_size=LEAST_ROWS, max_size=6)
 
 
-def in_quarantine(folder: Path, fields: dict[str, Field], converted: Converted) -> list[bytes]:
+def in_quarantine(folder: Path, config: StreamConfig, converted: Converted) -> list[bytes]:
     """The lines of a quarantine file with the misfits of a batch."""
     file = folder / "quarantine.jsonl"
-    file.with_suffix(".draft").unlink(missing_ok=True)
-    quarantine = Quarantine(file, fields)
-    if not converted.misfits:
-        return []
-    quarantine.add(converted.misfits)
-    return quarantine.close("1769000000.123456").read_bytes().splitlines()
+    file.unlink(missing_ok=True)
+    quarantine = Quarantine(file, config, Columns(config.fields), ())
+    new, later = quarantine.new(converted)
+    load_id = "1769000000.123456"
+    quarantine.add([(rejected, load_id) for rejected in [*new, *later]], load_id)
+    return file.read_bytes().splitlines() if file.is_file() else []
+
+
+def config_of(fields: dict[str, Field]) -> StreamConfig:
+    return StreamConfig(
+        source="any",
+        stream="rows",
+        origin="rows.json",
+        sync_mode="full_refresh",
+        destination_sync_mode="append",
+        primary_key=(),
+        cursor_field=None,
+        initial_value=None,
+        lookback=None,
+        selected=True,
+        fields=fields,
+        on_drift="report",
+        discovered={},
+    )
 
 
 def test_every_row_reads_back_equal_or_stands_in_quarantine(
@@ -116,7 +134,7 @@ def test_every_row_reads_back_equal_or_stands_in_quarantine(
         converted = Columns(FIELDS).from_rows(rows)
         landed = read_back(folder, converted.table)
         kept = range(len(rows)) if converted.kept is None else converted.kept
-        lines = in_quarantine(folder, FIELDS, converted)
+        lines = in_quarantine(folder, config_of(FIELDS), converted)
         seen.update(rows=len(rows), landed=len(landed), quarantined=len(lines))
         assert len(landed) + len(lines) == len(rows)
         for index, found in zip(kept, landed, strict=True):
@@ -150,7 +168,7 @@ def test_nothing_private_comes_through(
         batch: Batch = (JsonPage(json.dumps(rows).encode()),) if is_page else rows  # type: ignore[assignment]
         converted = Columns(PRIVATE).convert(batch)
         landed = read_back(folder, converted.table)
-        lines = in_quarantine(folder, PRIVATE, converted)
+        lines = in_quarantine(folder, config_of(PRIVATE), converted)
         seen.update(rows=len(rows), landed=len(landed), quarantined=len(lines))
         assert len(landed) + len(lines) == len(rows)
         kept = range(len(rows)) if converted.kept is None else converted.kept
