@@ -308,3 +308,27 @@ def test_the_time_zone_of_utc_values_is_told(monkeypatch: pytest.MonkeyPatch) ->
     given = pa.table({"at": pa.array([datetime(2024, 1, 1, tzinfo=UTC)])})
     found = Columns({"at": field}).from_arrow(given).table["at"].to_pylist()
     assert found == [keyed("2024-01-01T00:00:00+00:00")]
+
+
+def test_a_row_lands_from_quarantine_with_the_hash_it_would_have_had(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source(
+        "crm",
+        "import dlt\n@dlt.resource\ndef people():\n"
+        "    yield [{'id': 1, 'email': 'ann', 'new': [1]}]\n"
+        "    yield [{'id': 'x', 'email': 'ann', 'new': [2]}]\n",
+    )
+    email = {"type": "string", "privacy": "hash"}
+    kit.configure(
+        "crm", "people", on_drift="land", fields={"id": {"type": "integer"}, "email": email}
+    )
+    assert kit.run("crm", "people").code == 0
+    kit.configure(
+        "crm", "people", on_drift="land", fields={"id": {"type": "string"}, "email": email}
+    )
+    assert kit.landing("quarantine", "land", "crm", "people").code == 0
+    rows = folder_zone.query(
+        "crm", "people", "SELECT email, _dlt_new_fields FROM landed ORDER BY _dlt_new_fields"
+    )
+    assert rows == [(keyed("ann"), '{"new":[1]}'), (keyed("ann"), '{"new":[2]}')]
