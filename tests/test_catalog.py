@@ -87,6 +87,7 @@ def put(file: Path, content: str | bytes) -> None:
 def config_of(workspace: Workspace, content: str | bytes | dict[str, Any]) -> StreamConfig:
     text = json.dumps(content) if isinstance(content, dict) else content
     put(workspace.config_file("odoo", "orders"), text)
+    workspace.discovered_file("odoo", "orders").unlink(missing_ok=True)  # another test's
     return read_config(workspace, "odoo", "orders")
 
 
@@ -125,6 +126,8 @@ def test_the_founding_documents_stream_config_is_read(workspace: Workspace) -> N
         lookback=None,
         selected=True,
         fields=FIELDS,
+        on_drift="report",
+        discovered={},
     )
 
 
@@ -201,6 +204,13 @@ def one_field(field: Any) -> dict[str, Any]:
     return founding(fields={**json.loads(FOUNDING_CONFIG)["fields"], "lines": field})
 
 
+def private(name: str, privacy: str) -> dict[str, Any]:
+    """The founding document's stream config with a private field."""
+    fields = json.loads(FOUNDING_CONFIG)["fields"]
+    return founding(fields={**fields, name: {**fields[name], "privacy": privacy}})
+
+
+INTEGER = {"type": "integer"}
 MISTAKES: dict[str, tuple[Any, str]] = {
     "a key": (founding(sync_mod="x"), ": unknown key 'sync_mod'; did you mean 'sync_mode'?"),
     "a key like no other": (founding(zzz=1), ": unknown key 'zzz'"),
@@ -252,6 +262,64 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a format like no other": (
         one_field({"type": "string", "format": "ISO"}),
         ": fields.lines.format: 'ISO' is not known; known are " + ", ".join(FORMATS),
+    ),
+    "a format of another type": (
+        one_field({"type": "integer", "format": "date"}),
+        ": fields.lines.format: 'date' is of strings, but the type is integer; make the type "
+        "string, or leave the format out",
+    ),
+    "a format of no type": (
+        one_field({"type": "array", "items": {"type": ["null"], "format": "date"}}),
+        ": fields.lines.items.format: 'date' is of strings, but the type is null; make the type "
+        "string, or leave the format out",
+    ),
+    "a privacy": (
+        one_field({"type": "string", "privacy": "hashed"}),
+        ": fields.lines.privacy: 'hashed' is not known; did you mean 'hash'?; "
+        "known are drop, mask, hash",
+    ),
+    "elements that are dropped": (
+        one_field({"type": "array", "items": {"type": "string", "privacy": "drop"}}),
+        ": fields.lines.items.privacy: elements can't be dropped; say it of the array",
+    ),
+    "nothing but dropped fields": (
+        {"stream": "orders", "fields": {"a": {"type": "string", "privacy": "drop"}}},
+        ": fields: all are dropped; name at least one field to land",
+    ),
+    "a masked primary key": (
+        private("id", "mask"),
+        ": fields.id.privacy: is 'mask', but 'id' is in primary_key; hash it or leave privacy out",
+    ),
+    "a dropped primary key": (
+        private("id", "drop"),
+        ": fields.id.privacy: is 'drop', but 'id' is in primary_key; hash it or leave privacy out",
+    ),
+    "a hashed cursor": (
+        private("write_date", "hash"),
+        ": fields.write_date.privacy: is 'hash', but 'write_date' is in cursor_field; go by "
+        "another field or leave privacy out",
+    ),
+    "a way to treat drift": (
+        founding(on_drift="ignore"),
+        ": on_drift: 'ignore' is not known; known are report, fail, land",
+    ),
+    "a default key that was taken out": (
+        {"stream": "orders", "defaults": {"primary_key": [["id"]]}, "fields": {"uid": INTEGER}},
+        ": defaults.primary_key: 'id' is not in fields: it is the primary key; put it back into "
+        "fields, or set primary_key to another field",
+    ),
+    "a default cursor that was taken out": (
+        {"stream": "orders", "defaults": {"cursor_field": ["at"]}, "fields": {"a": INTEGER}},
+        ": defaults.cursor_field: 'at' is not in fields: it is the cursor; put it back into "
+        "fields, or set cursor_field to another field",
+    ),
+    "a key that is there twice": (
+        FOUNDING_CONFIG.replace('"selected": true', '"stream": "orders"'),
+        ": not valid JSON: 'stream' is there twice",
+    ),
+    "a field that is there twice": (
+        FOUNDING_CONFIG.replace('"name": {"type"', '"id": {"type"'),
+        ": not valid JSON: 'id' is there twice",
     ),
     "an encoding": (
         one_field({"type": "array", "encoding": "nativ"}),
@@ -365,6 +433,17 @@ def test_a_mistake_is_one_message_with_file_place_and_nearest_word(
     assert mistake(workspace, content) == CONFIG + told
 
 
+def test_a_key_that_discovery_knows_was_taken_out_and_not_misspelt(workspace: Workspace) -> None:
+    put(workspace.config_file("odoo", "orders"), json.dumps(founding(fields={"idx": INTEGER})))
+    put(workspace.discovered_file("odoo", "orders"), FOUNDING_SCHEMA)
+    with pytest.raises(CatalogError, match="'id' is not in fields: it is the primary key; put it"):
+        read_config(workspace, "odoo", "orders")
+
+
+def test_a_primary_key_may_be_hashed(workspace: Workspace) -> None:
+    assert config_of(workspace, private("id", "hash")).fields["id"].privacy == "hash"
+
+
 def test_fields_nested_too_deeply_are_named(workspace: Workspace) -> None:
     told = mistake(workspace, one_field(nested_field(MAX_DEPTH + 1)))
     assert told.startswith(f"{CONFIG}: fields.lines.properties.x.properties.x")
@@ -456,10 +535,11 @@ FIELD_MODELS = st.recursive(
     st.builds(
         Field,
         type=KINDS_OR_LISTS,
-        format=st.none() | st.sampled_from(FORMATS),
         description=st.none() | st.text(max_size=80),
         encoding=st.sampled_from(["json", "native"]),
-    ),
+        privacy=st.none() | st.sampled_from(["mask", "hash"]),
+    )
+    | st.builds(Field, type=st.just("string"), format=st.sampled_from(FORMATS)),
     lambda inner: st.builds(
         Field,
         type=st.sampled_from(["array", "object"]),

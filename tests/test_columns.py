@@ -294,6 +294,11 @@ def test_nan_and_infinity_are_numbers() -> None:
     assert values[1:] == [math.inf, 1.0]
 
 
+def test_a_boolean_among_numbers_is_none() -> None:
+    for values in ([1.5, True], [None, 0.0, False], [True, 1.5], [1, True]):
+        assert len(reasons(page(NUMBER, *values))) == 1
+
+
 def test_times_with_and_without_offset_mix_in_a_page() -> None:
     values = ["2024-01-01 10:00:00", "2024-01-01T10:00:00+02:00", datetime(2024, 1, 1, 12)]
     assert landed(page(DATE_TIME, *values)) == [

@@ -17,12 +17,13 @@ import msgspec
 
 from landing.documents import decode, parse
 from landing.errors import CatalogError, nearest
-from landing.fields import Field
+from landing.fields import Field, landing_fields
 from landing.lookback import Lookback, parse_lookback
 from landing.workspace import Workspace
 
 SyncMode = Literal["incremental", "full_refresh"]
 DestinationSyncMode = Literal["append", "merge"]
+OnDrift = Literal["report", "fail", "land"]
 
 LINEAGE_PREFIX = "_dlt_"
 COMPARABLE = (frozenset({"integer"}), frozenset({"number"}), frozenset({"string"}))
@@ -75,6 +76,7 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
+    on_drift: OnDrift = "report"
     options: Options | None = None
     defaults: Defaults = Defaults()
     fields: dict[str, Field]
@@ -96,8 +98,16 @@ class StreamConfig:
     lookback: Lookback | None
     selected: bool
     fields: Mapping[str, Field]
+    on_drift: OnDrift
+    discovered: Mapping[str, Field]
+    """The fields of the discovered schema; none if there is no such file."""
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
+
+    @property
+    def known_names(self) -> frozenset[str]:
+        """Names that are no drift: of the fields that land, and of those that are left out."""
+        return frozenset({*self.fields, *self.discovered})
 
     @property
     def is_incremental(self) -> bool:
@@ -158,16 +168,30 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
             f"{workspace.shown(file)} there and keep the fields you want"
         )
     shown = workspace.shown(file)
-    return _resolved(source, stream, shown, decode(file, shown, _StreamFile))
+    discovered = read_discovered(workspace, source, stream)
+    known = discovered.fields if discovered is not None else {}
+    return _resolved(source, stream, shown, decode(file, shown, _StreamFile), known)
+
+
+def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field]:
+    """The fields of a stream's own config, which says what is private; none if there is no such.
+
+    Raises CatalogError for a mistake in the file.
+    """
+    file = workspace.config_file(source, stream)
+    shown = workspace.shown(file)
+    if not file.is_file() or _connector(file, shown) not in (None, *OWN_CONNECTORS):
+        return {}
+    return decode(file, shown, _StreamFile).fields
 
 
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:
     return sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
 
 
-def unknown_fields(config: StreamConfig, discovered: DiscoveredSchema) -> list[str]:
+def unknown_fields(config: StreamConfig) -> list[str]:
     """Fields of a config, nested ones with dots, that discovery did not see: likely misspelt."""
-    return list(_unknown(config.fields, discovered.fields, ""))
+    return list(_unknown(config.fields, config.discovered, "")) if config.discovered else []
 
 
 def _unknown(named: Mapping[str, Field], seen: Mapping[str, Field], prefix: str) -> Iterator[str]:
@@ -218,15 +242,18 @@ def _connector(file: Path, shown: str) -> str | None:
     return connector if isinstance(connector, str) else None
 
 
-def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamConfig:
+def _resolved(
+    source: str, stream: str, shown: str, raw: _StreamFile, discovered: Mapping[str, Field]
+) -> StreamConfig:
     _check_name(raw.stream, stream, shown)
     _check_landable(raw.fields, shown)
-    primary_key = _names(raw, "primary_key", shown)
+    primary_key = _names(raw, "primary_key", shown, discovered)
     # A copied default of a field that was then taken out is no mistake where nothing goes by it.
     goes_by_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
-    cursor = _names(raw, "cursor_field", shown) if goes_by_cursor else ()
+    cursor = _names(raw, "cursor_field", shown, discovered) if goes_by_cursor else ()
     for key, names in (("primary_key", primary_key), ("cursor_field", cursor)):
         _check_comparable(raw.fields, key, names, shown)
+        _check_open(raw.fields, key, names, shown)
     offered = raw.options.sync_modes if raw.options else ["incremental"]
     fallback: SyncMode = "incremental" if cursor and "incremental" in offered else "full_refresh"
     sync_mode = raw.sync_mode or fallback
@@ -252,6 +279,8 @@ def _resolved(source: str, stream: str, shown: str, raw: _StreamFile) -> StreamC
         selected=raw.selected,
         quarantine_limit=raw.quarantine_limit,
         fields=raw.fields,
+        on_drift=raw.on_drift,
+        discovered=discovered,
     )
 
 
@@ -264,7 +293,9 @@ def _lookback(raw: _StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback
         raise CatalogError(f"{shown}: lookback: {error}") from None
 
 
-def _names(raw: _StreamFile, key: str, shown: str) -> tuple[str, ...]:
+def _names(
+    raw: _StreamFile, key: str, shown: str, discovered: Mapping[str, Field]
+) -> tuple[str, ...]:
     """The top-level fields that `primary_key` or `cursor_field` names, or its default does."""
     own, default = getattr(raw, key), getattr(raw.defaults, key)
     said, place = (own, key) if own else (default or [], f"defaults.{key}")
@@ -276,7 +307,13 @@ def _names(raw: _StreamFile, key: str, shown: str) -> tuple[str, ...]:
                 f"{shown}: {place}: {path} has to be the name of one top-level field"
             )
         if path[0] not in raw.fields:
-            hint = nearest(path[0], raw.fields)
+            is_taken_out = not own or own == default or path[0] in discovered
+            what = key.replace("_", " ").removesuffix(" field")
+            hint = (
+                f": it is the {what}; put it back into fields, or set {key} to another field"
+                if is_taken_out
+                else nearest(path[0], raw.fields)
+            )
             raise CatalogError(f"{shown}: {place}: '{path[0]}' is not in fields{hint}")
         names.append(path[0])
     return tuple(names)
@@ -292,6 +329,19 @@ def _check_comparable(
             raise CatalogError(
                 f"{shown}: {key}: '{name}' is {what}; it has to be an integer, a number or a string"
             )
+
+
+def _check_open(fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str) -> None:
+    """A key may be hashed, which keeps it unique; a cursor's value stands in the state."""
+    for name in names:
+        privacy = fields[name].privacy
+        if privacy is None or (privacy == "hash" and key == "primary_key"):
+            continue
+        remedy = "hash it" if key == "primary_key" else "go by another field"
+        raise CatalogError(
+            f"{shown}: fields.{name}.privacy: is '{privacy}', but '{name}' is in {key}; {remedy} "
+            "or leave privacy out"
+        )
 
 
 def _check_name(said: str, stream: str, shown: str) -> None:
@@ -319,6 +369,8 @@ def check_name(name: str, what: str) -> str:
 def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
     if not fields:
         raise CatalogError(f"{shown}: fields: is empty; name at least one field to land")
+    if not landing_fields(fields):
+        raise CatalogError(f"{shown}: fields: all are dropped; name at least one field to land")
     for name in fields:
         if name.startswith(LINEAGE_PREFIX):
             raise CatalogError(

@@ -6,18 +6,24 @@ can't hold without loss takes its row out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
+from landing.bounds import TOO_LARGE, largest_column, oversized
+from landing.catalog import LINEAGE_PREFIX, StreamConfig
 from landing.columntypes import NOT_IN_ARROW, Column, column_of, python_values
-from landing.fields import Field
+from landing.fields import Field, landing_fields
 from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type
+
+NEW_FIELDS = "_dlt_new_fields"
+"""The column of fields that drifted in, as one JSON object, where the config has them land."""
 
 Row = Mapping[str, Any]
 Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
@@ -49,12 +55,29 @@ class Converted:
 
 
 class Columns:
-    """The columns of one stream, in config order."""
+    """The columns of one stream, in config order.
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
-        self._columns = {name: column_of(field) for name, field in fields.items()}
+    With `known`, a last column has all fields besides those names. With `is_protected`, private
+    values of the rows may be as quarantine has them. Raises SettingsError if a field is to be
+    hashed and there is no key.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Field],
+        *,
+        known: Collection[str] | None = None,
+        is_protected: bool = False,
+    ) -> None:
+        self._columns = {
+            name: column_of(field, is_protected=is_protected)
+            for name, field in landing_fields(fields).items()
+        }
+        self._known = known
+        if known is not None:
+            self._columns[NEW_FIELDS] = column_of(Field(type="object"))
         self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
-        self._record = _record_type(self._columns)
+        self._record = _record_type(self._columns) if known is None else None
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):
@@ -78,33 +101,54 @@ class Columns:
             arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
         except NOT_IN_ARROW:
             return self.from_rows(_rows(pages))
-        return Converted(pa.Table.from_arrays(arrays, schema=self.schema), values.__getitem__)
+        table = pa.Table.from_arrays(arrays, schema=self.schema)
+        if oversized(table):
+            return self.from_rows(_rows(pages))
+        return Converted(table, values.__getitem__)
 
     def from_rows(self, rows: Sequence[Row]) -> Converted:
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
         for name, column in self._columns.items():
-            values = [row.get(name) for row in rows]
-            array, reasons = column.convert(values)
+            array, reasons = column.convert(self._values(name, rows))
             arrays.append(array)
             for index, reason in reasons.items():
                 misfits.setdefault(index, MisfitRow(index, rows[index], name, reason))
-        return self._fitting(arrays, misfits, lambda name: [row.get(name) for row in rows])
+        return self._fitting(arrays, misfits, partial(self._values, rows=rows), rows.__getitem__)
 
     def from_arrow(self, given: pa.Table) -> Converted:
         """Like `from_rows`, for streams that yield Arrow tables or data frames."""
         arrays: list[pa.Array | pa.ChunkedArray] = []
         misfits: dict[int, MisfitRow] = {}
         for name, column in self._columns.items():
-            if name not in given.schema.names:
+            if name == NEW_FIELDS:
+                array, reasons = column.convert(self._new_of(given))
+            elif name in given.schema.names:
+                array, reasons = column.convert_arrow(given[name])
+            else:
                 arrays.append(pa.nulls(given.num_rows, column.type))
                 continue
-            array, reasons = column.convert_arrow(given[name])
             arrays.append(array)
             for index, reason in reasons.items():
                 if index not in misfits:
                     misfits[index] = MisfitRow(index, _arrow_row(given, index), name, reason)
-        return self._fitting(arrays, misfits, given.__getitem__)
+        return self._fitting(arrays, misfits, given.__getitem__, partial(_arrow_row, given))
+
+    def _values(self, name: str, rows: Sequence[Row]) -> list[Any]:
+        if name == NEW_FIELDS:
+            return [self._new_in(row) for row in rows]
+        return [row.get(name) for row in rows]
+
+    def _new_in(self, row: Row) -> Row | None:
+        known = self._known or ()
+        return {n: v for n, v in row.items() if not _is_known(n, known)} or None
+
+    def _new_of(self, given: pa.Table) -> list[Row | None]:
+        names = [name for name in given.schema.names if not _is_known(name, self._known or ())]
+        columns = [python_values(given[name]) for name in names]
+        if not names:
+            return [None] * given.num_rows
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises Misfit."""
@@ -114,15 +158,29 @@ class Columns:
     def _fitting(
         self,
         arrays: list[pa.Array | pa.ChunkedArray],
-        misfits: Mapping[int, MisfitRow],
+        misfits: dict[int, MisfitRow],
         given: Callable[[str], Sequence[Any]],
+        row_at: Callable[[int], Row],
     ) -> Converted:
         table = pa.Table.from_arrays(arrays, schema=self.schema)
+        for index in oversized(table):
+            name = largest_column(table, index)
+            misfits.setdefault(index, MisfitRow(index, row_at(index), name, TOO_LARGE))
         if not misfits:
             return Converted(table, given)
         kept = [index for index in range(table.num_rows) if index not in misfits]
         in_order = [misfits[index] for index in sorted(misfits)]
         return Converted(table.take(pa.array(kept, pa.int64())), given, in_order, kept)
+
+
+def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
+    """The columns of a stream's files, besides the lineage."""
+    known = config.known_names if config.on_drift == "land" else None
+    return Columns(config.fields, known=known, is_protected=is_protected)
+
+
+def _is_known(name: str, known: Collection[str]) -> bool:
+    return name in known or name.startswith(LINEAGE_PREFIX)
 
 
 def _rows(pages: Sequence[JsonPage]) -> list[Row]:

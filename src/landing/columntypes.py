@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.fields import Field
+from landing.fields import Field, landing_fields
 from landing.fitting import (
     Misfit,
     fit_boolean,
@@ -28,10 +28,12 @@ from landing.fitting import (
     fit_number,
     fit_text,
     fit_timestamp,
+    json_text,
     kind_in_words,
     pruned_text_fit,
 )
 from landing.jsontext import NoShapeError, shape_of, shaped, texts
+from landing.privacy import private_fit, protection
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _HAS_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -52,7 +54,8 @@ class Column:
     """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit.
 
     `json_type` is what a value of the field decodes to from JSON bytes, and `decoded` converts
-    such values; where that is not set, `quick` does.
+    such values; where that is not set, `quick` does. With `is_private`, no value may pass as it
+    is, whatever type it has already.
     """
 
     type: pa.DataType
@@ -60,6 +63,7 @@ class Column:
     fit: Callable[[Any], Any]
     json_type: Any = Any
     decoded: Callable[[list[Any]], pa.Array] | None = None
+    is_private: bool = False
 
     def convert(self, values: list[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:
@@ -82,6 +86,8 @@ class Column:
         return array
 
     def convert_arrow(self, values: pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, Reasons]:
+        if self.is_private:
+            return self.convert(python_values(values))
         if values.type == self.type:
             return values, {}
         if pa.types.is_dictionary(values.type):
@@ -105,7 +111,11 @@ class Column:
             return None
 
 
-def column_of(field: Field) -> Column:
+def column_of(field: Field, *, is_protected: bool = False) -> Column:
+    """With `is_protected`, private values may be what this made of them before."""
+    if field.privacy is not None:
+        fit = private_fit(field, is_protected=is_protected)
+        return Column(pa.string(), None, fit, is_private=True)
     kinds = field.kinds
     if kinds == {"integer"}:
         return Column(pa.int64(), _quick_integers, fit_integer, int, _as(pa.int64()))
@@ -118,16 +128,20 @@ def column_of(field: Field) -> Column:
     if kinds == {"string"} and field.format == "date":
         return Column(pa.date32(), _quick_dates, fit_date, str)
     if field.encoding == "native" and kinds == {"array"}:
-        return _native_list(field.items or Field(type="null"))
-    if field.encoding == "native" and kinds == {"object"} and field.properties:
-        return _native_struct(field.properties)
+        return _native_list(field.items or Field(type="null"), is_protected)
+    members = landing_fields(field.properties or {})
+    if field.encoding == "native" and kinds == {"object"} and members:
+        return _native_struct(members, is_protected)
     if kinds == {"string"}:
         return Column(pa.string(), _quick_strings, fit_text, str, _as(pa.string()))
-    return _text_column(field)
+    return _text_column(field, is_protected)
 
 
-def _text_column(field: Field) -> Column:
+def _text_column(field: Field, is_protected: bool) -> Column:
     """JSON text of an array or object, text as it is where other kinds may come."""
+    if field.has_private_parts:
+        protect = protection(field, is_protected=is_protected)
+        return Column(pa.string(), None, lambda v: json_text(protect(v)), is_private=True)
     fit = pruned_text_fit(field)
     try:
         shape = shape_of(field)
@@ -158,6 +172,8 @@ def _quick_integers(values: list[Any]) -> pa.Array:
 def _quick_numbers(values: list[Any]) -> pa.Array:
     array = pa.array(values)
     if pa.types.is_floating(array.type):
+        if bool in map(type, values):
+            raise TypeError("Arrow takes True for 1.0 where a float comes first")
         return array
     return _inferred(values, pa.int64()).cast(pa.float64())
 
@@ -236,24 +252,26 @@ def _is_nat(value: Any) -> bool:
     return isinstance(value, datetime) and value != value
 
 
-def _nested(field: Field) -> Column:
+def _nested(field: Field, is_protected: bool) -> Column:
     """What is inside a native column is native too."""
-    return column_of(msgspec.structs.replace(field, encoding="native"))
+    native = msgspec.structs.replace(field, encoding="native")
+    return column_of(native, is_protected=is_protected)
 
 
-def _native_list(items: Field) -> Column:
-    element = _nested(items)
+def _native_list(items: Field, is_protected: bool) -> Column:
+    element = _nested(items, is_protected)
 
     def fit(value: Any) -> list[Any]:
         if not isinstance(value, list | tuple):
             raise Misfit(f"{kind_in_words(value)} where an array is configured")
         return [None if item is None else element.fit(item) for item in value]
 
-    return Column(pa.list_(element.type), None, fit)
+    return Column(pa.list_(element.type), None, fit, is_private=element.is_private)
 
 
-def _native_struct(properties: Mapping[str, Field]) -> Column:
-    members = {name: _nested(field) for name, field in properties.items()}
+def _native_struct(properties: Mapping[str, Field], is_protected: bool) -> Column:
+    members = {name: _nested(field, is_protected) for name, field in properties.items()}
+    is_private = any(member.is_private for member in members.values())
 
     def fit(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -263,4 +281,5 @@ def _native_struct(properties: Mapping[str, Field]) -> Column:
             for name, member in members.items()
         }
 
-    return Column(pa.struct([(name, m.type) for name, m in members.items()]), None, fit)
+    type_ = pa.struct([(name, member.type) for name, member in members.items()])
+    return Column(type_, None, fit, is_private=is_private)

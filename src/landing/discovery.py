@@ -21,6 +21,7 @@ from landing.catalog import (
     SyncMode,
     check_name,
     discovered_streams,
+    private_fields,
     read_discovered,
     write_discovered,
 )
@@ -197,6 +198,8 @@ def _description(resource: DltResource) -> str | None:
 
 def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
     old = read_discovered(source.workspace, source.name, new.stream)
+    fields = without_private(new.fields, private_fields(source.workspace, source.name, new.stream))
+    new = msgspec.structs.replace(new, fields=fields)
     if old is None:
         return Discovered(new, [], is_new=True)
     merged = msgspec.structs.replace(
@@ -227,9 +230,28 @@ def _merged(old: Field | None, new: Field) -> Field:
         new,
         description=old.description or new.description,
         encoding=old.encoding,
-        properties=properties,
-        items=_merged(old.items, new.items) if new.items else None,
+        privacy=old.privacy,
+        properties=None if old.privacy else properties,
+        items=_merged(old.items, new.items) if new.items and not old.privacy else None,
     )
+
+
+def without_private(found: Mapping[str, Field], listed: Mapping[str, Field]) -> dict[str, Field]:
+    """Fields without what is inside those listed as private: an object's keys may be data, too."""
+    return {name: _without_private(field, listed.get(name)) for name, field in found.items()}
+
+
+def _without_private(found: Field, listed: Field | None) -> Field:
+    if listed is None:
+        return found
+    if listed.privacy is not None:
+        return msgspec.structs.replace(found, properties=None, items=None)
+    properties, items = found.properties, found.items
+    if properties is not None:
+        properties = without_private(properties, listed.properties or {})
+    if items is not None:
+        items = _without_private(items, listed.items)
+    return msgspec.structs.replace(found, properties=properties, items=items)
 
 
 def _changes(old: DiscoveredSchema, new: DiscoveredSchema) -> Iterator[str]:

@@ -90,6 +90,10 @@ def _field(raw: Any, place: str, shown: str, depth: int = 1) -> Field:
         field = msgspec.structs.replace(field, properties=nested)
     if raw.get("items") is not None:
         items = _field(raw["items"], f"{place}.items", shown, depth + 1)
+        if items.privacy == "drop":
+            raise CatalogError(
+                f"{shown}: {place}.items.privacy: elements can't be dropped; say it of the array"
+            )
         field = msgspec.structs.replace(field, items=items)
     return field
 
@@ -100,6 +104,12 @@ def _check_field(field: Field, place: str, shown: str) -> None:
         raise CatalogError(f"{shown}: {place}.format: '{field.format}' is not known{hint}")
     if field.type == []:
         raise CatalogError(f"{shown}: {place}.type: is empty; name at least one kind")
+    if field.format is not None and "string" not in field.kinds:
+        kind = " or ".join(sorted(field.kinds)) or "null"
+        raise CatalogError(
+            f"{shown}: {place}.format: '{field.format}' is of strings, but the type is {kind}; "
+            "make the type string, or leave the format out"
+        )
 
 
 def _convert(raw: Any, model: type[Model], place: str, shown: str) -> Model:

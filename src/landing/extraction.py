@@ -20,9 +20,11 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
 from landing.catalog import StreamConfig
-from landing.columns import Batch, Columns, MisfitRow
+from landing.columns import Batch, MisfitRow, columns_of
 from landing.cursor import CursorTracker, CursorValue
+from landing.drift import Drift
 from landing.errors import StreamError
+from landing.fields import landing_fields
 from landing.fitting import Misfit
 from landing.incremental import HeldIncremental, hold
 from landing.landing import Load
@@ -74,16 +76,18 @@ class Extraction:
         self._folder = folder
         self._stop = stop or Stop()
         self._slice = slice_limits()
-        self._columns = Columns(config.fields)
+        self._columns = columns_of(config)
+        self._drift = Drift(config)
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         # A full refresh is read as one load; its rows share a load id whatever they repeat.
         self._version_key = config.primary_key if config.is_incremental else ()
         self._quarantine = Quarantine(
-            folder / "quarantine.jsonl", config.fields, self._columns, self._version_key
+            folder / "quarantine.jsonl", config, self._columns, self._version_key
         )
-        self._resource = with_arguments(resource, fields=list(config.fields))
+        self._names = list(landing_fields(config.fields))
+        self._resource = with_arguments(resource, fields=self._names)
         self._held = hold_cursor(config, self._resource)
-        self._absent = set(config.fields)
+        self._absent = set(self._names)
         self._tracker: CursorTracker | None = None
         self._rows: Iterator[tuple[bool, Pieces]] = iter(())
         self._withheld_stamps: Stamps | None = None
@@ -203,7 +207,7 @@ class Extraction:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
-        converted = self._columns.convert(batch)
+        converted = self._columns.convert(self._drift.looked_at(batch))
         earlier, later = self._quarantine.new(converted)
         table = converted.table
         if tracker is not None:
@@ -236,14 +240,13 @@ class Extraction:
 
     def _tell(self, read: int, tracker: CursorTracker | None) -> None:
         stream = self._config.stream
-        if read and self._absent == set(self._config.fields):
+        if read and self._absent == set(self._names):
             raise StreamError(
                 f"stream '{self._config.source}/{stream}': none of its {read:,} records has any "
                 f"of the fields of {self._config.origin}; nothing was landed"
             )
-        if read and self._absent:
-            names = ", ".join(sorted(self._absent))
-            self._reporter.note(stream, f"no record had {names}; such columns are all null")
+        for note in self._drift.notes(read, self._absent):
+            self._reporter.note(stream, note)
         if tracker is not None and tracker.rows_without_cursor:
             count = tracker.rows_without_cursor
             self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")

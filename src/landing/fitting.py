@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from landing.fields import Field
-from landing.jsontext import pruned
+from landing.jsontext import MAX_NESTING, TooDeepError, Unreadable, check_nesting, pruned
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
 INT64 = range(-(2**63), 2**63)
@@ -98,6 +98,8 @@ def fit_date(value: Any) -> date:
 
 
 def fit_text(value: Any) -> str:
+    if isinstance(value, Unreadable) and value.is_number:
+        return str(value)
     text = value if isinstance(value, str) else _scalar_text(value)
     try:
         text.encode()
@@ -108,14 +110,21 @@ def fit_text(value: Any) -> str:
 
 def _scalar_text(value: Any) -> str:
     """JSON text, but a UUID, a time, a decimal or bytes without the quotes JSON puts them in."""
-    text = _json_text(value)
+    text = json_text(value)
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 
-def _json_text(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Raises Misfit for what JSON can't say."""
     try:
-        return msgspec.json.encode(value, enc_hook=_plain_time).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
+        text = msgspec.json.encode(value, enc_hook=_plain_time)
+        check_nesting(text)
+        return text.decode()
+    except (RecursionError, TooDeepError):
+        raise Misfit(
+            f"{kind_in_words(value)} that is nested deeper than {MAX_NESTING} levels"
+        ) from None
+    except (TypeError, ValueError, OverflowError, UnicodeError):
         raise Misfit(f"{kind_in_words(value)} that has no JSON form") from None
 
 
@@ -131,7 +140,7 @@ def pruned_text_fit(field: Field) -> Callable[[Any], str]:
 
     # Text in an array or object field is a JSON string, so that every value parses as JSON.
     if field.kinds <= {"array", "object"} and field.kinds:
-        return lambda value: _json_text(pruned(value, field))
+        return lambda value: json_text(pruned(value, field))
     return fit
 
 
@@ -152,4 +161,6 @@ def kind_in_words(value: Any) -> str:
             return "an object"
         case datetime():
             return "a date-time"
+        case Unreadable():
+            return "a number out of range" if value.is_number else "JSON that can't be read"
     return f"a {type(value).__name__}"

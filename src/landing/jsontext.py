@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,18 @@ import msgspec
 
 from landing.fields import Field
 
+MAX_NESTING = 256
+"""Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
+
 _encode = msgspec.json.Encoder().encode
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+class TooDeepError(ValueError):
+    """A value that is nested deeper than MAX_NESTING."""
+
+
+_REFUSED = (msgspec.MsgspecError, UnicodeError)
 
 
 class NoShapeError(Exception):
@@ -39,8 +51,78 @@ def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:
 
 
 def texts(values: Sequence[Any]) -> list[bytes | None]:
-    """The JSON text of each value, null staying null."""
-    return [None if value is None else _encode(value) for value in values]
+    """The JSON text of each value, null staying null. Raises TooDeepError."""
+    encoded = [None if value is None else _encode(value) for value in values]
+    for text in encoded:
+        if text is not None and len(text) > 2 * MAX_NESTING:
+            check_nesting(text)
+    return encoded
+
+
+def check_nesting(text: bytes) -> None:
+    """Raises TooDeepError for JSON text that is nested deeper than MAX_NESTING."""
+    if text.count(b"[") + text.count(b"{") <= MAX_NESTING:
+        return
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        depth += _step(match[0])
+        if depth > MAX_NESTING:
+            raise TooDeepError
+
+
+def without_depths(text: bytes, most: int) -> bytes:
+    """JSON text with null in place of what is nested deeper than `most` levels."""
+    kept: list[bytes] = []
+    start = depth = 0
+    for match in _STRUCTURE.finditer(text):
+        step = _step(match[0])
+        depth += step
+        if step > 0 and depth == most + 1:
+            kept += text[start : match.start()], b"null"
+        elif step < 0 and depth == most:
+            start = match.end()
+    return b"".join([*kept, text[start:]]) if depth == 0 else text
+
+
+def _step(token: bytes) -> int:
+    return 1 if token in b"[{" else -1 if token in b"]}" else 0
+
+
+class Unreadable:
+    """A JSON value that the decoder refuses: a number of too many digits, or text not in UTF-8.
+
+    Its text is as it came, what is not UTF-8 escaped.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def __repr__(self) -> str:
+        return self._raw.decode(errors="backslashreplace")
+
+    @property
+    def is_number(self) -> bool:
+        return self._raw[:1] in b"-0123456789"
+
+
+def readable(raw: msgspec.Raw) -> Any:
+    """A value with Unreadable in it at most as the whole, or as a member."""
+    try:
+        return msgspec.json.decode(raw)
+    except _REFUSED:
+        pass
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except _REFUSED:
+        return Unreadable(bytes(raw))
+    return {name: _member_of(member) for name, member in members.items()}
+
+
+def _member_of(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except _REFUSED:
+        return Unreadable(bytes(raw))
 
 
 def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[msgspec.Struct]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -30,6 +31,11 @@ from landing.state import SCHEMA
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
 BATCH_ROWS = 5_000
+MOST_ROWS = 50_000
+"""Of a page, what is converted at once; it comes in pieces beyond."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""JSON at which pages are enough for a batch, however few rows they have."""
+_WEIGHED_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -159,17 +165,19 @@ def _not_rows(stream: str, item: Any) -> SourceError:
 
 
 def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
-    """Pages put together to batches of at least `least` rows; the last may be smaller.
+    """Pages put together to batches of at least `least` rows, or of BATCH_BYTES; the last may be
+    smaller. Pages of more than MOST_ROWS come in pieces.
 
     Pages of different shapes are not put together, and the order of rows stays.
     """
-    pending: list[Row] | tuple[Any, ...] = []
-    for page in pages:
-        batch = page.batch
+    pending: list[Row] | tuple[JsonPage, ...] = []
+    weigh_at = 1
+    for batch in chain.from_iterable(_pieces(page.batch) for page in pages):
         if isinstance(batch, pa.Table) or type(batch) is not type(pending):
             if pending:
                 yield pending
             pending = []
+            weigh_at = 1
         if isinstance(batch, pa.Table):
             yield batch
             continue
@@ -177,11 +185,37 @@ def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
             pending.extend(batch)
         else:
             pending = (*pending, *batch) if pending else batch
-        if row_count(pending) >= least:
+        count = row_count(pending)
+        if count >= least or (count >= weigh_at and _weight(pending) >= BATCH_BYTES):
             yield pending
             pending = []
+            weigh_at = 1
+        elif count >= weigh_at:
+            weigh_at = 2 * count
     if pending:
         yield pending
+
+
+def _pieces(batch: Batch) -> Iterator[Batch]:
+    if isinstance(batch, tuple):
+        yield from ((piece,) for page in batch for piece in page.pieces(MOST_ROWS))
+    elif row_count(batch) <= MOST_ROWS:
+        yield batch
+    else:
+        for start in range(0, row_count(batch), MOST_ROWS):
+            end = start + MOST_ROWS
+            yield batch[start:end] if isinstance(batch, list) else batch.slice(start, MOST_ROWS)
+
+
+def _weight(batch: list[Row] | tuple[JsonPage, ...]) -> int:
+    """Bytes of JSON; of dictionaries, what the last of them let expect."""
+    if isinstance(batch, tuple):
+        return sum(len(page.content) for page in batch)
+    try:
+        last = msgspec.json.encode(batch[-_WEIGHED_ROWS:], enc_hook=str)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return 0  # no JSON, as what does not fit may be
+    return len(last) * len(batch) // min(len(batch), _WEIGHED_ROWS)
 
 
 def row_count(batch: Batch) -> int:

@@ -20,9 +20,10 @@ from uuid import UUID
 
 import msgspec
 
+from landing.bounds import bounded
+from landing.catalog import StreamConfig
 from landing.columns import Columns, Converted, MisfitRow, Row
-from landing.fields import Field
-from landing.jsontext import pruned
+from landing.privacy import row_protector
 from landing.versions import key_of, keys_of
 
 # The state is to stay small; beyond these, a row may stand in quarantine more than once.
@@ -49,18 +50,20 @@ class Rejected:
 class Quarantine:
     """The rows of one run that do not fit, as JSON lines on the disk until they are published.
 
-    Of a row only what the stream config lists is kept, as of the rows that land.
+    Of a row only what the stream config lists is kept, as of the rows that land, and private
+    fields are protected.
     """
 
     def __init__(
         self,
         file: Path,
-        fields: Mapping[str, Field],
+        config: StreamConfig,
         columns: Columns,
         primary_key: tuple[str, ...],
     ) -> None:
         self._file = file
-        self._fields = fields
+        known = config.known_names if config.on_drift == "land" else None
+        self._protected = row_protector(config.fields, known)
         self._columns = columns
         self._primary_key = primary_key
         self._reasons: Counter[str] = Counter()
@@ -104,7 +107,7 @@ class Quarantine:
 
     def _rejected(self, misfit: MisfitRow) -> Rejected:
         key = key_of(misfit.row, self._columns, self._primary_key)
-        return Rejected(misfit, row_json(self._chosen(misfit.row)), key)
+        return Rejected(misfit, bounded(row_json(self._protected(misfit.row))), key)
 
     def _is_new(self, identity: str) -> bool:
         self._identities.pop(identity, None)
@@ -113,9 +116,6 @@ class Quarantine:
             del self._identities[next(iter(self._identities))]
         self._again += identity in self.known
         return identity not in self.known
-
-    def _chosen(self, row: Row) -> Row:
-        return {n: pruned(row[n], field) for n, field in self._fields.items() if n in row}
 
     def add(self, rows: Sequence[tuple[Rejected, str]], load_id: str) -> None:
         """Rows and the `_dlt_load_id` that each of them lands with once it fits."""

@@ -49,6 +49,9 @@ def _sign(batch: Batch) -> int | None:
         ends = batch.slice(0, 1).to_pylist(), batch.slice(max(0, len(batch) - 1)).to_pylist()
     else:
         ends = batch[:1], batch[-1:]
-    if row_count(batch) < 2 or (ends[0] == ends[1] and not isinstance(batch, tuple)):
+    try:
+        if row_count(batch) < 2 or (ends[0] == ends[1] and not isinstance(batch, tuple)):
+            return None
+        return zlib.crc32(f"{row_count(batch)} {ends}".encode(errors="replace"))
+    except (RecursionError, ValueError):  # values of thousands of levels, or of digits
         return None
-    return zlib.crc32(f"{row_count(batch)} {ends}".encode(errors="replace"))

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
-from landing.columns import Columns
+from landing.columns import columns_of
 from landing.landing import Load
 from landing.layout import StreamPaths, quarantine_file_of
 from landing.lease import Lease
@@ -147,7 +147,7 @@ class _SortedOut:
         """Those that any row lands of."""
         self._stays: Counter[str] = Counter()
         self._changed: list[tuple[str, Path]] = []
-        self._columns = Columns(config.fields)
+        self._columns = columns_of(config, is_protected=True)
         schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         writer = PartWriter(folder, schema, part_bytes(), frozenset({"_dlt_id"}))
         for path, owner, load_id in _files(bucket, paths.data):

@@ -20,10 +20,9 @@ from landing.catalog import (
     StreamConfig,
     configured_streams,
     read_config,
-    read_discovered,
     unknown_fields,
 )
-from landing.columns import Columns
+from landing.columns import columns_of
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
 from landing.failures import explained
@@ -32,6 +31,7 @@ from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
+from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
@@ -118,8 +118,7 @@ def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list
 
 
 def _doubts(source: Source, config: StreamConfig) -> list[str]:
-    discovered = read_discovered(source.workspace, source.name, config.stream)
-    unknown = unknown_fields(config, discovered) if discovered else []
+    unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
     return [f"not in {file}: field {name}" for name in unknown]
 
@@ -128,6 +127,8 @@ def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
     configs = [read_config(source.workspace, source.name, stream) for stream in streams]
+    for config in configs:
+        check_key(config.fields, config.origin)
     return list(zip(configs, resources, strict=True))
 
 
@@ -211,7 +212,7 @@ def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeli
 
 def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: list[str]) -> Plan:
     paths = StreamPaths(config.source, config.stream)
-    columns = pa.schema([*Columns(config.fields).schema, *LINEAGE_FIELDS])
+    columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
     held = hold_cursor(config, resource)
     cursor = None
     if held is not None and config.is_incremental:

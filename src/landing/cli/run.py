@@ -141,7 +141,9 @@ def _print_plans(plans: Sequence[Plan]) -> None:
         print(f"  columns   {len(plan.columns)}")
         width = max(len(name) for name in plan.columns.names)
         for column in plan.columns:
-            print(f"    {column.name:<{width}}  {column.type}")
+            field = config.fields.get(column.name)
+            privacy = f" ({field.privacy})" if field is not None and field.privacy else ""
+            print(f"    {column.name:<{width}}  {column.type}{privacy}")
 
 
 def _print_results(result: RunResult) -> None:

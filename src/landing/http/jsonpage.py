@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
+
+from landing.jsontext import MAX_NESTING, readable, without_depths
+
+SAMPLED_EVERY = 100
 
 
 class JsonPage:
@@ -31,15 +35,38 @@ class JsonPage:
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The records as dictionaries, with all fields."""
-        rows: list[Any] = self.decoded(Any)
+        try:
+            rows: list[Any] = self.decoded(Any)
+        except (msgspec.MsgspecError, UnicodeError):
+            rows = [readable(raw) for raw in self.decoded(msgspec.Raw)]
         for row in rows:
             if not isinstance(row, dict):
                 raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
         return rows
 
+    def pieces(self, most: int) -> Iterator[JsonPage]:
+        """The page as pages of at most so many records."""
+        if len(self) <= most:
+            yield self
+            return
+        raws = self.decoded(msgspec.Raw)
+        for start in range(0, len(raws), most):
+            yield JsonPage(b"[" + b",".join(raws[start : start + most]) + b"]")
+
+    def sample(self) -> list[Mapping[str, Any]]:
+        """The first record and each SAMPLED_EVERY-th after it, as dictionaries."""
+        raws = self.decoded(msgspec.Raw)[::SAMPLED_EVERY]
+        return [row for row in map(readable, raws) if isinstance(row, dict)]
+
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
-        value = _decoder(record, self.path).decode(self.content)
+        decode = _decoder(record, self.path).decode
+        try:
+            value: Any = decode(self.content)
+        except RecursionError:
+            # What is left is still too deep to land, and told with its record.
+            self.content = without_depths(self.content, 2 * MAX_NESTING)
+            value = decode(self.content)
         for _ in self.path:
             value = value.inner
         return list(value)
