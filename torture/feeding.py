@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import threading
@@ -19,11 +20,12 @@ from tests.kit import Zone, natural
 from tests.servers.proxy import slow
 from torture.figures import Section, Tally
 from torture.fleet import Ended, Fleet, Gate, Running, serve_fleet
-from torture.sources import RETRYING
+from torture.sources import EXACT
 
 STREAM = "orders"
 PARTS = 20
 ROWS = 2_350
+_FILE_MB = "0.0075"  # of which a load of so many rows makes a few more than 20
 _POLL_SECONDS = 0.005
 _RUN_AT = Path(__file__).parent / "programs" / "run_at.py"
 
@@ -67,10 +69,11 @@ def _midnight(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
+MIDNIGHT = "midnight passes meanwhile"
 CLOCKS: dict[str, Callable[[datetime], datetime | None]] = {
     "the clock is right": lambda now: None,
     "the clock is a day behind": lambda now: now - timedelta(days=1),
-    "midnight passes meanwhile": lambda now: _midnight(now) - timedelta(seconds=0.9),
+    MIDNIGHT: lambda now: _midnight(now) - timedelta(seconds=0.5),
     "the clock is a day ahead": lambda now: now + timedelta(days=1),
 }
 OVERLAPPED = "another run is started meanwhile"
@@ -82,6 +85,7 @@ class _Fed:
 
     tallies: dict[str, Tally]
     refused: int = 0
+    crossed: int = 0
     parts: int = 0
     fewest: int = 10**9
     polls: int = 0
@@ -105,7 +109,8 @@ def feeding(s3: S3Server, loads: int, streams: int) -> tuple[Section, int]:
         f"{sum(each.parts for each in fed):,} files in all, under feeders that polled "
         f"{sum(each.polls for each in fed):,} times, every {statistics.median(intervals):.3f} s "
         f"at the median. Refused with exit code 3 and the holder's name: "
-        f"{sum(each.refused for each in fed)} second runs."
+        f"{sum(each.refused for each in fed)} second runs. Begun on one day and ended on the "
+        f"next: {sum(each.crossed for each in fed)} loads."
     )
     return Section("Files that a feeder missed", list(tallies.values()), [note]), sum(
         each.secrets for each in fed
@@ -114,7 +119,7 @@ def feeding(s3: S3Server, loads: int, streams: int) -> tuple[Section, int]:
 
 def _feed(s3: S3Server, numbers: range, gate: Gate) -> _Fed:
     fed = _Fed({name: Tally(name) for name in [*CLOCKS, OVERLAPPED]})
-    with serve_fleet(RETRYING, [STREAM], s3, ROWS) as fleet:
+    with serve_fleet(EXACT, [STREAM], s3, ROWS) as fleet:
         feeder = Feeder(fleet.zone, f"{fleet.source}/{STREAM}")
         feeder.start()
         for number in numbers:
@@ -141,8 +146,11 @@ def _load(fleet: Fleet, feeder: Feeder, number: int, fed: _Fed) -> None:
         fed.refused += second.code == 3 and f"process {started.process.pid}" in second.err
         if second.code != 3:
             tally.problems.append(f"the second run ended with {second.code}: {second.text}")
+    fed.crossed += clock == MIDNIGHT and _crossed_midnight(fleet)
     landed = fleet.landed[STREAM]
     new = len(landed.look())
+    if new < PARTS:
+        tally.problems.append(f"a load had {new} files instead of {PARTS}")
     fed.parts += new
     fed.fewest = min(fed.fewest, new)
     tally.lost += fleet.lost(STREAM)
@@ -152,9 +160,8 @@ def _load(fleet: Fleet, feeder: Feeder, number: int, fed: _Fed) -> None:
 
 def _start(fleet: Fleet, clock: str) -> Running:
     moment = CLOCKS[clock](datetime.now(UTC))
-    if moment is None:
-        return fleet.start()
-    return fleet.start(program=(sys.executable, str(_RUN_AT), moment.isoformat()))
+    program = (sys.executable, str(_RUN_AT), moment.isoformat()) if moment else (sys.executable,)
+    return fleet.start(program=program, LANDING_FILE_MB=_FILE_MB)
 
 
 def _refused(fleet: Fleet, holder: Running) -> Ended:
@@ -163,6 +170,12 @@ def _refused(fleet: Fleet, holder: Running) -> Ended:
     while not fleet.held() and holder.process.poll() is None:
         time.sleep(0.01)
     return fleet.run()
+
+
+def _crossed_midnight(fleet: Fleet) -> bool:
+    last = fleet.zone.paths(f"_dlt/{fleet.source}/{STREAM}/loads")[-1]
+    record = json.loads(fleet.zone.read(last))
+    return bool(record["started"][:10] != record["finished"][:10])
 
 
 def _compare(fleet: Fleet, feeder: Feeder, fed: _Fed) -> None:

@@ -139,8 +139,8 @@ class Fleet:
     def run(self, *streams: str, program: Sequence[str] = (sys.executable,), **env: str) -> Ended:
         return self.ended(self.start(*streams, program=program, **env))
 
-    def ended(self, running: Running) -> Ended:
-        done = running.end()
+    def ended(self, running: Running, seconds: float = RUN_SECONDS) -> Ended:
+        done = running.end(seconds)
         self.output.append(done.text)
         return done
 

@@ -20,7 +20,7 @@ from tests.servers.proxy import Exchange, Request, Response
 from torture.figures import Section, Tally
 from torture.fleet import Fleet, Gate, Running, serve_fleet
 from torture.landed import Landed
-from torture.sources import RETRYING
+from torture.sources import EXACT
 
 STREAM = "orders"
 ROWS = 1_200
@@ -212,7 +212,7 @@ def _lane(
     s3: S3Server, goals: Sequence[Target], gate: Gate, waits: bool
 ) -> tuple[dict[str, Tally], int]:
     tallies = {phase: Tally(phase) for phase in PHASES}
-    with serve_fleet(RETRYING, [STREAM], s3, ROWS) as fleet:
+    with serve_fleet(EXACT, [STREAM], s3, ROWS) as fleet:
         pending: list[Tally] = []
         for number, goal in enumerate(goals):
             if phase := _kill_once(fleet, goal, gate):

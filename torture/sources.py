@@ -25,8 +25,7 @@ class MyAPI:
         return response.json()["data"]
 """
 
-# Pages go on from the last change seen, so that none slips past while rows are edited. What the
-# next page has again of the last one is left out: any row that lands twice is then the engine's.
+# Pages go on from the last change seen, so that none slips past while rows are edited.
 _RETRYING_STREAMS = '''\
 import dlt
 from .client import MyAPI
@@ -40,15 +39,15 @@ def orders(
 ):
     """Orders, the oldest change first."""
     api = MyAPI()
-    since, offset, last = updated_at.last_value, 0, []
+    since, offset = updated_at.last_value, 0
     while True:
         page = api.get("orders", since=since, limit=limit, offset=offset)
-        yield [row for row in page if row not in last]
+        yield page
         if len(page) < limit:
             return
         newest = page[-1]["updated_at"]
         offset = offset + limit if newest == since else 0
-        since, last = newest, page
+        since = newest
 '''
 
 
@@ -66,3 +65,14 @@ class Client:
 
 PLAIN = Client("plain", "the founding document's client", FOUNDING_CLIENT, FOUNDING_STREAMS)
 RETRYING = Client("retrying", "dlt's requests client", _RETRYING_CLIENT, _RETRYING_STREAMS)
+
+# What the next page has again of the last one is left out, so that any row that lands twice is
+# the engine's doing.
+EXACT = Client(
+    "exact",
+    "dlt's requests client",
+    _RETRYING_CLIENT,
+    _RETRYING_STREAMS.replace("since, offset =", "last, since, offset = [],")
+    .replace("yield page", "yield [row for row in page if row not in last]")
+    .replace("since = newest", "since, last = newest, page"),
+)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 HOST = "127.0.0.1"
 
@@ -236,8 +236,7 @@ def with_query(change: Callable[[dict[str, str]], dict[str, str]]) -> Fault:
 
     def fault(exchange: Exchange) -> None:
         request = exchange.request
-        query = "&".join(f"{name}={value}" for name, value in change(request.query).items())
-        target = f"{urlsplit(request.target).path}?{query}"
+        target = f"{urlsplit(request.target).path}?{urlencode(change(request.query))}"
         exchange.request = Request(request.method, target, request.headers, request.body)
         passed_on(exchange)
 

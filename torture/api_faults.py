@@ -1,0 +1,112 @@
+"""What APIs do: each fault of theirs, to a client that tries again and to one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from demo.servers import S3Server
+from tests.servers import proxy
+from tests.servers.proxy import Exchange, Spoiled, answers
+from torture.faults import Fault, Torment, of_stream
+from torture.figures import Section, Tally
+from torture.fleet import Fleet, Gate
+from torture.sources import PLAIN, RETRYING, Client
+
+FOR_EVER = float("inf")
+_CLOSED = "no connection, or one that was closed"
+_ENDLESS_SECONDS = 25.0
+
+
+def _once(fault: proxy.Fault) -> Callable[[Fleet, str], Spoiled]:
+    """At the first, second or third request of a run."""
+    return lambda fleet, stream: fleet.api_proxy.spoil(
+        fault, when=of_stream(stream), after=fleet.random.randrange(3)
+    )
+
+
+def _from_then_on(fault: proxy.Fault) -> Callable[[Fleet, str], Spoiled]:
+    return lambda fleet, stream: fleet.api_proxy.spoil(
+        fault, when=of_stream(stream), after=fleet.random.randrange(3), times=FOR_EVER
+    )
+
+
+def _changing(fleet: Fleet, stream: str) -> Spoiled:
+    def fault(exchange: Exchange) -> None:
+        response = exchange.forward()
+        fleet.change(stream, 20)
+        exchange.answer(response)
+
+    return fleet.api_proxy.spoil(fault, when=of_stream(stream), times=3)
+
+
+def _round_and_round(pages: int) -> Callable[[Fleet, str], Spoiled]:
+    """After so many pages the API begins again with the first of them."""
+
+    def spoil(fleet: Fleet, stream: str) -> Spoiled:
+        asked: list[dict[str, str]] = []
+
+        def fault(exchange: Exchange) -> None:
+            if len(asked) < pages:
+                asked.append(exchange.request.query)
+            else:
+                asked.append(asked[len(asked) % pages])
+            proxy.with_query(lambda _: asked[-1])(exchange)
+
+        return fleet.api_proxy.spoil(fault, when=of_stream(stream), times=FOR_EVER)
+
+    return spoil
+
+
+def _answers(status: int, **headers: str) -> proxy.Fault:
+    return answers(status, b'{"error": "no"}', Content_Type="application/json", **headers)
+
+
+ORDINARY = [
+    Fault("hurried", "429 with Retry-After", _once(_answers(429, Retry_After="1")), "answered 429"),
+    Fault("crowded", "429 without it", _once(_answers(429)), "answered 429"),
+    Fault("failing", "500", _once(_answers(500)), "answered 500"),
+    Fault("proxied", "502", _once(_answers(502)), "answered 502"),
+    Fault("unavailable", "503", _once(_answers(503)), "answered 503"),
+    Fault("silent", "no answer", _once(proxy.silent(3.0)), f"in time|{_CLOSED}"),
+    Fault("cut", "reset in mid-body", _once(proxy.reset_in_mid_answer), "cut off in mid-answer"),
+    Fault("short", "truncated JSON", _once(proxy.truncated_json), "not JSON"),
+    Fault("signed_out", "an HTML page with status 200", _once(proxy.sign_in_page), "not JSON"),
+    Fault("expired", "a token that expires in mid-run", _from_then_on(_answers(401)), "401.*cred"),
+]
+CHANGING = Fault("edited", "rows that change while they are paged", _changing, "", True)
+ENDLESS = [
+    Fault("repeated", "a page repeated for ever", _round_and_round(1), "same page"),
+    Fault("circling", "a cursor that goes backwards", _round_and_round(2), "same page"),
+]
+
+
+def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> tuple[Section, int]:
+    """Each fault in at least so many runs, half of them of either client."""
+    own = -(-rounds // (2 * lanes))
+    torments = [
+        *[Torment(PLAIN, ORDINARY, own, waits) for _ in range(lanes)],
+        *[Torment(RETRYING, [*ORDINARY, CHANGING], own, waits) for _ in range(lanes)],
+        *[Torment(RETRYING, [CHANGING], own, waits) for _ in range(lanes)],
+        *[_endless(client, own, waits) for client in (PLAIN, RETRYING) for _ in range(lanes)],
+    ]
+    tallies = [Tally(fault.what) for fault in [*ORDINARY, CHANGING, *ENDLESS]]
+    return run_torments("What the API did", torments, tallies, s3)
+
+
+def _endless(client: Client, rounds: int, waits: bool) -> Torment:
+    return Torment(client, ENDLESS, rounds, waits, seconds=_ENDLESS_SECONDS)
+
+
+def run_torments(
+    title: str, torments: Iterable[Torment], tallies: list[Tally], s3: S3Server
+) -> tuple[Section, int]:
+    gate = Gate()
+    jobs = list(torments)
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        done = list(pool.map(lambda job: job(s3, gate), jobs))
+    for found, _ in done:
+        for tally in tallies:
+            if tally.what in found:
+                tally.add(found[tally.what])
+    return Section(title, tallies), sum(secrets for _, secrets in done)
