@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
-from landing.errors import ApiError, LandingError, SettingsError, StreamError
+from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def missing_variable(error: BaseException) -> str | None:
 def explained(workspace: Workspace, source: str, what: str, error: Exception) -> LandingError:
     """What a person is told; `what` failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
+        if isinstance(cause, BucketError):
+            return BucketError(f"{what}: {cause}")
         if isinstance(cause, LandingError):
             return cause
     if name := missing_variable(error):
