@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 from demo.servers import S3Server
 from tests.servers import proxy
 from tests.servers.proxy import Exchange, Spoiled, answers
-from torture.faults import Fault, Torment, of_stream
+from torture.faults import FOR_EVER, Fault, Torment, of_stream, run_torments
 from torture.figures import Section, Tally
-from torture.fleet import Fleet, Gate
+from torture.fleet import Fleet
 from torture.sources import PLAIN, RETRYING, Client
 
-FOR_EVER = float("inf")
 _CLOSED = "no connection, or one that was closed"
 _ENDLESS_SECONDS = 25.0
 
@@ -81,7 +79,7 @@ ENDLESS = [
 ]
 
 
-def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> tuple[Section, int]:
+def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section:
     """Each fault in at least so many runs, half of them of either client."""
     own = -(-rounds // (2 * lanes))
     torments = [
@@ -96,17 +94,3 @@ def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> tuple[S
 
 def _endless(client: Client, rounds: int, waits: bool) -> Torment:
     return Torment(client, ENDLESS, rounds, waits, seconds=_ENDLESS_SECONDS)
-
-
-def run_torments(
-    title: str, torments: Iterable[Torment], tallies: list[Tally], s3: S3Server
-) -> tuple[Section, int]:
-    gate = Gate()
-    jobs = list(torments)
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        done = list(pool.map(lambda job: job(s3, gate), jobs))
-    for found, _ in done:
-        for tally in tallies:
-            if tally.what in found:
-                tally.add(found[tally.what])
-    return Section(title, tallies), sum(secrets for _, secrets in done)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from demo.servers import S3Server
 from tests.servers import proxy
 from tests.servers.proxy import Request, Spoiled, refuses
-from torture.api_faults import FOR_EVER, run_torments
-from torture.faults import Fault, Torment
+from torture.faults import FOR_EVER, Fault, Torment, run_torments
 from torture.figures import Section, Tally
 from torture.fleet import Fleet
 from torture.sources import PLAIN
@@ -63,7 +62,10 @@ _WRITES_OF_A_RUN = 5
 
 FAULTS = [
     Fault(
-        "hurried", "503 SlowDown, twice", _at(_SLOW_DOWN, _any, after=_REQUESTS_OF_A_RUN, times=2), ""
+        "hurried",
+        "503 SlowDown, twice",
+        _at(_SLOW_DOWN, _any, after=_REQUESTS_OF_A_RUN, times=2),
+        "",
     ),
     Fault(
         "crowded",
@@ -78,7 +80,12 @@ FAULTS = [
         _at(proxy.answer_lost, _writes, after=_WRITES_OF_A_RUN),
         "",
     ),
-    Fault("listed", "a listing that fails, twice", _at(refuses(500, "InternalError"), _listings, times=2), ""),
+    Fault(
+        "listed",
+        "a listing that fails, twice",
+        _at(refuses(500, "InternalError"), _listings, times=2),
+        "",
+    ),
     Fault(
         "unlisted",
         "a listing that fails, again and again",
@@ -101,8 +108,8 @@ FAULTS = [
 ]
 
 
-def bucket_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> tuple[Section, int]:
+def bucket_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section:
     """Each fault in at least so many runs."""
     torments = [Torment(PLAIN, FAULTS, -(-rounds // lanes), waits) for _ in range(lanes)]
     tallies = [Tally(fault.what) for fault in FAULTS]
-    return run_torments("What the bucket did", torments, tallies, s3)
+    return run_torments("What the bucket did", torments, tallies, s3, at_once=2)

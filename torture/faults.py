@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from demo.servers import S3Server
 from tests.servers.proxy import Request, Spoiled
-from torture.figures import Tally
-from torture.fleet import Ended, Fleet, Gate, serve_fleet
+from torture.figures import Search, Section, Tally
+from torture.fleet import PYTHON, RUN_SECONDS, Ended, Fleet, Gate, serve_fleet
 from torture.sources import Client
 
+FOR_EVER = float("inf")
 ROWS = 400
 CHANGED = 250
 """Rows before each run: three pages of them, and about as many parts."""
@@ -29,23 +31,31 @@ class Fault:
     changes_rows: bool = False
 
 
+Program = Callable[[Fleet], Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Torment:
-    """So many rounds of a source whose streams are named for the faults they meet."""
+    """So many rounds of a source whose streams are named for the faults they meet.
+
+    `program` starts Python for the run that meets them; one that does not end within `seconds`
+    is killed.
+    """
 
     client: Client
     faults: Sequence[Fault]
     rounds: int
     waits: bool
-    seconds: float = 120.0
+    seconds: float = RUN_SECONDS
+    program: Program = lambda _: PYTHON
 
-    def __call__(self, s3: S3Server, gate: Gate) -> tuple[dict[str, Tally], int]:
+    def __call__(self, s3: S3Server, gate: Gate) -> tuple[dict[str, Tally], Search]:
         tallies = {fault.what: Tally(fault.what) for fault in self.faults}
         names = [fault.stream for fault in self.faults]
         with serve_fleet(self.client, names, s3, ROWS) as fleet:
             for _ in range(self.rounds):
                 self._round(fleet, tallies, gate)
-            return tallies, fleet.secrets_found()
+            return tallies, fleet.search()
 
     def _round(self, fleet: Fleet, tallies: dict[str, Tally], gate: Gate) -> None:
         met: dict[str, Spoiled] = {}
@@ -53,7 +63,7 @@ class Torment:
             fleet.change(fault.stream, CHANGED)
             met[fault.stream] = fault.spoil(fleet, fault.stream)
         with gate:
-            first = fleet.ended(fleet.start(), self.seconds)
+            first = fleet.ended(fleet.start(program=self.program(fleet)), self.seconds)
         fleet.api_proxy.mend()
         fleet.bucket_proxy.mend()
         fleet.free_leases(waits=self.waits)
@@ -106,3 +116,23 @@ def _unclear(fleet: Fleet, fault: Fault, ended: Ended) -> list[str]:
 def of_stream(stream: str) -> Callable[[Request], bool]:
     """Whether a request to the API is one of this stream."""
     return lambda request: request.path == f"/{stream}"
+
+
+def run_torments(
+    title: str,
+    torments: Iterable[Torment],
+    tallies: Sequence[Tally],
+    s3: S3Server,
+    *,
+    at_once: int = 1,
+) -> Section:
+    """All of them in turns; `at_once` is how many runs a processor may have."""
+    gate = Gate(at_once)
+    jobs = list(torments)
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        done = list(pool.map(lambda job: job(s3, gate), jobs))
+    for found, _ in done:
+        for tally in tallies:
+            if tally.what in found:
+                tally.add(found[tally.what])
+    return Section(title, tallies, sum((searched for _, searched in done), Search()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +17,8 @@ import obstore
 from demo.servers import S3Server
 from tests.kit import Zone, natural
 from tests.servers.proxy import slow
-from torture.figures import Section, Tally
-from torture.fleet import Ended, Fleet, Gate, Running, serve_fleet
+from torture.figures import Search, Section, Tally
+from torture.fleet import PYTHON, Ended, Fleet, Gate, Running, serve_fleet
 from torture.sources import EXACT
 
 STREAM = "orders"
@@ -90,10 +89,10 @@ class _Fed:
     fewest: int = 10**9
     polls: int = 0
     intervals: list[float] = field(default_factory=list)
-    secrets: int = 0
+    search: Search = Search()
 
 
-def feeding(s3: S3Server, loads: int, streams: int) -> tuple[Section, int]:
+def feeding(s3: S3Server, loads: int, streams: int) -> Section:
     """So many loads in all, over so many streams that each have a feeder of their own."""
     gate = Gate()
     numbers = [range(loads)[stream::streams] for stream in range(streams)]
@@ -112,9 +111,8 @@ def feeding(s3: S3Server, loads: int, streams: int) -> tuple[Section, int]:
         f"{sum(each.refused for each in fed)} second runs. Begun on one day and ended on the "
         f"next: {sum(each.crossed for each in fed)} loads."
     )
-    return Section("Files that a feeder missed", list(tallies.values()), [note]), sum(
-        each.secrets for each in fed
-    )
+    searched = sum((each.search for each in fed), Search())
+    return Section("Loads under a feeder's eyes", list(tallies.values()), searched, [note])
 
 
 def _feed(s3: S3Server, numbers: range, gate: Gate) -> _Fed:
@@ -127,7 +125,7 @@ def _feed(s3: S3Server, numbers: range, gate: Gate) -> _Fed:
                 _load(fleet, feeder, number, fed)
         feeder.end()
         _compare(fleet, feeder, fed)
-        fed.secrets = fleet.secrets_found()
+        fed.search = fleet.search()
     return fed
 
 
@@ -160,7 +158,7 @@ def _load(fleet: Fleet, feeder: Feeder, number: int, fed: _Fed) -> None:
 
 def _start(fleet: Fleet, clock: str) -> Running:
     moment = CLOCKS[clock](datetime.now(UTC))
-    program = (sys.executable, str(_RUN_AT), moment.isoformat()) if moment else (sys.executable,)
+    program = (*PYTHON, str(_RUN_AT), moment.isoformat()) if moment else PYTHON
     return fleet.start(program=program, LANDING_FILE_MB=_FILE_MB)
 
 

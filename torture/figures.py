@@ -45,22 +45,42 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Search:
+    """For secrets, in what runs have said and in the objects that they left."""
+
+    searched: int = 0
+    found: int = 0
+
+    def __add__(self, other: Search) -> Search:
+        return Search(self.searched + other.searched, self.found + other.found)
+
+    def __str__(self) -> str:
+        return (
+            f"Outputs and objects of the bucket that were searched for the API's token and the "
+            f"bucket's keys: {self.searched:,}; secrets found {self.found:,}."
+        )
+
+
+@dataclass(frozen=True)
 class Section:
     title: str
     tallies: Sequence[Tally]
+    search: Search | None = None
     notes: Sequence[str] = ()
 
     @property
     def problems(self) -> list[str]:
         found = [f"{t.what}: {problem}" for t in self.tallies for problem in t.problems]
         found += [f"{t.what}: lost {t.lost:,}" for t in self.tallies if t.lost]
+        found += [str(self.search)] if self.search and self.search.found else []
         return found + [f"{t.what}: never happened" for t in self.tallies if not t.times]
 
     def markdown(self) -> str:
         head = ("what", "times", "the run recovered", "the next one completed", "also", "")
         lines = [head, ["---"] * len(head), *(tally.cells() for tally in self.tallies)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join([f"### {self.title}", table, *self.notes])
+        search = [str(self.search)] if self.search else []
+        return "\n\n".join([f"### {self.title}", table, *self.notes, *search])
 
 
 def markdown(heading: str, sections: Iterable[Section]) -> str:

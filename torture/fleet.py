@@ -23,7 +23,8 @@ from demo.servers import S3Server
 from tests.kit import Kit, Zone
 from tests.servers.api import Api, Row, seed_orders, serve_api
 from tests.servers.proxy import Proxy, serve_proxy
-from torture.landed import Landed, give_lease_back, lease_is_held, secrets_in
+from torture.figures import Search
+from torture.landed import Landed, give_lease_back, lease_is_held, search
 from torture.sources import Client
 
 FIELDS = {
@@ -37,6 +38,7 @@ LEASE_SECONDS = 61.0
 RUN_SECONDS = 120.0
 _SMALL_PARTS = "0.004"
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+PYTHON = (sys.executable,)
 _numbers = itertools.count()
 
 
@@ -129,14 +131,12 @@ class Fleet:
             "LANDING_FILE_MB": _SMALL_PARTS,
         }
 
-    def start(
-        self, *streams: str, program: Sequence[str] = (sys.executable,), **env: str
-    ) -> Running:
+    def start(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Running:
         script = str(self._kit.root / "dlt" / "pipeline.py")
         command = [*program, script, self.source, *(streams or self.streams)]
         return Running(command, {**self.env(), **env})
 
-    def run(self, *streams: str, program: Sequence[str] = (sys.executable,), **env: str) -> Ended:
+    def run(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Ended:
         return self.ended(self.start(*streams, program=program, **env))
 
     def ended(self, running: Running, seconds: float = RUN_SECONDS) -> Ended:
@@ -175,16 +175,14 @@ class Fleet:
             for name in held:
                 give_lease_back(self.zone, self.source, name)
 
-    def secrets_found(self) -> int:
-        """In all that the runs have said, and in each object of the bucket."""
-        said = sum(any(secret in text for secret in self.secrets) for text in self.output)
-        return said + secrets_in(self.zone, self.secrets)
+    def search(self) -> Search:
+        """For secrets, in all that the runs have said and in each object of the bucket."""
+        said = [any(secret in text for secret in self.secrets) for text in self.output]
+        return Search(len(said), sum(said)) + search(self.zone, self.secrets)
 
 
 @contextmanager
-def serve_fleet(
-    client: Client, streams: Sequence[str], s3: S3Server, rows: int
-) -> Iterator[Fleet]:
+def serve_fleet(client: Client, streams: Sequence[str], s3: S3Server, rows: int) -> Iterator[Fleet]:
     """A fleet over servers of its own; each collection begins with so many rows."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
@@ -197,10 +195,10 @@ def serve_fleet(
 
 
 class Gate:
-    """So many runs at once as the machine has processors; waiting for a lease takes none."""
+    """So many runs at once, for each processor of the machine; waiting for a lease takes none."""
 
-    def __init__(self) -> None:
-        self._places = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+    def __init__(self, of_each_processor: int = 1) -> None:
+        self._places = threading.BoundedSemaphore(of_each_processor * max(2, os.cpu_count() or 2))
 
     def __enter__(self) -> None:
         self._places.acquire()

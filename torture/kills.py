@@ -17,7 +17,7 @@ from typing import Literal
 
 from demo.servers import S3Server
 from tests.servers.proxy import Exchange, Request, Response
-from torture.figures import Section, Tally
+from torture.figures import Search, Section, Tally
 from torture.fleet import Fleet, Gate, Running, serve_fleet
 from torture.landed import Landed
 from torture.sources import EXACT
@@ -192,11 +192,8 @@ def targets(count: int) -> list[Target]:
     return [made[n % len(made)](n // len(made)) for n in range(count)]
 
 
-def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> tuple[Section, int]:
-    """At least `count` kills, in `lanes` that take turns while dead runs' leases expire.
-
-    Gives the figures, and how many secrets were found.
-    """
+def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
+    """So many kills, in `lanes` that take turns while the leases of dead runs expire."""
     gate = Gate()
     jobs = [targets(count)[lane::lanes] for lane in range(lanes)]
     with ThreadPoolExecutor(lanes) as pool:
@@ -205,12 +202,13 @@ def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> tuple[Section
     for lane, _ in done:
         for phase, tally in lane.items():
             tallies[phase].add(tally)
-    return Section("Killed with kill -9", list(tallies.values())), sum(found for _, found in done)
+    searched = sum((search for _, search in done), Search())
+    return Section("Killed with kill -9", list(tallies.values()), searched)
 
 
 def _lane(
     s3: S3Server, goals: Sequence[Target], gate: Gate, waits: bool
-) -> tuple[dict[str, Tally], int]:
+) -> tuple[dict[str, Tally], Search]:
     tallies = {phase: Tally(phase) for phase in PHASES}
     with serve_fleet(EXACT, [STREAM], s3, ROWS) as fleet:
         pending: list[Tally] = []
@@ -224,7 +222,7 @@ def _lane(
                 with gate:
                     _complete(fleet, pending)
                 pending.clear()
-        return tallies, fleet.secrets_found()
+        return tallies, fleet.search()
 
 
 def _kill_once(fleet: Fleet, goal: Target, gate: Gate) -> str:

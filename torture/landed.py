@@ -10,11 +10,14 @@ from typing import Any
 
 import duckdb
 import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
 from dlt.common.versioned_state import decompress_state
 
 from landing.layout import load_id_of
 from landing.state import SCHEMA
 from tests.kit import Zone, natural
+from torture.figures import Search
 
 Version = tuple[str, str, float]
 """Of a row: its name, when it was updated, its total."""
@@ -126,9 +129,10 @@ def _version(row: Mapping[str, Any]) -> Version:
     return row["name"], row["updated_at"], row["total"]
 
 
-def secrets_in(zone: Zone, secrets: Sequence[str]) -> int:
-    """How many objects below a prefix hold one of the secrets, in whatever they are packed."""
-    return sum(_holds(path, zone.read(path), secrets) for path in zone.paths())
+def search(zone: Zone, secrets: Sequence[str]) -> Search:
+    """For secrets, in every object below a prefix and in whatever it is packed."""
+    paths = zone.paths()
+    return Search(len(paths), sum(_holds(path, zone.read(path), secrets) for path in paths))
 
 
 def _holds(path: str, content: bytes, secrets: Sequence[str]) -> bool:
@@ -141,9 +145,6 @@ def _holds(path: str, content: bytes, secrets: Sequence[str]) -> bool:
 
 
 def _parquet_text(content: bytes) -> str:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     return repr(pq.read_table(pa.BufferReader(content)).to_pydict())
 
 

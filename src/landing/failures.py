@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|AUTH|CREDENTIAL|DSN", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 _URL_USER = re.compile(r"://[^/\s@]+@")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OS_FILES = (os.__file__, "<frozen os>")
 
 
@@ -80,6 +83,11 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
             return BucketError(f"{what}: {cause}")
         if isinstance(cause, LandingError):
             return cause
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return StreamError(
+                f"{what}: no space left in {tempfile.gettempdir()}, where a run keeps its files "
+                "until they are uploaded: make room, or set TMPDIR to a folder on a larger disk"
+            )
     if name := missing_variable(error):
         client = workspace.shown(workspace.sources / source / "client.py")
         return SettingsError(
