@@ -72,7 +72,7 @@ ORDINARY = [
     Fault("signed_out", "an HTML page with status 200", _once(proxy.sign_in_page), "not JSON"),
     Fault("expired", "a token that expires in mid-run", _from_then_on(_answers(401)), "401.*cred"),
 ]
-CHANGING = Fault("edited", "rows that change while they are paged", _changing, "", True)
+CHANGING = Fault("edited", "rows that change while they are paged", _changing, changes_rows=True)
 ENDLESS = [
     Fault("repeated", "a page repeated for ever", _round_and_round(1), "same page"),
     Fault("circling", "a cursor that goes backwards", _round_and_round(2), "same page"),

@@ -13,7 +13,8 @@ from torture.fleet import Fleet
 from torture.sources import PLAIN
 
 Matcher = Callable[[Request], bool]
-_REQUESTS_OF_A_RUN = 9
+_LAST = 9
+"""Requests of a run that may pass before one is spoiled: fewer than there are."""
 
 
 def _any(fleet: Fleet, stream: str) -> Matcher:
@@ -57,54 +58,47 @@ def _at(
     )
 
 
-_SLOW_DOWN = refuses(503, "SlowDown")
 _WRITES_OF_A_RUN = 5
+_SLOW_DOWN = refuses(503, "SlowDown")
+_ERROR = refuses(500, "InternalError")
+_REVOKED = refuses(403, "AccessDenied")
+_GONE = refuses(404, "NoSuchBucket")
 
+# Where no cause is given, the run has to recover by itself.
 FAULTS = [
-    Fault(
-        "hurried",
-        "503 SlowDown, twice",
-        _at(_SLOW_DOWN, _any, after=_REQUESTS_OF_A_RUN, times=2),
-        "",
-    ),
+    Fault("hurried", "503 SlowDown, twice", _at(_SLOW_DOWN, _any, after=_LAST, times=2)),
     Fault(
         "crowded",
         "503 SlowDown, again and again",
         _at(_SLOW_DOWN, _uploads, after=2, times=FOR_EVER),
         r"could not write .*503",
     ),
-    Fault("cut", "reset in mid-upload", _at(proxy.reset_in_mid_upload, _uploads, after=2), ""),
+    Fault("cut", "reset in mid-upload", _at(proxy.reset_in_mid_upload, _uploads, after=2)),
     Fault(
         "unheard",
         "an upload done, its answer lost",
         _at(proxy.answer_lost, _writes, after=_WRITES_OF_A_RUN),
-        "",
     ),
-    Fault(
-        "listed",
-        "a listing that fails, twice",
-        _at(refuses(500, "InternalError"), _listings, times=2),
-        "",
-    ),
+    Fault("listed", "a listing that fails, twice", _at(_ERROR, _listings, times=2)),
     Fault(
         "unlisted",
         "a listing that fails, again and again",
-        _at(refuses(500, "InternalError"), _listings, times=FOR_EVER),
+        _at(_ERROR, _listings, times=FOR_EVER),
         r"could not list .*500",
     ),
     Fault(
         "revoked",
         "credentials revoked in mid-run",
-        _at(refuses(403, "AccessDenied"), _any, after=_REQUESTS_OF_A_RUN, times=FOR_EVER),
+        _at(_REVOKED, _any, after=_LAST, times=FOR_EVER),
         "refuses to .*S3_ACCESS_KEY_ID",
     ),
     Fault(
         "gone",
         "the bucket deleted in mid-run",
-        _at(refuses(404, "NoSuchBucket"), _any, after=_REQUESTS_OF_A_RUN, times=FOR_EVER),
+        _at(_GONE, _any, after=_LAST, times=FOR_EVER),
         "does not exist",
     ),
-    Fault("slow", "each answer late by 0.3 s", _at(proxy.slow(0.3), _any, times=FOR_EVER), ""),
+    Fault("slow", "each answer late by 0.3 s", _at(proxy.slow(0.3), _any, times=FOR_EVER)),
 ]
 
 

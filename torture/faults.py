@@ -21,13 +21,15 @@ CHANGED = 250
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one stream in each round. `cause` is a pattern of what the message says if
-    the run fails."""
+    """What happens to one stream in each round.
+
+    `cause` is a pattern of what the message says; without one, the run must not fail.
+    """
 
     stream: str
     what: str
     spoil: Callable[[Fleet, str], Spoiled]
-    cause: str
+    cause: str = ""
     changes_rows: bool = False
 
 
@@ -83,6 +85,7 @@ def _judge(fleet: Fleet, fault: Fault, first: Ended, second: Ended | None, tally
         tally.recovered += 1
     else:
         tally.problems += _unclear(fleet, fault, first)
+        tally.problems += [] if fault.cause else [f"did not recover: {first.err.strip()}"]
         if second is not None and _landed(fleet, fault, second):
             tally.completed_later += 1
         else:

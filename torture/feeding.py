@@ -24,7 +24,7 @@ from torture.sources import EXACT
 STREAM = "orders"
 PARTS = 20
 ROWS = 2_350
-_FILE_MB = "0.0075"  # of which a load of so many rows makes a few more than 20
+_FILE_MB = "0.005"  # of which a load of so many rows makes a few more than 20
 _POLL_SECONDS = 0.005
 _RUN_AT = Path(__file__).parent / "programs" / "run_at.py"
 
@@ -89,7 +89,7 @@ class _Fed:
     fewest: int = 10**9
     polls: int = 0
     intervals: list[float] = field(default_factory=list)
-    search: Search = Search()
+    search: Search = field(default_factory=Search)
 
 
 def feeding(s3: S3Server, loads: int, streams: int) -> Section:

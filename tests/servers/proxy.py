@@ -67,7 +67,7 @@ class Exchange:
         with upstream:
             upstream.send(self.request.body)
             response = upstream.getresponse()
-            headers = {name: value for name, value in response.getheaders()}
+            headers = dict(response.getheaders())
             return Response(response.status, response.read(), headers)
 
     def forward_half(self) -> None:
