@@ -28,7 +28,7 @@ from torture.properties import properties
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
 
 LONG: dict[str, Callable[[S3Server], Section]] = {
-    "kills": lambda s3: kills(s3, 324, lanes=36, waits=True),
+    "kills": lambda s3: kills(s3, 330, lanes=40, waits=True),
     "feeding": lambda s3: feeding(s3, 100, streams=4),
     "api": lambda s3: api_faults(s3, 54, lanes=3, waits=True),
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
@@ -36,7 +36,7 @@ LONG: dict[str, Callable[[S3Server], Section]] = {
     "properties": lambda _: properties(10_000),
 }
 QUICK: dict[str, Callable[[S3Server], Section]] = {
-    "kills": lambda s3: kills(s3, 9, lanes=3, waits=False),
+    "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
     "feeding": lambda s3: feeding(s3, 8, streams=2),
     "api": lambda s3: api_faults(s3, 2, lanes=1, waits=False),
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),

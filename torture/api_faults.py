@@ -10,10 +10,9 @@ from tests.servers.proxy import Exchange, Spoiled, answers
 from torture.faults import FOR_EVER, Fault, Torment, of_stream, run_torments
 from torture.figures import Section, Tally
 from torture.fleet import Fleet
-from torture.sources import PLAIN, RETRYING, Client
+from torture.sources import PLAIN, RETRYING
 
 _CLOSED = "no connection, or one that was closed"
-_ENDLESS_SECONDS = 25.0
 
 
 def _once(fault: proxy.Fault) -> Callable[[Fleet, str], Spoiled]:
@@ -85,12 +84,8 @@ def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section
     torments = [
         *[Torment(PLAIN, ORDINARY, own, waits) for _ in range(lanes)],
         *[Torment(RETRYING, [*ORDINARY, CHANGING], own, waits) for _ in range(lanes)],
-        *[Torment(RETRYING, [CHANGING], own, waits) for _ in range(lanes)],
-        *[_endless(client, own, waits) for client in (PLAIN, RETRYING) for _ in range(lanes)],
+        *[Torment(PLAIN, ENDLESS, own, waits) for _ in range(lanes)],
+        *[Torment(RETRYING, [*ENDLESS, CHANGING], own, waits) for _ in range(lanes)],
     ]
     tallies = [Tally(fault.what) for fault in [*ORDINARY, CHANGING, *ENDLESS]]
     return run_torments("What the API did", torments, tallies, s3)
-
-
-def _endless(client: Client, rounds: int, waits: bool) -> Torment:
-    return Torment(client, ENDLESS, rounds, waits, seconds=_ENDLESS_SECONDS)

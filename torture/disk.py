@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Sequence
 
 from demo.servers import S3Server
-from tests.servers.proxy import Exchange, Spoiled
-from torture.faults import Fault, Program, Torment, of_stream, run_torments
+from tests.servers.proxy import Spoiled, passed_on
+from torture.faults import Fault, Program, Torment, run_torments
 from torture.figures import Section, Tally
 from torture.fleet import PYTHON, Fleet
 from torture.sources import PLAIN
@@ -22,16 +22,12 @@ _SMALLEST, _LARGEST = 4, 24
 """Kilobytes, less than what a stream's changes need."""
 
 
-def _nothing(fleet: Fleet, stream: str) -> Spoiled:
-    """The disk is the same for all streams of a process; the API only counts who met it."""
-
-    def fault(exchange: Exchange) -> None:
-        exchange.answer(exchange.forward())
-
-    return fleet.api_proxy.spoil(fault, when=of_stream(stream))
+def _met(fleet: Fleet, stream: str) -> Spoiled:
+    """The disk is the same for all streams of a process, and none of them gets past it."""
+    return Spoiled(passed_on, lambda _: False, after=0, times=0, hits=1)
 
 
-FAULTS = [Fault(name, "a full disk", _nothing, "no space left in") for name in ("one", "two")]
+FAULTS = [Fault(name, "a full disk", _met, "no space left in") for name in ("one", "two")]
 
 
 def full_disks(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from demo.servers import S3Server
 from tests.servers.proxy import Request, Spoiled
 from torture.figures import Search, Section, Tally
-from torture.fleet import PYTHON, RUN_SECONDS, Ended, Fleet, Gate, serve_fleet
+from torture.fleet import PYTHON, Ended, Fleet, Gate, serve_fleet
 from torture.sources import Client
 
 FOR_EVER = float("inf")
@@ -40,15 +40,13 @@ Program = Callable[[Fleet], Sequence[str]]
 class Torment:
     """So many rounds of a source whose streams are named for the faults they meet.
 
-    `program` starts Python for the run that meets them; one that does not end within `seconds`
-    is killed.
+    `program` starts Python for the run that meets them.
     """
 
     client: Client
     faults: Sequence[Fault]
     rounds: int
     waits: bool
-    seconds: float = RUN_SECONDS
     program: Program = lambda _: PYTHON
 
     def __call__(self, s3: S3Server, gate: Gate) -> tuple[dict[str, Tally], Search]:
@@ -65,7 +63,7 @@ class Torment:
             fleet.change(fault.stream, CHANGED)
             met[fault.stream] = fault.spoil(fleet, fault.stream)
         with gate:
-            first = fleet.ended(fleet.start(program=self.program(fleet)), self.seconds)
+            first = fleet.run(program=self.program(fleet))
         fleet.api_proxy.mend()
         fleet.bucket_proxy.mend()
         fleet.free_leases(waits=self.waits)

@@ -37,6 +37,7 @@ FIELDS = {
 LEASE_SECONDS = 61.0
 RUN_SECONDS = 120.0
 _SMALL_PARTS = "0.004"
+_SMALL_SLICES = "0.012"
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
 PYTHON = (sys.executable,)
 _numbers = itertools.count()
@@ -69,10 +70,10 @@ class Running:
     def kill(self) -> None:
         self.process.kill()
 
-    def end(self, seconds: float = RUN_SECONDS) -> Ended:
-        """Wait for the end; a process that takes longer is killed, and its code is negative."""
+    def end(self) -> Ended:
+        """Wait for the end; a process that takes too long is killed, and its code is negative."""
         try:
-            out, err = self.process.communicate(timeout=seconds)
+            out, err = self.process.communicate(timeout=RUN_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             out, err = self.process.communicate()
@@ -129,6 +130,7 @@ class Fleet:
             "MY_API_URL": self.api_proxy.url,
             "MY_API_KEY": self.api.token,
             "LANDING_FILE_MB": _SMALL_PARTS,
+            "LANDING_SLICE_MB": _SMALL_SLICES,
         }
 
     def start(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Running:
@@ -139,8 +141,8 @@ class Fleet:
     def run(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Ended:
         return self.ended(self.start(*streams, program=program, **env))
 
-    def ended(self, running: Running, seconds: float = RUN_SECONDS) -> Ended:
-        done = running.end(seconds)
+    def ended(self, running: Running) -> Ended:
+        done = running.end()
         self.output.append(done.text)
         return done
 

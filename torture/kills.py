@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from demo.servers import S3Server
@@ -20,10 +20,11 @@ from tests.servers.proxy import Exchange, Request, Response
 from torture.figures import Search, Section, Tally
 from torture.fleet import Fleet, Gate, Running, serve_fleet
 from torture.landed import Landed
-from torture.sources import EXACT
+from torture.sources import EXACT, SLICED, Client
 
 STREAM = "orders"
 ROWS = 1_200
+SLICES = 3
 PHASES = (
     "import",
     "taking the lease",
@@ -171,8 +172,8 @@ def _phase(kind: str, progress: str) -> str:
     return "before state"
 
 
-def targets(count: int) -> list[Target]:
-    """So many points, spread evenly over the phases."""
+def targets(count: int, loads: int) -> list[Target]:
+    """So many points, spread evenly over the phases, and over so many loads of a run."""
     moments: tuple[Moment, ...] = ("before", "half", "after")
     made: list[Callable[[int], Target]] = [
         lambda n: Target("import", seconds=0.05 + 0.13 * (n % 9)),
@@ -182,57 +183,87 @@ def targets(count: int) -> list[Target]:
         lambda n: Target("part", nth=n % 5, moment=moments[n % 2]),
         lambda n: Target("part", nth=n % 5, moment="after"),
         lambda n: (
-            Target("record", moment=moments[n % 3])
+            Target("record", nth=n % loads, moment=moments[n % 3])
             if n % 2
-            else Target("state", moment=moments[n // 2 % 2])
+            else Target("state", nth=n % loads, moment=moments[n // 2 % 2])
         ),
-        lambda n: Target("state", moment="after"),
+        lambda n: Target("state", nth=n % loads, moment="after"),
         lambda n: Target("release", moment=moments[::2][n % 2]),
     ]
     return [made[n % len(made)](n // len(made)) for n in range(count)]
 
 
-def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
-    """So many kills, in `lanes` that take turns while the leases of dead runs expire."""
-    gate = Gate()
-    jobs = [targets(count)[lane::lanes] for lane in range(lanes)]
-    with ThreadPoolExecutor(lanes) as pool:
-        done = list(pool.map(lambda job: _lane(s3, job, gate, waits), jobs))
-    tallies = {phase: Tally(phase) for phase in PHASES}
-    for lane, _ in done:
-        for phase, tally in lane.items():
-            tallies[phase].add(tally)
-    searched = sum((search for _, search in done), Search())
-    return Section("Killed with kill -9", list(tallies.values()), searched)
+@dataclass
+class _Lane:
+    """One stream that is killed again and again."""
 
+    client: Client
+    goals: Sequence[Target]
+    waits: bool
+    tallies: dict[str, Tally] = field(default_factory=lambda: {p: Tally(p) for p in PHASES})
+    search: Search = field(default_factory=Search)
+    committed: int = 0
+    """Runs that had moved the cursor before they were killed while they went on."""
 
-def _lane(
-    s3: S3Server, goals: Sequence[Target], gate: Gate, waits: bool
-) -> tuple[dict[str, Tally], Search]:
-    tallies = {phase: Tally(phase) for phase in PHASES}
-    with serve_fleet(EXACT, [STREAM], s3, ROWS) as fleet:
+    def __call__(self, s3: S3Server, gate: Gate) -> None:
         pending: list[Tally] = []
-        for number, goal in enumerate(goals):
-            if phase := _kill_once(fleet, goal, gate):
-                tallies[phase].times += 1
-                pending.append(tallies[phase])
-            fleet.free_leases(waits=waits)
-            # Now and then the next run is killed as well, before one may complete.
-            if pending and (number % 4 != 3 or number == len(goals) - 1):
+        with serve_fleet(self.client, [STREAM], s3, ROWS) as fleet:
+            for number, goal in enumerate(self.goals):
                 with gate:
-                    _complete(fleet, pending)
-                pending.clear()
-        return tallies, fleet.search()
+                    phase = self._kill(fleet, goal)
+                if phase:
+                    self.tallies[phase].times += 1
+                    pending.append(self.tallies[phase])
+                fleet.free_leases(waits=self.waits)
+                # Now and then the next run is killed as well, before one may complete.
+                if pending and (number % 4 != 3 or number == len(self.goals) - 1):
+                    with gate:
+                        _complete(fleet, pending)
+                    pending.clear()
+            self.search = fleet.search()
 
-
-def _kill_once(fleet: Fleet, goal: Target, gate: Gate) -> str:
-    """The phase in which a run died; empty if it ended before, as it had too little to do."""
-    with gate:
+    def _kill(self, fleet: Fleet, goal: Target) -> str:
+        """The phase in which a run died; empty if it ended before, having had too little to do."""
         fleet.change(STREAM, 400)
+        landed = fleet.landed[STREAM]
+        before = landed.loads()
         attempt = Attempt(fleet, goal)
         was_killed = attempt.run()
-    fleet.landed[STREAM].note_interruption()
-    return attempt.phase if was_killed else ""
+        landed.note_interruption()
+        goes_on = attempt.phase not in ("after state", "at lease release")
+        if was_killed and goes_on and landed.loads() - before - landed.interrupted:
+            self.committed += 1
+        return attempt.phase if was_killed else ""
+
+
+def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
+    """So many kills, in `lanes` that take turns while the leases of dead runs expire.
+
+    The streams of half of the lanes publish as they go, a page or two at a time.
+    """
+    gate = Gate()
+    jobs = [
+        _Lane(client, _of_turn(targets(count, loads), turn)[lane :: lanes // 2], waits)
+        for turn, (client, loads) in enumerate([(SLICED, SLICES), (EXACT, 1)])
+        for lane in range(lanes // 2)
+    ]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(lambda job: job(s3, gate), jobs))
+    tallies = {phase: Tally(phase) for phase in PHASES}
+    for job in jobs:
+        for phase, tally in job.tallies.items():
+            tallies[phase].add(tally)
+    note = (
+        f"{sum(tally.times for tally in tallies.values()):,} kills, of which "
+        f"{sum(job.committed for job in jobs):,} hit a run that had published a slice before."
+    )
+    searched = sum((job.search for job in jobs), Search())
+    return Section("Killed with kill -9", list(tallies.values()), searched, [note])
+
+
+def _of_turn(points: Sequence[Target], turn: int) -> list[Target]:
+    """Every second point, and of each phase as many for either turn."""
+    return [p for n, p in enumerate(points) if (n + n // len(PHASES)) % 2 == turn]
 
 
 def _complete(fleet: Fleet, killed: Sequence[Tally]) -> None:

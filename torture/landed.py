@@ -58,8 +58,11 @@ class Landed:
         """To be called once a run has died: what the state does not tell of will come again."""
         self.look()
         last = self._last_load()
-        loads = {load for path in self.paths if (load := load_id_of(path))}
-        self.interrupted |= {load for load in loads if last is None or load > last}
+        self.interrupted |= {load for load in self.loads() if last is None or load > last}
+
+    def loads(self) -> set[str]:
+        """The load ids of the files that the last look has seen."""
+        return {load for path in self.paths if (load := load_id_of(path))}
 
     def lost(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many of the source's rows are not the newest of their key in what landed."""

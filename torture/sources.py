@@ -76,3 +76,17 @@ EXACT = Client(
     .replace("yield page", "yield [row for row in page if row not in last]")
     .replace("since = newest", "since, last = newest, page"),
 )
+
+# Each page is published by itself, if slices are small enough: Arrow tables are not put together.
+SLICED = Client(
+    "sliced",
+    "dlt's requests client",
+    _RETRYING_CLIENT,
+    EXACT.orders.replace("import dlt\n", "import dlt\nimport pyarrow as pa\n")
+    .replace('00:00:00"\n', '00:00:00", row_order="asc"\n')
+    .replace(
+        "yield [row for row in page if row not in last]",
+        "if rows := [row for row in page if row not in last]:\n"
+        "            yield pa.Table.from_pylist(rows)",
+    ),
+)
