@@ -13,7 +13,15 @@ from landing.bucket import Bucket
 from landing.workspace import Workspace, bucket_settings
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
-from tests.servers.proxy import Proxy, Request, answer_lost, refuses, serve_proxy
+from tests.servers.proxy import (
+    Exchange,
+    Proxy,
+    Request,
+    answer_lost,
+    passed_on,
+    refuses,
+    serve_proxy,
+)
 from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
 from torture.disk import full_disks
@@ -123,6 +131,24 @@ def test_a_bucket_that_fails_is_told_in_one_line_with_the_stream(
     assert line.startswith("error: stream 'my_source/orders': ")
     assert told in line
     proxy.mend()
+    assert "2,350 rows" in orders.run("my_source", "orders").out
+
+
+def test_a_run_whose_bucket_was_deleted_meanwhile_does_not_move_the_cursor(
+    orders: Kit, proxy: Proxy, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some stores make a bucket anew when they are written to, so that nothing else would tell."""
+
+    def delete_all(exchange: Exchange) -> None:
+        obstore.delete(zone.store, zone.paths())
+        passed_on(exchange)
+
+    monkeypatch.setenv("LANDING_FILE_MB", "0.01")
+    proxy.spoil(delete_all, when=lambda request: request.path.endswith(".00003.parquet"))
+    done = orders.run("my_source", "orders")
+    assert done.code == 3
+    assert "my_source/orders: this run lost its lease" in done.err
+    assert "_dlt/my_source/orders/state.json" not in zone.paths()
     assert "2,350 rows" in orders.run("my_source", "orders").out
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import obstore
+
 from demo.servers import S3Server
 from tests.servers import proxy
-from tests.servers.proxy import Request, Spoiled, refuses
+from tests.servers.proxy import Exchange, Request, Spoiled, refuses
 from torture.faults import FOR_EVER, Fault, Torment, run_torments
 from torture.figures import Section, Tally
 from torture.fleet import Fleet
@@ -40,6 +42,21 @@ def _writes(fleet: Fleet, stream: str) -> Matcher:
 def _listings(fleet: Fleet, stream: str) -> Matcher:
     own = _any(fleet, stream)
     return lambda request: "list-type" in request.query and own(request)
+
+
+def _emptied(fleet: Fleet, stream: str) -> Spoiled:
+    """All that the stream has in the bucket is deleted, while the run goes on writing there."""
+
+    def fault(exchange: Exchange) -> None:
+        store = fleet.zone.store
+        for path in fleet.zone.paths():
+            if f"{fleet.source}/{stream}/" in path:
+                obstore.delete(store, path)
+        fleet.landed[stream].forget()
+        proxy.passed_on(exchange)
+
+    after = fleet.random.randint(0, 2)
+    return fleet.bucket_proxy.spoil(fault, when=_uploads(fleet, stream), after=after)
 
 
 def _at(
@@ -98,6 +115,7 @@ FAULTS = [
         _at(_GONE, _any, after=_LAST, times=FOR_EVER),
         "does not exist",
     ),
+    Fault("emptied", "all objects deleted in mid-run", _emptied, "lost its lease"),
     Fault("slow", "each answer late by 0.3 s", _at(proxy.slow(0.3), _any, times=FOR_EVER)),
 ]
 

@@ -82,6 +82,8 @@ class Attempt:
         with self._lock:
             nth = self._seen[kind]
             self._seen[kind] += 1
+            if kind == "lease" and nth:
+                kind = ""  # renewed
             self._last = (kind, "begun") if kind else self._last
         target = self._target
         if kind == target.kind and nth == target.nth:

@@ -54,6 +54,11 @@ class Landed:
         self.paths = present
         return new
 
+    def forget(self) -> None:
+        """Someone has deleted all that landed."""
+        self.paths.clear()
+        self.interrupted.clear()
+
     def note_interruption(self) -> None:
         """To be called once a run has died: what the state does not tell of will come again."""
         self.look()
