@@ -33,7 +33,7 @@ LONG: dict[str, Callable[[S3Server], Section]] = {
     "api": lambda s3: api_faults(s3, 54, lanes=3, waits=True),
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
-    "properties": lambda _: properties(10_000),
+    "properties": lambda _: properties(16_000, rows=20_000),
 }
 QUICK: dict[str, Callable[[S3Server], Section]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
@@ -41,7 +41,7 @@ QUICK: dict[str, Callable[[S3Server], Section]] = {
     "api": lambda s3: api_faults(s3, 2, lanes=1, waits=False),
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
     "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
-    "properties": lambda _: properties(50),
+    "properties": lambda _: properties(50, rows=50),
 }
 
 

@@ -65,7 +65,7 @@ ORDINARY = [
     Fault("failing", "500", _once(_answers(500)), "answered 500"),
     Fault("proxied", "502", _once(_answers(502)), "answered 502"),
     Fault("unavailable", "503", _once(_answers(503)), "answered 503"),
-    Fault("silent", "no answer", _once(proxy.silent(3.0)), f"in time|{_CLOSED}"),
+    Fault("silent", "no answer, and then a reset", _once(proxy.silent(3.0)), f"in time|{_CLOSED}"),
     Fault("cut", "reset in mid-body", _once(proxy.reset_in_mid_answer), "cut off in mid-answer"),
     Fault("short", "truncated JSON", _once(proxy.truncated_json), "not JSON"),
     Fault("signed_out", "an HTML page with status 200", _once(proxy.sign_in_page), "not JSON"),
@@ -74,6 +74,7 @@ ORDINARY = [
 CHANGING = Fault("edited", "rows that change while they are paged", _changing, changes_rows=True)
 ENDLESS = [
     Fault("repeated", "a page repeated for ever", _round_and_round(1), "same page"),
+    Fault("dead", "no answer without an end", _once(proxy.silent(90.0)), "has given nothing for"),
     Fault("circling", "a cursor that goes backwards", _round_and_round(2), "same page"),
 ]
 

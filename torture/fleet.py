@@ -38,6 +38,7 @@ LEASE_SECONDS = 61.0
 RUN_SECONDS = 120.0
 _SMALL_PARTS = "0.004"
 _SMALL_SLICES = "0.012"
+_SHORT_STALL = "0.2"
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
 PYTHON = (sys.executable,)
 _numbers = itertools.count()
@@ -131,6 +132,7 @@ class Fleet:
             "MY_API_KEY": self.api.token,
             "LANDING_FILE_MB": _SMALL_PARTS,
             "LANDING_SLICE_MB": _SMALL_SLICES,
+            "LANDING_STALL_MINUTES": _SHORT_STALL,
         }
 
     def start(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Running:
