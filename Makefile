@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo demo-keep test check schemas bench clean
+.PHONY: help setup demo demo-keep test check schemas bench torture clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
 	@echo "make demo-keep  the same, leaving the servers up to look around"
 	@echo "make test       the tests"
 	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
+	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
 	@echo "make check      linters, types, import directions, generated files"
 	@echo "make setup      only .venv with the landing command"
 	@echo "make clean      remove what the above made"
@@ -33,6 +34,8 @@ schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
+torture: $(VENV)/test
+	$(BIN)/python -m torture
 clean:
 	rm -rf $(VENV) .venv-bench .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -39,31 +38,6 @@ def orders(kit: Kit, api: Api, use: Callable[[Api], None]) -> Kit:
     return kit
 
 
-class Feeder(threading.Thread):
-    """Polls without pause and takes only files that sort after the last one it took."""
-
-    def __init__(self, zone: Zone) -> None:
-        super().__init__(daemon=True)
-        self._zone = zone
-        self._stopped = threading.Event()
-        self.taken: list[str] = []
-
-    def run(self) -> None:
-        while not self._stopped.is_set():
-            self.poll()
-            time.sleep(0.005)
-
-    def poll(self) -> None:
-        for path in self._zone.parts("my_source", "orders"):
-            if not self.taken or natural(path) > natural(self.taken[-1]):
-                self.taken.append(path)
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self.join()
-        self.poll()
-
-
 def clock_at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
     class Clock(datetime):
         @classmethod
@@ -71,22 +45,6 @@ def clock_at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
             return moment
 
     monkeypatch.setattr(landing, "datetime", Clock)
-
-
-def test_a_feeder_that_polls_while_loads_publish_misses_no_file(
-    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LANDING_FILE_MB", "0.004")
-    feeder = Feeder(zone)
-    feeder.start()
-    for load in range(3):
-        for key in range(1, 2_000, 2):
-            api.update("orders", key, updated_at=f"2025-01-0{load + 1} 00:00:00")
-        assert orders.run("my_source", "orders").code == 0
-    feeder.stop()
-    published = zone.parts("my_source", "orders")
-    assert len(published) > 10
-    assert feeder.taken == published
 
 
 def test_names_ascend_across_midnight_and_with_a_clock_that_is_a_day_behind(
@@ -124,40 +82,6 @@ def test_a_load_after_one_that_died_sorts_after_what_it_left(
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")
     assert zone.parts("my_source", "orders")[-1].endswith("/1925000001.001001.00000.parquet")
-
-
-def run_and_kill_after(orders: Kit, zone: Zone, parts: int) -> None:
-    """Start a run as its own process and kill it once so many parts are visible."""
-    process = subprocess.Popen(
-        [sys.executable, str(orders.root / "dlt" / "pipeline.py"), "my_source", "orders"],
-        env={**os.environ, "LANDING_FILE_MB": "0.004"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if len(zone.parts("my_source", "orders")) >= parts:
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-
-
-@pytest.mark.parametrize("parts", [1, 3])
-def test_a_run_that_is_killed_loses_nothing(
-    orders: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch, parts: int
-) -> None:
-    run_and_kill_after(orders, zone, parts)
-    killed = zone.parts("my_source", "orders")
-    monkeypatch.setattr(lease, "EXPIRES_AFTER", timedelta(0))
-    done = orders.run("my_source", "orders")
-    assert done.code == 0, done.text
-    counted = zone.query(
-        "my_source", "orders", "SELECT count(DISTINCT id), count(DISTINCT _dlt_load_id) FROM landed"
-    )
-    assert counted == [(2_350, 2 if killed else 1)]
-    new = [path for path in zone.parts("my_source", "orders") if path not in killed]
-    assert all(natural(path) > natural(killed[-1]) for path in new if killed)
-    assert "nothing new" in orders.run("my_source", "orders").out
 
 
 def test_the_state_is_the_last_thing_a_run_writes(orders: Kit, zone: Zone) -> None:

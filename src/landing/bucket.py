@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,23 @@ _RETRIES: Any = {
     },
 }
 _CHUNK_BYTES = 1024 * 1024
+
+
+_CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
+_REFUSALS = (
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "RequestTimeTooSkewed",
+)
+_ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
+_ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
+_RETRIED = re.compile(r"after (\d+) retries")
+_CONNECTION_FAULTS = {
+    "Connect": "no connection",
+    "Timeout": "no answer in time",
+    "Interrupted": "the connection was closed in mid-answer",
+}
 
 
 @dataclass(frozen=True)
@@ -67,12 +85,19 @@ class Bucket:
             obstore.put(self._store, path, content)
 
     def create(self, path: str, content: bytes) -> StoredObject | None:
-        """Write `path` unless it exists, atomically; None if it does."""
+        """Write `path` unless it exists, atomically; None if it does.
+
+        `content` has to be the caller's alone: where it is found, this call wrote it.
+        """
         try:
             with self._explained("write", path):
                 return _written(content, obstore.put(self._store, path, content, mode="create"))
         except _Exists:
-            return None
+            return self._unheard(path, content)
+        except BucketError:
+            if written := self._unheard(path, content):
+                return written
+            raise
 
     def get(self, path: str) -> StoredObject | None:
         if self._is_unborn:
@@ -108,7 +133,10 @@ class Bucket:
             return
 
     def replace(self, path: str, content: bytes, seen: StoredObject) -> StoredObject | None:
-        """Overwrite `path` if it is still what was `seen`; None if it changed meanwhile."""
+        """Overwrite `path` if it is still what was `seen`; None if it changed meanwhile.
+
+        `content` has to be the caller's alone, and new: where it is found, this call wrote it.
+        """
         if self.is_local:
             return self._replace_locally(path, content, seen)
         try:
@@ -116,7 +144,19 @@ class Bucket:
                 mode: Any = {"e_tag": seen.version}
                 return _written(content, obstore.put(self._store, path, content, mode=mode))
         except (_Changed, _Absent):
-            return None
+            return self._unheard(path, content)
+        except BucketError:
+            if written := self._unheard(path, content):
+                return written
+            raise
+
+    def _unheard(self, path: str, content: bytes) -> StoredObject | None:
+        """What is at `path` if it is `content`: written, though the answer never came.
+
+        The client tries no conditional write again of which it can't know whether it was done.
+        """
+        found = self.get(path)
+        return found if found is not None and found.data == content else None
 
     def _replace_locally(
         self, path: str, content: bytes, seen: StoredObject
@@ -169,18 +209,16 @@ class Bucket:
         )
 
     def _refused(self, verb: str, path: str, detail: str) -> str:
-        why = "the key is not known or its secret is wrong"
-        if "InvalidAccessKeyId" not in detail and "SignatureDoesNotMatch" not in detail:
-            why = f"the key may not {verb} there"
-        return (
-            f"the bucket refuses to {verb} {self.location(path)} at {self._server()}: {why}; "
-            "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
-        )
+        why = f"the key may not {verb} there; {_CHECK_KEYS}"
+        if "InvalidAccessKeyId" in detail or "SignatureDoesNotMatch" in detail:
+            why = f"the key is not known or its secret is wrong; {_CHECK_KEYS}"
+        if "RequestTimeTooSkewed" in detail:
+            why = "this machine's clock and the bucket's differ too much; set the one that is wrong"
+        return f"the bucket refuses to {verb} {self.location(path)} at {self._server()}: {why}"
 
     def _failed(self, verb: str, path: str, detail: str) -> str:
-        for refusal in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
-            if refusal in detail:
-                return self._refused(verb, path, detail)
+        if any(refusal in detail for refusal in _REFUSALS):
+            return self._refused(verb, path, detail)
         if "NoSuchBucket" in detail:
             return self._missing()
         return f"could not {verb} {self.location(path)} at {self._server()}: {_brief(detail)}"
@@ -251,6 +289,17 @@ def _without_aws_variables() -> Iterator[None]:
 
 
 def _brief(detail: str) -> str:
-    """The first line of a library's message, which is where it says what happened."""
+    """What happened, from a library's message that says it with all that led to it."""
+    for kind, told in _CONNECTION_FAULTS.items():
+        if f"kind: {kind}," in detail:
+            return told + _attempts(detail)
+    if found := _ANSWERED.search(detail):
+        code = _ERROR_CODE.search(detail)
+        return f"it answered {found[1]}{f' ({code[1]})' if code else ''}{_attempts(detail)}"
     text = detail.strip().splitlines()[0] if detail.strip() else "no reason given"
     return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _attempts(detail: str) -> str:
+    retries = _RETRIED.search(detail)
+    return f", {int(retries[1]) + 1} times" if retries else ""

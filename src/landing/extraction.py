@@ -47,7 +47,7 @@ from landing.sidebyside import Stop
 from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
-from landing.workspace import part_bytes, slice_limits
+from landing.workspace import part_bytes, slice_limits, stall_seconds
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
@@ -78,6 +78,7 @@ class Extraction:
         self._slice = slice_limits()
         self._columns = columns_of(config)
         self._drift = Drift(config)
+        self._stalled_after = stall_seconds()
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         # A full refresh is read as one load; its rows share a load id whatever they repeat.
         self._version_key = config.primary_key if config.is_incremental else ()
@@ -186,7 +187,7 @@ class Extraction:
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         opened = open_pages(
-            self._resource, self._streams_state, ahead=PAGES_AHEAD, check=self._stop.check
+            self._resource, self._streams_state, ahead=PAGES_AHEAD, check=self._look
         )
         pages = without_loops(self._open.enter_context(opened), self._config)
         for batch in batches(pages, least):
@@ -202,6 +203,16 @@ class Extraction:
         if tracker is not None:
             yield from ((True, [table]) for table in tracker.rest() if table.num_rows)
         self._tell(read, tracker)
+
+    def _look(self, waited: float) -> None:
+        """While the stream is waited for: without an end, it would keep its lease for ever."""
+        self._stop.check()
+        if waited > self._stalled_after:
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
+                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
+                "request has no answer, or raise LANDING_STALL_MINUTES"
+            )
 
     def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from landing.errors import ApiError, LandingError, SettingsError, StreamError
+from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError
 from landing.secrets import redacted
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     import requests
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OS_FILES = (os.__file__, "<frozen os>")
 
 
@@ -52,8 +55,15 @@ def missing_variable(error: BaseException) -> str | None:
 def explained(workspace: Workspace, source: str, what: str, error: Exception) -> LandingError:
     """What a person is told; `what` failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
+        if isinstance(cause, BucketError):
+            return BucketError(f"{what}: {cause}")
         if isinstance(cause, LandingError):
             return cause
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return StreamError(
+                f"{what}: no space left in {tempfile.gettempdir()}, where a run keeps its files "
+                "until they are uploaded: make room, or set TMPDIR to a folder on a larger disk"
+            )
     if name := missing_variable(error):
         client = workspace.shown(workspace.sources / source / "client.py")
         return SettingsError(

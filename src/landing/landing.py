@@ -114,6 +114,7 @@ class Load:
             if self.quarantine_file is not None:
                 self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
             self.put_record(self.load_id)
+        self.lease.confirm()
         self.bucket.put(self.paths.state, _json(state))
 
     def put_failed_quarantine(self) -> None:

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from landing.bucket import Bucket, StoredObject
@@ -37,6 +38,7 @@ class Lease:
         self._writes = 0
         self._own: StoredObject | None = None
         self._confirmed = time.monotonic()
+        self._renewing = threading.Lock()
         self._lost = threading.Event()
         self._done = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="landing-lease", daemon=True)
@@ -66,11 +68,25 @@ class Lease:
     def check(self) -> None:
         """Raises LeaseHeld unless the lease is certainly ours still, by this machine's timer."""
         silent = time.monotonic() - self._confirmed
-        if self._lost.is_set() or silent > TRUSTED_FOR.total_seconds():
-            raise LeaseHeld(
-                f"{self._what}: this run lost its lease, as it could not renew it for "
-                f"{silent:.0f} s; nothing more was published, the next run completes it"
-            )
+        if self._lost.is_set():
+            raise self._gone("which another run took, or someone deleted with what had landed")
+        if silent > TRUSTED_FOR.total_seconds():
+            raise self._gone(f"as it could not renew it for {silent:.0f} s")
+
+    def confirm(self) -> None:
+        """Raises LeaseHeld unless the lease is in the bucket, and ours.
+
+        It is not if the bucket was deleted meanwhile, which some stores make anew when they are
+        written to: a cursor that moved then would leave behind rows that are gone.
+        """
+        self._renew_once()
+        self.check()
+
+    def _gone(self, why: str) -> LeaseHeld:
+        return LeaseHeld(
+            f"{self._what}: this run lost its lease, {why}; nothing more was published, the next "
+            "run completes it"
+        )
 
     def _take_over(self, found: StoredObject) -> StoredObject | None:
         """Replace a lease whose holder has not renewed it, if nobody else does so first."""
@@ -88,13 +104,16 @@ class Lease:
         return written.modified if written else datetime.now(UTC)
 
     def _renew(self) -> None:
-        while not self._done.wait(RENEWED_EVERY.total_seconds()):
+        while not self._done.wait(RENEWED_EVERY.total_seconds()) and not self._lost.is_set():
+            # `check` refuses once this has gone wrong for too long.
+            with suppress(LandingError):
+                self._renew_once()
+
+    def _renew_once(self) -> None:
+        with self._renewing:
             begun = time.monotonic()
-            try:
-                assert self._own is not None, "renewals begin once the lease is taken"
-                renewed = self._bucket.replace(self._path, self._content(), self._own)
-            except LandingError:
-                continue  # `check` refuses once this has gone on for too long
+            assert self._own is not None, "renewals begin once the lease is taken"
+            renewed = self._bucket.replace(self._path, self._content(), self._own)
             if renewed is None:
                 self._lost.set()
                 return

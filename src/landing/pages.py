@@ -66,7 +66,7 @@ def open_pages(
     state: TPipelineState | None = None,
     *,
     ahead: int = 0,
-    check: Callable[[], None] | None = None,
+    check: Callable[[float], None] | None = None,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from contextvars import copy_context
@@ -23,7 +24,8 @@ class Prefetched(Generic[Item]):
 
     `context` is entered in the thread, for what is bound to threads. An exception of the iterator
     is raised where the consumer would have met it. `close` ends the thread; it waits a while for
-    the item that is being made. While the consumer waits, `check` is called, which may raise.
+    the item that is being made. While the consumer waits, `check` is called with the seconds that
+    it has waited so far, and may raise.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class Prefetched(Generic[Item]):
         make: Callable[[], Generator[Item, None, None]],
         context: Callable[[], AbstractContextManager[None]],
         ahead: int,
-        check: Callable[[], None] | None = None,
+        check: Callable[[float], None] | None = None,
     ) -> None:
         self._make = make
         self._context = context
@@ -55,8 +57,9 @@ class Prefetched(Generic[Item]):
     def _next(self) -> object:
         if self._check is None:
             return self._items.get()
+        begun = time.monotonic()
         while True:
-            self._check()
+            self._check(time.monotonic() - begun)
             try:
                 return self._items.get(timeout=_LOOK_EVERY)
             except queue.Empty:

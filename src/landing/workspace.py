@@ -19,6 +19,7 @@ from landing.errors import SettingsError, WorkspaceError
 DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
+DEFAULT_STALL_MINUTES = 60.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def slice_limits() -> SliceLimits:
     megabytes = _positive("LANDING_SLICE_MB", DEFAULT_SLICE_MB, "MB")
     minutes = _positive("LANDING_SLICE_MINUTES", DEFAULT_SLICE_MINUTES, "minutes")
     return SliceLimits(megabytes * 1024 * 1024, minutes * 60)
+
+
+def stall_seconds() -> float:
+    """How long a stream may give nothing before its run fails, from `LANDING_STALL_MINUTES`."""
+    return _positive("LANDING_STALL_MINUTES", DEFAULT_STALL_MINUTES, "minutes") * 60
 
 
 def _positive(name: str, default: float, unit: str) -> float:

@@ -1,0 +1,95 @@
+"""Kill runs, spoil what they hear and say, and count what is lost.
+
+python -m torture                      all of it, into docs/reliability.md: about 40 minutes
+python -m torture --quick              a little of each; proves that it works, prints only
+python -m torture --only kills bucket  some of it, prints only
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import machine
+from demo.servers import S3Server, seaweedfs
+from torture.api_faults import api_faults
+from torture.bucket_faults import bucket_faults
+from torture.disk import full_disks
+from torture.feeding import feeding
+from torture.figures import Section, markdown, write_between_markers
+from torture.kills import kills
+from torture.properties import properties
+
+REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
+
+LONG: dict[str, Callable[[S3Server], Section]] = {
+    "kills": lambda s3: kills(s3, 330, lanes=40, waits=True),
+    "feeding": lambda s3: feeding(s3, 100, streams=4),
+    "api": lambda s3: api_faults(s3, 54, lanes=3, waits=True),
+    "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
+    "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
+    "properties": lambda _: properties(16_000, rows=20_000),
+}
+QUICK: dict[str, Callable[[S3Server], Section]] = {
+    "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
+    "feeding": lambda s3: feeding(s3, 8, streams=2),
+    "api": lambda s3: api_faults(s3, 2, lanes=1, waits=False),
+    "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
+    "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
+    "properties": lambda _: properties(50, rows=50),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    parts = QUICK if options.quick else LONG
+    names = options.only or list(parts)
+    begun = time.monotonic()
+    sections = [_part(name, parts[name]) for name in names]
+    heading = (
+        f"`make torture` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
+        f"{(time.monotonic() - begun) / 60:.0f} minutes."
+    )
+    text = markdown(heading, sections)
+    print(text)
+    problems = [problem for section in sections for problem in section.problems]
+    for problem in problems:
+        _say(f"PROBLEM {problem}")
+    if not (options.quick or options.only or problems):
+        write_between_markers(REPORT, text)
+    return 1 if problems else 0
+
+
+def _part(name: str, run: Callable[[S3Server], Section]) -> Section:
+    _say(f"{name} …")
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="torture-s3-") as folder,
+        seaweedfs(Path(folder)) as s3,
+    ):
+        section = run(s3)
+    _say(f"{name}: {time.monotonic() - begun:.0f} s, {len(section.problems)} problems")
+    return section
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help="a few of each")
+    parser.add_argument(
+        "--only", nargs="+", choices=LONG, metavar="NAME", help=f"some of {', '.join(LONG)}"
+    )
+    return parser
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
