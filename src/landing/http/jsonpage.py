@@ -15,14 +15,17 @@ class JsonPage:
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
     a key, a path with dots, or empty where the body is the list itself. `len` is the number of
-    records, so that `if not page: break` ends a paging loop.
+    records, so that `if not page: break` ends a paging loop. The first `skip` records are left
+    out, as where pages overlap.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
     Raises ValueError at once if the body is not JSON or has no list there.
     """
 
-    def __init__(self, content: bytes, records: str = "") -> None:
+    def __init__(self, content: bytes, records: str = "", *, skip: int = 0) -> None:
         self.content = content
+        self.records = records
+        self.skip = skip
         self.path = tuple(records.split(".")) if records else ()
         self._count = len(self.decoded(msgspec.Raw))
 
@@ -42,7 +45,7 @@ class JsonPage:
         value = _decoder(record, self.path).decode(self.content)
         for _ in self.path:
             value = value.inner
-        return list(value)
+        return list(value)[self.skip :]
 
 
 @cache

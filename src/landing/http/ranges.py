@@ -1,0 +1,274 @@
+"""Paging by counting: offsets and page numbers, over rows that may move while they are read.
+
+Where a row is deleted, or an edit moves it to the end, the rows after it move up, and one of them
+past a reader that goes on counting. What is here notices that and goes back for it. Needed is an
+order in which a row either keeps its place among the others or moves to the end: by a key, or
+ascending by the time of the last change, then by key. In any order, a row may come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import count
+
+from landing.errors import ApiError
+from landing.http.bodies import Page, from_row, identities, unpacked, value_at
+from landing.http.inflight import in_flight
+from landing.http.query import Answer, Query
+
+REMEMBERED_ROWS = 200_000
+MOST_STEPS_BACK = 200
+MOST_RESTARTS = 3
+
+
+class OffsetPages:
+    """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
+    one that does not shows that rows moved; then the reader steps back to known ones.
+
+    `total` is where the body has the number of all rows: there have to be as many in the end, and
+    a page that is not full and reaches it is the last; without, one more request finds the end.
+    `identity` are fields that tell a row and its version, for APIs of which other fields differ
+    with every answer. `at_once` requests are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        offset: str = "offset",
+        size: str = "limit",
+        *,
+        total: str = "",
+        identity: Sequence[str] = (),
+        at_once: int = 1,
+    ) -> None:
+        self._limit = max(limit, 2)  # one to know, one to read
+        self._offset = offset
+        self._size = size
+        self._total = total
+        self._identity = tuple(identity)
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._size: self._limit})
+        rows = _Rows(query, self._identity, self._total)
+        yield from self._read_all(query, rows)
+        if rows.lacking:
+            yield from self._read_all(query, rows)
+            rows.refuse_lacking()
+
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
+        start: int | None = 0
+        for _ in range(MOST_STEPS_BACK):
+            start = yield from self._read_on(query, rows, start)
+            if start is None:
+                return
+        raise ApiError(
+            f"{query.shown}: rows move faster than they can be read by offset; ask for larger "
+            "pages, or page by a cursor or a key"
+        )
+
+    def _read_on(self, query: Query, rows: _Rows, start: int) -> Generator[Page, None, int | None]:
+        """Read to the end, or to a page that does not begin with a known row; return the offset
+        to step back to, None at the end."""
+        previous: list[int] = []
+        for offset, answer in self._answers(query, start):
+            ids = rows.identities(answer.page)
+            if offset == 0:
+                rows.refuse_restart(ids)
+            elif not ids or ids[0] not in rows:
+                return max(offset - self._limit + 1, 0)
+            if ids == previous and len(ids) > 1:
+                raise _unknown_parameter(query, self._offset)
+            yield from rows.unread(answer, ids)
+            if len(ids) <= 1 or (len(ids) < self._limit and rows.reached(offset + len(ids))):
+                return None
+            previous = ids
+        return None
+
+    def _answers(self, query: Query, start: int) -> Iterator[tuple[int, Answer]]:
+        """Each begins with the last row of the one before, whatever number of rows comes."""
+        while True:
+            first = self._answer(query, start)
+            yield start, first
+            step = len(first.page) - 1
+            start += step
+            if self._at_once == 1:
+                continue
+            answers = _ordered(partial(self._answer, query), count(start, step), self._at_once)
+            with closing(answers):
+                for offset, answer in answers:
+                    yield offset, answer
+                    start = offset + len(answer.page) - 1
+                    if len(answer.page) != step + 1:
+                        break
+
+    def _answer(self, query: Query, offset: int) -> Answer:
+        return query.with_values({self._offset: offset}).ask()
+
+
+class NumberedPages:
+    """Pages by number, from `first` on, with `limit` rows each.
+
+    Such pages can't overlap. So once a page is there, the one before it is asked for again: a row
+    that moved up past the reader is on that one now. This doubles the requests beyond the first;
+    `verify=False` leaves it out, for rows that are never deleted and keep their places when
+    edited. `total` and `identity` are those of `OffsetPages`. `past_end` is the status, such as
+    404, of APIs that do not answer with an empty page beyond the last. Up to `at_once` requests
+    are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        number: str = "page",
+        size: str = "limit",
+        *,
+        first: int = 1,
+        total: str = "",
+        identity: Sequence[str] = (),
+        past_end: int | None = None,
+        verify: bool = True,
+        at_once: int = 1,
+    ) -> None:
+        self._limit = limit
+        self._number = number
+        self._size = size
+        self._first = first
+        self._total = total
+        self._identity = tuple(identity)
+        self._past_end = past_end
+        self._verify = verify
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._size: self._limit})
+        rows = _Rows(query, self._identity, self._total)
+        yield from self._read_all(query, rows)
+        if rows.lacking:
+            yield from self._read_all(query, rows)
+            rows.refuse_lacking()
+
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
+        answered = partial(self._answer, query)
+        seen: dict[int, list[int]] = {}
+        end = 0
+        numbers = range(self._first, self._first + 1)  # the first page may be all
+        while True:
+            is_last = False
+            for number, answer in _ordered(answered, numbers, self._at_once):
+                ids = rows.identities(answer.page)
+                if ids and ids == seen.get(number - 1):
+                    raise _unknown_parameter(query, self._number)
+                yield from rows.unread(answer, ids)
+                seen[number] = ids
+                end += len(ids)
+                is_last |= not ids or (len(ids) < self._limit and rows.reached(end))
+            if self._verify:
+                yield from self._moved(query, rows, seen)
+            if is_last:
+                return
+            last = numbers[-1]
+            seen = {last: seen[last]}
+            numbers = range(last + 1, last + 1 + self._at_once)
+
+    def _moved(self, query: Query, rows: _Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
+        """The unread rows that by now are on pages that were read, all but the last of them."""
+        numbers = sorted(seen, reverse=True)[1:]
+        answered = partial(self._answer, query)
+        for number, again in _ordered(answered, numbers, self._at_once):
+            ids = rows.identities(again.page)
+            yield from rows.unread(again, ids)
+            # Rows that crossed a whole page are on the one before, when this has no old row left.
+            while number > self._first and not set(ids) & set(seen.get(number, ids)):
+                number -= 1
+                again = answered(number)
+                ids = rows.identities(again.page)
+                yield from rows.unread(again, ids)
+
+    def _answer(self, query: Query, number: int) -> Answer:
+        past_end = self._past_end if number > self._first else None
+        return query.with_values({self._number: number}).ask(past_end=past_end)
+
+
+def _ordered(
+    answered: Callable[[int], Answer], numbers: Iterable[int], at_once: int
+) -> Generator[tuple[int, Answer], None, None]:
+    fetched = in_flight(lambda number: (number, answered(number)), numbers, at_once=at_once)
+    with closing(fetched):
+        yield from fetched
+
+
+class _Rows:
+    """Which rows were read, of the last `REMEMBERED_ROWS`, and how many there should be."""
+
+    def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
+        self._query = query
+        self._identity = identity
+        self._total_path = total_path
+        self._known: dict[int, None] = {}
+        self._count = 0
+        self._total: int | None = None
+        self._restarts = 0
+
+    def __contains__(self, identity: int) -> bool:
+        return identity in self._known
+
+    def identities(self, page: Page) -> list[int]:
+        return identities(page, self._identity)
+
+    def unread(self, answer: Answer, ids: Sequence[int]) -> Iterator[Page]:
+        """The page from its first unknown row on, if it has one; all of it is known from now."""
+        self._note_total(answer)
+        first = next((n for n, id_ in enumerate(ids) if id_ not in self._known), len(ids))
+        for id_ in ids[first:]:
+            self._count += id_ not in self._known
+            self._known[id_] = None
+        while len(self._known) > REMEMBERED_ROWS:
+            del self._known[next(iter(self._known))]
+        if first < len(ids):
+            yield from_row(answer.page, first)
+
+    def reached(self, end: int) -> bool:
+        return self._total is not None and end >= self._total
+
+    @property
+    def lacking(self) -> bool:
+        return self._total is not None and self._count < self._total
+
+    def refuse_lacking(self) -> None:
+        if self.lacking:
+            raise ApiError(
+                f"{self._query.shown} says there are {self._total:,} rows at "
+                f"'{self._total_path}', and reading all pages twice found {self._count:,} "
+                "different ones; have it sort by a column that no two rows share"
+            )
+
+    def refuse_restart(self, ids: Sequence[int]) -> None:
+        """Of the first page, when it is read again: is any row of it what it was?"""
+        if self._known and ids and self._known.keys().isdisjoint(ids):
+            self._restarts += 1
+        if self._restarts == MOST_RESTARTS:
+            raise ApiError(
+                f"{self._query.shown}: no row of the first page is what it was when asked again; "
+                "say by `identity` which fields stay the same, or have it sort in a stable order"
+            )
+
+    def _note_total(self, answer: Answer) -> None:
+        if not self._total_path or not answer.page:
+            return
+        total = value_at(unpacked(answer.response.content), self._total_path)
+        try:
+            self._total = int(total)
+        except (TypeError, ValueError):
+            raise ApiError(
+                f"{self._query.shown}: the answer has no number of rows at '{self._total_path}'"
+            ) from None
+
+
+def _unknown_parameter(query: Query, name: str) -> ApiError:
+    return ApiError(
+        f"{query.shown}: two pages hold the same rows; is the parameter '{name}' what the API "
+        "calls it?"
+    )
