@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import Request, Response
 from requests.auth import AuthBase
 
 from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
+from landing.http.pacing import Pace
 from landing.http.paging import CursorPages, Paging, SinglePage, pages_of
 from landing.http.query import Query
+from landing.http.retries import Retries
 from landing.http.session import Session
-
-if TYPE_CHECKING:
-    from landing.http.pacing import Pace
-    from landing.http.retries import Retries
 
 
 class Api(RESTClient):
@@ -41,6 +39,7 @@ class Api(RESTClient):
     ) -> None:
         made = session or Session(auth=auth, pace=pace, retries=retries, headers=headers)
         super().__init__(base_url, session=made)
+        self.session: Session = made
 
     def pages(
         self,
@@ -67,7 +66,7 @@ class Api(RESTClient):
         )
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
-        query = Query(self._answered, request, body)
+        query = Query(self._answer, request, body, int(self.session.max_page_mb * 1024 * 1024))
         return (page for page in pages_of(paging or SinglePage(), query) if page)
 
     def graphql(
@@ -92,13 +91,14 @@ class Api(RESTClient):
         asked = {"query": query, "variables": dict(variables or {})}
         return self.pages(path, records=Connection(connection), paging=paging, json=asked)
 
-    def _answered(self, request: Request, allowed: tuple[int, ...] = ()) -> Response:
-        response = super()._send_request(request)
-        if response.status_code not in allowed:
+    def _answer(self, request: Request, allowed: int | None) -> Response:
+        # Whatever its method, paging only reads: a POST of it may be tried again.
+        response = super()._send_request(request, is_read=True)
+        if response.status_code != allowed:
             response.raise_for_status()
         return response
 
-    def _send_request(self, request: Request, **kwargs: Any) -> Response:
-        response = super()._send_request(request, **kwargs)
+    def _send_request(self, request: Request, **options: Any) -> Response:
+        response = super()._send_request(request, **options)
         response.raise_for_status()
         return response

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +20,6 @@ Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]
 
 _GZIP = b"\x1f\x8b"
-_MOST_UNPACKED = 1 << 30
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -99,25 +99,28 @@ def _typed(value: str, type_: type) -> Any:
         return value
 
 
-def unpacked(content: bytes) -> bytes:
+def unpacked(content: bytes, most: int) -> bytes:
     """A `.gz` body as what is in it; `Content-Encoding: gzip` requests undoes itself.
 
-    Raises ValueError if it is cut off or unpacks to more than a gigabyte.
+    Raises ValueError if it is cut off, or unpacks to more than `most` bytes.
     """
     if not content.startswith(_GZIP):
         return content
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            plain = file.read(_MOST_UNPACKED + 1)
-    except (EOFError, OSError) as error:
+            plain = file.read(most + 1)
+    except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"a damaged gzip body ({error})") from None
-    if len(plain) > _MOST_UNPACKED:
-        raise ValueError("a gzip body of more than 1 GB unpacked")
+    if len(plain) > most:
+        raise ValueError(
+            f"a gzip body of more than {most >> 20:,} MB unpacked; ask for less at a time, or give "
+            "the Api a Session with a larger max_page_mb"
+        )
     return plain
 
 
 def value_at(content: bytes, path: str) -> Any:
-    """The value at a path with dots in a JSON body, decoding nothing else; None if there is none."""
+    """The value at a path with dots in a JSON body, or None; nothing else is decoded."""
     keys = tuple(path.split("."))
     try:
         value = _value_decoder(keys).decode(content)

@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from dlt.common import jsonpath
 from dlt.sources.helpers.rest_client.detector import PaginatorFactory
@@ -25,7 +25,7 @@ from dlt.sources.helpers.rest_client.paginators import (
 from requests import Request, Response
 
 from landing.errors import ApiError
-from landing.http.bodies import Page, identities, last_value, unpacked, value_at
+from landing.http.bodies import Page, last_value, value_at
 from landing.http.query import Query
 
 
@@ -118,7 +118,7 @@ class NextUrlPages(JSONLinkPaginator):
         self._path = path
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        self._next_reference = value_at(unpacked(response.content), self._path) or None
+        self._next_reference = value_at(response.content, self._path) or None
 
 
 class HeaderUrlPages(BaseNextUrlPaginator):
@@ -154,7 +154,7 @@ class CursorPages(BaseReferencePaginator):
         if self._header:
             self._next_reference = response.headers.get(self._header) or None
             return
-        content = unpacked(response.content)
+        content = response.content
         cursor = value_at(content, self._path)
         self._next_reference = None if cursor == "" else cursor
         if self._has_more and not value_at(content, self._has_more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,11 +23,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Query:
-    """`send` raises requests.HTTPError for an error status that is not among those it is given."""
+    """`send` gives the answer to a request, and raises requests.HTTPError if it has an error
+    status other than the given one. `most_bytes` is what a packed body may unpack to."""
 
-    send: Callable[[Request, tuple[int, ...]], Response]
+    send: Callable[[Request, int | None], Response]
     template: Request
     body: Body
+    most_bytes: int
 
     @property
     def shown(self) -> str:
@@ -51,19 +53,20 @@ class Query:
                 request.params[name] = value
             else:
                 jsonpath.set_value_at_path(request.json, name, value)
-        return Query(self.send, request, self.body)
+        return replace(self, template=request)
 
     def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
         """The answer's page; an empty one if the answer has the status `past_end`.
 
         Raises ApiError if the body is not of the kind that was expected.
         """
-        allowed = () if past_end is None else (past_end,)
-        response = self.send(request or self.request(), allowed)
-        if response.status_code in allowed:
+        response = self.send(request or self.template, past_end)
+        if response.status_code == past_end:
             return Answer([], response)
         try:
-            return Answer(self.body.page(unpacked(response.content)), response)
+            # In the answer too, where paginators look for what follows.
+            response._content = unpacked(response.content, self.most_bytes)
+            return Answer(self.body.page(response.content), response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
             raise ApiError(f"{self.shown} answered with {kind}: {error}") from None

@@ -9,12 +9,11 @@ ascending by the time of the last change, then by key. In any order, a row may c
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from functools import partial
 from itertools import count
 
 from landing.errors import ApiError
-from landing.http.bodies import Page, from_row, identities, unpacked, value_at
+from landing.http.bodies import Page, from_row, identities, value_at
 from landing.http.inflight import in_flight
 from landing.http.query import Answer, Query
 
@@ -59,11 +58,12 @@ class OffsetPages:
             rows.refuse_lacking()
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
-        start: int | None = 0
+        start = 0
         for _ in range(MOST_STEPS_BACK):
-            start = yield from self._read_on(query, rows, start)
-            if start is None:
+            back_to = yield from self._read_on(query, rows, start)
+            if back_to is None:
                 return
+            start = back_to
         raise ApiError(
             f"{query.shown}: rows move faster than they can be read by offset; ask for larger "
             "pages, or page by a cursor or a key"
@@ -73,7 +73,7 @@ class OffsetPages:
         """Read to the end, or to a page that does not begin with a known row; return the offset
         to step back to, None at the end."""
         previous: list[int] = []
-        for offset, answer in self._answers(query, start):
+        for offset, answer, is_alone in self._answers(query, start):
             ids = rows.identities(answer.page)
             if offset == 0:
                 rows.refuse_restart(ids)
@@ -82,27 +82,31 @@ class OffsetPages:
             if ids == previous and len(ids) > 1:
                 raise _unknown_parameter(query, self._offset)
             yield from rows.unread(answer, ids)
-            if len(ids) <= 1 or (len(ids) < self._limit and rows.reached(offset + len(ids))):
+            is_last = len(ids) <= 1 or (len(ids) < self._limit and rows.reached(offset + len(ids)))
+            if is_last and is_alone:
                 return None
             previous = ids
         return None
 
-    def _answers(self, query: Query, start: int) -> Iterator[tuple[int, Answer]]:
-        """Each begins with the last row of the one before, whatever number of rows comes."""
+    def _answers(self, query: Query, start: int) -> Iterator[tuple[int, Answer, bool]]:
+        """From `start` on, each beginning with the last row of the one before, however many came.
+
+        True with those that were asked for once all before them were there: of several under way
+        together, the end may be the first to be answered, and a row move there after that.
+        """
         while True:
             first = self._answer(query, start)
-            yield start, first
+            yield start, first, True
             step = len(first.page) - 1
             start += step
             if self._at_once == 1:
                 continue
-            answers = _ordered(partial(self._answer, query), count(start, step), self._at_once)
-            with closing(answers):
-                for offset, answer in answers:
-                    yield offset, answer
-                    start = offset + len(answer.page) - 1
-                    if len(answer.page) != step + 1:
-                        break
+            answered = partial(self._answer, query)
+            for offset, answer in _ordered(answered, count(start, step), self._at_once):
+                yield offset, answer, False
+                start = offset + len(answer.page) - 1
+                if len(answer.page) != step + 1:
+                    break
 
     def _answer(self, query: Query, offset: int) -> Answer:
         return query.with_values({self._offset: offset}).ask()
@@ -151,27 +155,39 @@ class NumberedPages:
             rows.refuse_lacking()
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
+        end = yield from self._read_on(query, rows, self._first, self._at_once)
+        if self._at_once > 1 and end > self._first:
+            # Of several under way together, the end may be the first to be answered, and a row
+            # move there after that: so the end is read once more, page by page.
+            yield from self._read_on(query, rows, max(end - 2, self._first), 1)
+
+    def _read_on(
+        self, query: Query, rows: _Rows, start: int, at_once: int
+    ) -> Generator[Page, None, int]:
+        """Read to the end; return the number of the page that showed it."""
         answered = partial(self._answer, query)
         seen: dict[int, list[int]] = {}
-        end = 0
-        numbers = range(self._first, self._first + 1)  # the first page may be all
+        size = 0  # of a full page, which may be less than was asked for
+        numbers = range(start, start + 1)  # the first page may be all
         while True:
-            is_last = False
-            for number, answer in _ordered(answered, numbers, self._at_once):
+            end: int | None = None
+            for number, answer in _ordered(answered, numbers, at_once):
                 ids = rows.identities(answer.page)
                 if ids and ids == seen.get(number - 1):
                     raise _unknown_parameter(query, self._number)
                 yield from rows.unread(answer, ids)
                 seen[number] = ids
-                end += len(ids)
-                is_last |= not ids or (len(ids) < self._limit and rows.reached(end))
+                size = max(size, len(ids))
+                reached = rows.reached((number - self._first) * size + len(ids))
+                if end is None and (not ids or (reached and len(ids) < self._limit)):
+                    end = number
             if self._verify:
                 yield from self._moved(query, rows, seen)
-            if is_last:
-                return
+            if end is not None:
+                return end
             last = numbers[-1]
             seen = {last: seen[last]}
-            numbers = range(last + 1, last + 1 + self._at_once)
+            numbers = range(last + 1, last + 1 + at_once)
 
     def _moved(self, query: Query, rows: _Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
         """The unread rows that by now are on pages that were read, all but the last of them."""
@@ -195,9 +211,7 @@ class NumberedPages:
 def _ordered(
     answered: Callable[[int], Answer], numbers: Iterable[int], at_once: int
 ) -> Generator[tuple[int, Answer], None, None]:
-    fetched = in_flight(lambda number: (number, answered(number)), numbers, at_once=at_once)
-    with closing(fetched):
-        yield from fetched
+    yield from in_flight(lambda n: (n, answered(n)), numbers, at_once=at_once)
 
 
 class _Rows:
@@ -258,7 +272,7 @@ class _Rows:
     def _note_total(self, answer: Answer) -> None:
         if not self._total_path or not answer.page:
             return
-        total = value_at(unpacked(answer.response.content), self._total_path)
+        total = value_at(answer.response.content, self._total_path)
         try:
             self._total = int(total)
         except (TypeError, ValueError):

@@ -57,9 +57,7 @@ class TimeWindows:
 
     def _pages(self, query: Query, window: tuple[datetime, datetime]) -> Iterator[Page]:
         since, until = map(self._spelled, window)
-        return pages_of(
-            self._within, query.with_values({self._since: since, self._until: until})
-        )
+        return pages_of(self._within, query.with_values({self._since: since, self._until: until}))
 
     def _windows(self) -> Iterator[tuple[datetime, datetime]]:
         end = self._end or datetime.now(UTC)
