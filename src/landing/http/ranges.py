@@ -191,13 +191,14 @@ class NumberedPages:
 
     def _moved(self, query: Query, rows: _Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
         """The unread rows that by now are on pages that were read, all but the last of them."""
-        numbers = sorted(seen, reverse=True)[1:]
         answered = partial(self._answer, query)
+        numbers = [number for number in sorted(seen, reverse=True)[1:] if seen[number]]
         for number, again in _ordered(answered, numbers, self._at_once):
+            latest = rows.latest(seen[number])
             ids = rows.identities(again.page)
             yield from rows.unread(again, ids)
-            # Rows that crossed a whole page are on the one before, when this has no old row left.
-            while number > self._first and not set(ids) & set(seen.get(number, ids)):
+            # If nothing is left that was read by then, more rows moved up than a page has.
+            while number > self._first and not rows.any_read_by(latest, ids):
                 number -= 1
                 again = answered(number)
                 ids = rows.identities(again.page)
@@ -221,7 +222,7 @@ class _Rows:
         self._query = query
         self._identity = identity
         self._total_path = total_path
-        self._known: dict[int, None] = {}
+        self._known: dict[int, int] = {}  # in the order of reading, with its number
         self._count = 0
         self._total: int | None = None
         self._restarts = 0
@@ -237,12 +238,19 @@ class _Rows:
         self._note_total(answer)
         first = next((n for n, id_ in enumerate(ids) if id_ not in self._known), len(ids))
         for id_ in ids[first:]:
-            self._count += id_ not in self._known
-            self._known[id_] = None
+            if id_ not in self._known:
+                self._known[id_] = self._count
+                self._count += 1
         while len(self._known) > REMEMBERED_ROWS:
             del self._known[next(iter(self._known))]
         if first < len(ids):
             yield from_row(answer.page, first)
+
+    def latest(self, ids: Sequence[int]) -> int:
+        return max(self._known.get(id_, -1) for id_ in ids)
+
+    def any_read_by(self, latest: int, ids: Sequence[int]) -> bool:
+        return any(self._known.get(id_, latest + 1) <= latest for id_ in ids)
 
     def reached(self, end: int) -> bool:
         return self._total is not None and end >= self._total
