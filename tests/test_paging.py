@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import requests
 from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 
 from demo.servers import datasette
+from landing import http
 from landing.errors import ApiError
 from landing.http import (
     Api,
@@ -27,9 +29,10 @@ from landing.http import (
     OffsetPages,
     TimeWindows,
 )
-from tests.kit import Kit, Zone
+from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api as Server
 from tests.servers.api import seed_orders, serve_api
+from tests.servers.graph import graph
 from tests.servers.pocketbase import pocketbase
 from tests.servers.shop import START, Shop, shop
 
@@ -361,3 +364,30 @@ def test_windows_reach_from_the_start_until_now() -> None:
     assert windows[0][0] == start
     assert all(before[1] == after[0] for before, after in pairwise(windows))
     assert datetime.now(UTC) - windows[-1][1] < timedelta(seconds=10)
+
+
+def test_the_documentations_examples_read_all_rows(
+    running: Shop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each `pages = …` of docs/paging.md, with `orders` as the endpoint that pages in that way."""
+    endpoints = {
+        "Next URL": "cursor/",
+        "Link header": "link/",
+        "Cursor": "header/",
+        "Keyset": "limited/",
+        "Offset": "offset/",
+        "Page number": "numbered/",
+        "Time windows": "offset/",
+        "Searches by POST": "search/",
+        "GraphQL": "",
+        "Other bodies": "export/orders.csv",
+    }
+    text = (REPOSITORY / "docs" / "paging.md").read_text()
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    with graph(ORDERS) as graph_url:
+        for title, endpoint in endpoints.items():
+            api = Api(graph_url if title == "GraphQL" else running.url)
+            names = {"api": api, **{name: getattr(http, name) for name in http.__all__}}
+            for block in re.findall(r"```python\n(.*?)```", sections[title], re.DOTALL):
+                exec(re.sub(r'"(orders|search|export)",', f'"{endpoint}",', block), names)
+            assert sum(map(len, names["pages"])) == ORDERS, title

@@ -31,7 +31,7 @@ def orders(updated_at=dlt.sources.incremental("updated_at"), limit: int = 10):
 @dlt.transformer(data_from=orders, primary_key="id")
 def lines(page):
     api = Api(os.environ["MY_API_URL"])
-    for order in page.rows() if hasattr(page, "rows") else page:
+    for order in page.rows():
         found = api.get(f"orders/{order['id']}/lines/").json()["lines"]
         yield [{**line, "order_updated_at": order["updated_at"]} for line in found]
 """
@@ -102,6 +102,18 @@ def test_a_parents_cursor_moves_with_the_childs_load_alone(
     assert folder_zone.parts("shop", "lines") == []
     file.write_text(CHILDREN)
     assert "50 rows" in children.script("pipeline.py", "shop", "lines").out
+
+
+def test_parents_that_the_api_did_not_filter_are_left_out_all_the_same(
+    children: Kit, served: Shop, folder_zone: Zone
+) -> None:
+    file = children.root / "dlt" / "sources" / "shop" / "streams.py"
+    file.write_text(CHILDREN.replace("params=since, ", ""))
+    assert children.script("pipeline.py", "shop", "lines").code == 0
+    served.add_line(7, 1_000)
+    before = len(served.requested())
+    assert "3 rows" in children.script("pipeline.py", "shop", "lines").out
+    assert asked_for(served, before) == {7, 24, 25}
 
 
 def test_parent_and_child_run_side_by_side_with_a_cursor_each(
@@ -250,4 +262,3 @@ def test_a_packed_body_that_is_damaged_or_far_too_large_is_refused() -> None:
     with pytest.raises(ValueError, match="damaged"):
         unpacked(packed[:20], 20_000)
     assert unpacked(b"plain", 1) == b"plain"
-

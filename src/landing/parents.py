@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from dlt.extract.incremental import IncrementalResourceWrapper
 from dlt.extract.items import SupportsPipe
@@ -43,8 +44,7 @@ class ParentIncremental(HeldIncremental):
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
         if isinstance(rows, JsonPage):
-            admitted = self._admitted(list(rows.rows()))
-            return rows if len(admitted) == len(rows) else admitted
+            return self._admitted_page(rows)
         if isinstance(rows, Mapping):
             return rows if self._admits(rows.get(self.cursor_path)) else None
         if isinstance(rows, list):
@@ -57,6 +57,14 @@ class ParentIncremental(HeldIncremental):
             f"parent stream '{self.resource_name}' has a cursor, so it has to yield records as "
             f"dictionaries or Arrow tables, not a {type(rows).__name__}"
         )
+
+    def _admitted_page(self, page: JsonPage) -> JsonPage:
+        admits = [self._admits(row.get(self.cursor_path)) for row in page.rows()]
+        if all(admits):
+            return page
+        raws = page.decoded(msgspec.Raw)
+        kept = (bytes(raw) for raw, is_kept in zip(raws, admits, strict=True) if is_kept)
+        return JsonPage(b"[" + b",".join(kept) + b"]")
 
     def _admitted(self, rows: list[Any]) -> list[Any]:
         return [row for row in rows if self._admits(row.get(self.cursor_path))]
