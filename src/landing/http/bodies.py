@@ -7,9 +7,10 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -146,34 +147,36 @@ def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
         if not fields:
             return [hash(bytes(raw)) for raw in page.decoded(msgspec.Raw)]
         # Undecoded, so that 1.0 and 1 or two spellings of a date stay apart.
-        return [hash(tuple(map(bytes, record))) for record in _members(page, tuple(fields))]
+        columns = [map(bytes, _members(page, name)) for name in fields]
+        return list(map(hash, zip(*columns, strict=True)))
     return [
         hash(json.dumps([row.get(name) for name in fields] if fields else row, default=str))
         for row in page
     ]
 
 
-def _members(page: JsonPage, fields: tuple[str, ...]) -> list[list[Any]]:
-    records = page.decoded(_member_type(fields))
-    return [[getattr(record, f"m{n}") for n in range(len(fields))] for record in records]
+def _members(page: JsonPage, name: str) -> Iterator[msgspec.Raw]:
+    """A field of each row, undecoded; empty where a row has none."""
+    return map(attrgetter("value"), page.decoded(_member_type(name)))
 
 
 @cache
-def _member_type(fields: tuple[str, ...]) -> type[msgspec.Struct]:
-    members = [(f"m{n}", msgspec.Raw, msgspec.Raw(b"")) for n in range(len(fields))]
-    return msgspec.defstruct("Row", members, rename={f"m{n}": f for n, f in enumerate(fields)})
+def _member_type(name: str) -> type[msgspec.Struct]:
+    return msgspec.defstruct(
+        "Row", [("value", msgspec.Raw, msgspec.Raw(b""))], rename={"value": name}
+    )
 
 
 def last_value(page: Page, name: str) -> Any:
     """A field of the last row; None where it has none. The page is not empty."""
     if not isinstance(page, JsonPage):
         return page[-1].get(name)
-    raw = _members(page, (name,))[-1][0]
+    *_, raw = _members(page, name)
     return msgspec.json.decode(raw) if bytes(raw) else None
 
 
 def from_row(page: Page, start: int) -> Page:
     """The page without its first `start` rows."""
     if isinstance(page, JsonPage):
-        return JsonPage(page.content, page.records, skip=page.skip + start)
+        return page.without_first(start)
     return page[start:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -15,22 +16,27 @@ class JsonPage:
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
     a key, a path with dots, or empty where the body is the list itself. `len` is the number of
-    records, so that `if not page: break` ends a paging loop. The first `skip` records are left
-    out, as where pages overlap.
+    records, so that `if not page: break` ends a paging loop.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
     Raises ValueError at once if the body is not JSON or has no list there.
     """
 
-    def __init__(self, content: bytes, records: str = "", *, skip: int = 0) -> None:
+    def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
-        self.records = records
-        self.skip = skip
+        self._skip = 0
         self.path = tuple(records.split(".")) if records else ()
         self._count = len(self.decoded(msgspec.Raw))
 
     def __len__(self) -> int:
         return self._count
+
+    def without_first(self, count: int) -> JsonPage:
+        """The page without its first records, as where pages overlap."""
+        rest = copy.copy(self)
+        rest._skip += count
+        rest._count = max(self._count - count, 0)
+        return rest
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The records as dictionaries, with all fields."""
@@ -45,7 +51,7 @@ class JsonPage:
         value = _decoder(record, self.path).decode(self.content)
         for _ in self.path:
             value = value.inner
-        return list(value)[self.skip :]
+        return list(value)[self._skip :]
 
 
 @cache

@@ -8,6 +8,7 @@ ascending by the time of the last change, then by key. In any order, a row may c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
@@ -17,12 +18,34 @@ from landing.http.bodies import Page, from_row, identities, value_at
 from landing.http.inflight import in_flight
 from landing.http.query import Answer, Query
 
-REMEMBERED_ROWS = 200_000
+REMEMBERED_ROWS = 100_000
 MOST_STEPS_BACK = 200
 MOST_RESTARTS = 3
 
 
-class OffsetPages:
+class _Counted(ABC):
+    def __init__(
+        self, limit: int, size: str, total: str, identity: Sequence[str], at_once: int
+    ) -> None:
+        self._limit = limit
+        self._size = size
+        self._total = total
+        self._identity = tuple(identity)
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._size: self._limit})
+        rows = _Rows(query, self._identity, self._total)
+        yield from self._read_all(query, rows)
+        if rows.lacking:
+            yield from self._read_all(query, rows)
+            rows.refuse_lacking()
+
+    @abstractmethod
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]: ...
+
+
+class OffsetPages(_Counted):
     """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
     one that does not shows that rows moved; then the reader steps back to known ones.
 
@@ -42,32 +65,22 @@ class OffsetPages:
         identity: Sequence[str] = (),
         at_once: int = 1,
     ) -> None:
-        self._limit = max(limit, 2)  # one to know, one to read
+        # Of two rows, one is to know and one to read.
+        super().__init__(max(limit, 2), size, total, identity, at_once)
         self._offset = offset
-        self._size = size
-        self._total = total
-        self._identity = tuple(identity)
-        self._at_once = at_once
-
-    def read(self, query: Query) -> Iterator[Page]:
-        query = query.with_values({self._size: self._limit})
-        rows = _Rows(query, self._identity, self._total)
-        yield from self._read_all(query, rows)
-        if rows.lacking:
-            yield from self._read_all(query, rows)
-            rows.refuse_lacking()
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
-        start = 0
-        for _ in range(MOST_STEPS_BACK):
-            back_to = yield from self._read_on(query, rows, start)
-            if back_to is None:
-                return
-            start = back_to
-        raise ApiError(
-            f"{query.shown}: rows move faster than they can be read by offset; ask for larger "
-            "pages, or page by a cursor or a key"
-        )
+        start: int | None = 0
+        steps_back = read = 0
+        while start is not None:
+            start = yield from self._read_on(query, rows, start)
+            steps_back = steps_back + 1 if rows.count == read else 0
+            read = rows.count
+            if steps_back == MOST_STEPS_BACK:
+                raise ApiError(
+                    f"{query.shown}: rows move faster than they can be read by offset; ask for "
+                    "larger pages, or page by a cursor or a key"
+                )
 
     def _read_on(self, query: Query, rows: _Rows, start: int) -> Generator[Page, None, int | None]:
         """Read to the end, or to a page that does not begin with a known row; return the offset
@@ -112,7 +125,7 @@ class OffsetPages:
         return query.with_values({self._offset: offset}).ask()
 
 
-class NumberedPages:
+class NumberedPages(_Counted):
     """Pages by number, from `first` on, with `limit` rows each.
 
     Such pages can't overlap. So once a page is there, the one before it is asked for again: a row
@@ -136,23 +149,11 @@ class NumberedPages:
         verify: bool = True,
         at_once: int = 1,
     ) -> None:
-        self._limit = limit
+        super().__init__(limit, size, total, identity, at_once)
         self._number = number
-        self._size = size
         self._first = first
-        self._total = total
-        self._identity = tuple(identity)
         self._past_end = past_end
         self._verify = verify
-        self._at_once = at_once
-
-    def read(self, query: Query) -> Iterator[Page]:
-        query = query.with_values({self._size: self._limit})
-        rows = _Rows(query, self._identity, self._total)
-        yield from self._read_all(query, rows)
-        if rows.lacking:
-            yield from self._read_all(query, rows)
-            rows.refuse_lacking()
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
         end = yield from self._read_on(query, rows, self._first, self._at_once)
@@ -216,19 +217,20 @@ def _ordered(
 
 
 class _Rows:
-    """Which rows were read, of the last `REMEMBERED_ROWS`, and how many there should be."""
+    """Which rows were read, the last `REMEMBERED_ROWS` at least, and how many there should be."""
 
     def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
+        self.count = 0
         self._query = query
         self._identity = identity
         self._total_path = total_path
-        self._known: dict[int, int] = {}  # in the order of reading, with its number
-        self._count = 0
         self._total: int | None = None
+        self._recent: dict[int, int] = {}  # to its number in the order of reading
+        self._older: dict[int, int] = {}
         self._restarts = 0
 
     def __contains__(self, identity: int) -> bool:
-        return identity in self._known
+        return identity in self._recent or identity in self._older
 
     def identities(self, page: Page) -> list[int]:
         return identities(page, self._identity)
@@ -236,40 +238,43 @@ class _Rows:
     def unread(self, answer: Answer, ids: Sequence[int]) -> Iterator[Page]:
         """The page from its first unknown row on, if it has one; all of it is known from now."""
         self._note_total(answer)
-        first = next((n for n, id_ in enumerate(ids) if id_ not in self._known), len(ids))
+        first = next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
         for id_ in ids[first:]:
-            if id_ not in self._known:
-                self._known[id_] = self._count
-                self._count += 1
-        while len(self._known) > REMEMBERED_ROWS:
-            del self._known[next(iter(self._known))]
+            if id_ not in self:
+                self._recent[id_] = self.count
+                self.count += 1
+        if len(self._recent) > REMEMBERED_ROWS:
+            self._older, self._recent = self._recent, {}
         if first < len(ids):
             yield from_row(answer.page, first)
 
     def latest(self, ids: Sequence[int]) -> int:
-        return max(self._known.get(id_, -1) for id_ in ids)
+        return max(map(self._number, ids))
 
     def any_read_by(self, latest: int, ids: Sequence[int]) -> bool:
-        return any(self._known.get(id_, latest + 1) <= latest for id_ in ids)
+        return any(id_ in self and self._number(id_) <= latest for id_ in ids)
+
+    def _number(self, identity: int) -> int:
+        return self._recent.get(identity, self._older.get(identity, -1))
 
     def reached(self, end: int) -> bool:
         return self._total is not None and end >= self._total
 
     @property
     def lacking(self) -> bool:
-        return self._total is not None and self._count < self._total
+        return self._total is not None and self.count < self._total
 
     def refuse_lacking(self) -> None:
         if self.lacking:
             raise ApiError(
                 f"{self._query.shown} says there are {self._total:,} rows at "
-                f"'{self._total_path}', and reading all pages twice found {self._count:,} "
+                f"'{self._total_path}', and reading all pages twice found {self.count:,} "
                 "different ones; have it sort by a column that no two rows share"
             )
 
     def refuse_restart(self, ids: Sequence[int]) -> None:
         """Of the first page, when it is read again: is any row of it what it was?"""
-        if self._known and ids and self._known.keys().isdisjoint(ids):
+        if self.count and ids and not any(id_ in self for id_ in ids):
             self._restarts += 1
         if self._restarts == MOST_RESTARTS:
             raise ApiError(
