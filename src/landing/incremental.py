@@ -7,7 +7,7 @@ by `last_value` would lose rows if it did. Filtering, and the move at the end, a
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeVar
 
 import dlt
 from dlt.extract.incremental import IncrementalResourceWrapper
@@ -64,13 +64,16 @@ class HeldIncremental(Incremental[Any]):
         return self.behind(state["last_value"])
 
 
+Held = TypeVar("Held", bound=HeldIncremental)
+
+
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
     """The incremental that the stream's function declares as a default, or dlt hints carry."""
     step = resource.incremental
     hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
     if isinstance(hinted, Incremental) and hinted.cursor_path:
         return hinted
-    default = _declared_default(resource._pipe.gen)
+    default = declared_default(resource._pipe.gen)
     return default if default is not None and default.cursor_path else None
 
 
@@ -93,7 +96,6 @@ def hold(
 
     None where neither the stream nor the stream config knows a cursor.
     """
-    _hold_parents(resource)
     declared = declared_incremental(resource)
     path = declared.cursor_path if declared else cursor_field
     if path is None:
@@ -108,7 +110,7 @@ def hold(
             f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
             "would ever land; leave it out"
         )
-    held = _copy(declared, path)
+    held = held_copy(declared, HeldIncremental) if declared else HeldIncremental(path)
     if initial_value is not None:
         held.initial_value = initial_value
     held.from_start = from_start
@@ -117,32 +119,15 @@ def hold(
     return held
 
 
-def _hold_parents(resource: DltResource) -> None:
-    """Parents are read from their start at each run: the state is that of the stream alone."""
-    pipe = resource._pipe.parent
-    while pipe is not None:
-        for step in pipe.steps:
-            if isinstance(step, IncrementalResourceWrapper):
-                declared = step.incremental or _declared_default(pipe.gen)
-                if declared is not None and declared.cursor_path:
-                    held = _copy(declared, declared.cursor_path)
-                    held.from_start = True
-                    held.resource_name = pipe.name
-                    step.set_incremental(held, from_hints=True)
-        pipe = pipe.parent
-
-
-def _declared_default(generator: Any) -> Incremental[Any] | None:
+def declared_default(generator: Any) -> Incremental[Any] | None:
     parameter = _incremental_parameter(generator)
     default = parameter.default if parameter else None
     return default if isinstance(default, Incremental) else None
 
 
-def _copy(declared: Incremental[Any] | None, path: str) -> HeldIncremental:
-    if declared is None:
-        return HeldIncremental(path)
-    held = HeldIncremental(
-        path,
+def held_copy(declared: Incremental[Any], kind: type[Held]) -> Held:
+    held = kind(
+        declared.cursor_path,
         initial_value=declared.initial_value,
         last_value_func=declared.last_value_func,
         row_order=declared.row_order,

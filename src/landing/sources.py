@@ -43,7 +43,7 @@ class Source:
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
                 "and name them in __all__"
             )
-        return found
+        return {stream: _with_own_parents(resource) for stream, resource in found.items()}
 
     def stream(self, name: str) -> DltResource:
         """One stream, asking the API for the list only if the package doesn't name it itself.
@@ -53,7 +53,7 @@ class Source:
         check_name(name, "stream")
         exported = dict(self._exported())
         if name in exported:
-            return exported[name]
+            return _with_own_parents(exported[name])
         streams = self.streams()
         if name not in streams:
             raise WorkspaceError(
@@ -105,6 +105,19 @@ class Source:
                 self.workspace, self.name, f"source function '{self.name}.{name}'", error
             ) from error
         return dict(source.resources.items())
+
+
+def parents_of(resource: DltResource) -> Iterator[DltResource]:
+    """What a transformer's stream takes its items from, the nearest first."""
+    parent = resource._parent
+    while parent is not None:
+        yield parent
+        parent = parent._parent
+
+
+def _with_own_parents(resource: DltResource) -> DltResource:
+    """A parent may be a stream too, and both be run side by side, each with a cursor of its own."""
+    return resource._clone(with_parent=True) if resource._parent is not None else resource
 
 
 def source_names(workspace: Workspace) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -27,11 +28,19 @@ class JsonPage:
 
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
+        self._skip = 0
         self.path = tuple(records.split(".")) if records else ()
         self._count = len(self.decoded(msgspec.Raw))
 
     def __len__(self) -> int:
         return self._count
+
+    def without_first(self, count: int) -> JsonPage:
+        """The page without its first records, as where pages overlap."""
+        rest = copy.copy(self)
+        rest._skip += count
+        rest._count = max(self._count - count, 0)
+        return rest
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The records as dictionaries, with all fields."""
@@ -69,7 +78,7 @@ class JsonPage:
             value = decode(self.content)
         for _ in self.path:
             value = value.inner
-        return list(value)
+        return list(value)[self._skip :]
 
 
 @cache

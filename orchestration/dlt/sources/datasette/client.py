@@ -15,13 +15,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from dlt.sources.helpers import requests
+from requests import Response
+
+from landing.http import Session
 
 Row = dict[str, Any]
 Query = Mapping[str, str | int | float | Sequence[str]]
-
-SECONDS_TO_CONNECT = 10
-SECONDS_TO_ANSWER = 60
 
 # Counts and facets are queries of their own, which nobody reads here. Arrays are half the bytes
 # of objects; `_extra` makes Datasette 1.0 name the columns, which 0.65 always does.
@@ -68,12 +67,7 @@ class DatasetteDatabase:
     def __init__(self) -> None:
         self.url = database_url(os.environ["DATASETTE_URL"])
         token = os.environ.get("DATASETTE_TOKEN", "").strip()
-        # Errors are told apart by what Datasette says in the body, hence no raise_for_status.
-        self.session = requests.Client(
-            request_timeout=(SECONDS_TO_CONNECT, SECONDS_TO_ANSWER), raise_for_status=False
-        ).session
-        if token:
-            self.session.headers["Authorization"] = f"Bearer {token}"
+        self.session = Session(headers={"Authorization": f"Bearer {token}"} if token else None)
 
     def tables(self) -> list[Table]:
         """The tables a person would call tables.
@@ -159,7 +153,7 @@ def tilde_encoded(name: str) -> str:
     )
 
 
-def _not_json(url: str, response: requests.Response) -> str:
+def _not_json(url: str, response: Response) -> str:
     kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
     return f"{url} answered {response.status_code} with {kind} instead of JSON; {_HELP}"
 

@@ -1,0 +1,104 @@
+"""An API: its address, credentials, pace and retries, and the pages of its endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dlt.sources.helpers.rest_client.client import RESTClient
+from requests import Request, Response
+from requests.auth import AuthBase
+
+from landing.http.bodies import Body, Json, Page
+from landing.http.graphql import Connection
+from landing.http.pacing import Pace
+from landing.http.paging import CursorPages, Paging, SinglePage, pages_of
+from landing.http.query import Query
+from landing.http.retries import Retries
+from landing.http.session import Session
+
+
+class Api(RESTClient):
+    """dlt's REST client over the kit's session; an error status raises requests.HTTPError.
+
+        api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
+        yield from api.pages("orders", records="data", paging=OffsetPages(500))
+
+    Paths are relative to `base_url`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: AuthBase | None = None,
+        pace: Pace | None = None,
+        retries: Retries | None = None,
+        headers: Mapping[str, str] | None = None,
+        session: Session | None = None,
+    ) -> None:
+        made = session or Session(auth=auth, pace=pace, retries=retries, headers=headers)
+        super().__init__(base_url, session=made)
+        self.session: Session = made
+
+    def pages(
+        self,
+        path: str,
+        *,
+        records: str | Body = "",
+        paging: Paging | None = None,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Page]:
+        """The endpoint's pages, for a stream to yield; empty ones are left out.
+
+        `records` is where the list of records is in a JSON body, or another kind of body. Without
+        `paging` there is one page. With `json` it is a POST, and paging parameters are paths in
+        that body; without, they are in the URL.
+        """
+        request = self._create_request(
+            path,
+            method or ("GET" if json is None else "POST"),  # type: ignore[arg-type]
+            headers=dict(headers or {}),
+            params=dict(params or {}),
+        )
+        request.json = None if json is None else dict(json)
+        body = Json(records) if isinstance(records, str) else records
+        query = Query(self._answer, request, body, int(self.session.max_page_mb * 1024 * 1024))
+        return (page for page in pages_of(paging or SinglePage(), query) if page)
+
+    def graphql(
+        self,
+        query: str,
+        connection: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        path: str = "graphql",
+        cursor: str = "after",
+    ) -> Iterator[Page]:
+        """The nodes of a connection, page by page.
+
+        `connection` is its path in the answer's data. The query has to ask for its
+        `pageInfo { hasNextPage endCursor }` and for `nodes` or `edges { node }`, and to take the
+        variable `cursor` as where to go on. Raises ApiError if the answer has errors.
+        """
+        place = f"data.{connection}.pageInfo"
+        paging = CursorPages(
+            f"{place}.endCursor", f"variables.{cursor}", has_more=f"{place}.hasNextPage"
+        )
+        asked = {"query": query, "variables": dict(variables or {})}
+        return self.pages(path, records=Connection(connection), paging=paging, json=asked)
+
+    def _answer(self, request: Request, allowed: int | None) -> Response:
+        # Whatever its method, paging only reads: a POST of it may be tried again.
+        response = super()._send_request(request, is_read=True)
+        if response.status_code != allowed:
+            response.raise_for_status()
+        return response
+
+    def _send_request(self, request: Request, **options: Any) -> Response:
+        response = super()._send_request(request, **options)
+        response.raise_for_status()
+        return response

@@ -1,0 +1,227 @@
+"""How the pages of an endpoint follow one another, as values that are passed to `Api.pages`.
+
+Those here ask for a page by what the page before it said; any paginator of dlt's
+`rest_client` does too. Those that count rows or pages are in `ranges`, time windows in `windows`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from urllib.parse import urlsplit
+
+from dlt.common import jsonpath
+from dlt.sources.helpers.rest_client.detector import PaginatorFactory
+from dlt.sources.helpers.rest_client.paginators import (
+    BaseNextUrlPaginator,
+    BasePaginator,
+    BaseReferencePaginator,
+    HeaderLinkPaginator,
+    JSONLinkPaginator,
+    SinglePagePaginator,
+)
+from requests import Request, Response
+
+from landing.errors import ApiError
+from landing.http.bodies import Page, last_value, value_at
+from landing.http.query import Query
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Paging that needs more than one request at a time, or to go back."""
+
+    def read(self, query: Query) -> Iterator[Page]: ...
+
+
+Paging: TypeAlias = BasePaginator | Reader
+
+
+def pages_of(paging: Paging, query: Query) -> Iterator[Page]:
+    return paging.read(query) if isinstance(paging, Reader) else followed(paging, query)
+
+
+def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
+    """Each page as the one before it tells. Raises ApiError where that leads in a circle."""
+    paginator = copy.deepcopy(paginator)
+    request = query.request()
+    paginator.init_request(request)
+    asked: set[int] = set()
+    while True:
+        _refuse_circle(query, request, asked)
+        answer = query.ask(request)
+        # dlt's type says list, and what paginators need of it is its length.
+        paginator.update_state(answer.response, cast(list[Any], answer.page))
+        yield answer.page
+        if not paginator.has_next_page:
+            return
+        paginator.update_request(request)
+        _refuse_other_host(query, request)
+
+
+def _refuse_circle(query: Query, request: Request, asked: set[int]) -> None:
+    key = json.dumps([request.url, request.params, request.json], sort_keys=True, default=str)
+    if hash(key) in asked:
+        raise ApiError(
+            f"{query.shown}: the API leads to a page that was read already, so its pages would "
+            "never end; does it know the paging parameter by another name?"
+        )
+    asked.add(hash(key))
+
+
+def _refuse_other_host(query: Query, request: Request) -> None:
+    """The next page is asked for with credentials. Behind a proxy, APIs often believe to be http
+    where the world has https: the first request's scheme holds."""
+    first, then = urlsplit(str(query.template.url)), urlsplit(str(request.url))
+    if then.hostname != first.hostname:
+        raise ApiError(
+            f"{query.shown}: the link to the next page leads to another host, {then.hostname}, "
+            "which would get the credentials; page by a cursor, or make that host the base URL"
+        )
+    request.url = then._replace(scheme=first.scheme, netloc=first.netloc).geturl()
+
+
+class SinglePage(SinglePagePaginator):
+    """The whole answer is one page. Raises ApiError if it names a next one after all."""
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        super().update_state(response, data)
+        if response.links.get("next") or _names_next_page(response):
+            raise ApiError(
+                f"{response.request.method} {str(response.url).partition('?')[0]} has more pages "
+                "than this one; say by `paging=` how to get them"
+            )
+
+
+def _names_next_page(response: Response) -> bool:
+    try:
+        _, likelihood = PaginatorFactory().create_paginator(response)
+    except ValueError:  # no JSON
+        return False
+    return likelihood == 1.0
+
+
+class LinkPages(HeaderLinkPaginator):
+    """The next page's URL is in the `Link` header, as `rel="next"` or another `rel`."""
+
+    def __init__(self, rel: str = "next") -> None:
+        super().__init__(rel)
+
+
+class NextUrlPages(JSONLinkPaginator):
+    """The next page's URL is in the body, at a path with dots."""
+
+    def __init__(self, path: str = "next") -> None:
+        super().__init__(path)
+        self._path = path
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        self._next_reference = value_at(response.content, self._path) or None
+
+
+class HeaderUrlPages(BaseNextUrlPaginator):
+    """The next page's URL is the value of a header of its own."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__()
+        self._header = header
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        self._next_reference = response.headers.get(self._header)
+
+
+class CursorPages(BaseReferencePaginator):
+    """The page tells the cursor of the next, which is passed as `param`.
+
+    `path` is where the body has it, or `header` which header has it. The last page has none, or
+    says so by a false value at `has_more`. In a query with a JSON body, `param` is a path in it.
+    """
+
+    def __init__(
+        self, path: str = "", param: str = "cursor", *, header: str = "", has_more: str = ""
+    ) -> None:
+        if bool(path) == bool(header):
+            raise ValueError("a cursor is either at a `path` of the body or in a `header`")
+        super().__init__()
+        self._path = path
+        self._header = header
+        self._param = param
+        self._has_more = has_more
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        if self._header:
+            self._next_reference = response.headers.get(self._header) or None
+            return
+        content = response.content
+        cursor = value_at(content, self._path)
+        self._next_reference = None if cursor == "" else cursor
+        if self._has_more and not value_at(content, self._has_more):
+            self._has_next_page = False
+
+    def update_request(self, request: Request) -> None:
+        _put(request, self._param, self._next_reference)
+
+
+class KeysetPages(BasePaginator):
+    """The next page begins after the last row's value of `field`, which is passed as `param`.
+
+    Rows have to come in the ascending order of `field`. Either no two rows share a value and
+    `param` asks for what is beyond it, or with `inclusive` rows may share one and `param` asks
+    for it and what is beyond: then the rows of a page's last value come twice.
+
+    Raises ApiError if more rows share a value than a page of `limit` rows has.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        param: str,
+        *,
+        limit: int,
+        limit_param: str = "limit",
+        inclusive: bool = False,
+    ) -> None:
+        super().__init__()
+        self._field = field
+        self._param = param
+        self._limit = limit
+        self._limit_param = limit_param
+        self._inclusive = inclusive
+        self._last: Any = None
+
+    def init_request(self, request: Request) -> None:
+        _put(request, self._limit_param, self._limit)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        if not data:
+            self._has_next_page = False
+            return
+        shown = f"{response.request.method} {str(response.url).partition('?')[0]}"
+        last = last_value(data, self._field)
+        if last is None:
+            raise ApiError(f"{shown}: the last row of a page has no '{self._field}' to go on from")
+        if last == self._last:
+            if not self._inclusive or len(data) >= self._limit:
+                raise ApiError(
+                    f"{shown}: a page of {len(data):,} rows has no other '{self._field}' than "
+                    f"{last!r}, so there is no going on from it; "
+                    + (
+                        "ask for larger pages, or page by a field that fewer rows share"
+                        if self._inclusive
+                        else f"does the API know the parameter '{self._param}'?"
+                    )
+                )
+            self._has_next_page = False
+        self._last = last
+
+    def update_request(self, request: Request) -> None:
+        _put(request, self._param, self._last)
+
+
+def _put(request: Request, name: str, value: Any) -> None:
+    if request.json is None:
+        request.params = {**(request.params or {}), name: value}
+    else:
+        jsonpath.set_value_at_path(request.json, name, value)

@@ -1,0 +1,72 @@
+"""One endpoint with its parameters, ready to be asked for one page after another."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from dlt.common import jsonpath
+from requests import Request, Response
+
+from landing.errors import ApiError
+from landing.http.bodies import Body, Page, unpacked
+
+
+@dataclass(frozen=True)
+class Answer:
+    page: Page
+    response: Response
+
+
+@dataclass(frozen=True)
+class Query:
+    """`send` gives the answer to a request, and raises requests.HTTPError if it has an error
+    status other than the given one. `most_bytes` is what a packed body may unpack to."""
+
+    send: Callable[[Request, int | None], Response]
+    template: Request
+    body: Body
+    most_bytes: int
+
+    @property
+    def shown(self) -> str:
+        """Method and URL without its query, which may hold a key."""
+        url = urlsplit(str(self.template.url))
+        host = url.netloc.rpartition("@")[2]
+        return f"{self.template.method} {url.scheme}://{host}{url.path}"
+
+    def request(self) -> Request:
+        """A copy, to be changed."""
+        request = copy.copy(self.template)
+        request.params = dict(self.template.params or {})
+        request.json = copy.deepcopy(self.template.json)
+        return request
+
+    def with_values(self, values: Mapping[str, Any]) -> Query:
+        """The query with more parameters: in the JSON body, where it has one, else in the URL."""
+        request = self.request()
+        for name, value in values.items():
+            if request.json is None:
+                request.params[name] = value
+            else:
+                jsonpath.set_value_at_path(request.json, name, value)
+        return replace(self, template=request)
+
+    def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
+        """The answer's page; an empty one if the answer has the status `past_end`.
+
+        Raises ApiError if the body is not of the kind that was expected.
+        """
+        response = self.send(request or self.template, past_end)
+        if response.status_code == past_end:
+            return Answer([], response)
+        try:
+            # In the answer too, where paginators look for what follows.
+            response._content = unpacked(response.content, self.most_bytes)
+            return Answer(self.body.page(response.content), response)
+        except ValueError as error:
+            kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
+            raise ApiError(f"{self.shown} answered with {kind}: {error}") from None

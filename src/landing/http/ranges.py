@@ -1,0 +1,301 @@
+"""Paging by counting: offsets and page numbers, over rows that may move while they are read.
+
+Where a row is deleted, or an edit moves it to the end, the rows after it move up, and one of them
+past a reader that goes on counting. What is here notices that and goes back for it. Needed is an
+order in which a row either keeps its place among the others or moves to the end: by a key, or
+ascending by the time of the last change, then by key. In any order, a row may come twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import count
+
+from landing.errors import ApiError
+from landing.http.bodies import Page, from_row, identities, value_at
+from landing.http.inflight import in_flight
+from landing.http.query import Answer, Query
+
+REMEMBERED_ROWS = 100_000
+MOST_STEPS_BACK = 200
+MOST_RESTARTS = 3
+
+
+class _Counted(ABC):
+    def __init__(
+        self, limit: int, size: str, total: str, identity: Sequence[str], at_once: int
+    ) -> None:
+        self._limit = limit
+        self._size = size
+        self._total = total
+        self._identity = tuple(identity)
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._size: self._limit})
+        rows = _Rows(query, self._identity, self._total)
+        yield from self._read_all(query, rows)
+        if rows.lacking:
+            yield from self._read_all(query, rows)
+            rows.refuse_lacking()
+
+    @abstractmethod
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]: ...
+
+
+class OffsetPages(_Counted):
+    """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
+    one that does not shows that rows moved; then the reader steps back to known ones.
+
+    `total` is where the body has the number of all rows: there have to be as many in the end, and
+    a page that is not full and reaches it is the last; without, one more request finds the end.
+    `identity` are fields that tell a row and its version, for APIs of which other fields differ
+    with every answer. `at_once` requests are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        offset: str = "offset",
+        size: str = "limit",
+        *,
+        total: str = "",
+        identity: Sequence[str] = (),
+        at_once: int = 1,
+    ) -> None:
+        # Of two rows, one is to know and one to read.
+        super().__init__(max(limit, 2), size, total, identity, at_once)
+        self._offset = offset
+
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
+        start: int | None = 0
+        steps_back = read = 0
+        while start is not None:
+            start = yield from self._read_on(query, rows, start)
+            steps_back = steps_back + 1 if rows.count == read else 0
+            read = rows.count
+            if steps_back == MOST_STEPS_BACK:
+                raise ApiError(
+                    f"{query.shown}: rows move faster than they can be read by offset; ask for "
+                    "larger pages, or page by a cursor or a key"
+                )
+
+    def _read_on(self, query: Query, rows: _Rows, start: int) -> Generator[Page, None, int | None]:
+        """Read to the end, or to a page that does not begin with a known row; return the offset
+        to step back to, None at the end."""
+        previous: list[int] = []
+        for offset, answer, is_alone in self._answers(query, start):
+            ids = rows.identities(answer.page)
+            if offset == 0:
+                rows.refuse_restart(ids)
+            elif not ids or ids[0] not in rows:
+                return max(offset - self._limit + 1, 0)
+            if ids == previous and len(ids) > 1:
+                raise _unknown_parameter(query, self._offset)
+            yield from rows.unread(answer, ids)
+            is_last = len(ids) <= 1 or (len(ids) < self._limit and rows.reached(offset + len(ids)))
+            if is_last and is_alone:
+                return None
+            previous = ids
+        return None
+
+    def _answers(self, query: Query, start: int) -> Iterator[tuple[int, Answer, bool]]:
+        """From `start` on, each beginning with the last row of the one before, however many came.
+
+        True with those that were asked for once all before them were there: of several under way
+        together, the end may be the first to be answered, and a row move there after that.
+        """
+        while True:
+            first = self._answer(query, start)
+            yield start, first, True
+            step = len(first.page) - 1
+            start += step
+            if self._at_once == 1:
+                continue
+            answered = partial(self._answer, query)
+            for offset, answer in _ordered(answered, count(start, step), self._at_once):
+                yield offset, answer, False
+                start = offset + len(answer.page) - 1
+                if len(answer.page) != step + 1:
+                    break
+
+    def _answer(self, query: Query, offset: int) -> Answer:
+        return query.with_values({self._offset: offset}).ask()
+
+
+class NumberedPages(_Counted):
+    """Pages by number, from `first` on, with `limit` rows each.
+
+    Such pages can't overlap. So once a page is there, the one before it is asked for again: a row
+    that moved up past the reader is on that one now. This doubles the requests beyond the first;
+    `verify=False` leaves it out, for rows that are never deleted and keep their places when
+    edited. `total` and `identity` are those of `OffsetPages`. `past_end` is the status, such as
+    404, of APIs that do not answer with an empty page beyond the last. Up to `at_once` requests
+    are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        number: str = "page",
+        size: str = "limit",
+        *,
+        first: int = 1,
+        total: str = "",
+        identity: Sequence[str] = (),
+        past_end: int | None = None,
+        verify: bool = True,
+        at_once: int = 1,
+    ) -> None:
+        super().__init__(limit, size, total, identity, at_once)
+        self._number = number
+        self._first = first
+        self._past_end = past_end
+        self._verify = verify
+
+    def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
+        end = yield from self._read_on(query, rows, self._first, self._at_once)
+        if self._at_once > 1 and end > self._first:
+            # Of several under way together, the end may be the first to be answered, and a row
+            # move there after that: so the end is read once more, page by page.
+            yield from self._read_on(query, rows, max(end - 2, self._first), 1)
+
+    def _read_on(
+        self, query: Query, rows: _Rows, start: int, at_once: int
+    ) -> Generator[Page, None, int]:
+        """Read to the end; return the number of the page that showed it."""
+        answered = partial(self._answer, query)
+        seen: dict[int, list[int]] = {}
+        size = 0  # of a full page, which may be less than was asked for
+        numbers = range(start, start + 1)  # the first page may be all
+        while True:
+            end: int | None = None
+            for number, answer in _ordered(answered, numbers, at_once):
+                ids = rows.identities(answer.page)
+                if ids and ids == seen.get(number - 1):
+                    raise _unknown_parameter(query, self._number)
+                yield from rows.unread(answer, ids)
+                seen[number] = ids
+                size = max(size, len(ids))
+                reached = rows.reached((number - self._first) * size + len(ids))
+                if end is None and (not ids or (reached and len(ids) < self._limit)):
+                    end = number
+            if self._verify:
+                yield from self._moved(query, rows, seen)
+            if end is not None:
+                return end
+            last = numbers[-1]
+            seen = {last: seen[last]}
+            numbers = range(last + 1, last + 1 + at_once)
+
+    def _moved(self, query: Query, rows: _Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
+        """The unread rows that by now are on pages that were read, all but the last of them."""
+        answered = partial(self._answer, query)
+        numbers = [number for number in sorted(seen, reverse=True)[1:] if seen[number]]
+        for number, again in _ordered(answered, numbers, self._at_once):
+            latest = rows.latest(seen[number])
+            ids = rows.identities(again.page)
+            yield from rows.unread(again, ids)
+            # If nothing is left that was read by then, more rows moved up than a page has.
+            while number > self._first and not rows.any_read_by(latest, ids):
+                number -= 1
+                again = answered(number)
+                ids = rows.identities(again.page)
+                yield from rows.unread(again, ids)
+
+    def _answer(self, query: Query, number: int) -> Answer:
+        past_end = self._past_end if number > self._first else None
+        return query.with_values({self._number: number}).ask(past_end=past_end)
+
+
+def _ordered(
+    answered: Callable[[int], Answer], numbers: Iterable[int], at_once: int
+) -> Generator[tuple[int, Answer], None, None]:
+    yield from in_flight(lambda n: (n, answered(n)), numbers, at_once=at_once)
+
+
+class _Rows:
+    """Which rows were read, the last `REMEMBERED_ROWS` at least, and how many there should be."""
+
+    def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
+        self.count = 0
+        self._query = query
+        self._identity = identity
+        self._total_path = total_path
+        self._total: int | None = None
+        self._recent: dict[int, int] = {}  # to its number in the order of reading
+        self._older: dict[int, int] = {}
+        self._restarts = 0
+
+    def __contains__(self, identity: int) -> bool:
+        return identity in self._recent or identity in self._older
+
+    def identities(self, page: Page) -> list[int]:
+        return identities(page, self._identity)
+
+    def unread(self, answer: Answer, ids: Sequence[int]) -> Iterator[Page]:
+        """The page from its first unknown row on, if it has one; all of it is known from now."""
+        self._note_total(answer)
+        first = next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
+        for id_ in ids[first:]:
+            if id_ not in self:
+                self._recent[id_] = self.count
+                self.count += 1
+        if len(self._recent) > REMEMBERED_ROWS:
+            self._older, self._recent = self._recent, {}
+        if first < len(ids):
+            yield from_row(answer.page, first)
+
+    def latest(self, ids: Sequence[int]) -> int:
+        return max(map(self._number, ids))
+
+    def any_read_by(self, latest: int, ids: Sequence[int]) -> bool:
+        return any(id_ in self and self._number(id_) <= latest for id_ in ids)
+
+    def _number(self, identity: int) -> int:
+        return self._recent.get(identity, self._older.get(identity, -1))
+
+    def reached(self, end: int) -> bool:
+        return self._total is not None and end >= self._total
+
+    @property
+    def lacking(self) -> bool:
+        return self._total is not None and self.count < self._total
+
+    def refuse_lacking(self) -> None:
+        if self.lacking:
+            raise ApiError(
+                f"{self._query.shown} says there are {self._total:,} rows at "
+                f"'{self._total_path}', and reading all pages twice found {self.count:,} "
+                "different ones; have it sort by a column that no two rows share"
+            )
+
+    def refuse_restart(self, ids: Sequence[int]) -> None:
+        """Of the first page, when it is read again: is any row of it what it was?"""
+        if self.count and ids and not any(id_ in self for id_ in ids):
+            self._restarts += 1
+        if self._restarts == MOST_RESTARTS:
+            raise ApiError(
+                f"{self._query.shown}: no row of the first page is what it was when asked again; "
+                "say by `identity` which fields stay the same, or have it sort in a stable order"
+            )
+
+    def _note_total(self, answer: Answer) -> None:
+        if not self._total_path or not answer.page:
+            return
+        total = value_at(answer.response.content, self._total_path)
+        try:
+            self._total = int(total)
+        except (TypeError, ValueError):
+            raise ApiError(
+                f"{self._query.shown}: the answer has no number of rows at '{self._total_path}'"
+            ) from None
+
+
+def _unknown_parameter(query: Query, name: str) -> ApiError:
+    return ApiError(
+        f"{query.shown}: two pages hold the same rows; is the parameter '{name}' what the API "
+        "calls it?"
+    )

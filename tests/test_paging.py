@@ -1,0 +1,393 @@
+"""Every kind of paging reads all rows of a real server, and no edit meanwhile loses one."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
+
+from demo.servers import datasette
+from landing import http
+from landing.errors import ApiError
+from landing.http import (
+    Api,
+    CursorPages,
+    HeaderUrlPages,
+    KeysetPages,
+    NextUrlPages,
+    NumberedPages,
+    OffsetPages,
+    TimeWindows,
+)
+from tests.kit import REPOSITORY, Kit, Zone
+from tests.servers.api import Api as Server
+from tests.servers.api import seed_orders, serve_api
+from tests.servers.graph import graph
+from tests.servers.pocketbase import pocketbase
+from tests.servers.shop import START, Shop, shop
+
+ORDERS = 25
+FIELDS = {"id": {"type": "integer"}, "note": {"type": "string"}}
+STREAM = """
+import os
+import dlt
+from landing.http import *
+
+@dlt.resource(primary_key="id")
+def orders():
+    api = Api(os.environ["MY_API_URL"])
+    yield from api.pages({call})
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with shop(tmp_path_factory.mktemp("shop"), ORDERS) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    file = tmp_path_factory.mktemp("datasette") / "shop.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, at TEXT)")
+        rows = [(n, f"Order {n}", str(START + timedelta(hours=n // 3))) for n in range(1, 26)]
+        database.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    with datasette(file, settings={"max_returned_rows": 10}) as served:
+        yield served.database("shop")
+
+
+@pytest.fixture
+def land(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], list[int]]:
+    def landed(url: str, call: str) -> list[int]:
+        """The ids that a stream of these pages lands, in the order in which they come."""
+        monkeypatch.setenv("MY_API_URL", url)
+        kit.add_source("pages", STREAM.format(call=call))
+        kit.configure("pages", "orders", sync_mode="full_refresh", fields=FIELDS)
+        done = kit.run("pages", "orders")
+        assert done.code == 0, done.text
+        found = folder_zone.query("pages", "orders", "SELECT id FROM landed")
+        return [number for (number,) in found]
+
+    return landed
+
+
+Land = Callable[[str, str], list[int]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '"offset/", records="results", paging=OffsetPages(10)',
+        '"offset/", records="results", paging=OffsetPages(10, total="count")',
+        '"offset/", records="results", paging=OffsetPages(10, at_once=4)',
+        '"numbered/", records="results", paging=NumberedPages(10, size="page_size", past_end=404)',
+        '"numbered/", records="results", paging=NumberedPages(7, size="page_size", total="count")',
+        '"numbered/", records="results", paging=NumberedPages('
+        '4, size="page_size", past_end=404, at_once=3)',
+        '"cursor/", records="results", paging=NextUrlPages()',
+        '"header/", paging=CursorPages(header="X-Next-Cursor")',
+        '"link/", paging=LinkPages()',
+        '"limited/", params={"after": 0}, paging=KeysetPages("id", "after", limit=10)',
+        '"limited/", paging=TimeWindows("2024-01-01", days=0.2, end="2024-01-02", '
+        'spelled=lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}")',
+        '"limited/", paging=TimeWindows("2024-01-01", days=0.2, end="2024-01-02", at_once=3, '
+        'spelled=lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}")',
+        '"offset/", records="results", paging=TimeWindows("2024-01-01", days=0.3, '
+        'end="2024-01-02", spelled=lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}", '
+        "within=OffsetPages(3))",
+        '"search/", records="hits", json={"filter": {}}, paging=OffsetPages('
+        '10, "page.offset", "page.limit", total="meta.total")',
+    ],
+)
+def test_all_rows_of_django_rest_framework(running: Shop, land: Land, call: str) -> None:
+    assert land(running.url, call) == list(range(1, ORDERS + 1))
+
+
+def test_a_keyset_of_a_field_that_rows_share_brings_those_of_a_pages_end_again(
+    running: Shop, land: Land
+) -> None:
+    found = land(
+        running.url,
+        '"limited/", paging=KeysetPages("updated_at", "since", limit=5, inclusive=True)',
+    )
+    assert sorted(set(found)) == list(range(1, ORDERS + 1))
+    assert len(found) < ORDERS * 1.5
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '"orders.json?_shape=objects&_size=max", records="rows", paging=NextUrlPages("next_url")',
+        '"orders.json?_shape=objects&_size=max", records="rows", '
+        'paging=CursorPages("next", "_next")',
+        '"orders.json?_shape=array&_size=max", paging=LinkPages()',
+        '"orders.json?_shape=array&_sort=id", '
+        'paging=KeysetPages("id", "id__gt", limit=10, limit_param="_size")',
+        '"orders.json?_shape=array", paging=TimeWindows("2024-01-01", days=1/8, since="at__gte", '
+        'until="at__lt", end="2024-01-02", spelled=lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}")',
+    ],
+)
+def test_all_rows_of_datasette(web: str, land: Land, call: str) -> None:
+    assert land(web, call) == list(range(1, ORDERS + 1))
+
+
+def test_all_rows_of_pocketbase_and_one_that_was_deleted_meanwhile(tmp_path: Path) -> None:
+    with pocketbase(tmp_path, ORDERS) as base:
+        paging = NumberedPages(10, size="perPage", total="totalItems")
+        pages = Api(base.records).pages(
+            "", records="items", params={"sort": "number"}, paging=paging
+        )
+        found = [row["number"] for row in next(pages).rows()]
+        base.delete(2)
+        found += [row["number"] for page in pages for row in page.rows()]
+    assert sorted(set(found)) == list(range(1, ORDERS + 1))
+
+
+def test_a_paginator_of_dlt_is_paging_too(running: Shop) -> None:
+    pages = Api(running.url).pages("cursor/", records="results", paging=JSONLinkPaginator())
+    assert [row["id"] for page in pages for row in page.rows()] == list(range(1, ORDERS + 1))
+
+
+class Moving:
+    """The test API, by offset or page number, with rows that move before one of its answers."""
+
+    def __init__(self, server: Server, before: int, move: Callable[[Server], None]) -> None:
+        self._answer, self._server, self._before, self._move = server.answer, server, before, move
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    def answer(self, request: Any) -> Any:
+        with self._lock:
+            self._asked += 1
+            if self._asked == self._before:
+                self._move(self._server)
+            query = dict(request.query)
+            if "page" in query:
+                query["offset"] = str((int(query["page"]) - 1) * int(query["limit"]))
+            return self._answer(type(request)(request.path, query, request.headers))
+
+
+def edit_first(server: Server) -> None:
+    server.update("orders", _first(server)["id"], note="edited")
+
+
+def edit_three(server: Server) -> None:
+    for _ in range(3):
+        edit_first(server)
+
+
+def delete_first(server: Server) -> None:
+    rows = server.rows()
+    rows.remove(_first(server))
+    server.set_rows("orders", rows)
+
+
+def delete_more_than_a_page(server: Server) -> None:
+    for _ in range(8):
+        delete_first(server)
+
+
+def _first(server: Server) -> dict[str, Any]:
+    return min(server.rows(), key=lambda row: (row["updated_at"], row["id"]))
+
+
+def lost(
+    paging: Any, before: int, move: Callable[[Server], None], monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """The ids of rows that the API has in the end and the pages had not, or not as they are."""
+    with serve_api(seed_orders(ORDERS)) as server:
+        monkeypatch.setattr(server, "answer", Moving(server, before, move).answer)
+        api = Api(server.url, headers={"Authorization": f"Bearer {server.token}"})
+        pages = api.pages("orders", records="data", paging=paging)
+        found = [row for page in pages for row in page.rows()]
+        assert len(found) < ORDERS * 2.5
+        return [row["id"] for row in server.rows() if row not in found]
+
+
+MOVES = [edit_first, edit_three, delete_first, delete_more_than_a_page]
+
+
+@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_rows_that_move_at_any_moment_of_paging_by_offset_are_not_lost(
+    move: Callable[[Server], None], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in range(1, 10):
+        assert lost(OffsetPages(5, at_once=at_once), before, move, monkeypatch) == []
+
+
+@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
+    move: Callable[[Server], None], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in range(1, 15):
+        assert lost(NumberedPages(5, at_once=at_once), before, move, monkeypatch) == []
+
+
+def test_without_verification_a_page_number_costs_one_request(running: Shop) -> None:
+    def requests_of(paging: NumberedPages) -> int:
+        before = len(running.requested())
+        list(Api(running.url).pages("numbered/", records="results", paging=paging))
+        return len(running.requested()) - before
+
+    sized = {"size": "page_size", "total": "count"}
+    assert requests_of(NumberedPages(10, verify=False, **sized)) == 3
+    assert requests_of(NumberedPages(10, **sized)) == 5
+    assert requests_of(NumberedPages(100, **sized)) == 1
+
+
+def test_a_server_that_gives_fewer_rows_than_asked_for_is_read_to_the_end(running: Shop) -> None:
+    """DRF's cap here is 1,000; Datasette's `_size` is the same: what came is what counts."""
+    with serve_api(seed_orders(ORDERS)) as server:
+        whole = server.answer
+
+        def capped(request: Any) -> Any:
+            query = {**request.query, "limit": str(min(int(request.query["limit"]), 6))}
+            return whole(type(request)(request.path, query, request.headers))
+
+        server.answer = capped  # type: ignore[method-assign]
+        api = Api(server.url, headers={"Authorization": f"Bearer {server.token}"})
+        for at_once in (1, 3):
+            pages = api.pages("orders", records="data", paging=OffsetPages(10, at_once=at_once))
+            assert len({row["id"] for page in pages for row in page.rows()}) == ORDERS
+
+
+def error(running: Shop, path: str, **named: Any) -> str:
+    with pytest.raises(ApiError) as caught:
+        list(Api(running.url).pages(path, **named))
+    return str(caught.value)
+
+
+def test_fewer_rows_than_the_api_counts_are_an_error(running: Shop) -> None:
+    paging = OffsetPages(10, total="count")
+    told = error(running, "sliced/miscounted/", records="results", paging=paging)
+    assert "says there are 26 rows at 'count'" in told
+    assert "found 25 different ones" in told
+
+
+def test_rows_that_differ_with_every_answer_are_known_by_the_fields_that_do_not(
+    running: Shop,
+) -> None:
+    path = "sliced/volatile/"
+    assert "`identity`" in error(running, path, records="results", paging=OffsetPages(10))
+    paging = OffsetPages(10, identity=("id", "updated_at"))
+    pages = Api(running.url).pages(path, records="results", paging=paging)
+    assert [row["id"] for page in pages for row in page.rows()] == list(range(1, ORDERS + 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "paging"),
+    [
+        ("limited/", OffsetPages(10, size="n")),
+        ("numbered/", NumberedPages(10, number="seite")),
+        ("circle/", CursorPages("next")),
+        ("circle/", NextUrlPages()),
+        ("limited/", KeysetPages("id", "beyond", limit=10)),
+    ],
+)
+def test_pages_that_never_end_are_an_error_that_names_the_request(
+    running: Shop, path: str, paging: Any
+) -> None:
+    records = "" if path == "limited/" else "results"
+    told = error(running, path, records=records, paging=paging)
+    assert f"GET {running.url}/{path}" in told
+    assert "parameter" in told
+
+
+def test_a_next_page_on_another_host_does_not_get_the_credentials(running: Shop) -> None:
+    told = error(running, "other-host/", records="results", paging=NextUrlPages())
+    assert "elsewhere.example" in told
+    assert "credentials" in told
+
+
+def test_one_page_of_several_is_not_taken_for_all(running: Shop) -> None:
+    assert "has more pages" in error(running, "cursor/", records="results")
+    assert "has more pages" in error(running, "link/")
+    assert len(list(Api(running.url).pages("limited/"))) == 1
+
+
+def test_more_rows_with_one_value_than_a_page_has_are_an_error(running: Shop) -> None:
+    paging = KeysetPages("updated_at", "since", limit=2, inclusive=True)
+    assert "ask for larger pages" in error(running, "limited/", paging=paging)
+
+
+def test_a_total_that_is_not_there_is_an_error(running: Shop) -> None:
+    paging = OffsetPages(10, total="meta.total")
+    assert "no number of rows at 'meta.total'" in error(
+        running, "offset/", records="results", paging=paging
+    )
+
+
+def test_an_answer_that_is_something_else_says_what_it_is(running: Shop) -> None:
+    assert "no JSON list of records at 'data'" in error(running, "offset/", records="data")
+
+
+def test_a_failed_page_is_an_http_error(running: Shop) -> None:
+    with pytest.raises(requests.HTTPError, match="404"):
+        list(Api(running.url).pages("numbered/?page=99", records="results"))
+
+
+def test_a_url_of_the_next_page_in_a_header_of_its_own_or_relative() -> None:
+    with serve_api(seed_orders(ORDERS)) as server:
+        whole = server.answer
+
+        def linked(request: Any) -> Any:
+            offset = int(request.query.get("offset", 0))
+            answer = whole(request)
+            following = f"/orders?limit=10&offset={offset + 10}" if offset < 20 else None
+            headers = {"Next-Page": following} if following else {}
+            return type(answer)(answer.status, answer.body, answer.content_type, headers)
+
+        server.answer = linked  # type: ignore[method-assign]
+        api = Api(server.url, headers={"Authorization": f"Bearer {server.token}"})
+        pages = api.pages("orders?limit=10", records="data", paging=HeaderUrlPages("Next-Page"))
+        assert sum(map(len, pages)) == ORDERS
+
+
+def test_windows_reach_from_the_start_until_now() -> None:
+    start = datetime.now(UTC) - timedelta(days=10)
+    windows = list(TimeWindows(start, days=3)._windows())
+    assert windows[0][0] == start
+    assert all(before[1] == after[0] for before, after in pairwise(windows))
+    assert datetime.now(UTC) - windows[-1][1] < timedelta(seconds=10)
+
+
+def test_the_documentations_examples_read_all_rows(
+    running: Shop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each `pages = …` of docs/paging.md, with `orders` as the endpoint that pages in that way."""
+    endpoints = {
+        "Next URL": "cursor/",
+        "Link header": "link/",
+        "Cursor": "header/",
+        "Keyset": "limited/",
+        "Offset": "offset/",
+        "Page number": "numbered/",
+        "Time windows": "offset/",
+        "Searches by POST": "search/",
+        "GraphQL": "",
+        "Other bodies": "export/orders.csv",
+    }
+    text = (REPOSITORY / "docs" / "paging.md").read_text()
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    with graph(ORDERS) as graph_url:
+        for title, endpoint in endpoints.items():
+            api = Api(graph_url if title == "GraphQL" else running.url)
+            names = {"api": api, **{name: getattr(http, name) for name in http.__all__}}
+            for block in re.findall(r"```python\n(.*?)```", sections[title], re.DOTALL):
+                exec(re.sub(r'"(orders|search|export)",', f'"{endpoint}",', block), names)
+            assert sum(map(len, names["pages"])) == ORDERS, title
