@@ -432,6 +432,7 @@ def test_a_run_that_waits_for_its_turn_can_be_interrupted(
     with serve(failing(99 if waits_for == "retry" else 0, 429, Retry_After="60")) as server:
         monkeypatch.setenv("MY_API_URL", server.url)
         monkeypatch.setenv("WAITS_FOR", waits_for)
+        monkeypatch.setenv("TMPDIR", str(kit.repository))
         kit.add_source("shop", INTERRUPTED)
         kit.configure("shop", "rows", fields={"id": {"type": "integer"}})
         command = [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "shop", "rows"]
