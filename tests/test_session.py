@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -406,3 +409,37 @@ def test_what_fails_for_good_names_request_status_and_attempts(
     assert done.code == 1
     assert f"GET {api.url}/orders answered 502" in done.err
     assert "tried 3 times" in done.err
+
+
+INTERRUPTED = """\
+import os, dlt
+from landing.http import Pace, Session, in_flight
+
+@dlt.resource
+def rows():
+    url = os.environ["MY_API_URL"]
+    pace = Pace(per_minute=1, key=url) if os.environ["WAITS_FOR"] == "pace" else None
+    session = Session(pace=pace)
+    for response in in_flight(lambda _: session.get(url), range(9)):
+        yield response.json()
+"""
+
+
+@pytest.mark.parametrize("waits_for", ["pace", "retry"])
+def test_a_run_that_waits_for_its_turn_can_be_interrupted(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
+    with serve(failing(99 if waits_for == "retry" else 0, 429, Retry_After="60")) as server:
+        monkeypatch.setenv("MY_API_URL", server.url)
+        monkeypatch.setenv("WAITS_FOR", waits_for)
+        monkeypatch.setenv("TMPDIR", str(kit.repository))
+        kit.add_source("shop", INTERRUPTED)
+        kit.configure("shop", "rows", fields={"id": {"type": "integer"}})
+        command = [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "shop", "rows"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while not server.seen:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert err == "interrupted; the next run goes on from the last load\n"

@@ -125,7 +125,9 @@ class Gate:
         self._keep = self._kept_for()
 
     @contextmanager
-    def passing(self, cost: int, patience: float = inf) -> Iterator[float]:
+    def passing(
+        self, cost: int, patience: float = inf, sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[float]:
         """Wait for a turn, and hold one of the `at_once` places inside.
 
         Gives the seconds waited. Raises GaveUp if the turn is too far away: by the pace's own
@@ -134,11 +136,11 @@ class Gate:
         began = time.monotonic()
         if self._rates and cost > min(rate.limit for rate in self._rates):
             raise GaveUp(f"costs {cost}, which is more than its pace allows at once")
-        with self._place(began):
+        with self._place(began, sleep):
             permit = uuid.uuid4().hex
             while wait := self._try(permit, cost, patience):
                 self._check(began, wait)
-                time.sleep(wait)
+                sleep(wait)
             try:
                 yield time.monotonic() - began
             finally:
@@ -211,14 +213,14 @@ class Gate:
         )
 
     @contextmanager
-    def _place(self, began: float) -> Iterator[None]:
+    def _place(self, began: float, sleep: Callable[[float], None]) -> Iterator[None]:
         """One of the places for requests under way; the system frees it if the process dies."""
         if self._pace.at_once is None or self._file is None:
             yield
             return
         while (place := self._free_place(self._file, self._pace.at_once)) is None:
             self._check(began, _LOOK_EVERY)
-            time.sleep(_LOOK_EVERY)
+            sleep(_LOOK_EVERY)
         try:
             yield
         finally:

@@ -220,7 +220,7 @@ class _Sending:
                 break
             if isinstance(outcome, requests.Response):
                 outcome.close()
-            time.sleep(wait)
+            self._sleep(wait)
         if isinstance(outcome, requests.RequestException):
             raise outcome
         return outcome
@@ -228,8 +228,9 @@ class _Sending:
     def _attempt(self) -> requests.Response | requests.RequestException:
         request = self._request.signed() if isinstance(self._request, _Request) else self._request
         gate = self._session.pace.gate(str(request.url))
+        deadline = self._session.retries.deadline
         try:
-            with gate.passing(self._cost, self._session.retries.deadline) as paced:
+            with gate.passing(self._cost, deadline, self._sleep) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
                 response = self._session.send_once(
@@ -280,6 +281,10 @@ class _Sending:
 
     def _can_be_sent_again(self) -> bool:
         return self._request.body is None or isinstance(self._request.body, bytes | str)
+
+    def _sleep(self, seconds: float) -> None:
+        if not self._traffic.sleep(seconds):
+            raise GaveUp("was not sent, since its stream has ended", request=self._request)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began - self._paced

@@ -23,6 +23,14 @@ class Traffic:
         self.bytes = 0
         """Of bodies, as they came over the network."""
         self._lock = threading.Lock()
+        self._is_over = threading.Event()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep; False, and at once, if the stream has ended and nobody waits any more."""
+        return not self._is_over.wait(seconds)
+
+    def end(self) -> None:
+        self._is_over.set()
 
     def sent(self, paced: float) -> None:
         with self._lock:
@@ -66,10 +74,12 @@ def current() -> Traffic:
 
 @contextmanager
 def counting() -> Iterator[Traffic]:
-    """Count what is requested inside, in threads too that run in a copy of the context."""
+    """Count what is requested inside, in threads too that run in a copy of the context; those
+    that still wait for their turn afterwards are sent home, so that a run can be interrupted."""
     traffic = Traffic()
     token = _current.set(traffic)
     try:
         yield traffic
     finally:
         _current.reset(token)
+        traffic.end()
