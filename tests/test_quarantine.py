@@ -25,7 +25,7 @@ from landing.fields import Field
 from landing.quarantine import kept_line, read_line, row_json
 from tests.kit import Kit, Zone, natural
 from tests.servers.api import Api
-from tests.test_landing_zone import Feeder
+from torture.feeding import Feeder
 
 FIELDS = {
     "id": {"type": "integer"},
@@ -283,14 +283,14 @@ def test_a_feeder_that_polls_meanwhile_misses_no_file(
     monkeypatch.setenv("LANDING_FILE_MB", "0.002")
     fill(zone, loads=5, rows=40)
     configure(orders, MENDED)
-    feeder = Feeder(zone)
+    feeder = Feeder(zone, "my_source/orders")
     feeder.start()
     for number in range(2):
         api.update("orders", 1, total=number)
         assert orders.run("my_source", "orders").code == 0
         assert orders.landing("quarantine", "land", "my_source", "orders").code == 0
         fill(zone, loads=5, rows=40)
-    feeder.stop()
+    feeder.end()
     assert len(feeder.taken) > 20
     assert feeder.taken == zone.parts("my_source", "orders")
 
