@@ -516,7 +516,7 @@ def pages(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 def read_back(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
-    writer = PartWriter(folder, table.schema, 1_000_000, frozenset())
+    writer = PartWriter(folder, table.schema, 1_000_000)
     parts = [*writer.write(table), *writer.close()]
     rows: list[dict[str, Any]] = pq.ParquetFile(parts[0].file).read().to_pylist() if parts else []
     return rows

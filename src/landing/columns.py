@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -66,15 +65,12 @@ class Columns:
 
         Pages with any value that is not of its field's type go the way of `from_rows`.
         """
-        if self._record is None:
+        if self._record is None or not any(pages):
             return self.from_rows(_rows(pages))
         try:
             records = [record for page in pages for record in page.decoded(self._record)]
-            members = map(attrgetter, self._record.__struct_fields__)
-            values = {
-                name: list(map(member, records))
-                for name, member in zip(self._columns, members, strict=True)
-            }
+            rows = map(msgspec.structs.astuple, records)
+            values = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
             arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
         except NOT_IN_ARROW:
             return self.from_rows(_rows(pages))

@@ -109,7 +109,7 @@ class Extraction:
         if self._tracker is not None:
             load.cursor_before = self._tracker.after if self._published else self._tracker.before
         last_load_id = state.get("load_id")
-        writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
+        writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())

@@ -9,7 +9,7 @@ import msgspec
 
 from landing.fields import Field
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 class NoShapeError(Exception):
@@ -38,9 +38,9 @@ def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:
     return values if shape is Any else msgspec.convert(values, page)
 
 
-def texts(values: Sequence[Any]) -> list[bytes | None]:
-    """The JSON text of each value, null staying null."""
-    return [None if value is None else _encode(value) for value in values]
+def lines(values: Sequence[Any]) -> bytes:
+    """The JSON text of each value, ended by a line feed, which no JSON text has inside."""
+    return _encoder.encode_lines(values)
 
 
 def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[msgspec.Struct]:

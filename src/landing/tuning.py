@@ -11,6 +11,7 @@ import msgspec
 def tune_process() -> None:
     """Call once, after the engine and the source are imported."""
     _collect_less()
+    _read_in_large_pieces()
     _decode_faster()
 
 
@@ -20,6 +21,14 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
+
+
+def _read_in_large_pieces() -> None:
+    """requests reads a body 10 KB at a time, and after each piece waits for the interpreter lock,
+    which the thread that converts the last page holds for milliseconds."""
+    from requests import models
+
+    models.CONTENT_CHUNK_SIZE = 1024 * 1024
 
 
 def _decode_faster() -> None:
