@@ -53,7 +53,8 @@ class Columns:
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self._columns = {name: column_of(field) for name, field in fields.items()}
         self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
-        self._record = _record_type(self._columns)
+        self.record = _record_type(self._columns)
+        """What a record in JSON decodes to; None if only a dictionary will do."""
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):
@@ -65,10 +66,10 @@ class Columns:
 
         Pages with any value that is not of its field's type go the way of `from_rows`.
         """
-        if self._record is None or not any(pages):
+        if self.record is None or not any(pages):
             return self.from_rows(_rows(pages))
         try:
-            records = [record for page in pages for record in page.decoded(self._record)]
+            records = [record for page in pages for record in page.decoded(self.record)]
             rows = map(msgspec.structs.astuple, records)
             values = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
             arrays = [column.from_json(values[name]) for name, column in self._columns.items()]

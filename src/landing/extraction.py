@@ -182,7 +182,11 @@ class Extraction:
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         opened = open_pages(
-            self._resource, self._streams_state, ahead=PAGES_AHEAD, check=self._stop.check
+            self._resource,
+            self._streams_state,
+            ahead=PAGES_AHEAD,
+            check=self._stop.check,
+            record=self._columns.record,
         )
         pages = without_loops(self._open.enter_context(opened), self._config)
         for batch in batches(pages, least):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
@@ -23,13 +24,16 @@ def in_flight(
     """
     remaining = iter(starts)
     with ThreadPoolExecutor(at_once, thread_name_prefix="landing-fetch") as threads:
-        waiting: deque[Future[Result]] = deque(
-            threads.submit(fetch, start) for start in islice(remaining, at_once)
-        )
+
+        def calls(count: int) -> Iterator[Future[Result]]:
+            for start in islice(remaining, count):
+                yield threads.submit(copy_context().run, fetch, start)
+
+        waiting = deque(calls(at_once))
         try:
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(threads.submit(fetch, start) for start in islice(remaining, 1))
+                waiting.extend(calls(1))
                 yield result
         finally:
             for call in waiting:

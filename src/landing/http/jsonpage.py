@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
 import msgspec
+
+_RECORD: ContextVar[Any] = ContextVar("record", default=msgspec.Raw)
+
+
+@contextmanager
+def decoding_to(record: Any) -> Iterator[None]:
+    """Pages made in this context are decoded to the type `record` when they are made, not counted
+    first and decoded later."""
+    token = _RECORD.set(record)
+    try:
+        yield
+    finally:
+        _RECORD.reset(token)
 
 
 class JsonPage:
@@ -24,10 +39,17 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
         self.path = tuple(records.split(".")) if records else ()
-        self._count = len(self.decoded(msgspec.Raw))
+        self._record = _RECORD.get()
+        try:
+            self._records = self._decode(self._record)
+        except (ValueError, RecursionError):
+            if self._record is msgspec.Raw:
+                raise
+            self._record = msgspec.Raw
+            self._records = self._decode(self._record)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._records)
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The records as dictionaries, with all fields."""
@@ -39,10 +61,14 @@ class JsonPage:
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
-        value = _decoder(record, self.path).decode(self.content)
+        return self._records if record is self._record else self._decode(record)
+
+    def _decode(self, record: Any) -> list[Any]:
+        value: Any = _decoder(record, self.path).decode(self.content)
         for _ in self.path:
             value = value.inner
-        return list(value)
+        records: list[Any] = value
+        return records
 
 
 @cache
