@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -209,6 +210,13 @@ FITTING = [
 
 
 @pytest.mark.parametrize(("field", "value", "lands"), FITTING, ids=repr)
+def test_rows_that_make_up_missing_values_are_asked_for_none() -> None:
+    row = defaultdict(int, a="x")
+    table = Columns({"a": STRING, "b": INTEGER}).from_rows([row]).table
+    assert table.to_pylist() == [{"a": "x", "b": None}]
+    assert row == {"a": "x"}
+
+
 def test_what_fits_lands_as_the_type_says(field: Field, value: Any, lands: Any) -> None:
     converted = page(field, value)
     assert reasons(converted) == []

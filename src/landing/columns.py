@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -80,13 +81,13 @@ class Columns:
     def from_rows(self, rows: Sequence[Row]) -> Converted:
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
+        values = _values(rows, list(self._columns))
         for name, column in self._columns.items():
-            values = [row.get(name) for row in rows]
-            array, reasons = column.convert(values)
+            array, reasons = column.convert(values[name])
             arrays.append(array)
             for index, reason in reasons.items():
                 misfits.setdefault(index, MisfitRow(index, rows[index], name, reason))
-        return self._fitting(arrays, misfits, lambda name: [row.get(name) for row in rows])
+        return self._fitting(arrays, misfits, values.__getitem__)
 
     def from_arrow(self, given: pa.Table) -> Converted:
         """Like `from_rows`, for streams that yield Arrow tables or data frames."""
@@ -124,6 +125,16 @@ class Columns:
 
 def _rows(pages: Sequence[JsonPage]) -> list[Row]:
     return [row for page in pages for row in page.rows()]
+
+
+def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Each field's values of all rows, None where a row has not got it."""
+    if rows and len(names) > 1 and all(type(row) is dict for row in rows):
+        try:  # at once, which takes rows with all the fields
+            return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+        except KeyError:
+            pass
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _record_type(columns: Mapping[str, Column]) -> type[msgspec.Struct] | None:
