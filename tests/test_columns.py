@@ -127,6 +127,13 @@ def test_columns_are_those_of_the_config_in_its_order() -> None:
     assert columns.from_arrow(given).table.to_pylist() == [{"b": None, "a": "x"}]
 
 
+def test_rows_that_make_up_missing_values_are_asked_for_none() -> None:
+    row = defaultdict(int, a="x")
+    table = Columns({"a": STRING, "b": INTEGER}).from_rows([row]).table
+    assert table.to_pylist() == [{"a": "x", "b": None}]
+    assert row == {"a": "x"}
+
+
 FITTING = [
     (INTEGER, 1, 1),
     (INTEGER, 2**63 - 1, 2**63 - 1),
@@ -210,13 +217,6 @@ FITTING = [
 
 
 @pytest.mark.parametrize(("field", "value", "lands"), FITTING, ids=repr)
-def test_rows_that_make_up_missing_values_are_asked_for_none() -> None:
-    row = defaultdict(int, a="x")
-    table = Columns({"a": STRING, "b": INTEGER}).from_rows([row]).table
-    assert table.to_pylist() == [{"a": "x", "b": None}]
-    assert row == {"a": "x"}
-
-
 def test_what_fits_lands_as_the_type_says(field: Field, value: Any, lands: Any) -> None:
     converted = page(field, value)
     assert reasons(converted) == []
