@@ -101,9 +101,7 @@ class Extraction:
     def into(self, load: Load) -> DltSource:
         """The next rows as dlt takes them: all there are, or as many as make a slice."""
         # Not a generator: dlt would look for its module among the files of all that are loaded.
-        parts = dlt.resource(
-            chain(self._parts(load)), name=self._config.stream, table_name="rows"
-        )
+        parts = dlt.resource(chain(self._parts(load)), name=self._config.stream, table_name="rows")
         return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
 
     def _parts(self, load: Load) -> Iterator[Any]:
