@@ -64,7 +64,10 @@ def markdown(run: Run) -> str:
     if run.differences:
         sections.append("\n".join(f"- **{difference}**" for difference in run.differences))
     if run.marks:
-        sections += ["## Marks", _table(("case", "mark", "measured", ""), map(_mark, run.marks))]
+        sections += [
+            "## Marks",
+            _table(("case", "mark", "reached", "verdict"), map(_mark, run.marks)),
+        ]
     return "\n\n".join([*sections, HOW_TO_READ]) + "\n"
 
 
@@ -116,7 +119,7 @@ def _contents(outcome: Outcome, *, is_equal: bool) -> str:
 
 
 def _mark(mark: Mark) -> tuple[str, ...]:
-    return mark.case, mark.asked, mark.measured, "reached" if mark.is_reached else "missed"
+    return mark.case, mark.asked, mark.measured, mark.verdict
 
 
 def _plural(count: int, noun: str) -> str:
