@@ -66,7 +66,7 @@ def markdown(run: Run) -> str:
     if run.marks:
         sections += [
             "## Marks",
-            _table(("case", "mark", "reached", "verdict"), map(_mark, run.marks)),
+            table(("case", "mark", "reached", "verdict"), map(_mark, run.marks)),
         ]
     return "\n\n".join([*sections, HOW_TO_READ]) + "\n"
 
@@ -87,7 +87,7 @@ def contenders_table(run: Run) -> str:
     seconds = {outcome.contender: outcome.seconds for outcome in run.outcomes}
     rows = [_row(outcome, seconds, run) for outcome in run.outcomes]
     rows += [(title, f"skipped: {why}", *[""] * 8) for title, why in run.skipped.items()]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _row(outcome: Outcome, seconds: Mapping[Contender, float], run: Run) -> tuple[str, ...]:
@@ -126,6 +126,6 @@ def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

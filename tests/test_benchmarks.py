@@ -134,6 +134,20 @@ def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
     assert mark.case.startswith("20 streams of 1 pages")
 
 
+def test_the_profile_names_every_stage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.profile", "--records", "1000"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stages = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
+    assert {"fixed", "download", "decode", "columns", "**whole run**"} <= set(stages)
+
+
 def test_a_mark_says_by_how_much_it_is_missed() -> None:
     assert Mark("a", "b", "c", cost=1.08).verdict == "missed by 8%"
     assert Mark("a", "b", "c", cost=0.75).verdict == "reached by 25%"
