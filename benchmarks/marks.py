@@ -29,6 +29,9 @@ from benchmarks.workspace import set_up
 
 MANY_TIMES_MORE = 5
 DELAY = 0.05
+STREAMS = 20
+# As many pages as the other slow reads have, of a tenth of their records.
+SMALL_PAGE = 100
 # These take long and vary little.
 ROUNDS_OF_LONG_ONES = 3
 PUBLISHED_BYTES = 1_000_000_000
@@ -53,7 +56,12 @@ class Mark:
     case: str
     asked: str
     measured: str
-    is_reached: bool
+    cost: float
+    """What was measured as a share of what is allowed: above 1 is missed."""
+
+    @property
+    def verdict(self) -> str:
+        return f"{'reached' if self.cost <= 1 else 'missed'} by {abs(self.cost - 1):.0%}"
 
 
 def speed(outcomes: Sequence[Outcome]) -> list[Mark]:
@@ -77,12 +85,12 @@ def _speed_of(
     case: str, own: float, seconds: Mapping[Contender, float], faster: float, of_floor: float
 ) -> Iterator[Mark]:
     dlt, floor = seconds[PLAIN_DLT], seconds[FLOOR]
-    yield Mark(case, f"≥ {faster:g} × plain dlt", f"{dlt / own:.1f} ×", dlt >= faster * own)
+    yield Mark(case, f"≥ {faster:g} × plain dlt", f"{dlt / own:.1f} ×", faster * own / dlt)
     yield Mark(
         case,
         f"≤ {of_floor:g} × the floor's time",
         f"{own / floor:.2f} ×",
-        own <= of_floor * floor,
+        own / (of_floor * floor),
     )
 
 
@@ -99,8 +107,8 @@ def nothing_new(setting: Setting) -> list[Mark]:
             "SeaweedFS": {**api.env, **s3.env()},
         }
         for env in buckets.values():
-            workspace.run("orders", env)
-        cases = {name: partial(workspace.run, "orders", env) for name, env in buckets.items()}
+            workspace.run(env, "orders")
+        cases = {name: partial(workspace.run, env, "orders") for name, env in buckets.items()}
         bare = partial(measure, "import_dlt", env={})
         runs = _in_turn({_BARE: bare, **cases}, setting.rounds)
     base = _median_process(runs[_BARE])
@@ -115,7 +123,7 @@ def _above(base: float, bucket: str, seconds: float, limit: float) -> Mark:
         f"nothing new, {bucket}",
         f"≤ `import dlt` + {limit:g} s",
         f"{base:.2f} s + {seconds:.2f} s",
-        seconds <= limit,
+        seconds / limit,
     )
 
 
@@ -134,9 +142,9 @@ def memory(setting: Setting) -> list[Mark]:
             case,
             f"≤ 1.15 × that at {setting.records:,}",
             f"{many / few:.2f} × of {few / _MB:.0f} MB",
-            many <= 1.15 * few,
+            many / (1.15 * few),
         ),
-        Mark(case, "≤ 350 MB", f"{many / _MB:.0f} MB", many <= 350 * _MB),
+        Mark(case, "≤ 350 MB", f"{many / _MB:.0f} MB", many / (350 * _MB)),
     ]
 
 
@@ -158,7 +166,7 @@ def latency(setting: Setting) -> list[Mark]:
                 f"{case}, paging in sequence, {contender.name}",
                 "≤ 1.10 × the time of downloading alone",
                 f"{seconds[contender.name] / alone:.2f} × of {alone:.1f} s",
-                seconds[contender.name] <= 1.10 * alone,
+                seconds[contender.name] / (1.10 * alone),
             )
             for contender in (DICTIONARY, KIT)
         ),
@@ -166,8 +174,35 @@ def latency(setting: Setting) -> list[Mark]:
             f"{case}, eight in flight",
             "≤ 0.2 × the sequential time",
             f"{seconds[IN_FLIGHT.name] / sequential:.2f} × of {sequential:.1f} s",
-            seconds[IN_FLIGHT.name] <= 0.2 * sequential,
+            seconds[IN_FLIGHT.name] / (0.2 * sequential),
         ),
+    ]
+
+
+def many_streams(setting: Setting) -> list[Mark]:
+    records = max(SMALL_PAGE, setting.records * SMALL_PAGE // PAGE_SIZE)
+    with serve(records, DELAY, SMALL_PAGE) as api:
+        workspace = set_up(setting.folder / "workspace", "twenty", api.env)
+
+        def run(*words: str) -> Measurement:
+            with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+                return workspace.run({**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}, *words)
+
+        cases = {
+            "alone": partial(run, "bench_01"),
+            "all": partial(run, "--all", "--workers", str(STREAMS)),
+        }
+        runs = _in_turn(cases, setting.few_rounds)
+    alone, together = _median(runs["alone"]), _median(runs["all"])
+    pages = records // SMALL_PAGE
+    return [
+        Mark(
+            f"{STREAMS} streams of {pages} pages of {DELAY * 1000:.0f} ms each, "
+            f"`--all --workers {STREAMS}`",
+            "≤ 1.3 × one of them alone",
+            f"{together / alone:.2f} × of {alone:.1f} s",
+            together / alone / 1.3,
+        )
     ]
 
 
@@ -194,7 +229,7 @@ def publish(setting: Setting) -> list[Mark]:
             "publishing 1 GB to SeaweedFS",
             "≥ 0.8 × boto3's `upload_file`",
             f"{rates['landing'] / rates['boto3']:.2f} × of {rates['boto3']:.0f} MB/s",
-            rates["landing"] >= 0.8 * rates["boto3"],
+            0.8 * rates["boto3"] / rates["landing"],
         )
     ]
 
@@ -203,6 +238,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "nothing-new": nothing_new,
     "memory": memory,
     "latency": latency,
+    "many-streams": many_streams,
     "publish": publish,
 }
 

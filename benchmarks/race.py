@@ -57,7 +57,7 @@ class Entry:
         output.mkdir()
         if self._workspace is not None:
             env = {**self._api, "DLT_BUCKET_URL": output.as_uri()}
-            return self._workspace.run(STREAM, env)
+            return self._workspace.run(env, STREAM)
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             return measure(
                 self.contender.program,

@@ -64,7 +64,10 @@ def markdown(run: Run) -> str:
     if run.differences:
         sections.append("\n".join(f"- **{difference}**" for difference in run.differences))
     if run.marks:
-        sections += ["## Marks", _table(("case", "mark", "measured", ""), map(_mark, run.marks))]
+        sections += [
+            "## Marks",
+            table(("case", "mark", "reached", "verdict"), map(_mark, run.marks)),
+        ]
     return "\n\n".join([*sections, HOW_TO_READ]) + "\n"
 
 
@@ -84,7 +87,7 @@ def contenders_table(run: Run) -> str:
     seconds = {outcome.contender: outcome.seconds for outcome in run.outcomes}
     rows = [_row(outcome, seconds, run) for outcome in run.outcomes]
     rows += [(title, f"skipped: {why}", *[""] * 8) for title, why in run.skipped.items()]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _row(outcome: Outcome, seconds: Mapping[Contender, float], run: Run) -> tuple[str, ...]:
@@ -116,13 +119,13 @@ def _contents(outcome: Outcome, *, is_equal: bool) -> str:
 
 
 def _mark(mark: Mark) -> tuple[str, ...]:
-    return mark.case, mark.asked, mark.measured, "reached" if mark.is_reached else "missed"
+    return mark.case, mark.asked, mark.measured, mark.verdict
 
 
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

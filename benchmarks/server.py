@@ -25,9 +25,13 @@ class RunningApi:
 
 
 @contextmanager
-def serve(records: int, delay: float = 0.0) -> Iterator[RunningApi]:
-    """Serve so many records, each page after `delay` seconds, until the block ends."""
-    command = [sys.executable, "-m", "benchmarks.server", str(records), "--delay", str(delay)]
+def serve(records: int, delay: float = 0.0, page_size: int = PAGE_SIZE) -> Iterator[RunningApi]:
+    """Serve so many records, each page after `delay` seconds, until the block ends.
+
+    Pages of `page_size` are encoded before it begins.
+    """
+    options = ["--delay", str(delay), "--page-size", str(page_size)]
+    command = [sys.executable, "-m", "benchmarks.server", str(records), *options]
     # The server ends when its standard input does, so it outlives no runner, however that ends.
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -71,10 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("records", type=int)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--page-size", type=int, default=PAGE_SIZE)
     options = parser.parse_args()
     with serve_api() as api:
         api.bench = Records(options.records)
-        api.bench.prepare()
+        api.bench.prepare(options.page_size)
         api.delay = options.delay
         print(json.dumps(api.env()), flush=True)
         sys.stdin.read()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.process import REPOSITORY, Measurement, ProgramFailed, environment, measure
-from benchmarks.records import KEPT, STREAM
+from benchmarks.records import KEPT
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Workspace:
     scripts: Path
     source: str
 
-    def run(self, stream: str, env: Mapping[str, str]) -> Measurement:
+    def run(self, env: Mapping[str, str], *words: str) -> Measurement:
+        """`pipeline.py {source}` with streams or options."""
         script = str(self.scripts / "pipeline.py")
-        return measure("landing_run", [script, self.source, stream], env=env)
+        return measure("landing_run", [script, self.source, *words], env=env)
 
 
 def set_up(folder: Path, source: str, api: Mapping[str, str]) -> Workspace:
@@ -60,6 +61,6 @@ def _discover(scripts: Path, source: str, api: Mapping[str, str]) -> None:
 
 def _selected(config: dict[str, Any]) -> dict[str, Any]:
     fields = config["fields"]
-    if config["stream"] == STREAM:
+    if KEPT.keys() <= fields.keys():
         fields = {name: fields[name] for name in KEPT}
     return {**config, "selected": True, "fields": fields}

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
+from benchmarks.marks import Mark, Setting, many_streams
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -126,3 +127,27 @@ def test_differences_are_told() -> None:
 def test_a_contender_that_fails_says_why() -> None:
     with pytest.raises(ProgramFailed, match=r"download ended with code 1\n(?s:.)*MY_API_KEY"):
         measure("download", env={})
+
+
+def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
+    (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path))
+    assert mark.case.startswith("20 streams of 1 pages")
+
+
+def test_the_profile_names_every_stage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.profile", "--records", "1000"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stages = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
+    assert {"fixed", "download", "decode", "columns", "**whole run**"} <= set(stages)
+
+
+def test_a_mark_says_by_how_much_it_is_missed() -> None:
+    assert Mark("a", "b", "c", cost=1.08).verdict == "missed by 8%"
+    assert Mark("a", "b", "c", cost=0.75).verdict == "reached by 25%"

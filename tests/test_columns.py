@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -124,6 +125,13 @@ def test_columns_are_those_of_the_config_in_its_order() -> None:
     assert table.to_pylist() == [{"b": None, "a": "x"}, {"b": 2, "a": None}]
     given = pa.table({"more": [1], "a": ["x"]})
     assert columns.from_arrow(given).table.to_pylist() == [{"b": None, "a": "x"}]
+
+
+def test_rows_that_make_up_missing_values_are_asked_for_none() -> None:
+    row = defaultdict(int, a="x")
+    table = Columns({"a": STRING, "b": INTEGER}).from_rows([row]).table
+    assert table.to_pylist() == [{"a": "x", "b": None}]
+    assert row == {"a": "x"}
 
 
 FITTING = [
@@ -521,7 +529,7 @@ def pages(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 def read_back(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
-    writer = PartWriter(folder, table.schema, 1_000_000, frozenset())
+    writer = PartWriter(folder, table.schema, 1_000_000)
     parts = [*writer.write(table), *writer.close()]
     rows: list[dict[str, Any]] = pq.ParquetFile(parts[0].file).read().to_pylist() if parts else []
     return rows

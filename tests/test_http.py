@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from landing.columns import Columns
 from landing.fields import Field
 from landing.http import JsonPage, in_flight
+from landing.http.jsonpage import decoding_to
 from tests.kit import FOUNDING_CLIENT, Kit, Zone
 from tests.servers.api import Api
 
@@ -33,6 +36,8 @@ FIELDS = {
     'odd "name"': Field(type="null"),
     "native": Field(type="object", encoding="native", properties={"n": Field(type="integer")}),
 }
+# Quotes in a name keep the typed decoder from looking for it.
+DECODED_FIELDS = {name: field for name, field in FIELDS.items() if '"' not in name}
 
 SCALARS = st.one_of(
     st.none(),
@@ -67,12 +72,19 @@ def rows_of(values: Any) -> Any:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(FIELDS, VALUES))))
+@given(
+    st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(FIELDS, VALUES))),
+    st.sampled_from([FIELDS, DECODED_FIELDS]),
+    st.booleans(),
+)
 def test_a_page_of_bytes_gives_the_same_rows_and_misfits_as_dictionaries(
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, Any]], fields: dict[str, Field], is_early: bool
 ) -> None:
-    columns = Columns(FIELDS)
-    page = JsonPage(json.dumps({"result": {"data": rows}}).encode(), records="result.data")
+    columns = Columns(fields)
+    assert (columns.record is None) == (fields is FIELDS)
+    with decoding_to(columns.record) if is_early and columns.record else nullcontext():
+        page = JsonPage(json.dumps({"result": {"data": rows}}).encode(), records="result.data")
+    assert len(page) == len(rows)
     typed, careful = columns.convert((page,)), columns.convert(page.rows())
     assert typed.table.equals(careful.table)
     assert [(m.field, m.reason, m.row) for m in typed.misfits] == [
@@ -87,8 +99,9 @@ def test_the_number_of_records_ends_a_paging_loop() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b'{"data": 1}', b'{"dat": []}', b"", b"[1"])
-def test_what_is_no_page_of_records_is_refused_at_once(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
+@pytest.mark.parametrize("record", [msgspec.Raw, Columns(DECODED_FIELDS).record])
+def test_what_is_no_page_of_records_is_refused_at_once(content: bytes, record: Any) -> None:
+    with decoding_to(record), pytest.raises(ValueError, match=r"."):
         JsonPage(content, records="data")
 
 
@@ -171,3 +184,11 @@ def test_an_exception_comes_in_its_place() -> None:
     with pytest.raises(ZeroDivisionError):
         seen.extend(in_flight(lambda n: 6 // (3 - n), range(6), at_once=6))
     assert seen == [2, 3, 6]
+
+
+def test_pages_in_flight_are_decoded_as_the_consumers_are() -> None:
+    record = Columns({"id": Field(type="integer")}).record
+    with decoding_to(record):
+        (page,) = in_flight(JsonPage, [b'[{"id": 7, "more": 1}]'])
+    assert [type(each) for each in page.decoded(record)] == [record]
+    assert page.decoded(record) is page.decoded(record), "decoded once, when it was made"

@@ -28,7 +28,7 @@ def table(start: int, count: int) -> pa.Table:
 
 
 def write(folder: Path, tables: list[pa.Table], part_bytes: int) -> list[Part]:
-    writer = PartWriter(folder, SCHEMA, part_bytes, frozenset({"key"}))
+    writer = PartWriter(folder, SCHEMA, part_bytes)
     written = [part for each in tables for part in writer.write(each)]
     return [*written, *writer.close()]
 
@@ -57,7 +57,7 @@ def test_parts_rotate_at_the_size_that_is_set_and_keep_the_order(tmp_path: Path)
 
 
 def test_a_part_is_yielded_as_soon_as_it_is_full(tmp_path: Path) -> None:
-    writer = PartWriter(tmp_path, SCHEMA, 1_000, frozenset())
+    writer = PartWriter(tmp_path, SCHEMA, 1_000)
     for start in (0, 1_000):
         (part, *_) = writer.write(table(start, 1_000))
         assert pq.read_metadata(part.file).num_rows == part.rows
@@ -72,7 +72,7 @@ def test_one_large_table_is_cut_as_many_small_ones_are(tmp_path: Path) -> None:
 
 def test_row_groups_hold_no_more_rows_than_a_reader_likes(tmp_path: Path) -> None:
     schema = pa.schema([("id", pa.int64())])
-    writer = PartWriter(tmp_path, schema, 100_000_000, frozenset())
+    writer = PartWriter(tmp_path, schema, 100_000_000)
     given = pa.table({"id": pa.array(range(2 * ROW_GROUP_ROWS + 5))})
     (part,) = [*writer.write(given), *writer.close()]
     metadata = pq.read_metadata(part.file)
@@ -99,7 +99,7 @@ def test_dictionaries_where_values_repeat_and_statistics_for_all(tmp_path: Path)
     group = pq.read_metadata(part.file).row_group(0)
     chunks = {name: group.column(index) for index, name in enumerate(SCHEMA.names)}
     assert {name: chunk.has_dictionary_page for name, chunk in chunks.items()} == {
-        "id": True,
+        "id": False,
         "name": True,
         "key": False,
     }
@@ -118,6 +118,6 @@ def test_any_field_name_and_nested_types_are_written(tmp_path: Path) -> None:
             "struct": [{"at": {"deep": [1.5]}}],
         }
     )
-    writer = PartWriter(tmp_path, given.schema, 1_000_000, frozenset())
+    writer = PartWriter(tmp_path, given.schema, 1_000_000)
     (part,) = [*writer.write(given), *writer.close()]
     assert pq.read_table(part.file).equals(given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -77,7 +77,8 @@ class Columns:
         if known is not None:
             self._columns[NEW_FIELDS] = column_of(Field(type="object"))
         self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
-        self._record = _record_type(self._columns) if known is None else None
+        self.record = _record_type(self._columns) if known is None else None
+        """What a record in JSON decodes to; None if only a dictionary will do."""
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):
@@ -89,15 +90,12 @@ class Columns:
 
         Pages with any value that is not of its field's type go the way of `from_rows`.
         """
-        if self._record is None:
+        if self.record is None or not any(pages):
             return self.from_rows(_rows(pages))
         try:
-            records = [record for page in pages for record in page.decoded(self._record)]
-            members = map(attrgetter, self._record.__struct_fields__)
-            values = {
-                name: list(map(member, records))
-                for name, member in zip(self._columns, members, strict=True)
-            }
+            records = [record for page in pages for record in page.decoded(self.record)]
+            rows = map(msgspec.structs.astuple, records)
+            values = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
             arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
         except NOT_IN_ARROW:
             return self.from_rows(_rows(pages))
@@ -109,12 +107,13 @@ class Columns:
     def from_rows(self, rows: Sequence[Row]) -> Converted:
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
+        values = self._values(rows)
         for name, column in self._columns.items():
-            array, reasons = column.convert(self._values(name, rows))
+            array, reasons = column.convert(values[name])
             arrays.append(array)
             for index, reason in reasons.items():
                 misfits.setdefault(index, MisfitRow(index, rows[index], name, reason))
-        return self._fitting(arrays, misfits, partial(self._values, rows=rows), rows.__getitem__)
+        return self._fitting(arrays, misfits, values.__getitem__, rows.__getitem__)
 
     def from_arrow(self, given: pa.Table) -> Converted:
         """Like `from_rows`, for streams that yield Arrow tables or data frames."""
@@ -134,10 +133,12 @@ class Columns:
                     misfits[index] = MisfitRow(index, _arrow_row(given, index), name, reason)
         return self._fitting(arrays, misfits, given.__getitem__, partial(_arrow_row, given))
 
-    def _values(self, name: str, rows: Sequence[Row]) -> list[Any]:
-        if name == NEW_FIELDS:
-            return [self._new_in(row) for row in rows]
-        return [row.get(name) for row in rows]
+    def _values(self, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
+        """Each column's values of all rows."""
+        values = _values(rows, [name for name in self._columns if name != NEW_FIELDS])
+        if NEW_FIELDS in self._columns:
+            values[NEW_FIELDS] = [self._new_in(row) for row in rows]
+        return values
 
     def _new_in(self, row: Row) -> Row | None:
         known = self._known or ()
@@ -185,6 +186,16 @@ def _is_known(name: str, known: Collection[str]) -> bool:
 
 def _rows(pages: Sequence[JsonPage]) -> list[Row]:
     return [row for page in pages for row in page.rows()]
+
+
+def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Each field's values of all rows, None where a row has not got it."""
+    if rows and len(names) > 1 and all(type(row) is dict for row in rows):
+        try:  # at once, which takes rows with all the fields
+            return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+        except KeyError:
+            pass
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _record_type(columns: Mapping[str, Column]) -> type[msgspec.Struct] | None:

@@ -32,7 +32,7 @@ from landing.fitting import (
     kind_in_words,
     pruned_text_fit,
 )
-from landing.jsontext import NoShapeError, shape_of, shaped, texts
+from landing.jsontext import MAX_NESTING, NoShapeError, check_nesting, lines, shape_of, shaped
 from landing.privacy import private_fit, protection
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -59,13 +59,13 @@ class Column:
     """
 
     type: pa.DataType
-    quick: Callable[[list[Any]], pa.Array] | None
+    quick: Callable[[Sequence[Any]], pa.Array] | None
     fit: Callable[[Any], Any]
     json_type: Any = Any
-    decoded: Callable[[list[Any]], pa.Array] | None = None
+    decoded: Callable[[Sequence[Any]], pa.Array] | None = None
     is_private: bool = False
 
-    def convert(self, values: list[Any]) -> tuple[pa.Array, Reasons]:
+    def convert(self, values: Sequence[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:
             try:
                 return self.quick(values), {}
@@ -75,7 +75,7 @@ class Column:
         fitted = [self._fit_at(index, value, reasons) for index, value in enumerate(values)]
         return pa.array(fitted, self.type), reasons
 
-    def from_json(self, values: list[Any]) -> pa.Array:
+    def from_json(self, values: Sequence[Any]) -> pa.Array:
         """Values decoded as `json_type`. Raises where one needs a look of its own."""
         convert = self.decoded or self.quick
         if convert is not None:
@@ -157,19 +157,33 @@ def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
 
 
 def _shaped_texts(values: Sequence[Any]) -> pa.Array:
-    return pa.array(texts(values), pa.string())
+    """The JSON text of each value, null staying null; split in one go, not made one by one."""
+    if not values:
+        return pa.array([], pa.string())
+    whole = pa.array([lines(values)[:-1]], pa.string())
+    texts = pc.split_pattern(whole, "\n").flatten()
+    _check_nesting(texts)
+    nulls = [value is None for value in values]
+    return pc.if_else(nulls, pa.nulls(len(nulls), pa.string()), texts) if any(nulls) else texts
 
 
-def _quick_booleans(values: list[Any]) -> pa.Array:
+def _check_nesting(texts: pa.Array) -> None:
+    lengths = pc.binary_length(texts)
+    if pc.max(lengths).as_py() > 2 * MAX_NESTING:
+        for text in texts.filter(pc.greater(lengths, 2 * MAX_NESTING)):
+            check_nesting(text.as_py().encode())
+
+
+def _quick_booleans(values: Sequence[Any]) -> pa.Array:
     return pa.array(values, pa.bool_())
 
 
-def _quick_integers(values: list[Any]) -> pa.Array:
+def _quick_integers(values: Sequence[Any]) -> pa.Array:
     # A given type would truncate 1.5 and take True for 1; inference tells them apart.
     return _inferred(values, pa.int64())
 
 
-def _quick_numbers(values: list[Any]) -> pa.Array:
+def _quick_numbers(values: Sequence[Any]) -> pa.Array:
     array = pa.array(values)
     if pa.types.is_floating(array.type):
         if bool in map(type, values):
@@ -178,7 +192,7 @@ def _quick_numbers(values: list[Any]) -> pa.Array:
     return _inferred(values, pa.int64()).cast(pa.float64())
 
 
-def _inferred(values: list[Any], expected: pa.DataType) -> pa.Array:
+def _inferred(values: Sequence[Any], expected: pa.DataType) -> pa.Array:
     array = pa.array(values)
     if array.type == expected:
         return array
@@ -187,21 +201,21 @@ def _inferred(values: list[Any], expected: pa.DataType) -> pa.Array:
     raise TypeError(f"{array.type} where {expected} is expected")
 
 
-def _quick_strings(values: list[Any]) -> pa.Array:
+def _quick_strings(values: Sequence[Any]) -> pa.Array:
     # A given type would take bytes for text.
     return _inferred(values, pa.string())
 
 
-def _as(type_: pa.DataType) -> Callable[[list[Any]], pa.Array]:
+def _as(type_: pa.DataType) -> Callable[[Sequence[Any]], pa.Array]:
     """For decoded values, whose Python types are known: no need to infer them."""
     return lambda values: pa.array(values, type_)
 
 
-def _quick_timestamps(values: list[Any]) -> pa.Array:
+def _quick_timestamps(values: Sequence[Any]) -> pa.Array:
     return _timestamps(_quick_strings(values))
 
 
-def _decoded_timestamps(values: list[Any]) -> pa.Array:
+def _decoded_timestamps(values: Sequence[Any]) -> pa.Array:
     return _timestamps(pa.array(values, pa.string()))
 
 
@@ -225,7 +239,7 @@ def _without_offset(texts: pa.Array) -> pa.Array:
     return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
 
 
-def _quick_dates(values: list[Any]) -> pa.Array:
+def _quick_dates(values: Sequence[Any]) -> pa.Array:
     return _within_years(_quick_strings(values).cast(pa.date32()))
 
 

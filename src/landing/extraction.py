@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -105,7 +106,8 @@ class Extraction:
 
     def into(self, load: Load) -> DltSource:
         """The next rows as dlt takes them: all there are, or as many as make a slice."""
-        parts = dlt.resource(self._parts(load), name=self._config.stream, table_name="rows")
+        # Not a generator: dlt would look for its module among the files of all that are loaded.
+        parts = dlt.resource(chain(self._parts(load)), name=self._config.stream, table_name="rows")
         return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
 
     def _parts(self, load: Load) -> Iterator[Any]:
@@ -115,7 +117,7 @@ class Extraction:
         if self._tracker is not None:
             load.cursor_before = self._tracker.after if self._published else self._tracker.before
         last_load_id = state.get("load_id")
-        writer = PartWriter(self._folder, self._schema, part_bytes(), frozenset({"_dlt_id"}))
+        writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())
@@ -188,7 +190,11 @@ class Extraction:
         read = 0
         least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
         opened = open_pages(
-            self._resource, self._streams_state, ahead=PAGES_AHEAD, check=self._look
+            self._resource,
+            self._streams_state,
+            ahead=PAGES_AHEAD,
+            check=self._look,
+            record=self._columns.record,
         )
         pages = without_loops(self._open.enter_context(opened), self._config)
         for batch in batches(pages, least):

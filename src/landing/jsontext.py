@@ -13,7 +13,7 @@ from landing.fields import Field
 MAX_NESTING = 256
 """Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -48,15 +48,6 @@ def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:
     """Python values in their field's shape. Raises msgspec.ValidationError where one has not."""
     page = list[shape | None]
     return values if shape is Any else msgspec.convert(values, page)
-
-
-def texts(values: Sequence[Any]) -> list[bytes | None]:
-    """The JSON text of each value, null staying null. Raises TooDeepError."""
-    encoded = [None if value is None else _encode(value) for value in values]
-    for text in encoded:
-        if text is not None and len(text) > 2 * MAX_NESTING:
-            check_nesting(text)
-    return encoded
 
 
 def check_nesting(text: bytes) -> None:
@@ -123,6 +114,11 @@ def _member_of(raw: msgspec.Raw) -> Any:
         return msgspec.json.decode(raw)
     except _REFUSED:
         return Unreadable(bytes(raw))
+
+
+def lines(values: Sequence[Any]) -> bytes:
+    """The JSON text of each value, ended by a line feed, which no JSON text has inside."""
+    return _encoder.encode_lines(values)
 
 
 def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[msgspec.Struct]:

@@ -33,6 +33,7 @@ from dlt.common.destination.exceptions import (
     DestinationUndefinedEntity,
 )
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
 from dlt.common.storages.load_package import load_package_state
 
@@ -169,6 +170,15 @@ class LandingZone(Destination[LandingConfiguration, "LandingClient"]):
         capabilities.supports_nested_types = True
         capabilities.max_parallel_load_jobs = 1  # one after the other: order of publication
         return capabilities
+
+    def capabilities(
+        self,
+        config: LandingConfiguration | None = None,
+        naming: NamingConvention | None = None,
+    ) -> DestinationCapabilitiesContext:
+        """Asked for a dozen times a run: dlt's own would resolve a configuration each time, which
+        changes nothing here."""
+        return self._raw_capabilities()
 
     @property
     def client_class(self) -> type[LandingClient]:

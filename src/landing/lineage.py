@@ -24,6 +24,6 @@ def with_lineage(table: pa.Table, load_id: str) -> pa.Table:
 
 def row_ids(count: int) -> pa.StringArray:
     """`count` random ids of 96 bits, made as one block since one by one costs more than a row."""
-    text = base64.urlsafe_b64encode(os.urandom(count * _ID_BYTES))
-    offsets = pa.array(range(0, len(text) + 1, _ID_CHARACTERS), pa.int32())
-    return pa.StringArray.from_buffers(count, offsets.buffers()[1], pa.py_buffer(text))
+    text = pa.py_buffer(base64.urlsafe_b64encode(os.urandom(count * _ID_BYTES)))
+    ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_CHARACTERS), count, [None, text])
+    return ids.cast(pa.string())

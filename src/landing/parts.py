@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 # DuckDB's own row group size: its scans go parallel by row group.
 ROW_GROUP_ROWS = 122_880
 ROW_GROUP_BYTES = 32 * 1024 * 1024
+# Enough to tell a column of few values from one of many.
+SAMPLE_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,13 @@ class Part:
 
 class PartWriter:
     """Writes tables of one schema into files of about `part_bytes`; `write` and `close` yield
-    the parts they finish. Columns in `unique` get no dictionary, which would only cost time."""
+    the parts they finish."""
 
-    def __init__(
-        self, folder: Path, schema: pa.Schema, part_bytes: int, unique: frozenset[str]
-    ) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, part_bytes: int) -> None:
         self._folder = folder
         self._schema = schema
         self._part_bytes = part_bytes
         self._group_bytes = min(ROW_GROUP_BYTES, part_bytes)
-        self._with_dictionary = [name for name in schema.names if name not in unique]
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._pending_bytes = 0
@@ -98,7 +98,7 @@ class PartWriter:
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
         if self._open is None:
             file = self._folder / f"{self._count:05d}.parquet"
-            self._open = _OpenPart(file, self._schema, self._with_dictionary)
+            self._open = _OpenPart(file, self._schema, _repeating(table))
             self._count += 1
         self._writing = self._thread.submit(self._open.write, table)
 
@@ -107,6 +107,17 @@ class PartWriter:
         part, self._open = self._open.finish(), None
         self._finished_bytes += part.bytes
         return part
+
+
+def _repeating(table: pa.Table) -> list[str]:
+    """Columns worth a dictionary; to others it adds time and bytes."""
+    sample = table.slice(0, SAMPLE_ROWS)
+    return [
+        name
+        for name, column in zip(sample.schema.names, sample.columns, strict=True)
+        if (pa.types.is_primitive(column.type) or pa.types.is_string(column.type))
+        and 2 * pc.count_distinct(column).as_py() <= len(column)
+    ]
 
 
 class _OpenPart:

@@ -149,7 +149,7 @@ class _SortedOut:
         self._changed: list[tuple[str, Path]] = []
         self._columns = columns_of(config, is_protected=True)
         schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
-        writer = PartWriter(folder, schema, part_bytes(), frozenset({"_dlt_id"}))
+        writer = PartWriter(folder, schema, part_bytes())
         for path, owner, load_id in _files(bucket, paths.data):
             if owner == paths and load_id is not None:
                 copy = _copied(bucket, path, folder / f"{load_id}.jsonl")

@@ -40,10 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.tuning import import_faster, tune_process
+
+    import_faster()
     from landing import run
     from landing.bucket import Bucket
     from landing.sources import load_source
-    from landing.tuning import tune_process
 
     source = load_source(workspace, options.source)
     tune_process()

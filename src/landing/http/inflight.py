@@ -23,17 +23,19 @@ def in_flight(
     many. The first exception is raised in its place; calls under way are then waited for.
     """
 
-    def begin(start: Start) -> Future[Result]:
-        # In the caller's context, where requests are counted for its stream.
-        return threads.submit(copy_context().run, fetch, start)
-
     remaining = iter(starts)
     with ThreadPoolExecutor(at_once, thread_name_prefix="landing-fetch") as threads:
-        waiting: deque[Future[Result]] = deque(begin(start) for start in islice(remaining, at_once))
+
+        def calls(count: int) -> Iterator[Future[Result]]:
+            # In the caller's context, where requests are counted for its stream.
+            for start in islice(remaining, count):
+                yield threads.submit(copy_context().run, fetch, start)
+
+        waiting = deque(calls(at_once))
         try:
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(begin(start) for start in islice(remaining, 1))
+                waiting.extend(calls(1))
                 yield result
         finally:
             for call in waiting:

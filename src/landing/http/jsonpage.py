@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,19 @@ import msgspec
 from landing.jsontext import MAX_NESTING, readable, without_depths
 
 SAMPLED_EVERY = 100
+
+_RECORD: ContextVar[Any] = ContextVar("record", default=msgspec.Raw)
+
+
+@contextmanager
+def decoding_to(record: Any) -> Iterator[None]:
+    """Pages made in this context are decoded to the type `record` when they are made, not counted
+    first and decoded later."""
+    token = _RECORD.set(record)
+    try:
+        yield
+    finally:
+        _RECORD.reset(token)
 
 
 class JsonPage:
@@ -30,16 +45,22 @@ class JsonPage:
         self.content = content
         self._skip = 0
         self.path = tuple(records.split(".")) if records else ()
-        self._count = len(self.decoded(msgspec.Raw))
+        self._record = _RECORD.get()
+        try:
+            self._records = self._decode(self._record)
+        except (ValueError, msgspec.MsgspecError):
+            if self._record is msgspec.Raw:
+                raise
+            self._record = msgspec.Raw
+            self._records = self._decode(self._record)
 
     def __len__(self) -> int:
-        return self._count
+        return max(len(self._records) - self._skip, 0)
 
     def without_first(self, count: int) -> JsonPage:
         """The page without its first records, as where pages overlap."""
         rest = copy.copy(self)
         rest._skip += count
-        rest._count = max(self._count - count, 0)
         return rest
 
     def rows(self) -> list[Mapping[str, Any]]:
@@ -69,6 +90,10 @@ class JsonPage:
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
+        records = self._records if record is self._record else self._decode(record)
+        return records[self._skip :] if self._skip else records
+
+    def _decode(self, record: Any) -> list[Any]:
         decode = _decoder(record, self.path).decode
         try:
             value: Any = decode(self.content)
@@ -78,7 +103,8 @@ class JsonPage:
             value = decode(self.content)
         for _ in self.path:
             value = value.inner
-        return list(value)[self._skip :]
+        records: list[Any] = value
+        return records
 
 
 @cache

@@ -1,0 +1,193 @@
+"""Where the seconds of a run go: `python -m benchmarks.profile` writes benchmarks/PROFILE.md.
+
+Each stage alone, over the same pages, beside whole runs; processor seconds, the least of a few.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.json
+
+from benchmarks import machine
+from benchmarks.contenders import DICTIONARY, KIT
+from benchmarks.process import measure
+from benchmarks.programs.api import bodies
+from benchmarks.records import KEPT, KEY, RECORDS, STREAM
+from benchmarks.report import table
+from benchmarks.server import serve
+from benchmarks.workspace import Workspace, set_up
+from landing.catalog import read_config
+from landing.columns import Columns
+from landing.http import JsonPage
+from landing.http.jsonpage import decoding_to
+from landing.lineage import with_lineage
+from landing.parts import PartWriter
+from landing.tuning import tune_process
+from landing.versions import Stamps
+from landing.workspace import find_workspace
+
+PROFILE = Path(__file__).parent / "PROFILE.md"
+ROUNDS = 3
+PAGES_A_BATCH = 5
+LOAD_ID = "1700000000.000000"
+SHARED = ("fixed", "download", "keys and lineage")
+_SOURCES = (DICTIONARY.source, KIT.source)
+_TRIED = "pyarrow's JSON reader"
+
+HOW_TO_READ = """\
+- *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
+  imports, the lease, the state, and dlt's steps.
+- Stages that hold the interpreter lock take turns, however many threads there are: while one page
+  is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
+  in one process, however it is arranged. Only parquet is written beside it, and the kernel's part
+  of the download goes on there.
+- *whole run* has more than its stages: the cursor, the handing over of pages from thread to
+  thread, and what threads and the API's process cost each other in caches.
+- *pyarrow's JSON reader* was tried instead of decoding and columns, here for the fields that are
+  not nested, times still as text. It holds no lock, but keeps no text of nested values, so that
+  these have to be decoded a second time: more processor time in all, and on two cores, of which
+  the API has its share, no gain."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--records", type=int, default=RECORDS, help="other numbers only print")
+    records = parser.parse_args().records
+    text = _markdown(records, _measured(records))
+    if records == RECORDS:
+        PROFILE.write_text(text)
+    print(text)
+
+
+def _measured(records: int) -> dict[str, float]:
+    """Seconds by stage; those of one kind of stream have its source before a colon."""
+    with tempfile.TemporaryDirectory(prefix="profile-") as name, serve(records) as api:
+        os.environ.update(api.env)
+        folder = Path(name)
+        workspaces = {source: set_up(folder / source, source, api.env) for source in _SOURCES}
+        zone = {**api.env, "DLT_BUCKET_URL": (folder / "zone").as_uri()}
+        nothing_new = partial(_cpu, workspaces[DICTIONARY.source], zone, "orders")
+        nothing_new()
+        import_dlt = _least(lambda: measure("import_dlt", env={}).cpu_seconds)
+        seconds = {"fixed": _least(nothing_new) - import_dlt}
+        for source, workspace in workspaces.items():
+            run = partial(_landed, workspace, api.env, folder)
+            seconds[f"{source}: whole run"] = _least(run) - import_dlt
+        config = read_config(find_workspace(workspaces[KIT.source].scripts), KIT.source, STREAM)
+        stages = _stages(Columns(config.fields), folder)
+        tune_process()
+        return seconds | {name: _least(partial(_timed, stage)) for name, stage in stages.items()}
+
+
+def _landed(workspace: Workspace, env: Mapping[str, str], folder: Path) -> float:
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        return _cpu(workspace, {**env, "DLT_BUCKET_URL": Path(output).as_uri()}, STREAM)
+
+
+def _cpu(workspace: Workspace, env: Mapping[str, str], stream: str) -> float:
+    return workspace.run(env, stream).cpu_seconds
+
+
+def _least(run: Callable[[], float]) -> float:
+    return min(run() for _ in range(ROUNDS))
+
+
+def _timed(stage: Callable[[], Any]) -> float:
+    started = time.process_time()
+    stage()
+    return time.process_time() - started
+
+
+def _stages(columns: Columns, folder: Path) -> dict[str, Callable[[], Any]]:
+    contents = list(bodies())
+    spans = [slice(n, n + PAGES_A_BATCH) for n in range(0, len(contents), PAGES_A_BATCH)]
+    with decoding_to(columns.record):
+        pages = [JsonPage(content, "data") for content in contents]
+    rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
+    tables = [columns.from_pages(pages[span]).table for span in spans]
+
+    def decode_typed() -> None:
+        with decoding_to(columns.record):
+            for content in contents:
+                JsonPage(content, "data")
+
+    def decode() -> None:
+        for content in contents:
+            msgspec.json.decode(content.decode())
+
+    def lineage() -> list[pa.Table]:
+        stamps = Stamps(LOAD_ID, (KEY,))
+        return [with_lineage(piece, s) for each in tables for s, piece in stamps.stamped(each)]
+
+    def parquet() -> None:
+        writer = PartWriter(folder, with_lineage(tables[0], LOAD_ID).schema, 2**40)
+        for each in tables:
+            list(writer.write(with_lineage(each, LOAD_ID)))
+        list(writer.close())
+
+    return {
+        "download": lambda: list(bodies()),
+        "kit: decode": decode_typed,
+        "kit: columns": lambda: [columns.from_pages(pages[span]) for span in spans],
+        "dictionary: decode": decode,
+        "dictionary: columns": lambda: [columns.from_rows(batch) for batch in rows],
+        "keys and lineage": lineage,
+        "parquet": parquet,
+        _TRIED: partial(_read_with_arrow, contents, spans, columns.schema),
+    }
+
+
+def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schema) -> None:
+    fields = [schema.field(name) for name, kind in KEPT.items() if kind != "json"]
+    record = pa.struct(
+        [(f.name, pa.string() if pa.types.is_temporal(f.type) else f.type) for f in fields]
+    )
+    parse = pa.json.ParseOptions(
+        explicit_schema=pa.schema([("data", pa.list_(record))]), unexpected_field_behavior="ignore"
+    )
+    for span in spans:
+        text = b"\n".join(contents[span])
+        read = pa.json.ReadOptions(use_threads=False, block_size=len(text) + 1)
+        pa.json.read_json(io.BytesIO(text), read, parse)
+
+
+def _markdown(records: int, seconds: Mapping[str, float]) -> str:
+    rows = [(name, *[f"{seconds[name]:.2f}"] * 2) for name in SHARED]
+    for stage in ("decode", "columns"):
+        rows.append((stage, *(f"{seconds[f'{s}: {stage}']:.2f}" for s in _SOURCES)))
+    in_turn = {
+        s: sum(seconds[n] for n in (*SHARED, f"{s}: decode", f"{s}: columns")) for s in _SOURCES
+    }
+    rows.append(("**in turn**", *(f"{in_turn[s]:.2f}" for s in _SOURCES)))
+    rows.append(("parquet, beside", *[f"{seconds['parquet']:.2f}"] * 2))
+    rows.append(("**whole run**", *(f"{seconds[f'{s}: whole run']:.2f}" for s in _SOURCES)))
+    rows.append((_TRIED, "", f"{seconds[_TRIED]:.2f}"))
+    return (
+        "\n\n".join(
+            [
+                "# Profile",
+                f"`python -m benchmarks.profile`: processor seconds for {records:,} records, "
+                f"{len(KEPT)} of 25 fields kept; the least of {ROUNDS}.",
+                f"{machine.description()}. Load of the machine: {machine.load()}.",
+                table(("stage", "dictionary stream", "client of the kit"), rows),
+                HOW_TO_READ,
+            ]
+        )
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+from .streams import twenty
+
+__all__ = ["twenty"]
