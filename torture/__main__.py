@@ -25,6 +25,7 @@ from torture.figures import Section, markdown, write_between_markers
 from torture.kills import kills
 from torture.properties import properties
 
+_SHOWN = 600
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
 
 LONG: dict[str, Callable[[S3Server], Section]] = {
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text)
     problems = [problem for section in sections for problem in section.problems]
     for problem in problems:
-        _say(f"PROBLEM {problem}")
+        _say(f"PROBLEM {problem[:_SHOWN]}")
     if not (options.quick or options.only or problems):
         write_between_markers(REPORT, text)
     return 1 if problems else 0
