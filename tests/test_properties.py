@@ -1,7 +1,8 @@
 """Whatever rows and configs come: rows land or stand in quarantine, configs are read or refused.
 
-`PROPERTY_EXAMPLES=20000 pytest tests/test_properties.py -o timeout=0 --junitxml=figures.xml` looks
-at so many of each, or more; that file has the figures as properties of the test cases.
+`PROPERTY_EXAMPLES=20000 pytest tests/test_properties.py -o timeout=0 -o junit_family=xunit1
+--junitxml=figures.xml` looks at so many of each, or more; that file has the figures as properties
+of the test cases.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ from landing.http import JsonPage
 from landing.privacy import MASK
 from landing.quarantine import Quarantine
 from landing.workspace import Workspace
-from tests.test_catalog import JSON, SCHEMAS, founding, nested_field, places
+from tests.test_catalog import FIELD_MODELS, JSON, SCHEMAS, founding, nested_field, places
 from tests.test_columns import FIELDS, LIKELY, VALUES, means, read_back
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "150"))
@@ -205,11 +207,12 @@ def mutated_configs(draw: st.DrawFn) -> Any:
     """A config with every key there is, of which some are replaced, taken away or added."""
     document = copy.deepcopy(founding(on_drift=draw(st.sampled_from(["report", "fail", "land"]))))
     document["fields"] |= {"lines": nested_field(3), "email": {"type": "string"}}
-    for name in ("email", "id", "write_date"):
-        if draw(st.booleans()):
-            document["fields"][name]["privacy"] = draw(st.sampled_from(["drop", "mask", "hash"]))
+    private = draw(st.sampled_from(["email", "email", "lines", "name", "id", "write_date"]))
+    document["fields"][private]["privacy"] = draw(st.sampled_from(["drop", "mask", "hash"]))
     words = st.sampled_from([*WORDS, *FORMATS])
-    for _ in range(draw(st.integers(0, 3))):
+    for name, field in draw(st.dictionaries(NAMES, FIELD_MODELS, max_size=2)).items():
+        document["fields"].setdefault(name, msgspec.to_builtins(field))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
         holder, key = draw(st.sampled_from(list(places(document))))
         change = draw(st.sampled_from(["replace", "remove", "add"]))
         if change == "replace":
@@ -221,14 +224,16 @@ def mutated_configs(draw: st.DrawFn) -> Any:
     return document
 
 
+NAMES = st.sampled_from(["more", "a", 'odd "name"', "ünï", "year"]) | st.text(max_size=6)
+SEEN = {"sync_modes": ["incremental"], "destination_sync_modes": ["append"]}
 WORDS = ["type", "string", "integer", "object", "array", "null", "native", "encoding", "privacy"]
 WORDS += ["drop", "mask", "hash", "properties", "items", "fields", "on_drift", "fail", "land"]
-TEXTS = st.builds(json.dumps, mutated_configs() | JSON) | st.builds(
-    lambda document, at, junk: json.dumps(document)[:at] + junk,
-    mutated_configs(),
-    st.integers(0, 600),
-    st.text(max_size=5),
+CONFIGS = st.builds(json.dumps, mutated_configs())
+CUT = st.builds(
+    lambda text, at, junk: text[:at] + junk, CONFIGS, st.integers(0, 600), st.text(max_size=5)
 )
+TEXTS = st.one_of(CONFIGS, CONFIGS, CONFIGS, CUT, st.builds(json.dumps, JSON))
+KNOWN = st.just(json.dumps({"options": SEEN, **{k: founding()[k] for k in ("stream", "fields")}}))
 
 
 def test_no_config_causes_a_traceback(
@@ -244,8 +249,8 @@ def test_no_config_causes_a_traceback(
     @THOROUGH
     @given(
         text=TEXTS,
-        discovered=st.none() | TEXTS | st.builds(json.dumps, st.just(founding())),
-        row=st.dictionaries(st.sampled_from(["id", "lines", "email", "more"]), VALUES),
+        discovered=st.one_of(st.none(), st.none(), KNOWN, KNOWN, KNOWN, TEXTS),
+        row=st.dictionaries(st.sampled_from(["id", "lines", "email", "more", "a"]), VALUES),
     )
     def look(text: str, discovered: str | None, row: dict[str, Any]) -> None:
         files[0].write_text(text, encoding="utf-8", errors="surrogatepass")
