@@ -35,7 +35,7 @@ class MyAPI:
 
 @dlt.resource(name=STREAM, write_disposition="merge", primary_key=KEY, max_table_nesting=0)
 def bench(
-    updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(  # noqa: B008
+    updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
         CURSOR, initial_value=INITIAL_VALUE
     ),
     limit: int = PAGE_SIZE,

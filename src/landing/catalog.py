@@ -185,6 +185,12 @@ def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[st
     return decode(file, shown, _StreamFile).fields
 
 
+def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
+    """A discovered schema as the stream config that a bare copy of it would be."""
+    copied = msgspec.convert(msgspec.to_builtins(schema), _StreamFile)
+    return _resolved(source, schema.stream, "what was discovered", copied)
+
+
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:
     return sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
 

@@ -91,7 +91,16 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     """
     hold(resource, None, None, from_start=True)
     hold_parents(resource, None, from_start=True)
-    records, hinted = _read(_limited(resource, limit), limit)
+    return described(resource, *_read(_limited(resource, limit), limit))
+
+
+def described(
+    resource: DltResource, records: list[Mapping[str, Any]], hinted: Mapping[str, Any]
+) -> DiscoveredSchema:
+    """The stream as these records and the columns that it declares show it.
+
+    `hinted` are column hints that came with its pages. Raises StreamError if there is neither.
+    """
     sampled = fields_of(records)
     columns = {**_static_columns(resource), **hinted}
     fields = _in_order(columns, sampled, {**sampled, **declared_fields(columns, sampled)})
@@ -100,9 +109,9 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
             "was written"
         )
-    described = _described(resource, fields)
-    _check_declared(described)
-    return described
+    schema = _schema(resource, fields)
+    _check_declared(schema)
+    return schema
 
 
 def _check_declared(schema: DiscoveredSchema) -> None:
@@ -154,13 +163,14 @@ def _read(
     with open_pages(resource) as pages:
         for page in pages:
             columns.update(page.columns or {})
-            records.extend(_records(page.batch, limit - len(records)))
+            records.extend(rows_of(page.batch, limit - len(records)))
             if len(records) >= limit:
                 break
     return records, columns
 
 
-def _records(batch: Batch, most: int) -> list[Mapping[str, Any]]:
+def rows_of(batch: Batch, most: int) -> list[Mapping[str, Any]]:
+    """The first `most` records of a batch, with all their fields."""
     if isinstance(batch, pa.Table):
         return list(batch.slice(0, most).to_pylist())
     if isinstance(batch, tuple):
@@ -175,8 +185,8 @@ def _static_columns(resource: DltResource) -> Mapping[str, Any]:
         return {}
 
 
-def _described(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
-    primary_key = _primary_key(resource)
+def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
+    key = primary_key(resource)
     incremental = declared_incremental(resource)
     cursor = incremental.cursor_path if incremental else None
     sync_modes: list[SyncMode] = ["full_refresh"]
@@ -184,20 +194,21 @@ def _described(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSch
         sync_modes = ["incremental", "full_refresh"]
     elif cursor_parameter(resource):
         sync_modes = ["full_refresh", "incremental"]
-    destination: list[DestinationSyncMode] = ["append", "merge"] if primary_key else ["append"]
+    destination: list[DestinationSyncMode] = ["append", "merge"] if key else ["append"]
     return DiscoveredSchema(
         stream=resource.name,
         description=_description(resource),
         options=Options(sync_modes, destination),
         defaults=Defaults(
-            primary_key=[[name] for name in primary_key] or None,
+            primary_key=[[name] for name in key] or None,
             cursor_field=[cursor] if cursor else None,
         ),
         fields=fields,
     )
 
 
-def _primary_key(resource: DltResource) -> list[str]:
+def primary_key(resource: DltResource) -> list[str]:
+    """The names of the key's fields that the stream declares; empty without a key."""
     columns = _static_columns(resource)
     return [name for name, column in columns.items() if column.get("primary_key")]
 

@@ -79,15 +79,16 @@ def _of_url(url: str) -> Iterator[str]:
 def redacted(text: str) -> str:
     """`text` without secrets: known ones however they are spelled, the user of any URL, and
     what stands where credentials do."""
-    spellings = {spelling for value in known() for spelling in _spellings(value)}
-    for secret in sorted(spellings, key=len, reverse=True):
+    spelled = {spelling for value in known() for spelling in spellings(value)}
+    for secret in sorted(spelled, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = _URL_USER.sub("://***@", text)
     text = _AUTHORIZATION.sub(r"\1\2***", text)
     return _PARAMETER.sub(r"\1***", text)
 
 
-def _spellings(value: str) -> Iterator[str]:
+def spellings(value: str) -> Iterator[str]:
+    """A secret as it may stand in text: as it is, in a URL, in JSON, in base64."""
     yield value
     yield quote(value)
     yield quote(value, safe="")

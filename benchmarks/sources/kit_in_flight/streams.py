@@ -11,7 +11,7 @@ from .client import MyAPI
 
 @dlt.resource(write_disposition="merge", primary_key="id")
 def bench(
-    updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(  # noqa: B008
+    updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
         "updated_at", initial_value="2020-01-01 00:00:00"
     ),
     limit: int = 1_000,

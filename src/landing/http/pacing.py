@@ -100,6 +100,19 @@ class Pace:
         return self.cost(request) if callable(self.cost) else self.cost
 
 
+_unpaced = threading.Event()
+
+
+@contextmanager
+def unpaced() -> Iterator[None]:
+    """Inside, this process keeps no pace and learns no limit: the answers come from no API."""
+    _unpaced.set()
+    try:
+        yield
+    finally:
+        _unpaced.clear()
+
+
 class Gate:
     """The state of a pace, shared by all who name it.
 
@@ -133,6 +146,9 @@ class Gate:
         Gives the seconds waited. Raises GaveUp if the turn is too far away: by the pace's own
         limits, or by what the API said, more than `patience` seconds.
         """
+        if _unpaced.is_set():
+            yield 0.0
+            return
         began = time.monotonic()
         if self._rates and cost > min(rate.limit for rate in self._rates):
             raise GaveUp(f"costs {cost}, which is more than its pace allows at once")
@@ -148,6 +164,8 @@ class Gate:
 
     def answered(self, response: requests.Response) -> None:
         """Learn from what the API says of its limit."""
+        if _unpaced.is_set():
+            return
         wait = retry_after(response) if is_rate_limited(response) else None
         budget = read_budget(response.headers)
         if wait is None and budget is None:

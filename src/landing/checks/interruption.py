@@ -1,0 +1,125 @@
+"""Runs that die in the middle, in a landing zone that is thrown away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.extract.items_transform import BaseItemTransform, ItemTransform
+from dlt.extract.resource import DltResource
+
+from landing.bucket import Bucket
+from landing.checks.subject import Subject
+from landing.columns import Row
+from landing.errors import BucketError
+from landing.failures import causes, raise_if_interrupted
+from landing.layout import StreamPaths
+from landing.lineage import LINEAGE_FIELDS
+from landing.run import run_stream
+from landing.workspace import BucketSettings
+
+
+class Died(Exception):
+    """Stands for whatever ends a process."""
+
+
+class _Cut(ItemTransform[Any, Any]):
+    """Ends a stream with the page that reaches `rows`, by dying or as if there were no more."""
+
+    placement_affinity: ClassVar[float] = 2  # after the maps and filters of the source
+
+    def __init__(self, rows: int, *, dies: bool) -> None:
+        BaseItemTransform.__init__(self)
+        self._rows = rows
+        self._dies = dies
+
+    def bind(self, pipe: Any) -> _Cut:
+        self._generator = pipe.gen
+        self._seen = 0
+        return self
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        if item is None:
+            return None
+        if self._seen >= self._rows:
+            if self._dies:
+                raise Died
+            return None
+        self._seen += len(item) if not isinstance(item, dict) else 1
+        if self._seen >= self._rows and not self._dies and hasattr(self._generator, "close"):
+            self._generator.close()
+        return item
+
+
+class _BucketThatDies(Bucket):
+    """Takes all files of a load, and then not the state that would make it complete."""
+
+    def __init__(self, settings: BucketSettings, last: str) -> None:
+        super().__init__(settings)
+        self._last = last
+
+    def put(self, path: str, content: bytes | Path) -> None:
+        if path == self._last:
+            raise BucketError("the process died before it wrote the state")
+        super().put(path, content)
+
+
+class _Silent:
+    def note(self, stream: str, text: str) -> None:
+        print(text)
+
+    def progress(self, stream: str, rows: int) -> None:
+        pass
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        pass
+
+
+def landing_folder(subject: Subject) -> Path:
+    return subject.folder / "landing-zone"
+
+
+def rows_after_interruptions(subject: Subject) -> list[Row]:
+    """What landed, in the order of loads: after a run that died while it read, one that died
+    when all files were there but not the state, and one that completed."""
+    settings = BucketSettings(landing_folder(subject).as_uri(), None, is_default=False)
+    paths = StreamPaths(subject.config.source, subject.config.stream)
+    half = max(1, len(subject.first.rows) // 2)
+    _expect_death(subject, _Cut(half, dies=True), Bucket(settings))
+    _expect_death(subject, None, _BucketThatDies(settings, paths.state))
+    run_stream(subject.config, _limited(subject), Bucket(settings), _Silent())
+    return _rows(landing_folder(subject) / paths.data)
+
+
+def _expect_death(subject: Subject, cut: _Cut | None, bucket: Bucket) -> None:
+    resource = _limited(subject)
+    if cut is not None:
+        resource.add_step(cut)
+    try:
+        run_stream(subject.config, resource, bucket, _Silent())
+    except Exception as error:
+        raise_if_interrupted(error)
+        _reraise_unless_ours(error)
+
+
+def _reraise_unless_ours(error: Exception) -> None:
+    if not any(isinstance(cause, Died | BucketError) for cause in causes(error)):
+        raise error
+
+
+def _limited(subject: Subject) -> DltResource:
+    """The stream for a run, ended with the page that reaches the limit, as the first read was."""
+    resource = subject.resource()
+    if not subject.first.is_whole:
+        resource.add_step(_Cut(len(subject.first.rows), dies=False))
+    return resource
+
+
+def _rows(folder: Path) -> list[Row]:
+    tables = [pq.read_table(file, partitioning=None) for file in sorted(folder.rglob("*.parquet"))]
+    if not tables:
+        return []
+    table = pa.concat_tables(tables).sort_by("_dlt_load_id")
+    return list(table.drop_columns([field.name for field in LINEAGE_FIELDS]).to_pylist())

@@ -1,0 +1,98 @@
+"""What a source lets out while it is checked, searched for the secrets that it was given."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from dlt.common.versioned_state import decompress_state
+
+from landing.bucket import Bucket
+from landing.checks.interruption import landing_folder, rows_after_interruptions
+from landing.checks.subject import Subject
+from landing.layout import StreamPaths
+from landing.recordings import SCRUBBED
+from landing.secrets import is_secret_name, known, spellings
+from landing.state import stored_state
+from landing.variables import source_variables
+from landing.workspace import BucketSettings
+
+# Shorter ones are in any text by chance.
+SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class Leak:
+    variable: str
+    place: str
+
+
+class Listening:
+    """Whatever is printed or logged meanwhile goes to `heard`, and not to the terminal."""
+
+    def __init__(self, heard: io.StringIO) -> None:
+        self._heard = heard
+        self._handler = logging.StreamHandler(heard)
+        self._streams = ExitStack()
+
+    def __enter__(self) -> None:
+        self._streams.enter_context(redirect_stdout(self._heard))
+        self._streams.enter_context(redirect_stderr(self._heard))
+        logging.getLogger().addHandler(self._handler)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        logging.getLogger().removeHandler(self._handler)
+        self._streams.close()
+
+
+def leaks(subject: Subject) -> tuple[list[Leak], list[str]]:
+    """The leaks, and the names of the variables whose values were looked for."""
+    secrets = _secrets(subject)
+    places = dict(_places(subject)) if secrets else {}
+    found = [
+        Leak(variable, place)
+        for variable, value in secrets.items()
+        for place, text in places.items()
+        if any(spelling in text for spelling in spellings(value))
+    ]
+    return found, list(secrets)
+
+
+def _secrets(subject: Subject) -> Mapping[str, str]:
+    names = source_variables(subject.source.workspace, subject.source.name)
+    values = {name: os.environ.get(name, "") for name in names if is_secret_name(name)}
+    # Those that it obtained while it ran, such as tokens, are known to the client kit.
+    obtained = sorted(known() - {SCRUBBED, *os.environ.values()})
+    values |= {f"token {number}": value for number, value in enumerate(obtained, 1)}
+    return {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
+
+
+def _places(subject: Subject) -> Iterator[tuple[str, str]]:
+    folder = landing_folder(subject)
+    if not folder.exists():
+        rows_after_interruptions(subject)
+    yield "what it printed or logged", subject.heard.getvalue()
+    yield "its records", _json(subject.first.rows)
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.suffix != ".parquet":  # whose rows are the records
+            yield f"the file {file.relative_to(folder)}", file.read_text(errors="replace")
+    bucket = Bucket(BucketSettings(folder.as_uri(), None, is_default=False))
+    state = stored_state(bucket, StreamPaths(subject.source.name, subject.stream))
+    if state is not None:  # compressed in its file
+        yield "its state", _json(decompress_state(state.state))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()

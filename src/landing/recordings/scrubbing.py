@@ -1,0 +1,257 @@
+"""Recorded requests and answers without what nobody else may read.
+
+What goes is known by where it stands (headers, cookies, parameters and members of JSON with names
+that say so) and by what it is: every secret of the environment and every token or cookie seen in
+the traffic, wherever else it stands. Requests are scrubbed the same way when they are replayed,
+so that they match.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from landing.errors import LandingError
+from landing.secrets import is_secret_name, spellings
+
+SCRUBBED = "scrubbed"
+_SHORTEST = 6
+"""Shorter values are in any text by chance: they count only where they are the whole value."""
+
+_REQUEST_HEADERS = {"accept", "content-type"}
+_VOLATILE_HEADERS = {"date", "server", "age", "etag", "x-request-id", "x-runtime", "cf-ray"}
+_FRAMING_HEADERS = {"content-encoding", "content-length", "transfer-encoding", "connection"}
+
+# Members and parameters that carry credentials in any API. Others with such words in their names,
+# as `next_page_token`, are needed to find the next page.
+_CREDENTIALS = frozenset(
+    (
+        *("access_token", "refresh_token", "id_token", "api_token", "auth_token", "csrf_token"),
+        *("client_secret", "client_assertion", "assertion", "code_verifier", "jwt", "nonce"),
+        *("password", "passwd", "secret", "secret_key", "private_key", "api_key", "apikey"),
+        *("authorization", "session_id", "sessionid", "csrfmiddlewaretoken", "signature", "sig"),
+    )
+)
+# In a login's answer, these are credentials too; elsewhere they are data, or cursors.
+_LOGIN_CREDENTIALS = frozenset({"token", "session", "key", "code"})
+_COOKIE = re.compile(r"^\s*([^=;\s]+)=([^;]*)")
+
+Message = dict[str, Any]
+
+
+class UnscrubbedSecret(LandingError):
+    """A secret would have been written; nothing was."""
+
+
+class Scrubber:
+    """Knows the secrets of one recording; `learn` of all traffic before any of it is scrubbed."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._values = {
+            value: placeholder(name)
+            for name, value in variables.items()
+            if is_secret_name(name) and value
+        }
+        """What stands for a secret that is a whole value of JSON, of a query or of a form."""
+        self._names = {v: name for v, name in self._values.items() if len(v) >= _SHORTEST}
+        """What stands for a secret wherever it is in a text."""
+
+    def learn(self, request: Any, response: Message) -> None:
+        for value in _sent(request.headers):
+            self._add(value)
+        for name, values in response["headers"].items():
+            if name.lower() == "set-cookie":
+                for cookie in values:
+                    match = _COOKIE.match(cookie)
+                    self._add(match[2] if match else cookie)
+        is_login = _is_login(request)
+        for body in (_as_text(request.body), _as_text(response["body"]["string"])):
+            for value in _credentials(_parsed(body), is_login=is_login):
+                self._add(value)
+        for name, value in parse_qsl(urlsplit(request.uri).query):
+            if name.lower() in _CREDENTIALS:
+                self._add(value)
+
+    def _add(self, value: str) -> None:
+        if len(value) >= _SHORTEST and not value.startswith((SCRUBBED, _PLACEHOLDER)):
+            self._names.setdefault(value, SCRUBBED)
+
+    def request(self, request: Any) -> Any:
+        """For vcrpy's `before_record_request`, which sees requests of both modes."""
+        request = copy.copy(request)
+        is_login = _is_login(request)
+        request.headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() in _REQUEST_HEADERS
+        }
+        request.uri = self._url(request.uri)
+        if request.body:
+            text = _as_text(request.body)
+            request.body = self._body(text, is_login=is_login, is_matched=True).encode()
+        return request
+
+    def response(self, request: Any, response: Message) -> Message:
+        headers = {
+            name: [self._text(_scrubbed_header(name, value)) for value in values]
+            for name, values in response["headers"].items()
+            if name.lower() not in _VOLATILE_HEADERS | _FRAMING_HEADERS
+        }
+        body = response["body"]["string"]
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            pass  # of no text nothing can be replaced; `refuse_secrets` looks at it
+        else:
+            body = self._body(text, is_login=_is_login(request)).encode()
+        return {**response, "headers": headers, "body": {"string": body}}
+
+    def refuse_secrets(self, request: Any, response: Message) -> None:
+        """Raises UnscrubbedSecret if any is left in what is about to be written."""
+        texts = [request.uri, _as_text(request.body), _as_text(response["body"]["string"])]
+        texts += [value for values in response["headers"].values() for value in values]
+        for spelling, name in self._spelled(len(self._names)):
+            if spelling != name and any(spelling in text for text in texts):
+                raise UnscrubbedSecret(
+                    f"{request.method} {request.uri.partition('?')[0]}: the recording would hold a "
+                    f"secret ({name}) in a form that can't be taken out; nothing was written"
+                )
+
+    def _body(self, text: str, *, is_login: bool, is_matched: bool = False) -> str:
+        """The scrubbed text. One that is matched is spelled anew, whether it changed or not."""
+        document = _parsed(text)
+        if isinstance(document, dict | list):
+            scrubbed = self._document(document, is_login=is_login)
+            if is_matched or scrubbed != document:
+                text = json.dumps(scrubbed, ensure_ascii=False)
+        elif isinstance(document, _Form):
+            text = urlencode([(n, self._value(n, v, is_login)) for n, v in document.fields])
+        return self._text(text)
+
+    def _document(self, document: Any, *, is_login: bool, name: str = "") -> Any:
+        if isinstance(document, list):
+            return [self._document(item, is_login=is_login) for item in document]
+        if isinstance(document, dict):
+            return {n: self._document(v, is_login=is_login, name=n) for n, v in document.items()}
+        return self._value(name, document, is_login) if isinstance(document, str) else document
+
+    def _value(self, name: str, value: str, is_login: bool) -> str:
+        return SCRUBBED if _is_credential(name, is_login) else self._values.get(value, value)
+
+    def _url(self, url: str) -> str:
+        parts = urlsplit(url)
+        fields = parse_qsl(parts.query, keep_blank_values=True)
+        scrubbed = [(n, self._value(n, v, is_login=False)) for n, v in fields]
+        query = urlencode(scrubbed) if scrubbed != fields else parts.query
+        whole = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query)
+        return self._text(urlunsplit(whole))
+
+    def _text(self, text: str) -> str:
+        for spelling, name in self._spelled(len(self._names)):
+            text = text.replace(spelling, name)
+        return text
+
+    @lru_cache(maxsize=1)  # noqa: B019, one scrubber lives as long as one check
+    def _spelled(self, known: int) -> list[tuple[str, str]]:
+        """Each known secret in all its spellings, the longest first."""
+        found = {s: name for value, name in self._names.items() for s in spellings(value)}
+        return sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True)
+
+
+_PLACEHOLDER = "placeholder-of-"
+
+
+def placeholder(variable: str) -> str:
+    """What stands for a secret variable's value in a recording, and is set when it is replayed."""
+    return f"{_PLACEHOLDER}{variable}"
+
+
+class _Form:
+    """The fields of a form, in the order in which they were sent."""
+
+    def __init__(self, text: str) -> None:
+        self.fields = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+
+
+def _parsed(text: str) -> Any:
+    """A body as JSON or as a form; None if it is neither."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return _Form(text) if "\n" not in text and len(text) < 100_000 else None
+    except ValueError:
+        return None
+
+
+def _credentials(document: Any, *, is_login: bool) -> Iterator[str]:
+    if isinstance(document, _Form):
+        members: Iterable[tuple[str, Any]] = document.fields
+    elif isinstance(document, dict):
+        members = document.items()
+    elif isinstance(document, list):
+        for item in document:
+            yield from _credentials(item, is_login=is_login)
+        return
+    else:
+        return
+    for name, value in members:
+        if isinstance(value, str) and _is_credential(name, is_login):
+            yield value
+        else:
+            yield from _credentials(value, is_login=is_login)
+
+
+def _is_credential(name: str, is_login: bool) -> bool:
+    return name.lower() in _CREDENTIALS or (is_login and name.lower() in _LOGIN_CREDENTIALS)
+
+
+def _is_login(request: Any) -> bool:
+    """Whether the request's body gives credentials, or asks for a token."""
+    document = _parsed(_as_text(request.body))
+    if isinstance(document, _Form):
+        names = {name.lower() for name, _ in document.fields}
+    elif isinstance(document, dict):
+        names = {name.lower() for name in document}
+    else:
+        return False
+    return "grant_type" in names or not names.isdisjoint(_CREDENTIALS)
+
+
+def _scrubbed_header(name: str, value: str) -> str:
+    match name.lower():
+        case "set-cookie":
+            return _COOKIE.sub(rf"\1={SCRUBBED}", value)
+        case "authorization" | "www-authenticate" | "x-auth-token" | "x-csrf-token":
+            return SCRUBBED
+    return value
+
+
+def _sent(headers: Mapping[str, str]) -> Iterator[str]:
+    """The secrets that a request's headers carry."""
+    for name, value in headers.items():
+        if name.lower() == "cookie":
+            yield from (pair.partition("=")[2] for pair in value.split("; "))
+        elif name.lower() in ("authorization", "proxy-authorization"):
+            yield value.partition(" ")[2] or value
+        elif is_secret_name(name):
+            yield value
+
+
+def _as_text(body: Any) -> str:
+    if body is None:
+        return ""
+    return body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+
+
+def variables_kept(names: Iterable[str]) -> dict[str, str]:
+    """The variables as a recording keeps them: secret ones as placeholders."""
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    return {n: placeholder(n) if is_secret_name(n) else v for n, v in found.items()}

@@ -1,0 +1,107 @@
+"""The checks of `landing check` as tests of pytest.
+
+    from landing.testing import source_checks
+
+    test_shop = source_checks("shop")
+
+is a test for each stream and check. They replay the source's recording, if there is one, and ask
+its API otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from landing.checks import CHECKS, CONNECTS, CheckResult, Limits, Suite
+from landing.errors import LandingError, SettingsError
+from landing.recordings import Recording
+from landing.sources import load_source
+from landing.workspace import Workspace, find_workspace, load_env_file
+
+
+def source_checks(
+    source: str,
+    *streams: str,
+    max_rows: int = 1_000,
+    may_be_empty: Collection[str] = (),
+) -> Callable[..., None]:
+    """A test of a source in the workspace that the calling file lies in, or that lies above it.
+
+    Of the named streams or all: of a recording, those that it has; else, if the source only
+    knows them by asking its API, that is asked while tests are collected.
+    """
+    file = Path(inspect.stack()[1].filename)
+    checked = _Checked(find_workspace(file.parent), source, streams, max_rows, may_be_empty)
+    cases = list(checked.cases())
+    names = [f"{stream}-{check}" for stream, check in cases]
+
+    @pytest.mark.parametrize(("stream", "check"), cases, ids=names)
+    def test_source(stream: str, check: str) -> None:
+        result = checked.result(stream, check)
+        if result.status == "failed":
+            pytest.fail(result.detail, pytrace=False)
+        if result.status == "skipped":
+            pytest.skip(result.detail)
+
+    return test_source
+
+
+class _Checked:
+    """A source under test. What one check has read, the others of the stream have too."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        source: str,
+        streams: Sequence[str],
+        max_rows: int,
+        may_be_empty: Collection[str],
+    ) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._streams = streams
+        self._max_rows = max_rows
+        self._may_be_empty = may_be_empty
+        self._recording = Recording(workspace, source)
+
+    def cases(self) -> Iterator[tuple[str, str]]:
+        for stream in self._streams or self._known_streams():
+            yield stream, CONNECTS
+            for check in CHECKS:
+                yield stream, check
+
+    def result(self, stream: str, check: str) -> CheckResult:
+        try:
+            with self._api():
+                if check == CONNECTS:
+                    return self._suite.connects(stream)
+                return self._suite.check(stream, check)
+        except SettingsError as error:
+            pytest.skip(f"{error}; and nothing is recorded in {self._recording.shown}")
+        except LandingError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _known_streams(self) -> list[str]:
+        if self._recording.exists:
+            return self._recording.facts().streams
+        load_env_file(self._workspace)
+        return list(load_source(self._workspace, self._source).streams())
+
+    @cached_property
+    def _suite(self) -> Suite:
+        max_rows = self._max_rows
+        if self._recording.exists:
+            max_rows = self._recording.facts().max_rows
+        source = load_source(self._workspace, self._source)
+        return Suite(source, Limits(max_rows), self._may_be_empty)
+
+    @contextmanager
+    def _api(self) -> Iterator[None]:
+        with self._recording.replayed() if self._recording.exists else nullcontext():
+            yield
