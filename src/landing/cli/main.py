@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, discover, login, quarantine, run
+from landing.cli import check, discover, login, new, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -39,6 +39,7 @@ _VERBS: dict[str, Verb] = {
     "check": check,
     "discover": discover,
     "login": login,
+    "new": new,
     "quarantine": quarantine,
     "run": run,
 }

@@ -1,0 +1,27 @@
+"""A new source, written from a few answers or from an OpenAPI document."""
+
+from landing.scaffold.files import write_source
+from landing.scaffold.plan import (
+    AUTHS,
+    PAGINGS,
+    AuthPlan,
+    CursorPlan,
+    PagingPlan,
+    SourcePlan,
+    StreamPlan,
+    paging_plan,
+    planned_auth,
+)
+
+__all__ = [
+    "AUTHS",
+    "PAGINGS",
+    "AuthPlan",
+    "CursorPlan",
+    "PagingPlan",
+    "SourcePlan",
+    "StreamPlan",
+    "paging_plan",
+    "planned_auth",
+    "write_source",
+]

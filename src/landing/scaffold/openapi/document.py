@@ -1,0 +1,169 @@
+"""An OpenAPI document, its references resolved where they are followed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landing.errors import ApiError, UsageError
+from landing.secrets import redacted
+
+if TYPE_CHECKING:
+    from jsonschema_path import SchemaPath
+
+_SECONDS = 60
+_DEEPEST = 6
+"""Levels of `allOf` and the like; schemas may contain themselves."""
+
+
+@dataclass(frozen=True)
+class Document:
+    root: SchemaPath
+    location: str
+    """The file or URL that it was read from."""
+
+    @property
+    def title(self) -> str:
+        return str(value(self.root, "info", "title") or "")
+
+
+def read_document(location: str) -> Document:
+    """Raises UsageError if there is no OpenAPI 3 document, ApiError if its server fails."""
+    try:
+        from jsonschema_path import SchemaPath
+    except ImportError:
+        raise UsageError(
+            "reading OpenAPI documents needs jsonschema-path: pip install 'dlt-landing[openapi]'"
+        ) from None
+    is_remote = location.startswith(("http://", "https://"))
+    text = _fetched(location) if is_remote else _read(Path(location))
+    content = _parsed(text, location)
+    version = str(content.get("openapi", ""))
+    if not version.startswith("3."):
+        what = f"is Swagger {content['swagger']}" if "swagger" in content else "is no OpenAPI 3"
+        raise UsageError(
+            f"{location} {what}: this reads OpenAPI 3 (converters such as swagger2openapi make "
+            "one of Swagger 2)"
+        )
+    if not isinstance(content.get("paths"), dict):
+        raise UsageError(f"{location} has no paths")
+    base = location if is_remote else Path(location).resolve().as_uri()
+    return Document(SchemaPath.from_dict(content, base_uri=base), location)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}") from None
+
+
+def _fetched(url: str) -> bytes:
+    import requests
+
+    try:
+        response = requests.get(url, timeout=_SECONDS)
+        response.raise_for_status()
+    except requests.RequestException as error:
+        raise ApiError(redacted(f"the OpenAPI document could not be had: {error}")) from None
+    return response.content
+
+
+def _parsed(text: bytes, location: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = _parsed_yaml(text)
+    if not isinstance(content, dict):
+        raise UsageError(f"{location} is neither JSON nor YAML of an OpenAPI document")
+    return content
+
+
+def _parsed_yaml(text: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeError):
+        return None
+
+
+def at(path: SchemaPath, *keys: str | int) -> SchemaPath | None:
+    """What is below a place in the document, if it is there."""
+    for key in keys:
+        if not path.is_traversable() or key not in path:
+            return None
+        path = path / key
+    return path
+
+
+def value(path: SchemaPath, *keys: str | int) -> Any:
+    found = at(path, *keys)
+    return None if found is None else found.read_value()
+
+
+def children(path: SchemaPath | None) -> Iterator[tuple[str, SchemaPath]]:
+    """The members of an object, by name."""
+    if path is not None and isinstance(path.read_value(), Mapping):
+        yield from ((str(name), path / name) for name in path.read_value())
+
+
+def elements(path: SchemaPath | None) -> Iterator[SchemaPath]:
+    if path is not None and isinstance(found := path.read_value(), list):
+        yield from (path / index for index in range(len(found)))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A JSON Schema as far as guesses need it: its type, its properties, its items."""
+
+    path: SchemaPath
+    depth: int = 0
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Its types besides null; 3.1 has lists of them, and some documents none."""
+        said = value(self.path, "type")
+        names = set(said) if isinstance(said, list) else {said} if isinstance(said, str) else set()
+        for part in self._parts:
+            names |= part.kinds
+        if not names and at(self.path, "properties") is not None:
+            names = {"object"}
+        if not names and at(self.path, "items") is not None:
+            names = {"array"}
+        return frozenset(names - {"null"})
+
+    @cached_property
+    def format(self) -> str:
+        formats = (str(value(one.path, "format") or "") for one in (self, *self._parts))
+        return next(filter(None, formats), "")
+
+    @cached_property
+    def properties(self) -> dict[str, Schema]:
+        own = children(at(self.path, "properties"))
+        found = {name: Schema(path, self.depth + 1) for name, path in own}
+        for part in self._parts:
+            found |= part.properties
+        return found
+
+    @cached_property
+    def items(self) -> Schema | None:
+        for one in (self, *self._parts):
+            if (path := at(one.path, "items")) is not None:
+                return Schema(path, self.depth + 1)
+        return None
+
+    @cached_property
+    def _parts(self) -> list[Schema]:
+        """All of `allOf`; of alternatives the first that is not null."""
+        if self.depth > _DEEPEST:
+            return []
+        found = [Schema(path, self.depth + 1) for path in elements(at(self.path, "allOf"))]
+        for keyword in ("oneOf", "anyOf"):
+            choices = [Schema(path, self.depth + 1) for path in elements(at(self.path, keyword))]
+            found += [one for one in choices if value(one.path, "type") != "null"][:1]
+        return found

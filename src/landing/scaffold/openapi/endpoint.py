@@ -1,0 +1,353 @@
+"""One endpoint that gives a list: its parameters, its records, and what can be guessed of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from landing.scaffold.openapi.document import Schema, at, children, elements, value
+from landing.scaffold.plan import (
+    DEFAULT_PAGE_ROWS,
+    CursorPlan,
+    PagingPlan,
+    paging_plan,
+)
+
+if TYPE_CHECKING:
+    from jsonschema_path import SchemaPath
+
+# Names as APIs have them, in lower case and without what is neither letter nor digit.
+_SIZES = (
+    *("limit", "pagesize", "perpage", "size", "take", "count", "top"),
+    *("maxresults", "pagelimit", "itemsperpage", "rows"),
+)
+_OFFSETS = ("offset", "skip", "start", "startat", "startindex", "pageoffset")
+_NUMBERS = ("page", "pagenumber", "pageno", "pageindex", "currentpage", "p")
+_CURSORS = ("cursor", "pagetoken", "nexttoken", "continuationtoken", "after", "aftercursor")
+_KEYSETS = ("startingafter", "sinceid", "afterid")
+_NEXT_CURSORS = ("nextcursor", "nextpagetoken", "nexttoken", "continuationtoken", "endcursor")
+_NEXT_URLS = ("next", "nexturl", "nextpageurl", "nextlink", "odatanextlink", "nexthref")
+_TOTALS = ("total", "totalcount", "totalrows", "totalresults", "totalitems", "totalelements")
+_RECORDS = ("data", "items", "results", "records", "values", "value", "rows", "entries", "list")
+_CHANGED = re.compile(
+    r"(last)?(updated|modified|changed|update|edited)(at|on|time|date|timestamp|utc)?"
+    r"|(date)(updated|modified)|writedate"
+)
+_SINCE = re.compile(
+    r"since|(last)?(updated|modified|changed|update)(at|on|time|date)?"
+    r"(since|after|from|gte|ge|gt|min|start)|(min|since)(updated|modified)(at|date)?"
+)
+_EXCLUSIVE = re.compile(r"(after|gt)$")
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    where: str
+    is_required: bool
+    default: str | int | None
+    maximum: int | None
+
+
+class Endpoint:
+    """A GET of the document whose answer has a list of objects."""
+
+    def __init__(self, path: str, item: SchemaPath) -> None:
+        self.path = path
+        self._item = item
+        self._get = item / "get"
+
+    @property
+    def shown(self) -> str:
+        return f"GET {self.path}"
+
+    @property
+    def description(self) -> str:
+        said = value(self._get, "summary") or value(self._get, "description") or ""
+        return str(said).strip().partition("\n")[0]
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Of the query and the path, by name; the operation's win over the path's."""
+        found: dict[str, Parameter] = {}
+        for owner in (self._item, self._get):
+            for path in elements(at(owner, "parameters")):
+                parameter = _parameter(path)
+                if parameter is not None and parameter.where in ("query", "path"):
+                    found[parameter.name] = parameter
+        return found
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of parameters that a request needs and for which the document has no value."""
+        of_path = re.findall(r"{([^}]+)}", self.path)
+        of_query = [p.name for p in self._needed if p.default is None]
+        return [*of_path, *of_query]
+
+    @property
+    def params(self) -> dict[str, str | int]:
+        """The query parameters that a request needs, with the document's values for them."""
+        return {p.name: p.default for p in self._needed if p.default is not None}
+
+    @property
+    def _needed(self) -> Iterator[Parameter]:
+        filled = set(map(str, self.paging.arguments.values()))
+        for parameter in self.parameters.values():
+            is_needed = parameter.is_required and parameter.where == "query"
+            if is_needed and parameter.name not in filled:
+                yield parameter
+
+    @cached_property
+    def _answer(self) -> SchemaPath | None:
+        for status in ("200", 200, "2XX", "2xx", "default"):
+            if (found := at(self._get, "responses", status)) is not None:
+                return found
+        return None
+
+    @cached_property
+    def _body(self) -> Schema | None:
+        content = None if self._answer is None else at(self._answer, "content")
+        for kind, path in children(content):
+            is_json = kind.partition(";")[0].endswith("json") or kind == "*/*"
+            if is_json and (schema := at(path, "schema")) is not None:
+                return Schema(schema)
+        return None
+
+    @cached_property
+    def _list(self) -> tuple[str, Schema] | None:
+        """Where the body has the list of records, and what a record is.
+
+        A list beside other members may also be a part of one record: it counts if its name or the
+        endpoint's parameters say that it is what was asked for.
+        """
+        if self._body is None:
+            return None
+        if (record := _record_of(self._body)) is not None:
+            return "", record
+        if self.path.rstrip("/").endswith("}"):
+            return None
+        lists = _lists(self._body, "")
+        for outer, schema in self._body.properties.items():
+            if "object" in schema.kinds:
+                lists |= _lists(schema, f"{outer}.")
+        likely = sorted(filter(self._is_asked_for, lists), key=_likelihood)
+        return (likely[0], lists[likely[0]]) if likely else None
+
+    def _is_asked_for(self, member: str) -> bool:
+        name = plain(member.rpartition(".")[2])
+        has_pages = _named(self._query, (*_SIZES, *_OFFSETS, *_NUMBERS, *_CURSORS))
+        is_beside = "." not in member and has_pages is not None
+        return is_beside or name in (*_RECORDS, *self._nouns)
+
+    @property
+    def _nouns(self) -> set[str]:
+        """The last word of the path, in both numbers."""
+        word = plain(re.sub(r"\.\w+$", "", self.path.rstrip("/").rpartition("/")[2]))
+        return {word, word.removesuffix("s"), re.sub("ies$", "y", word)}
+
+    @property
+    def gives_a_list(self) -> bool:
+        return self._list is not None
+
+    @property
+    def records(self) -> str:
+        """Where the list is in the body."""
+        return self._list[0] if self._list else ""
+
+    @property
+    def fields(self) -> Mapping[str, Schema]:
+        return self._list[1].properties if self._list else {}
+
+    @property
+    def primary_key(self) -> str | None:
+        """A guess; None if no field has a name as keys have."""
+        wanted = [
+            "id",
+            "uuid",
+            *(f"{name}id" for name in sorted(self._nouns)),
+            "guid",
+            "key",
+            "slug",
+            "code",
+        ]
+        return _named(self.fields, wanted, {"integer", "string"})
+
+    @property
+    def changed_field(self) -> str | None:
+        """The field that seems to say when a record was changed last."""
+        for name, schema in self.fields.items():
+            if _CHANGED.fullmatch(plain(name)) and schema.kinds & {"string", "integer", "number"}:
+                return name
+        return None
+
+    @property
+    def cursor(self) -> CursorPlan | None:
+        """A guess: such a field, and a parameter that asks by it."""
+        since = next((n for n in self._query if _SINCE.fullmatch(plain(n))), None)
+        field = self.changed_field
+        if since is None or field is None:
+            return None
+        schema = self.fields[field]
+        if not schema.kinds & {"string"}:
+            return CursorPlan(field, since, 0)
+        return (
+            CursorPlan(field, since, "1970-01-01")
+            if schema.format == "date"
+            else CursorPlan(field, since)
+        )
+
+    @property
+    def asks_beyond(self) -> bool:
+        """Whether the cursor's parameter sounds as if it left out the value itself."""
+        return self.cursor is not None and bool(_EXCLUSIVE.search(plain(self.cursor.param)))
+
+    @property
+    def _query(self) -> dict[str, Parameter]:
+        return {n: p for n, p in self.parameters.items() if p.where == "query"}
+
+    @cached_property
+    def paging(self) -> PagingPlan:
+        """A guess by the names of parameters, of headers and of the body's other members."""
+        size = _named(self._query, _SIZES)
+        rows = self._page_rows(size)
+        kind, arguments = self._paging()
+        key = "limit_param" if kind == "keyset" else "size"
+        if size and kind != "none":
+            arguments[key] = size
+        return paging_plan(kind, arguments, rows)
+
+    def _paging(self) -> tuple[str, dict[str, str]]:
+        query, total = self._query, self._member(_TOTALS, {"integer", "number"})
+        if self._has_link_header:
+            return "link", {}
+        cursor, following = _named(query, _CURSORS), self._next_cursor
+        if cursor and following:
+            return "cursor", {"path": following, "param": cursor}
+        next_url = self._member(_NEXT_URLS, {"string"})
+        if offset := _named(query, _OFFSETS):
+            return "offset", {"offset": offset, "total": total or self._count_beside(next_url)}
+        if next_url and self._schema_of(next_url).format.startswith("uri"):
+            return "next-url", {"path": next_url}
+        if number := _named(query, _NUMBERS):
+            default = query[number].default
+            first = {"first": str(default)} if default in (0, "0") else {}
+            return "page", {"number": number, "total": total, **first}
+        key = self.primary_key
+        if key and (beyond := _named(query, _KEYSETS)):
+            return "keyset", {"field": key, "param": beyond}
+        return ("next-url", {"path": next_url}) if next_url else ("none", {})
+
+    def _page_rows(self, size: str | None) -> int:
+        """As many as the API allows, or else says to be its default."""
+        if size is None:
+            return DEFAULT_PAGE_ROWS
+        parameter = self._query[size]
+        if parameter.maximum is not None:
+            return max(1, min(parameter.maximum, DEFAULT_PAGE_ROWS))
+        default = str(parameter.default)
+        return int(default) if default.isdecimal() and int(default) else DEFAULT_PAGE_ROWS
+
+    @property
+    def _has_link_header(self) -> bool:
+        headers = None if self._answer is None else at(self._answer, "headers")
+        return any(name.lower() == "link" for name, _ in children(headers))
+
+    @property
+    def _next_cursor(self) -> str:
+        """`next` too, if it is no URL, or `cursor`, once the parameter says that there is one."""
+        names = (*_NEXT_CURSORS, "next", "nextpage", "cursor", "after")
+        found = self._member(names, {"string", "integer"})
+        return "" if found and self._schema_of(found).format.startswith("uri") else found
+
+    def _count_beside(self, next_url: str) -> str:
+        """`count` is of all rows where the body has `next` too, as Django's REST framework's."""
+        return self._member(("count",), {"integer"}) if next_url else ""
+
+    def _member(self, names: tuple[str, ...], kinds: set[str]) -> str:
+        """The path of the first such member of the body, or of an object in it; or nothing."""
+        if self._body is None:
+            return ""
+        if name := _named(self._body.properties, names, kinds):
+            return name
+        for outer, schema in self._body.properties.items():
+            if "object" in schema.kinds and (name := _named(schema.properties, names, kinds)):
+                return f"{outer}.{name}"
+        return ""
+
+    def _schema_of(self, member: str) -> Schema:
+        assert self._body is not None
+        schema = self._body
+        for name in member.split("."):
+            schema = schema.properties[name]
+        return schema
+
+
+def _parameter(path: SchemaPath) -> Parameter | None:
+    name = value(path, "name")
+    if not isinstance(name, str):
+        return None
+    maximum = value(path, "schema", "maximum")
+    return Parameter(
+        name,
+        str(value(path, "in")),
+        value(path, "required") is True,
+        _default(path),
+        maximum if isinstance(maximum, int) else None,
+    )
+
+
+def _default(path: SchemaPath) -> str | int | None:
+    for place in (
+        ("schema", "default"),
+        ("schema", "enum", 0),
+        ("example",),
+        ("schema", "example"),
+    ):
+        found = value(path, *place)
+        if isinstance(found, bool):
+            return str(found).lower()
+        if isinstance(found, str | int):
+            return found
+    return None
+
+
+def _lists(schema: Schema, prefix: str) -> dict[str, Schema]:
+    found = {}
+    for name, member in schema.properties.items():
+        if "." not in name and (record := _record_of(member)) is not None:
+            found[f"{prefix}{name}"] = record
+    return found
+
+
+def _likelihood(member: str) -> tuple[int, int]:
+    """Well-known names come first, then what lies less deep."""
+    last = plain(member.rpartition(".")[2])
+    rank = _RECORDS.index(last) if last in _RECORDS else len(_RECORDS)
+    return (member.count("."), rank)
+
+
+def _record_of(schema: Schema) -> Schema | None:
+    items = schema.items if "array" in schema.kinds else None
+    return items if items is not None and "object" in items.kinds else None
+
+
+def _named(
+    members: Mapping[str, object], names: tuple[str, ...] | list[str], kinds: set[str] | None = None
+) -> str | None:
+    """The member whose name is the first of these that is there at all."""
+    by_name = {plain(name): name for name in members}
+    for name in names:
+        found = by_name.get(name)
+        if found is None:
+            continue
+        schema = members[found]
+        if kinds is None or not isinstance(schema, Schema) or schema.kinds & kinds:
+            return found
+    return None

@@ -1,0 +1,282 @@
+"""What a new source is to be: plain data, from flags, from questions or from a document."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from landing.catalog import check_name
+from landing.errors import UsageError, listed, nearest
+
+DEFAULT_PAGE_ROWS = 500
+DEFAULT_INITIAL_VALUE = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a kit's class that an answer fills in; without `default` it has to be."""
+
+    name: str
+    question: str
+    default: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class of `landing.http` and what it is to be told."""
+
+    class_name: str
+    summary: str
+    arguments: tuple[Argument, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables: what follows the source's prefix, and what it is."""
+
+
+PAGINGS: dict[str, Kind] = {
+    "none": Kind("", "the whole answer is one page"),
+    "offset": Kind(
+        "OffsetPages",
+        "a number of rows to pass over",
+        (
+            Argument("offset", "parameter for the offset", "offset"),
+            Argument("size", "parameter for the number of rows", "limit"),
+            Argument("total", "path of the number of all rows in the body, if it is there", ""),
+        ),
+    ),
+    "page": Kind(
+        "NumberedPages",
+        "a page number",
+        (
+            Argument("number", "parameter for the page number", "page"),
+            Argument("size", "parameter for the number of rows", "limit"),
+            Argument("first", "number of the first page", 1),
+            Argument("total", "path of the number of all rows in the body, if it is there", ""),
+        ),
+    ),
+    "cursor": Kind(
+        "CursorPages",
+        "a cursor that the body of a page has for the next",
+        (
+            Argument("path", "path of the cursor in the body, such as meta.next_cursor"),
+            Argument("param", "parameter for the cursor", "cursor"),
+            Argument("size", "parameter for the number of rows, if there is one", ""),
+        ),
+    ),
+    "cursor-header": Kind(
+        "CursorPages",
+        "a cursor that a header of a page has for the next",
+        (
+            Argument("header", "name of the header with the cursor"),
+            Argument("param", "parameter for the cursor", "cursor"),
+            Argument("size", "parameter for the number of rows, if there is one", ""),
+        ),
+    ),
+    "link": Kind(
+        "LinkPages",
+        "the header Link",
+        (Argument("size", "parameter for the number of rows, if there is one", ""),),
+    ),
+    "next-url": Kind(
+        "NextUrlPages",
+        "the next page's URL in the body",
+        (
+            Argument("path", "path of the next page's URL in the body", "next"),
+            Argument("size", "parameter for the number of rows, if there is one", ""),
+        ),
+    ),
+    "keyset": Kind(
+        "KeysetPages",
+        "what is beyond the last row's value of a field",
+        (
+            Argument("field", "the field that rows are sorted by, and no two share a value of"),
+            Argument("param", "parameter for its last value"),
+            Argument("limit_param", "parameter for the number of rows", "limit"),
+        ),
+    ),
+}
+
+AUTHS: dict[str, Kind] = {
+    "none": Kind("", "anybody may read"),
+    "bearer": Kind("Bearer", "a bearer token", variables=(("TOKEN", "the bearer token"),)),
+    "api-key": Kind(
+        "ApiKey",
+        "a key in a header",
+        (Argument("name", "name of the header", "X-API-Key"),),
+        (("API_KEY", "the API key"),),
+    ),
+    "api-key-in-query": Kind(
+        "ApiKey",
+        "a key in the query of each URL",
+        (Argument("name", "name of the parameter", "api_key"),),
+        (("API_KEY", "the API key"),),
+    ),
+    "basic": Kind(
+        "Basic",
+        "user and password",
+        variables=(("USER", "the user's name"), ("PASSWORD", "the user's password")),
+    ),
+    "session": Kind(
+        "SessionLogin",
+        "a login that sets a cookie",
+        (
+            Argument("url", "path or URL of the login", "login"),
+            Argument("user", "name of the form's field for the user", "username"),
+            Argument("password", "name of the form's field for the password", "password"),
+        ),
+        (("USER", "the user's name"), ("PASSWORD", "the user's password")),
+    ),
+    "oauth2-client": Kind(
+        "OAuth2ClientCredentials",
+        "OAuth 2, client credentials",
+        (Argument("token_url", "path or URL of the token endpoint"),),
+        (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+    ),
+    "oauth2-login": Kind(
+        "OAuth2RefreshToken",
+        "OAuth 2 with a refresh token, granted once in the browser (landing login)",
+        (
+            Argument("token_url", "path or URL of the token endpoint"),
+            Argument("authorize_url", "path or URL of the authorization endpoint"),
+        ),
+        (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AuthPlan:
+    kind: str = "none"
+    arguments: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PagingPlan:
+    kind: str = "none"
+    arguments: Mapping[str, str | int] = field(default_factory=dict)
+    rows: int = DEFAULT_PAGE_ROWS
+
+
+@dataclass(frozen=True)
+class CursorPlan:
+    field: str
+    param: str
+    initial_value: str | int = DEFAULT_INITIAL_VALUE
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    name: str
+    path: str
+    records: str = ""
+    paging: PagingPlan = PagingPlan()
+    primary_key: Sequence[str] = ("id",)
+    cursor: CursorPlan | None = None
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    """More of the query, that each request needs."""
+    description: str = ""
+    guesses: Sequence[str] = ()
+    """Sentences for comments: what was guessed and a person should look at."""
+
+    @property
+    def function(self) -> str:
+        """The name as Python may have it."""
+        name = re.sub(r"\W", "_", self.name).lower()
+        if name[0].isdigit() or keyword.iskeyword(name):
+            name = f"_{name}"
+        return name
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """Raises UsageError for names that can't be used, and for an address that is none."""
+
+    name: str
+    base_url: str
+    auth: AuthPlan
+    streams: Sequence[StreamPlan]
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "source")
+        if not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name[0] == "_":
+            raise UsageError(
+                f"'{self.name}' can't be a source's name, which is that of a Python package: "
+                "letters, digits and '_' only, beginning with a letter"
+            )
+        check_url(self.base_url)
+        if not self.streams:
+            raise UsageError("a source has at least one stream: name them with --streams")
+        functions: dict[str, str] = {}
+        for stream in self.streams:
+            check_name(stream.name, "stream")
+            other = functions.setdefault(stream.function, stream.name)
+            if other is not stream.name:
+                raise UsageError(
+                    f"streams '{other}' and '{stream.name}' would be one function, "
+                    f"{stream.function}; name one of them otherwise"
+                )
+
+    @property
+    def prefix(self) -> str:
+        return self.name.upper()
+
+    def variables(self) -> list[tuple[str, str]]:
+        """Names of the source's environment variables, and what they are."""
+        url = (f"{self.prefix}_URL", f"the API's address, such as {self.base_url}")
+        own = AUTHS[self.auth.kind].variables
+        return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
+
+
+def check_url(url: str) -> str:
+    """`url` if it can be an API's address; UsageError otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"'{url}' can't be the base URL: it has to begin with http:// or https:// and a host"
+        )
+    if "@" in parts.netloc:
+        raise UsageError("the base URL holds a password, which would be written to files")
+    return url
+
+
+def planned_auth(kind: str, given: Mapping[str, str]) -> AuthPlan:
+    """Raises UsageError for a kind that is not there and for wrong or missing arguments."""
+    return AuthPlan(kind, _arguments("--auth", AUTHS, kind, given))
+
+
+def paging_plan(kind: str, given: Mapping[str, str], rows: int = DEFAULT_PAGE_ROWS) -> PagingPlan:
+    """Raises UsageError for a kind that is not there and for wrong or missing arguments."""
+    return PagingPlan(kind, _arguments("--paging", PAGINGS, kind, given), rows)
+
+
+def _arguments(
+    flag: str, kinds: Mapping[str, Kind], kind: str, given: Mapping[str, str]
+) -> dict[str, str | int]:
+    if kind not in kinds:
+        hint = nearest(kind, kinds)
+        raise UsageError(f"{flag}: there is no '{kind}'{hint}; there are: {listed(kinds)}")
+    known = {argument.name: argument for argument in kinds[kind].arguments}
+    for name in given:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UsageError(f"{flag}={kind} has no '{name}'{hint}; it has: {listed(known)}")
+    missing = [name for name, one in known.items() if one.default is None and not given.get(name)]
+    if missing:
+        needed = " ".join(f"{flag}-arg {name}=…" for name in missing)
+        told = "; ".join(f"{name}: {known[name].question}" for name in missing)
+        raise UsageError(f"{flag}={kind} needs {needed} ({told})")
+    found: dict[str, str | int] = {}
+    for name, argument in known.items():
+        value: str | int = given.get(name) or argument.default or ""
+        found[name] = _number(flag, name, value) if isinstance(argument.default, int) else value
+    return found
+
+
+def _number(flag: str, name: str, value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise UsageError(f"{flag}-arg {name}: '{value}' is not a whole number") from None

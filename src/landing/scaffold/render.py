@@ -1,0 +1,230 @@
+"""The files of a new source, as text that a formatter would leave as it is."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from landing.scaffold.plan import AUTHS, PAGINGS, CursorPlan, PagingPlan, SourcePlan, StreamPlan
+
+WIDTH = 100
+_INDENT = "    "
+
+# These take the number of rows as an argument; for the others it is one more parameter.
+_WITH_LIMIT = ("offset", "page", "keyset")
+
+
+def client(plan: SourcePlan) -> str:
+    width = max(len(name) for name, _ in plan.variables())
+    variables = "\n".join(f"    {name:<{width}}  {what}" for name, what in plan.variables())
+    kind = AUTHS[plan.auth.kind]
+    names = sorted(name for name in ("Api", kind.class_name, *_store(plan)) if name)
+    auth = "" if not kind.class_name else _auth(plan)
+    made = "auth=auth()" if auth else ""
+    arguments = [f'os.environ["{plan.prefix}_URL"]', *filter(None, [made])]
+    return (
+        f'"""{_title(plan)}.\n\nEnvironment:\n{variables}\n"""\n\n'
+        f"import os\n\nfrom landing.http import {', '.join(names)}\n\n\n"
+        f"{auth}def api() -> Api:\n{_INDENT}return {_call('Api', arguments, 1, 'return ')}\n"
+    )
+
+
+def _title(plan: SourcePlan) -> str:
+    title = " ".join(plan.title.split()).rstrip(".")
+    return textwrap.shorten(_harmless(title) or f"The API of {plan.name}", WIDTH - 10)
+
+
+def _store(plan: SourcePlan) -> Sequence[str]:
+    return ["token_store"] if plan.auth.kind == "oauth2-login" else []
+
+
+def _auth(plan: SourcePlan) -> str:
+    class_name = AUTHS[plan.auth.kind].class_name
+    call = _call(class_name, list(_auth_arguments(plan)), 1, "return ")
+    return f"def auth() -> {class_name}:\n{_INDENT}return {call}\n\n\n"
+
+
+def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
+    def variable(name: str) -> str:
+        return f'os.environ["{plan.prefix}_{name}"]'
+
+    given = plan.auth.arguments
+    match plan.auth.kind:
+        case "bearer":
+            yield variable("TOKEN")
+        case "api-key":
+            yield from (variable("API_KEY"), f"name={_text(given['name'])}")
+        case "api-key-in-query":
+            yield from (variable("API_KEY"), f"name={_text(given['name'])}", 'location="query"')
+        case "basic":
+            yield from (variable("USER"), variable("PASSWORD"))
+        case "session":
+            yield _address(plan, given["url"])
+            user = f"{_text(given['user'])}: {variable('USER')}"
+            yield f"data={{{user}, {_text(given['password'])}: {variable('PASSWORD')}}}"
+        case "oauth2-client" | "oauth2-login":
+            yield _address(plan, given["token_url"])
+            yield from (variable("CLIENT_ID"), variable("CLIENT_SECRET"))
+    if plan.auth.kind == "oauth2-login":
+        yield f'store=token_store("{plan.name}")'
+        yield f"authorize_url={_address(plan, given['authorize_url'])}"
+
+
+def _address(plan: SourcePlan, url: str | int) -> str:
+    """An absolute URL as text, a path as one below the API's address."""
+    if "://" in str(url):
+        return _text(url)
+    return f"f\"{{os.environ['{plan.prefix}_URL']}}/{str(url).lstrip('/')}\""
+
+
+def streams(plan: SourcePlan) -> str:
+    pagings = {PAGINGS[stream.paging.kind].class_name for stream in plan.streams} - {""}
+    kit = f"from landing.http import {', '.join(sorted(pagings))}\n\n" if pagings else ""
+    described = "\n\n\n".join(_stream(stream) for stream in plan.streams)
+    return (
+        f'"""The streams of {plan.name}: one function for each, which yields its pages."""\n\n'
+        f"# No `from __future__ import annotations`: dlt looks for the cursor in the signature.\n"
+        f"from collections.abc import Iterator\nfrom typing import Any\n\n"
+        f"import dlt\n\n{kit}from .client import api\n\n\n{described}\n"
+    )
+
+
+def _stream(stream: StreamPlan) -> str:
+    key = list(stream.primary_key)
+    hints = [f"name={_text(stream.name)}"] if stream.name != stream.function else []
+    if key:
+        hints.append(f"primary_key={_text(key[0]) if len(key) == 1 else json.dumps(key)}")
+    decorator = f"@dlt.resource({', '.join(hints)})" if hints else "@dlt.resource"
+    comments = "".join(_comment(guess) for guess in stream.guesses)
+    body = [f'{_INDENT}"""{_description(stream)}"""', *_body(stream)]
+    signature = _signature(stream)
+    return f"{comments}{decorator}\n{signature}\n" + "\n".join(body)
+
+
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(_harmless(text), WIDTH - 2)
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _description(stream: StreamPlan) -> str:
+    text = _harmless(stream.description or f"What {stream.path} gives")
+    return textwrap.shorten(text.rstrip("."), WIDTH - 12, placeholder=" …") + "."
+
+
+def _harmless(text: str) -> str:
+    """One line of a foreign text that can stand in a docstring or comment."""
+    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+
+
+def _signature(stream: StreamPlan) -> str:
+    parameters = []
+    if stream.cursor is not None:
+        field, start = _text(stream.cursor.field), _text(stream.cursor.initial_value)
+        kind = "dlt.sources.incremental"
+        spelled = type(stream.cursor.initial_value).__name__
+        before = f"{_parameter(stream.cursor)}: {kind}[{spelled}] = "
+        call = _call(kind, [field, f"initial_value={start}"], 1, f"{before},")
+        parameters.append(f"{before}{call}")
+    if _has_limit(stream.paging):
+        parameters.append(f"limit: int = {stream.paging.rows}")
+    opening, closing = f"def {stream.function}(", ") -> Iterator[Any]:"
+    line = f"{opening}{', '.join(parameters)}{closing}"
+    if len(line) <= WIDTH and "\n" not in line:
+        return line
+    inner = "".join(f"{_INDENT}{parameter},\n" for parameter in parameters)
+    return f"{opening}\n{inner}{closing}"
+
+
+def _parameter(cursor: CursorPlan) -> str:
+    """Named as the field, where Python allows that."""
+    is_usable = cursor.field.isidentifier() and not keyword.iskeyword(cursor.field)
+    return cursor.field if is_usable and cursor.field != "limit" else "cursor"
+
+
+def _has_limit(paging: PagingPlan) -> bool:
+    return paging.kind in _WITH_LIMIT or bool(paging.arguments.get("size"))
+
+
+def _body(stream: StreamPlan) -> list[str]:
+    arguments = [_text(stream.path)]
+    if stream.records:
+        arguments.append(f"records={_text(stream.records)}")
+    if PAGINGS[stream.paging.kind].class_name:
+        arguments.append(f"paging={_paging(stream.paging)}")
+    params = [f"{_text(name)}: {_text(value)}" for name, value in stream.params.items()]
+    if stream.cursor is not None:
+        params.append(f"{_text(stream.cursor.param)}: {_parameter(stream.cursor)}.last_value")
+    size = stream.paging.arguments.get("size")
+    if size and stream.paging.kind not in _WITH_LIMIT:
+        params.append(f"{_text(size)}: limit")
+    if params:
+        arguments.append(f"params={{{', '.join(params)}}}")
+    return [f"{_INDENT}yield from {_call('api().pages', arguments, 1, 'yield from ')}"]
+
+
+def _paging(paging: PagingPlan) -> str:
+    """The call, without arguments that say what is the default anyway."""
+    kind = PAGINGS[paging.kind]
+    defaults = {argument.name: argument.default for argument in kind.arguments}
+    given = {n: v for n, v in paging.arguments.items() if v != defaults[n] and v != ""}
+    if paging.kind not in _WITH_LIMIT:
+        given.pop("size", None)
+    arguments: list[str] = []
+    if paging.kind == "keyset":
+        arguments += [_text(given.pop("field")), _text(given.pop("param")), "limit=limit"]
+    elif paging.kind in _WITH_LIMIT:
+        arguments.append("limit")
+    arguments += [f"{n}={_text(v)}" for n, v in given.items()]
+    return f"{kind.class_name}({', '.join(arguments)})"
+
+
+def _call(name: str, arguments: Sequence[str], depth: int, before: str = "") -> str:
+    """A call in one line, or with each argument on one of its own where that is too long."""
+    line = f"{name}({', '.join(arguments)})"
+    indent = _INDENT * depth
+    if len(indent) + len(before) + len(line) <= WIDTH:
+        return line
+    joined = f"{indent}{_INDENT}{', '.join(arguments)}"
+    if len(joined) <= WIDTH:
+        return f"{name}(\n{joined}\n{indent})"
+    inner = "".join(f"{indent}{_INDENT}{argument},\n" for argument in arguments)
+    return f"{name}(\n{inner}{indent})"
+
+
+def _text(value: str | int) -> str:
+    """A literal, in double quotes unless that needs escapes."""
+    if isinstance(value, int) or ('"' in value and "'" not in value):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def init(plan: SourcePlan) -> str:
+    """Sorted as ruff sorts: constants, classes, then what is in lower case."""
+    names = sorted(stream.function for stream in plan.streams)
+    line = f"from .streams import {', '.join(names)}"
+    if len(line) > WIDTH:
+        line = "from .streams import (\n" + "".join(f"{_INDENT}{n},\n" for n in names) + ")"
+    listed = f"__all__ = [{', '.join(json.dumps(n) for n in names)}]"
+    if len(listed) > WIDTH:
+        listed = "__all__ = [\n" + "".join(f"{_INDENT}{json.dumps(n)},\n" for n in names) + "]"
+    return f"{line}\n\n{listed}\n"
+
+
+def test(plan: SourcePlan) -> str:
+    return (
+        f'"""The checks of `landing check {plan.name}`, a test for each stream and check.\n\n'
+        f"They replay what `landing check {plan.name} --record` kept, and ask the API without.\n"
+        f'"""\n\nfrom landing.testing import source_checks\n\n'
+        f'test_{plan.name} = source_checks("{plan.name}")\n'
+    )
+
+
+def settings(plan: SourcePlan) -> str:
+    """Lines for `.env.example`."""
+    lines = [f"\n# Source {plan.name} (orchestration/dlt/sources/{plan.name}/client.py)."]
+    for name, _ in plan.variables():
+        value = plan.base_url if name == f"{plan.prefix}_URL" else ""
+        lines.append(f"# {name}={value}")
+    return "\n".join(lines) + "\n"

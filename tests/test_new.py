@@ -1,0 +1,349 @@
+"""`landing new`: what it writes is a source that works at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landing.errors import UsageError
+from landing.scaffold import (
+    AUTHS,
+    PAGINGS,
+    CursorPlan,
+    SourcePlan,
+    StreamPlan,
+    paging_plan,
+    planned_auth,
+    write_source,
+)
+from landing.workspace import Workspace
+from tests.kit import REPOSITORY, Kit, Outcome, Zone
+from tests.servers.api import Api
+from tests.servers.library import COUNTS, Library, library
+
+ORDERS = ["--auth=bearer", "--paging=offset", "--streams", "orders", "--records=data"]
+CURSOR = ["--cursor=updated_at", "--since=since"]
+
+READABLE_STREAMS = '''\
+"""The streams of shop: one function for each, which yields its pages."""
+
+# No `from __future__ import annotations`: dlt looks for the cursor in the signature.
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+
+from landing.http import OffsetPages
+
+from .client import api
+
+
+@dlt.resource(primary_key="id")
+def orders(
+    updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
+        "updated_at", initial_value="1970-01-01T00:00:00Z"
+    ),
+    limit: int = 500,
+) -> Iterator[Any]:
+    """What orders gives."""
+    yield from api().pages(
+        "orders", records="data", paging=OffsetPages(limit), params={"since": updated_at.last_value}
+    )
+'''
+
+
+def new(kit: Kit, api: Api, *arguments: str) -> Outcome:
+    return kit.landing("new", "shop", f"--base-url={api.url}", *arguments)
+
+
+def source_file(kit: Kit, name: str, source: str = "shop") -> Path:
+    return kit.root / "dlt" / "sources" / source / name
+
+
+def test_a_written_source_works_at_once(
+    kit: Kit, api: Api, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = new(kit, api, *ORDERS, *CURSOR)
+    assert done.code == 0, done.text
+    assert source_file(kit, "streams.py").read_text() == READABLE_STREAMS
+    assert "Next: set SHOP_URL, SHOP_TOKEN in .env" in done.out
+    monkeypatch.setenv("SHOP_URL", api.url)
+    monkeypatch.setenv("SHOP_TOKEN", api.token)
+    assert kit.discover("shop").code == 0
+    kit.configure("shop", "orders", kit.discovered_file("shop", "orders").read_text())
+    assert "2,350 rows" in kit.run("shop", "orders").out
+    api.update("orders", 5, name="changed")
+    assert "1 row in" in kit.run("shop", "orders").out
+    checked = kit.landing("check", "shop", "--max-rows=100")
+    assert checked.code == 0, checked.text
+
+
+def test_the_settings_are_added_to_the_example(kit: Kit, api: Api) -> None:
+    example = kit.repository / ".env.example"
+    example.write_text("DLT_BUCKET_URL=\n")
+    done = new(kit, api, *ORDERS)
+    assert ".env.example" in done.out
+    assert example.read_text() == (
+        "DLT_BUCKET_URL=\n\n# Source shop (orchestration/dlt/sources/shop/client.py).\n"
+        f"# SHOP_URL={api.url}\n# SHOP_TOKEN=\n"
+    )
+
+
+def test_nothing_is_overwritten(kit: Kit, api: Api) -> None:
+    assert new(kit, api, *ORDERS).code == 0
+    before = source_file(kit, "streams.py").read_text()
+    again = new(kit, api, *ORDERS, *CURSOR)
+    assert again.code == 2
+    assert "orchestration/dlt/sources/shop is there already" in again.err
+    assert source_file(kit, "streams.py").read_text() == before
+
+
+def test_a_test_file_that_is_there_keeps_everything_from_being_written(kit: Kit, api: Api) -> None:
+    file = kit.root / "dlt" / "tests" / "test_shop.py"
+    file.parent.mkdir()
+    file.write_text("mine")
+    done = new(kit, api, *ORDERS)
+    assert done.code == 2
+    assert not source_file(kit, "client.py").exists()
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--auth=bearer"], "say --paging, --streams (or --openapi): there is no terminal"),
+        ([*ORDERS, "--auth=barer"], "--auth: there is no 'barer'; did you mean 'bearer'?"),
+        ([*ORDERS, "--paging=ofset"], "--paging: there is no 'ofset'; did you mean 'offset'?"),
+        ([*ORDERS, "--paging-arg=ofset=x"], "--paging=offset has no 'ofset'; did you mean"),
+        ([*ORDERS, "--paging-arg=offset"], "--paging-arg offset: it has to be NAME=VALUE"),
+        ([*ORDERS, "--paging=cursor"], "--paging=cursor needs --paging-arg path=…"),
+        ([*ORDERS, "--paging=page", "--paging-arg=first=x"], "'x' is not a whole number"),
+        ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
+        ([*ORDERS, "--since=since"], "--since needs --cursor"),
+        ([*ORDERS, "--base-url=shop.example.com"], "has to begin with http:// or https://"),
+        ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL holds a password"),
+        ([*ORDERS, "--streams", "a-b", "a_b"], "would be one function, a_b"),
+        ([*ORDERS, "--streams", "a/b"], "'a/b' is not a stream name"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(
+    kit: Kit, api: Api, arguments: list[str], told: str
+) -> None:
+    done = new(kit, api, *arguments)
+    assert done.code == 2
+    assert told in done.err
+    assert not source_file(kit, "client.py").parent.exists()
+
+
+@pytest.mark.parametrize("name", ["my-shop", "class", "2shop", "_shop", "shop.eu"])
+def test_a_source_is_named_as_a_package_can_be(kit: Kit, api: Api, name: str) -> None:
+    done = kit.landing("new", name, f"--base-url={api.url}", *ORDERS)
+    assert done.code == 2
+    assert "name" in done.err
+
+
+def test_the_kinds_are_listed(kit: Kit) -> None:
+    auths = kit.landing("new", "shop", "--auth=help").out
+    assert all(f"--auth={kind}: " in auths for kind in AUTHS)
+    pagings = kit.landing("new", "shop", "--paging=help").out
+    assert "--paging-arg path=…: path of the cursor in the body" in pagings
+    assert all(f"--paging={kind}: " in pagings for kind in PAGINGS)
+
+
+def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
+    answers = ["bearer", "pages", "page", "", "per_page", "", "", "orders lines=order/lines"]
+    answers += ["data", "", "updated_at", "since"]
+    command = "import sys; from landing.cli import main; sys.exit(main(sys.argv[1:]))"
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "w") as keyboard, os.fdopen(end) as stdin:
+        keyboard.write("".join(f"{answer}\n" for answer in answers))
+        keyboard.flush()
+        done = subprocess.run(
+            [sys.executable, "-c", command, "new", "shop", f"--base-url={api.url}"],
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "There is no 'pages'." in done.stdout
+    written = source_file(kit, "streams.py").read_text()
+    assert 'NumberedPages(limit, size="per_page")' in written
+    assert '"order/lines",' in written
+    assert 'params={"since": updated_at.last_value}' in written
+
+
+def a_plan(auth: str, paging: str) -> SourcePlan:
+    def needed(kinds: Any, kind: str) -> dict[str, str]:
+        return {one.name: "a.b" for one in kinds[kind].arguments if one.default is None}
+
+    pages = paging_plan(paging, {**needed(PAGINGS, paging), **sizes(paging)})
+    cursor = CursorPlan("changed at", "updated_at[gte]", 0)
+    streams = [
+        StreamPlan("orders", "orders", paging=pages, cursor=CursorPlan("updated_at", "since")),
+        StreamPlan("class", 'a "path"/with\\odd', "data.items", pages, ["a", "b"], cursor),
+        StreamPlan("Order-Lines", "x" * 80, "y" * 30, pages, [], params={"kind": "z" * 40}),
+    ]
+    title = 'A "title" \\ with """ all\nsorts of things ' + "and very long " * 10
+    return SourcePlan(
+        "shop", "https://x.org", planned_auth(auth, needed(AUTHS, auth)), streams, title
+    )
+
+
+def sizes(paging: str) -> dict[str, str]:
+    return {"size": "per_page"} if any(a.name == "size" for a in PAGINGS[paging].arguments) else {}
+
+
+def test_all_that_can_be_written_is_formatted_linted_and_typed(tmp_path: Path) -> None:
+    pairs = [("bearer", paging) for paging in PAGINGS] + [(auth, "offset") for auth in AUTHS]
+    folders = []
+    for number, (auth, paging) in enumerate(pairs):
+        workspace = Workspace(tmp_path / f"w{number}" / "orchestration")
+        write_source(workspace, a_plan(auth, paging))
+        folders.append(workspace.root / "dlt")
+    config = str(REPOSITORY / "pyproject.toml")
+    ruff = [sys.executable, "-m", "ruff"]
+    passes([*ruff, "check", "--config", config, *folders])
+    passes([*ruff, "format", "--check", "--config", config, *folders])
+    for folder in folders[:: len(folders) // 2]:
+        passes([sys.executable, "-m", "mypy", "--config-file", config, folder / "sources" / "shop"])
+
+
+def passes(command: Sequence[str | Path]) -> None:
+    env = {**os.environ, "MYPYPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def running_library() -> Any:
+    with library() as running:
+        yield running
+
+
+def test_a_real_openapi_document_becomes_a_source_that_lands_all_rows(
+    kit: Kit, folder_zone: Zone, running_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = kit.landing("new", "library", f"--openapi={running_library.document}")
+    assert done.code == 0, done.text
+    assert "GET /v1/authors/{author_id}/books (author_id)" in done.out
+    monkeypatch.setenv("LIBRARY_URL", running_library.url)
+    monkeypatch.setenv("LIBRARY_TOKEN", running_library.token)
+    assert kit.discover("library").code == 0
+    for stream in COUNTS:
+        kit.configure("library", stream, select(kit, stream))
+    landed = kit.run("library", "--all")
+    assert landed.code == 0, landed.text
+    for stream, count in COUNTS.items():
+        assert folder_zone.count("library", stream) == count, stream
+    assert "library/books: nothing new" in kit.run("library", "books").out
+    checked = kit.landing("check", "library", "--max-rows=100")
+    assert checked.code == 0, checked.text
+
+
+def select(kit: Kit, stream: str) -> str:
+    return json.dumps({**kit.discovered("library", stream), "selected": True})
+
+
+def test_what_is_guessed_says_so(kit: Kit, running_library: Library) -> None:
+    kit.landing("new", "library", f"--openapi={running_library.document}")
+    written = source_file(kit, "streams.py", "library").read_text()
+    for line in (
+        "# Guess: the primary key is author_id.",
+        "# Guess: the cursor is updated_at, and updated_since asks by it.",
+        'paging=OffsetPages(limit, total="total"),',
+        'paging=NumberedPages(limit, size="per_page")',
+        'paging=CursorPages(path="meta.next_cursor")',
+        "paging=NextUrlPages()",
+        "paging=LinkPages()",
+        "limit: int = 200",
+        "# No paging was found: if the API has pages",
+    ):
+        assert line in written
+    passes([sys.executable, "-m", "ruff", "check", source_file(kit, "", "library")])
+
+
+def test_chosen_streams_of_a_document(kit: Kit, running_library: Library, tmp_path: Path) -> None:
+    arguments = [f"--openapi={running_library.document}", "--streams"]
+    wrong = kit.landing("new", "library", *arguments, "book")
+    assert wrong.code == 2
+    assert "has no list 'book'; did you mean 'books'?" in wrong.err
+    assert kit.landing("new", "library", *arguments, "books", "loans").code == 0
+    init = source_file(kit, "__init__.py", "library").read_text()
+    assert init == 'from .streams import books, loans\n\n__all__ = ["books", "loans"]\n'
+
+
+SWAGGER = {"swagger": "2.0", "paths": {}}
+NO_LISTS: dict[str, Any] = {"openapi": "3.1.0", "paths": {"/x/{id}": {"get": {"responses": {}}}}}
+A_LIST = {
+    "responses": {
+        "200": {
+            "description": "",
+            "content": {
+                "application/json": {
+                    "schema": {"type": "array", "items": {"$ref": "#/components/schemas/X"}}
+                }
+            },
+        }
+    }
+}
+NO_SERVER = {
+    "openapi": "3.0.3",
+    "paths": {"/x": {"get": A_LIST}},
+    "components": {"schemas": {"X": {"allOf": [{"$ref": "#/components/schemas/X"}]}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (json.dumps(SWAGGER), "is Swagger 2.0: this reads OpenAPI 3"),
+        (json.dumps(NO_LISTS), "no GET of it answers with a list of objects"),
+        (json.dumps(NO_SERVER), "no stream can be made of it"),
+        (json.dumps({"openapi": "3.0.3", "paths": {"/x": {"get": A_LIST}}}), "contradicts itself"),
+        ('{"openapi": "3.1.0"}', "has no paths"),
+        ("[1, 2]", "is neither JSON nor YAML of an OpenAPI document"),
+        ("a: b: c: [", "is neither JSON nor YAML of an OpenAPI document"),
+        ("openapi: 3.1.0\npaths: {}\n", "no GET of it answers with a list of objects"),
+        (None, "No such file"),
+    ],
+)
+def test_documents_that_cannot_be_read(
+    kit: Kit, tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "openapi.json"
+    if content is not None:
+        file.write_text(content)
+    done = kit.landing("new", "shop", f"--openapi={file}")
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_document_whose_server_is_down(kit: Kit) -> None:
+    done = kit.landing("new", "shop", "--openapi=http://127.0.0.1:9/openapi.json")
+    assert done.code == 1
+    assert "the OpenAPI document could not be had" in done.err
+
+
+def test_without_a_parser_the_extra_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_path", None)
+    done = kit.landing("new", "shop", "--openapi=x.json")
+    assert done.code == 2
+    assert "pip install 'dlt-landing[openapi]'" in done.err
+
+
+def test_kinds_of_paging_that_are_not_there() -> None:
+    with pytest.raises(UsageError, match="there is no 'pages'"):
+        paging_plan("pages", {})
