@@ -188,7 +188,7 @@ def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[st
 def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
     """A discovered schema as the stream config that a bare copy of it would be."""
     copied = msgspec.convert(msgspec.to_builtins(schema), _StreamFile)
-    return _resolved(source, schema.stream, "what was discovered", copied)
+    return _resolved(source, schema.stream, "what was discovered", copied, schema.fields)
 
 
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:

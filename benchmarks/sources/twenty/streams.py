@@ -15,7 +15,7 @@ def twenty():
 def stream(name: str):
     @dlt.resource(name=name, write_disposition="merge", primary_key="id")
     def rows(
-        updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(  # noqa: B008
+        updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
             "updated_at", initial_value="2020-01-01 00:00:00"
         ),
         limit: int = 100,
