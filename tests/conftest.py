@@ -8,6 +8,7 @@ import pytest
 from obstore.store import LocalStore, S3Store
 
 from demo.servers import S3Server, seaweedfs
+from landing import secrets
 from tests.kit import Kit, Zone
 from tests.servers.api import Api, serve_api
 from tests.servers.oauth import Provider, serve_oauth
@@ -34,7 +35,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests say what is set, whoever runs them."""
+    """Tests say what is set, whoever runs them; what others obtained is no secret of theirs."""
+    monkeypatch.setattr(secrets, "_registered", {})
     for name in _SETTINGS:
         monkeypatch.delenv(name, raising=False)
 

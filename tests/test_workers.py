@@ -77,7 +77,8 @@ def test_streams_with_one_parent_do_not_meet(kit: Kit, folder_zone: Zone) -> Non
         kit.configure("family", stream, fields={"id": {"type": "integer"}})
     done = kit.run("family", "--all", "--workers", "3")
     assert done.code == 0, done.text
-    assert [line.split(" in ")[0] for line in done.out.splitlines()] == [
+    landed = [line.split(" in ")[0] for line in done.out.splitlines() if " in 1 file" in line]
+    assert landed == [
         "family/lines: 200 rows",
         "family/notes: 200 rows",
         "family/orders: 200 rows",

@@ -316,13 +316,18 @@ class _Published:
     """That a part of the run's rows is published, and how to go back to before it was."""
 
     def __init__(self, load: Load, state_before: StoredObject | None) -> None:
+        self._lease = load.lease
         self._bucket = load.bucket
         self._path = load.paths.state
         self._state_before = state_before
         self.is_taken_back = False
 
     def take_back(self) -> None:
-        """The rows stay, and come again if this run does not reach its end."""
+        """The rows stay, and come again if this run does not reach its end.
+
+        Raises LeaseHeld if the state may be another run's by now.
+        """
+        self._lease.confirm()
         self.is_taken_back = True
         if self._state_before is None:
             self._bucket.delete(self._path)

@@ -21,6 +21,7 @@ from landing.http.query import Answer, Query
 REMEMBERED_ROWS = 100_000
 MOST_STEPS_BACK = 200
 MOST_RESTARTS = 3
+_WIDENED = 4
 
 
 class _Counted(ABC):
@@ -47,7 +48,8 @@ class _Counted(ABC):
 
 class OffsetPages(_Counted):
     """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
-    one that does not shows that rows moved; then the reader steps back to known ones.
+    one that does not shows that rows moved; then the reader steps back to known ones, and lets
+    pages share more rows from then on, so that as many may move with each request.
 
     `total` is where the body has the number of all rows: there have to be as many in the end, and
     a page that is not full and reaches it is the last; without, one more request finds the end.
@@ -71,9 +73,11 @@ class OffsetPages(_Counted):
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
         start: int | None = 0
+        overlap = 1
         steps_back = read = 0
         while start is not None:
-            start = yield from self._read_on(query, rows, start)
+            start = yield from self._read_on(query, rows, start, overlap)
+            overlap = min(overlap * _WIDENED, self._limit // 2)
             steps_back = steps_back + 1 if rows.count == read else 0
             read = rows.count
             if steps_back == MOST_STEPS_BACK:
@@ -82,43 +86,50 @@ class OffsetPages(_Counted):
                     "larger pages, or page by a cursor or a key"
                 )
 
-    def _read_on(self, query: Query, rows: _Rows, start: int) -> Generator[Page, None, int | None]:
+    def _read_on(
+        self, query: Query, rows: _Rows, start: int, overlap: int
+    ) -> Generator[Page, None, int | None]:
         """Read to the end, or to a page that does not begin with a known row; return the offset
         to step back to, None at the end."""
-        previous: list[int] = []
-        for offset, answer, is_alone in self._answers(query, start):
+        previous: tuple[int, list[int]] = (start, [])
+        for offset, answer, shared, is_alone in self._answers(query, start, overlap):
             ids = rows.identities(answer.page)
             if offset == 0:
                 rows.refuse_restart(ids)
             elif not ids or ids[0] not in rows:
                 return max(offset - self._limit + 1, 0)
-            if ids == previous and len(ids) > 1:
+            if offset != previous[0] and ids == previous[1] and len(ids) > 1:
                 raise _unknown_parameter(query, self._offset)
             yield from rows.unread(answer, ids)
-            is_last = len(ids) <= 1 or (len(ids) < self._limit and rows.reached(offset + len(ids)))
-            if is_last and is_alone:
+            reached = len(ids) < self._limit and rows.reached(offset + len(ids))
+            if is_alone and (len(ids) <= shared or reached):
                 return None
-            previous = ids
+            previous = offset, ids
         return None
 
-    def _answers(self, query: Query, start: int) -> Iterator[tuple[int, Answer, bool]]:
-        """From `start` on, each beginning with the last row of the one before, however many came.
+    def _answers(
+        self, query: Query, start: int, overlap: int
+    ) -> Iterator[tuple[int, Answer, int, bool]]:
+        """From `start` on, each beginning with the last rows of the one before, however many came,
+        and how many these are.
 
         True with those that were asked for once all before them were there: of several under way
         together, the end may be the first to be answered, and a row move there after that.
         """
+        shared = 1
         while True:
             first = self._answer(query, start)
-            yield start, first, True
-            step = len(first.page) - 1
+            yield start, first, shared, True
+            shared = min(overlap, max(len(first.page) // 2, 1))
+            step = len(first.page) - shared
             start += step
             if self._at_once == 1:
                 continue
             answered = partial(self._answer, query)
             for offset, answer in _ordered(answered, count(start, step), self._at_once):
-                yield offset, answer, False
-                start = offset + len(answer.page) - 1
-                if len(answer.page) != step + 1:
+                yield offset, answer, shared, False
+                start = offset + len(answer.page) - shared
+                if len(answer.page) != step + shared:
                     break
 
     def _answer(self, query: Query, offset: int) -> Answer:
