@@ -252,6 +252,29 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
         assert lost(NumberedPages(5, at_once=at_once), before, move, monkeypatch) == []
 
 
+def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
+    """As of a run that has nothing new: the first page has rows of the start alone."""
+    last = max(row["updated_at"] for row in api.rows())
+    client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
+    paging = KeysetPages("updated_at", "since", limit=500, inclusive=True)
+    pages = client.pages("orders", records="data", params={"since": last}, paging=paging)
+    found = [row["id"] for page in pages for row in page.rows()]
+    assert found == [row["id"] for row in api.rows() if row["updated_at"] == last]
+    assert len(api.requests) == 1
+
+
+def test_a_keyset_is_not_followed_for_ever_where_rows_are_edited_as_fast_as_it_asks(
+    api: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "answer", Moving(api, None, edit_first).answer)
+    client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
+    paging = KeysetPages("updated_at", "since", limit=500, inclusive=True, short_page_ends=True)
+    pages = client.pages("orders", records="data", paging=paging)
+    found = [row for page in pages for row in page.rows()]
+    assert [row["id"] for row in api.rows() if row not in found] == []
+    assert len(api.requests) < 8
+
+
 def test_without_verification_a_page_number_costs_one_request(running: Shop) -> None:
     def requests_of(paging: NumberedPages) -> int:
         before = len(running.requested())
