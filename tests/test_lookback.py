@@ -152,3 +152,58 @@ def test_a_lookback_given_later_lands_its_rows_once_more_and_then_only_late_ones
     assert "5 rows in" in late.run("late", "rows").out
     give(late, *rows, (100, minute(18)))
     assert "1 row in" in late.run("late", "rows").out
+
+
+@pytest.mark.parametrize("lookback", ["30m", None])
+def test_a_row_that_becomes_again_what_it_was_lands_again(
+    late: Kit, folder_zone: Zone, lookback: Any
+) -> None:
+    fields = {"id": {"type": "integer"}, "at": TIME, "state": {"type": "string"}}
+    late.configure("late", "rows", cursor_field=["at"], lookback=lookback, fields=fields)
+    for state in ("open", "closed", "open"):
+        rows = [{"id": 1, "at": minute(1), "state": state}, {"id": 2, "at": None, "state": state}]
+        text = json.dumps(rows)
+        (late.repository / "rows.json").write_text(text.replace("null", f'"{minute(1)}"'))
+        assert "2 rows" in late.run("late", "rows").out
+    newest = "SELECT arg_max(state, _dlt_load_id), count(*) FROM landed GROUP BY id"
+    assert folder_zone.query("late", "rows", newest) == [("open", 3), ("open", 3)]
+
+
+def test_a_row_without_cursor_that_becomes_again_what_it_was_lands_again(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source(
+        "late", STREAM.replace("if at.last_value is None", "if True or at.last_value is None")
+    )
+    fields = {"id": {"type": "integer"}, "at": TIME, "state": {"type": "string"}}
+    kit.configure("late", "rows", cursor_field=["at"], fields=fields)
+    for state in ("open", "closed", "open"):
+        row = {"id": 2, "at": None, "state": state}
+        (kit.repository / "rows.json").write_text(json.dumps([row]))
+        assert "1 row in" in kit.run("late", "rows").out
+        assert "nothing new" in kit.run("late", "rows").out
+
+
+def test_a_lookback_from_values_of_any_spelling_ends_at_the_initial_value(
+    late: Kit, folder_zone: Zone
+) -> None:
+    fields = {"id": {"type": "integer"}, "at": TIME}
+    late.configure(
+        "late",
+        "rows",
+        cursor_field=["at"],
+        lookback="1h",
+        initial_value="2026-01-05 10:00:00",
+        fields=fields,
+    )
+    give(late, (1, "2026-01-05T10:30:00"))
+    assert "1 row in" in late.run("late", "rows").out
+    late.run("late", "rows")
+    assert asked(late) == "2026-01-05 10:00:00"
+
+
+def test_a_lookback_before_the_year_one_is_none(late: Kit, folder_zone: Zone) -> None:
+    configure(late, "1h")
+    give(late, (1, "0001-01-01T00:00:00"))
+    assert "1 row in" in late.run("late", "rows").out
+    assert "nothing new" in late.run("late", "rows").out

@@ -184,3 +184,25 @@ def test_limits_have_to_be_numbers(
     done = long.run("long", "rows")
     assert done.code == 2
     assert re.search(f"{name} is 'much': it has to be a positive number", done.err)
+
+
+def test_a_stream_with_rows_without_cursor_is_not_cut(long: Kit, zone: Zone) -> None:
+    """A later run would not ask for them, so the cursor may not move before they are published."""
+    text = STREAM.replace(
+        "    for page", "    yield [{'id': -1, 'n': None, 'text': ''}]\n    for page"
+    )
+    long.add_source("nulls", text)
+    long.configure("nulls", "rows", cursor_field=["n"], fields=FIELDS)
+    assert f"{ROWS + 1:,} rows" in long.run("nulls", "rows").out
+    assert len(set(load_ids(zone, "nulls"))) == 1
+
+
+def test_a_cursor_that_was_put_back_moves_in_the_end(long: Kit, zone: Zone) -> None:
+    """Also where the stream's last rows bring nothing that would change the state."""
+    again = "    if start == 0:\n        yield [{'id': 0, 'n': -1, 'text': 'old'}]\n"
+    long.add_source("back", STREAM.rstrip() + "\n" + again)
+    long.configure("back", "rows", cursor_field=["n"], initial_value=0, fields=FIELDS)
+    done = long.run("back", "rows")
+    assert "gave a lower n after a higher one" in done.out, done.text
+    assert "nothing new" in long.run("back", "rows").out
+    assert zone.query("back", "rows", "SELECT count(*) FROM landed") == [(ROWS,)]

@@ -156,3 +156,55 @@ def test_a_page_as_bytes_that_comes_for_ever(kit: Kit, folder_zone: Zone) -> Non
     )
     kit.configure("bytes", "rows", primary_key=[["id"]], fields={"id": {"type": "integer"}})
     assert "the same page of 3 records 100 times" in kit.run("bytes", "rows").err
+
+
+def test_one_record_for_ever_is_no_endless_run_either(kit: Kit, folder_zone: Zone) -> None:
+    kit.add_source(
+        "last",
+        "import dlt\n@dlt.resource(primary_key='id')\n"
+        "def rows():\n    while True:\n        yield [{'id': 7}]\n",
+    )
+    kit.configure("last", "rows", primary_key=[["id"]], fields={"id": {"type": "integer"}})
+    assert "the API gave the same record 10,000 times" in kit.run("last", "rows").err
+
+
+def test_pages_that_differ_only_in_their_middle_are_no_loop(kit: Kit, folder_zone: Zone) -> None:
+    kit.add_source(
+        "wrapped",
+        "import json, dlt\nfrom landing.http import JsonPage\n"
+        "@dlt.resource(primary_key='id')\n"
+        "def rows():\n"
+        "    for page in range(150):\n"
+        "        data = [{'id': page * 10 + n} for n in range(10)]\n"
+        "        body = {'before': 'x' * 5000, 'data': data, 'after': 'y' * 5000}\n"
+        "        yield JsonPage(json.dumps(body).encode(), 'data')\n",
+    )
+    kit.configure("wrapped", "rows", primary_key=[["id"]], fields={"id": {"type": "integer"}})
+    assert "1,500 rows" in kit.run("wrapped", "rows").out
+
+
+def test_a_termination_does_not_wait_for_requests_under_way(kit: Kit, folder_zone: Zone) -> None:
+    kit.add_source(
+        "stuck",
+        "import time, dlt\nfrom landing.http import in_flight\n"
+        "@dlt.resource\n"
+        "def rows():\n"
+        "    yield from in_flight(lambda n: time.sleep(60), range(8))\n",
+    )
+    kit.configure("stuck", "rows", fields={"id": {"type": "integer"}})
+    process = subprocess.Popen(
+        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "stuck", "rows"],
+        env=os.environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not folder_zone.paths("_dlt"):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 143
+    assert "interrupted" in err
+    assert time.monotonic() - began < 20
+    assert folder_zone.paths("_dlt") == []

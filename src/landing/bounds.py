@@ -7,7 +7,7 @@ import pyarrow as pa
 
 MAX_ROW_BYTES = 16 * 1024 * 1024
 """Of what a row holds in its configured columns, as Arrow counts it."""
-MAX_KEPT_BYTES = 1024 * 1024
+MAX_KEPT_BYTES = MAX_ROW_BYTES
 """Of a row's JSON in quarantine; beyond, its start is kept as text."""
 TOO_LARGE = f"the largest value of a row above {MAX_ROW_BYTES // 1024**2} MB"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _RETRIES: Any = {
         "base": 2,
     },
 }
+_SETTLING = threading.Lock()
+"""The environment, which making a store hides some of, is that of the whole process."""
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -71,9 +74,15 @@ class Bucket:
 
     @property
     def _store(self) -> LocalStore | S3Store:
-        if self._settled is None:
-            self._settled = _local(self._settings) if self.is_local else _s3(self._settings)
-        return self._settled
+        with _SETTLING:
+            if self._settled is None:
+                self._settled = _local(self._settings) if self.is_local else _s3(self._settings)
+            return self._settled
+
+    def settle(self) -> None:
+        """Make what talks to S3 now, before other threads read the environment."""
+        if not self.is_local:
+            _ = self._store
 
     @property
     def _is_unborn(self) -> bool:
@@ -281,8 +290,10 @@ def _s3(settings: BucketSettings) -> S3Store:
 @contextmanager
 def _without_aws_variables() -> Iterator[None]:
     """The store reads AWS_* whatever it is given; one for another account must not win."""
-    hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("AWS_")}
+    hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     try:
+        for name in hidden:
+            os.environ.pop(name, None)
         yield
     finally:
         os.environ.update(hidden)

@@ -99,7 +99,8 @@ class CursorTracker:
         self._at_best = Digest()
         self._highest: pa.Scalar | None = None
         self.went_back = False
-        """The stream has given a lower value after a higher one."""
+        """The stream has given a lower value after a higher one, or a row without any, which a
+        later run would not ask for."""
         self.rows_without_cursor = 0
 
     def _make_window(self, state: WindowState | None) -> Window | None:
@@ -215,16 +216,18 @@ class CursorTracker:
     def state(self, *, ended: bool = True) -> CursorState:
         """What the next run is to know; before the stream has `ended`, of what has landed."""
         moved = not self._best.equals(self._last)
-        known = self._at_best if moved else self._known.updated(self._at_best)
+        # What this run saw takes the place of what was known: a row that has become again what it
+        # once was has to land again.
+        known = self._at_best if moved or self._at_best else self._known
         without = self._known_without
-        if ended:
-            without = without.updated(self._without.digest)
+        if ended and self._without.digest:
+            without = self._without.digest
         state = CursorState(
             at=_spelled(self._raw), known=known.as_json(), known_without=without.as_json()
         )
         if self._window is not None and self._best.is_valid:
             self._window.forget_before(self._floor(), descending=self._descending)
-            state["window"] = self._window.as_json()
+            state["window"] = self._window.as_json(ended=ended)
         return state
 
     @property
@@ -241,6 +244,7 @@ class CursorTracker:
         if self.held.on_cursor_value_missing != "exclude":
             self.rows_without_cursor += table.num_rows
             self._without.add(table)
+            self.went_back = True
 
     def _pass_over(self, aside: Sequence[CursorValue]) -> None:
         for value in aside:

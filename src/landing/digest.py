@@ -36,11 +36,6 @@ class Digest:
     def differs(self, other: Digest, bucket: int) -> bool:
         return self._sums.get(bucket) != other._sums.get(bucket)
 
-    def updated(self, newer: Digest) -> Digest:
-        merged = Digest()
-        merged._sums = {**self._sums, **newer._sums}
-        return merged
-
     def as_json(self) -> dict[str, str]:
         return {f"{key:x}": f"{value:x}" for key, value in sorted(self._sums.items())}
 

@@ -252,8 +252,8 @@ class Extraction:
             self._published.take_back()
             self._reporter.note(
                 self._config.stream,
-                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one: "
-                "the cursor stays where it was until the stream's end; leave row_order out",
+                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one, or "
+                "none: the cursor stays where it was until the stream's end; leave row_order out",
             )
 
     def _tell(self, read: int, tracker: CursorTracker | None) -> None:
@@ -300,6 +300,9 @@ class Extraction:
             state["quarantined"] = self._quarantine.identities
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
+        if self._published is not None and self._published.is_taken_back:
+            # dlt writes no state that equals the last one it wrote, which is not there any more.
+            state["taken_back"] = time.time_ns()
         if self._tracker is not None and self._held is not None:
             self._held.get_state()["last_value"] = self._tracker.after
             state["cursor"] = self._tracker.state(ended=self.is_over)

@@ -15,7 +15,7 @@ from dlt.extract.incremental.lag import apply_lag_with_suppression
 from dlt.extract.resource import DltResource
 
 from landing.errors import SourceError
-from landing.lookback import Lookback
+from landing.lookback import Lookback, later
 
 Incremental = dlt.sources.incremental
 
@@ -57,7 +57,7 @@ class HeldIncremental(Incremental[Any]):
                 self.get_incremental_value_type(),
             )
         start = self.lookback.before(value)
-        return start if self.initial_value is None else max(start, self.initial_value)
+        return start if self.initial_value is None else later(start, self.initial_value)
 
     def _get_last_value(self) -> Any:
         state = self._cached_state if self._cached_state is not None else self.get_state()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from landing.fields import Field
@@ -25,15 +25,45 @@ class Lookback:
 
     amount: timedelta | float
 
+    def fits(self, value: Any) -> bool:
+        """Whether this can be counted back from a cursor's value; None is where all begins."""
+        if isinstance(self.amount, timedelta):
+            return value is None or moment_of(value) is not None
+        return value is None or isinstance(value, int | float)
+
     def before(self, value: Any) -> Any:
         """`value` earlier by this, spelled as it was: an API understands what it gave.
 
         Where the spelling has no room for the whole of it, the result is earlier still. Raises
         ValueError for a text that is no ISO date or date-time.
         """
-        if isinstance(value, str) and isinstance(self.amount, timedelta):
-            return _respelled(value, datetime.fromisoformat(value) - self.amount)
-        return value - self.amount
+        try:
+            if isinstance(value, str) and isinstance(self.amount, timedelta):
+                return _respelled(value, datetime.fromisoformat(value) - self.amount)
+            return value - self.amount
+        except OverflowError:  # before the year 1, which is how some write that there is no time
+            return value
+
+
+def moment_of(value: Any) -> datetime | None:
+    """A date and time however it is spelled; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def later(value: Any, other: Any) -> Any:
+    """The later of two cursor values, which may be spelled differently."""
+    left: Any = moment_of(value)
+    right: Any = moment_of(other)
+    if left is None or right is None:
+        left, right = value, other
+    return other if left < right else value
 
 
 def _respelled(text: str, moment: datetime) -> str:

@@ -7,7 +7,6 @@ asked for again until it landed, and stays apart from that of the parent's own r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from dlt.extract.resource import DltResource
 from landing.errors import SourceError
 from landing.http import JsonPage
 from landing.incremental import HeldIncremental, Incremental, declared_default, held_copy
+from landing.lookback import moment_of
 from landing.sources import parents_of
 
 
@@ -39,6 +39,9 @@ class ParentIncremental(HeldIncremental):
         self._kept: Any = self._cached_state
         self._cached_state = self._kept.copy()
         self.lookback = self.child.lookback if self.child is not None else None
+        if self.lookback is not None and not self.lookback.fits(self._cached_state["last_value"]):
+            # Late children would be missed without one, so the parent is read from its start.
+            self._cached_state["last_value"], self.lookback = self.initial_value, None
         self._start = self._get_last_value()
         return self
 
@@ -82,8 +85,8 @@ class ParentIncremental(HeldIncremental):
         return self._start is None or not self._is_beyond(self._start, value)
 
     def _is_beyond(self, value: Any, bound: Any) -> bool:
-        left: Any = _moment(value)
-        right: Any = _moment(bound)
+        left: Any = moment_of(value)
+        right: Any = moment_of(bound)
         if left is None or right is None:
             left, right = value, bound
         try:
@@ -113,15 +116,3 @@ def hold_parents(resource: DltResource, child: HeldIncremental | None, *, from_s
                 held.from_start = from_start or newest_first
                 held.resource_name = parent.name
                 step.set_incremental(held, from_hints=True)
-
-
-def _moment(value: Any) -> datetime | None:
-    """A date and time however it is spelled; None for anything else."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    if not isinstance(value, datetime):
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -63,7 +63,9 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
     broken: dict[str, LandingError] = {}
     for stream in configured_streams(source.workspace, source.name):
         try:
-            if read_config(source.workspace, source.name, stream).selected:
+            config = read_config(source.workspace, source.name, stream)
+            if config.selected:
+                check_key(config.fields, config.origin)
                 source.stream(stream)
                 selected.append(stream)
         except LandingError as error:
@@ -94,6 +96,7 @@ def run_streams(
     # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
     # imported by another thread.
     pa.array([0])
+    bucket.settle()
     for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from array import array
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 LIMIT = 100_000
 """Rows remembered at most, those nearest to the cursor; 2 MB of state. Others land again."""
 _HASH_BYTES = 12
+
+_Rows: TypeAlias = dict[bytes, float]
 
 
 class WindowState(TypedDict, total=False):
@@ -35,7 +37,8 @@ class Window:
     def __init__(self, type_: pa.DataType, state: WindowState | None = None) -> None:
         self._type = str(type_)
         self._code = "d" if pa.types.is_floating(type_) else "q"
-        self._positions: dict[bytes, float] = {}
+        self._known: _Rows = {}
+        self._seen: _Rows = {}
         self.is_full = False
         if state and state.get("type") == self._type:
             self._restore(state)
@@ -48,25 +51,32 @@ class Window:
     def unknown(self, values: pa.ChunkedArray, hashes: Sequence[int]) -> pa.Array:
         """Which rows were not seen before, as booleans; all of them are known from then on."""
         keys = [value.to_bytes(_HASH_BYTES, "big") for value in hashes]
-        new = [key not in self._positions for key in keys]
-        self._positions.update(zip(keys, positions(values).to_pylist(), strict=True))
+        new = [key not in self._known and key not in self._seen for key in keys]
+        self._seen.update(zip(keys, positions(values).to_pylist(), strict=True))
         return pa.array(new, pa.bool_())
 
     def forget_before(self, floor: pa.Scalar, *, descending: bool) -> None:
         """Drop what the next run will not read again, which starts at `floor`."""
         at = positions(pa.chunked_array([pa.array([floor.as_py()], floor.type)]))[0].as_py()
-        self._positions = {
+        self._known = self._nearest(self._known, at, descending=descending)
+        self._seen = self._nearest(self._seen, at, descending=descending)
+
+    def _nearest(self, rows: _Rows, at: float, *, descending: bool) -> _Rows:
+        within = {
             key: position
-            for key, position in self._positions.items()
+            for key, position in rows.items()
             if (position <= at if descending else position >= at)
         }
-        if len(self._positions) > LIMIT:
-            self.is_full = True
-            nearest = sorted(self._positions.items(), key=_position, reverse=not descending)
-            self._positions = dict(nearest[:LIMIT])
+        if len(within) <= LIMIT:
+            return within
+        self.is_full = True
+        return dict(sorted(within.items(), key=_position, reverse=not descending)[:LIMIT])
 
-    def as_json(self) -> WindowState:
-        rows = sorted(self._positions.items(), key=_position)
+    def as_json(self, *, ended: bool) -> WindowState:
+        """Once the stream has ended, what it saw takes the place of what was known: a row that has
+        become again what it once was has to land again."""
+        kept = self._seen if ended and self._seen else self._known | self._seen
+        rows = sorted(kept.items(), key=_position)
         return WindowState(
             type=self._type,
             positions=_text(array(self._code, [position for _, position in rows]).tobytes()),
@@ -74,13 +84,13 @@ class Window:
         )
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return max(len(self._known), len(self._seen))
 
     def _restore(self, state: WindowState) -> None:
         numbers = array(self._code, base64.b64decode(state["positions"]))
         hashes = base64.b64decode(state["hashes"])
         for index, number in enumerate(numbers):
-            self._positions[hashes[index * _HASH_BYTES : (index + 1) * _HASH_BYTES]] = number
+            self._known[hashes[index * _HASH_BYTES : (index + 1) * _HASH_BYTES]] = number
 
 
 def positions(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import traceback
@@ -21,6 +22,10 @@ EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
     "3 another run of the stream is under way"
 )
+
+
+_INTERRUPTED = (130, 143)
+"""By Ctrl-C, and by SIGTERM."""
 
 
 class Verb(Protocol):
@@ -53,14 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, verb in _VERBS.items():
         _configure(verbs.add_parser(name, help=verb.HELP, epilog=EXIT_CODES), verb)
     options = parser.parse_args(arguments)
-    return _guarded(_VERBS[options.verb], options, Path.cwd())
+    code = _guarded(_VERBS[options.verb], options, Path.cwd())
+    return _ended(code) if arguments is None else code
 
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
     parser = argparse.ArgumentParser(prog=Path(file).name, epilog=EXIT_CODES)
     _configure(parser, _VERBS[verb])
-    return _guarded(_VERBS[verb], parser.parse_args(), Path(file).parent)
+    return _ended(_guarded(_VERBS[verb], parser.parse_args(), Path(file).parent))
 
 
 def _configure(parser: argparse.ArgumentParser, verb: Verb) -> None:
@@ -82,12 +88,21 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         print("interrupted; the next run goes on from the last load", file=sys.stderr)
-        return 143 if isinstance(interrupt, _Terminated) else 130
+        return _INTERRUPTED[isinstance(interrupt, _Terminated)]
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
         print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
         return 1
+
+
+def _ended(code: int) -> int:
+    """The process's end: at once if it was interrupted, whatever requests are still under way."""
+    if code in _INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 class _Terminated(KeyboardInterrupt):

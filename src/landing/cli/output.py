@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import traceback
 from collections.abc import Iterable
@@ -45,3 +46,14 @@ def sized(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GB"
+
+
+def printable(text: str) -> str:
+    """Strangers wrote what a source gives: nothing in it is to steer a terminal."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    """As JSON spells it within a string."""
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import counted, positive, sized
+from landing.cli.output import counted, positive, printable, sized
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _print_summary(summary: StreamQuarantine) -> None:
             f"{counted(len(summary.loads), 'load')}, since {_time(oldest)} ({_age(oldest)})"
         )
     for (field, reason), count in summary.reasons.most_common():
-        print(f"  {count:>9,}  {_printable(field)}: {_printable(reason)}")
+        print(f"  {count:>9,}  {printable(field)}: {printable(reason)}")
     for load_id in islice(summary.loads, _LOADS_NAMED):
         print(f"  load {load_id}, {_time(load_id)}: {counted(summary.loads[load_id], 'record')}")
     if (more := len(summary.loads) - _LOADS_NAMED) > 0:
@@ -141,7 +141,7 @@ def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     for kept in islice(rows, options.limit):
         shown += 1
         if options.json:
-            print(_printable(kept.line.decode(errors="replace").rstrip("\n")))
+            print(printable(kept.line.decode(errors="replace").rstrip("\n")))
         else:
             _print_row(kept)
     if not shown and not options.json:
@@ -152,8 +152,8 @@ def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
 
 def _print_row(kept: KeptRow) -> None:
-    print(f"{_time(kept.load_id)}  {_printable(kept.field)}: {_printable(kept.reason)}")
-    print(f"  {_printable(kept.text)}")
+    print(f"{_time(kept.load_id)}  {printable(kept.field)}: {printable(kept.reason)}")
+    print(f"  {printable(kept.text)}")
 
 
 def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
@@ -170,7 +170,7 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     else:
         print(f"{name}: {_landed(done)}")
     for reason, count in done.stays.most_common():
-        print(f"  {count:>9,} stay: {_printable(reason)}")
+        print(f"  {count:>9,} stay: {printable(reason)}")
     return 0
 
 
@@ -196,14 +196,3 @@ def _age(load_id: str) -> str:
     if age.days:
         return f"{counted(age.days, 'day')} ago"
     return f"{counted(age.seconds // 3600, 'hour')} ago" if age.seconds >= 3600 else "just now"
-
-
-def _printable(text: str) -> str:
-    """Strangers wrote the records: nothing in them is to steer a terminal."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    """As JSON spells it within a string."""
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import complain, counted, exit_code, positive, sized
+from landing.cli.output import complain, counted, exit_code, positive, printable, sized
 from landing.errors import LandingError, UsageError, listed
 from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings
@@ -106,7 +106,7 @@ class _Terminal:
     def note(self, stream: str, text: str) -> None:
         with self._lock:
             _wipe()
-            print(f"{self._source}/{stream}: {redacted(text)}")
+            print(printable(f"{self._source}/{stream}: {redacted(text)}"))
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
