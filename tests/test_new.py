@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -216,6 +217,53 @@ def test_all_that_can_be_written_is_formatted_linted_and_typed(tmp_path: Path) -
     passes([*ruff, "format", "--check", "--config", config, *folders])
     for folder in folders[:: len(folders) // 2]:
         passes([sys.executable, "-m", "mypy", "--config-file", config, folder / "sources" / "shop"])
+
+
+# Each would make a file by this code, were it a part of the module's code and not data in it.
+MARK = "__import__('pathlib').Path('executed').touch()"
+HOSTILE = [
+    f"{{{MARK}}}",
+    f'"); {MARK}; ("',
+    f"'); {MARK}; ('",
+    f'"""\n{MARK}\n"""',
+    f"\\\n{MARK}\n#",
+    f"x\r{MARK}\u2028{MARK}\x0c\n{MARK}",
+    f'\\" + {MARK} + "\x00\ud800 {{',
+]
+
+
+@pytest.mark.parametrize("auth", [kind for kind in AUTHS if kind != "oauth2-login"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_foreign_text_is_only_data_in_what_is_written(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, text: str, auth: str
+) -> None:
+    """All that a document or an argument can say, in a module that is imported and called."""
+    monkeypatch.chdir(kit.root)
+    given = {argument.name: f"/{text}" for argument in AUTHS[auth].arguments}
+    paging = paging_plan("cursor", {"path": text, "param": text, "size": text})
+    cursor = CursorPlan("changed", text, text)  # dlt reads the field as a path of its own
+    stream = StreamPlan(
+        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text]
+    )
+    base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
+    plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
+    write_source(Workspace(kit.root), plan)
+    for name in ("URL", "TOKEN", "API_KEY", "USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"HOSTILE_{name}", "https://127.0.0.1:9")
+    monkeypatch.syspath_prepend(str(kit.root / "dlt" / "sources"))
+    for module in ("hostile", "hostile.client", "hostile.streams"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    source = importlib.import_module("hostile")
+    client = importlib.import_module("hostile.client")
+    client.api()
+    assert source.orders.name == "orders"
+    assert not Path("executed").exists()
+
+
+def test_a_base_url_is_one_line(kit: Kit) -> None:
+    done = kit.landing("new", "shop", "--base-url=https://x.org/\nDLT_BUCKET_URL=x", *ORDERS)
+    assert done.code == 2
+    assert "can't be the base URL: it holds a space or a control character" in done.err
 
 
 def passes(command: Sequence[str | Path]) -> None:
