@@ -58,11 +58,12 @@ def known() -> set[str]:
     with _lock:
         found = _lasting.union(_registered)
     for name, value in os.environ.items():
-        found.update(_of_variable(name, value))
+        found.update(secrets_of(name, value))
     return {value for value in found if len(value) >= _SHORTEST}
 
 
-def _of_variable(name: str, value: str) -> Iterator[str]:
+def secrets_of(name: str, value: str) -> Iterator[str]:
+    """What nobody else may read of a variable: its value, or the password of its address."""
     if is_secret_name(name):
         yield value
         yield value.strip()
