@@ -451,6 +451,17 @@ def test_what_fails_fails_in_pytest(recorded: Kit) -> None:
     assert "Traceback" not in done.text
 
 
+def test_a_variable_that_the_recording_lacks_fails_in_pytest(recorded: Kit) -> None:
+    client = recorded.root / "dlt" / "sources" / "shop" / "client.py"
+    old, new = "os.environ[", "os.environ['SHOP_REGION'] and os.environ["
+    client.write_text(client.read_text().replace(old, new, 1))
+    done = pytest_of(recorded)
+    assert done.code == 1, done.text
+    assert "SHOP_REGION" in done.out
+    assert "record anew with --record" in done.out
+    assert "nothing is recorded" not in done.out
+
+
 def test_without_recording_pytest_asks_the_api(kit: Kit, api: Api, use: Use) -> None:
     kit.add_founding_source("shop")
     api.set_rows("orders", seed_orders(120))
