@@ -98,6 +98,27 @@ def test_the_settings_are_added_to_the_example(kit: Kit, api: Api) -> None:
     )
 
 
+def test_a_longer_name_in_the_example_is_another_variable(kit: Kit, api: Api) -> None:
+    example = kit.repository / ".env.example"
+    example.write_text("WEBSHOP_URL=\nWEBSHOP_TOKEN=\n")
+    new(kit, api, *ORDERS)
+    assert "\n# SHOP_URL=" in example.read_text()
+
+
+def test_streams_named_as_what_the_files_use(
+    kit: Kit, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["api", "dlt", "int", "client", "streams"]
+    paths = [f"{name}=orders" for name in names]
+    options = ["--auth=bearer", "--paging=offset", "--records=data"]
+    assert new(kit, api, *options, "--streams", *paths).code == 0
+    monkeypatch.setenv("SHOP_URL", api.url)
+    monkeypatch.setenv("SHOP_TOKEN", api.token)
+    assert kit.discover("shop").code == 0
+    for name in names:
+        assert kit.discovered("shop", name)["fields"]
+
+
 def test_nothing_is_overwritten(kit: Kit, api: Api) -> None:
     assert new(kit, api, *ORDERS).code == 0
     before = source_file(kit, "streams.py").read_text()
