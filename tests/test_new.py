@@ -400,6 +400,26 @@ def test_documents_that_cannot_be_read(
     assert "Traceback" not in done.err
 
 
+def test_a_parameter_that_the_cursor_fills_is_not_missing(kit: Kit, tmp_path: Path) -> None:
+    since = {"name": "updated_since", "in": "query", "required": True, "schema": {"type": "string"}}
+    record = {
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "updated_at": {"type": "string"}},
+    }
+    document = {
+        "openapi": "3.0.3",
+        "servers": [{"url": "https://x.org"}],
+        "paths": {"/x": {"get": {**A_LIST, "parameters": [since]}}},
+        "components": {"schemas": {"X": record}},
+    }
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document))
+    done = kit.landing("new", "shop", f"--openapi={file}")
+    assert done.code == 0, done.text
+    written = source_file(kit, "streams.py").read_text()
+    assert '"updated_since": updated_at.last_value' in written
+
+
 def test_a_document_whose_server_is_down(kit: Kit) -> None:
     done = kit.landing("new", "shop", "--openapi=http://127.0.0.1:9/openapi.json")
     assert done.code == 1
