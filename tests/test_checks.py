@@ -199,6 +199,37 @@ def test_an_api_that_is_down_fails_the_first_checks_only(shop: Kit, api: Api) ->
     assert set(found.values()) == {"skipped"}
 
 
+@pytest.mark.parametrize("name", ["paging", "secrets"])
+def test_one_check_of_a_stream_that_cannot_be_read_fails(shop: Kit, api: Api, name: str) -> None:
+    after_one_page = changed("        offset += limit", "        raise OSError('gone')")
+    done = check(shop, f"--only={name}", "--may-be-empty=orders", streams=after_one_page)
+    assert done.code == 1, done.text
+    assert statuses(done) == {"connects": "passed", name: "FAILED"}
+
+
+def test_a_stream_that_cannot_be_read_is_asked_once(shop: Kit, api: Api) -> None:
+    after_one_page = changed("        offset += limit", "        raise OSError('gone')")
+    done = check(shop, "--may-be-empty=orders", streams=after_one_page)
+    assert statuses(done)["records"] == "FAILED"
+    assert len(api.requests) == 2, "by connects, and by records"
+
+
+def test_a_stream_of_one_page_is_interrupted_too(shop: Kit, api: Api) -> None:
+    api.set_rows("orders", seed_orders(20))
+    forgets = changed(
+        "    offset = 0",
+        "    global reads\n    reads += 1\n    offset = 5 if reads > 3 else 0",
+    )
+    done = check(shop, "--only=resume", streams=forgets + "\nreads = 0\n")
+    assert statuses(done)["resume"] == "FAILED", done.text
+
+
+def test_paging_is_compared_though_a_page_is_larger_than_max_rows(shop: Kit) -> None:
+    skips = changed("offset += limit", "offset += limit + 1")
+    done = check(shop, "--only=paging", "--max-rows=50", streams=skips)
+    assert statuses(done)["paging"] == "FAILED", done.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -95,6 +96,27 @@ def test_the_settings_are_added_to_the_example(kit: Kit, api: Api) -> None:
         "DLT_BUCKET_URL=\n\n# Source shop (orchestration/dlt/sources/shop/client.py).\n"
         f"# SHOP_URL={api.url}\n# SHOP_TOKEN=\n"
     )
+
+
+def test_a_longer_name_in_the_example_is_another_variable(kit: Kit, api: Api) -> None:
+    example = kit.repository / ".env.example"
+    example.write_text("WEBSHOP_URL=\nWEBSHOP_TOKEN=\n")
+    new(kit, api, *ORDERS)
+    assert "\n# SHOP_URL=" in example.read_text()
+
+
+def test_streams_named_as_what_the_files_use(
+    kit: Kit, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["api", "dlt", "int", "client", "streams"]
+    paths = [f"{name}=orders" for name in names]
+    options = ["--auth=bearer", "--paging=offset", "--records=data"]
+    assert new(kit, api, *options, "--streams", *paths).code == 0
+    monkeypatch.setenv("SHOP_URL", api.url)
+    monkeypatch.setenv("SHOP_TOKEN", api.token)
+    assert kit.discover("shop").code == 0
+    for name in names:
+        assert kit.discovered("shop", name)["fields"]
 
 
 def test_nothing_is_overwritten(kit: Kit, api: Api) -> None:
@@ -218,6 +240,53 @@ def test_all_that_can_be_written_is_formatted_linted_and_typed(tmp_path: Path) -
         passes([sys.executable, "-m", "mypy", "--config-file", config, folder / "sources" / "shop"])
 
 
+# Each would make a file by this code, were it a part of the module's code and not data in it.
+MARK = "__import__('pathlib').Path('executed').touch()"
+HOSTILE = [
+    f"{{{MARK}}}",
+    f'"); {MARK}; ("',
+    f"'); {MARK}; ('",
+    f'"""\n{MARK}\n"""',
+    f"\\\n{MARK}\n#",
+    f"x\r{MARK}\u2028{MARK}\x0c\n{MARK}",
+    f'\\" + {MARK} + "\x00\ud800 {{',
+]
+
+
+@pytest.mark.parametrize("auth", [kind for kind in AUTHS if kind != "oauth2-login"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_foreign_text_is_only_data_in_what_is_written(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, text: str, auth: str
+) -> None:
+    """All that a document or an argument can say, in a module that is imported and called."""
+    monkeypatch.chdir(kit.root)
+    given = {argument.name: f"/{text}" for argument in AUTHS[auth].arguments}
+    paging = paging_plan("cursor", {"path": text, "param": text, "size": text})
+    cursor = CursorPlan("changed", text, text)  # dlt reads the field as a path of its own
+    stream = StreamPlan(
+        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text]
+    )
+    base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
+    plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
+    write_source(Workspace(kit.root), plan)
+    for name in ("URL", "TOKEN", "API_KEY", "USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"HOSTILE_{name}", "https://127.0.0.1:9")
+    monkeypatch.syspath_prepend(str(kit.root / "dlt" / "sources"))
+    for module in ("hostile", "hostile.client", "hostile.streams"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    source = importlib.import_module("hostile")
+    client = importlib.import_module("hostile.client")
+    client.api()
+    assert source.orders.name == "orders"
+    assert not Path("executed").exists()
+
+
+def test_a_base_url_is_one_line(kit: Kit) -> None:
+    done = kit.landing("new", "shop", "--base-url=https://x.org/\nDLT_BUCKET_URL=x", *ORDERS)
+    assert done.code == 2
+    assert "can't be the base URL: it holds a space or a control character" in done.err
+
+
 def passes(command: Sequence[str | Path]) -> None:
     env = {**os.environ, "MYPYPATH": str(REPOSITORY / "src")}
     done = subprocess.run(
@@ -329,6 +398,26 @@ def test_documents_that_cannot_be_read(
     assert done.code == 2
     assert told in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_parameter_that_the_cursor_fills_is_not_missing(kit: Kit, tmp_path: Path) -> None:
+    since = {"name": "updated_since", "in": "query", "required": True, "schema": {"type": "string"}}
+    record = {
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "updated_at": {"type": "string"}},
+    }
+    document = {
+        "openapi": "3.0.3",
+        "servers": [{"url": "https://x.org"}],
+        "paths": {"/x": {"get": {**A_LIST, "parameters": [since]}}},
+        "components": {"schemas": {"X": record}},
+    }
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document))
+    done = kit.landing("new", "shop", f"--openapi={file}")
+    assert done.code == 0, done.text
+    written = source_file(kit, "streams.py").read_text()
+    assert '"updated_since": updated_at.last_value' in written
 
 
 def test_a_document_whose_server_is_down(kit: Kit) -> None:

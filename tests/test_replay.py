@@ -348,6 +348,76 @@ test_shop = source_checks("shop")
 """
 
 
+LOGIN = """\
+import os
+import dlt
+import requests
+
+@dlt.resource(primary_key="id")
+def items():
+    url = os.environ["SHOP_URL"]
+    login = {"data": {"user": "bob", "password": "of-the-login-body"}}
+    answer = requests.post(f"{url}/login", json=login)
+    answer.raise_for_status()
+    token = answer.json()["result"]["token"]
+    yield requests.get(f"{url}/items", headers={"X-Session": token}).json()["items"]
+"""
+
+
+@contextmanager
+def login_server() -> Iterator[str]:
+    """Gives secrets under the names that APIs have for them, in bodies and in headers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            given = {
+                "accessToken": "secret-access",
+                "refreshToken": "secret-refresh",
+                "Session-Token": "secret-session",
+                "result": {"token": "secret-of-login"},
+            }
+            self.answer(given)
+
+        def do_GET(self) -> None:
+            is_in = self.headers.get("X-Session") in ("secret-of-login", "scrubbed")
+            self.answer({"items": [{"id": 1}] if is_in else [], "nextPageToken": "page-of-two"})
+
+        def answer(self, document: Any) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Refresh-Token", "secret-in-header")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with served(Handler) as url:
+        yield url
+
+
+def test_no_secret_of_a_login_or_of_an_address_is_kept(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add_source("shop", LOGIN, "")
+    with login_server() as url:
+        monkeypatch.setenv("SHOP_URL", url.replace("://", "://bob:pw-of-the-address@"))
+        done = kit.landing("check", "shop", "--record")
+        assert done.code == 0, done.text
+    kept = traffic(kit)
+    assert "secret-" not in kept
+    assert "of-the-login-body" not in kept
+    assert "pw-of-the-address" not in kept
+    assert "bob:" not in kept
+    assert "page-of-two" in kept, "what leads to the next page is needed"
+    monkeypatch.delenv("SHOP_URL")
+    replayed = kit.landing("check", "shop", "--replay")
+    assert replayed.code == 0, replayed.text
+
+
 def pytest_of(kit: Kit) -> Outcome:
     file = kit.root / "dlt" / "tests" / "test_shop.py"
     file.parent.mkdir()
@@ -379,6 +449,17 @@ def test_what_fails_fails_in_pytest(recorded: Kit) -> None:
     assert done.code == 1, done.text
     assert "test_shop[orders-incremental] FAILED" in done.out
     assert "Traceback" not in done.text
+
+
+def test_a_variable_that_the_recording_lacks_fails_in_pytest(recorded: Kit) -> None:
+    client = recorded.root / "dlt" / "sources" / "shop" / "client.py"
+    old, new = "os.environ[", "os.environ['SHOP_REGION'] and os.environ["
+    client.write_text(client.read_text().replace(old, new, 1))
+    done = pytest_of(recorded)
+    assert done.code == 1, done.text
+    assert "SHOP_REGION" in done.out
+    assert "record anew with --record" in done.out
+    assert "nothing is recorded" not in done.out
 
 
 def test_without_recording_pytest_asks_the_api(kit: Kit, api: Api, use: Use) -> None:

@@ -28,6 +28,7 @@ _PARAMETER = re.compile(
 )
 
 _registered: dict[str, None] = {}
+_lasting: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -41,6 +42,12 @@ def register(*values: str) -> None:
             del _registered[oldest]
 
 
+def register_lasting(*values: str) -> None:
+    """Remember secrets of a client for as long as the process lives: passwords, keys."""
+    with _lock:
+        _lasting.update(values)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a variable, header or parameter of this name is one to keep to oneself."""
     return _SECRET_NAME.search(name) is not None
@@ -49,13 +56,14 @@ def is_secret_name(name: str) -> bool:
 def known() -> set[str]:
     """The values of all secrets known now."""
     with _lock:
-        found = set(_registered)
+        found = _lasting.union(_registered)
     for name, value in os.environ.items():
-        found.update(_of_variable(name, value))
+        found.update(secrets_of(name, value))
     return {value for value in found if len(value) >= _SHORTEST}
 
 
-def _of_variable(name: str, value: str) -> Iterator[str]:
+def secrets_of(name: str, value: str) -> Iterator[str]:
+    """What nobody else may read of a variable: its value, or the password of its address."""
     if is_secret_name(name):
         yield value
         yield value.strip()

@@ -83,6 +83,12 @@ class _Checked:
                     return self._suite.connects(stream)
                 return self._suite.check(stream, check)
         except SettingsError as error:
+            if self._recording.exists:
+                pytest.fail(
+                    f"{error}; the recording in {self._recording.shown} does not have it either: "
+                    "record anew with --record",
+                    pytrace=False,
+                )
             pytest.skip(f"{error}; and nothing is recorded in {self._recording.shown}")
         except LandingError as error:
             pytest.fail(str(error), pytrace=False)

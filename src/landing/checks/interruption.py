@@ -25,8 +25,13 @@ class Died(Exception):
     """Stands for whatever ends a process."""
 
 
+class NothingDied(Exception):
+    """A run that was to die completed, so that nothing is known of what follows a death."""
+
+
 class _Cut(ItemTransform[Any, Any]):
-    """Ends a stream with the page that reaches `rows`, by dying or as if there were no more."""
+    """Ends a stream, as if there were no more after the page that reaches `rows`, or by dying
+    with the page after it; where there is none, nothing dies."""
 
     placement_affinity: ClassVar[float] = 2  # after the maps and filters of the source
 
@@ -83,14 +88,22 @@ def landing_folder(subject: Subject) -> Path:
 
 def rows_after_interruptions(subject: Subject) -> list[Row]:
     """What landed, in the order of loads: after a run that died while it read, one that died
-    when all files were there but not the state, and one that completed."""
+    when all files were there but not the state, and one that completed.
+
+    Raises NothingDied if one of the first two completed.
+    """
     settings = BucketSettings(landing_folder(subject).as_uri(), None, is_default=False)
     paths = StreamPaths(subject.config.source, subject.config.stream)
-    half = max(1, len(subject.first.rows) // 2)
-    _expect_death(subject, _Cut(half, dies=True), Bucket(settings))
+    _expect_death(subject, _Cut(_rows_before_death(subject), dies=True), Bucket(settings))
     _expect_death(subject, None, _BucketThatDies(settings, paths.state))
     run_stream(subject.config, _limited(subject), Bucket(settings), _Silent())
     return _rows(landing_folder(subject) / paths.data)
+
+
+def _rows_before_death(subject: Subject) -> int:
+    """About half of them, but never so many that the last page was read: of one page, none."""
+    sizes = [size for size in subject.first.sizes if size]
+    return min(sum(sizes) // 2, sum(sizes[:-1]))
 
 
 def _expect_death(subject: Subject, cut: _Cut | None, bucket: Bucket) -> None:
@@ -102,6 +115,8 @@ def _expect_death(subject: Subject, cut: _Cut | None, bucket: Bucket) -> None:
     except Exception as error:
         raise_if_interrupted(error)
         _reraise_unless_ours(error)
+    else:
+        raise NothingDied("the stream ended before a run of it could die: nothing was resumed")
 
 
 def _reraise_unless_ours(error: Exception) -> None:

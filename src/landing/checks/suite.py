@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.checks.interruption import rows_after_interruptions
+from landing.checks.interruption import NothingDied, rows_after_interruptions
 from landing.checks.output import Listening, leaks
 from landing.checks.subject import Limits, Read, Subject, content
 from landing.columns import Row
@@ -41,6 +41,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 class Failed(Exception):
     """A check did not hold; `str()` says what was seen and what to do."""
+
+
+class Unreadable(Failed):
+    """The stream could not be read."""
 
 
 class Skipped(Exception):
@@ -168,7 +172,10 @@ def _nothing_missing(subject: Subject, read: Read) -> None:
     first = subject.first
     cursors = [subject.cursor_of(row) for row in _with_cursor(subject)]
     if not (first.is_whole and read.is_whole) and cursors != sorted(cursors):
-        return  # what was cut off may be what is missed
+        raise Skipped(
+            f"the records do not come in the order of '{subject.cursor_field}', and the read was "
+            "cut off: raise --max-rows to compare all"
+        )
     start = subject.typed(read.start)
     held = subject.held
     is_open, falls = held.range_start == "open", held.last_value_func is min
@@ -228,6 +235,9 @@ def paging(subject: Subject) -> str:
     if size < 1 or count < 2:
         raise Skipped("there are too few records for more than one page")
     again = subject.read(limit=size)
+    if not first.is_whole and count <= own:
+        # Of one page alone, all may be on the other side of the cut.
+        first, again = subject.read(most=2 * own), subject.read(limit=size, most=2 * own)
     before, after = subject.identities(first.rows), subject.identities(again.rows)
     if first.is_whole and again.is_whole:
         missing, added = _differences(before, after)
@@ -235,6 +245,8 @@ def paging(subject: Subject) -> str:
         # Where both were cut off, records near the cut may be on its other side.
         shared = min(len(before), len(after))
         kept = max(0, shared - max(own, size))
+        if not kept:
+            raise Skipped("too few records were read to compare: raise --max-rows")
         missing, _ = _differences(before[:kept], after)
         added, _ = _differences(after[:kept], before)
     if missing or added:
@@ -310,7 +322,7 @@ def _same_values(subject: Subject, rows: Sequence[Row], names: Collection[str]) 
 
 def resume(subject: Subject) -> str:
     """Two runs that die, one that completes: what landed is what the stream has."""
-    landed = rows_after_interruptions(subject)
+    landed = _landed(subject)
     expected = [
         row
         for page in subject.first.pages
@@ -323,6 +335,13 @@ def resume(subject: Subject) -> str:
     if lost:
         raise Failed(f"{lost:,} of {len(expected):,} records were lost")
     return f"{len(expected):,} records, all there after two runs that died"
+
+
+def _landed(subject: Subject) -> list[Row]:
+    try:
+        return rows_after_interruptions(subject)
+    except NothingDied as reason:
+        raise Skipped(str(reason)) from None
 
 
 def _newest_is_there(subject: Subject, landed: Sequence[Row], expected: Sequence[Row]) -> str:
@@ -397,6 +416,8 @@ class Suite:
         self._limits = limits
         self._may_be_empty = may_be_empty
         self._subjects: dict[str, Subject] = {}
+        self._unreadable: dict[str, str] = {}
+        """Why a stream could not be read, so that its API is asked once and not by each check."""
 
     def results(self, streams: Sequence[str], checks: Collection[str]) -> Iterator[CheckResult]:
         """Raises UsageError for a stream that is not there, and for what a person has to set."""
@@ -437,14 +458,17 @@ class Suite:
         status: Status = "passed"
         with Listening(subject.heard):
             try:
+                if name != CONNECTS:
+                    self._require_readable(subject)
                 if name not in (CONNECTS, "records"):
-                    self._require_records(subject)
+                    _require_records(subject)
                 detail = check(subject)
             except Skipped as reason:
                 status, detail = "skipped", str(reason)
             except Failed as reason:
                 status, detail = "failed", str(reason)
-                if name == "records" and stream in self._may_be_empty:
+                is_empty = name == "records" and not isinstance(reason, Unreadable)
+                if is_empty and stream in self._may_be_empty:
                     status, detail = "skipped", "the stream has no records, as was said it may"
             except UsageError:
                 raise
@@ -453,16 +477,19 @@ class Suite:
         seconds = round(time.monotonic() - clock, 3)
         return CheckResult(stream=stream, check=name, status=status, detail=detail, seconds=seconds)
 
-    def _require_records(self, subject: Subject) -> None:
+    def _require_readable(self, subject: Subject) -> None:
+        """The first check of a stream that can't be read fails with the reason, others are
+        skipped: one that is asked for alone must not pass."""
+        if subject.name in self._unreadable:
+            raise Skipped(f"the stream could not be read: {self._unreadable[subject.name]}")
         try:
-            there = any(row_count(page) for page in subject.first.pages)
+            _ = subject.first
         except UsageError:
             raise
         except Exception as error:
-            raise_if_interrupted(error)
-            raise Skipped("the stream could not be read") from error
-        if not there:
-            raise Skipped("the stream gave no records")
+            told = str(self._explained(subject, error))
+            self._unreadable[subject.name] = told.splitlines()[0]
+            raise Unreadable(told) from error
 
     def _explained(self, subject: Subject, error: Exception) -> LandingError:
         raise_if_interrupted(error)
@@ -478,6 +505,11 @@ class Suite:
         if isinstance(told, UsageError):
             raise told from error
         return told
+
+
+def _require_records(subject: Subject) -> None:
+    if not any(row_count(page) for page in subject.first.pages):
+        raise Skipped("the stream gave no records")
 
 
 def _amount(read: Read) -> str:

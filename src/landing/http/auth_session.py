@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,13 +17,18 @@ from requests.cookies import RequestsCookieJar
 from landing import secrets
 from landing.errors import ApiError
 from landing.http.auth_renewed import RenewedAuth
+from landing.http.retries import Retries, retry_after
 
 _TIMEOUT = (10, 30)
+_RETRIES = Retries(total=2, base=0.5, longest_wait=10.0)
+"""Few, as all threads wait for the login meanwhile."""
 
 
 @dataclass(frozen=True)
 class LoginCookies:
     jar: RequestsCookieJar = field(repr=False)
+    name: str | None
+    """Of the session's cookie; None if any of the jar may be it."""
     ends: float | None
     """Seconds since 1970; None if nobody said."""
 
@@ -37,8 +43,18 @@ class LoginCookies:
         request.prepare_cookies(cookies)
 
     def is_in(self, request: PreparedRequest) -> bool:
-        sent = str(request.headers.get("Cookie", "")).split("; ")
-        return any(f"{cookie.name}={cookie.value}" in sent for cookie in self.jar)
+        """As to the session's cookie: others, such as a language, are the same in each login."""
+        sent = _sent_cookies(request)
+        own = PreparedRequest()
+        own.prepare(method="GET", url=request.url, cookies=self.jar)
+        expected = {
+            cookie for cookie in _sent_cookies(own) if self.name in (None, cookie.partition("=")[0])
+        }
+        return expected <= sent
+
+
+def _sent_cookies(request: PreparedRequest) -> set[str]:
+    return set(filter(None, str(request.headers.get("Cookie", "")).split("; ")))
 
 
 class SessionLogin(RenewedAuth[LoginCookies]):
@@ -61,6 +77,8 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         self.url = url
         self.cookie = cookie
         self._sent: dict[str, Any] = {"data": data, "json": json, "headers": headers}
+        for sent in (data, json, headers):
+            secrets.register_lasting(*_secrets_in(sent))
         super().__init__(url, cookie, jsonlib.dumps(self._sent, sort_keys=True, default=dict))
 
     def __repr__(self) -> str:
@@ -73,7 +91,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
     def obtain(self, refused: LoginCookies | None) -> LoginCookies:
         with requests.Session() as session:
             try:
-                response = self.log_in(session)
+                response = self._answer(session)
             except requests.RequestException as error:
                 raise ApiError(
                     f"login at {self._shown} failed: {type(error).__name__}; is the API up and the "
@@ -81,9 +99,10 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 ) from None
             jar = session.cookies
         if response.status_code >= 400:
+            is_busy = response.status_code == 429 or response.status_code >= 500
+            hint = "try again later" if is_busy else "check the source's user and password"
             raise ApiError(
-                f"login at {self._shown} answered {response.status_code} {response.reason}: check "
-                "the source's user and password"
+                f"login at {self._shown} answered {response.status_code} {response.reason}: {hint}"
             )
         found = [cookie for cookie in jar if self.cookie in (None, cookie.name)]
         if not found:
@@ -94,7 +113,25 @@ class SessionLogin(RenewedAuth[LoginCookies]):
             )
         secrets.register(*(cookie.value for cookie in jar if cookie.value))
         ends = found[0].expires if self.cookie else None
-        return LoginCookies(jar, ends)
+        return LoginCookies(jar, self.cookie, ends)
+
+    def _answer(self, session: requests.Session) -> Response:
+        """Of the last attempt: a login changes nothing, so it may be repeated as reads are."""
+        for attempt in count(1):
+            try:
+                outcome: Response | requests.RequestException = self.log_in(session)
+            except requests.RequestException as error:
+                outcome = error
+            asked = retry_after(outcome) if isinstance(outcome, Response) else None
+            wait = max(_RETRIES.wait(attempt), asked or 0.0)
+            is_final = _RETRIES.cause("POST", outcome, is_read=True) is None
+            if is_final or attempt > _RETRIES.total or wait > _RETRIES.longest_wait:
+                break
+            session.cookies.clear()
+            time.sleep(wait)
+        if isinstance(outcome, requests.RequestException):
+            raise outcome
+        return outcome
 
     @property
     def _shown(self) -> str:
@@ -113,3 +150,16 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         if (target.netloc, target.path) == (own.netloc, own.path):
             del response.headers["Location"]
             response.status_code, response.reason = 401, "Unauthorized"
+
+
+def _secrets_in(sent: Any) -> Iterator[str]:
+    """Values below names that say so, such as `password`."""
+    if isinstance(sent, list | tuple):
+        for each in sent:
+            yield from _secrets_in(each)
+    elif isinstance(sent, Mapping):
+        for name, value in sent.items():
+            if isinstance(value, str) and secrets.is_secret_name(str(name)):
+                yield value
+            else:
+                yield from _secrets_in(value)

@@ -15,7 +15,7 @@ import msgspec
 
 from landing.errors import LandingError, UsageError
 from landing.http.pacing import unpaced
-from landing.recordings.scrubbing import Scrubber, variables_kept
+from landing.recordings.scrubbing import Scrubber
 from landing.variables import source_variables
 from landing.workspace import Workspace
 
@@ -72,8 +72,9 @@ class Recording:
         """
         vcr = _vcrpy()
         names = source_variables(self._workspace, self._source)
-        scrubber = Scrubber({name: os.environ.get(name, "") for name in names})
-        environment = variables_kept(names)
+        found = {name: os.environ[name] for name in names if name in os.environ}
+        scrubber = Scrubber(found)
+        environment = scrubber.variables(found)
         streams: list[str] = []
         draft = self._traffic.with_suffix(".draft")
         recorder = vcr.VCR(

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
-from landing.secrets import is_secret_name, spellings
+from landing.secrets import is_secret_name, secrets_of, spellings
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
@@ -28,14 +27,16 @@ _REQUEST_HEADERS = {"accept", "content-type"}
 _VOLATILE_HEADERS = {"date", "server", "age", "etag", "x-request-id", "x-runtime", "cf-ray"}
 _FRAMING_HEADERS = {"content-encoding", "content-length", "transfer-encoding", "connection"}
 
-# Members and parameters that carry credentials in any API. Others with such words in their names,
-# as `next_page_token`, are needed to find the next page.
+# Members, parameters and headers that carry credentials in any API, as `_plain` spells them.
+# Others with such words in their names, as `next_page_token`, are needed to find the next page.
 _CREDENTIALS = frozenset(
     (
-        *("access_token", "refresh_token", "id_token", "api_token", "auth_token", "csrf_token"),
-        *("client_secret", "client_assertion", "assertion", "code_verifier", "jwt", "nonce"),
-        *("password", "passwd", "secret", "secret_key", "private_key", "api_key", "apikey"),
-        *("authorization", "session_id", "sessionid", "csrfmiddlewaretoken", "signature", "sig"),
+        *("accesstoken", "refreshtoken", "idtoken", "apitoken", "authtoken", "csrftoken"),
+        *("sessiontoken", "bearertoken", "securitytoken", "xsrftoken", "authenticitytoken"),
+        *("clientsecret", "clientassertion", "assertion", "codeverifier", "jwt", "nonce"),
+        *("password", "passwd", "pwd", "secret", "secretkey", "privatekey", "apikey"),
+        *("accesskey", "authkey", "authorization", "proxyauthorization", "wwwauthenticate"),
+        *("sessionid", "sessionkey", "csrfmiddlewaretoken", "signature", "sig"),
     )
 )
 # In a login's answer, these are credentials too; elsewhere they are data, or cursors.
@@ -54,9 +55,10 @@ class Scrubber:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._values = {
-            value: placeholder(name)
+            secret: placeholder(name)
             for name, value in variables.items()
-            if is_secret_name(name) and value
+            for secret in secrets_of(name, value)
+            if secret
         }
         """What stands for a secret that is a whole value of JSON, of a query or of a form."""
         self._names = {v: name for v, name in self._values.items() if len(v) >= _SHORTEST}
@@ -70,12 +72,15 @@ class Scrubber:
                 for cookie in values:
                     match = _COOKIE.match(cookie)
                     self._add(match[2] if match else cookie)
+            elif _is_credential_header(name):
+                for value in values:
+                    self._add(value)
         is_login = _is_login(request)
         for body in (_as_text(request.body), _as_text(response["body"]["string"])):
             for value in _credentials(_parsed(body), is_login=is_login):
                 self._add(value)
         for name, value in parse_qsl(urlsplit(request.uri).query):
-            if name.lower() in _CREDENTIALS:
+            if _plain(name) in _CREDENTIALS:
                 self._add(value)
 
     def _add(self, value: str) -> None:
@@ -112,15 +117,34 @@ class Scrubber:
             body = self._body(text, is_login=_is_login(request)).encode()
         return {**response, "headers": headers, "body": {"string": body}}
 
+    def variables(self, found: Mapping[str, str]) -> dict[str, str]:
+        """As a recording keeps them: secret ones as placeholders, addresses as those of requests.
+
+        Raises UnscrubbedSecret if a secret would be left in one of them.
+        """
+        kept = {
+            n: placeholder(n) if is_secret_name(n) else self._variable(v) for n, v in found.items()
+        }
+        for name, value in kept.items():
+            self._refuse([value], f"variable {name}")
+        return kept
+
+    def _variable(self, value: str) -> str:
+        return self._url(value) if "://" in value else self._text(value)
+
     def refuse_secrets(self, request: Any, response: Message) -> None:
         """Raises UnscrubbedSecret if any is left in what is about to be written."""
         texts = [request.uri, _as_text(request.body), _as_text(response["body"]["string"])]
         texts += [value for values in response["headers"].values() for value in values]
+        self._refuse(texts, f"{request.method} {request.uri.partition('?')[0]}")
+
+    def _refuse(self, texts: Collection[str], place: str) -> None:
         for spelling, name in self._spelled(len(self._names)):
-            if spelling != name and any(spelling in text for text in texts):
+            # A placeholder may hold a short secret by chance, such as the password `holder`.
+            if any(spelling in text.replace(name, "") for text in texts):
                 raise UnscrubbedSecret(
-                    f"{request.method} {request.uri.partition('?')[0]}: the recording would hold a "
-                    f"secret ({name}) in a form that can't be taken out; nothing was written"
+                    f"{place}: the recording would hold a secret ({name}) in a form that can't be "
+                    "taken out; nothing was written"
                 )
 
     def _body(self, text: str, *, is_login: bool, is_matched: bool = False) -> str:
@@ -210,28 +234,43 @@ def _credentials(document: Any, *, is_login: bool) -> Iterator[str]:
 
 
 def _is_credential(name: str, is_login: bool) -> bool:
-    return name.lower() in _CREDENTIALS or (is_login and name.lower() in _LOGIN_CREDENTIALS)
+    plain = _plain(name)
+    return plain in _CREDENTIALS or (is_login and plain in _LOGIN_CREDENTIALS)
+
+
+def _is_credential_header(name: str) -> bool:
+    """As `X-Refresh-Token`; not `X-Next-Page-Token`, by which the next page is asked for."""
+    return _plain(name).removeprefix("x") in _CREDENTIALS | {"token", "session"}
+
+
+def _plain(name: str) -> str:
+    """A name however an API spells it: access_token, accessToken, Access-Token."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _is_login(request: Any) -> bool:
     """Whether the request's body gives credentials, or asks for a token."""
-    document = _parsed(_as_text(request.body))
+    names = {_plain(name) for name in _names(_parsed(_as_text(request.body)))}
+    return "granttype" in names or not names.isdisjoint(_CREDENTIALS)
+
+
+def _names(document: Any) -> Iterator[str]:
+    """The names of all members, however deep."""
     if isinstance(document, _Form):
-        names = {name.lower() for name, _ in document.fields}
+        yield from (name for name, _ in document.fields)
     elif isinstance(document, dict):
-        names = {name.lower() for name in document}
-    else:
-        return False
-    return "grant_type" in names or not names.isdisjoint(_CREDENTIALS)
+        yield from document
+        for member in document.values():
+            yield from _names(member)
+    elif isinstance(document, list):
+        for item in document:
+            yield from _names(item)
 
 
 def _scrubbed_header(name: str, value: str) -> str:
-    match name.lower():
-        case "set-cookie":
-            return _COOKIE.sub(rf"\1={SCRUBBED}", value)
-        case "authorization" | "www-authenticate" | "x-auth-token" | "x-csrf-token":
-            return SCRUBBED
-    return value
+    if name.lower() == "set-cookie":
+        return _COOKIE.sub(rf"\1={SCRUBBED}", value)
+    return SCRUBBED if _is_credential_header(name) else value
 
 
 def _sent(headers: Mapping[str, str]) -> Iterator[str]:
@@ -249,9 +288,3 @@ def _as_text(body: Any) -> str:
     if body is None:
         return ""
     return body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-
-
-def variables_kept(names: Iterable[str]) -> dict[str, str]:
-    """The variables as a recording keeps them: secret ones as placeholders."""
-    found = {name: os.environ[name] for name in names if name in os.environ}
-    return {n: placeholder(n) if is_secret_name(n) else v for n, v in found.items()}

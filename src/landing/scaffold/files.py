@@ -38,7 +38,8 @@ def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
 def _add_settings(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
     file = workspace.repository / ".env.example"
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if all(name in before for name, _ in plan.variables()):
+    there = {line.lstrip("# ").partition("=")[0].strip() for line in before.splitlines()}
+    if there.issuperset(name for name, _ in plan.variables()):
         return []
     with file.open("a", encoding="utf-8") as out:
         out.write(render.settings(plan) if before else render.settings(plan).lstrip())

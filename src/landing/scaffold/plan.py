@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -146,6 +147,10 @@ AUTHS: dict[str, Kind] = {
 }
 
 
+TAKEN = frozenset({"api", "client", "dlt", "streams", *dir(builtins)})
+"""Names that the files of a source use for something else."""
+
+
 @dataclass(frozen=True)
 class AuthPlan:
     kind: str = "none"
@@ -182,9 +187,9 @@ class StreamPlan:
 
     @property
     def function(self) -> str:
-        """The name as Python may have it."""
+        """The name as Python may have it, and that hides none which the module uses."""
         name = re.sub(r"\W", "_", self.name).lower()
-        if name[0].isdigit() or keyword.iskeyword(name):
+        if name[0].isdigit() or keyword.iskeyword(name) or name in TAKEN:
             name = f"_{name}"
         return name
 

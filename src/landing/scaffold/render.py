@@ -7,7 +7,15 @@ import keyword
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from landing.scaffold.plan import AUTHS, PAGINGS, CursorPlan, PagingPlan, SourcePlan, StreamPlan
+from landing.scaffold.plan import (
+    AUTHS,
+    PAGINGS,
+    TAKEN,
+    CursorPlan,
+    PagingPlan,
+    SourcePlan,
+    StreamPlan,
+)
 
 WIDTH = 100
 _INDENT = "    "
@@ -140,7 +148,7 @@ def _signature(stream: StreamPlan) -> str:
 def _parameter(cursor: CursorPlan) -> str:
     """Named as the field, where Python allows that."""
     is_usable = cursor.field.isidentifier() and not keyword.iskeyword(cursor.field)
-    return cursor.field if is_usable and cursor.field != "limit" else "cursor"
+    return cursor.field if is_usable and cursor.field not in ("limit", *TAKEN) else "cursor"
 
 
 def _has_limit(paging: PagingPlan) -> bool:

@@ -99,6 +99,8 @@ class Endpoint:
     @property
     def _needed(self) -> Iterator[Parameter]:
         filled = set(map(str, self.paging.arguments.values()))
+        if self.cursor is not None:
+            filled.add(self.cursor.param)
         for parameter in self.parameters.values():
             is_needed = parameter.is_required and parameter.where == "query"
             if is_needed and parameter.name not in filled:
