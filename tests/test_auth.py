@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from requests.auth import AuthBase
 
 import landing.http
+from landing import secrets
 from landing.errors import ApiError, SettingsError
 from landing.http import (
     ApiKey,
@@ -34,6 +35,7 @@ from tests.kit import REPOSITORY
 from tests.servers.api import ORDERS, Api, Request
 from tests.servers.oauth import Provider, log_in
 from tests.servers.oauth_app import PASSWORD, USER
+from tests.servers.scripted import Exchange, serve
 from tests.test_docs import blocks
 
 SECRET = "not-for-your-eyes"
@@ -153,6 +155,63 @@ def answers_at_once(client: Callable[[], Session], url: str, threads: int = 8) -
 
     with ThreadPoolExecutor(threads) as pool:
         return set(pool.map(ask, range(threads)))
+
+
+@pytest.mark.parametrize("name", ["sid", None])
+def test_a_cookie_that_each_login_sets_alike_does_not_have_all_threads_log_in(
+    name: str | None,
+) -> None:
+    logins: list[int] = []
+    refused = threading.Barrier(4, timeout=10)
+
+    def answer(exchange: Exchange) -> None:
+        cookie = exchange.seen.headers.get("Cookie", "")
+        if exchange.seen.path == "/login":
+            logins.append(exchange.number)
+            exchange.head(200, Content_Length="0", Set_Cookie="lang=en")
+        elif "sid=1" in cookie:
+            refused.wait()
+            exchange.reply(401)
+        else:
+            exchange.reply(200)
+
+    class TwoCookies(SessionLogin):
+        def log_in(self, session: requests.Session) -> requests.Response:
+            response = super().log_in(session)
+            session.cookies.set("sid", str(len(logins)), domain="127.0.0.1")
+            return response
+
+    with serve(answer) as server:
+        auth = TwoCookies(f"{server.url}/login", cookie=name)
+        assert answers_at_once(lambda: Session(auth=auth), server.url, threads=4) == {200}
+    assert len(logins) == 2
+
+
+def test_a_login_that_is_answered_503_is_tried_again_and_not_blamed_on_the_password() -> None:
+    busy = {1, 2, 5, 6, 7}
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.number in busy:
+            exchange.reply(503)
+        else:
+            exchange.reply(200, Set_Cookie="sid=1; Path=/")
+
+    with serve(answer) as server:
+        url = f"{server.url}/login"
+        assert Session(auth=SessionLogin(url, json=LOGIN)).get(server.url).status_code == 200
+        with pytest.raises(ApiError, match="answered 503 Service Unavailable: try again later"):
+            Session(auth=SessionLogin(url, cookie="sid")).get(server.url)
+    assert len(server.seen) == 7
+
+
+def test_fixed_credentials_stay_known_however_many_tokens_are_renewed() -> None:
+    fixed = [f"{kind}-{SECRET}" for kind in ("key", "token", "password", "login")]
+    ApiKey(fixed[0])
+    Bearer(fixed[1])
+    Basic("ada", fixed[2])
+    SessionLogin("http://127.0.0.1:9/", json={"user": "ada", "more": [{"password": fixed[3]}]})
+    secrets.register(*(f"renewed-{number}" for number in range(500)))
+    assert secrets.redacted(" ".join(fixed)) == "*** *** *** ***"
 
 
 def test_a_login_that_is_refused_names_the_page_and_not_the_password(provider: Provider) -> None:

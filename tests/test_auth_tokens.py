@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -11,10 +12,13 @@ import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
+import requests
 from cryptography.fernet import Fernet
 
 from landing.errors import ApiError, SettingsError
@@ -26,10 +30,12 @@ from landing.http import (
     token_store,
 )
 from landing.http.auth_login import begin
+from landing.http.auth_oauth import AccessToken, Answer
 from landing.http.tokens import Tokens
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import ORDERS
 from tests.servers.oauth import Client, Provider
+from tests.servers.scripted import Exchange, serve
 
 KEY = Fernet.generate_key().decode()
 REDIRECT = "http://127.0.0.1:8914/callback"
@@ -273,6 +279,52 @@ def test_a_given_refresh_token_is_used_until_it_rotated_and_again_when_changed(
     shop.log_in()
     assert status(shop.kept().refresh_token) == 200
     assert shop.refreshes() == [200, 200, 200]
+
+
+@pytest.mark.parametrize(("status", "times"), [(429, 2), (502, 1), (503, 2), (504, 1)])
+def test_a_gateway_that_failed_is_not_given_the_refresh_token_again(
+    tmp_path: Path, status: int, times: int
+) -> None:
+    """The provider behind it may have taken the token and ended it."""
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.reply(status)
+        else:
+            exchange.reply(200, b'{"access_token": "access", "token_type": "Bearer"}')
+
+    with serve(answer) as server:
+        store = FileTokens("shop", tmp_path)
+        auth = OAuth2RefreshToken(server.url, "client", store=store, refresh_token="given")
+        with suppress(ApiError):
+            auth(requests.Request("GET", server.url).prepare())
+    assert len(server.seen) == times
+
+
+def test_a_process_without_the_variable_does_not_have_its_token_spent_again(
+    tmp_path: Path,
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        token = f"rotated-{exchange.number}"
+        tokens = {"access_token": "access", "token_type": "Bearer", "refresh_token": token}
+        exchange.reply(200, json.dumps(tokens).encode())
+
+    with serve(answer) as server:
+
+        def renew(given: str | None) -> None:
+            store = FileTokens("shop", tmp_path)
+            auth = OAuth2RefreshToken(server.url, "client", store=store, refresh_token=given)
+            auth.renew(auth(requests.Request("GET", server.url).prepare()))
+
+        for given in ("given", None, "given"):
+            renew(given)
+        store = FileTokens("shop", tmp_path)
+        login = OAuth2RefreshToken(server.url, "client", store=store)
+        login.keep(Answer(AccessToken("access", None), "of-the-login"))
+        renew("given")
+    spent = [dict(parse_qsl(seen.body.decode()))["refresh_token"] for seen in server.seen]
+    assert spent.count("given") == 1
+    assert spent[-1] == "of-the-login"
 
 
 def test_the_file_is_its_owners_alone(provider: Provider, tmp_path: Path) -> None:

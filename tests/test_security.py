@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import re
 import ssl
 import threading
@@ -472,12 +473,19 @@ def self_signed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
 
+    asked: list[str] = []
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append(self.path)
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
-            self.wfile.write(b"[]")
+            if asked.count("/broken") == 1:
+                self.wfile.write(b"[")
+                os.write(self.connection.fileno(), b"not what TLS looks like")
+            else:
+                self.wfile.write(b"[]")
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -507,6 +515,15 @@ def test_a_certificate_is_verified_and_a_ca_of_ones_own_can_be_named(
         session.get(url, verify=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     assert session.get(url).json() == []
+
+
+def test_a_tls_connection_that_breaks_in_mid_body_is_tried_again(
+    self_signed: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, ca = self_signed
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
+    response = Session(retries=Retries(base=0.01)).get(f"{url}/broken")
+    assert (response.json(), response.attempts) == ([], 2)
 
 
 def test_loading_a_source_installs_the_guard(kit: Kit) -> None:

@@ -18,7 +18,7 @@ import requests
 from requests.auth import AuthBase
 
 from landing.errors import SettingsError
-from landing.http import Retries, Session, in_flight
+from landing.http import Pace, Retries, Session, SignedRequests, in_flight
 from landing.http.retries import GaveUp
 from landing.http.traffic import counting
 from tests.kit import REPOSITORY, Kit, Zone
@@ -305,6 +305,17 @@ def test_credentials_are_made_for_each_attempt() -> None:
     assert [seen.headers["X-Signature"] for seen in server.seen] == ["1", "2", "3"]
 
 
+def test_a_signature_is_made_when_the_request_has_its_turn() -> None:
+    def sign(request: requests.PreparedRequest) -> None:
+        request.headers["X-Time"] = str(time.monotonic())
+
+    with serve(lambda exchange: exchange.reply(200, b"[]")) as server:
+        session = Session(auth=SignedRequests(sign), pace=Pace(per_second=1))
+        list(in_flight(lambda _: session.get(server.url), range(3), at_once=3))
+    assert server.seen[2].at - server.seen[0].at > 1.5
+    assert all(seen.at - float(seen.headers["X-Time"]) < 0.5 for seen in server.seen)
+
+
 def test_credentials_come_from_the_call_the_session_or_the_address_and_never_from_netrc(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,8 +354,9 @@ def test_certificates_are_always_verified() -> None:
     session.verify = False
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
         session.get("https://127.0.0.1:1/secret?token=x")
-    with pytest.raises(SettingsError):
-        Session().get("https://127.0.0.1:1/", verify=False)
+    for off in (False, 0, ""):
+        with pytest.raises(SettingsError):
+            Session().get("https://127.0.0.1:1/", verify=off)
 
 
 def test_redirects_on_the_same_host_are_followed_with_credentials() -> None:

@@ -27,18 +27,11 @@ if TYPE_CHECKING:
 ClientAuth = Literal["header", "body"]
 
 _TIMEOUT = (10, 20)
-# What may be repeated: requests that did not arrive, or were turned away. All of them together
-# take less than BucketTokens allows to a claim.
-_RETRIES = Retry(
-    total=2,
-    read=0,
-    other=0,
-    status_forcelist=(429, 502, 503, 504),
-    allowed_methods=None,
-    backoff_factor=0.5,
-    respect_retry_after_header=False,
-    raise_on_status=False,
-)
+_TURNED_AWAY = (429, 503)
+_FAILED_GATEWAY = (502, 504)
+"""After these the provider may well have done what it was asked."""
+_SPENT_ONCE = ("authorization_code", "refresh_token")
+"""Grants whose second use is taken for theft."""
 _RENEWED_BEFORE = 60.0
 """Seconds before an access token ends, of one that lasts for ten minutes or more."""
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -93,7 +86,7 @@ class TokenEndpoint:
         sent = [parameters.get(name) for name in _SECRET_PARAMETERS]
         secrets.register(*filter(None, [self.client_secret, *sent]))
         begun = time.time()
-        session = self._session()
+        session = self._session(grant_type)
         try:
             given = session.fetch_token(
                 self.url,
@@ -118,7 +111,7 @@ class TokenEndpoint:
             session.close()
         return self._answer(given, begun)
 
-    def _session(self) -> OAuth2Session:
+    def _session(self, grant_type: str) -> OAuth2Session:
         try:
             from authlib.integrations.requests_client import OAuth2Session
         except ModuleNotFoundError:
@@ -128,7 +121,7 @@ class TokenEndpoint:
             self.client_id, self.client_secret, token_endpoint_auth_method=method
         )
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+            session.mount(scheme, HTTPAdapter(max_retries=_retries(grant_type)))
         return session
 
     def _answer(self, given: Mapping[str, Any], begun: float) -> Answer:
@@ -309,8 +302,8 @@ class OAuth2RefreshToken(_OAuth2):
                 "grants one (often offline_access) in `scope`, or see its documentation for what "
                 "`authorize_extra` has to say (Google: access_type=offline, prompt=consent)"
             )
-        kept = self._tokens(answer, answer.refresh_token)
-        self.store.update(lambda _: kept)
+        refresh_token = answer.refresh_token
+        self.store.update(lambda kept: self._tokens(answer, refresh_token, kept))
 
     def _obtain(self, refused: AccessToken | None) -> AccessToken:
         kept = self.store.read()
@@ -328,7 +321,7 @@ class OAuth2RefreshToken(_OAuth2):
             f"the refresh token any more; run `landing login {self.store.name}` again",
             refresh_token=spent,
         )
-        return self._tokens(answer, answer.refresh_token or spent)
+        return self._tokens(answer, answer.refresh_token or spent, kept)
 
     def _refresh_token(self, kept: Tokens | None) -> str:
         login = f"run `landing login {self.store.name}`"
@@ -354,10 +347,27 @@ class OAuth2RefreshToken(_OAuth2):
     def _is_newly_given(self, kept: Tokens | None) -> bool:
         return bool(self._given) and (kept is None or kept.given != _digest(self._given))
 
-    def _tokens(self, answer: Answer, refresh_token: str) -> Tokens:
+    def _tokens(self, answer: Answer, refresh_token: str, kept: Tokens | None) -> Tokens:
         access = answer.access
-        given = _digest(self._given) if self._given else ""
+        # A process without the variable must not make the others take theirs for a new one.
+        given = _digest(self._given) if self._given else (kept.given if kept else "")
         return Tokens(refresh_token, access.token, access.renew_at, self.endpoint.client, given)
+
+
+def _retries(grant_type: str) -> Retry:
+    """Repeats requests that did not arrive, or were turned away. All attempts together take less
+    than BucketTokens allows to a claim."""
+    is_spent_once = grant_type in _SPENT_ONCE
+    return Retry(
+        total=2,
+        read=0,
+        other=0,
+        status_forcelist=_TURNED_AWAY if is_spent_once else _TURNED_AWAY + _FAILED_GATEWAY,
+        allowed_methods=None,
+        backoff_factor=0.5,
+        respect_retry_after_header=False,
+        raise_on_status=False,
+    )
 
 
 def _renew_at(begun: float, expires_in: Any) -> float | None:

@@ -19,6 +19,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from requests.utils import get_auth_from_url
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import SSLError as TransportSSLError
 
 from landing.errors import SettingsError
 from landing.http import redirects, traffic
@@ -28,6 +29,8 @@ from landing.http.retries import GaveUp, Retries, retry_after
 _POOL = 32
 """Connections kept to a host; threads above it work, but connect anew each time."""
 _CHUNK = 64 * 1024
+_SIGNED_FOR = 0.1
+"""Seconds of waiting for a turn after which credentials are made anew."""
 
 
 class Session(requests.Session):
@@ -100,7 +103,7 @@ class Session(requests.Session):
         call = _Call(is_read, cost) if is_read or cost is not None else _call.get() or _Call()
         is_stream = self.stream if stream is None else stream
         options["timeout"] = options.get("timeout") or self.timeout
-        if self.verify is False or options.setdefault("verify", self.verify) is False:
+        if not (self.verify and options.setdefault("verify", self.verify)):
             raise SettingsError(
                 f"{_shown(request)}: a landing Session always verifies certificates; to trust a "
                 "server's own, name the file with its CA in REQUESTS_CA_BUNDLE"
@@ -226,13 +229,17 @@ class _Sending:
         return outcome
 
     def _attempt(self) -> requests.Response | requests.RequestException:
-        request = self._request.signed() if isinstance(self._request, _Request) else self._request
+        # A token is obtained before the wait for a turn, as that may take long and fail; what has
+        # the time in it, as a signature does, is made anew at the turn.
+        request = self._signed()
         gate = self._session.pace.gate(str(request.url))
         deadline = self._session.retries.deadline
         try:
             with gate.passing(self._cost, deadline, self._sleep) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
+                if paced > _SIGNED_FOR:
+                    request = self._signed()
                 response = self._session.send_once(
                     request, **self._options, timeout=self._timeout()
                 )
@@ -243,6 +250,9 @@ class _Sending:
         except requests.RequestException as error:
             error.request = error.request or request
             return error
+
+    def _signed(self) -> requests.PreparedRequest:
+        return self._request.signed() if isinstance(self._request, _Request) else self._request
 
     def _wait_before_next(
         self, attempt: int, outcome: requests.Response | requests.RequestException
@@ -321,7 +331,8 @@ class _Sending:
         """What has come, up to a bound, without waiting for more."""
         try:
             return bytes(response.raw.read1(_CHUNK, decode_content=True) or b"")
-        except ProtocolError as error:
+        except (ProtocolError, TransportSSLError) as error:
+            # Its certificate was verified before, so what fails here is the connection.
             raise ChunkedEncodingError(error, response=response) from error
         except DecodeError as error:
             raise ContentDecodingError(error, response=response) from error

@@ -242,6 +242,8 @@ def check_url(url: str) -> str:
         raise UsageError(
             f"'{url}' can't be the base URL: it has to begin with http:// or https:// and a host"
         )
+    if not url.isprintable() or " " in url:
+        raise UsageError(f"{url!r} can't be the base URL: it holds a space or a control character")
     if "@" in parts.netloc:
         raise UsageError("the base URL holds a password, which would be written to files")
     return url

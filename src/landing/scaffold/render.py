@@ -26,7 +26,9 @@ _WITH_LIMIT = ("offset", "page", "keyset")
 
 def client(plan: SourcePlan) -> str:
     width = max(len(name) for name, _ in plan.variables())
-    variables = "\n".join(f"    {name:<{width}}  {what}" for name, what in plan.variables())
+    variables = "\n".join(
+        f"    {name:<{width}}  {_harmless(what)}" for name, what in plan.variables()
+    )
     kind = AUTHS[plan.auth.kind]
     names = sorted(name for name in ("Api", kind.class_name, *_store(plan)) if name)
     auth = "" if not kind.class_name else _auth(plan)
@@ -84,7 +86,8 @@ def _address(plan: SourcePlan, url: str | int) -> str:
     """An absolute URL as text, a path as one below the API's address."""
     if "://" in str(url):
         return _text(url)
-    return f"f\"{{os.environ['{plan.prefix}_URL']}}/{str(url).lstrip('/')}\""
+    below = _text(f"/{str(url).lstrip('/')}")
+    return f'os.environ["{plan.prefix}_URL"] + {below}'
 
 
 def streams(plan: SourcePlan) -> str:
@@ -103,7 +106,8 @@ def _stream(stream: StreamPlan) -> str:
     key = list(stream.primary_key)
     hints = [f"name={_text(stream.name)}"] if stream.name != stream.function else []
     if key:
-        hints.append(f"primary_key={_text(key[0]) if len(key) == 1 else json.dumps(key)}")
+        fields = f"[{', '.join(map(_text, key))}]" if len(key) > 1 else _text(key[0])
+        hints.append(f"primary_key={fields}")
     decorator = f"@dlt.resource({', '.join(hints)})" if hints else "@dlt.resource"
     comments = "".join(_comment(guess) for guess in stream.guesses)
     body = [f'{_INDENT}"""{_description(stream)}"""', *_body(stream)]
@@ -123,7 +127,8 @@ def _description(stream: StreamPlan) -> str:
 
 def _harmless(text: str) -> str:
     """One line of a foreign text that can stand in a docstring or comment."""
-    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.replace("\\", "/").replace('"', "'").split())
 
 
 def _signature(stream: StreamPlan) -> str:
@@ -202,8 +207,11 @@ def _call(name: str, arguments: Sequence[str], depth: int, before: str = "") -> 
 
 
 def _text(value: str | int) -> str:
-    """A literal, in double quotes unless that needs escapes."""
-    if isinstance(value, int) or ('"' in value and "'" not in value):
+    """A literal, in double quotes unless that needs escapes.
+
+    JSON spells printable text as Python does; of the rest, as half a surrogate pair, it doesn't.
+    """
+    if isinstance(value, int) or not value.isprintable() or ('"' in value and "'" not in value):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)
 
