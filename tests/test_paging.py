@@ -253,14 +253,118 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
 
 
 def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
-    """As of a run that has nothing new: the first page has rows of the start alone."""
+    """As of a run that has nothing new: the first page has rows of the start alone, of which one more
+    request shows that it is not full."""
     last = max(row["updated_at"] for row in api.rows())
     client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
     paging = KeysetPages("updated_at", "since", limit=500, inclusive=True)
     pages = client.pages("orders", records="data", params={"since": last}, paging=paging)
     found = [row["id"] for page in pages for row in page.rows()]
     assert found == [row["id"] for row in api.rows() if row["updated_at"] == last]
-    assert len(api.requests) == 1
+    assert len(api.requests) == 2
+
+
+def capped(server: Server, most: int) -> None:
+    """Pages of no more than `most` rows, whatever `limit` says."""
+    whole = server.answer
+
+    def answer(request: Any) -> Any:
+        query = {**request.query, "limit": str(min(int(request.query["limit"]), most))}
+        return whole(type(request)(request.path, query, request.headers))
+
+    server.answer = answer  # type: ignore[method-assign]
+
+
+def sharing(*counts: int) -> list[dict[str, Any]]:
+    """So many rows of each minute."""
+    minutes = [minute for minute, count in enumerate(counts) for _ in range(count)]
+    return [
+        {"id": n, "updated_at": f"2024-01-01 00:{minute:02}:00"} for n, minute in enumerate(minutes)
+    ]
+
+
+def by_change(server: Server, minute: int | None = None, **named: Any) -> list[int]:
+    """The ids that pages by the time of the last change have, which start at that minute."""
+    api = Api(server.url, headers={"Authorization": f"Bearer {server.token}"})
+    params = {} if minute is None else {"since": f"2024-01-01 00:{minute:02}:00"}
+    paging = KeysetPages("updated_at", "since", **{"limit": 500, "inclusive": True, **named})
+    pages = api.pages("orders", records="data", params=params, paging=paging)
+    return [row["id"] for page in pages for row in page.rows()]
+
+
+@pytest.mark.parametrize("start", [None, 0, 1])
+@pytest.mark.parametrize("short_page_ends", [False, True])
+def test_more_rows_with_one_value_than_a_capped_page_has_are_an_error(
+    start: int | None, short_page_ends: bool
+) -> None:
+    with serve_api(sharing(40, 150, 60)) as server:
+        capped(server, 100)
+        with pytest.raises(ApiError, match="is 100 its maximum") as caught:
+            by_change(server, start, short_page_ends=short_page_ends)
+        assert "/orders: a page of 100 rows has no other 'updated_at'" in str(caught.value)
+        with pytest.raises(ApiError, match="ask for larger pages"):
+            by_change(server, start, maximum=100)
+
+
+@pytest.mark.parametrize("short_page_ends", [False, True])
+@pytest.mark.parametrize("counts", [(40, 50, 60, 70), (99,) * 5, (1,) * 250, (100, 1), (0, 2)])
+def test_a_keyset_reads_capped_pages_to_the_end(
+    counts: tuple[int, ...], short_page_ends: bool
+) -> None:
+    rows = [{"id": -1, "updated_at": "2020-01-01 00:00:00"}, *sharing(*counts)]
+    with serve_api(rows) as server:
+        capped(server, 101)
+        found = by_change(server, short_page_ends=short_page_ends)
+        assert set(found) == {row["id"] for row in rows}
+
+
+def test_a_keyset_that_starts_at_its_last_value_asks_once_more_at_most() -> None:
+    with serve_api(sharing(100, 60)) as server:
+        assert len(by_change(server, 1)) == 60
+        assert [request.query["limit"] for request in server.requests] == ["500", "61"]
+        assert "since" not in server.requests[1].query
+        server.requests.clear()
+        assert len(by_change(server, 1, maximum=500)) == 60
+        assert len(server.requests) == 1
+
+
+def test_rows_that_all_share_a_value_may_be_a_capped_page_unless_its_size_is_told() -> None:
+    with serve_api(sharing(3)) as server:
+        with pytest.raises(ApiError, match="say by `maximum`"):
+            by_change(server)
+        assert set(by_change(server, maximum=500)) == {0, 1, 2}
+
+
+def test_a_keyset_of_a_search_finds_where_its_pages_begin_in_the_body(running: Shop) -> None:
+    """The parameter is taken out of the JSON body to ask from the beginning."""
+    paging = KeysetPages(
+        "updated_at", "filter.since", limit=500, limit_param="page.limit", inclusive=True
+    )
+    asked = {"filter": {"since": str(START + timedelta(hours=12))}, "page": {"offset": 0}}
+    pages = Api(running.url).pages("search/", records="hits", json=asked, paging=paging)
+    assert [row["id"] for page in pages for row in page.rows()] == [24, 25]
+
+
+@pytest.mark.parametrize("limit", [10, 500])
+def test_rows_that_share_a_value_are_an_error_where_only_those_beyond_are_asked_for(
+    limit: int, running: Shop
+) -> None:
+    paging = KeysetPages("updated_at", "since", limit=limit)
+    assert "`inclusive=True`" in error(running, "limited/", paging=paging)
+
+
+def test_a_keyset_of_pages_in_another_order_is_an_error() -> None:
+    rows = sharing(1, 1, 1)
+    with serve_api(rows) as server:
+        whole = server.answer
+
+        def shuffled(request: Any) -> Any:
+            server.set_rows("orders", [rows[len(server.requests) % 2]])
+            return whole(type(request)(request.path, {}, request.headers))
+
+        server.answer = shuffled  # type: ignore[method-assign]
+        with pytest.raises(ApiError, match="sort by 'updated_at', ascending"):
+            by_change(server)
 
 
 def test_a_keyset_is_not_followed_for_ever_where_rows_are_edited_as_fast_as_it_asks(
@@ -290,13 +394,7 @@ def test_without_verification_a_page_number_costs_one_request(running: Shop) -> 
 def test_a_server_that_gives_fewer_rows_than_asked_for_is_read_to_the_end(running: Shop) -> None:
     """DRF's cap here is 1,000; Datasette's `_size` is the same: what came is what counts."""
     with serve_api(seed_orders(ORDERS)) as server:
-        whole = server.answer
-
-        def capped(request: Any) -> Any:
-            query = {**request.query, "limit": str(min(int(request.query["limit"]), 6))}
-            return whole(type(request)(request.path, query, request.headers))
-
-        server.answer = capped  # type: ignore[method-assign]
+        capped(server, 6)
         api = Api(server.url, headers={"Authorization": f"Bearer {server.token}"})
         for at_once in (1, 3):
             pages = api.pages("orders", records="data", paging=OffsetPages(10, at_once=at_once))

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
@@ -173,6 +174,15 @@ def last_value(page: Page, name: str) -> Any:
         return page[-1].get(name)
     *_, raw = _members(page, name)
     return msgspec.json.decode(raw) if bytes(raw) else None
+
+
+def neighbours_share(page: Page, name: str) -> bool:
+    """Whether a row has the same value of a field as the row before it, and not null."""
+    if isinstance(page, JsonPage):
+        values: list[Any] = [bytes(raw).removeprefix(b"null") for raw in _members(page, name)]
+    else:
+        values = [row.get(name) for row in page]
+    return any(one == other and one not in (None, b"") for one, other in pairwise(values))
 
 
 def from_row(page: Page, start: int) -> Page:

@@ -22,10 +22,10 @@ from dlt.sources.helpers.rest_client.paginators import (
     JSONLinkPaginator,
     SinglePagePaginator,
 )
-from requests import Request, Response
+from requests import HTTPError, Request, Response
 
 from landing.errors import ApiError
-from landing.http.bodies import Page, last_value, value_at
+from landing.http.bodies import Page, last_value, neighbours_share, value_at
 from landing.http.query import Query
 
 
@@ -164,18 +164,23 @@ class CursorPages(BaseReferencePaginator):
         _put(request, self._param, self._next_reference)
 
 
-class KeysetPages(BasePaginator):
+class KeysetPages:
     """The next page begins after the last row's value of `field`, which is passed as `param`.
 
     Rows have to come in the ascending order of `field`. Either no two rows share a value and
     `param` asks for what is beyond it, or with `inclusive` rows may share one and `param` asks
     for it and what is beyond: then the rows of a page's last value come twice.
 
+    `limit` must not exceed the API's largest page. Where a page has one value only, and nothing
+    shows that pages can be longer, the API is asked for one more row from its beginning;
+    `maximum`, the rows that its largest page has, makes that needless.
+
     With `short_page_ends`, for APIs that fill their pages, one that is shorter than another before
     it is the last; without, a stream of edits that is faster than the requests is followed for as
     long as it lasts.
 
-    Raises ApiError if more rows share a value than a page of `limit` rows has.
+    Raises ApiError if more rows share a value than a page has, or may do so, and without
+    `inclusive`, if two rows of a page share one.
     """
 
     def __init__(
@@ -187,49 +192,78 @@ class KeysetPages(BasePaginator):
         limit_param: str = "limit",
         inclusive: bool = False,
         short_page_ends: bool = False,
+        maximum: int | None = None,
     ) -> None:
-        super().__init__()
-        self._short_page_ends = short_page_ends
-        self._largest = 0
         self._field = field
         self._param = param
         self._limit = limit
         self._limit_param = limit_param
         self._inclusive = inclusive
-        self._last: Any = None
+        self._short_page_ends = short_page_ends
+        self._maximum = maximum
 
-    def init_request(self, request: Request) -> None:
-        self._last = _get(request, self._param)  # where a run starts that has a cursor
-        _put(request, self._limit_param, self._limit)
-
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        if not data:
-            self._has_next_page = False
-            return
-        shown = f"{response.request.method} {str(response.url).partition('?')[0]}"
-        last = last_value(data, self._field)
-        if last is None:
-            raise ApiError(f"{shown}: the last row of a page has no '{self._field}' to go on from")
-        if self._short_page_ends and len(data) < self._largest:
-            self._has_next_page = False
-            return
-        self._largest = max(self._largest, len(data))
-        if str(last) == str(self._last):
-            if not self._inclusive or len(data) >= self._limit:
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._limit_param: self._limit})
+        start = _get(query.template, self._param)  # where a run starts that has a cursor
+        asked = {str(start)}
+        largest = 0
+        while page := query.ask().page:
+            last = self._last_value(query, page)
+            is_short = len(page) < largest
+            is_stuck = str(last) == str(start)
+            if is_stuck and not is_short:
+                self._refuse_full(query, page, last)
+            yield page
+            if is_stuck or (is_short and self._short_page_ends):
+                return
+            if str(last) in asked:
                 raise ApiError(
-                    f"{shown}: a page of {len(data):,} rows has no other '{self._field}' than "
-                    f"{last!r}, so there is no going on from it; "
-                    + (
-                        "ask for larger pages, or page by a field that fewer rows share"
-                        if self._inclusive
-                        else f"does the API know the parameter '{self._param}'?"
-                    )
+                    f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
+                    f"it did; have it sort by '{self._field}', ascending"
                 )
-            self._has_next_page = False
-        self._last = last
+            asked.add(str(last))
+            start, largest = last, max(largest, len(page))
+            query = query.with_values({self._param: last})
 
-    def update_request(self, request: Request) -> None:
-        _put(request, self._param, self._last)
+    def _last_value(self, query: Query, page: Page) -> Any:
+        last = last_value(page, self._field)
+        if last is None:
+            raise ApiError(
+                f"{query.shown}: the last row of a page has no '{self._field}' to go on from"
+            )
+        if not self._inclusive and neighbours_share(page, self._field):
+            raise ApiError(
+                f"{query.shown}: rows share a '{self._field}', so those at a page's end would be "
+                "lost; page by a field that no two rows share, or if the API takes "
+                f"'{self._param}' as that value and beyond, with `inclusive=True`"
+            )
+        return last
+
+    def _refuse_full(self, query: Query, page: Page, last: Any) -> None:
+        """Of a page that has no other value than that it was asked for: are there more rows?"""
+        told = (
+            f"{query.shown}: a page of {len(page):,} rows has no other '{self._field}' than "
+            f"{last!r}, so there is no going on from it; "
+        )
+        if not self._inclusive:
+            raise ApiError(f"{told}does the API know the parameter '{self._param}'?")
+        if len(page) >= min(self._limit, self._maximum or self._limit):
+            raise ApiError(f"{told}ask for larger pages, or page by a field that fewer rows share")
+        # No API caps its pages at one row.
+        if len(page) > 1 and self._maximum is None and not self._can_exceed(query, len(page)):
+            raise ApiError(
+                f"{told}and the API was not seen to give longer pages, so there may be more such "
+                f"rows: is {len(page):,} its maximum? If so, page by a field that fewer rows "
+                "share; if not, say by `maximum` how many rows its largest page has"
+            )
+
+    def _can_exceed(self, query: Query, size: int) -> bool:
+        """Whether a page from the beginning, wherever the run started, is longer than `size`."""
+        whole = query.without(self._param).with_values({self._limit_param: size + 1})
+        try:
+            return len(whole.ask().page) > size
+        except HTTPError:  # of an API that insists on the parameter
+            return False
 
 
 def _get(request: Request, name: str) -> Any:

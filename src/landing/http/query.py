@@ -55,6 +55,15 @@ class Query:
                 jsonpath.set_value_at_path(request.json, name, value)
         return replace(self, template=request)
 
+    def without(self, name: str) -> Query:
+        """The query without one parameter, in the JSON body or the URL."""
+        request = self.request()
+        if request.json is None:
+            request.params.pop(name, None)
+        else:
+            jsonpath.delete_matches(name, request.json)
+        return replace(self, template=request)
+
     def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
         """The answer's page; an empty one if the answer has the status `past_end`.
 
