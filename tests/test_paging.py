@@ -253,7 +253,7 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
 
 
 def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
-    """As of a run that has nothing new: the first page has rows of the start alone, of which one more
+    """As of a run that has nothing new: the first page has rows of the start alone, and one more
     request shows that it is not full."""
     last = max(row["updated_at"] for row in api.rows())
     client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
