@@ -4,6 +4,9 @@ Where a row is deleted, or an edit moves it to the end, the rows after it move u
 past a reader that goes on counting. What is here notices that and goes back for it. Needed is an
 order in which a row either keeps its place among the others or moves to the end: by a key, or
 ascending by the time of the last change, then by key. In any order, a row may come twice.
+
+Rows are known by what they hold: where some are equal, all are read, but moves among them can't be
+noticed.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class _Counted(ABC):
         rows = _Rows(query, self._identity, self._total)
         yield from self._read_all(query, rows)
         if rows.lacking:
+            rows.begin_again()
             yield from self._read_all(query, rows)
             rows.refuse_lacking()
 
@@ -100,7 +104,9 @@ class OffsetPages(_Counted):
                 return max(offset - self._limit + 1, 0)
             if offset != previous[0] and ids == previous[1] and len(ids) > 1:
                 raise _unknown_parameter(query, self._offset)
-            yield from rows.unread(answer, ids)
+            known = _shared(previous[1], ids, shared)
+            is_next = known > 0 or rows.is_at_start
+            yield from rows.following(answer, ids, known) if is_next else rows.unread(answer, ids)
             reached = len(ids) < self._limit and rows.reached(offset + len(ids))
             if is_alone and (len(ids) <= shared or reached):
                 return None
@@ -167,16 +173,17 @@ class NumberedPages(_Counted):
         self._verify = verify
 
     def _read_all(self, query: Query, rows: _Rows) -> Iterator[Page]:
-        end = yield from self._read_on(query, rows, self._first, self._at_once)
+        end = yield from self._read_on(query, rows, self._first, self._at_once, again=False)
         if self._at_once > 1 and end > self._first:
             # Of several under way together, the end may be the first to be answered, and a row
             # move there after that: so the end is read once more, page by page.
-            yield from self._read_on(query, rows, max(end - 2, self._first), 1)
+            yield from self._read_on(query, rows, max(end - 2, self._first), 1, again=True)
 
     def _read_on(
-        self, query: Query, rows: _Rows, start: int, at_once: int
+        self, query: Query, rows: _Rows, start: int, at_once: int, *, again: bool
     ) -> Generator[Page, None, int]:
-        """Read to the end; return the number of the page that showed it."""
+        """Read to the end, of pages that were read already if `again`; return the number of the
+        page that showed it."""
         answered = partial(self._answer, query)
         seen: dict[int, list[int]] = {}
         size = 0  # of a full page, which may be less than was asked for
@@ -187,7 +194,7 @@ class NumberedPages(_Counted):
                 ids = rows.identities(answer.page)
                 if ids and ids == seen.get(number - 1):
                     raise _unknown_parameter(query, self._number)
-                yield from rows.unread(answer, ids)
+                yield from rows.unread(answer, ids) if again else rows.following(answer, ids, 0)
                 seen[number] = ids
                 size = max(size, len(ids))
                 reached = rows.reached((number - self._first) * size + len(ids))
@@ -227,11 +234,20 @@ def _ordered(
     yield from in_flight(lambda n: (n, answered(n)), numbers, at_once=at_once)
 
 
+def _shared(before: list[int], ids: list[int], most: int) -> int:
+    """How many rows at the end of the page before are those that this one begins with."""
+    lengths = range(min(most, len(before), len(ids)), 0, -1)
+    return next((n for n in lengths if before[-n:] == ids[:n]), 0)
+
+
 class _Rows:
     """Which rows were read, the last `REMEMBERED_ROWS` at least, and how many there should be."""
 
     def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
-        self.count = 0
+        self.count = 0  # of different ones
+        self._places = 0  # in pages that follow one another, in which rows may equal others
+        self._have_equals = False
+        self._is_again = False
         self._query = query
         self._identity = identity
         self._total_path = total_path
@@ -246,18 +262,41 @@ class _Rows:
     def identities(self, page: Page) -> list[int]:
         return identities(page, self._identity)
 
+    def begin_again(self) -> None:
+        """All is read once more: what is known by now comes no second time, but counts anew."""
+        self._is_again = True
+        self._places = 0
+
+    @property
+    def is_at_start(self) -> bool:
+        return self._places == 0
+
+    def following(self, answer: Answer, ids: Sequence[int], shared: int) -> Iterator[Page]:
+        """The page from row `shared` on, whether or not it equals rows that were read."""
+        self._places += len(ids) - shared
+        self._have_equals = self._have_equals or len(set(ids)) < len(ids)
+        return self._from(answer, ids, self._first_unknown(ids) if self._is_again else shared)
+
     def unread(self, answer: Answer, ids: Sequence[int]) -> Iterator[Page]:
-        """The page from its first unknown row on, if it has one; all of it is known from now."""
+        """The page from its first unknown row on, if it has one."""
+        before = self.count
+        page = self._from(answer, ids, self._first_unknown(ids))
+        self._places += self.count - before
+        return page
+
+    def _first_unknown(self, ids: Sequence[int]) -> int:
+        return next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
+
+    def _from(self, answer: Answer, ids: Sequence[int], first: int) -> Iterator[Page]:
+        """The page from row `first` on, if it has one; all of it is known from now."""
         self._note_total(answer)
-        first = next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
         for id_ in ids[first:]:
             if id_ not in self:
                 self._recent[id_] = self.count
                 self.count += 1
         if len(self._recent) > REMEMBERED_ROWS:
             self._older, self._recent = self._recent, {}
-        if first < len(ids):
-            yield from_row(answer.page, first)
+        return iter([from_row(answer.page, first)] if first < len(ids) else [])
 
     def latest(self, ids: Sequence[int]) -> int:
         return max(map(self._number, ids))
@@ -273,14 +312,21 @@ class _Rows:
 
     @property
     def lacking(self) -> bool:
-        return self._total is not None and self.count < self._total
+        return self._total is not None and self._found < self._total
+
+    @property
+    def _found(self) -> int:
+        """A row that moved may be in two places of a first reading, and hide one that is missing;
+        but there is no telling equal rows apart but by their places."""
+        by_place = self._have_equals or self._is_again
+        return max(self.count, self._places) if by_place else self.count
 
     def refuse_lacking(self) -> None:
         if self.lacking:
             raise ApiError(
                 f"{self._query.shown} says there are {self._total:,} rows at "
-                f"'{self._total_path}', and reading all pages twice found {self.count:,} "
-                "different ones; have it sort by a column that no two rows share"
+                f"'{self._total_path}', and reading all pages twice found {self._found:,}; "
+                "have it sort by a column that no two rows share"
             )
 
     def refuse_restart(self, ids: Sequence[int]) -> None:
