@@ -501,6 +501,30 @@ def test_one_page_of_several_is_not_taken_for_all(running: Shop) -> None:
     assert len(list(Api(running.url).pages("limited/"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("paging", "where"),
+    [
+        (CursorPages("meta.next"), "at 'meta.next'"),
+        (CursorPages("meta.next", has_more="next"), "at 'meta.next'"),
+        (CursorPages(header="X-Next", has_more="next"), "in the header 'X-Next'"),
+        (CursorPages(header="X-Next"), "in the header 'X-Next'"),
+    ],
+)
+def test_a_cursor_that_is_elsewhere_is_an_error_if_there_are_more_pages(
+    paging: CursorPages, where: str, running: Shop
+) -> None:
+    told = error(running, "cursor/", records="results", paging=paging)
+    assert f"GET {running.url}/cursor/ has more pages" in told
+    assert where in told
+
+
+def test_a_cursor_of_an_only_page_is_not_missed(running: Shop) -> None:
+    for paging in (CursorPages("meta.next"), CursorPages("meta.next", has_more="next")):
+        params = {"since": str(START + timedelta(hours=12))}
+        pages = Api(running.url).pages("cursor/", records="results", params=params, paging=paging)
+        assert [row["id"] for page in pages for row in page.rows()] == [24, 25]
+
+
 def test_more_rows_with_one_value_than_a_page_has_are_an_error(running: Shop) -> None:
     paging = KeysetPages("updated_at", "since", limit=2, inclusive=True)
     assert "ask for larger pages" in error(running, "limited/", paging=paging)
@@ -545,6 +569,11 @@ def test_windows_reach_from_the_start_until_now() -> None:
     assert windows[0][0] == start
     assert all(before[1] == after[0] for before, after in pairwise(windows))
     assert datetime.now(UTC) - windows[-1][1] < timedelta(seconds=10)
+
+
+def test_windows_without_a_start_say_how_to_give_one() -> None:
+    with pytest.raises(ApiError, match="`initial_value`"):
+        TimeWindows(None, days=3)
 
 
 def test_the_documentations_examples_read_all_rows(

@@ -88,14 +88,19 @@ class SinglePage(SinglePagePaginator):
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         super().update_state(response, data)
-        if response.links.get("next") or _names_next_page(response):
+        if _names_next_page(response):
             raise ApiError(
-                f"{response.request.method} {str(response.url).partition('?')[0]} has more pages "
-                "than this one; say by `paging=` how to get them"
+                f"{_shown(response)} has more pages than this one; say by `paging=` how to get them"
             )
 
 
+def _shown(response: Response) -> str:
+    return f"{response.request.method} {str(response.url).partition('?')[0]}"
+
+
 def _names_next_page(response: Response) -> bool:
+    if response.links.get("next"):
+        return True
     try:
         _, likelihood = PaginatorFactory().create_paginator(response)
     except ValueError:  # no JSON
@@ -137,6 +142,9 @@ class CursorPages(BaseReferencePaginator):
 
     `path` is where the body has it, or `header` which header has it. The last page has none, or
     says so by a false value at `has_more`. In a query with a JSON body, `param` is a path in it.
+
+    Raises ApiError if there is no cursor though `has_more` is true, or though the first page names
+    a next one in a way that is common.
     """
 
     def __init__(
@@ -149,16 +157,27 @@ class CursorPages(BaseReferencePaginator):
         self._header = header
         self._param = param
         self._has_more = has_more
+        self._is_first = True
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        if self._header:
-            self._next_reference = response.headers.get(self._header) or None
-            return
-        content = response.content
-        cursor = value_at(content, self._path)
+        cursor = (
+            response.headers.get(self._header)
+            if self._header
+            else value_at(response.content, self._path)
+        )
         self._next_reference = None if cursor == "" else cursor
-        if self._has_more and not value_at(content, self._has_more):
-            self._has_next_page = False
+        if self._has_more:
+            has_more = bool(value_at(response.content, self._has_more))
+            self._has_next_page = has_more
+        else:
+            has_more = self._is_first and _names_next_page(response)
+        if has_more and self._next_reference is None:
+            where = f"in the header '{self._header}'" if self._header else f"at '{self._path}'"
+            raise ApiError(
+                f"{_shown(response)} has more pages than this one, and no cursor of the next "
+                f"{where}; is that where the API has it?"
+            )
+        self._is_first = False
 
     def update_request(self, request: Request) -> None:
         _put(request, self._param, self._next_reference)

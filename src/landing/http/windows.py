@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from landing.errors import ApiError
 from landing.http.bodies import Page
 from landing.http.inflight import in_flight
 from landing.http.paging import Paging, SinglePage, pages_of
@@ -20,11 +21,13 @@ class TimeWindows:
     there comes once or twice, whichever end the API counts as in. `spelled` makes a parameter of
     a moment; by default it is ISO 8601. `within` is the paging inside a window. With `at_once`,
     several windows are read together, each of them kept in memory until its turn.
+
+    Raises ApiError if `start` is None, as of a cursor that has no value yet.
     """
 
     def __init__(
         self,
-        start: datetime | str,
+        start: datetime | str | None,
         *,
         days: float,
         since: str = "since",
@@ -34,6 +37,11 @@ class TimeWindows:
         within: Paging | None = None,
         at_once: int = 1,
     ) -> None:
+        if start is None:
+            raise ApiError(
+                "TimeWindows has no start, as of the first run of a cursor; give the cursor an "
+                "`initial_value`, or say the start otherwise"
+            )
         self._start = _in_utc(start)
         self._span = timedelta(days=days)
         self._since = since
