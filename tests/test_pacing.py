@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,59 @@ def test_a_day_that_is_used_up_fails_instead_of_waiting_for_it() -> None:
     assert len(server.seen) == 3
 
 
+def test_a_gate_that_was_open_before_one_of_a_day_leaves_the_day_its_permits() -> None:
+    earlier = Pace(per_second=1000).gate("http://mixed.example/")
+    day = Pace(per_day=2, longest_wait=1).gate("http://mixed.example/")
+    for _ in range(2):
+        with day.passing(1):
+            pass
+    time.sleep(1.1)
+    with earlier.passing(1):  # the first of a gate tidies
+        pass
+    with pytest.raises(GaveUp, match="used up"), day.passing(1):
+        pass
+
+
+def test_a_process_forked_meanwhile_keeps_no_place() -> None:
+    gate = Pace(at_once=1, longest_wait=1).gate("http://forked.example/")
+    with gate.passing(1):
+        forked = os.fork()
+        if forked == 0:
+            time.sleep(30)
+            os._exit(0)
+    try:
+        with gate.passing(1) as waited:
+            assert waited < 0.5
+    finally:
+        os.kill(forked, signal.SIGKILL)
+        os.waitpid(forked, 0)
+
+
+def test_an_answer_holds_back_a_machine_for_a_day_at_most() -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(200, b"[]", RateLimit='"default";r=0;t=999999999')
+
+    with serve(answer) as server:
+        session = Session(pace=Pace(per_second=100))
+        session.get(server.url)
+        with pytest.raises(GaveUp, match=r"is used up for another 86,(400|399) s"):
+            session.get(server.url)
+
+
+def test_a_reset_that_moves_with_each_answer_does_not_use_up_the_limit() -> None:
+    """As APIs with sliding windows tell it: the same wait, and as much left, each time."""
+
+    def answer(exchange: Exchange) -> None:
+        time.sleep(0.2)
+        exchange.reply(200, b"[]", RateLimit='"default";r=12;t=2')
+
+    with serve(answer) as server, counting() as traffic:
+        session = Session()
+        for _ in range(16):
+            session.get(server.url)
+    assert traffic.pacing_seconds < 0.5
+
+
 def test_pacing_costs_less_than_a_millisecond(record_property: Callable[..., None]) -> None:
     for pace in (Pace(), Pace(per_second=100_000), Pace(per_second=100_000, per_day=10**9)):
         gate = pace.gate("http://127.0.0.1:9/")
@@ -190,17 +245,22 @@ def test_a_clock_that_is_set_back_does_not_stop_the_requests(folder: Path) -> No
 @pytest.mark.parametrize(
     ("pace", "windows"),
     [
-        (Pace(per_second=10), [(10, 1.0)]),
-        (Pace(per_second=2.5), [(2, 0.8)]),
-        (Pace(per_second=0.2), [(1, 5.0)]),
-        (Pace(per_second=5, per_minute=100, per_day=1000), [(5, 1), (100, 60), (1000, 86_400)]),
-        (Pace(per_second=10, per_minute=5), [(5, 60)]),
-        (Pace(per_minute=60, burst=5), [(5, 5)]),
+        (Pace(per_second=10), [(10, 1_050)]),
+        (Pace(per_second=2.5), [(2, 1_050)]),
+        (Pace(per_second=0.2), [(1, 5_050)]),
+        (
+            Pace(per_second=5, per_minute=100, per_day=1000),
+            [(5, 1_050), (100, 60_050), (1000, 86_400_050)],
+        ),
+        (Pace(per_second=10, per_minute=5), [(5, 60_050)]),
+        (Pace(per_minute=60, burst=5), [(5, 5_000), (60, 60_050)]),
+        (Pace(per_second=100, burst=1), [(1, 10), (100, 1_050)]),
+        (Pace(per_minute=60, burst=60), [(60, 60_050)]),
         (Pace(), []),
     ],
 )
-def test_limits_become_windows(pace: Pace, windows: list[tuple[int, float]]) -> None:
-    assert [(rate.limit, (rate.interval - 50) / 1000) for rate in pace.rates] == windows
+def test_limits_become_windows(pace: Pace, windows: list[tuple[int, int]]) -> None:
+    assert [(rate.limit, rate.interval) for rate in pace.rates] == windows
 
 
 @pytest.mark.parametrize("wrong", [{"per_second": 0}, {"at_once": -1}, {"burst": 3}])
@@ -211,11 +271,15 @@ def test_a_pace_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_headers_of_limits_are_read_in_all_their_spellings() -> None:
     soon = time.time() + 100
+    date = datetime.fromtimestamp(soon, UTC)
     for headers, remaining, seconds in (
         ({"RateLimit-Remaining": "7", "RateLimit-Reset": "30"}, 7, 31),
         ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "30"}, 7, 31),
         ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": f"{soon:.0f}"}, 7, 101),
         ({"X-Rate-Limit-Remaining": "7", "X-Rate-Limit-Reset": f"{soon * 1000:.0f}"}, 7, 101),
+        ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": date.isoformat()}, 7, 101),
+        ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": f"{date:%FT%TZ}"}, 7, 101),
+        ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": format_datetime(date)}, 7, 101),
         ({"RateLimit": '"default";r=50;t=30'}, 50, 31),
         ({"RateLimit": '"burst";r=9;t=3, "daily";r=5;t=900'}, 5, 901),
         ({"RateLimit": "limit=100, remaining=50, reset=30"}, 50, 31),
@@ -226,6 +290,8 @@ def test_headers_of_limits_are_read_in_all_their_spellings() -> None:
         assert budget.seconds == pytest.approx(seconds, abs=2)
     assert read_budget({"RateLimit-Remaining": "unlimited"}) is None
     assert read_budget({"X-RateLimit-Remaining": "3"}) == Budget(3, None)
+    unreadable = {"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": "2026 or so"}
+    assert read_budget(unreadable) == Budget(3, None)
 
 
 def test_nginx_is_answered_by_waiting(tmp_path: Path) -> None:

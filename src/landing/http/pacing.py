@@ -14,7 +14,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import ceil, inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +36,8 @@ _UNTIL_WARM = 32
 than it left, so it counts from its answer on."""
 _ROUNDED = 1.0
 """Seconds added to resets, which are whole seconds and may have been rounded down."""
+_LONGEST_HOLD = 86_400.0
+"""Seconds that an answer can hold back the runs of a machine; limits are for a day at most."""
 _EPOCH = 1_000_000_000
 """Resets above it are points in time, below it seconds from now."""
 
@@ -70,14 +74,13 @@ class Pace:
     def rates(self) -> list[Rate]:
         """The limits from the shortest window to the longest, less those that others imply."""
         asked = self._asked()
+        windows = [_whole(limit, milliseconds) for limit, milliseconds in asked]
         if asked and self.burst is not None:
             limit, milliseconds = min(asked, key=lambda each: each[0] / each[1])
-            asked.append((self.burst, self.burst / limit * milliseconds))
+            # Only spreads what the windows hold, so it has no margin.
+            windows.append(Rate(self.burst, max(1, ceil(self.burst / limit * milliseconds))))
         rates: list[Rate] = []
-        for limit, milliseconds in sorted(asked, key=lambda each: each[1]):
-            # A window holds a whole number of requests, so a rate of 0.5 a second is 1 in two.
-            stretch = 1 / limit if limit < 1 else int(limit) / limit
-            rate = Rate(max(1, int(limit)), int(milliseconds * stretch) + _MARGIN_MS)
+        for rate in sorted(windows, key=lambda each: each.interval):
             while rates and rate.limit <= rates[-1].limit:
                 rates.pop()
             if not rates or rate.limit / rate.interval < rates[-1].limit / rates[-1].interval:
@@ -98,6 +101,13 @@ class Pace:
 
     def price(self, request: requests.PreparedRequest) -> int:
         return self.cost(request) if callable(self.cost) else self.cost
+
+
+def _whole(limit: float, milliseconds: float) -> Rate:
+    """A window that holds a whole number of requests: 0.5 a second is 1 in two, and of 2.5 a
+    second, 2 are in each."""
+    stretch = max(1.0, 1 / limit)
+    return Rate(max(1, int(limit)), ceil(milliseconds * stretch) + _MARGIN_MS)
 
 
 _unpaced = threading.Event()
@@ -135,7 +145,7 @@ class Gate:
         self._bucket = (
             SQLiteBucket(self._rates, self._connection, "permits") if self._rates else None
         )
-        self._keep = self._kept_for()
+        self._keep_permits()
 
     @contextmanager
     def passing(
@@ -213,8 +223,8 @@ class Gate:
         self._connection.execute(later, {"now": milliseconds})
         self._entered += 1
         if self._entered % _TIDY_EVERY == 1:
-            old = "DELETE FROM permits WHERE item_timestamp < ?"
-            self._connection.execute(old, (milliseconds - self._keep,))
+            old = "DELETE FROM permits WHERE item_timestamp < ? - (SELECT milliseconds FROM kept)"
+            self._connection.execute(old, (milliseconds,))
         item = RateItem(permit, milliseconds, cost)
         if bucket.put(item):
             return 0.0
@@ -242,6 +252,8 @@ class Gate:
         try:
             yield
         finally:
+            # By name: a process forked meanwhile has the descriptor too.
+            fcntl.flock(place, fcntl.LOCK_UN)
             os.close(place)
 
     def _free_place(self, file: Path, places: int) -> int | None:
@@ -256,14 +268,12 @@ class Gate:
                 os.close(descriptor)
         return None
 
-    def _kept_for(self) -> int:
-        """Milliseconds that permits are kept, by the longest window anyone asked for."""
+    def _keep_permits(self) -> None:
+        """For the longest window anyone asked for, now or later."""
         longest = max((rate.interval for rate in self._rates), default=0)
         with _transaction(self._connection):
             raise_to = "UPDATE kept SET milliseconds = max(milliseconds, ?)"
             self._connection.execute(raise_to, (longest,))
-            row = self._connection.execute("SELECT milliseconds FROM kept").fetchone()
-        return int(row[0])
 
 
 @dataclass(frozen=True)
@@ -300,18 +310,20 @@ class _Allowance:
 
     def learn(self, now: float, budget: Budget | None, wait: float | None, under_way: int) -> None:
         if wait is not None:
-            self.held_until = max(self.held_until, now + wait)
+            self.held_until = max(self.held_until, now + min(wait, _LONGEST_HOLD))
         if budget is None or budget.seconds is None:
             return
-        resets_at = now + budget.seconds
+        resets_at = now + min(budget.seconds, _LONGEST_HOLD)
         # Requests that the API has yet to count are still to be taken off what it reports.
         reported = max(0, budget.remaining - under_way)
         same_window = self.remaining is not None and abs(resets_at - self.resets_at) < 1.5
         if same_window and self.remaining is not None:
+            # Its end stays as it was first told: one that moves with each answer, as of sliding
+            # windows, would make it last forever.
             self.remaining = min(self.remaining, budget.remaining)
         else:
             self.remaining = reported
-        self.resets_at = max(resets_at, self.resets_at) if same_window else resets_at
+            self.resets_at = resets_at
 
     def wait(self, now: float, cost: int) -> float:
         wait = max(0.0, self.held_until - now)
@@ -354,7 +366,11 @@ def _structured(value: str) -> Budget | None:
 
 
 def _seconds(reset: str | None) -> float | None:
+    """Until a reset that is told in seconds, or as a point in time in seconds or milliseconds
+    since 1970, in ISO 8601, or as HTTP has dates."""
     number = _number(reset)
+    if number is None:
+        number = _timestamp(reset or "")
     if number is None:
         return None
     if number > _EPOCH * 1000:  # milliseconds
@@ -363,12 +379,22 @@ def _seconds(reset: str | None) -> float | None:
     return max(0.0, seconds) + _ROUNDED
 
 
+def _timestamp(text: str) -> float | None:
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            at = parse(text.strip())
+        except ValueError:
+            continue
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return None
+
+
 def _milliseconds() -> int:
     return time.time_ns() // 1_000_000
 
 
 def _number(text: str | None) -> float | None:
-    match = re.match(r"\s*(\d+(?:\.\d+)?)", text or "")
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", text or "", re.ASCII)
     return float(match[1]) if match else None
 
 

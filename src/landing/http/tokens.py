@@ -111,6 +111,8 @@ class FileTokens:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
+            # By name: a process forked meanwhile has the descriptor too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
     def _write(self, content: bytes) -> None:
