@@ -538,3 +538,11 @@ def test_each_promise_names_a_test_that_is_there() -> None:
     named = re.findall(r"`(test_\w+)`", promises)
     assert len(named) > 10
     assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def test_the_current_folder_and_addresses_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/somewhere/orders")
+    monkeypatch.setenv("KEYED_URL", "https://keyed.example.com/api")
+    monkeypatch.setenv("TOKEN_URL", "https://bob:hunter22@keyed.example.com/token")
+    text = "GET https://keyed.example.com/api/orders in /somewhere/orders, hunter22"
+    assert secrets.redacted(text) == text.replace("hunter22", "***")

@@ -19,7 +19,7 @@ from landing.columns import NEW_FIELDS, Batch, Row
 from landing.columntypes import column_of, python_values
 from landing.errors import StreamError
 from landing.fields import Field, landing_fields
-from landing.http.jsonpage import SAMPLED_EVERY
+from landing.http.jsonpage import sampled_every
 from landing.inference import kind_of
 from landing.jsontext import Unreadable
 
@@ -77,7 +77,7 @@ class Drift:
                 if next(self._pages) % SAMPLED_PAGES == 0:
                     yield from page.sample()
         else:
-            yield from batch[::SAMPLED_EVERY]
+            yield from batch[:: sampled_every(len(batch))]
 
     def _compare(self, name: str, value: Any) -> None:
         if name not in self._known:

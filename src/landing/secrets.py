@@ -15,6 +15,8 @@ _SECRET_NAME = re.compile(
     r"KEY|SECRET|TOKEN|PASS|PWD|AUTH|CREDENTIAL|DSN|COOKIE|SIGNATURE|JWT|PRIVATE|CONNECTION_STRING",
     re.IGNORECASE,
 )
+_OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.IGNORECASE)
+"""Variables that tell where something is, whatever else their names have in them."""
 _SHORTEST = 4
 """Shorter values are not looked for: they are in any text."""
 _REMEMBERED = 200
@@ -64,7 +66,7 @@ def known() -> set[str]:
 
 def secrets_of(name: str, value: str) -> Iterator[str]:
     """What nobody else may read of a variable: its value, or the password of its address."""
-    if is_secret_name(name):
+    if is_secret_name(name) and not _OF_A_PLACE.search(name):
         yield value
         yield value.strip()
         if "\n" in value.strip():  # a private key, of which a message may show one line

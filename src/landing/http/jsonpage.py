@@ -13,7 +13,8 @@ import msgspec
 
 from landing.jsontext import MAX_NESTING, readable, without_depths
 
-SAMPLED_EVERY = 100
+_SAMPLED_EVERY = 100
+_FEW = 200
 
 _RECORD: ContextVar[Any] = ContextVar("record", default=msgspec.Raw)
 
@@ -27,6 +28,11 @@ def decoding_to(record: Any) -> Iterator[None]:
         yield
     finally:
         _RECORD.reset(token)
+
+
+def sampled_every(count: int) -> int:
+    """Of so many records, each how many-th is looked at: of few, as a small run has, all."""
+    return 1 if count <= _FEW else _SAMPLED_EVERY
 
 
 class JsonPage:
@@ -84,8 +90,8 @@ class JsonPage:
             yield JsonPage(b"[" + b",".join(raws[start : start + most]) + b"]")
 
     def sample(self) -> list[Mapping[str, Any]]:
-        """The first record and each SAMPLED_EVERY-th after it, as dictionaries."""
-        raws = self.decoded(msgspec.Raw)[::SAMPLED_EVERY]
+        """The first record and each `sampled_every`-th after it, as dictionaries."""
+        raws = self.decoded(msgspec.Raw)[:: sampled_every(len(self))]
         return [row for row in map(readable, raws) if isinstance(row, dict)]
 
     def decoded(self, record: Any) -> list[Any]:
