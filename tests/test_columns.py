@@ -145,6 +145,7 @@ FITTING = [
     (NUMBER, 2**63, float(2**63)),
     (NUMBER, 2**53, float(2**53)),
     (NUMBER, Decimal("0.25"), 0.25),
+    (NUMBER, Decimal("58489929559173568"), 58489929559173568.0),  # repr() has other digits
     (BOOLEAN, True, True),
     (STRING, "Grüße 🚀", "Grüße 🚀"),
     (STRING, "", ""),

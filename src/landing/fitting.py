@@ -52,10 +52,10 @@ def fit_number(value: Any) -> float:
 
 
 def _is_exact(value: Decimal) -> bool:
-    """Whether the double that is nearest is written with the same digits."""
+    """Whether the double that is nearest equals it, or is written with the same digits."""
     if value.is_snan():
         return False
-    return not value.is_finite() or Decimal(repr(float(value))) == value
+    return not value.is_finite() or value in (nearest := float(value), Decimal(repr(nearest)))
 
 
 def fit_boolean(value: Any) -> bool:
