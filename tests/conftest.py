@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from obstore.store import LocalStore, S3Store
@@ -43,11 +45,26 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kit:
+def kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Kit]:
     """A workspace that is the current folder, with the repository's own sources."""
     made = Kit(tmp_path / "repository", capsys)
     monkeypatch.chdir(made.root / "dlt")
-    return made
+    imported = _sources()
+    yield made
+    # dlt looks up the module of a function, which the workspace's own import took the place of.
+    for name in _sources():
+        del sys.modules[name]
+    sys.modules.update(imported)
+
+
+def _sources() -> dict[str, ModuleType]:
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name == "sources" or name.startswith("sources.")
+    }
 
 
 @pytest.fixture
