@@ -346,7 +346,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a destination sync mode": (
         founding(destination_sync_mode="mrge"),
         ": destination_sync_mode: 'mrge' is not known; did you mean 'merge'?; "
-        "known are append, merge",
+        "known are append, merge, overwrite",
     ),
     "a primary key not in fields": (
         founding(primary_key=[["ids"]]),
@@ -401,6 +401,35 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a field of ours": (
         one_field({"type": "string"}) | {"fields": {"_dlt_id": {"type": "string"}}},
         ": fields._dlt_id: names starting with _dlt_ are ours",
+    ),
+    "overwriting with changes alone": (
+        founding(destination_sync_mode="overwrite"),
+        ": destination_sync_mode: 'overwrite' puts what a run reads in the place of all that was "
+        "there, but sync_mode 'incremental' reads changes alone; set sync_mode to 'full_refresh', "
+        "or destination_sync_mode to 'merge'",
+    ),
+    "a table format without a table": (
+        founding(table_format="iceberg"),
+        ": table_format: no table is kept with destination_sync_mode 'append'; set that to "
+        "'merge' or 'overwrite', or leave table_format out",
+    ),
+    "deletes among changes alone": (
+        founding(deletes="snapshot"),
+        ": deletes: 'snapshot' compares all of the source's keys, but sync_mode 'incremental' "
+        "reads changes alone; set sync_mode to 'full_refresh', or leave deletes out",
+    ),
+    "deletes without a key": (
+        {
+            "stream": "orders",
+            "sync_mode": "full_refresh",
+            "deletes": "snapshot",
+            "fields": {"id": {"type": "integer"}},
+        },
+        ": primary_key: is missing, which deletes goes by",
+    ),
+    "a limit of deletes without deletes": (
+        founding(deletes_limit=0.1),
+        ": deletes_limit: has no effect without deletes",
     ),
     "not an object": ("[]", ": has to be a JSON object"),
     "broken JSON": (
@@ -555,7 +584,7 @@ SCHEMAS = st.builds(
     options=st.builds(
         Options,
         st.lists(st.sampled_from(["incremental", "full_refresh"]), max_size=2),
-        st.lists(st.sampled_from(["append", "merge"]), max_size=2),
+        st.lists(st.sampled_from(["append", "merge", "overwrite"]), max_size=2),
     ),
     defaults=st.builds(
         Defaults,

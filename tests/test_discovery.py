@@ -52,7 +52,7 @@ def test_the_founding_documents_source_is_discovered(orders: Kit) -> None:
         "description": "Orders stream with incremental loading.",
         "options": {
             "sync_modes": ["incremental", "full_refresh"],
-            "destination_sync_modes": ["append", "merge"],
+            "destination_sync_modes": ["append", "merge", "overwrite"],
         },
         "defaults": {"primary_key": [["id"]], "cursor_field": ["updated_at"]},
     }
@@ -149,32 +149,36 @@ def test_discovery_needs_no_bucket(orders: Kit, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("hints", "arguments", "expected"),
     [
-        ("", "", (None, None, ["full_refresh"], ["append"])),
-        ("(primary_key='id')", "", ([["id"]], None, ["full_refresh"], ["append", "merge"])),
+        ("", "", (None, None, ["full_refresh"], ["append", "overwrite"])),
+        (
+            "(primary_key='id')",
+            "",
+            ([["id"]], None, ["full_refresh"], ["append", "merge", "overwrite"]),
+        ),
         (
             "(primary_key=['shop', 'id'])",
             "",
-            ([["shop"], ["id"]], None, ["full_refresh"], ["append", "merge"]),
+            ([["shop"], ["id"]], None, ["full_refresh"], ["append", "merge", "overwrite"]),
         ),
         (
             "(columns={'id': {'primary_key': True}})",
             "",
-            ([["id"]], None, ["full_refresh"], ["append", "merge"]),
+            ([["id"]], None, ["full_refresh"], ["append", "merge", "overwrite"]),
         ),
         (
             "",
             "at=dlt.sources.incremental('at')",
-            (None, ["at"], ["incremental", "full_refresh"], ["append"]),
+            (None, ["at"], ["incremental", "full_refresh"], ["append", "overwrite"]),
         ),
         (
             "(incremental=dlt.sources.incremental('at'))",
             "",
-            (None, ["at"], ["incremental", "full_refresh"], ["append"]),
+            (None, ["at"], ["incremental", "full_refresh"], ["append", "overwrite"]),
         ),
         (
             "",
             "at: dlt.sources.incremental[str] | None = None",
-            (None, None, ["full_refresh", "incremental"], ["append"]),
+            (None, None, ["full_refresh", "incremental"], ["append", "overwrite"]),
         ),
     ],
 )

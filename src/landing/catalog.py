@@ -22,8 +22,10 @@ from landing.lookback import Lookback, parse_lookback
 from landing.workspace import Workspace
 
 SyncMode = Literal["incremental", "full_refresh"]
-DestinationSyncMode = Literal["append", "merge"]
+DestinationSyncMode = Literal["append", "merge", "overwrite"]
 OnDrift = Literal["report", "fail", "land"]
+TableFormat = Literal["delta", "iceberg", "ducklake"]
+Deletes = Literal["snapshot"]
 
 LINEAGE_PREFIX = "_dlt_"
 COMPARABLE = (frozenset({"integer"}), frozenset({"number"}), frozenset({"string"}))
@@ -76,6 +78,9 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
+    table_format: TableFormat | None = None
+    deletes: Deletes | None = None
+    deletes_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     on_drift: OnDrift = "report"
     options: Options | None = None
     defaults: Defaults = Defaults()
@@ -103,6 +108,14 @@ class StreamConfig:
     """The fields of the discovered schema; none if there is no such file."""
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
+    backfill: bool = False
+    """Whether to read once more from the initial value."""
+    table_format: TableFormat | None = None
+    """Of the current-state table beside the landing zone; None where none is kept."""
+    deletes: Deletes | None = None
+    """How records that the source has no more are noticed; None if they are not."""
+    deletes_limit: float | None = None
+    """Share of the known records that a run may find deleted; None for all but all of them."""
 
     @property
     def known_names(self) -> frozenset[str]:
@@ -268,26 +281,74 @@ def _resolved(
             f"{shown}: cursor_field: is missing, which sync_mode 'incremental' goes by; name a "
             "field that grows with every change, or set sync_mode to 'full_refresh'"
         )
-    if raw.destination_sync_mode == "merge" and not primary_key:
-        raise CatalogError(
-            f"{shown}: primary_key: is missing, which destination_sync_mode 'merge' goes by"
-        )
+    destination = raw.destination_sync_mode or "append"
+    _check_pair(sync_mode, destination, primary_key, shown)
+    _check_deletes(raw, sync_mode, primary_key, shown)
     return StreamConfig(
         source=source,
         stream=stream,
         origin=shown,
         sync_mode=sync_mode,
-        destination_sync_mode=raw.destination_sync_mode or "append",
+        destination_sync_mode=destination,
         primary_key=primary_key,
         cursor_field=cursor[0] if cursor else None,
         initial_value=raw.initial_value,
         lookback=_lookback(raw, cursor, shown),
         selected=raw.selected,
         quarantine_limit=raw.quarantine_limit,
+        backfill=raw.backfill,
+        table_format=_table_format(raw, destination, shown),
+        deletes=raw.deletes,
+        deletes_limit=raw.deletes_limit,
         fields=raw.fields,
         on_drift=raw.on_drift,
         discovered=discovered,
     )
+
+
+def _check_pair(
+    sync_mode: SyncMode, destination: DestinationSyncMode, primary_key: tuple[str, ...], shown: str
+) -> None:
+    if destination == "merge" and not primary_key:
+        raise CatalogError(
+            f"{shown}: primary_key: is missing, which destination_sync_mode 'merge' goes by"
+        )
+    if destination == "overwrite" and sync_mode == "incremental":
+        raise CatalogError(
+            f"{shown}: destination_sync_mode: 'overwrite' puts what a run reads in the place of "
+            "all that was there, but sync_mode 'incremental' reads changes alone; set sync_mode "
+            "to 'full_refresh', or destination_sync_mode to 'merge'"
+        )
+
+
+def _check_deletes(
+    raw: _StreamFile, sync_mode: SyncMode, primary_key: tuple[str, ...], shown: str
+) -> None:
+    if raw.deletes is None:
+        if raw.deletes_limit is not None:
+            raise CatalogError(f"{shown}: deletes_limit: has no effect without deletes")
+        return
+    if sync_mode == "incremental":
+        raise CatalogError(
+            f"{shown}: deletes: '{raw.deletes}' compares all of the source's keys, but sync_mode "
+            "'incremental' reads changes alone; set sync_mode to 'full_refresh', or leave deletes "
+            "out"
+        )
+    if not primary_key:
+        raise CatalogError(f"{shown}: primary_key: is missing, which deletes goes by")
+
+
+def _table_format(
+    raw: _StreamFile, destination: DestinationSyncMode, shown: str
+) -> TableFormat | None:
+    if destination != "append":
+        return raw.table_format or "delta"
+    if raw.table_format is not None:
+        raise CatalogError(
+            f"{shown}: table_format: no table is kept with destination_sync_mode 'append'; set "
+            "that to 'merge' or 'overwrite', or leave table_format out"
+        )
+    return None
 
 
 def _lookback(raw: _StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback | None:

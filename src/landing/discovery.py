@@ -195,6 +195,7 @@ def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema
     elif cursor_parameter(resource):
         sync_modes = ["full_refresh", "incremental"]
     destination: list[DestinationSyncMode] = ["append", "merge"] if key else ["append"]
+    destination.append("overwrite")
     return DiscoveredSchema(
         stream=resource.name,
         description=_description(resource),

@@ -38,6 +38,7 @@ from dlt.common.schema import Schema
 from dlt.common.storages.load_package import load_package_state
 
 from landing.bucket import Bucket
+from landing.catalog import SyncMode
 from landing.errors import LandingError
 from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
@@ -59,6 +60,8 @@ class Load:
     bucket: Bucket
     paths: StreamPaths
     lease: Lease
+    sync_mode: SyncMode | None = None
+    """Of the run that it belongs to; None for rows that were read before, as in quarantine."""
     load_id: str | None = None
     last_stamp: str | None = None
     parts: list[Part] = field(default_factory=list)
@@ -130,6 +133,7 @@ class Load:
     def _record(self) -> dict[str, Any]:
         return {
             "load_id": self.load_id,
+            "sync_mode": self.sync_mode,
             "started": self.started,
             "finished": datetime.now(UTC),
             "rows": self.rows,

@@ -155,7 +155,7 @@ def run_stream(
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
         counting() as traffic,
     ):
-        loads = [Load(bucket, paths, lease)]
+        loads = [Load(bucket, paths, lease, config.sync_mode)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
@@ -164,7 +164,7 @@ def run_stream(
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
                 _forget_loaded(pipeline)
-                zone.load = Load(bucket, paths, lease)
+                zone.load = Load(bucket, paths, lease, config.sync_mode)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
     return _result(config, loads, traffic, time.monotonic() - clock)
