@@ -13,7 +13,7 @@ from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.resource import DltResource
 
 from landing.catalog import (
-    LINEAGE_PREFIX,
+    is_own_name,
     Defaults,
     DestinationSyncMode,
     DiscoveredSchema,
@@ -133,8 +133,8 @@ def _in_order(
     """Declared order where the stream names all columns, else that of the records."""
     is_complete = sampled.keys() <= columns.keys()
     names = [*columns] if is_complete else [*sampled, *columns]
-    # Another dlt's lineage would collide with ours.
-    return {n: fields[n] for n in names if n in fields and not n.startswith(LINEAGE_PREFIX)}
+    # Another's lineage and marks of deletion would collide with ours.
+    return {n: fields[n] for n in names if n in fields and not is_own_name(n)}
 
 
 def _limited(resource: DltResource, limit: int) -> DltResource:
