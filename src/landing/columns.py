@@ -141,7 +141,7 @@ class Columns:
         arrays: list[pa.Array | pa.ChunkedArray] = []
         misfits: dict[int, MisfitRow] = {}
         gone = None
-        if self._hint in given.schema.names:
+        if self._hint is not None and self._hint in given.schema.names:
             gone = self._gone({self._hint: python_values(given[self._hint])})
         for name, column in self._columns.items():
             if name == NEW_FIELDS:
@@ -199,7 +199,9 @@ class Columns:
     def _keyless(self, table: pa.Table) -> dict[int, str]:
         """Tombstones of no record, and the field of the key that they lack."""
         assert self.tombstones is not None
-        rows = zip(*(table[name].is_null().to_pylist() for name in self.tombstones.key), strict=True)
+        rows = zip(
+            *(table[name].is_null().to_pylist() for name in self.tombstones.key), strict=True
+        )
         gone = table[DELETED_AT].is_valid().to_pylist()
         return {
             index: self.tombstones.key[lacks.index(True)]

@@ -63,10 +63,9 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
     broken: dict[str, LandingError] = {}
     for stream in configured_streams(source.workspace, source.name):
         try:
-            config = read_config(source.workspace, source.name, stream)
-            if config.selected:
+            if read_config(source.workspace, source.name, stream).selected:
+                config = source.config(stream)
                 check_key(config.fields, config.origin)
-                source.stream(stream)
                 selected.append(stream)
         except LandingError as error:
             broken[stream] = error
@@ -129,7 +128,7 @@ def _doubts(source: Source, config: StreamConfig) -> list[str]:
 def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
-    configs = [read_config(source.workspace, source.name, stream) for stream in streams]
+    configs = [source.config(stream) for stream in streams]
     for config in configs:
         check_key(config.fields, config.origin)
     return list(zip(configs, resources, strict=True))
@@ -194,6 +193,7 @@ def _result(
         files=sum(len(load.files) for load in loads),
         bytes=sum(load.bytes for load in loads),
         quarantined=sum(load.quarantined for load in loads),
+        deleted=sum(load.deleted for load in loads),
         cursor_before=loads[0].cursor_before,
         cursor_after=loads[-1].cursor_after,
         seconds=seconds,

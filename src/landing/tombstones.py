@@ -51,7 +51,7 @@ class Tombstones:
         """Which rows are, by their values of the hinted column."""
         assert self.hint is not None, "only a stream with the hint has such values"
         test = _is_true if self.hint.is_boolean else _is_set
-        return [value is not None and test(value) for value in hinted]
+        return [not _is_null(value) and test(value) for value in hinted]
 
     def keeps(self, column: str) -> bool:
         """Whether a tombstone has a value there until its cursor was seen."""
@@ -103,6 +103,11 @@ def _scalar(moment: datetime | None) -> pa.Scalar:
     return pa.scalar(moment, DELETED_AT_FIELD.type)
 
 
+def _is_null(value: Any) -> bool:
+    """pandas' nulls among numbers and times equal nothing, themselves included."""
+    return value is None or (isinstance(value, float | datetime) and value != value)
+
+
 def _is_set(value: Any) -> bool:
     """As dlt has it for a column of any type: false is what a boolean column would say."""
     return value is not False
@@ -111,7 +116,7 @@ def _is_set(value: Any) -> bool:
 def _is_true(value: Any) -> bool:
     """As dlt has it for a boolean column: what can't be one says nothing."""
     if isinstance(value, bool | int | float | Decimal):
-        return bool(value == value and value)
+        return bool(value)
     try:
         return bool(coerce_value("bool", "text", value)) if isinstance(value, str) else False
     except ValueError:
