@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from landing.bounds import TOO_LARGE, largest_column, oversized
 from landing.catalog import LINEAGE_PREFIX, StreamConfig
@@ -127,7 +128,7 @@ class Columns:
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
         values = self._values(rows)
-        gone = gone if gone is not None else self._gone(values)
+        gone = self._gone(values) if gone is None else gone if any(gone) else None
         for name, column in self._columns.items():
             array, reasons = column.convert(self._of_live(name, values[name], gone))
             arrays.append(array)
@@ -198,16 +199,13 @@ class Columns:
 
     def _keyless(self, table: pa.Table) -> dict[int, str]:
         """Tombstones of no record, and the field of the key that they lack."""
-        assert self.tombstones is not None
-        rows = zip(
-            *(table[name].is_null().to_pylist() for name in self.tombstones.key), strict=True
-        )
-        gone = table[DELETED_AT].is_valid().to_pylist()
-        return {
-            index: self.tombstones.key[lacks.index(True)]
-            for index, (is_gone, lacks) in enumerate(zip(gone, rows, strict=True))
-            if is_gone and True in lacks
-        }
+        assert self.tombstones is not None, "only such streams have tombstones"
+        gone = table[DELETED_AT].is_valid()
+        lacking: dict[int, str] = {}
+        for name in self.tombstones.key:
+            lacks = pc.and_(gone, table[name].is_null())
+            lacking |= {index: name for index, lack in enumerate(lacks.to_pylist()) if lack}
+        return lacking
 
     def dated(self, table: pa.Table, noticed: datetime) -> pa.Table:
         """The rows as they land, their tombstones noticed at that time."""

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 # Compared one after the other, since Arrow's set of marks takes ten times their size.
 _BUCKETS = 64
+_CHUNK_ROWS = 1_000_000
 _MIX = pa.scalar(0x9E3779B97F4A7C15, pa.uint64())
 _SHIFT = pa.scalar(64 - (_BUCKETS.bit_length() - 1), pa.uint64())
 
@@ -26,12 +27,24 @@ _encode = msgspec.json.Encoder().encode
 class KeySet:
     def __init__(self) -> None:
         self._chunks: list[pa.Array] = []
+        self._small: list[pa.Array] = []
+        self._in_small = 0
 
     def add(self, keys: pa.Table) -> None:
-        self._chunks.append(marks_of(keys))
+        self._small.append(marks_of(keys))
+        self._in_small += keys.num_rows
+        if self._in_small >= _CHUNK_ROWS:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Many small chunks would take their time in each bucket."""
+        if self._small:
+            self._chunks.append(pa.concat_arrays(self._small))
+        self._small, self._in_small = [], 0
 
     def bucket(self, number: int) -> pa.Array:
         """The distinct marks of one bucket."""
+        self._merge()
         found = []
         for marks in self._chunks:
             of = pc.shift_right(pc.multiply(marks, _MIX), _SHIFT)

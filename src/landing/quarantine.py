@@ -178,11 +178,11 @@ class KeptRow:
     line: bytes
     row: Row | str
     """Python's text of it where JSON could not hold it."""
+    is_tombstone: bool
     field: str
     reason: str
     load_id: str
     stamp: str
-    is_tombstone: bool = False
 
     @property
     def text(self) -> str:
@@ -194,12 +194,13 @@ def read_line(line: bytes) -> KeptRow | None:
     try:
         found = json.loads(line, parse_float=_exact)
         texts = [found[key] for key in ("field", "reason", "load_id", "_dlt_load_id")]
+        is_tombstone = found.get("deleted") is True
         row = found["row"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(row, dict | str) or not all(isinstance(text, str) for text in texts):
         return None
-    return KeptRow(line, row, *texts, is_tombstone=found.get("deleted") is True)
+    return KeptRow(line, row, is_tombstone, *texts)
 
 
 def _exact(text: str) -> float | Decimal:

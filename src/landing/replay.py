@@ -34,6 +34,7 @@ from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes
 
 NO_LINE = "a line that can't be read"
+NO_DELETES = "says that a record is deleted, which the stream declares no more"
 NO_JSON = "a record with values that JSON can't hold"
 
 
@@ -186,6 +187,9 @@ class _SortedOut:
             kept = read_line(line)
             if kept is None or isinstance(kept.row, str):
                 self._stays[NO_LINE if kept is None else NO_JSON] += 1
+                rest.write(line)
+            elif kept.is_tombstone and self._columns.tombstones is None:
+                self._stays[NO_DELETES] += 1
                 rest.write(line)
             else:
                 yield kept

@@ -31,6 +31,7 @@ from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
+from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sidebyside import Stop, side_by_side
@@ -48,6 +49,9 @@ class Plan:
     """What a run of a stream would do, without anything done."""
 
     config: StreamConfig
+    mode: str
+    deletes: str | None
+    """How deletions are noticed; None if they are not."""
     cursor: Any
     columns: pa.Schema
     location: str
@@ -221,4 +225,12 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
-    return Plan(config, cursor, columns, bucket.location(paths.data), doubts)
+    return Plan(
+        config=config,
+        mode=in_words(config),
+        deletes=deletes_in_words(config),
+        cursor=cursor,
+        columns=columns,
+        location=bucket.location(paths.data),
+        doubts=doubts,
+    )

@@ -123,7 +123,7 @@ class Snapshot:
         key = ", ".join(self._schema.names)
         if self._unknown:
             yield (
-                f"no deletions were looked for: {_counted(self._unknown)} in quarantine without a "
+                f"no deletions were looked for: {_counted(self._unknown)} in quarantine with no "
                 f"{key} that fits, which may be any of those that are missing"
             )
         if self._without_key:
