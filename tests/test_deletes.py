@@ -296,9 +296,7 @@ def _killed_at(source: Source, proxy: Proxy, part: str, *, before: bool) -> None
 
 POINTS = [
     (".parquet", False),
-    ("/keys/", True),
     ("/keys/", False),
-    ("/loads/", True),
     ("/state.json", True),
     ("/state.json", False),
 ]
