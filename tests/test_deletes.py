@@ -426,6 +426,8 @@ def test_tombstones_without_a_cursor_value_land_once(kit: Kit, folder_zone: Zone
     assert "1 deleted" in source.lands(row(2, 2), gone(1, None)).out
     assert "nothing new" in source.lands(row(2, 2), gone(1, None)).out
     assert current(folder_zone) == [2]
+    source.lands(gone(1, None), gone(2, None), row(2, 3), row(3, 4))
+    assert current(folder_zone) == [3], "it is the last word"
 
 
 @pytest.mark.parametrize(

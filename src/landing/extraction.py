@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
@@ -51,7 +52,7 @@ from landing.sidebyside import Stop
 from landing.snapshot import Snapshot
 from landing.sources import as_declared
 from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
-from landing.tombstones import tombstone_count
+from landing.tombstones import is_tombstone, tombstone_count
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
 from landing.workspace import part_bytes, slice_limits, stall_seconds
@@ -246,8 +247,17 @@ class Extraction:
                 break
         self._open.close()
         if tracker is not None:
-            yield from ((True, [table]) for table in tracker.rest() if table.num_rows)
+            for table in tracker.rest():
+                yield from self._by_age(table, tracker.name)
         self._tell(read, tracker)
+
+    def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
+        """Withheld rows are older than all others, but a deletion that has no cursor value is the
+        stream's last word on its record."""
+        is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
+        for mask, is_withheld in ((pc.invert(is_last), True), (is_last, False)):
+            if (rows := table.filter(mask)).num_rows:
+                yield is_withheld, [rows]
 
     def _known_hints(self, page: Page) -> Page:
         """Which columns a stream's files have is settled before its first page comes."""
