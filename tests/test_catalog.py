@@ -400,7 +400,8 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a field of ours": (
         one_field({"type": "string"}) | {"fields": {"_dlt_id": {"type": "string"}}},
-        ": fields._dlt_id: names starting with _dlt_ are ours",
+        ": fields._dlt_id: names starting with _dlt_, and _deleted_at, are ours; leave the field "
+        "out",
     ),
     "overwriting with changes alone": (
         founding(destination_sync_mode="overwrite"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import threading
@@ -134,6 +135,28 @@ class Bucket:
         except _Absent:
             return
 
+    def download(self, path: str, file: Path) -> bool:
+        """Copy an object to a local file; whether it was there."""
+        if self._is_unborn:
+            return False
+        try:
+            with self._explained("read", path), file.open("wb") as out:
+                for chunk in obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES):
+                    out.write(chunk)
+        except _Absent:
+            file.unlink()
+            return False
+        return True
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[io.RawIOBase]:
+        """An object that is there, of which only what is read is transferred."""
+        try:
+            with self._explained("read", path):
+                yield _Reader(obstore.open_reader(self._store, path))
+        except _Absent:
+            raise BucketError(f"{self.location(path)} is not there any more") from None
+
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):
@@ -234,6 +257,29 @@ class Bucket:
 
     def _server(self) -> str:
         return self._settings.endpoint or ("this machine" if self.is_local else "AWS S3")
+
+
+class _Reader(io.RawIOBase):
+    """The store's reader as Python's files are, which Arrow asks for."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._reader.readall() if size < 0 else self._reader.read(size)
+        return bytes(found)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _written(content: bytes, result: Any) -> StoredObject:

@@ -17,7 +17,7 @@ import msgspec
 
 from landing.documents import decode, parse
 from landing.errors import CatalogError, nearest
-from landing.fields import Field, landing_fields
+from landing.fields import DELETED_AT, Field, landing_fields
 from landing.lookback import Lookback, parse_lookback
 from landing.workspace import Workspace
 
@@ -88,6 +88,15 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 @dataclass(frozen=True)
+class HardDelete:
+    """dlt's `hard_delete` hint: the column by which a stream says that a record is deleted."""
+
+    column: str
+    is_boolean: bool
+    """Declared so: only true counts, else any value but null or false."""
+
+
+@dataclass(frozen=True)
 class StreamConfig:
     """What is synced of one stream, with every default resolved."""
 
@@ -116,11 +125,20 @@ class StreamConfig:
     """How records that the source has no more are noticed; None if they are not."""
     deletes_limit: float | None = None
     """Share of the known records that a run may find deleted; None for all but all of them."""
+    hard_delete: HardDelete | None = None
+    """What the stream itself declares, which `Source.config` fills in."""
+
+    @property
+    def has_deletes(self) -> bool:
+        """Whether rows may say that a record is deleted; the stream's files then have a column
+        for it."""
+        return self.deletes is not None or self.hard_delete is not None
 
     @property
     def known_names(self) -> frozenset[str]:
         """Names that are no drift: of the fields that land, and of those that are left out."""
-        return frozenset({*self.fields, *self.discovered})
+        declared = () if self.hard_delete is None else (self.hard_delete.column,)
+        return frozenset({*self.fields, *self.discovered, *declared})
 
     @property
     def is_incremental(self) -> bool:
@@ -433,13 +451,19 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
+def is_own_name(name: str) -> bool:
+    """Whether a column of this name says something about its row, and is none of the source's."""
+    return name.startswith(LINEAGE_PREFIX) or name == DELETED_AT
+
+
 def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
     if not fields:
         raise CatalogError(f"{shown}: fields: is empty; name at least one field to land")
     if not landing_fields(fields):
         raise CatalogError(f"{shown}: fields: all are dropped; name at least one field to land")
     for name in fields:
-        if name.startswith(LINEAGE_PREFIX):
+        if is_own_name(name):
             raise CatalogError(
-                f"{shown}: fields.{name}: names starting with {LINEAGE_PREFIX} are ours"
+                f"{shown}: fields.{name}: names starting with {LINEAGE_PREFIX}, and {DELETED_AT}, "
+                "are ours; leave the field out"
             )

@@ -7,20 +7,29 @@ can't hold without loss takes its row out, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from landing.bounds import TOO_LARGE, largest_column, oversized
 from landing.catalog import LINEAGE_PREFIX, StreamConfig
 from landing.columntypes import NOT_IN_ARROW, Column, column_of, python_values
-from landing.fields import Field, landing_fields
+from landing.fields import DELETED_AT, Field, landing_fields
 from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type
+from landing.tombstones import (
+    DELETED_AT_FIELD,
+    NO_KEY,
+    Tombstones,
+    blanked,
+    tombstones_of,
+)
 
 NEW_FIELDS = "_dlt_new_fields"
 """The column of fields that drifted in, as one JSON object, where the config has them land."""
@@ -36,6 +45,7 @@ class MisfitRow:
     row: Row
     field: str
     reason: str
+    is_tombstone: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,9 +67,9 @@ class Converted:
 class Columns:
     """The columns of one stream, in config order.
 
-    With `known`, a last column has all fields besides those names. With `is_protected`, private
-    values of the rows may be as quarantine has them. Raises SettingsError if a field is to be
-    hashed and there is no key.
+    With `known`, a further column has all fields besides those names; with `tombstones`, a last one
+    says which records were deleted. With `is_protected`, private values of the rows may be as
+    quarantine has them. Raises SettingsError if a field is to be hashed and there is no key.
     """
 
     def __init__(
@@ -68,6 +78,7 @@ class Columns:
         *,
         known: Collection[str] | None = None,
         is_protected: bool = False,
+        tombstones: Tombstones | None = None,
     ) -> None:
         self._columns = {
             name: column_of(field, is_protected=is_protected)
@@ -76,8 +87,12 @@ class Columns:
         self._known = known
         if known is not None:
             self._columns[NEW_FIELDS] = column_of(Field(type="object"))
-        self.schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
-        self.record = _record_type(self._columns) if known is None else None
+        self.tombstones = tombstones
+        hint = tombstones.hint if tombstones is not None else None
+        self._hint = hint.column if hint is not None else None
+        of_fields = pa.schema([(name, column.type) for name, column in self._columns.items()])
+        self.schema = of_fields.append(DELETED_AT_FIELD) if tombstones is not None else of_fields
+        self.record = _record_type(self._columns, self._hint) if known is None else None
         """What a record in JSON decodes to; None if only a dictionary will do."""
 
     def convert(self, batch: Batch) -> Converted:
@@ -95,35 +110,48 @@ class Columns:
         try:
             records = [record for page in pages for record in page.decoded(self.record)]
             rows = map(msgspec.structs.astuple, records)
-            values = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
-            arrays = [column.from_json(values[name]) for name, column in self._columns.items()]
+            values = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+            gone = self._gone(values)
+            arrays = [
+                column.from_json(self._of_live(name, values[name], gone))
+                for name, column in self._columns.items()
+            ]
         except NOT_IN_ARROW:
             return self.from_rows(_rows(pages))
-        table = pa.Table.from_arrays(arrays, schema=self.schema)
-        if oversized(table):
+        table = self._table(arrays, gone, len(records))
+        if oversized(table) or (gone is not None and self._keyless(table)):
             return self.from_rows(_rows(pages))
         return Converted(table, values.__getitem__)
 
-    def from_rows(self, rows: Sequence[Row]) -> Converted:
+    def from_rows(self, rows: Sequence[Row], gone: Sequence[bool] | None = None) -> Converted:
+        """`gone` says which rows are tombstones, where that is known already."""
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
         values = self._values(rows)
+        gone = self._gone(values) if gone is None else gone if any(gone) else None
         for name, column in self._columns.items():
-            array, reasons = column.convert(values[name])
+            array, reasons = column.convert(self._of_live(name, values[name], gone))
             arrays.append(array)
             for index, reason in reasons.items():
                 misfits.setdefault(index, MisfitRow(index, rows[index], name, reason))
-        return self._fitting(arrays, misfits, values.__getitem__, rows.__getitem__)
+        table = self._table(arrays, gone, len(rows))
+        return self._fitting(table, gone, misfits, values.__getitem__, rows.__getitem__)
 
     def from_arrow(self, given: pa.Table) -> Converted:
         """Like `from_rows`, for streams that yield Arrow tables or data frames."""
         arrays: list[pa.Array | pa.ChunkedArray] = []
         misfits: dict[int, MisfitRow] = {}
+        gone = None
+        if self._hint is not None and self._hint in given.schema.names:
+            gone = self._gone({self._hint: python_values(given[self._hint])})
         for name, column in self._columns.items():
             if name == NEW_FIELDS:
-                array, reasons = column.convert(self._new_of(given))
+                array, reasons = column.convert(self._of_live(name, self._new_of(given), gone))
             elif name in given.schema.names:
-                array, reasons = column.convert_arrow(given[name])
+                values = given[name]
+                if gone is not None and not self._is_kept(name):
+                    values = blanked(values, pa.array(gone))
+                array, reasons = column.convert_arrow(values)
             else:
                 arrays.append(pa.nulls(given.num_rows, column.type))
                 continue
@@ -131,11 +159,61 @@ class Columns:
             for index, reason in reasons.items():
                 if index not in misfits:
                     misfits[index] = MisfitRow(index, _arrow_row(given, index), name, reason)
-        return self._fitting(arrays, misfits, given.__getitem__, partial(_arrow_row, given))
+        table = self._table(arrays, gone, given.num_rows)
+        return self._fitting(table, gone, misfits, given.__getitem__, partial(_arrow_row, given))
+
+    @property
+    def _names(self) -> list[str]:
+        """The fields that have to be read of a record."""
+        names = [name for name in self._columns if name != NEW_FIELDS]
+        return names if self._hint is None or self._hint in names else [*names, self._hint]
+
+    def _gone(self, values: Mapping[str, Sequence[Any]]) -> list[bool] | None:
+        """Which rows are tombstones; None if none is."""
+        if self.tombstones is None or self._hint is None:
+            return None
+        gone = self.tombstones.found(values[self._hint])
+        return gone if any(gone) else None
+
+    def _is_kept(self, name: str) -> bool:
+        return self.tombstones is not None and self.tombstones.keeps(name)
+
+    def _of_live(
+        self, name: str, values: Sequence[Any], gone: Sequence[bool] | None
+    ) -> Sequence[Any]:
+        """A column's values without those of tombstones, of which most columns are null."""
+        if gone is None or self._is_kept(name):
+            return values
+        return [None if is_gone else v for v, is_gone in zip(values, gone, strict=True)]
+
+    def _table(
+        self,
+        arrays: list[pa.Array | pa.ChunkedArray],
+        gone: Sequence[bool] | None,
+        count: int,
+    ) -> pa.Table:
+        if self.tombstones is not None:
+            none = pa.nulls(count, DELETED_AT_FIELD.type)
+            arrays = [*arrays, none if gone is None else self.tombstones.undated(gone)]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _keyless(self, table: pa.Table) -> dict[int, str]:
+        """Tombstones of no record, and the field of the key that they lack."""
+        assert self.tombstones is not None, "only such streams have tombstones"
+        gone = table[DELETED_AT].is_valid()
+        lacking: dict[int, str] = {}
+        for name in self.tombstones.key:
+            lacks = pc.and_(gone, table[name].is_null())
+            lacking |= {index: name for index, lack in enumerate(lacks.to_pylist()) if lack}
+        return lacking
+
+    def dated(self, table: pa.Table, noticed: datetime) -> pa.Table:
+        """The rows as they land, their tombstones noticed at that time."""
+        return table if self.tombstones is None else self.tombstones.dated(table, noticed)
 
     def _values(self, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
         """Each column's values of all rows."""
-        values = _values(rows, [name for name in self._columns if name != NEW_FIELDS])
+        values = _values(rows, self._names)
         if NEW_FIELDS in self._columns:
             values[NEW_FIELDS] = [self._new_in(row) for row in rows]
         return values
@@ -158,15 +236,19 @@ class Columns:
 
     def _fitting(
         self,
-        arrays: list[pa.Array | pa.ChunkedArray],
+        table: pa.Table,
+        gone: Sequence[bool] | None,
         misfits: dict[int, MisfitRow],
         given: Callable[[str], Sequence[Any]],
         row_at: Callable[[int], Row],
     ) -> Converted:
-        table = pa.Table.from_arrays(arrays, schema=self.schema)
         for index in oversized(table):
             name = largest_column(table, index)
             misfits.setdefault(index, MisfitRow(index, row_at(index), name, TOO_LARGE))
+        if gone is not None:
+            for index, name in self._keyless(table).items():
+                misfits.setdefault(index, MisfitRow(index, row_at(index), name, NO_KEY))
+            misfits = {n: replace(one, is_tombstone=gone[n]) for n, one in misfits.items()}
         if not misfits:
             return Converted(table, given)
         kept = [index for index in range(table.num_rows) if index not in misfits]
@@ -177,7 +259,8 @@ class Columns:
 def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
     """The columns of a stream's files, besides the lineage."""
     known = config.known_names if config.on_drift == "land" else None
-    return Columns(config.fields, known=known, is_protected=is_protected)
+    tombstones = tombstones_of(config)
+    return Columns(config.fields, known=known, is_protected=is_protected, tombstones=tombstones)
 
 
 def _is_known(name: str, known: Collection[str]) -> bool:
@@ -198,12 +281,15 @@ def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _record_type(columns: Mapping[str, Column]) -> type[msgspec.Struct] | None:
-    """What a record decodes to: its configured fields alone, null where it has not got one."""
+def _record_type(columns: Mapping[str, Column], hint: str | None) -> type[msgspec.Struct] | None:
+    """What a record decodes to: its configured fields alone, and what says that it is deleted; null
+    where it has not got one."""
     members = {
         name: Any if column.json_type is Any else column.json_type | None
         for name, column in columns.items()
     }
+    if hint is not None:
+        members.setdefault(hint, Any)
     try:
         return object_type("Record", members, None)
     except NoShapeError:

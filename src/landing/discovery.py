@@ -9,11 +9,9 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.resource import DltResource
 
 from landing.catalog import (
-    LINEAGE_PREFIX,
     Defaults,
     DestinationSyncMode,
     DiscoveredSchema,
@@ -21,6 +19,7 @@ from landing.catalog import (
     SyncMode,
     check_name,
     discovered_streams,
+    is_own_name,
     private_fields,
     read_discovered,
     write_discovered,
@@ -33,7 +32,7 @@ from landing.incremental import cursor_parameter, declared_incremental, hold
 from landing.inference import declared_fields, fields_of
 from landing.pages import open_pages, with_arguments
 from landing.parents import hold_parents
-from landing.sources import Source, parents_of
+from landing.sources import Source, parents_of, static_columns
 
 DEFAULT_SAMPLE = 100
 
@@ -102,7 +101,7 @@ def described(
     `hinted` are column hints that came with its pages. Raises StreamError if there is neither.
     """
     sampled = fields_of(records)
-    columns = {**_static_columns(resource), **hinted}
+    columns = {**static_columns(resource), **hinted}
     fields = _in_order(columns, sampled, {**sampled, **declared_fields(columns, sampled)})
     if not fields:
         raise StreamError(
@@ -133,8 +132,8 @@ def _in_order(
     """Declared order where the stream names all columns, else that of the records."""
     is_complete = sampled.keys() <= columns.keys()
     names = [*columns] if is_complete else [*sampled, *columns]
-    # Another dlt's lineage would collide with ours.
-    return {n: fields[n] for n in names if n in fields and not n.startswith(LINEAGE_PREFIX)}
+    # Another's lineage and marks of deletion would collide with ours.
+    return {n: fields[n] for n in names if n in fields and not is_own_name(n)}
 
 
 def _limited(resource: DltResource, limit: int) -> DltResource:
@@ -178,13 +177,6 @@ def rows_of(batch: Batch, most: int) -> list[Mapping[str, Any]]:
     return batch[:most]
 
 
-def _static_columns(resource: DltResource) -> Mapping[str, Any]:
-    try:
-        return resource.compute_table_schema().get("columns", {})
-    except DataItemRequiredForDynamicTableHints:
-        return {}
-
-
 def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
     key = primary_key(resource)
     incremental = declared_incremental(resource)
@@ -210,7 +202,7 @@ def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema
 
 def primary_key(resource: DltResource) -> list[str]:
     """The names of the key's fields that the stream declares; empty without a key."""
-    columns = _static_columns(resource)
+    columns = static_columns(resource)
     return [name for name, column in columns.items() if column.get("primary_key")]
 
 

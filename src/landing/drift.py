@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.catalog import LINEAGE_PREFIX, StreamConfig
+from landing.catalog import StreamConfig, is_own_name
 from landing.columns import NEW_FIELDS, Batch, Row
 from landing.columntypes import column_of, python_values
 from landing.errors import StreamError
@@ -83,7 +83,7 @@ class Drift:
         if name not in self._known:
             # Where names are data, they come without end.
             is_one_more = name in self._gained or len(self._gained) < _REMEMBERED
-            if is_one_more and not name.startswith(LINEAGE_PREFIX):
+            if is_one_more and not is_own_name(name):
                 self._gained.setdefault(name, set()).update(_kinds_of(value))
             return
         expected = self._kinds.get(name)

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
@@ -24,7 +26,7 @@ from landing.catalog import StreamConfig
 from landing.columns import Batch, MisfitRow, columns_of
 from landing.cursor import CursorTracker, CursorValue
 from landing.drift import Drift
-from landing.errors import StreamError
+from landing.errors import SourceError, StreamError
 from landing.fields import landing_fields
 from landing.fitting import Misfit
 from landing.incremental import HeldIncremental, hold
@@ -33,6 +35,7 @@ from landing.layout import WITHHELD_STAMPS, load_id_after
 from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import (
     BATCH_ROWS,
+    Page,
     batches,
     open_pages,
     pipeline_state,
@@ -46,7 +49,10 @@ from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
 from landing.report import Reporter
 from landing.sidebyside import Stop
+from landing.snapshot import Snapshot
+from landing.sources import as_declared
 from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
+from landing.tombstones import is_tombstone, tombstone_count
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
 from landing.workspace import part_bytes, slice_limits, stall_seconds
@@ -73,6 +79,7 @@ class Extraction:
         stop: Stop | None = None,
     ) -> None:
         self.is_over = False
+        config = as_declared(config, resource)
         self._config = config
         self._reporter = reporter
         self._folder = folder
@@ -82,13 +89,20 @@ class Extraction:
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
-        # A full refresh is read as one load; its rows share a load id whatever they repeat.
-        self._version_key = config.primary_key if config.is_incremental else ()
+        # A full refresh is read as one load; its rows share a load id whatever they repeat, unless
+        # readers have to look for the newest row of each key.
+        by_key = config.is_incremental or config.has_deletes
+        self._version_key = config.primary_key if by_key else ()
         self._quarantine = Quarantine(
             folder / "quarantine.jsonl", config, self._columns, self._version_key
         )
         self._names = list(landing_fields(config.fields))
-        self._resource = with_arguments(resource, fields=self._names)
+        self._snapshot: Snapshot | None = None
+        if config.deletes == "snapshot":
+            self._snapshot = Snapshot(config, self._columns, folder)
+        hint = config.hard_delete
+        asked = dict.fromkeys([*self._names, *([hint.column] if hint is not None else [])])
+        self._resource = with_arguments(resource, fields=list(asked))
         self._held = hold_cursor(config, self._resource)
         self._absent = set(self._names)
         self._tracker: CursorTracker | None = None
@@ -120,6 +134,10 @@ class Extraction:
         writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
+        self._check_limit(load)
+        if self.is_over:
+            for table in self._gone(load, last_load_id, state):
+                yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())
         self._remember(load)
 
@@ -173,7 +191,27 @@ class Extraction:
                     continue
                 for stamp, table in stamps.stamped(piece):
                     load.last_stamp = max(load.last_stamp or "", stamp)
-                    yield with_lineage(table, stamp)
+                    load.deleted += tombstone_count(table)
+                    yield with_lineage(self._columns.dated(table, datetime.now(UTC)), stamp)
+
+    def _gone(
+        self, load: Load, last_load_id: str | None, state: dict[str, Any]
+    ) -> Iterator[pa.Table]:
+        """Once a full refresh was read whole, tombstones of what was not in it."""
+        config = self._config
+        if config.is_incremental or not (self._is_whole_table or config.has_deletes):
+            return
+        load_id = load.begin(last_load_id)  # also where there are no rows: that is what is new
+        if self._snapshot is None:
+            return
+        known = state.get("keys")
+        for table in self._snapshot.deleted(load.bucket, load.paths, known, last_load_id):
+            load.deleted += table.num_rows
+            yield with_lineage(table, load.last_stamp or load_id)
+
+    @property
+    def _is_whole_table(self) -> bool:
+        return self._config.destination_sync_mode == "overwrite"
 
     def _put_aside(self, rows: list[Rejected], stamps: Stamps, load: Load, load_id: str) -> None:
         stamped = [(rejected, stamps.of(rejected.key)) for rejected in rows]
@@ -196,7 +234,8 @@ class Extraction:
             check=self._look,
             record=self._columns.record,
         )
-        pages = without_loops(self._open.enter_context(opened), self._config)
+        hinted = map(self._known_hints, self._open.enter_context(opened))
+        pages = without_loops(hinted, self._config)
         for batch in batches(pages, least):
             read += row_count(batch)
             pieces = self._admitted(batch, tracker)
@@ -208,8 +247,29 @@ class Extraction:
                 break
         self._open.close()
         if tracker is not None:
-            yield from ((True, [table]) for table in tracker.rest() if table.num_rows)
+            for table in tracker.rest():
+                yield from self._by_age(table, tracker.name)
         self._tell(read, tracker)
+
+    def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
+        """Withheld rows are older than all others, but a deletion that has no cursor value is the
+        stream's last word on its record."""
+        is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
+        for mask, is_withheld in ((pc.invert(is_last), True), (is_last, False)):
+            if (rows := table.filter(mask)).num_rows:
+                yield is_withheld, [rows]
+
+    def _known_hints(self, page: Page) -> Page:
+        """Which columns a stream's files have is settled before its first page comes."""
+        for name, column in (page.columns or {}).items():
+            hint = self._config.hard_delete
+            if column.get("hard_delete") and (hint is None or hint.column != name):
+                raise SourceError(
+                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
+                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
+                    "@dlt.resource"
+                )
+        return page
 
     def _look(self, waited: float) -> None:
         """While the stream is waited for: without an end, it would keep its lease for ever."""
@@ -226,6 +286,8 @@ class Extraction:
         if self._absent:
             self._absent -= present_names(batch, self._absent)
         converted = self._columns.convert(self._drift.looked_at(batch))
+        if self._snapshot is not None:
+            self._snapshot.see(converted)
         earlier, later = self._quarantine.new(converted)
         table = converted.table
         if tracker is not None:
@@ -288,7 +350,6 @@ class Extraction:
 
     def _remember(self, load: Load) -> None:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
-        self._check_limit(load)
         if self.is_over:
             for note in self._quarantine.notes():
                 self._reporter.note(self._config.stream, note)
@@ -298,6 +359,7 @@ class Extraction:
         load.quarantine_file = self._quarantine.close()
         if self._quarantine.identities:
             state["quarantined"] = self._quarantine.identities
+        self._remember_keys(load, state)
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
         if self._published is not None and self._published.is_taken_back:
@@ -313,6 +375,17 @@ class Extraction:
                     f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest "
                     "back land again with each run",
                 )
+
+    def _remember_keys(self, load: Load, state: dict[str, Any]) -> None:
+        if self._snapshot is None:
+            load.supersedes_keys = state.pop("keys", None) is not None
+            return
+        assert load.load_id is not None, "a full refresh with deletes is a load, rows or not"
+        for note in self._snapshot.notes():
+            self._reporter.note(self._config.stream, note)
+        load.keys_file = self._snapshot.close()
+        load.supersedes_keys = True
+        state["keys"] = self._snapshot.state(load.load_id)
 
 
 class _Published:

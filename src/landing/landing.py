@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,7 +40,7 @@ from dlt.common.storages.load_package import load_package_state
 
 from landing.bucket import Bucket
 from landing.catalog import SyncMode
-from landing.errors import LandingError
+from landing.errors import BucketError, LandingError
 from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
 from landing.parts import Part
@@ -69,6 +70,12 @@ class Load:
     files: list[LandedFile] = field(default_factory=list)
     quarantine_file: Path | None = None
     quarantined: int = 0
+    deleted: int = 0
+    """Rows that say that a record was deleted."""
+    keys_file: Path | None = None
+    """Which records the source has, as the state says from now on."""
+    supersedes_keys: bool = False
+    """Whether no earlier such file is needed any more."""
     from_quarantine: list[str] = field(default_factory=list)
     """The loads of rows that landed only now."""
     cursor_before: Any = None
@@ -117,9 +124,21 @@ class Load:
         if self.load_id is not None:
             if self.quarantine_file is not None:
                 self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
+            if self.keys_file is not None:
+                self.bucket.put(self.paths.keys(self.load_id), self.keys_file)
             self.put_record(self.load_id)
         self.lease.confirm()
         self.bucket.put(self.paths.state, _json(state))
+        if self.supersedes_keys:
+            self._forget_keys()
+
+    def _forget_keys(self) -> None:
+        """Remove keys that the state does not name, of earlier loads and of interrupted runs."""
+        current = self.paths.keys(self.load_id) if self.load_id else None
+        with suppress(BucketError):  # all is done; the next load tries again
+            for path in list(self.bucket.list(self.paths.all_keys)):
+                if path != current:
+                    self.bucket.delete(path)
 
     def put_failed_quarantine(self) -> None:
         """Keep what made a run fail for a person to look at; the next run reads it again."""
@@ -139,6 +158,7 @@ class Load:
             "rows": self.rows,
             "bytes": self.bytes,
             "quarantined": self.quarantined,
+            "deleted": self.deleted,
             "from_quarantine": self.from_quarantine,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,

@@ -2,7 +2,7 @@
 
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
     _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
-    _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json
+    _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json · keys/{load_id}.parquet
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
 the same by text and by natural order, in which runs of digits compare as numbers.
@@ -56,6 +56,14 @@ class StreamPaths:
     def lease(self) -> str:
         return f"_dlt/{self.data}/lease.json"
 
+    @property
+    def all_keys(self) -> str:
+        return f"_dlt/{self.data}/keys"
+
+    def keys(self, load_id: str) -> str:
+        """Of the records that the source had at this load."""
+        return f"{self.all_keys}/{load_id}.parquet"
+
     def load_record(self, load_id: str) -> str:
         return f"_dlt/{self.data}/loads/{load_id}.json"
 
@@ -64,6 +72,10 @@ def load_id_of(path: str) -> str | None:
     """The load id in a part's path; None for files that are not ours."""
     match = _PART.search(path)
     return match[1] if match else None
+
+
+def time_of(load_id: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(load_id.replace(".", "")))
 
 
 def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:

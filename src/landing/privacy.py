@@ -32,6 +32,8 @@ from landing.jsontext import pruned
 KEY_VARIABLE = "LANDING_PRIVACY_KEY"
 SHORTEST_KEY = 32
 MASK = "***"
+HASH = "^[0-9a-f]{64}$"
+"""The form of what is hashed."""
 _WRITTEN = re.compile(rf"[0-9a-f]{{64}}|{re.escape(MASK)}")
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 

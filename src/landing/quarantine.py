@@ -107,7 +107,10 @@ class Quarantine:
 
     def _rejected(self, misfit: MisfitRow) -> Rejected:
         key = key_of(misfit.row, self._columns, self._primary_key)
-        return Rejected(misfit, bounded(row_json(self._protected(misfit.row))), key)
+        row = self._protected(misfit.row)
+        if misfit.is_tombstone:
+            row = {name: row[name] for name in self._primary_key if name in row}
+        return Rejected(misfit, bounded(row_json(row)), key)
 
     def _is_new(self, identity: str) -> bool:
         self._identities.pop(identity, None)
@@ -122,7 +125,7 @@ class Quarantine:
         with self._file.open("ab") as out:
             for rejected, stamp in rows:
                 misfit = rejected.misfit
-                line = kept_line(rejected.json, misfit.field, misfit.reason, load_id, stamp)
+                line = kept_line(rejected.json, misfit, load_id, stamp)
                 out.write(line)
                 self._reasons[f"{misfit.field}: {misfit.reason}"] += 1
 
@@ -159,9 +162,12 @@ def _three_of(reasons: Counter[str]) -> str:
     return "; ".join(f"{reason} ({n:,})" for reason, n in reasons.most_common(3))
 
 
-def kept_line(row: bytes, field: str, reason: str, load_id: str, stamp: str) -> bytes:
+def kept_line(row: bytes, misfit: MisfitRow, load_id: str, stamp: str) -> bytes:
     """One line of a quarantine file."""
-    line = {"row": msgspec.Raw(row), "field": field, "reason": reason}
+    line: dict[str, Any] = {"row": msgspec.Raw(row)}
+    line |= {"field": misfit.field, "reason": misfit.reason}
+    if misfit.is_tombstone:
+        line["deleted"] = True
     return _encode({**line, "load_id": load_id, "_dlt_load_id": stamp}) + b"\n"
 
 
@@ -172,6 +178,7 @@ class KeptRow:
     line: bytes
     row: Row | str
     """Python's text of it where JSON could not hold it."""
+    is_tombstone: bool
     field: str
     reason: str
     load_id: str
@@ -187,12 +194,13 @@ def read_line(line: bytes) -> KeptRow | None:
     try:
         found = json.loads(line, parse_float=_exact)
         texts = [found[key] for key in ("field", "reason", "load_id", "_dlt_load_id")]
+        is_tombstone = found.get("deleted") is True
         row = found["row"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(row, dict | str) or not all(isinstance(text, str) for text in texts):
         return None
-    return KeptRow(line, row, *texts)
+    return KeptRow(line, row, is_tombstone, *texts)
 
 
 def _exact(text: str) -> float | Decimal:

@@ -23,16 +23,18 @@ from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.landing import Load
-from landing.layout import StreamPaths, quarantine_file_of
+from landing.layout import StreamPaths, quarantine_file_of, time_of
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import BATCH_ROWS
 from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
 from landing.state import stored_load_id
+from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes
 
 NO_LINE = "a line that can't be read"
+NO_DELETES = "says that a record is deleted, which the stream declares no more"
 NO_JSON = "a record with values that JSON can't hold"
 
 
@@ -127,6 +129,7 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         load = Load(bucket, paths, lease, parts=sorted_out.parts)
         if load.parts:
             load.from_quarantine = sorted_out.loads
+            load.deleted = sorted_out.deleted
             load_id = load.begin(stored_load_id(bucket, paths))
             for _ in load.parts:
                 load.publish_next()
@@ -145,6 +148,7 @@ class _SortedOut:
         self.parts: list[Part] = []
         self.loads: list[str] = []
         """Those that any row lands of."""
+        self.deleted = 0
         self._stays: Counter[str] = Counter()
         self._changed: list[tuple[str, Path]] = []
         self._columns = columns_of(config, is_protected=True)
@@ -174,7 +178,9 @@ class _SortedOut:
         kept = self._readable(lines, rest)
         for stamp, rows in groupby(kept, key=lambda row: row.stamp):
             while batch := list(islice(rows, BATCH_ROWS)):
-                yield with_lineage(self._converted(batch, rest), stamp)
+                table = self._columns.dated(self._converted(batch, rest), time_of(stamp))
+                self.deleted += tombstone_count(table)
+                yield with_lineage(table, stamp)
 
     def _readable(self, lines: Iterable[bytes], rest: IO[bytes]) -> Iterator[KeptRow]:
         for line in lines:
@@ -182,17 +188,20 @@ class _SortedOut:
             if kept is None or isinstance(kept.row, str):
                 self._stays[NO_LINE if kept is None else NO_JSON] += 1
                 rest.write(line)
+            elif kept.is_tombstone and self._columns.tombstones is None:
+                self._stays[NO_DELETES] += 1
+                rest.write(line)
             else:
                 yield kept
 
     def _converted(self, batch: list[KeptRow], rest: IO[bytes]) -> pa.Table:
         rows = [kept.row for kept in batch if not isinstance(kept.row, str)]
-        converted = self._columns.from_rows(rows)
+        converted = self._columns.from_rows(rows, [kept.is_tombstone for kept in batch])
         for misfit in converted.misfits:
             kept = batch[misfit.index]
             self._stays[f"{misfit.field}: {misfit.reason}"] += 1
             row = row_json(misfit.row)
-            rest.write(kept_line(row, misfit.field, misfit.reason, kept.load_id, kept.stamp))
+            rest.write(kept_line(row, misfit, kept.load_id, kept.stamp))
         return converted.table
 
     def take_out(self, bucket: Bucket, lease: Lease) -> None:

@@ -29,6 +29,8 @@ class StreamResult:
     files: int
     bytes: int
     quarantined: int
+    deleted: int
+    """Of the rows, those that say that a record was deleted."""
     cursor_before: Any
     cursor_after: Any
     seconds: float

@@ -31,6 +31,7 @@ from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
+from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sidebyside import Stop, side_by_side
@@ -48,6 +49,9 @@ class Plan:
     """What a run of a stream would do, without anything done."""
 
     config: StreamConfig
+    mode: str
+    deletes: str | None
+    """How deletions are noticed; None if they are not."""
     cursor: Any
     columns: pa.Schema
     location: str
@@ -63,10 +67,9 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
     broken: dict[str, LandingError] = {}
     for stream in configured_streams(source.workspace, source.name):
         try:
-            config = read_config(source.workspace, source.name, stream)
-            if config.selected:
+            if read_config(source.workspace, source.name, stream).selected:
+                config = source.config(stream)
                 check_key(config.fields, config.origin)
-                source.stream(stream)
                 selected.append(stream)
         except LandingError as error:
             broken[stream] = error
@@ -129,7 +132,7 @@ def _doubts(source: Source, config: StreamConfig) -> list[str]:
 def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
-    configs = [read_config(source.workspace, source.name, stream) for stream in streams]
+    configs = [source.config(stream) for stream in streams]
     for config in configs:
         check_key(config.fields, config.origin)
     return list(zip(configs, resources, strict=True))
@@ -194,6 +197,7 @@ def _result(
         files=sum(len(load.files) for load in loads),
         bytes=sum(load.bytes for load in loads),
         quarantined=sum(load.quarantined for load in loads),
+        deleted=sum(load.deleted for load in loads),
         cursor_before=loads[0].cursor_before,
         cursor_after=loads[-1].cursor_after,
         seconds=seconds,
@@ -221,4 +225,12 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
-    return Plan(config, cursor, columns, bucket.location(paths.data), doubts)
+    return Plan(
+        config=config,
+        mode=in_words(config),
+        deletes=deletes_in_words(config),
+        cursor=cursor,
+        columns=columns,
+        location=bucket.location(paths.data),
+        doubts=doubts,
+    )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.reference import SourceFactory
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
-from landing.catalog import check_name
+from landing.catalog import HardDelete, StreamConfig, check_name, read_config
 from landing.errors import SourceError, WorkspaceError, listed, nearest
 from landing.failures import explained, missing_variable, place_in_source
 from landing.http.redirects import guard
@@ -62,6 +63,14 @@ class Source:
             )
         return streams[name]
 
+    def config(self, stream: str) -> StreamConfig:
+        """A stream's config, with what only the stream itself can say.
+
+        Raises CatalogError or SourceError for a mistake in either.
+        """
+        resource = self.stream(stream)
+        return as_declared(read_config(self.workspace, self.name, stream), resource)
+
     @cached_property
     def _made(self) -> dict[str, DltResource]:
         """What the `@dlt.source` functions give; asked once, since that may cost requests."""
@@ -105,6 +114,33 @@ class Source:
                 self.workspace, self.name, f"source function '{self.name}.{name}'", error
             ) from error
         return dict(source.resources.items())
+
+
+def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
+    """The config with what its stream declares: by which column it says that a record is deleted.
+
+    Raises SourceError if nothing tells which record that would be.
+    """
+    columns = static_columns(resource)
+    hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
+    if hinted is None:
+        return replace(config, hard_delete=None)
+    if not config.primary_key:
+        raise SourceError(
+            f"stream '{config.source}/{config.stream}' declares hard_delete for "
+            f"'{hinted['name']}', but no primary key tells which record is deleted; name one in "
+            f"its streams.py (primary_key=), or as primary_key in {config.origin}"
+        )
+    hint = HardDelete(hinted["name"], hinted.get("data_type") == "bool")
+    return replace(config, hard_delete=hint)
+
+
+def static_columns(resource: DltResource) -> Mapping[str, Any]:
+    """The columns that a stream declares, as dlt has them; not those that depend on its rows."""
+    try:
+        return resource.compute_table_schema().get("columns", {})
+    except DataItemRequiredForDynamicTableHints:
+        return {}
 
 
 def parents_of(resource: DltResource) -> Iterator[DltResource]:

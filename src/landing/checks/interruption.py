@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +13,10 @@ from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
 from landing.checks.subject import Subject
-from landing.columns import Row
+from landing.columns import Batch, Row
 from landing.errors import BucketError
 from landing.failures import causes, raise_if_interrupted
+from landing.fields import DELETED_AT
 from landing.layout import StreamPaths
 from landing.lineage import LINEAGE_FIELDS
 from landing.run import run_stream
@@ -137,4 +139,16 @@ def _rows(folder: Path) -> list[Row]:
     if not tables:
         return []
     table = pa.concat_tables(tables).sort_by("_dlt_load_id")
-    return list(table.drop_columns([field.name for field in LINEAGE_FIELDS]).to_pylist())
+    return _comparable(table.drop_columns([field.name for field in LINEAGE_FIELDS]))
+
+
+def as_landed(subject: Subject, page: Batch) -> list[Row]:
+    """The records of a page as rows that compare with those that landed."""
+    table = subject.columns.convert(page).table
+    return _comparable(subject.columns.dated(table, datetime.now(UTC)))
+
+
+def _comparable(table: pa.Table) -> list[Row]:
+    """Without the times at which deletions were noticed, which differ from run to run."""
+    names = [name for name in table.schema.names if name != DELETED_AT]
+    return list(table.select(names).to_pylist())

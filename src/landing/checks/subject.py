@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
-from landing.catalog import StreamConfig, as_config, read_config, read_discovered
+from landing.catalog import StreamConfig, as_config, read_discovered
 from landing.columns import Batch, Columns, Row
 from landing.discovery import described, primary_key, rows_of
 from landing.fields import Field
@@ -24,7 +24,8 @@ from landing.incremental import HeldIncremental, cursor_parameter, declared_incr
 from landing.inference import fields_of
 from landing.pages import open_pages, row_count, with_arguments
 from landing.parents import hold_parents
-from landing.sources import Source
+from landing.sources import Source, as_declared
+from landing.tombstones import tombstones_of
 
 Key = tuple[Any, ...]
 
@@ -114,7 +115,7 @@ class Subject:
         workspace = self.source.workspace
         configured = workspace.config_file(self.source.name, self.stream).is_file()
         if configured or read_discovered(workspace, self.source.name, self.stream):
-            return read_config(workspace, self.source.name, self.stream)
+            return self.source.config(self.stream)
         return None
 
     @cached_property
@@ -122,9 +123,8 @@ class Subject:
         """As `written_config`; where there is no file yet, as discovery would propose it."""
         if self.written_config is not None:
             return self.written_config
-        return as_config(
-            self.source.name, described(self.resource(), self.first.rows, self.first.columns)
-        )
+        found = described(self.resource(), self.first.rows, self.first.columns)
+        return as_declared(as_config(self.source.name, found), self.resource())
 
     @cached_property
     def key(self) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ class Subject:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.config.fields)
+        return Columns(self.config.fields, tombstones=tombstones_of(self.config))
 
     @cached_property
     def cursor_type(self) -> Field | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.checks.interruption import NothingDied, rows_after_interruptions
+from landing.checks.interruption import NothingDied, as_landed, rows_after_interruptions
 from landing.checks.output import Listening, leaks
 from landing.checks.subject import Limits, Read, Subject, content
 from landing.columns import Row
@@ -323,11 +323,7 @@ def _same_values(subject: Subject, rows: Sequence[Row], names: Collection[str]) 
 def resume(subject: Subject) -> str:
     """Two runs that die, one that completes: what landed is what the stream has."""
     landed = _landed(subject)
-    expected = [
-        row
-        for page in subject.first.pages
-        for row in subject.columns.convert(page).table.to_pylist()
-    ]
+    expected = [row for page in subject.first.pages for row in as_landed(subject, page)]
     if subject.key and set(subject.key) <= subject.config.fields.keys():
         return _newest_is_there(subject, landed, expected)
     there = {content(row) for row in landed}

@@ -157,10 +157,10 @@ def _print_row(kept: KeptRow) -> None:
 
 
 def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
-    from landing.catalog import read_config
     from landing.replay import plan_replay, replay
+    from landing.sources import load_source
 
-    config = read_config(workspace, options.source, options.stream)
+    config = load_source(workspace, options.source).config(options.stream)
     done = plan_replay(config, bucket) if options.dry_run else replay(config, bucket)
     name = f"{config.source}/{config.stream}"
     if not done.rows and not done.stays:

@@ -132,11 +132,13 @@ def _print_plans(plans: Sequence[Plan]) -> None:
         config = plan.config
         print(f"{config.source}/{config.stream}  (dry run: asks for no records, writes nothing)")
         print(f"  config    {config.origin}")
-        print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}")
+        print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}: {plan.mode}")
         print(f"  key       {', '.join(config.primary_key) or 'none'}")
         if config.is_incremental:
             since = "the beginning" if plan.cursor is None else plan.cursor
             print(f"  cursor    {config.cursor_field}, from {since}")
+        if plan.deletes is not None:
+            print(f"  deletes   {plan.deletes}")
         print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
         for doubt in plan.doubts:
             print(f"  !         {doubt}")
@@ -157,10 +159,13 @@ def _print_results(result: RunResult) -> None:
 def _summary(result: StreamResult) -> str:
     name = f"{result.source}/{result.stream}"
     if not result.files:
-        return f"{name}: nothing new{_cursor(result)}, {_effort(result)}"
+        what = "no records" if result.load_ids and not result.quarantined else "nothing new"
+        return f"{name}: {what}{_cursor(result)}, {_effort(result)}"
+    deleted = f", {result.deleted:,} deleted" if result.deleted else ""
     return (
-        f"{name}: {counted(result.rows, 'row')} in {counted(result.files, 'file')} "
-        f"({sized(result.bytes)}) to {result.location}{_cursor(result)}, {_effort(result)}"
+        f"{name}: {counted(result.rows - result.deleted, 'row')}{deleted} in "
+        f"{counted(result.files, 'file')} ({sized(result.bytes)}) to {result.location}"
+        f"{_cursor(result)}, {_effort(result)}"
     )
 
 
