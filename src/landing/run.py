@@ -38,6 +38,10 @@ from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
 
+# pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
+# imported by another thread.
+pa.array([0])
+
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
 
@@ -96,9 +100,6 @@ def run_streams(
     def run(job: Job, stop: Stop) -> StreamResult:
         return run_stream(*job, bucket, reporter, stop)
 
-    # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
-    # imported by another thread.
-    pa.array([0])
     bucket.settle()
     for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
         if isinstance(done, StreamResult):
