@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -136,6 +137,35 @@ def test_a_test_file_that_is_there_keeps_everything_from_being_written(kit: Kit,
     assert done.code == 2
     assert not source_file(kit, "client.py").exists()
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("most", [300, 700, 2_000])
+def test_a_disk_that_fills_up_leaves_nothing_of_a_new_source(kit: Kit, most: int) -> None:
+    """Files can't grow above so many bytes: of the source's own, or only the example's."""
+    example = kit.repository / ".env.example"
+    example.write_text("#" * 1_999 + "\n")
+    before = sorted(kit.repository.rglob("*"))
+    landing = str(Path(sys.executable).with_name("landing"))
+    done = subprocess.run(
+        [landing, "new", "shop", "--base-url=http://x.org/api", *ORDERS, *CURSOR],
+        cwd=kit.root,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "sources/shop can't be written (File too large): nothing of the new" in done.stderr
+    assert sorted(kit.repository.rglob("*")) == before
+    assert example.read_text() == "#" * 1_999 + "\n"
+
+
+def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> None:
+    example = kit.repository / ".env.example"
+    example.write_text("SHOP_URL=https://shop.example.com\n")
+    new(kit, api, *ORDERS)
+    assert example.read_text().count("SHOP_URL=") == 1
+    assert "# SHOP_TOKEN=\n" in example.read_text()
 
 
 @pytest.mark.parametrize(

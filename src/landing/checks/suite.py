@@ -389,7 +389,7 @@ def secrets(subject: Subject) -> str:
     if not looked_for:
         raise Skipped("the source reads no variable whose name says that it is secret")
     if found:
-        raise Failed(f"the value of {found[0].variable} is in {found[0].place}")
+        raise Failed(f"the value of {found[0].secret} is in {found[0].place}")
     return f"{listed(looked_for)}: not in output, logs, records, state or quarantine"
 
 

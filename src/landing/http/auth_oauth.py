@@ -84,7 +84,7 @@ class TokenEndpoint:
         not followed, as they would take the secret along.
         """
         sent = [parameters.get(name) for name in _SECRET_PARAMETERS]
-        secrets.register(*filter(None, [self.client_secret, *sent]))
+        secrets.register(*filter(None, [self.client_secret, *sent]), what="a secret of the client")
         begun = time.time()
         session = self._session(grant_type)
         try:
@@ -129,7 +129,7 @@ class TokenEndpoint:
             raise ApiError(f"{self._shown} answered without an access token: is it the right URL?")
         renew_at = _renew_at(begun, given.get("expires_in"))
         access, refresh_token = str(given["access_token"]), given.get("refresh_token") or None
-        secrets.register(*filter(None, [access, refresh_token]))
+        secrets.register(*filter(None, [access, refresh_token]), what="an access or refresh token")
         return Answer(AccessToken(access, renew_at), refresh_token)
 
     def _refusal(self, code: str, told: str, refused: str) -> LandingError:
@@ -309,7 +309,7 @@ class OAuth2RefreshToken(_OAuth2):
         kept = self.store.read()
         if kept is None or not self._is_usable(kept, refused):
             kept = self.store.update(partial(self._renewed, refused=refused))
-        secrets.register(kept.access_token, kept.refresh_token)
+        secrets.register(kept.access_token, kept.refresh_token, what="an access or refresh token")
         return AccessToken(kept.access_token, kept.renew_at)
 
     def _renewed(self, kept: Tokens | None, refused: AccessToken | None) -> Tokens:

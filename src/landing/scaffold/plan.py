@@ -234,6 +234,11 @@ class SourcePlan:
         own = AUTHS[self.auth.kind].variables
         return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
 
+    def example(self) -> dict[str, str]:
+        """The source's environment variables, with values where these are no secrets."""
+        names = [name for name, _ in self.variables()]
+        return dict.fromkeys(names, "") | {names[0]: self.base_url}
+
 
 def check_url(url: str) -> str:
     """`url` if it can be an API's address; UsageError otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from landing.scaffold.plan import (
     AUTHS,
@@ -237,10 +237,8 @@ def test(plan: SourcePlan) -> str:
     )
 
 
-def settings(plan: SourcePlan) -> str:
+def settings(source: str, values: Mapping[str, str]) -> str:
     """Lines for `.env.example`."""
-    lines = [f"\n# Source {plan.name} (orchestration/dlt/sources/{plan.name}/client.py)."]
-    for name, _ in plan.variables():
-        value = plan.base_url if name == f"{plan.prefix}_URL" else ""
-        lines.append(f"# {name}={value}")
+    lines = [f"\n# Source {source} (orchestration/dlt/sources/{source}/client.py)."]
+    lines += [f"# {name}={value}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
