@@ -71,6 +71,8 @@ class Load:
     quarantined: int = 0
     from_quarantine: list[str] = field(default_factory=list)
     """The loads of rows that landed only now."""
+    read_from: Any = None
+    """Where its run began to read: behind the cursor, if it looks back."""
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -140,6 +142,7 @@ class Load:
             "bytes": self.bytes,
             "quarantined": self.quarantined,
             "from_quarantine": self.from_quarantine,
+            "read_from": self.read_from,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],

@@ -29,6 +29,8 @@ class StreamResult:
     files: int
     bytes: int
     quarantined: int
+    read_from: Any
+    """Where the run began to read: behind `cursor_before`, if it looks back."""
     cursor_before: Any
     cursor_after: Any
     seconds: float

@@ -49,6 +49,8 @@ class Plan:
 
     config: StreamConfig
     cursor: Any
+    read_from: Any
+    """Where the run would begin to read: behind the cursor, if it looks back."""
     columns: pa.Schema
     location: str
     doubts: list[str]
@@ -194,6 +196,7 @@ def _result(
         files=sum(len(load.files) for load in loads),
         bytes=sum(load.bytes for load in loads),
         quarantined=sum(load.quarantined for load in loads),
+        read_from=loads[0].read_from,
         cursor_before=loads[0].cursor_before,
         cursor_after=loads[-1].cursor_after,
         seconds=seconds,
@@ -217,8 +220,9 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     paths = StreamPaths(config.source, config.stream)
     columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
     held = hold_cursor(config, resource)
-    cursor = None
+    cursor = read_from = None
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
-    return Plan(config, cursor, columns, bucket.location(paths.data), doubts)
+        read_from = held.behind(cursor)
+    return Plan(config, cursor, read_from, columns, bucket.location(paths.data), doubts)
