@@ -71,6 +71,16 @@ def test_a_status_that_will_not_pass_is_given_back_at_once(status: int) -> None:
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize(("status", "headers"), [(500, {}), (503, {"Retry_After": "0"})])
+def test_a_status_that_is_final_is_given_back_at_once(status: int, headers: dict[str, str]) -> None:
+    with serve(failing(9, status, **headers)) as server:
+        session = Session(retries=Retries(base=0.01, final={status}))
+        assert session.get(server.url).status_code == status
+    with serve(failing(1, 502)) as other:
+        assert session.get(other.url).status_code == 200
+    assert (len(server.seen), len(other.seen)) == (1, 2)
+
+
 def test_attempts_end_with_the_last_answer() -> None:
     with serve(failing(99, 503)) as server:
         response = Session(retries=Retries(total=3, base=0.01)).get(server.url)
