@@ -24,7 +24,7 @@ import requests
 from demo.servers import free_ports
 from landing.errors import SettingsError
 from landing.http import Pace, Retries, Session, in_flight
-from landing.http.pacing import Budget, read_budget
+from landing.http.budget import Budget, read_budget
 from landing.http.retries import GaveUp
 from landing.http.traffic import counting
 from tests.kit import REPOSITORY

@@ -113,10 +113,10 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 "check the source's user and password"
             )
         unsure = "" if self.cookie else " (if it is that: SessionLogin(cookie=…) says which)"
-        for cookie in filter(self._is_secret, jar):
-            secrets.register(
-                str(cookie.value), what=f"the session's cookie '{cookie.name}'{unsure}"
-            )
+        for cookie in jar:
+            if self._is_secret(cookie):
+                what = f"the session's cookie '{cookie.name}'{unsure}"
+                secrets.register(str(cookie.value), what=what)
         ends = found[0].expires if self.cookie else None
         return LoginCookies(jar, self.cookie, ends)
 
