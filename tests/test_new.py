@@ -234,9 +234,10 @@ def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
     assert 'params={"since": updated_at.last_value}' in written
 
 
-def a_plan(auth: str, paging: str) -> SourcePlan:
+def a_plan(auth: str, paging: str, name: str) -> SourcePlan:
     def needed(kinds: Any, kind: str) -> dict[str, str]:
-        return {one.name: "a.b" for one in kinds[kind].arguments if one.default is None}
+        needed = {one.name: "a.b" for one in kinds[kind].arguments if one.default is None}
+        return needed if len(name) % 2 else {**needed, **optional(kinds, kind)}
 
     pages = paging_plan(paging, {**needed(PAGINGS, paging), **sizes(paging)})
     cursor = CursorPlan("changed at", "updated_at[gte]", 0)
@@ -247,8 +248,12 @@ def a_plan(auth: str, paging: str) -> SourcePlan:
     ]
     title = 'A "title" \\ with """ all\nsorts of things ' + "and very long " * 10
     return SourcePlan(
-        "shop", "https://x.org", planned_auth(auth, needed(AUTHS, auth)), streams, title
+        name, "https://x.org", planned_auth(auth, needed(AUTHS, auth)), streams, title
     )
+
+
+def optional(kinds: Any, kind: str) -> dict[str, str]:
+    return {one.name: "a b" for one in kinds[kind].arguments if one.default == ""}
 
 
 def sizes(paging: str) -> dict[str, str]:
@@ -258,16 +263,15 @@ def sizes(paging: str) -> dict[str, str]:
 def test_all_that_can_be_written_is_formatted_linted_and_typed(tmp_path: Path) -> None:
     pairs = [("bearer", paging) for paging in PAGINGS] + [(auth, "offset") for auth in AUTHS]
     folders = []
+    workspace = Workspace(tmp_path / "orchestration")
     for number, (auth, paging) in enumerate(pairs):
-        workspace = Workspace(tmp_path / f"w{number}" / "orchestration")
-        write_source(workspace, a_plan(auth, paging))
-        folders.append(workspace.root / "dlt")
+        write_source(workspace, a_plan(auth, paging, f"shop{number}"))
+        folders.append(workspace.sources / f"shop{number}")
     config = str(REPOSITORY / "pyproject.toml")
     ruff = [sys.executable, "-m", "ruff"]
-    passes([*ruff, "check", "--config", config, *folders])
-    passes([*ruff, "format", "--check", "--config", config, *folders])
-    for folder in folders[:: len(folders) // 2]:
-        passes([sys.executable, "-m", "mypy", "--config-file", config, folder / "sources" / "shop"])
+    passes([*ruff, "check", "--config", config, workspace.root])
+    passes([*ruff, "format", "--check", "--config", config, workspace.root])
+    passes([sys.executable, "-m", "mypy", "--config-file", config, *folders])
 
 
 # Each would make a file by this code, were it a part of the module's code and not data in it.
@@ -299,7 +303,16 @@ def test_foreign_text_is_only_data_in_what_is_written(
     base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
     plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
     write_source(Workspace(kit.root), plan)
-    for name in ("URL", "TOKEN", "API_KEY", "USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET"):
+    for name in (
+        "URL",
+        "TOKEN",
+        "API_KEY",
+        "USER",
+        "PASSWORD",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+        *("ISSUER", "PRIVATE_KEY"),
+    ):
         monkeypatch.setenv(f"HOSTILE_{name}", "https://127.0.0.1:9")
     monkeypatch.syspath_prepend(str(kit.root / "dlt" / "sources"))
     for module in ("hostile", "hostile.client", "hostile.streams"):

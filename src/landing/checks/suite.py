@@ -47,8 +47,8 @@ class Suite:
         self._limits = limits
         self._may_be_empty = may_be_empty
         self._subjects: dict[str, Subject] = {}
-        self._unreadable: dict[str, str] = {}
-        """Why a stream could not be read, so that its API is asked once and not by each check."""
+        self._unreadable: set[str] = set()
+        """Streams that could not be read, so that the API is asked once and not by each check."""
 
     def results(self, streams: Sequence[str], checks: Collection[str]) -> Iterator[CheckResult]:
         """Raises UsageError for a stream that is not there, and for what a person has to set."""
@@ -112,15 +112,14 @@ class Suite:
         """The first check of a stream that can't be read fails with the reason, others are
         skipped: one that is asked for alone must not pass."""
         if subject.name in self._unreadable:
-            raise Skipped(f"the stream could not be read: {self._unreadable[subject.name]}")
+            raise Skipped("the stream could not be read; the check that failed says why")
         try:
             _ = subject.first
         except UsageError:
             raise
         except Exception as error:
-            told = str(self._explained(subject, error))
-            self._unreadable[subject.name] = told.splitlines()[0]
-            raise Unreadable(told) from error
+            self._unreadable.add(subject.name)
+            raise Unreadable(str(self._explained(subject, error))) from error
 
     def _explained(self, subject: Subject, error: Exception) -> LandingError:
         raise_if_interrupted(error)

@@ -99,6 +99,8 @@ PAGINGS: dict[str, Kind] = {
     ),
 }
 
+_SCOPE = Argument("scope", "scopes to ask for, with spaces between, if any", "")
+
 AUTHS: dict[str, Kind] = {
     "none": Kind("", "anybody may read"),
     "bearer": Kind("Bearer", "a bearer token", variables=(("TOKEN", "the bearer token"),)),
@@ -132,8 +134,17 @@ AUTHS: dict[str, Kind] = {
     "oauth2-client": Kind(
         "OAuth2ClientCredentials",
         "OAuth 2, client credentials",
-        (Argument("token_url", "path or URL of the token endpoint"),),
+        (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
         (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+    ),
+    "oauth2-jwt": Kind(
+        "JwtBearer",
+        "OAuth 2, a service account with a private key",
+        (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
+        (
+            ("ISSUER", "the service account's name"),
+            ("PRIVATE_KEY", "its private key, as PEM text"),
+        ),
     ),
     "oauth2-login": Kind(
         "OAuth2RefreshToken",
@@ -141,6 +152,7 @@ AUTHS: dict[str, Kind] = {
         (
             Argument("token_url", "path or URL of the token endpoint"),
             Argument("authorize_url", "path or URL of the authorization endpoint"),
+            _SCOPE,
         ),
         (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
     ),

@@ -77,9 +77,15 @@ def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
         case "oauth2-client" | "oauth2-login":
             yield _address(plan, given["token_url"])
             yield from (variable("CLIENT_ID"), variable("CLIENT_SECRET"))
+        case "oauth2-jwt":
+            yield _address(plan, given["token_url"])
+            yield f"issuer={variable('ISSUER')}"
+            yield f"private_key={variable('PRIVATE_KEY')}"
     if plan.auth.kind == "oauth2-login":
         yield f'store=token_store("{plan.name}")'
         yield f"authorize_url={_address(plan, given['authorize_url'])}"
+    if scope := given.get("scope"):
+        yield f"scope={_text(scope)}"
 
 
 def _address(plan: SourcePlan, url: str | int) -> str:
