@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
@@ -19,6 +20,9 @@ from landing.http.allowance import Allowance
 from landing.http.budget import read_budget
 from landing.http.pacefile import file_of, opened, transaction
 from landing.http.retries import GaveUp, is_rate_limited, retry_after
+
+if TYPE_CHECKING:
+    from landing.http.ledger import Ledger
 
 _LOOK_EVERY = 0.01
 """Seconds between looks for a free place while `at_once` requests are under way."""
@@ -49,12 +53,18 @@ class Gate:
     """
 
     def __init__(
-        self, key: str, rates: Sequence[Rate], at_once: int | None, longest_wait: float
+        self,
+        key: str,
+        rates: Sequence[Rate],
+        at_once: int | None,
+        longest_wait: float,
+        ledger: Ledger | None = None,
     ) -> None:
         self._key = key
         self._rates = list(rates)
         self._at_once = at_once
         self._longest_wait = longest_wait
+        self._ledger = ledger
         self._file = file_of(key) if self._rates or at_once else None
         self._lock = threading.Lock()
         self._under_way = 0
@@ -82,6 +92,9 @@ class Gate:
         if self._rates and cost > min(rate.limit for rate in self._rates):
             raise GaveUp(f"costs {cost}, which is more than its pace allows at once")
         with self._place(began, sleep):
+            while self._ledger is not None and (wait := self._ledger.take(cost)):
+                self._check(began, wait)
+                sleep(wait)
             permit = uuid.uuid4().hex
             while wait := self._try(permit, cost, patience):
                 self._check(began, wait)

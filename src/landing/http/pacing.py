@@ -7,12 +7,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 from pyrate_limiter import Duration, Rate
 
 from landing.http.gate import Gate
+
+if TYPE_CHECKING:
+    from landing.http.ledger import Ledger
 
 _MARGIN_MS = 50
 """Windows are longer by this than asked for: requests leave evenly but arrive less so."""
@@ -37,6 +41,8 @@ class Pace:
     key: str | None = None
     longest_wait: float = 3600.0
     """Seconds; a request that would have to wait longer fails, saying for what."""
+    in_bucket: bool = False
+    """Count `per_day` in the bucket too, where pods and other machines count it."""
 
     def __post_init__(self) -> None:
         for name in ("per_second", "per_minute", "per_day", "burst", "at_once"):
@@ -45,6 +51,8 @@ class Pace:
                 raise ValueError(f"Pace({name}={value}): it has to be above 0")
         if self.burst is not None and not self._asked():
             raise ValueError("Pace(burst=…) needs per_second, per_minute or per_day")
+        if self.in_bucket and self.per_day is None:
+            raise ValueError("Pace(in_bucket=True) needs per_day, which is what is counted there")
 
     @property
     def rates(self) -> list[Rate]:
@@ -75,6 +83,14 @@ class Pace:
         """Where requests to `url` wait their turn."""
         return _gate(self.key or urlsplit(url).netloc.rpartition("@")[2].lower(), self)
 
+    def ledger(self, key: str) -> Ledger | None:
+        if not self.in_bucket or self.per_day is None:
+            return None
+        from landing.http.ledger import Ledger  # with the bucket's client, which others do without
+
+        day = _whole(self.per_day, float(Duration.DAY.value))
+        return Ledger(key, day.limit, day.interval / 1000)
+
     def price(self, request: requests.PreparedRequest) -> int:
         return self.cost(request) if callable(self.cost) else self.cost
 
@@ -94,7 +110,7 @@ def _gate(key: str, pace: Pace) -> Gate:
     with _gates_lock:
         gate = _gates.get((key, pace))
         if gate is None:
-            gate = Gate(key, pace.rates, pace.at_once, pace.longest_wait)
+            gate = Gate(key, pace.rates, pace.at_once, pace.longest_wait, pace.ledger(key))
             _gates[key, pace] = gate
         return gate
 
