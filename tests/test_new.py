@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from landing.errors import UsageError
 from landing.scaffold import (
@@ -30,6 +31,7 @@ from landing.workspace import Workspace
 from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.api import Api
 from tests.servers.library import COUNTS, Library, library
+from tests.servers.oauth import Provider, pem
 
 ORDERS = ["--auth=bearer", "--paging=offset", "--streams", "orders", "--records=data"]
 CURSOR = ["--cursor=updated_at", "--since=since"]
@@ -86,6 +88,30 @@ def test_a_written_source_works_at_once(
     assert "1 row in" in kit.run("shop", "orders").out
     checked = kit.landing("check", "shop", "--max-rows=100")
     assert checked.code == 0, checked.text
+
+
+@pytest.mark.parametrize("auth", ["oauth2-client", "oauth2-jwt"])
+def test_a_written_source_gets_its_tokens(
+    kit: Kit, provider: Provider, monkeypatch: pytest.MonkeyPatch, auth: str
+) -> None:
+    private, public = pem(rsa.generate_private_key(65537, 2048))
+    provider.service_account("lander", public)
+    client = provider.client("client-credentials")
+    url = provider.token_url if auth == "oauth2-client" else provider.assertion_url
+    done = kit.landing(
+        *("new", "shop", f"--base-url={provider.url}/api", f"--auth={auth}", "--records=data"),
+        *(f"--auth-arg=token_url={url}", "--auth-arg=scope=read"),
+        *("--paging=offset", "--streams", "orders"),
+    )
+    assert done.code == 0, done.text
+    names = {"URL": f"{provider.url}/api", "CLIENT_ID": client.id, "CLIENT_SECRET": client.secret}
+    for name, value in {**names, "ISSUER": "lander", "PRIVATE_KEY": private}.items():
+        monkeypatch.setenv(f"SHOP_{name}", value)
+    assert kit.discover("shop").code == 0
+    assert "id" in kit.discovered("shop", "orders")["fields"]
+    checked = kit.landing("check", "shop", "--only=records", "--only=secrets")
+    assert checked.code == 0, checked.text
+    assert "an access or refresh token: not in output" in checked.out
 
 
 def test_the_settings_are_added_to_the_example(kit: Kit, api: Api) -> None:

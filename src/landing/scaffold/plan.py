@@ -128,6 +128,7 @@ AUTHS: dict[str, Kind] = {
             Argument("url", "path or URL of the login", "login"),
             Argument("user", "name of the form's field for the user", "username"),
             Argument("password", "name of the form's field for the password", "password"),
+            Argument("cookie", "name of the session's cookie, if you know it", ""),
         ),
         (("USER", "the user's name"), ("PASSWORD", "the user's password")),
     ),

@@ -74,6 +74,8 @@ def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
             yield _address(plan, given["url"])
             user = f"{_text(given['user'])}: {variable('USER')}"
             yield f"data={{{user}, {_text(given['password'])}: {variable('PASSWORD')}}}"
+            if given.get("cookie"):
+                yield f"cookie={_text(given['cookie'])}"
         case "oauth2-client" | "oauth2-login":
             yield _address(plan, given["token_url"])
             yield from (variable("CLIENT_ID"), variable("CLIENT_SECRET"))
