@@ -71,7 +71,8 @@ def orders():
 def test_a_variable_that_is_set_to_nothing_is_named(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, url: str, token: str, told: str
 ) -> None:
-    kit.add_source("shop", KIT_SOURCE)
+    folder = kit.add_source("shop", KIT_SOURCE)
+    (folder / "scratch.py").write_text("not Python")  # which nothing imports
     monkeypatch.setenv("SHOP_URL", url)
     monkeypatch.setenv("SHOP_TOKEN", token)
     for verb in ("discover", "check"):

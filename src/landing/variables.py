@@ -26,7 +26,11 @@ def empty_variables(workspace: Workspace, source: str) -> list[str]:
 def _named(workspace: Workspace, source: str) -> Iterator[tuple[str, bool]]:
     """Each name, and whether the source fails without the variable."""
     for file in sorted((workspace.sources / source).rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_bytes())):
+        try:
+            module = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):  # one that the source does not import
+            continue
+        for node in ast.walk(module):
             name: ast.expr | None = None
             is_needed = isinstance(node, ast.Subscript)
             if isinstance(node, ast.Subscript) and _is_environ(node.value):
