@@ -39,7 +39,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests say what is set, whoever runs them; what others obtained is no secret of theirs."""
     monkeypatch.setattr(secrets, "_registered", {})
-    monkeypatch.setattr(secrets, "_lasting", set())
+    monkeypatch.setattr(secrets, "_lasting", {})
     for name in _SETTINGS:
         monkeypatch.delenv(name, raising=False)
 

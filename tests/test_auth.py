@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from requests.auth import AuthBase
 
@@ -33,7 +32,7 @@ from landing.http import (
 )
 from tests.kit import REPOSITORY
 from tests.servers.api import ORDERS, Api, Request
-from tests.servers.oauth import Provider, log_in
+from tests.servers.oauth import Provider, log_in, pem
 from tests.servers.oauth_app import PASSWORD, USER
 from tests.servers.scripted import Exchange, serve
 from tests.test_docs import blocks
@@ -310,19 +309,6 @@ def test_a_token_endpoint_that_is_down(provider: Provider) -> None:
     auth = OAuth2ClientCredentials("http://127.0.0.1:9/token", "client", SECRET)
     with pytest.raises(ApiError, match=r"9/token did not answer \(ConnectionError\)"):
         Session(auth=auth).get(provider.orders_url)
-
-
-def pem(key: Any) -> tuple[str, str]:
-    """The private and the public half."""
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return private.decode(), public.decode()
 
 
 def elliptic() -> ec.EllipticCurvePrivateKey:

@@ -30,7 +30,7 @@ from landing.http import (
     token_store,
 )
 from landing.http.auth_login import begin
-from landing.http.auth_oauth import AccessToken, Answer
+from landing.http.token_endpoint import AccessToken, Answer
 from landing.http.tokens import Tokens
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import ORDERS

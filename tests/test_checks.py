@@ -13,6 +13,7 @@ import pytest
 from demo.servers import datasette
 from tests.kit import FOUNDING_CLIENT, FOUNDING_STREAMS, Kit, Outcome
 from tests.servers.api import Api, seed_orders
+from tests.servers.scripted import Exchange, serve
 
 Use = Callable[[Api], None]
 
@@ -83,6 +84,62 @@ def test_the_founding_documents_source_is_checked_as_it_is(shop: Kit) -> None:
     assert done.code == 0, done.text
     assert "types        skipped  not discovered yet" in done.out
     assert "fields       skipped  the stream's function has no parameter fields" in done.out
+
+
+LOGIN_STREAMS = """\
+import os
+import dlt
+from landing.http import Api, SessionLogin
+
+@dlt.resource(primary_key="id")
+def visits():
+    url = os.environ["VISITS_URL"]
+    auth = SessionLogin(f"{url}/login", json={"password": os.environ["VISITS_PASSWORD"]})
+    yield from Api(url, auth=auth).pages("visits")
+"""
+
+
+def logs_in(exchange: Exchange) -> None:
+    """An API whose login sets two cookies, of which one is no secret."""
+    if exchange.seen.path == "/login":
+        exchange.handler.send_response(200)
+        exchange.handler.send_header("Set-Cookie", "sid=3fb1c0de5a; Path=/; HttpOnly")
+        exchange.handler.send_header("Set-Cookie", "zone=Europe/Berlin; Path=/")
+        exchange.handler.send_header("Content-Length", "0")
+        exchange.handler.end_headers()
+    elif exchange.seen.query.get("tell"):
+        exchange.reply(200, b'[{"id": 1, "zone": "x", "by": "3fb1c0de5a"}]')
+    else:
+        exchange.reply(200, b'[{"id": 1, "zone": "Europe/Berlin"}]')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            ")\n    yield",
+            ', cookie="sid")\n    yield',
+            "VISITS_PASSWORD, the session's cookie 'sid': not in",
+        ),
+        (
+            '("visits")',
+            '("visits", params={"tell": 1})',
+            "of the session's cookie 'sid' (if it is that: SessionLogin(cookie=…) says",
+        ),
+        ("", "", "cookie 'zone' (if it is that: SessionLogin(cookie=…) says which) is in its rec"),
+    ],
+)
+def test_of_a_logins_cookies_the_sessions_own_is_the_secret(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, old: str, new: str, told: str
+) -> None:
+    kit.add_source("visits", LOGIN_STREAMS.replace(old, new, 1))
+    monkeypatch.setenv("VISITS_PASSWORD", "open sesame")
+    with serve(logs_in) as server:
+        monkeypatch.setenv("VISITS_URL", server.url)
+        done = kit.landing("check", "visits", "--only=secrets")
+    assert done.code == (0 if "not in" in told else 1), done.text
+    assert told in done.out
+    assert "3fb1c0de5a" not in done.text
 
 
 def test_a_read_ends_with_max_rows(shop: Kit, api: Api) -> None:

@@ -47,6 +47,49 @@ def test_a_missing_variable_is_named_with_the_file_that_documents_it(
     )
 
 
+KIT_SOURCE = """\
+import os
+import dlt
+from landing.http import Api, Bearer
+
+@dlt.resource
+def orders():
+    api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
+    yield from api.pages("orders")
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "told"),
+    [
+        ("", "secret-token", "SHOP_URL is set but empty"),
+        (" ", "secret-token", "SHOP_URL is set but empty"),
+        ("http://127.0.0.1:9", "", "SHOP_TOKEN is set but empty"),
+        ("", "", "SHOP_TOKEN, SHOP_URL are set but empty"),
+    ],
+)
+def test_a_variable_that_is_set_to_nothing_is_named(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, url: str, token: str, told: str
+) -> None:
+    folder = kit.add_source("shop", KIT_SOURCE)
+    (folder / "scratch.py").write_text("not Python")  # which nothing imports
+    monkeypatch.setenv("SHOP_URL", url)
+    monkeypatch.setenv("SHOP_TOKEN", token)
+    for verb in ("discover", "check"):
+        assert_told(kit.landing(verb, "shop"), told, code=2)
+
+
+def test_an_empty_key_of_a_plain_client_is_named(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", "")
+    done = orders.run("my_source", "orders")
+    assert_told(done, "answered 401", "; MY_API_KEY is set but empty")
+    monkeypatch.setenv("MY_API_URL", "")
+    done = orders.run("my_source", "orders")
+    assert_told(done, "MY_API_KEY, MY_API_URL are set but empty", code=2)
+
+
 def test_a_wrong_key_names_stream_and_status_and_not_the_key(
     orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,26 @@ def test_the_window_moves_with_the_cursor(late: Kit, folder_zone: Zone) -> None:
     assert len(state) < 3_000
 
 
+def test_runs_say_where_they_read_from_and_where_the_cursor_is(
+    late: Kit, folder_zone: Zone
+) -> None:
+    configure(late, "10m")
+    give(late, (1, minute(20)))
+    assert "cursor    at, from the beginning\n" in late.run("late", "rows", "--dry-run").out
+    first = late.run("late", "rows").out
+    assert f", cursor {minute(20)}, " in first
+    dry = late.run("late", "rows", "--dry-run").out
+    assert f"at, from {minute(10)} (the cursor is at {minute(20)})\n" in dry
+    idle = late.run("late", "rows").out
+    assert f"nothing new, cursor {minute(20)} (read from {minute(10)}), " in idle
+    give(late, (1, minute(20)), (2, minute(25)))
+    moved = late.run("late", "rows").out
+    assert f", cursor {minute(20)} → {minute(25)} (read from {minute(10)}), " in moved
+    record = json.loads(folder_zone.read(folder_zone.paths("_dlt/late/rows/loads")[-1]))
+    assert record["read_from"] == minute(10)
+    assert record["cursor_before"] == minute(20)
+
+
 @pytest.mark.parametrize(
     ("field", "lookback", "values", "start"),
     [

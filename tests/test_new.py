@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from landing.errors import UsageError
 from landing.scaffold import (
@@ -29,6 +31,7 @@ from landing.workspace import Workspace
 from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.api import Api
 from tests.servers.library import COUNTS, Library, library
+from tests.servers.oauth import Provider, pem
 
 ORDERS = ["--auth=bearer", "--paging=offset", "--streams", "orders", "--records=data"]
 CURSOR = ["--cursor=updated_at", "--since=since"]
@@ -87,6 +90,30 @@ def test_a_written_source_works_at_once(
     assert checked.code == 0, checked.text
 
 
+@pytest.mark.parametrize("auth", ["oauth2-client", "oauth2-jwt"])
+def test_a_written_source_gets_its_tokens(
+    kit: Kit, provider: Provider, monkeypatch: pytest.MonkeyPatch, auth: str
+) -> None:
+    private, public = pem(rsa.generate_private_key(65537, 2048))
+    provider.service_account("lander", public)
+    client = provider.client("client-credentials")
+    url = provider.token_url if auth == "oauth2-client" else provider.assertion_url
+    done = kit.landing(
+        *("new", "shop", f"--base-url={provider.url}/api", f"--auth={auth}", "--records=data"),
+        *(f"--auth-arg=token_url={url}", "--auth-arg=scope=read"),
+        *("--paging=offset", "--streams", "orders"),
+    )
+    assert done.code == 0, done.text
+    names = {"URL": f"{provider.url}/api", "CLIENT_ID": client.id, "CLIENT_SECRET": client.secret}
+    for name, value in {**names, "ISSUER": "lander", "PRIVATE_KEY": private}.items():
+        monkeypatch.setenv(f"SHOP_{name}", value)
+    assert kit.discover("shop").code == 0
+    assert "id" in kit.discovered("shop", "orders")["fields"]
+    checked = kit.landing("check", "shop", "--only=records", "--only=secrets")
+    assert checked.code == 0, checked.text
+    assert "an access or refresh token: not in output" in checked.out
+
+
 def test_the_settings_are_added_to_the_example(kit: Kit, api: Api) -> None:
     example = kit.repository / ".env.example"
     example.write_text("DLT_BUCKET_URL=\n")
@@ -136,6 +163,35 @@ def test_a_test_file_that_is_there_keeps_everything_from_being_written(kit: Kit,
     assert done.code == 2
     assert not source_file(kit, "client.py").exists()
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("most", [300, 700, 2_000])
+def test_a_disk_that_fills_up_leaves_nothing_of_a_new_source(kit: Kit, most: int) -> None:
+    """Files can't grow above so many bytes: of the source's own, or only the example's."""
+    example = kit.repository / ".env.example"
+    example.write_text("#" * 1_999 + "\n")
+    before = sorted(kit.repository.rglob("*"))
+    landing = str(Path(sys.executable).with_name("landing"))
+    done = subprocess.run(
+        [landing, "new", "shop", "--base-url=http://x.org/api", *ORDERS, *CURSOR],
+        cwd=kit.root,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "sources/shop can't be written (File too large): nothing of the new" in done.stderr
+    assert sorted(kit.repository.rglob("*")) == before
+    assert example.read_text() == "#" * 1_999 + "\n"
+
+
+def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> None:
+    example = kit.repository / ".env.example"
+    example.write_text("SHOP_URL=https://shop.example.com\n")
+    new(kit, api, *ORDERS)
+    assert example.read_text().count("SHOP_URL=") == 1
+    assert "# SHOP_TOKEN=\n" in example.read_text()
 
 
 @pytest.mark.parametrize(
@@ -204,9 +260,10 @@ def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
     assert 'params={"since": updated_at.last_value}' in written
 
 
-def a_plan(auth: str, paging: str) -> SourcePlan:
+def a_plan(auth: str, paging: str, name: str) -> SourcePlan:
     def needed(kinds: Any, kind: str) -> dict[str, str]:
-        return {one.name: "a.b" for one in kinds[kind].arguments if one.default is None}
+        needed = {one.name: "a.b" for one in kinds[kind].arguments if one.default is None}
+        return needed if len(name) % 2 else {**needed, **optional(kinds, kind)}
 
     pages = paging_plan(paging, {**needed(PAGINGS, paging), **sizes(paging)})
     cursor = CursorPlan("changed at", "updated_at[gte]", 0)
@@ -217,8 +274,12 @@ def a_plan(auth: str, paging: str) -> SourcePlan:
     ]
     title = 'A "title" \\ with """ all\nsorts of things ' + "and very long " * 10
     return SourcePlan(
-        "shop", "https://x.org", planned_auth(auth, needed(AUTHS, auth)), streams, title
+        name, "https://x.org", planned_auth(auth, needed(AUTHS, auth)), streams, title
     )
+
+
+def optional(kinds: Any, kind: str) -> dict[str, str]:
+    return {one.name: "a b" for one in kinds[kind].arguments if one.default == ""}
 
 
 def sizes(paging: str) -> dict[str, str]:
@@ -228,16 +289,15 @@ def sizes(paging: str) -> dict[str, str]:
 def test_all_that_can_be_written_is_formatted_linted_and_typed(tmp_path: Path) -> None:
     pairs = [("bearer", paging) for paging in PAGINGS] + [(auth, "offset") for auth in AUTHS]
     folders = []
+    workspace = Workspace(tmp_path / "orchestration")
     for number, (auth, paging) in enumerate(pairs):
-        workspace = Workspace(tmp_path / f"w{number}" / "orchestration")
-        write_source(workspace, a_plan(auth, paging))
-        folders.append(workspace.root / "dlt")
+        write_source(workspace, a_plan(auth, paging, f"shop{number}"))
+        folders.append(workspace.sources / f"shop{number}")
     config = str(REPOSITORY / "pyproject.toml")
     ruff = [sys.executable, "-m", "ruff"]
-    passes([*ruff, "check", "--config", config, *folders])
-    passes([*ruff, "format", "--check", "--config", config, *folders])
-    for folder in folders[:: len(folders) // 2]:
-        passes([sys.executable, "-m", "mypy", "--config-file", config, folder / "sources" / "shop"])
+    passes([*ruff, "check", "--config", config, workspace.root])
+    passes([*ruff, "format", "--check", "--config", config, workspace.root])
+    passes([sys.executable, "-m", "mypy", "--config-file", config, *folders])
 
 
 # Each would make a file by this code, were it a part of the module's code and not data in it.
@@ -269,7 +329,16 @@ def test_foreign_text_is_only_data_in_what_is_written(
     base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
     plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
     write_source(Workspace(kit.root), plan)
-    for name in ("URL", "TOKEN", "API_KEY", "USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET"):
+    for name in (
+        "URL",
+        "TOKEN",
+        "API_KEY",
+        "USER",
+        "PASSWORD",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+        *("ISSUER", "PRIVATE_KEY"),
+    ):
         monkeypatch.setenv(f"HOSTILE_{name}", "https://127.0.0.1:9")
     monkeypatch.syspath_prepend(str(kit.root / "dlt" / "sources"))
     for module in ("hostile", "hostile.client", "hostile.streams"):

@@ -16,7 +16,11 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 
+from landing.failures import explained
+from landing.http import Retries
+from landing.workspace import find_workspace
 from tests.servers.odoo import Call, OdooServer
+from tests.servers.scripted import Exchange, serve
 
 SOURCES = Path(__file__).parent.parent / "orchestration" / "dlt"
 ROUTES = [(14, False), (17, True), (19, False), (19, True)]
@@ -28,7 +32,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Odoo's variables, without waits, and without another test's pipeline."""
     for name in ("ODOO_URL", "ODOO_DB", "ODOO_USER", "ODOO_PASSWORD", "ODOO_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("RUNTIME__REQUEST_BACKOFF_FACTOR", "0.01")
+    monkeypatch.setattr(Retries, "wait", lambda self, attempt: 0.01)
     # A resource that is iterated keeps its cursor in the pipeline that ran last, if there is one.
     Container()[PipelineContext].deactivate()
 
@@ -311,9 +315,16 @@ def failure(read: Callable[[], Any], *secrets: str) -> BaseException:
     link: BaseException | None = caught.value
     while link:
         assert not any(secret in f"{link!s} {link!r} {vars(link)}" for secret in secrets)
-        assert not hasattr(link, "request")
         link = link.__cause__ or link.__context__
     return reason
+
+
+def told_by_the_engine(read: Callable[[], Any], *secrets: str) -> str:
+    with pytest.raises(Exception) as caught:
+        list(read())
+    told = str(explained(find_workspace(SOURCES), "odoo", "stream 'odoo/orders'", caught.value))
+    assert not any(secret in told for secret in secrets)
+    return told
 
 
 @pytest.mark.parametrize(("version", "api_key"), ROUTES)
@@ -408,9 +419,29 @@ def test_a_passing_failure_is_retried(source: Any, odoo: OdooServer) -> None:
 def test_a_lasting_failure_is_told(source: Any, odoo: OdooServer) -> None:
     odoo.fail_next(*[HTTPStatus.SERVICE_UNAVAILABLE] * 10)
 
-    error = failure(source.orders, odoo.password)
+    told = told_by_the_engine(source.orders, odoo.password)
 
-    assert f"127.0.0.1:{odoo.port} keeps answering 503" in str(error)
+    assert f"POST {odoo.url}/jsonrpc answered 503 Service Unavailable" in told
+    assert "(tried 6 times)" in told
+
+
+def test_a_call_that_will_fail_again_is_made_once(source: Any, odoo: OdooServer) -> None:
+    odoo.fail_next(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    assert "answered 500 Internal Server Error, but not as Odoo" in str(failure(source.orders))
+    assert len(odoo.calls) == 0
+
+
+def test_a_redirect_is_not_followed(source: Any, connect: Callable[..., None]) -> None:
+    def away(exchange: Exchange) -> None:
+        exchange.reply(302, Location="https://me:s3cret@odoo.example.com/jsonrpc?key=s3cret")
+
+    with OdooServer() as odoo, serve(away) as server:
+        connect(odoo, ODOO_URL=server.url)
+        error = failure(source.orders, odoo.password, "s3cret")
+
+    assert "ODOO_URL redirects to https://odoo.example.com/jsonrpc: set it" in str(error)
+    assert len(server.seen) == 1
 
 
 def test_nobody_there(source: Any, connect: Callable[..., None]) -> None:
@@ -418,9 +449,9 @@ def test_nobody_there(source: Any, connect: Callable[..., None]) -> None:
         pass
     connect(odoo, ODOO_URL=odoo.url.replace("//", "//proxy:pr0xy-s3cret@"))
 
-    error = failure(source.orders, odoo.password, "pr0xy-s3cret")
+    told = told_by_the_engine(source.orders, odoo.password, "pr0xy-s3cret")
 
-    assert f"No answer from {odoo.url}" in str(error)
+    assert f"POST {odoo.url}/jsonrpc failed: no connection" in told
 
 
 @pytest.mark.parametrize("api_key", [False, True])

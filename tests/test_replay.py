@@ -271,6 +271,25 @@ def test_no_secret_of_any_kind_is_kept(
     assert "50 records in 5 pages" in done.out
 
 
+def test_an_address_whose_name_has_token_in_it_is_no_secret(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = KIT_CLIENT.replace('f"{url}/token"', 'os.environ["VAULT_TOKEN_URL"]')
+    kit.add_source("vault", SECRETIVE_STREAMS, client)
+    secrets = {name: f"{name}-very-private" for name in ("secret", "key", "token", "cookie")}
+    with vault(secrets) as url:
+        monkeypatch.setenv("VAULT_URL", url)
+        monkeypatch.setenv("VAULT_TOKEN_URL", f"{url}/token")
+        monkeypatch.setenv("VAULT_SECRET", secrets["secret"])
+        monkeypatch.setenv("VAULT_KEY", secrets["key"])
+        done = kit.landing("check", "vault", "--record")
+        assert done.code == 0, done.text
+    assert "VAULT_TOKEN_URL" not in done.out
+    done = kit.landing("check", "vault", "--replay")
+    assert done.code == 0, done.text
+    assert "very-private" not in traffic(kit, "vault")
+
+
 SHORT_STREAMS = """\
 import dlt, os, requests
 

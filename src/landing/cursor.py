@@ -76,7 +76,9 @@ class CursorTracker:
     ) -> None:
         self.held = held
         self.name = held.cursor_path
-        self.before = held.last_value
+        self.read_from = held.last_value
+        """Behind the cursor by a lookback or lag."""
+        self.before = held.get_state()["last_value"]
         self._columns = columns
         self._folder = folder
         self._descending = held.last_value_func is min
@@ -87,8 +89,8 @@ class CursorTracker:
             )
         if self._descending and held.lookback is not None:
             raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
-        self._start = self._typed(self.before)  # behind the last value by a lag
-        self._raw = held.get_state()["last_value"]
+        self._start = self._typed(self.read_from)
+        self._raw = self.before
         self._best = self._last = self._typed(self._raw)
         same = state.get("at") == _spelled(self._raw)
         self._window = self._make_window(state.get("window"))
@@ -176,13 +178,7 @@ class CursorTracker:
 
     def _floor(self) -> pa.Scalar:
         """Where a run would start that follows this one, if it ended here."""
-        try:
-            return self._typed(self.held.behind(self._raw))
-        except ValueError as error:
-            raise SourceError(
-                f"cursor '{self.name}': no lookback can be counted from {self._raw!r}, which is "
-                "not spelled as dates and times are; leave lookback out"
-            ) from error
+        return self._typed(self.held.behind(self._raw))
 
     @property
     def is_newest_first(self) -> bool:

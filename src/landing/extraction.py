@@ -130,6 +130,7 @@ class Extraction:
             self._begin(state)
         if self._tracker is not None:
             load.cursor_before = self._tracker.after if self._published else self._tracker.before
+            load.read_from = self._tracker.read_from
         last_load_id = state.get("load_id")
         writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):

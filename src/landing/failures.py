@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError
+from landing.errors import (
+    ApiError,
+    BucketError,
+    LandingError,
+    SettingsError,
+    StreamError,
+    listed,
+)
 from landing.secrets import redacted
+from landing.variables import empty_variables
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,6 +65,9 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     for cause in causes(error):
         if isinstance(cause, BucketError):
             return BucketError(f"{what}: {cause}")
+        if isinstance(cause, ApiError | SettingsError):
+            hint = _empty_hint(workspace, source)
+            return type(cause)(f"{cause}{hint}") if hint else cause
         if isinstance(cause, LandingError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
@@ -72,12 +83,21 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
         )
     import requests  # not for runs that go well
 
+    hint = _empty_hint(workspace, source)
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
-            return ApiError(redacted(f"{what}: {_request_failed(cause)}"))
+            kind = SettingsError if hint and isinstance(cause, _no_url()) else ApiError
+            return kind(redacted(f"{what}: {_request_failed(cause)}{hint}"))
     root = _innermost_of_source(workspace, error)
     place = place_in_source(workspace, root)
-    return StreamError(redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}"))
+    return StreamError(redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}{hint}"))
+
+
+def _empty_hint(workspace: Workspace, source: str) -> str:
+    names = empty_variables(workspace, source)
+    if not names:
+        return ""
+    return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} set but empty"
 
 
 def _request_failed(error: requests.RequestException) -> str:
@@ -109,14 +129,15 @@ def _why(error: requests.RequestException) -> str:
             f"{request}failed: no connection, or one that was closed without an answer; is the "
             "API up and its URL right?"
         )
-    no_url = (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.MissingSchema,
-    )
-    if isinstance(error, no_url):
+    if isinstance(error, _no_url()):
         return f"{error}; a source's address has to begin with http:// or https://"
     return f"{request}failed: {type(error).__name__}"
+
+
+def _no_url() -> tuple[type[Exception], ...]:
+    from requests import exceptions
+
+    return exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema
 
 
 def _request(error: requests.RequestException) -> str:

@@ -45,7 +45,10 @@ class HeldIncremental(Incremental[Any]):
 
     def behind(self, value: Any) -> Any:
         """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
-        the stream declares, but never before the initial value."""
+        the stream declares, but never before the initial value.
+
+        Raises SourceError if no lookback can be counted from it.
+        """
         if value is None or self.lookback is None:
             return apply_lag_with_suppression(
                 self.lag,
@@ -56,7 +59,13 @@ class HeldIncremental(Incremental[Any]):
                 self.resource_name,
                 self.get_incremental_value_type(),
             )
-        start = self.lookback.before(value)
+        try:
+            start = self.lookback.before(value)
+        except ValueError as error:
+            raise SourceError(
+                f"cursor '{self.cursor_path}': no lookback can be counted from {value!r}, which is "
+                "not spelled as dates and times are; leave lookback out"
+            ) from error
         return start if self.initial_value is None else later(start, self.initial_value)
 
     def _get_last_value(self) -> Any:

@@ -78,6 +78,8 @@ class Load:
     """Whether no earlier such file is needed any more."""
     from_quarantine: list[str] = field(default_factory=list)
     """The loads of rows that landed only now."""
+    read_from: Any = None
+    """Where its run began to read: behind the cursor, if it looks back."""
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -160,6 +162,7 @@ class Load:
             "quarantined": self.quarantined,
             "deleted": self.deleted,
             "from_quarantine": self.from_quarantine,
+            "read_from": self.read_from,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],

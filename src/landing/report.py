@@ -31,6 +31,8 @@ class StreamResult:
     quarantined: int
     deleted: int
     """Of the rows, those that say that a record was deleted."""
+    read_from: Any
+    """Where the run began to read: behind `cursor_before`, if it looks back."""
     cursor_before: Any
     cursor_after: Any
     seconds: float

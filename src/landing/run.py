@@ -57,6 +57,8 @@ class Plan:
     deletes: str | None
     """How deletions are noticed; None if they are not."""
     cursor: Any
+    read_from: Any
+    """Where the run would begin to read: behind the cursor, if it looks back."""
     columns: pa.Schema
     location: str
     doubts: list[str]
@@ -199,6 +201,7 @@ def _result(
         bytes=sum(load.bytes for load in loads),
         quarantined=sum(load.quarantined for load in loads),
         deleted=sum(load.deleted for load in loads),
+        read_from=loads[0].read_from,
         cursor_before=loads[0].cursor_before,
         cursor_after=loads[-1].cursor_after,
         seconds=seconds,
@@ -222,15 +225,17 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     paths = StreamPaths(config.source, config.stream)
     columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
     held = hold_cursor(config, resource)
-    cursor = None
+    cursor = read_from = None
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
+        read_from = held.behind(cursor)
     return Plan(
         config=config,
         mode=in_words(config),
         deletes=deletes_in_words(config),
         cursor=cursor,
+        read_from=read_from,
         columns=columns,
         location=bucket.location(paths.data),
         doubts=doubts,

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 _SECRET_NAME = re.compile(
@@ -29,36 +29,49 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
-_registered: dict[str, None] = {}
-_lasting: set[str] = set()
+_registered: dict[str, str] = {}
+_lasting: dict[str, str] = {}
 _lock = threading.Lock()
 
 
-def register(*values: str) -> None:
-    """Remember secrets that are in no environment variable, such as a token just obtained."""
+def register(*values: str, what: str = "a token") -> None:
+    """Remember secrets that are in no environment variable, such as a token just obtained.
+
+    `what` they are may be told; of what is told otherwise they are taken out.
+    """
     with _lock:
         for value in values:
             _registered.pop(value, None)
-            _registered[value] = None
+            _registered[value] = what
         for oldest in list(_registered)[:-_REMEMBERED]:
             del _registered[oldest]
 
 
-def register_lasting(*values: str) -> None:
+def register_lasting(*values: str, what: str) -> None:
     """Remember secrets of a client for as long as the process lives: passwords, keys."""
     with _lock:
-        _lasting.update(values)
+        _lasting.update(dict.fromkeys(values, what))
+
+
+def registered() -> Mapping[str, str]:
+    """What was registered, each value with what it is."""
+    with _lock:
+        return {**_lasting, **_registered}
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable, header or parameter of this name is one to keep to oneself."""
+    """Whether a header or parameter of this name is one to keep to oneself."""
     return _SECRET_NAME.search(name) is not None
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether all of an environment variable of this name is: not of SHOP_TOKEN_URL."""
+    return is_secret_name(name) and not _OF_A_PLACE.search(name)
 
 
 def known() -> set[str]:
     """The values of all secrets known now."""
-    with _lock:
-        found = _lasting.union(_registered)
+    found = set(registered())
     for name, value in os.environ.items():
         found.update(secrets_of(name, value))
     return {value for value in found if len(value) >= _SHORTEST}
@@ -66,7 +79,7 @@ def known() -> set[str]:
 
 def secrets_of(name: str, value: str) -> Iterator[str]:
     """What nobody else may read of a variable: its value, or the password of its address."""
-    if is_secret_name(name) and not _OF_A_PLACE.search(name):
+    if is_secret_variable(name):
         yield value
         yield value.strip()
         if "\n" in value.strip():  # a private key, of which a message may show one line

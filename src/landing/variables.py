@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from landing.workspace import Workspace
 
@@ -14,19 +14,31 @@ def source_variables(workspace: Workspace, source: str) -> list[str]:
 
     A name that is put together while the source runs is not found.
     """
-    files = sorted((workspace.sources / source).rglob("*.py"))
-    return sorted({name for file in files for name in _named(file)})
+    return sorted({name for name, _ in _named(workspace, source)})
 
 
-def _named(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        name: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and _is_environ(node.value):
-            name = node.slice
-        elif isinstance(node, ast.Call) and node.args and _reads(node.func):
-            name = node.args[0]
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            yield name.value
+def empty_variables(workspace: Workspace, source: str) -> list[str]:
+    """Those that the source can't do without, and that are set to nothing, as `SHOP_URL=` is."""
+    needed = {name for name, is_needed in _named(workspace, source) if is_needed}
+    return sorted(name for name in needed if not os.environ.get(name, "?").strip())
+
+
+def _named(workspace: Workspace, source: str) -> Iterator[tuple[str, bool]]:
+    """Each name, and whether the source fails without the variable."""
+    for file in sorted((workspace.sources / source).rglob("*.py")):
+        try:
+            module = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):  # one that the source does not import
+            continue
+        for node in ast.walk(module):
+            name: ast.expr | None = None
+            is_needed = isinstance(node, ast.Subscript)
+            if isinstance(node, ast.Subscript) and _is_environ(node.value):
+                name = node.slice
+            elif isinstance(node, ast.Call) and node.args and _reads(node.func):
+                name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield name.value, is_needed
 
 
 def _is_environ(node: ast.expr) -> bool:

@@ -25,11 +25,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from cryptography.hazmat.primitives import serialization
 
 from demo.servers import HOST, free_ports
 from tests.servers.oauth_app import PASSWORD, USER
 
-_SECONDS_TO_START = 30.0
+_SECONDS_TO_START = 90.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,19 @@ class Client:
 
     id: str
     secret: str
+
+
+def pem(key: Any) -> tuple[str, str]:
+    """The private and the public half."""
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
 
 
 class Provider:

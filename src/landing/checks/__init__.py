@@ -5,6 +5,7 @@ a folder that is thrown away, with a state of its own; the bucket of the setting
 """
 
 from landing.checks.subject import Limits
-from landing.checks.suite import CHECKS, CONNECTS, CheckResult, Suite
+from landing.checks.suite import CHECKS, CONNECTS, Suite
+from landing.checks.verdicts import CheckResult
 
 __all__ = ["CHECKS", "CONNECTS", "CheckResult", "Limits", "Suite"]

@@ -19,7 +19,7 @@ from landing.checks.interruption import NothingDied, landing_folder, rows_after_
 from landing.checks.subject import Subject
 from landing.layout import StreamPaths
 from landing.recordings import SCRUBBED
-from landing.secrets import is_secret_name, known, spellings
+from landing.secrets import registered, secrets_of, spellings
 from landing.state import stored_state
 from landing.variables import source_variables
 from landing.workspace import BucketSettings
@@ -30,7 +30,8 @@ SHORTEST_SECRET = 8
 
 @dataclass(frozen=True)
 class Leak:
-    variable: str
+    secret: str
+    """What it is: the variable's name, or what was obtained."""
     place: str
 
 
@@ -58,25 +59,27 @@ class Listening:
 
 
 def leaks(subject: Subject) -> tuple[list[Leak], list[str]]:
-    """The leaks, and the names of the variables whose values were looked for."""
+    """The leaks, and what was looked for: names of variables, and what the source obtained."""
     secrets = _secrets(subject)
     places = dict(_places(subject)) if secrets else {}
     found = [
-        Leak(variable, place)
-        for variable, value in secrets.items()
+        Leak(what, place)
+        for value, what in secrets.items()
         for place, text in places.items()
         if any(spelling in text for spelling in spellings(value))
     ]
-    return found, list(secrets)
+    return found, sorted(set(secrets.values()))
 
 
 def _secrets(subject: Subject) -> Mapping[str, str]:
+    """The values to look for, each with what it is."""
     names = source_variables(subject.source.workspace, subject.source.name)
-    values = {name: os.environ.get(name, "") for name in names if is_secret_name(name)}
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    found = {secret: name for name, value in given.items() for secret in secrets_of(name, value)}
     # Those that it obtained while it ran, such as tokens, are known to the client kit.
-    obtained = sorted(known() - {SCRUBBED, *os.environ.values()})
-    values |= {f"token {number}": value for number, value in enumerate(obtained, 1)}
-    return {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
+    others = {SCRUBBED, *os.environ.values(), *found}
+    found |= {value: what for value, what in registered().items() if value not in others}
+    return {value: what for value, what in found.items() if len(value) >= SHORTEST_SECRET}
 
 
 def _places(subject: Subject) -> Iterator[tuple[str, str]]:

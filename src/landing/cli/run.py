@@ -135,8 +135,9 @@ def _print_plans(plans: Sequence[Plan]) -> None:
         print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}: {plan.mode}")
         print(f"  key       {', '.join(config.primary_key) or 'none'}")
         if config.is_incremental:
-            since = "the beginning" if plan.cursor is None else plan.cursor
-            print(f"  cursor    {config.cursor_field}, from {since}")
+            since = "the beginning" if plan.cursor is None else plan.read_from
+            stands = "" if plan.read_from == plan.cursor else f" (the cursor is at {plan.cursor})"
+            print(f"  cursor    {config.cursor_field}, from {since}{stands}")
         if plan.deletes is not None:
             print(f"  deletes   {plan.deletes}")
         print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
@@ -177,6 +178,6 @@ def _effort(result: StreamResult) -> str:
 def _cursor(result: StreamResult) -> str:
     if result.cursor_after is None:
         return ""
-    if result.cursor_before in (None, result.cursor_after):
-        return f", cursor {result.cursor_after}"
-    return f", cursor {result.cursor_before} → {result.cursor_after}"
+    before, after = result.cursor_before, result.cursor_after
+    told = f", cursor {after}" if before in (None, after) else f", cursor {before} → {after}"
+    return told if result.read_from == before else f"{told} (read from {result.read_from})"

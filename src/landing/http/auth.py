@@ -48,7 +48,7 @@ class Basic(_Fixed):
     """A user and a password, sent as UTF-8."""
 
     def __init__(self, user: str, password: str) -> None:
-        secrets.register_lasting(password)
+        secrets.register_lasting(password, what="a password")
         super().__init__(HttpBasicAuth(user, password))
 
 
@@ -71,5 +71,5 @@ def _usable(secret: str, what: str) -> str:
     """Without the line break that a secret read from a file often ends with."""
     if not secret.strip():
         raise SettingsError(f"the {what} is empty: set its variable (environment or .env)")
-    secrets.register_lasting(secret.strip())
+    secrets.register_lasting(secret.strip(), what=f"the {what}")
     return secret.strip()

@@ -6,6 +6,7 @@ import json as jsonlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import Cookie
 from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -78,7 +79,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         self.cookie = cookie
         self._sent: dict[str, Any] = {"data": data, "json": json, "headers": headers}
         for sent in (data, json, headers):
-            secrets.register_lasting(*_secrets_in(sent))
+            secrets.register_lasting(*_secrets_in(sent), what="a credential of the login")
         super().__init__(url, cookie, jsonlib.dumps(self._sent, sort_keys=True, default=dict))
 
     def __repr__(self) -> str:
@@ -111,7 +112,11 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 f"login at {self._shown} answered {response.status_code}, but did not set {what}: "
                 "check the source's user and password"
             )
-        secrets.register(*(cookie.value for cookie in jar if cookie.value))
+        unsure = "" if self.cookie else " (if it is that: SessionLogin(cookie=…) says which)"
+        for cookie in jar:
+            if self._is_secret(cookie):
+                what = f"the session's cookie '{cookie.name}'{unsure}"
+                secrets.register(str(cookie.value), what=what)
         ends = found[0].expires if self.cookie else None
         return LoginCookies(jar, self.cookie, ends)
 
@@ -132,6 +137,11 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         if isinstance(outcome, requests.RequestException):
             raise outcome
         return outcome
+
+    def _is_secret(self, cookie: Cookie) -> bool:
+        """Others, such as a language, may be in any record; without a name, any may be the one."""
+        is_marked = secrets.is_secret_name(cookie.name) or cookie.has_nonstandard_attr("HttpOnly")
+        return bool(cookie.value) and (self.cookie in (None, cookie.name) or is_marked)
 
     @property
     def _shown(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import requests
@@ -42,6 +43,8 @@ class Retries:
     base: float = 1.0
     longest_wait: float = 60.0
     methods: frozenset[str] = field(default=IDEMPOTENT)
+    final: Collection[int] = ()
+    """Statuses that are never tried again, such as 500 of APIs that mean a mistake by it."""
 
     def wait(self, attempt: int) -> float:
         """Seconds to wait after attempt number `attempt`, of which the first is 1."""
@@ -53,6 +56,8 @@ class Retries:
         """Why to try again, in a word; None if not to."""
         may_repeat = is_read or method.upper() in self.methods
         if isinstance(outcome, requests.Response):
+            if outcome.status_code in self.final:
+                return None
             return _of_response(outcome, may_repeat=may_repeat)
         return _of_error(outcome, may_repeat=may_repeat)
 

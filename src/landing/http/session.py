@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import copy
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from requests.utils import get_auth_from_url
-from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
-from urllib3.exceptions import SSLError as TransportSSLError
 
 from landing.errors import SettingsError
-from landing.http import redirects, traffic
+from landing.http import redirects
 from landing.http.pacing import Pace
-from landing.http.retries import GaveUp, Retries, retry_after
+from landing.http.retries import Retries
+from landing.http.sending import Call, Sending, SignedLater
 
 _POOL = 32
 """Connections kept to a host; threads above it work, but connect anew each time."""
-_CHUNK = 64 * 1024
-_SIGNED_FOR = 0.1
-"""Seconds of waiting for a turn after which credentials are made anew."""
 
 
 class Session(requests.Session):
@@ -77,7 +68,7 @@ class Session(requests.Session):
         **options: Any,
     ) -> requests.Response:
         """As in `requests`; `is_read` and `cost` are of this request alone."""
-        with _said(_Call(is_read, cost)):
+        with _said(Call(is_read, cost)):
             return super().request(method, url, *arguments, **options)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
@@ -88,7 +79,7 @@ class Session(requests.Session):
         anonymous = copy.copy(request)
         anonymous.auth = _add_nothing  # None would have requests look into .netrc
         prepared = super().prepare_request(anonymous)
-        return _Request.of(prepared, HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth)
+        return SignedLater.of(prepared, HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth)
 
     def send(
         self,
@@ -100,7 +91,7 @@ class Session(requests.Session):
         stream: bool | None = None,
         **options: Any,
     ) -> requests.Response:
-        call = _Call(is_read, cost) if is_read or cost is not None else _call.get() or _Call()
+        call = Call(is_read, cost) if is_read or cost is not None else _call.get() or Call()
         is_stream = self.stream if stream is None else stream
         options["timeout"] = options.get("timeout") or self.timeout
         if not (self.verify and options.setdefault("verify", self.verify)):
@@ -109,7 +100,7 @@ class Session(requests.Session):
                 "server's own, name the file with its CA in REQUESTS_CA_BUNDLE"
             )
         with _said(call):  # for the hops of a redirect too
-            response = _Sending(self, request, call, is_stream, dict(options)).response()
+            response = Sending(self, request, call, is_stream, dict(options)).response()
             if not allow_redirects:
                 return response
             onward = self.resolve_redirects(response, response.request, is_stream, **options)
@@ -133,7 +124,7 @@ class Session(requests.Session):
         first = (response.history or [response])[0].request
         if redirects.goes_elsewhere(self, first, prepared_request):
             redirects.rebuild_auth(self, prepared_request, response)
-            if isinstance(prepared_request, _Request):
+            if isinstance(prepared_request, SignedLater):
                 prepared_request.auth = None
 
     def send_once(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -144,200 +135,16 @@ class Session(requests.Session):
         return response
 
 
-class _Request(requests.PreparedRequest):
-    """A prepared request, and what adds its credentials when it is sent."""
-
-    auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None
-
-    @classmethod
-    def of(cls, request: requests.PreparedRequest, auth: Any) -> _Request:
-        made = cls()
-        vars(made).update(vars(request))
-        made.auth = auth
-        return made
-
-    def copy(self) -> _Request:
-        return self.of(super().copy(), self.auth)
-
-    def signed(self) -> requests.PreparedRequest:
-        """A copy with credentials as they are now."""
-        if self.auth is None:
-            return self.copy()
-        signed = self.copy()
-        vars(signed).update(vars(self.auth(signed)))
-        signed.prepare_content_length(signed.body)
-        return signed
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What the caller of one request said about it."""
-
-    is_read: bool = False
-    cost: int | None = None
-
-
-_call: ContextVar[_Call | None] = ContextVar("landing_call", default=None)
+_call: ContextVar[Call | None] = ContextVar("landing_call", default=None)
 
 
 @contextmanager
-def _said(call: _Call) -> Iterator[None]:
+def _said(call: Call) -> Iterator[None]:
     token = _call.set(call)
     try:
         yield
     finally:
         _call.reset(token)
-
-
-class _Sending:
-    """One request with all its attempts."""
-
-    def __init__(
-        self,
-        session: Session,
-        request: requests.PreparedRequest,
-        call: _Call,
-        is_stream: bool,
-        options: dict[str, Any],
-    ) -> None:
-        self._session = session
-        self._request = request
-        self._auth = request.auth if isinstance(request, _Request) else None
-        self._is_read = call.is_read
-        self._cost = session.pace.price(request) if call.cost is None else call.cost
-        self._is_stream = is_stream
-        self._asked_timeout = options.pop("timeout")
-        self._options = options
-        self._began = time.monotonic()
-        self._paced = 0.0
-        self._is_renewed = False
-        self._traffic = traffic.current()
-
-    def response(self) -> requests.Response:
-        """The last attempt's; raises what the last attempt raised."""
-        for attempt in count(1):
-            outcome = self._attempt()
-            outcome.attempts = attempt  # type: ignore[union-attr]
-            wait = self._wait_before_next(attempt, outcome)
-            if wait is None:
-                break
-            if isinstance(outcome, requests.Response):
-                outcome.close()
-            self._sleep(wait)
-        if isinstance(outcome, requests.RequestException):
-            raise outcome
-        return outcome
-
-    def _attempt(self) -> requests.Response | requests.RequestException:
-        # A token is obtained before the wait for a turn, as that may take long and fail; what has
-        # the time in it, as a signature does, is made anew at the turn.
-        request = self._signed()
-        gate = self._session.pace.gate(str(request.url))
-        deadline = self._session.retries.deadline
-        try:
-            with gate.passing(self._cost, deadline, self._sleep) as paced:
-                self._paced += paced
-                self._traffic.sent(paced)
-                if paced > _SIGNED_FOR:
-                    request = self._signed()
-                response = self._session.send_once(
-                    request, **self._options, timeout=self._timeout()
-                )
-                gate.answered(response)
-                if not self._is_stream or response.is_redirect:
-                    self._read(response)
-                return response
-        except requests.RequestException as error:
-            error.request = error.request or request
-            return error
-
-    def _signed(self) -> requests.PreparedRequest:
-        return self._request.signed() if isinstance(self._request, _Request) else self._request
-
-    def _wait_before_next(
-        self, attempt: int, outcome: requests.Response | requests.RequestException
-    ) -> float | None:
-        """Seconds until the next attempt; None if this was the last."""
-        if not self._can_be_sent_again():
-            return None
-        if self._is_refused(outcome) and not self._is_renewed:
-            self._is_renewed = True
-            if self._auth.renew(outcome.request):  # type: ignore[union-attr]
-                self._traffic.retried("401", 0.0)
-                return 0.0
-        retries = self._session.retries
-        method = str(self._request.method)
-        cause = retries.cause(method, outcome, is_read=self._is_read)
-        if cause is None or attempt > retries.total:
-            return None
-        asked = retry_after(outcome) if isinstance(outcome, requests.Response) else None
-        wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
-        if self._elapsed() + wait > retries.deadline:
-            return None
-        self._traffic.retried(cause, wait)
-        return wait
-
-    def _is_refused(self, outcome: requests.Response | requests.RequestException) -> bool:
-        return (
-            isinstance(outcome, requests.Response)
-            and outcome.status_code == 401
-            and hasattr(self._auth, "renew")
-        )
-
-    def _timeout(self) -> Any:
-        asked = self._asked_timeout
-        left = max(1.0, self._session.retries.deadline - self._elapsed())
-        return min(asked, left) if isinstance(asked, int | float) else asked
-
-    def _can_be_sent_again(self) -> bool:
-        return self._request.body is None or isinstance(self._request.body, bytes | str)
-
-    def _sleep(self, seconds: float) -> None:
-        if not self._traffic.sleep(seconds):
-            raise GaveUp("was not sent, since its stream has ended", request=self._request)
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began - self._paced
-
-    def _read(self, response: requests.Response) -> None:
-        """Read the body, as far as its size and the time are within bounds."""
-        most = int(self._session.max_page_mb * 1024 * 1024)
-        pieces = []
-        size = 0
-        try:
-            while piece := self._piece(response):
-                pieces.append(piece)
-                size += len(piece)
-                if max(size, response.raw.tell()) > most:
-                    raise GaveUp(
-                        f"answered with more than {self._session.max_page_mb:g} MB; ask for "
-                        "smaller pages, or give the Session a larger max_page_mb"
-                    )
-                if self._elapsed() > self._session.retries.deadline:
-                    raise GaveUp(
-                        f"had not answered in full after {self._session.retries.deadline:g} s; "
-                        "ask for smaller pages, or give Retries a longer deadline"
-                    )
-        except BaseException:
-            response.close()
-            raise
-        finally:
-            self._traffic.received(response.raw.tell())
-        # As `Response.content` leaves it.
-        response._content = b"".join(pieces)
-        response._content_consumed = True  # type: ignore[attr-defined]
-
-    def _piece(self, response: requests.Response) -> bytes:
-        """What has come, up to a bound, without waiting for more."""
-        try:
-            return bytes(response.raw.read1(_CHUNK, decode_content=True) or b"")
-        except (ProtocolError, TransportSSLError) as error:
-            # Its certificate was verified before, so what fails here is the connection.
-            raise ChunkedEncodingError(error, response=response) from error
-        except DecodeError as error:
-            raise ContentDecodingError(error, response=response) from error
-        except ReadTimeoutError as error:
-            raise requests.ReadTimeout(error, response=response) from error
 
 
 def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from landing.errors import LandingError, UsageError
-from landing.http.pacing import unpaced
+from landing.http.gate import unpaced
 from landing.recordings.scrubbing import Scrubber
 from landing.variables import source_variables
 from landing.workspace import Workspace

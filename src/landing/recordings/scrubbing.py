@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
-from landing.secrets import is_secret_name, secrets_of, spellings
+from landing.secrets import is_secret_name, is_secret_variable, secrets_of, spellings
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
@@ -123,7 +123,8 @@ class Scrubber:
         Raises UnscrubbedSecret if a secret would be left in one of them.
         """
         kept = {
-            n: placeholder(n) if is_secret_name(n) else self._variable(v) for n, v in found.items()
+            n: placeholder(n) if is_secret_variable(n) else self._variable(v)
+            for n, v in found.items()
         }
         for name, value in kept.items():
             self._refuse([value], f"variable {name}")

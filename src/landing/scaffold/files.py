@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from landing.errors import UsageError
@@ -14,7 +15,8 @@ from landing.workspace import Workspace
 def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
     """The files that were written, and `.env.example`, to which lines were added.
 
-    Raises UsageError, before anything is written, if one of the files is there already.
+    Raises UsageError, with nothing left behind, if one of the files is there already or can't be
+    written.
     """
     folder = workspace.sources / plan.name
     files = {
@@ -23,24 +25,83 @@ def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
         folder / "__init__.py": render.init(plan),
         workspace.root / "dlt" / "tests" / f"test_{plan.name}.py": render.test(plan),
     }
-    for file in (folder, *files):
-        if file.exists():
-            raise UsageError(
-                f"{workspace.shown(file)} is there already, and is left as it is: choose another "
-                "name, or move it away first"
-            )
-    for file, text in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    return [*files, *_add_settings(workspace, plan)]
+    for path in (folder, *files):
+        if path.exists():
+            raise _is_there(workspace, path)
+    with _all_or_none(workspace, folder) as made:
+        for file, text in files.items():
+            made.add(file, text)
+        return [*files, *_add_settings(workspace, plan, made)]
 
 
-def _add_settings(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
+def _is_there(workspace: Workspace, path: Path) -> UsageError:
+    return UsageError(
+        f"{workspace.shown(path)} is there already, and is left as it is: choose another name, or "
+        "move it away first"
+    )
+
+
+def _add_settings(workspace: Workspace, plan: SourcePlan, made: _Made) -> Sequence[Path]:
     file = workspace.repository / ".env.example"
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     there = {line.lstrip("# ").partition("=")[0].strip() for line in before.splitlines()}
-    if there.issuperset(name for name, _ in plan.variables()):
+    values = {name: value for name, value in plan.example().items() if name not in there}
+    if not values:
         return []
-    with file.open("a", encoding="utf-8") as out:
-        out.write(render.settings(plan) if before else render.settings(plan).lstrip())
+    lines = render.settings(plan.name, values)
+    if before:
+        made.extend(file, lines)
+    else:
+        made.add(file, lines.lstrip())
     return [file]
+
+
+class _Made:
+    """What was written so far, and how to undo it."""
+
+    def __init__(self) -> None:
+        self._new: list[Path] = []
+        self._sizes: dict[Path, int] = {}
+
+    def add(self, file: Path, text: str) -> None:
+        """A file that nobody else has made meanwhile, with the folders that lead to it."""
+        for folder in [folder for folder in reversed(file.parents) if not folder.exists()]:
+            folder.mkdir()
+            self._new.append(folder)
+        with file.open("x", encoding="utf-8") as out:
+            self._new.append(file)
+            out.write(text)
+
+    def extend(self, file: Path, text: str) -> None:
+        self._sizes[file] = file.stat().st_size
+        with file.open("a", encoding="utf-8") as out:
+            out.write(text)
+
+    def undo(self) -> None:
+        """As far as the disk lets it; what somebody else has put into a new folder stays."""
+        for file, size in self._sizes.items():
+            with suppress(OSError), file.open("r+b") as out:
+                out.truncate(size)
+        for path in reversed(self._new):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def _all_or_none(workspace: Workspace, folder: Path) -> Iterator[_Made]:
+    made = _Made()
+    try:
+        yield made
+    except FileExistsError as error:
+        made.undo()
+        raise _is_there(workspace, Path(error.filename)) from error
+    except OSError as error:
+        made.undo()
+        place = workspace.shown(Path(error.filename or folder))  # a full disk names no file
+        raise UsageError(
+            f"{place} can't be written ({error.strerror}): nothing of the new source was left; "
+            "mend that and run it again"
+        ) from error
+    except BaseException:
+        made.undo()
+        raise

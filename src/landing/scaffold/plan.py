@@ -99,6 +99,8 @@ PAGINGS: dict[str, Kind] = {
     ),
 }
 
+_SCOPE = Argument("scope", "scopes to ask for, with spaces between, if any", "")
+
 AUTHS: dict[str, Kind] = {
     "none": Kind("", "anybody may read"),
     "bearer": Kind("Bearer", "a bearer token", variables=(("TOKEN", "the bearer token"),)),
@@ -126,14 +128,24 @@ AUTHS: dict[str, Kind] = {
             Argument("url", "path or URL of the login", "login"),
             Argument("user", "name of the form's field for the user", "username"),
             Argument("password", "name of the form's field for the password", "password"),
+            Argument("cookie", "name of the session's cookie, if you know it", ""),
         ),
         (("USER", "the user's name"), ("PASSWORD", "the user's password")),
     ),
     "oauth2-client": Kind(
         "OAuth2ClientCredentials",
         "OAuth 2, client credentials",
-        (Argument("token_url", "path or URL of the token endpoint"),),
+        (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
         (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+    ),
+    "oauth2-jwt": Kind(
+        "JwtBearer",
+        "OAuth 2, a service account with a private key",
+        (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
+        (
+            ("ISSUER", "the service account's name"),
+            ("PRIVATE_KEY", "its private key, as PEM text"),
+        ),
     ),
     "oauth2-login": Kind(
         "OAuth2RefreshToken",
@@ -141,6 +153,7 @@ AUTHS: dict[str, Kind] = {
         (
             Argument("token_url", "path or URL of the token endpoint"),
             Argument("authorize_url", "path or URL of the authorization endpoint"),
+            _SCOPE,
         ),
         (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
     ),
@@ -233,6 +246,11 @@ class SourcePlan:
         url = (f"{self.prefix}_URL", f"the API's address, such as {self.base_url}")
         own = AUTHS[self.auth.kind].variables
         return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
+
+    def example(self) -> dict[str, str]:
+        """The source's environment variables, with values where these are no secrets."""
+        names = [name for name, _ in self.variables()]
+        return dict.fromkeys(names, "") | {names[0]: self.base_url}
 
 
 def check_url(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from landing.scaffold.plan import (
     AUTHS,
@@ -74,12 +74,20 @@ def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
             yield _address(plan, given["url"])
             user = f"{_text(given['user'])}: {variable('USER')}"
             yield f"data={{{user}, {_text(given['password'])}: {variable('PASSWORD')}}}"
+            if given.get("cookie"):
+                yield f"cookie={_text(given['cookie'])}"
         case "oauth2-client" | "oauth2-login":
             yield _address(plan, given["token_url"])
             yield from (variable("CLIENT_ID"), variable("CLIENT_SECRET"))
+        case "oauth2-jwt":
+            yield _address(plan, given["token_url"])
+            yield f"issuer={variable('ISSUER')}"
+            yield f"private_key={variable('PRIVATE_KEY')}"
     if plan.auth.kind == "oauth2-login":
         yield f'store=token_store("{plan.name}")'
         yield f"authorize_url={_address(plan, given['authorize_url'])}"
+    if scope := given.get("scope"):
+        yield f"scope={_text(scope)}"
 
 
 def _address(plan: SourcePlan, url: str | int) -> str:
@@ -237,10 +245,8 @@ def test(plan: SourcePlan) -> str:
     )
 
 
-def settings(plan: SourcePlan) -> str:
+def settings(source: str, values: Mapping[str, str]) -> str:
     """Lines for `.env.example`."""
-    lines = [f"\n# Source {plan.name} (orchestration/dlt/sources/{plan.name}/client.py)."]
-    for name, _ in plan.variables():
-        value = plan.base_url if name == f"{plan.prefix}_URL" else ""
-        lines.append(f"# {name}={value}")
+    lines = [f"\n# Source {source} (orchestration/dlt/sources/{source}/client.py)."]
+    lines += [f"# {name}={value}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from requests import Response
 
-from landing.http import Session
+from landing.http import Bearer, Session
 
 Row = dict[str, Any]
 Query = Mapping[str, str | int | float | Sequence[str]]
@@ -67,7 +67,7 @@ class DatasetteDatabase:
     def __init__(self) -> None:
         self.url = database_url(os.environ["DATASETTE_URL"])
         token = os.environ.get("DATASETTE_TOKEN", "").strip()
-        self.session = Session(headers={"Authorization": f"Bearer {token}"} if token else None)
+        self.session = Session(auth=Bearer(token) if token else None)
 
     def tables(self) -> list[Table]:
         """The tables a person would call tables.

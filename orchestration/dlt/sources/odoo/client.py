@@ -21,12 +21,12 @@ from http import HTTPStatus
 from typing import Any, Protocol, cast
 from urllib.parse import urljoin, urlsplit
 
-from dlt.sources.helpers import requests
+from requests import Response
+
+from landing.http import Bearer, Retries, Session
 
 JSON2_SINCE_VERSION = 19
 CONNECT_AND_READ_TIMEOUT = (10.0, 300.0)
-# Not 500: that is Odoo's answer to a call that will fail again.
-RETRIED_STATUSES = (429, 502, 503, 504)
 
 MODULES = {"sale.order": "sale", "sale.order.line": "sale"}
 
@@ -86,11 +86,11 @@ class Json2:
     def __init__(self, http: Http, database: str, api_key: str) -> None:
         self._http = http
         self._database = database
-        self._headers = {"Authorization": f"Bearer {api_key}", "X-Odoo-Database": database}
+        http.session.auth = Bearer(api_key)
+        http.session.headers["X-Odoo-Database"] = database
 
     def call(self, model: str, method: str, arguments: Mapping[str, Any]) -> Any:
-        path = f"/json/2/{model}/{method}"
-        response = self._http.post(path, dict(arguments), headers=self._headers)
+        response = self._http.post(f"/json/2/{model}/{method}", arguments)
         if response.ok:
             return self._http.parse(response)
         if response.status_code == HTTPStatus.NOT_FOUND and not _is_json(response):
@@ -136,58 +136,42 @@ class JsonRpc:
 
 
 class Http:
-    """Requests to one Odoo: retries, timeouts, and failures told without what was sent."""
+    """Requests to one Odoo, all of which only read, so that each may be repeated."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise OdooError("ODOO_URL is no web address: it begins with https:// or http://.")
         self._url = url.rstrip("/")
-        # A URL may hold credentials for a proxy in front of Odoo.
-        self._shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._session = requests.Client(
-            request_timeout=CONNECT_AND_READ_TIMEOUT,
-            raise_for_status=False,
-            status_codes=RETRIED_STATUSES,
-        ).session
+        # 500 is Odoo's answer to a call that will fail again.
+        retries = Retries(final={HTTPStatus.INTERNAL_SERVER_ERROR}, deadline=900)
+        self.session = Session(retries=retries)
 
-    def post(
-        self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> requests.Response:
-        """Any answer of Odoo itself; an exception when something else answered, or nothing."""
-        response: requests.Response | None = None
-        reason = ""
-        try:
-            # A redirected POST would arrive as a GET, and could carry the key to another host.
-            response = self._session.post(
-                self._url + path, json=body, headers=headers, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            reason = type(error).__name__
-        if response is None:
-            # Raised out here, not in `except`: the caught error holds the request, and with it
-            # the credentials.
-            raise OdooError(f"No answer from {self._shown_url} ({reason}): is it up?")
+    def post(self, path: str, body: Mapping[str, Any]) -> Response:
+        """Any answer of Odoo itself; raises what requests does if it is another's, or none."""
+        # A redirected POST would arrive as a GET, and without its body at another host.
+        response = self.session.post(
+            self._url + path,
+            json=body,
+            is_read=True,
+            allow_redirects=False,
+            timeout=CONNECT_AND_READ_TIMEOUT,
+        )
         if response.is_redirect:
-            target = urlsplit(urljoin(self._shown_url, response.headers["Location"]))
+            target = urlsplit(urljoin(response.url, response.headers["Location"]))
+            host = target.netloc.rpartition("@")[2]
             raise OdooError(
-                f"{self._shown_url} redirects to {target.scheme}://{target.netloc}{target.path}: "
-                "set ODOO_URL to the address where Odoo itself answers."
+                f"ODOO_URL redirects to {target.scheme}://{host}{target.path}: set it to the "
+                "address where Odoo itself answers."
             )
-        if response.status_code in RETRIED_STATUSES:
-            raise OdooError(
-                f"{self._shown_url} keeps answering {response.status_code} {response.reason}: "
-                "Odoo is down or refuses so many requests; try again later."
-            )
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code > 500:
+            response.raise_for_status()
         return response
 
-    def parse(self, response: requests.Response) -> Any:
+    def parse(self, response: Response) -> Any:
         try:
             return response.json()
         except ValueError:
             raise OdooError(
-                f"{self._shown_url} answered {response.status_code} {response.reason}, "
-                "but not as Odoo does: check ODOO_URL."
+                f"ODOO_URL answered {response.status_code} {response.reason}, but not as Odoo "
+                "does: check ODOO_URL."
             ) from None
 
     def json_rpc(self, service: str, method: str, args: list[Any]) -> dict[str, Any]:
@@ -196,8 +180,8 @@ class Http:
         response = self.post("/jsonrpc", body)
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise OdooError(
-                f"{self._shown_url} does not speak JSON-RPC: check ODOO_URL; "
-                "an Odoo too new for JSON-RPC is read with ODOO_API_KEY."
+                "No JSON-RPC there: check ODOO_URL; an Odoo too new for JSON-RPC is read with "
+                "ODOO_API_KEY."
             )
         return cast(dict[str, Any], self.parse(response))
 
@@ -251,5 +235,5 @@ def unknown_database(name: str) -> OdooError:
     return OdooError(f"No database {name!r} there: check ODOO_DB, and then ODOO_URL.")
 
 
-def _is_json(response: requests.Response) -> bool:
+def _is_json(response: Response) -> bool:
     return "json" in response.headers.get("Content-Type", "")

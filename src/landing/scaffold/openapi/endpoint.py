@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from landing.scaffold.openapi.document import Schema, at, children, elements, value
+from landing.scaffold.openapi.names import (
+    CHANGED,
+    CURSORS,
+    EXCLUSIVE,
+    KEYSETS,
+    NEXT_CURSORS,
+    NEXT_URLS,
+    NUMBERS,
+    OFFSETS,
+    RECORDS,
+    SINCE,
+    SIZES,
+    TOTALS,
+    named,
+    plain,
+)
+from landing.scaffold.openapi.parameters import Parameter, read_parameter
 from landing.scaffold.plan import (
     DEFAULT_PAGE_ROWS,
     CursorPlan,
@@ -18,42 +34,6 @@ from landing.scaffold.plan import (
 
 if TYPE_CHECKING:
     from jsonschema_path import SchemaPath
-
-# Names as APIs have them, in lower case and without what is neither letter nor digit.
-_SIZES = (
-    *("limit", "pagesize", "perpage", "size", "take", "count", "top"),
-    *("maxresults", "pagelimit", "itemsperpage", "rows"),
-)
-_OFFSETS = ("offset", "skip", "start", "startat", "startindex", "pageoffset")
-_NUMBERS = ("page", "pagenumber", "pageno", "pageindex", "currentpage", "p")
-_CURSORS = ("cursor", "pagetoken", "nexttoken", "continuationtoken", "after", "aftercursor")
-_KEYSETS = ("startingafter", "sinceid", "afterid")
-_NEXT_CURSORS = ("nextcursor", "nextpagetoken", "nexttoken", "continuationtoken", "endcursor")
-_NEXT_URLS = ("next", "nexturl", "nextpageurl", "nextlink", "odatanextlink", "nexthref")
-_TOTALS = ("total", "totalcount", "totalrows", "totalresults", "totalitems", "totalelements")
-_RECORDS = ("data", "items", "results", "records", "values", "value", "rows", "entries", "list")
-_CHANGED = re.compile(
-    r"(last)?(updated|modified|changed|update|edited)(at|on|time|date|timestamp|utc)?"
-    r"|(date)(updated|modified)|writedate"
-)
-_SINCE = re.compile(
-    r"since|(last)?(updated|modified|changed|update)(at|on|time|date)?"
-    r"(since|after|from|gte|ge|gt|min|start)|(min|since)(updated|modified)(at|date)?"
-)
-_EXCLUSIVE = re.compile(r"(after|gt)$")
-
-
-def plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-@dataclass(frozen=True)
-class Parameter:
-    name: str
-    where: str
-    is_required: bool
-    default: str | int | None
-    maximum: int | None
 
 
 class Endpoint:
@@ -79,7 +59,7 @@ class Endpoint:
         found: dict[str, Parameter] = {}
         for owner in (self._item, self._get):
             for path in elements(at(owner, "parameters")):
-                parameter = _parameter(path)
+                parameter = read_parameter(path)
                 if parameter is not None and parameter.where in ("query", "path"):
                     found[parameter.name] = parameter
         return found
@@ -144,9 +124,9 @@ class Endpoint:
 
     def _is_asked_for(self, member: str) -> bool:
         name = plain(member.rpartition(".")[2])
-        has_pages = _named(self._query, (*_SIZES, *_OFFSETS, *_NUMBERS, *_CURSORS))
+        has_pages = named(self._query, (*SIZES, *OFFSETS, *NUMBERS, *CURSORS))
         is_beside = "." not in member and has_pages is not None
-        return is_beside or name in (*_RECORDS, *self._nouns)
+        return is_beside or name in (*RECORDS, *self._nouns)
 
     @property
     def _nouns(self) -> set[str]:
@@ -179,20 +159,20 @@ class Endpoint:
             "slug",
             "code",
         ]
-        return _named(self.fields, wanted, {"integer", "string"})
+        return named(self.fields, wanted, {"integer", "string"})
 
     @property
     def changed_field(self) -> str | None:
         """The field that seems to say when a record was changed last."""
         for name, schema in self.fields.items():
-            if _CHANGED.fullmatch(plain(name)) and schema.kinds & {"string", "integer", "number"}:
+            if CHANGED.fullmatch(plain(name)) and schema.kinds & {"string", "integer", "number"}:
                 return name
         return None
 
     @property
     def cursor(self) -> CursorPlan | None:
         """A guess: such a field, and a parameter that asks by it."""
-        since = next((n for n in self._query if _SINCE.fullmatch(plain(n))), None)
+        since = next((n for n in self._query if SINCE.fullmatch(plain(n))), None)
         field = self.changed_field
         if since is None or field is None:
             return None
@@ -208,7 +188,7 @@ class Endpoint:
     @property
     def asks_beyond(self) -> bool:
         """Whether the cursor's parameter sounds as if it left out the value itself."""
-        return self.cursor is not None and bool(_EXCLUSIVE.search(plain(self.cursor.param)))
+        return self.cursor is not None and bool(EXCLUSIVE.search(plain(self.cursor.param)))
 
     @property
     def _query(self) -> dict[str, Parameter]:
@@ -217,7 +197,7 @@ class Endpoint:
     @cached_property
     def paging(self) -> PagingPlan:
         """A guess by the names of parameters, of headers and of the body's other members."""
-        size = _named(self._query, _SIZES)
+        size = named(self._query, SIZES)
         rows = self._page_rows(size)
         kind, arguments = self._paging()
         key = "limit_param" if kind == "keyset" else "size"
@@ -226,23 +206,23 @@ class Endpoint:
         return paging_plan(kind, arguments, rows)
 
     def _paging(self) -> tuple[str, dict[str, str]]:
-        query, total = self._query, self._member(_TOTALS, {"integer", "number"})
+        query, total = self._query, self._member(TOTALS, {"integer", "number"})
         if self._has_link_header:
             return "link", {}
-        cursor, following = _named(query, _CURSORS), self._next_cursor
+        cursor, following = named(query, CURSORS), self._next_cursor
         if cursor and following:
             return "cursor", {"path": following, "param": cursor}
-        next_url = self._member(_NEXT_URLS, {"string"})
-        if offset := _named(query, _OFFSETS):
+        next_url = self._member(NEXT_URLS, {"string"})
+        if offset := named(query, OFFSETS):
             return "offset", {"offset": offset, "total": total or self._count_beside(next_url)}
         if next_url and self._schema_of(next_url).format.startswith("uri"):
             return "next-url", {"path": next_url}
-        if number := _named(query, _NUMBERS):
+        if number := named(query, NUMBERS):
             default = query[number].default
             first = {"first": str(default)} if default in (0, "0") else {}
             return "page", {"number": number, "total": total, **first}
         key = self.primary_key
-        if key and (beyond := _named(query, _KEYSETS)):
+        if key and (beyond := named(query, KEYSETS)):
             return "keyset", {"field": key, "param": beyond}
         return ("next-url", {"path": next_url}) if next_url else ("none", {})
 
@@ -264,7 +244,7 @@ class Endpoint:
     @property
     def _next_cursor(self) -> str:
         """`next` too, if it is no URL, or `cursor`, once the parameter says that there is one."""
-        names = (*_NEXT_CURSORS, "next", "nextpage", "cursor", "after")
+        names = (*NEXT_CURSORS, "next", "nextpage", "cursor", "after")
         found = self._member(names, {"string", "integer"})
         return "" if found and self._schema_of(found).format.startswith("uri") else found
 
@@ -276,10 +256,10 @@ class Endpoint:
         """The path of the first such member of the body, or of an object in it; or nothing."""
         if self._body is None:
             return ""
-        if name := _named(self._body.properties, names, kinds):
+        if name := named(self._body.properties, names, kinds):
             return name
         for outer, schema in self._body.properties.items():
-            if "object" in schema.kinds and (name := _named(schema.properties, names, kinds)):
+            if "object" in schema.kinds and (name := named(schema.properties, names, kinds)):
                 return f"{outer}.{name}"
         return ""
 
@@ -289,35 +269,6 @@ class Endpoint:
         for name in member.split("."):
             schema = schema.properties[name]
         return schema
-
-
-def _parameter(path: SchemaPath) -> Parameter | None:
-    name = value(path, "name")
-    if not isinstance(name, str):
-        return None
-    maximum = value(path, "schema", "maximum")
-    return Parameter(
-        name,
-        str(value(path, "in")),
-        value(path, "required") is True,
-        _default(path),
-        maximum if isinstance(maximum, int) else None,
-    )
-
-
-def _default(path: SchemaPath) -> str | int | None:
-    for place in (
-        ("schema", "default"),
-        ("schema", "enum", 0),
-        ("example",),
-        ("schema", "example"),
-    ):
-        found = value(path, *place)
-        if isinstance(found, bool):
-            return str(found).lower()
-        if isinstance(found, str | int):
-            return found
-    return None
 
 
 def _lists(schema: Schema, prefix: str) -> dict[str, Schema]:
@@ -331,25 +282,10 @@ def _lists(schema: Schema, prefix: str) -> dict[str, Schema]:
 def _likelihood(member: str) -> tuple[int, int]:
     """Well-known names come first, then what lies less deep."""
     last = plain(member.rpartition(".")[2])
-    rank = _RECORDS.index(last) if last in _RECORDS else len(_RECORDS)
+    rank = RECORDS.index(last) if last in RECORDS else len(RECORDS)
     return (member.count("."), rank)
 
 
 def _record_of(schema: Schema) -> Schema | None:
     items = schema.items if "array" in schema.kinds else None
     return items if items is not None and "object" in items.kinds else None
-
-
-def _named(
-    members: Mapping[str, object], names: tuple[str, ...] | list[str], kinds: set[str] | None = None
-) -> str | None:
-    """The member whose name is the first of these that is there at all."""
-    by_name = {plain(name): name for name in members}
-    for name in names:
-        found = by_name.get(name)
-        if found is None:
-            continue
-        schema = members[found]
-        if kinds is None or not isinstance(schema, Schema) or schema.kinds & kinds:
-            return found
-    return None

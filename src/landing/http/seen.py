@@ -1,0 +1,123 @@
+"""Which rows were read already, for paging whose rows may move while it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from landing.errors import ApiError
+from landing.http.bodies import Page, from_row, identities, value_at
+from landing.http.query import Answer, Query
+
+REMEMBERED_ROWS = 100_000
+MOST_RESTARTS = 3
+
+
+class Rows:
+    """Which rows were read, the last `REMEMBERED_ROWS` at least, and how many there should be."""
+
+    def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
+        self.count = 0  # of different ones
+        self._places = 0  # in pages that follow one another, in which rows may equal others
+        self._have_equals = False
+        self._is_again = False
+        self._query = query
+        self._identity = identity
+        self._total_path = total_path
+        self._total: int | None = None
+        self._recent: dict[int, int] = {}  # to its number in the order of reading
+        self._older: dict[int, int] = {}
+        self._restarts = 0
+
+    def __contains__(self, identity: int) -> bool:
+        return identity in self._recent or identity in self._older
+
+    def identities(self, page: Page) -> list[int]:
+        return identities(page, self._identity)
+
+    def begin_again(self) -> None:
+        """All is read once more: what is known by now comes no second time, but counts anew."""
+        self._is_again = True
+        self._places = 0
+
+    @property
+    def is_at_start(self) -> bool:
+        return self._places == 0
+
+    def following(self, answer: Answer, ids: Sequence[int], shared: int) -> Iterator[Page]:
+        """The page from row `shared` on, whether or not it equals rows that were read."""
+        self._places += len(ids) - shared
+        self._have_equals = self._have_equals or len(set(ids)) < len(ids)
+        return self._from(answer, ids, self._first_unknown(ids) if self._is_again else shared)
+
+    def unread(self, answer: Answer, ids: Sequence[int]) -> Iterator[Page]:
+        """The page from its first unknown row on, if it has one."""
+        before = self.count
+        page = self._from(answer, ids, self._first_unknown(ids))
+        self._places += self.count - before
+        return page
+
+    def _first_unknown(self, ids: Sequence[int]) -> int:
+        return next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
+
+    def _from(self, answer: Answer, ids: Sequence[int], first: int) -> Iterator[Page]:
+        """The page from row `first` on, if it has one; all of it is known from now."""
+        self._note_total(answer)
+        for id_ in ids[first:]:
+            if id_ not in self:
+                self._recent[id_] = self.count
+                self.count += 1
+        if len(self._recent) > REMEMBERED_ROWS:
+            self._older, self._recent = self._recent, {}
+        return iter([from_row(answer.page, first)] if first < len(ids) else [])
+
+    def latest(self, ids: Sequence[int]) -> int:
+        return max(map(self._number, ids))
+
+    def any_read_by(self, latest: int, ids: Sequence[int]) -> bool:
+        return any(id_ in self and self._number(id_) <= latest for id_ in ids)
+
+    def _number(self, identity: int) -> int:
+        return self._recent.get(identity, self._older.get(identity, -1))
+
+    def reached(self, end: int) -> bool:
+        return self._total is not None and end >= self._total
+
+    @property
+    def lacking(self) -> bool:
+        return self._total is not None and self._found < self._total
+
+    @property
+    def _found(self) -> int:
+        """A row that moved may be in two places of a first reading, and hide one that is missing;
+        but there is no telling equal rows apart but by their places."""
+        by_place = self._have_equals or self._is_again
+        return max(self.count, self._places) if by_place else self.count
+
+    def refuse_lacking(self) -> None:
+        if self.lacking:
+            raise ApiError(
+                f"{self._query.shown} says there are {self._total:,} rows at "
+                f"'{self._total_path}', and reading all pages twice found {self._found:,}; "
+                "have it sort by a column that no two rows share"
+            )
+
+    def refuse_restart(self, ids: Sequence[int]) -> None:
+        """Of the first page, when it is read again: is any row of it what it was?"""
+        if self.count and ids and not any(id_ in self for id_ in ids):
+            self._restarts += 1
+        if self._restarts == MOST_RESTARTS:
+            raise ApiError(
+                f"{self._query.shown}: no row of the first page is what it was when asked again; "
+                "say by `identity` which fields stay the same, or have it sort in a stable order"
+            )
+
+    def _note_total(self, answer: Answer) -> None:
+        if not self._total_path or not answer.page:
+            return
+        total = value_at(answer.response.content, self._total_path)
+        try:
+            self._total = int(total)
+        except (TypeError, ValueError):
+            raise ApiError(
+                f"{self._query.shown}: the answer has no number of rows at '{self._total_path}'"
+            ) from None
