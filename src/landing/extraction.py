@@ -45,6 +45,7 @@ from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
 from landing.report import Reporter
+from landing.schemahistory import recorded
 from landing.sidebyside import Stop
 from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
 from landing.versions import Stamps
@@ -300,6 +301,8 @@ class Extraction:
             state["quarantined"] = self._quarantine.identities
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
+        if load.parts:
+            self._remember_columns(load, state)
         if self._published is not None and self._published.is_taken_back:
             # dlt writes no state that equals the last one it wrote, which is not there any more.
             state["taken_back"] = time.time_ns()
@@ -313,6 +316,13 @@ class Extraction:
                     f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest "
                     "back land again with each run",
                 )
+
+    def _remember_columns(self, load: Load, state: dict[str, Any]) -> None:
+        assert load.load_id is not None, "rows are there, so the load has begun"
+        known = state.get("schema")
+        found = recorded(load.bucket, load.paths, known, self._schema, load.load_id)
+        if found is not None:
+            load.schema, state["schema"] = found.new, found.known
 
 
 class _Published:
