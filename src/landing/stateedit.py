@@ -48,8 +48,9 @@ from landing.state import (
     state_of,
 )
 
-_ASCENDING = ("load_id", "schema")
-"""Of what is ours: what belongs to the bucket's files, and not to where the next run starts."""
+_OF_READING = ("cursor", "quarantined", "taken_back")
+"""Of what is ours: where the next run starts. All else is about the files that landed, such as the
+last load id, and goes on whatever the cursor does."""
 
 
 @dataclass(frozen=True)
@@ -184,11 +185,9 @@ def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
     resources = sources[SCHEMA]["resources"]
     resources[paths.stream] = resources.pop(source.stream)
     state["pipeline_name"] = pipeline_name(paths)
-    ours = resource_state(state, paths.stream).setdefault(STATE_KEY, {})
-    # What is in quarantine is the other stream's; files and schemas, too.
-    for name in ("quarantined", *_ASCENDING):
-        ours.pop(name, None)
-    ours |= _ascending(present, paths.stream)
+    ours = _with_files_of(state, present, paths.stream)
+    ours.pop("quarantined", None)  # where it is in quarantine is the other stream's
+    resource_state(state, paths.stream)[STATE_KEY] = ours
     told = [f"cursor {name}: {value}, from {source.data}" for name, value in cursors.items()]
     told.append(f"{source.data} keeps its own state; only one of the two should go on running")
     return Change("copy", paths, before, _after(state, before), told)
@@ -196,7 +195,7 @@ def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
 
 def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: StreamConfig) -> None:
     name = target.cursor_field if target.is_incremental else None
-    if name not in (cursors or {None: None}):
+    if name not in cursors and (name or cursors):
         raise UsageError(
             f"{source.data} goes by {', '.join(cursors) or 'no cursor'}, but {target.origin} by "
             f"{name or 'none'}: only a state of the same cursor can be copied"
@@ -222,8 +221,9 @@ def restored(bucket: Bucket, paths: StreamPaths, number: int | None) -> Change:
         told = [f"state {kept.number}: none yet; the next run reads from the start"]
     else:
         state = state_of(kept.document, bucket.location(paths.kept_state(kept.number)))
-        ours = resource_state(state, paths.stream).setdefault(STATE_KEY, {})
-        ours |= _highest(ours, _ascending(present, paths.stream))
+        if present is not None:
+            ours = _with_files_of(state, present, paths.stream)
+            resource_state(state, paths.stream)[STATE_KEY] = ours
         told = [f"state {kept.number}, as it was before '{kept.before}' at {kept.kept}"]
         told += [f"cursor {name}: {value}" for name, value in kept.cursors.items()]
         told.append("rows that landed since, and are read again, land again")
@@ -271,21 +271,22 @@ def _data(stored: StoredObject | None) -> bytes | None:
 def _emptied(state: TPipelineState, paths: StreamPaths) -> TPipelineState:
     emptied = deepcopy(state)
     emptied["sources"] = {}
-    resource_state(emptied, paths.stream)[STATE_KEY] = _ascending(state, paths.stream)
+    resource_state(emptied, paths.stream)[STATE_KEY] = _of_files(state, paths.stream)
     return emptied
 
 
-def _ascending(state: TPipelineState | None, stream: str) -> dict[str, Any]:
-    if state is None:
-        return {}
+def _of_files(state: TPipelineState | None, stream: str) -> dict[str, Any]:
+    ours = {} if state is None else resource_state(state, stream).get(STATE_KEY, {})
+    return {name: value for name, value in ours.items() if name not in _OF_READING}
+
+
+def _with_files_of(
+    state: TPipelineState, present: TPipelineState | None, stream: str
+) -> dict[str, Any]:
+    """What is ours in `state`, but for the files that landed what the present one says."""
     ours = resource_state(state, stream).get(STATE_KEY, {})
-    return {name: ours[name] for name in _ASCENDING if name in ours}
-
-
-def _highest(kept: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
-    """What of the present one goes on, though an earlier state is back."""
-    load_ids = [ours["load_id"] for ours in (kept, present) if "load_id" in ours]
-    return {**present, **({"load_id": max(load_ids)} if load_ids else {})}
+    reading = {name: value for name, value in ours.items() if name in _OF_READING}
+    return reading | _of_files(present, stream)
 
 
 def _after(state: TPipelineState, before: StoredObject | None) -> dict[str, Any]:
