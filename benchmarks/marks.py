@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.contenders import (
     DICTIONARY,
@@ -27,6 +28,9 @@ from benchmarks.records import PAGE_SIZE
 from benchmarks.server import serve
 from benchmarks.workspace import set_up
 
+if TYPE_CHECKING:
+    from demo.servers import S3Server
+
 MANY_TIMES_MORE = 5
 DELAY = 0.05
 STREAMS = 20
@@ -36,6 +40,9 @@ SMALL_PAGE = 100
 ROUNDS_OF_LONG_ONES = 3
 PUBLISHED_BYTES = 1_000_000_000
 _CHUNK = 10_000_000
+# What an hour brings of a quiet stream, and of a busy one.
+_FEW_ROWS = 20
+_MANY_ROWS = 20_000
 _BARE = "import dlt"
 _MB = 1_000_000
 
@@ -234,12 +241,51 @@ def publish(setting: Setting) -> list[Mark]:
     ]
 
 
+def compaction(setting: Setting) -> list[Mark]:
+    """Hours that bring a few rows, and a day of hours that bring many."""
+    from demo.servers import seaweedfs
+
+    small = max(24, setting.records // 200)
+    with seaweedfs(setting.folder / "seaweedfs") as s3:
+        return [
+            _compaction(setting, s3, files, rows)
+            for files, rows in ((small, _FEW_ROWS), (24, _MANY_ROWS))
+        ]
+
+
+def _compaction(setting: Setting, s3: S3Server, files: int, rows: int) -> Mark:
+    sizes: list[int] = []
+
+    def once(how: str) -> Measurement:
+        """Over files that are written anew each time."""
+        prefix = f"{how}-{rows}-{len(sizes)}"
+        env = {**s3.env(), "DLT_BUCKET_URL": f"s3://{s3.bucket}/{prefix}"}
+        with tempfile.TemporaryFile() as told:
+            measure("compaction", ["fill", str(files), str(rows)], env=env, output=told)
+            told.seek(0)
+            sizes.append(int(told.read()))
+        return measure("compaction", [how], env=env)
+
+    cases = {how: partial(once, how) for how in ("plain", "landing")}
+    runs = _in_turn(cases, setting.few_rounds)
+    own, plain = _median(runs["landing"]), _median(runs["plain"])
+    peak = statistics.median(m.peak_bytes for m in runs["landing"])
+    return Mark(
+        f"compacting {files:,} files of {rows:,} rows on SeaweedFS, read back and compared",
+        "≤ 2.5 × a plain script that does neither",
+        f"{own / plain:.2f} × of {plain:.1f} s: {files / own:.0f} files/s, "
+        f"{sizes[-1] / _MB / own:.1f} MB/s, peak {peak / _MB:.0f} MB",
+        own / (2.5 * plain),
+    )
+
+
 MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "nothing-new": nothing_new,
     "memory": memory,
     "latency": latency,
     "many-streams": many_streams,
     "publish": publish,
+    "compaction": compaction,
 }
 
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import marks
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
-from benchmarks.marks import Mark, Setting, many_streams
+from benchmarks.marks import Mark, Setting, compaction, many_streams
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -132,6 +133,14 @@ def test_a_contender_that_fails_says_why() -> None:
 def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
     (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path))
     assert mark.case.startswith("20 streams of 1 pages")
+
+
+def test_compaction_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_MANY_ROWS", 200)
+    few, many = compaction(Setting(records=1_000, rounds=1, folder=tmp_path))
+    assert few.case.startswith("compacting 24 files of 20 rows")
+    assert many.case.startswith("compacting 24 files of 200 rows")
+    assert "files/s" in many.measured
 
 
 def test_the_profile_names_every_stage() -> None:

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,6 +59,12 @@ class StoredObject:
     modified: datetime
     """By the bucket's clock, if it was read from there."""
     version: str | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    path: str
+    bytes: int
 
 
 class Bucket:
@@ -157,6 +163,15 @@ class Bucket:
         except _Absent:
             raise BucketError(f"{self.location(path)} is not there any more") from None
 
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """A thousand a request; those that are not there are no mistake."""
+        if self.is_local:
+            for path in paths:
+                self.delete(path)
+        elif paths:
+            with self._explained("delete", paths[0]):
+                obstore.delete(self._store, list(paths))
+
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):
@@ -207,11 +222,14 @@ class Bucket:
 
     def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
         """Paths below `prefix`, of those that sort after `after` as text."""
+        return (listed.path for listed in self.listed(prefix, after))
+
+    def listed(self, prefix: str, after: str | None = None) -> Iterator[Listed]:
         if self._is_unborn:
             return
         with self._explained("list", prefix):
             for page in obstore.list(self._store, prefix, offset=after):
-                yield from (entry["path"] for entry in page)
+                yield from (Listed(entry["path"], entry["size"]) for entry in page)
 
     def location(self, path: str) -> str:
         return f"{self.url}/{path}"

@@ -48,6 +48,7 @@ from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
 from landing.report import Reporter
+from landing.schemahistory import recorded
 from landing.sidebyside import Stop
 from landing.snapshot import Snapshot
 from landing.sources import as_declared
@@ -363,6 +364,8 @@ class Extraction:
         self._remember_keys(load, state)
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
+        if load.parts:
+            self._remember_columns(load, state)
         if self._published is not None and self._published.is_taken_back:
             # dlt writes no state that equals the last one it wrote, which is not there any more.
             state["taken_back"] = time.time_ns()
@@ -387,6 +390,13 @@ class Extraction:
         load.keys_file = self._snapshot.close()
         load.supersedes_keys = True
         state["keys"] = self._snapshot.state(load.load_id)
+
+    def _remember_columns(self, load: Load, state: dict[str, Any]) -> None:
+        assert load.load_id is not None, "rows are there, so the load has begun"
+        known = state.get("schema")
+        found = recorded(load.bucket, load.paths, known, self._schema, load.load_id)
+        if found is not None:
+            load.schema, state["schema"] = found.new, found.known
 
 
 class _Published:

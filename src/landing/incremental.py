@@ -14,6 +14,7 @@ from dlt.extract.incremental import IncrementalResourceWrapper
 from dlt.extract.incremental.lag import apply_lag_with_suppression
 from dlt.extract.resource import DltResource
 
+from landing.catalog import StreamConfig
 from landing.errors import SourceError
 from landing.lookback import Lookback, later
 
@@ -126,6 +127,21 @@ def hold(
     held.resource_name = resource.name
     resource.apply_hints(incremental=held)
     return held
+
+
+def reads_from(config: StreamConfig, held: HeldIncremental | None, value: Any) -> Any:
+    """Where a run starts whose cursor is at `value`: behind it by the lookback."""
+    if held is None:  # without the source's code, what it declares itself is not known
+        assert config.cursor_field is not None, "a stream without a cursor starts at the start"
+        held = HeldIncremental(config.cursor_field, initial_value=config.initial_value)
+        held.lookback = config.lookback
+    try:
+        return held.initial_value if value is None else held.behind(value)
+    except (ValueError, TypeError):
+        raise SourceError(
+            f"cursor '{config.cursor_field}': no lookback can be counted from {value!r}; spell it "
+            "as ISO dates and times are, or leave lookback out"
+        ) from None
 
 
 def declared_default(generator: Any) -> Incremental[Any] | None:

@@ -44,6 +44,7 @@ from landing.errors import BucketError, LandingError
 from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
 from landing.parts import Part
+from landing.schemahistory import SchemaVersion
 from landing.state import stored_state
 
 
@@ -80,6 +81,8 @@ class Load:
     """The loads of rows that landed only now."""
     read_from: Any = None
     """Where its run began to read: behind the cursor, if it looks back."""
+    schema: SchemaVersion | None = None
+    """Of its columns, where the bucket does not have it yet."""
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -111,6 +114,10 @@ class Load:
         """Publish the next part. dlt's jobs come in any order; the parts must not."""
         assert self.load_id is not None, "a part exists, so its load has begun"
         self.lease.check()
+        if self.schema is not None:
+            # Before the first file that has these columns: none is ever without its version.
+            self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
+            self.schema = None
         part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
         self.bucket.put(path, part.file)

@@ -2,7 +2,9 @@
 
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
     _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
-    _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json · keys/{load_id}.parquet
+    _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
+    _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
+    _dlt/{source}/{stream}/compactions/{file}.json · pending.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
 the same by text and by natural order, in which runs of digits compare as numbers.
@@ -16,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}\.parquet$")
+_COMPACTED = ".compacted.parquet"
+_PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}(?:\.compacted)*\.parquet$")
 _QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
 _LAST_PART = 99_999
 WITHHELD_STAMPS = Decimal("0.001")
@@ -64,8 +67,40 @@ class StreamPaths:
         """Of the records that the source had at this load."""
         return f"{self.all_keys}/{load_id}.parquet"
 
+    @property
+    def table_marker(self) -> str:
+        """The last path that the stream's current-state table has taken in, if it has one."""
+        return f"_dlt/{self.data}/table.json"
+
+    @property
+    def load_records(self) -> str:
+        return f"_dlt/{self.data}/loads"
+
     def load_record(self, load_id: str) -> str:
-        return f"_dlt/{self.data}/loads/{load_id}.json"
+        return f"{self.load_records}/{load_id}.json"
+
+    @property
+    def kept_states(self) -> str:
+        return f"_dlt/{self.data}/states"
+
+    def kept_state(self, number: int) -> str:
+        return f"{self.kept_states}/{number:06d}.json"
+
+    @property
+    def schemas(self) -> str:
+        return f"_dlt/{self.data}/schemas"
+
+    def schema(self, version: int) -> str:
+        return f"{self.schemas}/{version:05d}.json"
+
+    @property
+    def pending_compaction(self) -> str:
+        return f"_dlt/{self.data}/compactions/pending.json"
+
+    def compaction(self, into: str) -> str:
+        """The record of the files that became `into`."""
+        name = into.rsplit("/", 1)[-1].removesuffix(".parquet")
+        return f"_dlt/{self.data}/compactions/{name}.json"
 
 
 def load_id_of(path: str) -> str | None:
@@ -76,6 +111,18 @@ def load_id_of(path: str) -> str | None:
 
 def time_of(load_id: str) -> datetime:
     return _EPOCH + timedelta(microseconds=int(load_id.replace(".", "")))
+
+
+def compacted_path(last: str) -> str:
+    """Where files are compacted into of which `last` is the last: right before it in either order,
+    so that it is new only to a reader that has not come to `last` yet."""
+    return last.removesuffix(".parquet") + _COMPACTED
+
+
+def number_of(path: str) -> int | None:
+    """Of a kept state or a schema; None for files that are not ours."""
+    name = path.rsplit("/", 1)[-1].removesuffix(".json")
+    return int(name) if name.isdecimal() else None
 
 
 def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:

@@ -136,13 +136,22 @@ class Lease:
         ).encode()
 
     def _held(self, found: StoredObject | None) -> LeaseHeld:
-        fields = _fields(found) if found else {}
-        holder = f"process {fields.get('pid', '?')} on {fields.get('host', 'another machine')}"
         return LeaseHeld(
-            f"{self._what}: another run is under way: {holder} holds the lease since "
-            f"{fields.get('since', 'just now')}; it is free when that run ends, or "
-            f"{EXPIRES_AFTER.seconds} s after it died"
+            f"{self._what}: another run is under way: {_holder(found)}; it is free when that run "
+            f"ends, or {EXPIRES_AFTER.seconds} s after it died"
         )
+
+
+def lease_holder(bucket: Bucket, path: str) -> str | None:
+    """Who holds a lease, or has died with it; None if it is free."""
+    found = bucket.get(path)
+    return None if found is None else _holder(found)
+
+
+def _holder(found: StoredObject | None) -> str:
+    fields = _fields(found) if found else {}
+    who = f"process {fields.get('pid', '?')} on {fields.get('host', 'another machine')}"
+    return f"{who} holds the lease since {fields.get('since', 'just now')}"
 
 
 def _fields(found: StoredObject) -> dict[str, str]:

@@ -87,7 +87,7 @@ def parse_lookback(value: str | float, cursor: Field) -> Lookback:
     if cursor.kinds == {"string"}:
         if cursor.format not in ("date-time", "date"):
             raise ValueError("needs a cursor that is a date-time, a date, or a number")
-        return Lookback(_duration(value))
+        return Lookback(parse_duration(value))
     if isinstance(value, str):
         raise ValueError(f"'{value}' has to be a number, as its cursor is one")
     if value <= 0:
@@ -97,7 +97,8 @@ def parse_lookback(value: str | float, cursor: Field) -> Lookback:
     return Lookback(int(value) if cursor.kinds == {"integer"} else value)
 
 
-def _duration(value: str | float) -> timedelta:
+def parse_duration(value: str | float) -> timedelta:
+    """Raises ValueError with what is wrong."""
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError(f"'{value}' has to be a duration such as '30m', '2h' or '1d12h'")
     steps = {_UNITS[unit]: float(number) for number, unit in _STEP.findall(value)}

@@ -29,7 +29,8 @@ from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import BATCH_ROWS
 from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
-from landing.state import stored_load_id
+from landing.schemahistory import recorded
+from landing.state import stored_by_us, stored_load_id
 from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes
 
@@ -130,7 +131,10 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         if load.parts:
             load.from_quarantine = sorted_out.loads
             load.deleted = sorted_out.deleted
-            load_id = load.begin(stored_load_id(bucket, paths))
+            ours = stored_by_us(bucket, paths)
+            load_id = load.begin(ours.get("load_id"))
+            found = recorded(bucket, paths, ours.get("schema"), sorted_out.schema, load_id)
+            load.schema = found.new if found is not None else None
             for _ in load.parts:
                 load.publish_next()
             lease.check()
@@ -152,8 +156,8 @@ class _SortedOut:
         self._stays: Counter[str] = Counter()
         self._changed: list[tuple[str, Path]] = []
         self._columns = columns_of(config, is_protected=True)
-        schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
-        writer = PartWriter(folder, schema, part_bytes())
+        self.schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
+        writer = PartWriter(folder, self.schema, part_bytes())
         for path, owner, load_id in _files(bucket, paths.data):
             if owner == paths and load_id is not None:
                 copy = _copied(bucket, path, folder / f"{load_id}.jsonl")

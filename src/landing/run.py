@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
 from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
-from landing.state import SCHEMA, stored_cursor
+from landing.state import SCHEMA, pipeline_name, stored_cursor
 
 # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
 # imported by another thread.
@@ -214,7 +213,7 @@ def _result(
 def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeline:
     """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
     return dlt.pipeline(
-        re.sub(r"\W", "_", f"{paths.source}__{paths.stream}"),
+        pipeline_name(paths),
         pipelines_dir=str(folder / "dlt"),
         destination=zone,
         dataset_name=SCHEMA,

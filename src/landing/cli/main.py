@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, discover, login, new, quarantine, run
+from landing.cli import check, compact, discover, login, new, quarantine, run, schema, state
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -43,11 +43,14 @@ class Verb(Protocol):
 
 _VERBS: dict[str, Verb] = {
     "check": check,
+    "compact": compact,
     "discover": discover,
     "login": login,
     "new": new,
     "quarantine": quarantine,
     "run": run,
+    "schema": schema,
+    "state": state,
 }
 
 

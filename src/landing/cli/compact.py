@@ -1,0 +1,173 @@
+"""`landing compact`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from landing.cli.output import complain, counted, exit_code, sized
+from landing.errors import LandingError, UsageError, listed
+from landing.lookback import parse_duration
+from landing.workspace import Workspace, bucket_settings, part_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from landing.bucket import Bucket
+    from landing.compaction import Compacted, Terms
+
+HELP = "make few large files of the many small ones of past days"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"Example: {parser.prog} shop orders --older-than 30d"
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("streams", metavar="STREAM", nargs="*")
+    parser.add_argument("--all", action="store_true", help="all configured streams")
+    parser.add_argument(
+        "--older-than",
+        type=_duration,
+        default="7d",
+        metavar="DURATION",
+        help="only days that ended so long ago (default 7d)",
+    )
+    parser.add_argument(
+        "--feeder-at",
+        metavar="PATH",
+        help="the last file that the stream's feeder has processed: days that it is not past stay",
+    )
+    parser.add_argument(
+        "--wait",
+        type=_minutes,
+        default=10.0,
+        metavar="MINUTES",
+        help="how long to wait for a run of the stream to end (default 10)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1
+    if not 0 <= minutes <= 1440:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of minutes from 0 to 1440")
+    return minutes
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.bucket import Bucket
+    from landing.compaction import Terms
+    from landing.layout import StreamPaths
+
+    streams = _streams(options, workspace)
+    bucket = Bucket(bucket_settings(workspace))
+    results: list[Compacted] = []
+    failed: list[Exception] = []
+    for stream in streams:
+        paths = StreamPaths(options.source, stream)
+        terms = Terms(
+            closed_before=datetime.now(UTC) - options.older_than,
+            file_bytes=part_bytes(),
+            feeder_at=_feeder_at(options, bucket, paths.data),
+        )
+        try:
+            results.append(_compacted(options, bucket, paths, terms))
+        except UsageError:
+            raise
+        except LandingError as error:
+            failed.append(error)
+    _print(results, options)
+    for failure in failed:
+        complain(failure, options)
+    return exit_code(failed)
+
+
+def _compacted(options: argparse.Namespace, bucket: Bucket, paths: Any, terms: Terms) -> Compacted:
+    from landing.compaction import compact, plan_compaction, planned
+
+    if options.dry_run:
+        return planned(paths, plan_compaction(bucket, paths, terms))
+    return compact(bucket, paths, terms, options.wait * 60)
+
+
+def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]:
+    from landing.catalog import check_name, configured_streams
+
+    check_name(options.source, "source")
+    configured = list(configured_streams(workspace, options.source))
+    if bool(options.streams) == options.all:
+        raise UsageError(
+            "name streams or say --all, not both"
+            if options.all
+            else f"name the streams to compact, or say --all; configured for "
+            f"'{options.source}': {listed(configured)}"
+        )
+    streams: list[str] = configured if options.all else options.streams
+    for stream in streams:
+        check_name(stream, "stream")
+    if options.feeder_at is not None and len(streams) != 1:
+        raise UsageError("--feeder-at is a path of one stream: name that stream alone")
+    return streams
+
+
+def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | None:
+    """The path below the bucket's prefix, however it was given."""
+    if options.feeder_at is None:
+        return None
+    from landing.layout import load_id_of
+
+    path: str = options.feeder_at.removeprefix(f"{bucket.url}/")
+    if not path.startswith(f"{data}/") or load_id_of(path) is None:
+        raise UsageError(
+            f"--feeder-at '{options.feeder_at}' is no file of {data}: give its path below "
+            f"{bucket.url}, such as {data}/year=2026/month=01/day=21/"
+            "1769000000.123456.00000.parquet"
+        )
+    return path
+
+
+def _print(results: Sequence[Compacted], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps([_as_json(result) for result in results], indent=1))
+        return
+    for result in results:
+        print(_summary(result, is_planned=options.dry_run))
+        for left in result.left:
+            print(f"  stays  {left}")
+
+
+def _as_json(result: Compacted) -> dict[str, Any]:
+    return {
+        "source": result.source,
+        "stream": result.stream,
+        "days": [str(day) for day in sorted(result.days)],
+        "files_before": result.files_before,
+        "files_after": result.files_after,
+        "bytes_before": result.bytes_before,
+        "bytes_after": result.bytes_after,
+        "left": result.left,
+    }
+
+
+def _summary(result: Compacted, *, is_planned: bool) -> str:
+    name = f"{result.source}/{result.stream}"
+    if not result.files_before:
+        return f"{name}: nothing to compact"
+    before = f"{counted(result.files_before, 'file')} ({sized(result.bytes_before)})"
+    after = counted(result.files_after, "file")
+    days = counted(len(result.days), "day")
+    if is_planned:
+        return f"{name}: {days}, {before} would become {after}  (dry run: writes nothing)"
+    return f"{name}: {days}, {before} became {after} ({sized(result.bytes_after)})"

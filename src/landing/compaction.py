@@ -1,0 +1,321 @@
+"""Days of small files made few large ones, while readers, feeders and runs go on.
+
+Files that follow each other become one object right before the last of them in the order of names.
+So it is new only to a feeder that has not come to that last one, and would lack the rest without
+it. Objects never change: the new one appears, is read back and compared, and only then are the
+others removed. What is under way is told in `pending.json`, from which the next compaction goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from landing.bucket import Bucket, Listed
+from landing.errors import BucketError, LeaseHeld
+from landing.layout import StreamPaths, compacted_path, load_id_of
+from landing.lease import Lease
+from landing.parts import Part
+from landing.rewriting import NotEqual, alike, check_equal, rewritten, row_count
+
+_DAY = re.compile(r"/year=(\d{4})/month=(\d\d)/day=(\d\d)$")
+_DOWNLOADS = 8
+_ASKED_AGAIN_AFTER = 5.0
+"""Seconds between two tries to take a lease that is held."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Which files may be replaced, and by how large ones."""
+
+    closed_before: datetime
+    """Of days that ended before it."""
+    file_bytes: int
+    feeder_at: str | None = None
+    """Of days that this path, and all before it, were taken from."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files that follow each other in one day's folder, and that one file may replace."""
+
+    day: date
+    files: tuple[Listed, ...]
+
+
+@dataclass
+class Plan:
+    groups: list[Group] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Why days that are old enough stay as they are."""
+
+
+@dataclass
+class Compacted:
+    """Of one stream: what was replaced by what, or would be."""
+
+    source: str
+    stream: str
+    days: set[date] = field(default_factory=set)
+    files_before: int = 0
+    files_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> Plan:
+    plan = Plan()
+    table_at = _table_at(bucket, paths)
+    for day, files in _days(bucket, paths):
+        if _end_of(day) > terms.closed_before or len(files) < 2:
+            continue
+        last = files[-1].path
+        if table_at is not None and last > table_at:
+            plan.left.append(f"{day}: its current-state table has not taken all of it in yet")
+        elif terms.feeder_at is not None and last > terms.feeder_at:
+            plan.left.append(f"{day}: the feeder is not behind it yet")
+        else:
+            _plan_day(plan, day, files, terms.file_bytes)
+    return plan
+
+
+def _days(bucket: Bucket, paths: StreamPaths) -> Iterator[tuple[date, list[Listed]]]:
+    ours = (file for file in bucket.listed(paths.data) if load_id_of(file.path))
+    in_order = sorted(ours, key=lambda file: file.path)
+    for folder, files in groupby(in_order, key=lambda file: file.path.rpartition("/")[0]):
+        if found := _DAY.search(folder):
+            yield date(*map(int, found.groups())), list(files)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def _plan_day(plan: Plan, day: date, files: Sequence[Listed], file_bytes: int) -> None:
+    names = {file.path for file in files}
+    for group in _groups(files, file_bytes):
+        into = compacted_path(group[-1].path)
+        if into in names:
+            plan.left.append(f"{day}: {into} is there beside the file that it replaced")
+        elif len(group) > 1:
+            plan.groups.append(Group(day, tuple(group)))
+
+
+def _groups(files: Sequence[Listed], file_bytes: int) -> Iterator[list[Listed]]:
+    group: list[Listed] = []
+    size = 0
+    for file in files:
+        if group and size + file.bytes > file_bytes:
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.bytes
+    yield group
+
+
+def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:
+    """The last path that the stream's current-state table has taken in; None without a table."""
+    stored = bucket.get(paths.table_marker)
+    if stored is None:
+        return None
+    at = _document(bucket, paths.table_marker, stored.data).get("path")
+    return at if isinstance(at, str) else ""
+
+
+def planned(paths: StreamPaths, plan: Plan) -> Compacted:
+    """What a plan comes to; how large the new files will be is not known before."""
+    result = Compacted(paths.source, paths.stream, left=plan.left)
+    for group in plan.groups:
+        result.days.add(group.day)
+        result.files_before += len(group.files)
+        result.files_after += 1
+        result.bytes_before += sum(file.bytes for file in group.files)
+    return result
+
+
+def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Compacted:
+    """Replace small files, one group after the other, holding the stream's lease for each alone.
+
+    Waits so many seconds for a lease that is held, and raises LeaseHeld then; what was done until
+    then stays done.
+    """
+    if bucket.get(paths.pending_compaction) is not None:
+        with _replacing(bucket, paths, wait) as replacing:
+            replacing.finish_pending()
+    plan = plan_compaction(bucket, paths, terms)
+    result = Compacted(paths.source, paths.stream, left=plan.left)
+    for group in plan.groups:
+        with _replacing(bucket, paths, wait) as replacing:
+            replacing.finish_pending()
+            replacing.replace(group, result)
+    return result
+
+
+@contextmanager
+def _replacing(bucket: Bucket, paths: StreamPaths, wait: float) -> Iterator[_Replacing]:
+    deadline = time.monotonic() + wait
+    with ExitStack() as stack:
+        while True:
+            lease = Lease(bucket, paths.lease, f"{paths.source}/{paths.stream}")
+            try:
+                stack.enter_context(lease)
+                break
+            except LeaseHeld:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_ASKED_AGAIN_AFTER)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-"))
+        yield _Replacing(bucket, paths, lease, Path(folder))
+
+
+class _Replacing:
+    """Replaces files of a stream of which the lease is held."""
+
+    def __init__(self, bucket: Bucket, paths: StreamPaths, lease: Lease, folder: Path) -> None:
+        self._bucket = bucket
+        self._paths = paths
+        self._lease = lease
+        self._folder = folder
+
+    def finish_pending(self) -> None:
+        """Complete what a compaction began that has died."""
+        pending = self._paths.pending_compaction
+        stored = self._bucket.get(pending)
+        if stored is None:
+            return
+        begun = _document(self._bucket, pending, stored.data)
+        try:
+            into = str(begun["into"])
+            paths = [str(file["path"]) for file in begun["files"]]
+        except (KeyError, TypeError):
+            raise _damaged(self._bucket, pending) from None
+        if self._was_compared(into, paths):
+            self._remove(paths)
+            return
+        files = self._fetched(paths)
+        if files is None:
+            raise BucketError(
+                f"{self._bucket.location(pending)} names files that are to become {into}, and not "
+                "all of them are there: put them back, or, if they were removed on purpose, "
+                "delete it"
+            )
+        ((_, columns),) = alike(files)
+        self._replace(into, paths, files, columns)
+
+    def _was_compared(self, into: str, paths: Sequence[str]) -> bool:
+        stored = self._bucket.get(self._paths.compaction(into))
+        if stored is None:
+            return False
+        files = _document(self._bucket, self._paths.compaction(into), stored.data)["files"]
+        return [file["path"] for file in files] == list(paths)
+
+    def replace(self, group: Group, result: Compacted) -> None:
+        """Of files of other column types than the one before, another one is made."""
+        files = self._fetched([file.path for file in group.files])
+        if files is None:
+            result.left.append(f"{group.day}: another compaction was there at the same time")
+            return
+        for run, columns in alike(files):
+            if len(run) == 1:
+                continue
+            paths = [group.files[index].path for index in run]
+            own = [files[index] for index in run]
+            part = self._replace(compacted_path(paths[-1]), paths, own, columns)
+            result.days.add(group.day)
+            result.files_before += len(run)
+            result.files_after += 1
+            result.bytes_before += sum(group.files[index].bytes for index in run)
+            result.bytes_after += part.bytes
+
+    def _fetched(self, paths: Sequence[str]) -> list[Path] | None:
+        """Copies of the files; None if one of them is not there."""
+        copies = [self._folder / f"{number}.copy" for number in range(len(paths))]
+        with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads") as threads:
+            found = list(threads.map(self._bucket.download, paths, copies))
+        return copies if all(found) else None
+
+    def _replace(
+        self, into: str, paths: Sequence[str], files: Sequence[Path], columns: pa.Schema
+    ) -> Part:
+        part = rewritten(files, columns, self._folder)
+        record = self._record(into, paths, files, part)
+        self._lease.check()
+        self._bucket.put(self._paths.pending_compaction, _json(record))
+        self._lease.check()
+        self._bucket.put(into, part.file)
+        self._compare(into, files, columns)
+        record["compared"] = datetime.now(UTC)
+        self._lease.check()
+        self._bucket.put(self._paths.compaction(into), _json(record))
+        self._remove(paths)
+        part.file.unlink()
+        return part
+
+    def _record(
+        self, into: str, paths: Sequence[str], files: Sequence[Path], part: Part
+    ) -> dict[str, Any]:
+        return {
+            "into": into,
+            "rows": part.rows,
+            "bytes": part.bytes,
+            "begun": datetime.now(UTC),
+            "files": [
+                {"path": path, "rows": row_count(file), "bytes": file.stat().st_size}
+                for path, file in zip(paths, files, strict=True)
+            ],
+        }
+
+    def _compare(self, into: str, files: Sequence[Path], columns: pa.Schema) -> None:
+        """What a reader gets now, not what was to be written."""
+        copy = self._folder / "into.copy"
+        try:
+            if not self._bucket.download(into, copy):
+                raise NotEqual("it is not there")
+            check_equal(files, columns, copy)
+        except (NotEqual, pa.ArrowException, OSError) as error:
+            self._lease.confirm()
+            self._bucket.delete(into)
+            self._bucket.delete(self._paths.pending_compaction)
+            raise BucketError(
+                f"{self._bucket.location(into)} does not read back as the files that it was to "
+                f"replace: {error}; they stay, and it was deleted again: check the bucket's disks"
+            ) from error
+        copy.unlink()
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        self._lease.confirm()
+        self._bucket.delete_all(paths)
+        self._bucket.delete(self._paths.pending_compaction)
+
+
+def _document(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise _damaged(bucket, path)
+    return document
+
+
+def _damaged(bucket: Bucket, path: str) -> BucketError:
+    return BucketError(
+        f"{bucket.location(path)} is damaged: put an earlier version of it back, or delete it"
+    )
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, default=str, indent=1).encode()
