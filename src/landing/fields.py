@@ -15,6 +15,9 @@ KINDS: tuple[str, ...] = get_args(Kind)
 FORMATS = ("date-time", "date", "time", "uuid", "email", "uri")
 MAX_DEPTH = 32
 """Levels that `properties` and `items` may be nested."""
+DELETED_AT = "_deleted_at"
+"""The column of streams whose deletions are noticed: when a record was found deleted, null for
+rows of records that are there. No field can have the name."""
 
 
 class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):

@@ -2,7 +2,7 @@
 
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
     _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
-    _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json
+    _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
 the same by text and by natural order, in which runs of digits compare as numbers.
@@ -56,8 +56,17 @@ class StreamPaths:
     def lease(self) -> str:
         return f"_dlt/{self.data}/lease.json"
 
+    @property
+    def table_marker(self) -> str:
+        """The last path that the stream's current-state table has taken in, if it has one."""
+        return f"_dlt/{self.data}/table.json"
+
+    @property
+    def load_records(self) -> str:
+        return f"_dlt/{self.data}/loads"
+
     def load_record(self, load_id: str) -> str:
-        return f"_dlt/{self.data}/loads/{load_id}.json"
+        return f"{self.load_records}/{load_id}.json"
 
 
 def load_id_of(path: str) -> str | None:

@@ -29,7 +29,9 @@ from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import BATCH_ROWS
 from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.report import TableResult
 from landing.state import stored_load_id
+from landing.tables import keeper_of
 from landing.workspace import part_bytes
 
 NO_LINE = "a line that can't be read"
@@ -105,6 +107,7 @@ class Replayed:
     """Why rows stay in quarantine, with how many do for each reason."""
     load_id: str | None
     location: str
+    table: TableResult | None
 
 
 def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
@@ -123,6 +126,9 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     paths = StreamPaths(config.source, config.stream)
     lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
     with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        keeper = keeper_of(config, bucket)
+        if keeper is not None:
+            keeper.check()
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
         load = Load(bucket, paths, lease, parts=sorted_out.parts)
         if load.parts:
@@ -133,7 +139,8 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
             lease.check()
             load.put_record(load_id)
         sorted_out.take_out(bucket, lease)
-        return sorted_out.result(load.load_id, bucket.location(paths.data))
+        table = keeper.update(lease) if keeper is not None else None
+        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
 
 
 class _SortedOut:
@@ -204,7 +211,9 @@ class _SortedOut:
             else:
                 bucket.delete(path)
 
-    def result(self, load_id: str | None, location: str) -> Replayed:
+    def result(
+        self, load_id: str | None, location: str, table: TableResult | None = None
+    ) -> Replayed:
         return Replayed(
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
@@ -212,4 +221,5 @@ class _SortedOut:
             stays=self._stays,
             load_id=load_id,
             location=location,
+            table=table,
         )

@@ -32,10 +32,12 @@ from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
 from landing.privacy import check_key
-from landing.report import Reporter, RunResult, StreamResult
+from landing.report import Reporter, RunResult, StreamResult, TableResult
 from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
+from landing.tables import keeper_of, place_of
+from landing.workspace import bucket_settings
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -51,6 +53,8 @@ class Plan:
     cursor: Any
     columns: pa.Schema
     location: str
+    table: str | None
+    """Where the current state is kept; None if it is not."""
     doubts: list[str]
 
 
@@ -66,6 +70,7 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
             config = read_config(source.workspace, source.name, stream)
             if config.selected:
                 check_key(config.fields, config.origin)
+                place_of(config, bucket_settings(source.workspace))
                 source.stream(stream)
                 selected.append(stream)
         except LandingError as error:
@@ -85,7 +90,7 @@ def run_streams(
     Raises UsageError before anything is run if a config or a stream's name is wrong.
     """
     result = RunResult()
-    jobs = _jobs(source, streams)
+    jobs = _jobs(source, streams, bucket)
     for config, _ in jobs:
         for note in _doubts(source, config):
             reporter.note(config.stream, note)
@@ -116,7 +121,7 @@ def _failure(source: Source, config: StreamConfig, error: Exception) -> Exceptio
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
     return [
         _plan(config, resource, bucket, _doubts(source, config))
-        for config, resource in _jobs(source, streams)
+        for config, resource in _jobs(source, streams, bucket)
     ]
 
 
@@ -126,12 +131,13 @@ def _doubts(source: Source, config: StreamConfig) -> list[str]:
     return [f"not in {file}: field {name}" for name in unknown]
 
 
-def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
+def _jobs(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
     configs = [read_config(source.workspace, source.name, stream) for stream in streams]
     for config in configs:
         check_key(config.fields, config.origin)
+        place_of(config, bucket.settings)
     return list(zip(configs, resources, strict=True))
 
 
@@ -155,6 +161,9 @@ def run_stream(
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
         counting() as traffic,
     ):
+        keeper = keeper_of(config, bucket)
+        if keeper is not None:
+            keeper.check()
         loads = [Load(bucket, paths, lease, config.sync_mode)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
@@ -167,7 +176,8 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease, config.sync_mode)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
-    return _result(config, loads, traffic, time.monotonic() - clock)
+        table = keeper.update(lease) if keeper is not None else None
+    return _result(config, loads, table, traffic, time.monotonic() - clock)
 
 
 def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
@@ -184,7 +194,11 @@ def _forget_loaded(pipeline: dlt.Pipeline) -> None:
 
 
 def _result(
-    config: StreamConfig, loads: Sequence[Load], traffic: Traffic, seconds: float
+    config: StreamConfig,
+    loads: Sequence[Load],
+    table: TableResult | None,
+    traffic: Traffic,
+    seconds: float,
 ) -> StreamResult:
     load_ids = [load.load_id for load in loads if load.load_id is not None]
     return StreamResult(
@@ -200,6 +214,7 @@ def _result(
         load_ids=load_ids,
         location=loads[0].bucket.location(loads[0].paths.data),
         traffic=traffic,
+        table=table,
     )
 
 
@@ -221,4 +236,6 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
-    return Plan(config, cursor, columns, bucket.location(paths.data), doubts)
+    place = place_of(config, bucket.settings)
+    table = None if place is None else place.location
+    return Plan(config, cursor, columns, bucket.location(paths.data), table, doubts)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, discover, login, new, quarantine, run
+from landing.cli import check, discover, login, new, quarantine, rebuild, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -46,6 +46,7 @@ _VERBS: dict[str, Verb] = {
     "login": login,
     "new": new,
     "quarantine": quarantine,
+    "rebuild": rebuild,
     "run": run,
 }
 
