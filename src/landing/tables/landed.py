@@ -69,7 +69,8 @@ class Batch:
     rows: pa.Table
     """With DELETED_AT, if any of its files has it."""
     late: pa.Array
-    """Which rows were read before others that landed before them, as those from quarantine."""
+    """Which rows may be older than others that landed before them, as those from quarantine are,
+    and all of a load that an earlier batch begins."""
     path: str
     """Of the file that the last row is in."""
     is_whole: bool
@@ -138,10 +139,10 @@ class Landed:
                 rows = self.rows(group)
                 pending.append(rows.append_column(_FILE, pa.repeat(_load_id(path), len(rows))))
                 if _is_full(pending):
-                    yield _batch(pending, path, group.is_last)
-                    pending = []
+                    yield _batch(pending, path, group.is_last, begun=after)
+                    pending, after = [], path
         if pending and group is not None:
-            yield _batch(pending, group.path, True)
+            yield _batch(pending, group.path, True, begun=after)
 
     def earlier(self, batch: Batch, key: Sequence[str]) -> pa.Table | None:
         """What landed before a batch and decides of its late rows: tombstones that remove them,
@@ -184,10 +185,11 @@ def _load_id(path: str) -> str:
 
 def _is_full(pending: list[pa.Table]) -> bool:
     rows = sum(table.num_rows for table in pending)
-    return rows >= BATCH_ROWS or sum(table.nbytes for table in pending) >= BATCH_BYTES
+    size = sum(table.nbytes for table in pending)
+    return bool(rows >= BATCH_ROWS or size >= BATCH_BYTES)
 
 
-def _batch(pending: list[pa.Table], path: str, is_whole: bool) -> Batch:
+def _batch(pending: list[pa.Table], path: str, is_whole: bool, *, begun: str | None) -> Batch:
     rows = pa.concat_tables(pending, promote_options="default")
-    late = pc.less(rows[LOAD_ID], rows[_FILE])
+    late = pc.or_(pc.less(rows[LOAD_ID], rows[_FILE]), pc.equal(rows[_FILE], _load_id(begun or "")))
     return Batch(rows.drop_columns([_FILE]), late, path, is_whole)
