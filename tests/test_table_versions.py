@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def histories(draw: st.DrawFn) -> list[list[File]]:
         files.append(File(load, tuple(stamped)))
     cuts = draw(st.lists(st.integers(0, len(files)), max_size=3))
     bounds = [0, *sorted(cuts), len(files)]
-    return [files[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [files[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 def play(
@@ -221,7 +222,7 @@ def few(examples: int) -> settings:
 
 
 BOTH_IN_ONE_LOAD = [
-    [File(1, tuple(Version(key, 1, None, key == 3) for key in (1, 3, 1, 1)) + (Version(3, 1),))]
+    [File(1, (*tuple(Version(key, 1, None, key == 3) for key in (1, 3, 1, 1)), Version(3, 1)))]
 ]
 
 

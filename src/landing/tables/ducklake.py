@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,11 +15,9 @@ from landing.lineage import ROW_ID
 from landing.tables.decision import decide
 from landing.tables.place import Place, ducklake_catalog
 from landing.tables.table import Counts, explained
-from landing.tables.winners import connected, literal, quoted
+from landing.tables.winners import literal, quoted
 
-_EXTENSIONS = ("httpfs", "sqlite_scanner", "postgres_scanner", "ducklake")
 _LAKE = "lake"
-_BATCH_ROWS = 100_000
 
 
 class DuckLake:
@@ -29,6 +27,7 @@ class DuckLake:
         self._cursor = cursor
         self._schema = f"{_LAKE}.{quoted(place.paths.source)}"
         self._name = f"{self._schema}.{quoted(place.paths.stream)}"
+        self._lake: duckdb.DuckDBPyConnection | None = None
 
     def columns(self) -> pa.Schema | None:
         with self._connected() as lake:
@@ -78,18 +77,26 @@ class DuckLake:
 
     @contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with explained(self._place), connected() as connection:
-            for name in _EXTENSIONS:
-                connection.execute(f"LOAD {literal(str(_extension(name)))}")
-            self._let_in(connection)
-            root = f"{self._place.bucket.url}/"
-            if self._place.bucket.is_local:
-                root = self._place.uri.removesuffix(self._place.path)
-                Path(root).mkdir(parents=True, exist_ok=True)
-            connection.execute(
-                f"ATTACH {literal(ducklake_catalog())} AS {_LAKE} (DATA_PATH {literal(root)})"
-            )
-            yield connection
+        with explained(self._place):
+            if self._lake is None:
+                self._lake = self._attached()
+            yield self._lake
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        catalog, connection = ducklake_catalog(), duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        database = "postgres_scanner" if ":postgres:" in catalog else "sqlite_scanner"
+        for name in ("httpfs", database, "ducklake"):
+            connection.execute(f"LOAD {literal(str(_extension(name)))}")
+        self._let_in(connection)
+        root = f"{self._place.bucket.url}/"
+        if self._place.bucket.is_local:
+            root = self._place.uri.removesuffix(self._place.path)
+            Path(root).mkdir(parents=True, exist_ok=True)
+        # Without a limit of 0, few rows would stay in the catalog.
+        options = f"DATA_PATH {literal(root)}, DATA_INLINING_ROW_LIMIT 0"
+        connection.execute(f"ATTACH {literal(catalog)} AS {_LAKE} ({options})")
+        return connection
 
     def _let_in(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self._place.keys is None:
@@ -111,8 +118,13 @@ class DuckLake:
 @contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("BEGIN")
-    yield
-    connection.execute("COMMIT")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a failed statement may have ended it already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _extension(name: str) -> Path:

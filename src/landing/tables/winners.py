@@ -9,7 +9,7 @@ it is given the key, the cursor, the load id and a number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 
 import duckdb
@@ -27,16 +27,16 @@ MEMORY = "512MB"
 _BATCH_ROWS = 100_000
 
 
-def connected(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """An engine; with a folder, one that keeps there what does not fit into memory."""
-    if folder is None:
-        connection = duckdb.connect()
-    else:
-        connection = duckdb.connect(folder / "versions.duckdb")
-        connection.execute(f"SET memory_limit = '{MEMORY}'")
-        connection.execute(f"SET temp_directory = {literal(str(folder / 'spilled'))}")
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    engine = duckdb.connect()
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    return engine
+
+
+def connected() -> duckdb.DuckDBPyConnection:
+    """A connection for one question, which any thread may ask at the same time as others."""
+    return _engine().cursor()
 
 
 def quoted(name: str) -> str:
@@ -119,7 +119,10 @@ class Winners:
 
     def __init__(self, folder: Path, width: int, *, keyless: bool = False) -> None:
         """With `keyless`, rows that lack a value of their key are all current."""
-        self._connection = connected(folder)
+        self._connection = duckdb.connect(folder / "versions.duckdb")
+        self._connection.execute(f"SET memory_limit = '{MEMORY}'")
+        self._connection.execute(f"SET temp_directory = {literal(str(folder / 'spilled'))}")
+        self._connection.execute("SET preserve_insertion_order = false")
         self._width = width
         self._keyless = keyless
         self._has_any = False
