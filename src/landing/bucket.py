@@ -75,7 +75,7 @@ class Bucket:
 
     def __init__(self, settings: BucketSettings) -> None:
         self.url = settings.url
-        self._settings = settings
+        self.settings = settings
         self.is_local = settings.is_local
         self._settled: LocalStore | S3Store | None = None
 
@@ -83,7 +83,7 @@ class Bucket:
     def _store(self) -> LocalStore | S3Store:
         with _SETTLING:
             if self._settled is None:
-                self._settled = _local(self._settings) if self.is_local else _s3(self._settings)
+                self._settled = _local(self.settings) if self.is_local else _s3(self.settings)
             return self._settled
 
     def settle(self) -> None:
@@ -94,7 +94,7 @@ class Bucket:
     @property
     def _is_unborn(self) -> bool:
         """A folder that the first write will make; reading must not."""
-        return self.is_local and not _local_folder(self._settings).exists()
+        return self.is_local and not _local_folder(self.settings).exists()
 
     def put(self, path: str, content: bytes | Path) -> None:
         with self._explained("write", path):
@@ -154,15 +154,6 @@ class Bucket:
             return False
         return True
 
-    @contextmanager
-    def opened(self, path: str) -> Iterator[io.RawIOBase]:
-        """An object that is there, of which only what is read is transferred."""
-        try:
-            with self._explained("read", path):
-                yield _Reader(obstore.open_reader(self._store, path))
-        except _Absent:
-            raise BucketError(f"{self.location(path)} is not there any more") from None
-
     def delete_all(self, paths: Sequence[str]) -> None:
         """A thousand a request; those that are not there are no mistake."""
         if self.is_local:
@@ -171,6 +162,21 @@ class Bucket:
         elif paths:
             with self._explained("delete", paths[0]):
                 obstore.delete(self._store, list(paths))
+
+    def file(self, path: str) -> BucketFile:
+        """An object of which only what is asked for is read; BucketError if there is none."""
+        try:
+            with self._explained("read", path):
+                return BucketFile(self, path, obstore.head(self._store, path)["size"])
+        except _Absent:
+            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
+
+    def range(self, path: str, start: int, end: int) -> bytes:
+        try:
+            with self._explained("read", path):
+                return bytes(obstore.get_range(self._store, path, start=start, end=end))
+        except _Absent:
+            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
 
     def delete(self, path: str) -> None:
         try:
@@ -209,7 +215,7 @@ class Bucket:
         self, path: str, content: bytes, seen: StoredObject
     ) -> StoredObject | None:
         """A folder knows no conditional overwrite; its own lock makes one, and ends with us."""
-        directory = os.open(_local_folder(self._settings), os.O_RDONLY)
+        directory = os.open(_local_folder(self.settings), os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             found = self.get(path)
@@ -234,6 +240,10 @@ class Bucket:
     def location(self, path: str) -> str:
         return f"{self.url}/{path}"
 
+    def failure(self, verb: str, path: str, detail: str) -> BucketError:
+        """What another library's message about this bucket means to a person."""
+        return BucketError(self._failed(verb, path, detail))
+
     @contextmanager
     def _explained(self, verb: str, path: str) -> Iterator[None]:
         try:
@@ -255,7 +265,7 @@ class Bucket:
         name = urlsplit(self.url).netloc
         return (
             f"bucket '{name}' does not exist at {self._server()}: create it, or mend "
-            "DLT_BUCKET_URL or S3_ENDPOINT"
+            f"{self.settings.variable} or S3_ENDPOINT"
         )
 
     def _refused(self, verb: str, path: str, detail: str) -> str:
@@ -274,30 +284,39 @@ class Bucket:
         return f"could not {verb} {self.location(path)} at {self._server()}: {_brief(detail)}"
 
     def _server(self) -> str:
-        return self._settings.endpoint or ("this machine" if self.is_local else "AWS S3")
+        return self.settings.endpoint or ("this machine" if self.is_local else "AWS S3")
 
 
-class _Reader(io.RawIOBase):
-    """The store's reader as Python's files are, which Arrow asks for."""
+class BucketFile(io.RawIOBase):
+    """A file that is read from the bucket piece by piece, as parquet is."""
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-
-    def read(self, size: int = -1) -> bytes:
-        found = self._reader.readall() if size < 0 else self._reader.read(size)
-        return bytes(found)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._reader.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._reader.tell())
+    def __init__(self, bucket: Bucket, path: str, size: int) -> None:
+        self._bucket = bucket
+        self._path = path
+        self._size = size
+        self._at = 0
 
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
         return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._size, self._at + size)
+        if end <= self._at:
+            return b""
+        data = self._bucket.range(self._path, self._at, end)
+        self._at += len(data)
+        return data
 
 
 def _written(content: bytes, result: Any) -> StoredObject:

@@ -234,6 +234,14 @@ class Columns:
         column = self._columns[name]
         return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
 
+    def refit(self, name: str, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
+        """A column of an older file in its type of now, and how many values are null for not
+        fitting it."""
+        array, reasons = self._columns[name].convert_arrow(values)
+        return (array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])), len(
+            reasons
+        )
+
     def _fitting(
         self,
         table: pa.Table,

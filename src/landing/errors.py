@@ -8,6 +8,7 @@ LandingError
 │   └── SourceError       a source's Python does not import, or declares something unusable
 ├── StreamError           a stream failed while it ran: exit code 1
 │   └── ApiError          …because its API did
+├── TableError            a current-state table can't be brought up to date: exit code 1
 ├── BucketError           the bucket is missing, refuses, or does not answer: exit code 1
 └── LeaseHeld             another run of the stream is under way: exit code 3
 """
@@ -51,6 +52,10 @@ class StreamError(LandingError):
 
 
 class ApiError(StreamError):
+    pass
+
+
+class TableError(LandingError):
     pass
 
 

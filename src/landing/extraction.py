@@ -141,6 +141,8 @@ class Extraction:
             for table in self._gone(load, last_load_id, state):
                 yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())
+        if self._config.destination_sync_mode == "overwrite":
+            load.begin(last_load_id)  # also without rows, which then are all that there are
         self._remember(load)
 
     def _begin(self, state: dict[str, Any]) -> None:

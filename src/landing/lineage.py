@@ -11,6 +11,7 @@ LINEAGE_FIELDS = (
     pa.field("_dlt_load_id", pa.string(), nullable=False),
     pa.field("_dlt_id", pa.string(), nullable=False),
 )
+LOAD_ID, ROW_ID = (field.name for field in LINEAGE_FIELDS)
 _ID_BYTES = 12
 _ID_CHARACTERS = 16
 

@@ -29,8 +29,10 @@ from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import BATCH_ROWS
 from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.report import TableResult
 from landing.schemahistory import recorded
 from landing.state import stored_by_us, stored_load_id
+from landing.tables import keeper_of
 from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes
 
@@ -108,6 +110,7 @@ class Replayed:
     """Why rows stay in quarantine, with how many do for each reason."""
     load_id: str | None
     location: str
+    table: TableResult | None
 
 
 def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
@@ -126,6 +129,9 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     paths = StreamPaths(config.source, config.stream)
     lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
     with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        keeper = keeper_of(config, bucket)
+        if keeper is not None:
+            keeper.check()
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
         load = Load(bucket, paths, lease, parts=sorted_out.parts)
         if load.parts:
@@ -140,7 +146,8 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
             lease.check()
             load.put_record(load_id)
         sorted_out.take_out(bucket, lease)
-        return sorted_out.result(load.load_id, bucket.location(paths.data))
+        table = keeper.update(lease) if keeper is not None else None
+        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
 
 
 class _SortedOut:
@@ -217,7 +224,9 @@ class _SortedOut:
             else:
                 bucket.delete(path)
 
-    def result(self, load_id: str | None, location: str) -> Replayed:
+    def result(
+        self, load_id: str | None, location: str, table: TableResult | None = None
+    ) -> Replayed:
         return Replayed(
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
@@ -225,4 +234,5 @@ class _SortedOut:
             stays=self._stays,
             load_id=load_id,
             location=location,
+            table=table,
         )

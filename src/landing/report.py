@@ -22,6 +22,22 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True)
+class TableResult:
+    """What happened to a stream's current-state table."""
+
+    format: str
+    location: str
+    is_new: bool
+    """Whether all of it was written; `upserted` is then how many rows it has."""
+    upserted: int
+    removed: int
+    keyless: int
+    """Rows that are not in it, for lack of a value in their primary key."""
+    misfits: dict[str, int]
+    """Values of older files that don't fit the column's type of now, and are null in the table."""
+
+
+@dataclass(frozen=True)
 class StreamResult:
     source: str
     stream: str
@@ -40,6 +56,8 @@ class StreamResult:
     location: str
     traffic: Traffic
     """Of the client kit's sessions; a client on plain `requests` is not counted."""
+    table: TableResult | None = None
+    """None for a stream that keeps none."""
 
 
 @dataclass

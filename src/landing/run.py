@@ -32,10 +32,12 @@ from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
 from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
-from landing.report import Reporter, RunResult, StreamResult
+from landing.report import Reporter, RunResult, StreamResult, TableResult
 from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
 from landing.state import SCHEMA, pipeline_name, stored_cursor
+from landing.tables import keeper_of, place_of
+from landing.workspace import bucket_settings
 
 # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
 # imported by another thread.
@@ -60,6 +62,8 @@ class Plan:
     """Where the run would begin to read: behind the cursor, if it looks back."""
     columns: pa.Schema
     location: str
+    table: str | None
+    """Where the current state is kept; None if it is not."""
     doubts: list[str]
 
 
@@ -75,6 +79,7 @@ def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]
             if read_config(source.workspace, source.name, stream).selected:
                 config = source.config(stream)
                 check_key(config.fields, config.origin)
+                place_of(config, bucket_settings(source.workspace))
                 selected.append(stream)
         except LandingError as error:
             broken[stream] = error
@@ -93,7 +98,7 @@ def run_streams(
     Raises UsageError before anything is run if a config or a stream's name is wrong.
     """
     result = RunResult()
-    jobs = _jobs(source, streams)
+    jobs = _jobs(source, streams, bucket)
     for config, _ in jobs:
         for note in _doubts(source, config):
             reporter.note(config.stream, note)
@@ -121,7 +126,7 @@ def _failure(source: Source, config: StreamConfig, error: Exception) -> Exceptio
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
     return [
         _plan(config, resource, bucket, _doubts(source, config))
-        for config, resource in _jobs(source, streams)
+        for config, resource in _jobs(source, streams, bucket)
     ]
 
 
@@ -131,12 +136,13 @@ def _doubts(source: Source, config: StreamConfig) -> list[str]:
     return [f"not in {file}: field {name}" for name in unknown]
 
 
-def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
+def _jobs(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
     # Copies, since two streams may share a parent, and each is prepared for its own run.
     resources = [source.stream(stream)._clone() for stream in streams]
     configs = [source.config(stream) for stream in streams]
     for config in configs:
         check_key(config.fields, config.origin)
+        place_of(config, bucket.settings)
     return list(zip(configs, resources, strict=True))
 
 
@@ -160,6 +166,9 @@ def run_stream(
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
         counting() as traffic,
     ):
+        keeper = keeper_of(config, bucket)
+        if keeper is not None:
+            keeper.check()
         loads = [Load(bucket, paths, lease, config.sync_mode)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
@@ -172,7 +181,8 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease, config.sync_mode)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
-    return _result(config, loads, traffic, time.monotonic() - clock)
+        table = keeper.update(lease) if keeper is not None else None
+    return _result(config, loads, table, traffic, time.monotonic() - clock)
 
 
 def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
@@ -189,7 +199,11 @@ def _forget_loaded(pipeline: dlt.Pipeline) -> None:
 
 
 def _result(
-    config: StreamConfig, loads: Sequence[Load], traffic: Traffic, seconds: float
+    config: StreamConfig,
+    loads: Sequence[Load],
+    table: TableResult | None,
+    traffic: Traffic,
+    seconds: float,
 ) -> StreamResult:
     load_ids = [load.load_id for load in loads if load.load_id is not None]
     return StreamResult(
@@ -207,6 +221,7 @@ def _result(
         load_ids=load_ids,
         location=loads[0].bucket.location(loads[0].paths.data),
         traffic=traffic,
+        table=table,
     )
 
 
@@ -229,6 +244,7 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
         stored = stored_cursor(bucket, paths, held.cursor_path)
         cursor = held.initial_value if stored is None else stored
         read_from = held.behind(cursor)
+    place = place_of(config, bucket.settings)
     return Plan(
         config=config,
         mode=in_words(config),
@@ -237,5 +253,6 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
         read_from=read_from,
         columns=columns,
         location=bucket.location(paths.data),
+        table=None if place is None else place.location,
         doubts=doubts,
     )

@@ -198,7 +198,7 @@ class Snapshot:
         that is no tombstone."""
         names = self._schema.names
         try:
-            with bucket.opened(path) as opened, pq.ParquetFile(opened) as parquet:
+            with bucket.file(path) as opened, pq.ParquetFile(opened) as parquet:
                 there = parquet.schema_arrow.names
                 wanted = [*names, "_dlt_load_id", *(n for n in there if n == DELETED_AT)]
                 for group in range(parquet.num_row_groups):

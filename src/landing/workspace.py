@@ -85,6 +85,8 @@ class BucketSettings:
     url: str
     endpoint: str | None
     is_default: bool
+    variable: str = "DLT_BUCKET_URL"
+    """That a person mends if the URL is wrong."""
 
     @property
     def is_local(self) -> bool:
@@ -99,14 +101,43 @@ def bucket_settings(workspace: Workspace) -> BucketSettings:
     url = os.environ.get("DLT_BUCKET_URL", "").strip().rstrip("/")
     if not url:
         return BucketSettings((workspace.repository / "landing-zone").as_uri(), None, True)
+    return _settings_of("DLT_BUCKET_URL", url)
+
+
+def tables_settings(landing: BucketSettings) -> BucketSettings:
+    """Where current-state tables are, from `LANDING_TABLES_URL`: beside the landing zone if it
+    is not set, in the folder `tables`.
+
+    Raises SettingsError if there is no such place, or if readers of the landing zone would meet
+    the tables' files.
+    """
+    url = os.environ.get("LANDING_TABLES_URL", "").strip().rstrip("/") or _sibling(landing.url)
+    if f"{url}/".startswith(f"{landing.url}/"):
+        raise SettingsError(
+            f"LANDING_TABLES_URL is '{url}': it has to be outside of {landing.url}, where readers "
+            "of the landing zone would take the tables' files for its own"
+        )
+    return _settings_of("LANDING_TABLES_URL", url)
+
+
+def _sibling(url: str) -> str:
+    parts = urlsplit(url)
+    above, _, last = parts.path.rstrip("/").rpartition("/")
+    if not last or last == "tables":
+        raise SettingsError(
+            f"LANDING_TABLES_URL is not set, and the landing zone {url} has no folder 'tables' "
+            "beside it that could take its place: set it to s3://bucket/prefix or file:///folder"
+        )
+    return f"{parts.scheme}://{parts.netloc}{above}/tables"
+
+
+def _settings_of(variable: str, url: str) -> BucketSettings:
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
-        return BucketSettings(url, _endpoint(), False)
+        return BucketSettings(url, _endpoint(), False, variable)
     if parts.scheme == "file" and parts.path and not parts.netloc:
-        return BucketSettings(url, None, False)
-    raise SettingsError(
-        f"DLT_BUCKET_URL is '{url}': it has to be s3://bucket/prefix or file:///folder"
-    )
+        return BucketSettings(url, None, False, variable)
+    raise SettingsError(f"{variable} is '{url}': it has to be s3://bucket/prefix or file:///folder")
 
 
 def _endpoint() -> str | None:

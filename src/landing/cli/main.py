@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, compact, discover, login, new, quarantine, run, schema, state
+from landing.cli import (
+    check,
+    compact,
+    discover,
+    login,
+    new,
+    quarantine,
+    rebuild,
+    run,
+    schema,
+    state,
+)
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -48,6 +59,7 @@ _VERBS: dict[str, Verb] = {
     "login": login,
     "new": new,
     "quarantine": quarantine,
+    "rebuild": rebuild,
     "run": run,
     "schema": schema,
     "state": state,

@@ -6,10 +6,14 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from landing.errors import LeaseHeld, UsageError
 from landing.secrets import redacted
+
+if TYPE_CHECKING:
+    from landing.report import TableResult
 
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
@@ -46,6 +50,28 @@ def sized(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GB"
+
+
+def table_lines(table: TableResult) -> Iterator[str]:
+    """What happened to a current-state table."""
+    name = f"  table  {table.format} at {table.location}: "
+    if table.is_new:
+        yield f"{name}made of all that landed, {counted(table.upserted, 'row')}"
+    elif table.upserted or table.removed:
+        gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""
+        yield f"{name}{counted(table.upserted, 'row')} upserted{gone}"
+    else:
+        yield f"{name}up to date"
+    if table.keyless:
+        yield (
+            f"  !      {counted(table.keyless, 'row')} without a value in the primary key "
+            "landed, but are not in the table"
+        )
+    for field, count in table.misfits.items():
+        yield (
+            f"  !      {printable(field)}: {counted(count, 'value')} of older files don't fit the "
+            "type of now, and are null in the table"
+        )
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import counted, positive, printable, sized
+from landing.cli.output import counted, positive, printable, sized, table_lines
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
         print(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
     else:
         print(f"{name}: {_landed(done)}")
+    if done.table is not None:
+        print("\n".join(table_lines(done.table)))
     for reason, count in done.stays.most_common():
         print(f"  {count:>9,} stay: {printable(reason)}")
     return 0

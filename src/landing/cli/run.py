@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import complain, counted, exit_code, positive, printable, sized
+from landing.cli.output import complain, counted, exit_code, positive, printable, sized, table_lines
 from landing.errors import LandingError, UsageError, listed
 from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings
@@ -141,6 +141,8 @@ def _print_plans(plans: Sequence[Plan]) -> None:
         if plan.deletes is not None:
             print(f"  deletes   {plan.deletes}")
         print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
+        if plan.table is not None:
+            print(f"  table     {config.table_format} at {plan.table}")
         for doubt in plan.doubts:
             print(f"  !         {doubt}")
         print(f"  columns   {len(plan.columns)}")
@@ -155,6 +157,8 @@ def _print_results(result: RunResult) -> None:
     _wipe()
     for stream in result.landed:
         print(_summary(stream))
+        if stream.table is not None:
+            print("\n".join(table_lines(stream.table)))
 
 
 def _summary(result: StreamResult) -> str:

@@ -1,0 +1,63 @@
+"""Which changes take effect on a table that has no conditional upsert of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.lineage import LOAD_ID, ROW_ID
+from landing.tables.table import Counts
+from landing.tables.winners import GONE, UNTIL, newer, quoted, removed, same_key
+
+_NUMBER = "_dlt_number"
+
+
+@dataclass(frozen=True)
+class Decision:
+    rows: pa.Table
+    """What is to be added."""
+    outdated: pa.Array
+    """Row ids of what is to be taken out."""
+    counts: Counts
+
+
+def decide(
+    connection: duckdb.DuckDBPyConnection,
+    changes: pa.Table,
+    table: str,
+    key: Sequence[str],
+    cursor: str | None,
+) -> Decision:
+    """`table` is what the connection has the present rows under, of which the key, the cursor and
+    the lineage are read."""
+    number = pa.array(range(changes.num_rows), pa.int64())
+    deciding = dict.fromkeys([*key, *filter(None, [cursor]), LOAD_ID, GONE, UNTIL])
+    source = changes.select(list(deciding))
+    connection.register("source", source.append_column(_NUMBER, number))
+    matched = connection.execute(
+        f"SELECT source.{_NUMBER}, target.{quoted(ROW_ID)} AS id, "
+        f"{newer(cursor)} AS newer, {removed()} AS removed "
+        f"FROM source JOIN {table} AS target ON {same_key(key)}"
+    ).to_arrow_table()
+    connection.unregister("source")
+    return _decision(changes, matched)
+
+
+def _decision(changes: pa.Table, matched: pa.Table) -> Decision:
+    newer_, removed_ = (pc.fill_null(matched[name], False) for name in ("newer", "removed"))
+    effective = pc.or_(newer_, removed_)
+    losing = matched[_NUMBER].filter(pc.invert(newer_))
+    numbers = pa.array(range(changes.num_rows), pa.int64())
+    added = pc.and_(
+        pc.invert(changes[GONE]), pc.invert(pc.is_in(numbers, value_set=losing.combine_chunks()))
+    )
+    rows = changes.filter(added).drop_columns([GONE, UNTIL])
+    return Decision(
+        rows,
+        matched["id"].filter(effective).combine_chunks(),
+        Counts(rows.num_rows, pc.sum(removed_).as_py() or 0),
+    )

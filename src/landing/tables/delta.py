@@ -1,0 +1,108 @@
+"""Delta Lake, with the library that its project keeps for Python."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from landing.errors import TableError
+from landing.tables.place import Place
+from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained
+from landing.tables.winners import GONE, UNTIL, newer, removed, same_key
+
+_LOG = "_delta_log"
+
+
+class DeltaLake:
+    def __init__(self, place: Place, key: tuple[str, ...], cursor: str | None) -> None:
+        self._place = place
+        self._key = key
+        self._cursor = cursor
+        self._opened: DeltaTable | None = None
+
+    @property
+    def _table(self) -> DeltaTable | None:
+        if self._opened is None:
+            with explained(self._place):
+                try:
+                    self._opened = DeltaTable(self._place.uri, storage_options=self._options())
+                except TableNotFoundError:
+                    return None
+        return self._opened
+
+    @property
+    def _present(self) -> DeltaTable:
+        table = self._table
+        assert table is not None, "only a table that is there is changed"
+        return table
+
+    def columns(self) -> pa.Schema | None:
+        table = self._table
+        return None if table is None else pa.schema(table.schema().to_arrow())
+
+    def add_columns(self, fields: list[pa.Field]) -> None:
+        with explained(self._place):
+            self._present.alter.add_columns([Field.from_arrow(field) for field in fields])
+
+    def upsert(self, changes: pa.Table) -> Counts:
+        ours = [GONE, UNTIL]
+        with explained(self._place):
+            before = self._present.version()
+            done = (
+                # Not streamed, so that the changes' own statistics spare the reading of files.
+                self._present.merge(
+                    changes, same_key(self._key), "source", "target", streamed_exec=False
+                )
+                .when_matched_delete(removed())
+                .when_matched_update_all(newer(self._cursor), except_cols=ours)
+                .when_not_matched_insert_all(f"NOT source.{GONE}", except_cols=ours)
+                .execute()
+            )
+            self._maintain(before)
+        written = done["num_target_rows_inserted"] + done["num_target_rows_updated"]
+        return Counts(written, done["num_target_rows_deleted"])
+
+    def replace(self, batches: pa.RecordBatchReader) -> None:
+        before = self._version_to_replace()
+        with explained(self._place):
+            write_deltalake(
+                self._place.uri,
+                batches,
+                mode="overwrite",
+                schema_mode="overwrite",
+                storage_options=self._options(),
+            )
+            self._opened = None
+            self._maintain(before)
+
+    def _version_to_replace(self) -> int:
+        """A log that can't be read has nothing to keep, and is removed; -1 without a table."""
+        try:
+            return -1 if self._table is None else self._table.version()
+        except TableError:
+            bucket = self._place.bucket
+            for path in list(bucket.list(f"{self._place.path}/{_LOG}")):
+                bucket.delete(path)
+            return -1
+
+    def _maintain(self, before: int) -> None:
+        """Put small files together, and remove those that no version of late has."""
+        table = self._present
+        if table.version() // MAINTAINED_EVERY == before // MAINTAINED_EVERY:
+            return
+        table.optimize.compact()
+        table.vacuum(KEPT_DAYS * 24, dry_run=False)
+
+    def _options(self) -> dict[str, str]:
+        endpoint, keys, region = (
+            self._place.bucket.settings.endpoint,
+            self._place.keys,
+            self._place.region,
+        )
+        options = {"aws_endpoint_url": endpoint, "aws_allow_http": "true"} if endpoint else {}
+        if keys is not None:
+            options |= {"aws_access_key_id": keys[0], "aws_secret_access_key": keys[1]}
+        if region is not None:
+            options["aws_region"] = region
+        return options

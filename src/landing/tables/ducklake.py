@@ -1,0 +1,135 @@
+"""DuckLake: parquet in the bucket, all else in a database, which makes each change one commit."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+import pyarrow as pa
+
+from landing.lineage import ROW_ID
+from landing.tables.decision import decide
+from landing.tables.place import Place, ducklake_catalog
+from landing.tables.table import Counts, explained
+from landing.tables.winners import literal, quoted
+
+_LAKE = "lake"
+
+
+class DuckLake:
+    def __init__(self, place: Place, key: tuple[str, ...], cursor: str | None) -> None:
+        self._place = place
+        self._key = key
+        self._cursor = cursor
+        self._schema = f"{_LAKE}.{quoted(place.paths.source)}"
+        self._name = f"{self._schema}.{quoted(place.paths.stream)}"
+        self._lake: duckdb.DuckDBPyConnection | None = None
+
+    def columns(self) -> pa.Schema | None:
+        with self._connected() as lake:
+            return self._columns(lake)
+
+    def _columns(self, lake: duckdb.DuckDBPyConnection) -> pa.Schema | None:
+        found = lake.execute(
+            "SELECT 1 FROM information_schema.tables "
+            "WHERE table_catalog = ? AND table_schema = ? AND table_name = ?",
+            [_LAKE, self._place.paths.source, self._place.paths.stream],
+        ).fetchone()
+        if found is None:
+            return None
+        return lake.execute(f"SELECT * FROM {self._name} LIMIT 0").to_arrow_table().schema
+
+    def add_columns(self, fields: list[pa.Field]) -> None:
+        with self._connected() as lake, _transaction(lake):
+            lake.register("new", pa.schema(fields).empty_table())
+            for name, kind, *_ in lake.execute("DESCRIBE new").fetchall():
+                lake.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
+
+    def upsert(self, changes: pa.Table) -> Counts:
+        with self._connected() as lake, _transaction(lake):
+            decision = decide(lake, changes, self._name, self._key, self._cursor)
+            if len(decision.outdated):
+                lake.register("outdated", pa.table({"id": decision.outdated}))
+                lake.execute(
+                    f"DELETE FROM {self._name} WHERE {quoted(ROW_ID)} IN (SELECT id FROM outdated)"
+                )
+            if decision.rows.num_rows:
+                lake.register("added", decision.rows)
+                lake.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM added")
+        return decision.counts
+
+    def replace(self, batches: pa.RecordBatchReader) -> None:
+        empty = batches.schema.empty_table()
+        with self._connected() as lake, _transaction(lake):
+            lake.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+            lake.register("empty", empty)
+            if self._columns(lake) == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
+                lake.execute(f"DELETE FROM {self._name}")
+            else:
+                lake.execute(f"DROP TABLE IF EXISTS {self._name}")
+                lake.execute(f"CREATE TABLE {self._name} AS SELECT * FROM empty")
+            lake.register("batches", batches)
+            lake.execute(f"INSERT INTO {self._name} SELECT * FROM batches")
+
+    @contextmanager
+    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with explained(self._place):
+            if self._lake is None:
+                self._lake = self._attached()
+            yield self._lake
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        catalog, connection = ducklake_catalog(), duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        database = "postgres_scanner" if ":postgres:" in catalog else "sqlite_scanner"
+        for name in ("httpfs", database, "ducklake"):
+            connection.execute(f"LOAD {literal(str(_extension(name)))}")
+        self._let_in(connection)
+        root = f"{self._place.bucket.url}/"
+        if self._place.bucket.is_local:
+            root = self._place.uri.removesuffix(self._place.path)
+            Path(root).mkdir(parents=True, exist_ok=True)
+        # Without a limit of 0, few rows would stay in the catalog.
+        options = f"DATA_PATH {literal(root)}, DATA_INLINING_ROW_LIMIT 0"
+        connection.execute(f"ATTACH {literal(catalog)} AS {_LAKE} ({options})")
+        return connection
+
+    def _let_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if self._place.keys is None:
+            return
+        options = {
+            "KEY_ID": self._place.keys[0],
+            "SECRET": self._place.keys[1],
+            "SCOPE": f"s3://{urlsplit(self._place.bucket.url).netloc}",
+        }
+        if self._place.region is not None:
+            options["REGION"] = self._place.region
+        if endpoint := self._place.bucket.settings.endpoint:
+            options |= {"ENDPOINT": urlsplit(endpoint).netloc, "URL_STYLE": "path"}
+            options["USE_SSL"] = str(endpoint.startswith("https://")).lower()
+        listed = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+        connection.execute(f"CREATE SECRET (TYPE s3, {listed})")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a failed statement may have ended it already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _extension(name: str) -> Path:
+    """The file in the package: DuckDB would ask a server of its own for it."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    assert spec is not None, "asked for before the run"
+    folder = Path(next(iter(spec.submodule_search_locations or ())))
+    return next(folder.rglob("*.duckdb_extension"))

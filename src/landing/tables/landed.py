@@ -1,0 +1,195 @@
+"""A stream's landed files as a table takes them in: in order, a row group at a time, in the
+columns of the stream config as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig
+from landing.columns import columns_of
+from landing.errors import TableError
+from landing.fields import DELETED_AT
+from landing.layout import StreamPaths, load_id_after, load_id_of
+from landing.lineage import LINEAGE_FIELDS, LOAD_ID
+from landing.tables.winners import among, deleted
+
+BATCH_ROWS = 250_000
+BATCH_BYTES = 128 * 1024 * 1024
+_FILE = "_dlt_file"
+_LINEAGE = tuple(field.name for field in LINEAGE_FIELDS)
+_MARGIN = Decimal(1)
+"""Seconds, more than a row may be stamped above the load id of its file."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group of a landed file."""
+
+    path: str
+    number: int
+    is_last: bool
+    """Of its file."""
+    file: pq.ParquetFile
+
+    @property
+    def row_count(self) -> int:
+        return int(self.file.metadata.row_group(self.number).num_rows)
+
+    @property
+    def has_tombstones(self) -> bool:
+        statistics = self._statistics(DELETED_AT)
+        if statistics is None:
+            return DELETED_AT in self.file.schema_arrow.names
+        return not statistics.has_null_count or statistics.null_count < self.row_count
+
+    def may_have(self, load_id: str) -> bool:
+        """Whether a row may carry this load id."""
+        statistics = self._statistics(LOAD_ID)
+        if statistics is None or not statistics.has_min_max:
+            return True
+        return bool(statistics.min <= load_id <= statistics.max)
+
+    def _statistics(self, name: str) -> pq.Statistics | None:
+        group = self.file.metadata.row_group(self.number)
+        for index in range(group.num_columns):
+            if group.column(index).path_in_schema == name:
+                return group.column(index).statistics
+        return None
+
+
+@dataclass(frozen=True)
+class Batch:
+    rows: pa.Table
+    """With DELETED_AT, if any of its files has it."""
+    late: pa.Array
+    """Which rows may be older than others that landed before them, as those from quarantine are,
+    and all of a load that an earlier batch begins."""
+    path: str
+    """Of the file that the last row is in."""
+    is_whole: bool
+    """Whether that is the last row of its file."""
+
+
+class Landed:
+    """The files of one stream."""
+
+    def __init__(self, bucket: Bucket, config: StreamConfig) -> None:
+        self.paths = StreamPaths(config.source, config.stream)
+        self.misfits: dict[str, int] = {}
+        """How many values of older files don't fit a column, whose type has changed since."""
+        self._bucket = bucket
+        self._columns = columns_of(config, is_protected=True)
+        nullable = [field.with_nullable(True) for field in LINEAGE_FIELDS]
+        self.schema = pa.schema([*self._columns.schema, *nullable])
+        self._untroubled: set[str] = set()
+        """Files that have no tombstones, as far as that is known."""
+
+    def files(self, after: str | None = None) -> list[str]:
+        """Those that sort after a path, in the order in which readers take them."""
+        return sorted(
+            path for path in self._bucket.list(self.paths.data, after) if load_id_of(path)
+        )
+
+    def groups(self, path: str) -> Iterator[Group]:
+        try:
+            with self._bucket.file(path) as opened:
+                file = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
+                count = file.num_row_groups
+                for number in range(count):
+                    yield Group(path, number, number == count - 1, file)
+        except pa.ArrowInvalid as error:
+            raise TableError(
+                f"{self._bucket.location(path)} is damaged ({error}): put an earlier version of "
+                "it back, or remove it"
+            ) from None
+
+    def rows(self, group: Group, names: Sequence[str] | None = None) -> pa.Table:
+        """A row group's columns of these names, or all; DELETED_AT besides, if it has it."""
+        wanted = [name for name in self.schema.names if names is None or name in names]
+        present = set(group.file.schema_arrow.names).intersection([*wanted, DELETED_AT])
+        table = group.file.read_row_group(group.number, columns=sorted(present))
+        columns = {name: self._column(table, name) for name in wanted}
+        if DELETED_AT in present:
+            columns[DELETED_AT] = table[DELETED_AT]
+        return pa.table(columns)
+
+    def _column(self, table: pa.Table, name: str) -> pa.ChunkedArray:
+        if name in _LINEAGE:
+            return table[name]
+        if name not in table.schema.names:
+            return pa.chunked_array([pa.nulls(table.num_rows, self.schema.field(name).type)])
+        values, misfits = self._columns.refit(name, table[name])
+        if misfits:
+            self.misfits[name] = self.misfits.get(name, 0) + misfits
+        return values
+
+    def batches(self, after: str | None) -> Iterator[Batch]:
+        """All rows of the files after a path, of small files many at a time."""
+        pending: list[pa.Table] = []
+        group: Group | None = None
+        for path in self.files(after):
+            for group in self.groups(path):
+                rows = self.rows(group)
+                pending.append(rows.append_column(_FILE, pa.repeat(_load_id(path), len(rows))))
+                if _is_full(pending):
+                    yield _batch(pending, path, group.is_last, begun=after)
+                    pending, after = [], path
+        if pending and group is not None:
+            yield _batch(pending, group.path, True, begun=after)
+
+    def earlier(self, batch: Batch, key: Sequence[str]) -> pa.Table | None:
+        """What landed before a batch and decides of its late rows: tombstones that remove them,
+        and, where a tombstone itself is late, what it does not remove."""
+        found: list[pa.Table] = []
+        for is_late, only_tombstones in (
+            (pc.and_(batch.late, pc.invert(deleted(batch.rows))), True),
+            (pc.and_(batch.late, deleted(batch.rows)), False),
+        ):
+            late = batch.rows.select([*key, LOAD_ID]).filter(is_late)
+            if late.num_rows:
+                found += self._versions(late, key, batch.path, only_tombstones=only_tombstones)
+        return pa.concat_tables(found, promote_options="default") if found else None
+
+    def _versions(
+        self, late: pa.Table, key: Sequence[str], until: str, *, only_tombstones: bool
+    ) -> Iterator[pa.Table]:
+        since = load_id_after(pc.min(late[LOAD_ID]).as_py(), by=-_MARGIN)
+        for path in self.files(self.paths.part(since, 0)):
+            if path > until:
+                break
+            if only_tombstones and path in self._untroubled:
+                continue
+            has_any = False
+            for group in self.groups(path):
+                has_any = has_any or group.has_tombstones
+                if only_tombstones and not group.has_tombstones:
+                    continue
+                candidates = self.rows(group, (*key, LOAD_ID))
+                chosen = among(late, candidates, key, only_tombstones=only_tombstones)
+                if len(chosen):
+                    yield self.rows(group).take(chosen)
+            if not has_any:
+                self._untroubled.add(path)
+
+
+def _load_id(path: str) -> str:
+    return load_id_of(path) or ""
+
+
+def _is_full(pending: list[pa.Table]) -> bool:
+    rows = sum(table.num_rows for table in pending)
+    size = sum(table.nbytes for table in pending)
+    return bool(rows >= BATCH_ROWS or size >= BATCH_BYTES)
+
+
+def _batch(pending: list[pa.Table], path: str, is_whole: bool, *, begun: str | None) -> Batch:
+    rows = pa.concat_tables(pending, promote_options="default")
+    late = pc.or_(pc.less(rows[LOAD_ID], rows[_FILE]), pc.equal(rows[_FILE], _load_id(begun or "")))
+    return Batch(rows.drop_columns([_FILE]), late, path, is_whole)

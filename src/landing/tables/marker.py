@@ -1,0 +1,77 @@
+"""What a stream's table holds: the last landed file that it has taken in, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import pyarrow as pa
+
+from landing.bucket import Bucket
+from landing.catalog import DestinationSyncMode, StreamConfig, TableFormat
+from landing.errors import CatalogError
+from landing.layout import StreamPaths
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/table.json`. Without one, or with one that can't be read, the table
+    is made from the whole landing zone."""
+
+    format: TableFormat
+    location: str
+    mode: DestinationSyncMode
+    primary_key: list[str]
+    cursor_field: str | None
+    columns: dict[str, str]
+    """With their Arrow types: those of the config, and those that it had before."""
+    path: str | None
+    """The last landed file that is in the table; None if there was none."""
+    load_id: str | None
+    """Of the full refresh that the table is, where it is one."""
+    updated: datetime
+    upserted: int
+    removed: int
+
+
+def read_marker(bucket: Bucket, paths: StreamPaths) -> Marker | None:
+    stored = bucket.get(paths.table_marker)
+    if stored is None:
+        return None
+    try:
+        return msgspec.json.decode(stored.data, type=Marker)
+    except msgspec.MsgspecError:
+        return None
+
+
+def write_marker(bucket: Bucket, paths: StreamPaths, marker: Marker) -> None:
+    bucket.put(paths.table_marker, msgspec.json.format(msgspec.json.encode(marker)))
+
+
+def check_marker(marker: Marker, config: StreamConfig, schema: pa.Schema) -> None:
+    """Raises CatalogError if rows of the config as it is now are none of the table's."""
+    for field in schema:
+        had = marker.columns.get(field.name)
+        if had is not None and had != str(field.type):
+            raise _differs(f"fields.{field.name}", marker, config, had, str(field.type))
+    for what, before, now in (
+        ("destination_sync_mode", marker.mode, config.destination_sync_mode),
+        ("primary_key", _listed(marker.primary_key), _listed(config.primary_key)),
+        ("cursor_field", marker.cursor_field or "none", config.cursor_field or "none"),
+    ):
+        if before != now:
+            raise _differs(what, marker, config, before, now)
+
+
+def _differs(
+    what: str, marker: Marker, config: StreamConfig, before: str, now: str
+) -> CatalogError:
+    return CatalogError(
+        f"{config.origin}: {what}: the table at {marker.location} was made with {before}, and the "
+        f"config says {now} now; `landing rebuild {config.source} {config.stream}` makes it again "
+        "from the landing zone"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"

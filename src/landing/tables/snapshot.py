@@ -1,0 +1,111 @@
+"""All rows of a table, from the landing zone alone, in memory that does not grow with it.
+
+The files are read twice: of each row first what decides whether it is current, which DuckDB sorts
+on disk, and then the current ones as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.catalog import StreamConfig
+from landing.lineage import LOAD_ID, ROW_ID
+from landing.tables.landed import Group, Landed
+from landing.tables.winners import Winners, deleted, keyless, narrow
+
+
+class Snapshot:
+    """The current rows of a stream, or, with a load id, the rows of that full refresh."""
+
+    def __init__(
+        self, landed: Landed, config: StreamConfig, load_id: str | None, folder: Path
+    ) -> None:
+        self.rows = 0
+        """So far read by whoever reads them."""
+        self.keyless = 0
+        self._landed = landed
+        self._load_id = load_id
+        self._is_whole = config.destination_sync_mode == "overwrite"
+        # A row that a compaction which died has left in two files is one by its own id.
+        self._key = config.primary_key or (ROW_ID,)
+        self._cursor = config.cursor_field
+        self._folder = folder
+        self._failure: Exception | None = None
+        self._files = self._relevant()
+        self.last_path = self._all[-1] if self._all else None
+
+    def _relevant(self) -> list[str]:
+        self._all = self._landed.files()
+        if not self._is_whole:
+            return self._all
+        if self._load_id is None:
+            return []
+        day = self._landed.paths.part(self._load_id, 0).rpartition("/")[0]
+        return [path for path in self._all if path > day]
+
+    def reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self._landed.schema, self._batches())
+
+    @contextmanager
+    def unmasked(self) -> Iterator[None]:
+        """Reading fails within another library, which tells less about it than we know."""
+        try:
+            yield
+        except Exception:
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for table in self._current():
+                self.rows += table.num_rows
+                yield from table.combine_chunks().to_batches()
+        except Exception as error:
+            self._failure = error
+            raise
+
+    def _current(self) -> Iterator[pa.Table]:
+        winners = Winners(self._folder, len(self._key), keyless=self._is_whole)
+        try:
+            for start, group in self._groups():
+                winners.add(self._narrow(group, start))
+            yield from self._taken(winners.positions())
+        finally:
+            winners.close()
+
+    def _narrow(self, group: Group, start: int) -> pa.Table:
+        names = [*self._key, LOAD_ID, *([self._cursor] if self._cursor else [])]
+        rows = self._landed.rows(group, names)
+        versions = narrow(rows, self._key, self._cursor, start)
+        if self._is_whole:
+            of_load = pc.equal(rows[LOAD_ID], self._load_id)
+            return versions.filter(pc.and_(of_load, pc.invert(deleted(rows))))
+        self.keyless += keyless(rows, self._key)
+        return versions
+
+    def _groups(self) -> Iterator[tuple[int, Group]]:
+        """With the number of the first row of each."""
+        start = 0
+        for path in self._files:
+            for group in self._landed.groups(path):
+                if self._load_id is None or group.may_have(self._load_id):
+                    yield start, group
+                start += group.row_count
+
+    def _taken(self, positions: Iterator[int]) -> Iterator[pa.Table]:
+        position = next(positions, None)
+        for start, group in self._groups():
+            end = start + group.row_count
+            chosen = []
+            while position is not None and position < end:
+                chosen.append(position - start)
+                position = next(positions, None)
+            if chosen:
+                rows = self._landed.rows(group).select(self._landed.schema.names)
+                yield rows.take(pa.array(chosen, pa.int64())).cast(self._landed.schema)

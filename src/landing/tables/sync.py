@@ -1,0 +1,191 @@
+"""A table brought up to date with its landing zone, or made again from it.
+
+Everything happens under the stream's lease, and after its state has moved: a process that dies
+here leaves a table that is behind, or ahead of its marker, and the next run takes in again what
+comes after the marker.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig
+from landing.errors import LeaseHeld, TableError
+from landing.lease import Lease
+from landing.report import TableResult
+from landing.secrets import redacted
+from landing.tables.landed import Batch, Landed
+from landing.tables.marker import Marker, check_marker, read_marker, write_marker
+from landing.tables.place import Place
+from landing.tables.snapshot import Snapshot
+from landing.tables.table import Counts, open_table, plain
+from landing.tables.winners import changes, keyless
+
+
+class Keeper:
+    """Keeps the table of one stream. Whoever calls `update` or `rebuild` holds the lease."""
+
+    def __init__(self, place: Place, config: StreamConfig, bucket: Bucket) -> None:
+        self._place = place
+        self._config = config
+        self._bucket = bucket
+        self._landed = Landed(bucket, config)
+        self._paths = self._landed.paths
+        self._table = open_table(place, config.primary_key, config.cursor_field)
+        self._keyless = 0
+
+    def check(self) -> None:
+        """Raises CatalogError for a table that was made with another config, and BucketError if
+        there is no place for one."""
+        self._marker()
+        next(iter(self._place.bucket.list(self._place.path)), None)
+
+    def _marker(self) -> Marker | None:
+        """None also if it is of a table somewhere else: a new one is made there."""
+        marker = read_marker(self._bucket, self._paths)
+        if marker is None or (marker.format, marker.location) != (
+            self._place.format,
+            self._place.location,
+        ):
+            return None
+        check_marker(marker, self._config, self._landed.schema)
+        return marker
+
+    def update(self, lease: Lease) -> TableResult:
+        """Take in what has landed since the last time. Raises TableError."""
+        with self._completed_later():
+            marker = self._marker()
+            present = self._table.columns()
+            if self._config.destination_sync_mode == "overwrite":
+                return self._overwritten(lease, marker if present is not None else None)
+            if marker is None or present is None:
+                return self._made(lease)
+            return self._merged(lease, marker, present)
+
+    def rebuild(self, lease: Lease) -> TableResult:
+        """Make the table from the landing zone alone; readers have the old one until then."""
+        return self._made(lease)
+
+    @contextmanager
+    def _completed_later(self) -> Iterator[None]:
+        try:
+            yield
+        except LeaseHeld:
+            raise
+        except Exception as error:
+            stream = f"{self._config.source}/{self._config.stream}"
+            raise TableError(
+                f"stream '{stream}': all that was read has landed, but the table at "
+                f"{self._place.location} is behind: {redacted(plain(str(error)))}; the next run "
+                "completes it"
+            ) from None
+
+    def _merged(self, lease: Lease, marker: Marker, present: pa.Schema) -> TableResult:
+        schema = self._evolved(present)
+        counts: list[Counts] = []
+        for batch in self._landed.batches(marker.path):
+            changed = self._changes(batch)
+            lease.check()
+            if changed.num_rows:
+                counts.append(self._table.upsert(_widened(changed, schema)))
+            if batch.is_whole:
+                lease.check()
+                self._mark(batch.path, None, reduce(Counts.__add__, counts, Counts()), marker)
+        total = reduce(Counts.__add__, counts, Counts())
+        return self._result(total)
+
+    def _evolved(self, present: pa.Schema) -> pa.Schema:
+        """The table's columns, with those that the config has gained."""
+        new = [field for field in self._landed.schema if field.name not in present.names]
+        if new:
+            self._table.add_columns(new)
+        return pa.schema([*present, *new])
+
+    def _changes(self, batch: Batch) -> pa.Table:
+        key = self._config.primary_key
+        self._keyless += keyless(batch.rows, key)
+        earlier = self._landed.earlier(batch, key) if pc.any(batch.late).as_py() else None
+        rows = batch.rows
+        if earlier is not None:
+            rows = pa.concat_tables([earlier, rows], promote_options="default")
+        return changes(rows, key, self._config.cursor_field)
+
+    def _overwritten(self, lease: Lease, marker: Marker | None) -> TableResult:
+        load_id = self._newest_snapshot(marker.load_id if marker else None)
+        is_new = marker is None or marker.load_id != load_id
+        if load_id is None or not (is_new or self._landed.files(marker.path if marker else None)):
+            return self._result(Counts())
+        return self._made(lease, load_id)
+
+    def _newest_snapshot(self, known: str | None) -> str | None:
+        """The last full refresh that is whole: of one that died there is no record."""
+        after = self._paths.load_record(known) if known else None
+        for path in sorted(self._bucket.list(self._paths.load_records, after), reverse=True):
+            stored = self._bucket.get(path)
+            record = json.loads(stored.data) if stored else {}
+            if record.get("sync_mode") == "full_refresh" and record.get("load_id"):
+                return str(record["load_id"])
+        return known
+
+    def _made(self, lease: Lease, load_id: str | None = None) -> TableResult:
+        config = self._config
+        if config.destination_sync_mode == "overwrite":
+            load_id = load_id or self._newest_snapshot(None)
+        with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+            snapshot = Snapshot(self._landed, config, load_id, Path(folder))
+            lease.check()
+            with snapshot.unmasked():
+                self._table.replace(snapshot.reader())
+        self._keyless = snapshot.keyless
+        lease.check()
+        self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)
+        return self._result(Counts(snapshot.rows), is_new=True)
+
+    def _mark(
+        self, path: str | None, load_id: str | None, counts: Counts, before: Marker | None
+    ) -> None:
+        schema = self._landed.schema
+        columns = dict(before.columns) if before else {}
+        marker = Marker(
+            format=self._place.format,
+            location=self._place.location,
+            mode=self._config.destination_sync_mode,
+            primary_key=list(self._config.primary_key),
+            cursor_field=self._config.cursor_field,
+            columns=columns | {field.name: str(field.type) for field in schema},
+            path=path,
+            load_id=load_id,
+            updated=datetime.now(UTC),
+            upserted=counts.upserted,
+            removed=counts.removed,
+        )
+        write_marker(self._bucket, self._paths, marker)
+
+    def _result(self, counts: Counts, *, is_new: bool = False) -> TableResult:
+        return TableResult(
+            format=self._place.format,
+            location=self._place.location,
+            is_new=is_new,
+            upserted=counts.upserted,
+            removed=counts.removed,
+            keyless=self._keyless,
+            misfits=dict(self._landed.misfits),
+        )
+
+
+def _widened(changed: pa.Table, schema: pa.Schema) -> pa.Table:
+    """With nulls in the columns that the config has no more."""
+    for field in schema:
+        if field.name not in changed.schema.names:
+            changed = changed.append_column(field.name, pa.nulls(len(changed), field.type))
+    return changed

@@ -1,0 +1,381 @@
+"""Current-state tables beside the landing zone, read back with readers that are not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import obstore
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from obstore.store import S3Store
+from pyiceberg.table import StaticTable
+
+from demo.servers import S3Server
+from tests.kit import Kit, Zone
+from tests.servers.proxy import Exchange, Request, serve_proxy
+
+FORMATS = ("delta", "iceberg", "ducklake")
+
+# Gives what stands in a file, as pages of rows.
+STREAMS = """\
+import json, os
+from pathlib import Path
+import dlt
+
+def pages():
+    yield from json.loads(Path(os.environ["ROWS_FILE"]).read_text())
+
+@dlt.resource(primary_key="id")
+def orders(at=dlt.sources.incremental("at", initial_value=0)):
+    yield from pages()
+
+@dlt.resource(primary_key="id")
+def stock():
+    yield from pages()
+"""
+FIELDS = {
+    "id": {"type": "integer"},
+    "at": {"type": "integer"},
+    "name": {"type": "string"},
+    "when": {"type": "string", "format": "date-time"},
+    "tags": {"type": "array", "encoding": "native", "items": {"type": "integer"}},
+}
+COLUMNS = tuple(FIELDS)
+
+
+def row(id: int, at: int | None, name: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "at": at,
+        "name": name or f"{id} at {at}",
+        "when": "2026-01-01T00:00:00Z",
+        "tags": [id, at],
+        **more,
+    }
+
+
+@dataclass
+class Shop:
+    """A source whose rows a test says, and its tables as others read them."""
+
+    kit: Kit
+    s3: S3Server
+    tables: str
+    catalog: Path
+    file: Path
+    format: str = "delta"
+
+    def gives(self, *rows: dict[str, Any]) -> None:
+        self.file.write_text(json.dumps([list(rows)]))
+
+    def configure(self, stream: str = "orders", **keys: Any) -> None:
+        incremental = {"sync_mode": "incremental", "cursor_field": ["at"], "lookback": 1000}
+        self.kit.configure(
+            "shop",
+            stream,
+            **{
+                "primary_key": [["id"]],
+                "destination_sync_mode": "merge",
+                "table_format": self.format,
+                "fields": FIELDS,
+                **(incremental if stream == "orders" else {"sync_mode": "full_refresh"}),
+                **keys,
+            },
+        )
+
+    def run(self, stream: str = "orders") -> str:
+        done = self.kit.run("shop", stream)
+        assert done.code == 0, done.text
+        return done.out
+
+    def lands(self, *rows: dict[str, Any], stream: str = "orders") -> str:
+        self.gives(*rows)
+        return self.run(stream)
+
+    def rebuild(self, stream: str = "orders") -> str:
+        done = self.kit.landing("rebuild", "shop", stream, "--yes")
+        assert done.code == 0, done.text
+        return done.out
+
+    def rows(self, stream: str = "orders") -> list[dict[str, Any]]:
+        """By key, as the format's own reader gives them."""
+        return sorted(self.read(stream).to_pylist(), key=lambda row: (row["id"], row["_dlt_id"]))
+
+    def current(self, stream: str = "orders") -> dict[int, str]:
+        rows = self.rows(stream)
+        current = {row["id"]: row["name"] for row in rows}
+        assert len(current) == len(rows), "one row per key"
+        return current
+
+    def read(self, stream: str = "orders") -> pa.Table:
+        location = f"{self.tables}/shop/{stream}"
+        if self.format == "delta":
+            return DeltaTable(location, storage_options=self.options()).to_pyarrow_table()
+        if self.format == "iceberg":
+            return StaticTable.from_metadata(location, self.properties()).scan().to_arrow()
+        with self.lake() as lake:
+            return lake.execute(f"SELECT * FROM lake.shop.{stream}").to_arrow_table()
+
+    def store(self) -> S3Store:
+        return S3Store(
+            self.s3.bucket,
+            prefix=self.tables.rpartition("/")[2],
+            endpoint=self.s3.url,
+            region="us-east-1",
+            access_key_id=self.s3.access_key,
+            secret_access_key=self.s3.secret_key,
+            virtual_hosted_style_request=False,
+            client_options={"allow_http": True},
+        )
+
+    def options(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.s3.url,
+            "AWS_ACCESS_KEY_ID": self.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def properties(self) -> dict[str, str]:
+        return {
+            "s3.endpoint": self.s3.url,
+            "s3.access-key-id": self.s3.access_key,
+            "s3.secret-access-key": self.s3.secret_key,
+            "s3.region": "us-east-1",
+        }
+
+    def lake(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        for name in ("httpfs", "sqlite_scanner", "ducklake"):
+            connection.execute(f"LOAD '{extension(name)}'")
+        connection.execute(
+            f"CREATE SECRET (TYPE s3, KEY_ID '{self.s3.access_key}', SECRET '{self.s3.secret_key}'"
+            f", ENDPOINT '{self.s3.endpoint}', USE_SSL false, URL_STYLE 'path')"
+        )
+        connection.execute(f"ATTACH 'ducklake:sqlite:{self.catalog}' AS lake (READ_ONLY)")
+        return connection
+
+
+def extension(name: str) -> Path:
+    spec = find_spec(f"duckdb_extension_{name}")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return next(Path(spec.submodule_search_locations[0]).rglob("*.duckdb_extension"))
+
+
+@pytest.fixture
+def shop(
+    kit: Kit, s3: S3Server, zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Shop:
+    tables = os.environ["DLT_BUCKET_URL"].replace("raw-", "tables-")
+    file, catalog = tmp_path / "rows.json", tmp_path / "catalog.sqlite"
+    monkeypatch.setenv("LANDING_TABLES_URL", tables)
+    monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite://{catalog}")
+    monkeypatch.setenv("ROWS_FILE", str(file))
+    kit.add_source("shop", STREAMS)
+    return Shop(kit, s3, tables, catalog, file)
+
+
+@pytest.fixture(params=FORMATS)
+def each(request: pytest.FixtureRequest, shop: Shop) -> Shop:
+    shop.format = request.param
+    return shop
+
+
+def test_a_table_has_one_row_per_key_the_newest(each: Shop) -> None:
+    each.configure()
+    told = each.lands(row(1, 10), row(2, 20), row(2, 25), row(3, 30))
+    assert f"table  {each.format} at {each.tables}/shop/orders: made of all that landed" in told
+    assert each.current() == {1: "1 at 10", 2: "2 at 25", 3: "3 at 30"}
+
+    told = each.lands(row(1, 40), row(4, 50), row(4, None), row(5, None))
+    assert "4 rows upserted" in told or "3 rows upserted" in told, told
+    assert each.current() == {
+        1: "1 at 40",
+        2: "2 at 25",
+        3: "3 at 30",
+        4: "4 at 50",
+        5: "5 at None",
+    }
+    assert each.rows()[0]["tags"] == [1, 40]
+    before = each.rows()
+    each.rebuild()
+    assert each.rows() == before
+    assert "up to date" in each.run()
+
+
+def test_a_run_without_a_table_imports_nothing_for_one(shop: Shop) -> None:
+    shop.configure(destination_sync_mode="append", table_format=None)
+    shop.gives(row(1, 10))
+    code = (
+        "import sys; from landing.cli import main; assert main(['run', 'shop', 'orders']) == 0;"
+        "print([name for name in ('duckdb', 'deltalake', 'pyiceberg') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_row_from_quarantine_is_no_later_version_than_it_was(each: Shop) -> None:
+    each.configure(fields={**FIELDS, "name": {"type": "integer"}})
+    each.lands(row(1, 10, "not a number"), row(2, 20, "no number either"), row(3, 5, name=7))
+    each.lands(row(1, 30, name=8))
+    each.configure(fields={**FIELDS, "name": {"type": "number"}})
+    refused = each.kit.run("shop", "orders")
+    assert refused.code == 2
+    assert "fields.name: the table at" in refused.err
+    assert "was made with int64, and the config says double now" in refused.err
+    assert "`landing rebuild shop orders`" in refused.err
+
+    each.configure()
+    told = each.rebuild()
+    assert each.current() == {1: "8", 3: "7"}, told
+    landed = each.kit.landing("quarantine", "land", "shop", "orders")
+    assert landed.code == 0, landed.text
+    assert "1 row upserted" in landed.out
+    assert each.current() == {1: "8", 2: "no number either", 3: "7"}
+
+
+def test_fields_come_and_go(each: Shop) -> None:
+    few = {name: FIELDS[name] for name in ("id", "at", "name")}
+    each.configure(fields=few)
+    each.lands(row(1, 10))
+    each.configure()
+    each.lands(row(2, 20))
+    assert [r["tags"] for r in each.rows()] == [None, [2, 20]]
+    each.configure(fields=few)
+    each.lands(row(2, 30), row(3, 40))
+    assert [r["tags"] for r in each.rows()] == [None, None, None]
+    each.rebuild()
+    assert each.read().column_names == [*few, "_dlt_load_id", "_dlt_id"]
+
+
+def test_a_full_refresh_takes_the_place_of_the_last(each: Shop) -> None:
+    each.configure("stock", destination_sync_mode="overwrite")
+    each.lands(row(1, 10), row(2, 20), stream="stock")
+    each.lands(row(2, 25), row(3, 30), row(3, 31), stream="stock")
+    assert each.current("stock") == {2: "2 at 25", 3: "3 at 31"}
+    before = each.rows("stock")
+    each.rebuild("stock")
+    assert each.rows("stock") == before
+    each.lands(stream="stock")
+    assert each.current("stock") == {}
+    each.rebuild("stock")
+    assert each.current("stock") == {}
+    each.lands(row(4, 40), stream="stock")
+    assert each.current("stock") == {4: "4 at 40"}
+
+
+def test_a_table_that_is_damaged_or_gone_is_made_again(each: Shop, zone: Zone) -> None:
+    each.configure()
+    each.lands(row(1, 10), row(2, 20))
+    each.lands(row(2, 30))
+    before = each.rows()
+    if each.format == "ducklake":
+        with duckdb.connect() as connection:
+            for name in ("httpfs", "sqlite_scanner", "ducklake"):
+                connection.execute(f"LOAD '{extension(name)}'")
+            connection.execute(f"ATTACH 'ducklake:sqlite:{each.catalog}' AS lake")
+            connection.execute("DROP TABLE lake.shop.orders")
+    else:
+        store = each.store()
+        paths = [entry["path"] for page in obstore.list(store) for entry in page]
+        log = [path for path in paths if path.endswith(("json", "version-hint.text"))]
+        obstore.put(store, sorted(log)[0], b"{")
+        obstore.put(store, sorted(log)[-1], b"nonsense")
+        failed = each.kit.run("shop", "orders")
+        assert failed.code == 1
+        assert "all that was read has landed, but the table at" in failed.err
+    each.rebuild()
+    assert each.rows() == before
+    each.lands(row(3, 50))
+    assert each.current() == {1: "1 at 10", 2: "2 at 30", 3: "3 at 50"}
+
+
+def test_another_format_is_another_table(shop: Shop) -> None:
+    shop.configure()
+    shop.lands(row(1, 10))
+    for table_format in ("iceberg", "ducklake", "delta"):
+        shop.format = table_format
+        shop.configure()
+        assert "made of all that landed, 1 row" in shop.run()
+        assert shop.current() == {1: "1 at 10"}
+
+
+def test_rows_without_a_key_land_but_have_no_place_in_the_table(each: Shop) -> None:
+    each.configure()
+    told = each.lands(row(1, 10), {**row(1, 20), "id": None})
+    assert "1 row without a value in the primary key landed, but are not in the table" in told
+    told = each.lands(row(1, 30), {**row(1, 40), "id": None})
+    assert "1 row without a value in the primary key" in told
+    assert each.current() == {1: "1 at 30"}
+
+
+def _writes(request: Request, *endings: str) -> bool:
+    return request.method in ("PUT", "POST") and request.path.endswith(endings)
+
+
+MOMENTS: dict[str, Callable[[Request], bool]] = {
+    "state": lambda request: _writes(request, "/state.json"),
+    "table": lambda request: "/tables-" in request.path and _writes(request, ".parquet"),
+    "commit": lambda request: (
+        ("/_delta_log/" in request.path or request.path.endswith("/version-hint.text"))
+        and _writes(request, ".json", ".text")
+    ),
+    "marker": lambda request: _writes(request, "/table.json"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_killed_on_the_way_is_completed_by_the_next(
+    each: Shop, moment: str, s3: S3Server, zone: Zone
+) -> None:
+    if each.format == "ducklake" and moment == "commit":
+        pytest.skip("its commits go to the catalog, past the proxy")
+    each.configure()
+    each.lands(row(1, 10), row(2, 20))
+    each.gives(row(1, 30), row(3, 30))
+    with serve_proxy(s3.endpoint) as proxy:
+        killed: list[int] = []
+
+        def kill(exchange: Exchange) -> None:
+            os.kill(process.pid, signal.SIGKILL)
+            killed.append(process.pid)
+            exchange.reset()
+
+        proxy.spoil(kill, when=MOMENTS[moment])
+        process = subprocess.Popen(
+            [sys.executable, str(each.kit.root / "dlt" / "pipeline.py"), "shop", "orders"],
+            env={**os.environ, "S3_ENDPOINT": proxy.endpoint},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        output, _ = process.communicate(timeout=100)
+        assert killed, output
+    zone.delete("_dlt/shop/orders/lease.json")
+    if moment == "marker":
+        assert each.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
+    else:
+        assert each.current() == {1: "1 at 10", 2: "2 at 20"}
+    if moment == "state":
+        each.run()
+    else:
+        each.gives()
+        assert "nothing new" in each.run()
+    assert each.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
+    before = each.rows()
+    each.rebuild()
+    assert each.rows() == before
