@@ -523,6 +523,5 @@ def test_what_the_documentation_says_of_memory_is_measured() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.keys", "20000"], capture_output=True, text=True, check=True
     )
-    assert re.fullmatch(
-        r"20,000 integers: \d+ MB and [\d.]+ s of .*\n20,000 texts .*: \d+ MB .*\n", done.stdout
-    )
+    told = re.findall(r"^20,000 .*, (a run|the first run): \d+ MB and [\d.]+ s", done.stdout, re.M)
+    assert told == ["a run", "the first run"] * 2

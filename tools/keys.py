@@ -1,6 +1,6 @@
 """What deletes by snapshot take, in memory and time, for each million keys: python -m tools.keys
 
-Two full refreshes are compared, as in a run, with everything but the stream and its other columns.
+Full refreshes are compared as in a run, with all but the stream and its other columns.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import Converted, columns_of
 from landing.fields import Field
 from landing.layout import StreamPaths
+from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.snapshot import KeysState, Snapshot
 from landing.workspace import BucketSettings
 
@@ -32,13 +34,11 @@ LOADS = ("1769000000.000000", "1769000001.000000")
 class Taken:
     megabytes: float
     seconds: float
-    gone: int
+    state: KeysState
 
 
-def refreshed_twice(kind: str, count: int) -> Taken:
-    """What the second of two full refreshes takes, which lacks the first of so many keys."""
-    fields = {"id": Field(type=kind)}  # type: ignore[arg-type]
-    config = StreamConfig(
+def config_of(kind: str) -> StreamConfig:
+    return StreamConfig(
         source=PATHS.source,
         stream=PATHS.stream,
         origin="rows.json",
@@ -49,39 +49,60 @@ def refreshed_twice(kind: str, count: int) -> Taken:
         initial_value=None,
         lookback=None,
         selected=True,
-        fields=fields,
+        fields={"id": Field(type=kind)},  # type: ignore[arg-type]
         on_drift="report",
         discovered={},
         deletes="snapshot",
     )
-    with tempfile.TemporaryDirectory() as folder:
-        bucket = Bucket(BucketSettings((Path(folder) / "zone").as_uri(), None, is_default=False))
-        state, _ = _refreshed(config, bucket, Path(folder) / "first", range(count), None)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is that of what follows
-        before, begun = _kilobytes("VmRSS"), time.process_time()
-        _, gone = _refreshed(config, bucket, Path(folder) / "second", range(1, count + 1), state)
-        seconds = time.process_time() - begun
-        return Taken((_kilobytes("VmHWM") - before) / 1024, seconds, gone)
+
+
+def measured(kind: str, count: int) -> tuple[Taken, Taken]:
+    """What a run takes that finds one of so many keys gone, where the keys are known from the last
+    run and where they are known from what has landed."""
+    config = config_of(kind)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bucket = Bucket(BucketSettings((folder / "zone").as_uri(), None, is_default=False))
+        _land(config, bucket, folder / "part.parquet", count)
+        found = _refreshed(config, bucket, folder / "first", range(1, count + 1), None)
+        again = _refreshed(config, bucket, folder / "second", range(2, count + 2), found.state)
+    return again, found
+
+
+def _land(config: StreamConfig, bucket: Bucket, file: Path, count: int) -> None:
+    schema = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
+    with pq.ParquetWriter(file, schema) as out:
+        for start in range(0, count, BATCH):
+            keys = _keys(config, range(start, min(count, start + BATCH)))
+            out.write_table(with_lineage(keys, LOADS[0]).cast(schema), row_group_size=BATCH)
+    bucket.put(PATHS.part(LOADS[0], 0), file)
+
+
+def _keys(config: StreamConfig, numbers: Sequence[int]) -> pa.Table:
+    schema = columns_of(config).schema
+    is_number = schema.field("id").type == pa.int64()
+    ids = numbers if is_number else [f"{number:036}" for number in numbers]
+    return pa.table({"id": ids, "_deleted_at": [None] * len(numbers)}, schema=schema)
 
 
 def _refreshed(
     config: StreamConfig, bucket: Bucket, folder: Path, keys: Sequence[int], state: KeysState | None
-) -> tuple[KeysState, int]:
+) -> Taken:
     folder.mkdir()
-    columns = columns_of(config)
-    snapshot = Snapshot(config, columns, folder)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is that of what follows
+    before, begun = _kilobytes("VmRSS"), time.process_time()
+    snapshot = Snapshot(config, columns_of(config), folder)
     for start in range(0, len(keys), BATCH):
-        some = keys[start : start + BATCH]
-        ids = some if columns.schema.field("id").type == pa.int64() else [f"{n:036}" for n in some]
-        table = pa.table({"id": ids, "_deleted_at": [None] * len(some)}, schema=columns.schema)
+        table = _keys(config, keys[start : start + BATCH])
         snapshot.see(Converted(table, table.__getitem__))
-    load_id = LOADS[state is not None]
-    last = None if state is None else LOADS[0]
-    gone = sum(t.num_rows for t in snapshot.deleted(bucket, PATHS, state, last))
+    load_id, last = LOADS[state is not None], None if state is None else LOADS[0]
+    gone = sum(table.num_rows for table in snapshot.deleted(bucket, PATHS, state, last))
     file = snapshot.close()
     assert file is not None, "there are keys"
+    assert gone == 1, "one key is gone, all others are there"
+    seconds = time.process_time() - begun
     bucket.put(PATHS.keys(load_id), file)
-    return snapshot.state(load_id), gone
+    return Taken((_kilobytes("VmHWM") - before) / 1024, seconds, snapshot.state(load_id))
 
 
 def _kilobytes(name: str) -> int:
@@ -92,13 +113,13 @@ def _kilobytes(name: str) -> int:
 
 
 def main(count: int) -> None:
+    millions = count / 1e6
     for name, kind in KINDS.items():
-        taken = refreshed_twice(kind, count)
-        millions = count / 1e6
-        print(
-            f"{count:,} {name}: {taken.megabytes / millions:.0f} MB and "
-            f"{taken.seconds / millions:.1f} s of processor for each million"
-        )
+        for what, taken in zip(("a run", "the first run"), measured(kind, count), strict=True):
+            print(
+                f"{count:,} {name}, {what}: {taken.megabytes / millions:.0f} MB and "
+                f"{taken.seconds / millions:.1f} s of processor for each million"
+            )
 
 
 if __name__ == "__main__":

@@ -128,7 +128,10 @@ class Columns:
         arrays: list[pa.Array] = []
         misfits: dict[int, MisfitRow] = {}
         values = self._values(rows)
-        gone = self._gone(values) if gone is None else gone if any(gone) else None
+        if gone is None:
+            gone = self._gone(values)
+        elif not any(gone):
+            gone = None
         for name, column in self._columns.items():
             array, reasons = column.convert(self._of_live(name, values[name], gone))
             arrays.append(array)

@@ -8,7 +8,7 @@ Without such an object, as in the first run of all, the keys are those of all fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
@@ -28,6 +28,8 @@ from landing.layout import StreamPaths, load_id_of
 from landing.parts import PartWriter
 from landing.privacy import HASH
 from landing.tombstones import is_tombstone
+
+_COMPARED_ROWS = 500_000
 
 
 class KeysState(TypedDict):
@@ -169,48 +171,60 @@ class Snapshot:
         fields = self._config.fields
         return [[f.name, fields[f.name].privacy or str(f.type)] for f in self._schema]
 
-    def _landed_keys(self, bucket: Bucket, files: Sequence[str]) -> Path | None:
+    def _landed_keys(self, bucket: Bucket, files: Sequence[str]) -> Path:
         """The keys of which the newest row in these files is no tombstone."""
-        all_keys: list[Path] = []
+        spooled: list[Path] = []
         writer = self._spool("landed")
         newest = pa.table({"mark": pa.array([], pa.uint64()), "version": pa.array([], pa.int64())})
-        for path in files:
-            for keys, versions in self._keys_in(bucket, path):
-                marks = marks_of(keys)
-                new = pc.invert(pc.is_in(marks, value_set=newest["mark"].combine_chunks()))
-                all_keys += (part.file for part in writer.write(keys.filter(new)))
-                read = pa.table({"mark": marks, "version": versions})
-                grouped = pa.concat_tables([newest, read]).group_by("mark")
-                newest = grouped.aggregate([("version", "max")]).rename_columns(
-                    {"version_max": "version"}
-                )
-        all_keys += (part.file for part in writer.close())
+        for read in self._many(self._keys_in(bucket, files)):
+            keys = read.select(self._schema.names)
+            read = pa.table({"mark": marks_of(keys), "version": read["version"]})
+            is_known = pc.is_in(read["mark"], value_set=newest["mark"].combine_chunks())
+            spooled += (part.file for part in writer.write(keys.filter(pc.invert(is_known))))
+            grouped = pa.concat_tables([newest, read]).group_by("mark")
+            newest = grouped.aggregate([("version", "max")])
+            newest = newest.rename_columns(["mark", "version"])
+        spooled += (part.file for part in writer.close())
         is_dead = pc.equal(pc.bit_wise_and(newest["version"], 1), 0)
         dead = newest["mark"].filter(is_dead).combine_chunks()
         file = self._folder / "landed-keys.parquet"
         with pq.ParquetWriter(file, self._schema) as out:
-            for keys in tables(all_keys):
+            for keys in tables(spooled):
                 out.write_table(keys.filter(pc.invert(pc.is_in(marks_of(keys), value_set=dead))))
         return file
 
-    def _keys_in(self, bucket: Bucket, path: str) -> Iterator[tuple[pa.Table, pa.Array]]:
-        """The keys in a file, each with a number that is higher for a newer row, and odd for one
-        that is no tombstone."""
+    def _many(self, pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The pieces put together: each table is compared with all keys that are known by then."""
+        pending: list[pa.Table] = []
+        for piece in pieces:
+            pending.append(piece)
+            if sum(table.num_rows for table in pending) >= _COMPARED_ROWS:
+                yield pa.concat_tables(pending)
+                pending = []
+        if pending:
+            yield pa.concat_tables(pending)
+
+    def _keys_in(self, bucket: Bucket, files: Sequence[str]) -> Iterator[pa.Table]:
+        """The keys in the files, each with a `version` that is higher for a newer row, and odd for
+        one that is no tombstone."""
+        for path in files:
+            try:
+                with bucket.file(path) as opened, pq.ParquetFile(opened) as parquet:
+                    for group in range(parquet.num_row_groups):
+                        yield self._keys_of_group(parquet, group)
+            except (pa.ArrowInvalid, KeyError):
+                self._unreadable += 1
+
+    def _keys_of_group(self, parquet: pq.ParquetFile, group: int) -> pa.Table:
         names = self._schema.names
-        try:
-            with bucket.file(path) as opened, pq.ParquetFile(opened) as parquet:
-                there = parquet.schema_arrow.names
-                wanted = [*names, "_dlt_load_id", *(n for n in there if n == DELETED_AT)]
-                for group in range(parquet.num_row_groups):
-                    rows = parquet.read_row_group(group, columns=wanted).select(wanted)
-                    keys = rows.select(names).cast(self._schema)
-                    stamps = pc.replace_substring(rows["_dlt_load_id"], ".", "").cast(pa.int64())
-                    is_live = pc.invert(is_tombstone(rows)).cast(pa.int64())
-                    versions = pc.add(pc.multiply(stamps, 2), is_live)
-                    usable = self._usable(keys)
-                    yield keys.filter(usable), versions.filter(usable)
-        except (pa.ArrowInvalid, KeyError):
-            self._unreadable += 1
+        marked = [name for name in parquet.schema_arrow.names if name == DELETED_AT]
+        wanted = [*names, "_dlt_load_id", *marked]
+        rows = parquet.read_row_group(group, columns=wanted).select(wanted)
+        keys = rows.select(names).cast(self._schema)
+        stamps = pc.replace_substring(rows["_dlt_load_id"], ".", "").cast(pa.int64())
+        is_live = pc.invert(is_tombstone(rows)).cast(pa.int64())
+        versions = pc.add(pc.multiply(stamps, 2), is_live)
+        return keys.append_column("version", versions).filter(self._usable(keys))
 
     def _usable(self, keys: pa.Table) -> pa.ChunkedArray:
         """Whole keys, and of what is hashed nothing that landed before it was."""
