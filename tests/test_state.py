@@ -398,8 +398,8 @@ def test_a_change_that_dies_leaves_the_state_and_can_be_made_again(
     give(kit, *range(60))
     rows_landed(kit)
     before = zone.read(STATE)
-    with serve_proxy(s3.endpoint) as proxy:
-        monkeypatch.setenv("S3_ENDPOINT", proxy.endpoint)
+    with serve_proxy(s3.endpoint) as proxy, monkeypatch.context() as through_proxy:
+        through_proxy.setenv("S3_ENDPOINT", proxy.endpoint)
         proxy.spoil(
             refuses(403, "AccessDenied"),
             when=lambda request: request.method == "PUT" and request.path.endswith(died_at),

@@ -229,9 +229,10 @@ class _Replacing:
         try:
             into = str(begun["into"])
             paths = [str(file["path"]) for file in begun["files"]]
+            record = self._compared(into, paths)
         except (KeyError, TypeError):
             raise _damaged(self._bucket, pending) from None
-        if (record := self._compared(into, paths)) is not None:
+        if record is not None:
             self._remove(paths, record)
             return
         files = self._fetched(paths)
