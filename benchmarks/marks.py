@@ -42,7 +42,7 @@ PUBLISHED_BYTES = 1_000_000_000
 _CHUNK = 10_000_000
 # What an hour brings of a quiet stream, and of a busy one.
 _FEW_ROWS = 20
-_MANY_ROWS = 20_000
+_MANY_ROWS = 5_000
 _BARE = "import dlt"
 _MB = 1_000_000
 

@@ -10,6 +10,7 @@ import pytest
 from dlt.common.versioned_state import decompress_state
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
+from demo.servers import S3Server
 from landing.bucket import Bucket
 from landing.keptstates import KEPT
 from landing.layout import StreamPaths
@@ -17,6 +18,7 @@ from landing.lease import Lease
 from landing.state import stored_by_us, stored_cursor, stored_load_id
 from landing.workspace import Workspace, bucket_settings
 from tests.kit import Kit, Zone
+from tests.servers.proxy import refuses, serve_proxy
 
 STREAM = """\
 import json
@@ -385,6 +387,30 @@ def test_a_damaged_state_is_told(shop: Kit, folder_zone: Zone) -> None:
     done = shop.landing("state", "reset", "shop", "rows", "--yes")
     assert done.code == 1
     assert "state.json is damaged" in done.err
+
+
+@pytest.mark.parametrize("died_at", ["states/000001.json", "rows/state.json"])
+def test_a_change_that_dies_leaves_the_state_and_can_be_made_again(
+    kit: Kit, zone: Zone, s3: S3Server, monkeypatch: pytest.MonkeyPatch, died_at: str
+) -> None:
+    kit.add_source("shop", STREAM)
+    configure(kit)
+    give(kit, *range(60))
+    rows_landed(kit)
+    before = zone.read(STATE)
+    with serve_proxy(s3.endpoint) as proxy, monkeypatch.context() as through_proxy:
+        through_proxy.setenv("S3_ENDPOINT", proxy.endpoint)
+        proxy.spoil(
+            refuses(403, "AccessDenied"),
+            when=lambda request: request.method == "PUT" and request.path.endswith(died_at),
+        )
+        done = kit.landing("state", "reset", "shop", "rows", "--yes")
+        assert done.code == 1, done.text
+        assert zone.read(STATE) == before
+        state(kit, "reset", "shop", "rows", "--yes")
+    assert shown(kit)["cursor"] is None
+    state(kit, "restore", "shop", "rows", "--yes")
+    assert resources(zone.read(STATE)) == resources(before)
 
 
 def test_a_numeric_cursor_is_set_as_a_number(kit: Kit, folder_zone: Zone) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from landing.bucket import Bucket, Listed
-from landing.errors import BucketError, LeaseHeld
+from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.layout import StreamPaths, compacted_path, load_id_of
 from landing.lease import Lease
 from landing.parts import Part
@@ -74,6 +74,16 @@ class Compacted:
     bytes_before: int = 0
     bytes_after: int = 0
     left: list[str] = field(default_factory=list)
+    failure: LandingError | None = None
+    """What kept it from doing all of it; the rest was done before."""
+
+    def count(self, day: date, before: Sequence[int], after: int | None) -> None:
+        """Files of so many bytes became one."""
+        self.days.add(day)
+        self.files_before += len(before)
+        self.files_after += 1
+        self.bytes_before += sum(before)
+        self.bytes_after += after or 0
 
 
 def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> Plan:
@@ -96,8 +106,16 @@ def _days(bucket: Bucket, paths: StreamPaths) -> Iterator[tuple[date, list[Liste
     ours = (file for file in bucket.listed(paths.data) if load_id_of(file.path))
     in_order = sorted(ours, key=lambda file: file.path)
     for folder, files in groupby(in_order, key=lambda file: file.path.rpartition("/")[0]):
-        if found := _DAY.search(folder):
-            yield date(*map(int, found.groups())), list(files)
+        if (day := _day_of(folder)) is not None:
+            yield day, list(files)
+
+
+def _day_of(folder: str) -> date | None:
+    found = _DAY.search(folder)
+    try:
+        return date(*map(int, found.groups())) if found else None
+    except ValueError:  # nobody's day
+        return None
 
 
 def _end_of(day: date) -> datetime:
@@ -139,33 +157,36 @@ def planned(paths: StreamPaths, plan: Plan) -> Compacted:
     """What a plan comes to; how large the new files will be is not known before."""
     result = Compacted(paths.source, paths.stream, left=plan.left)
     for group in plan.groups:
-        result.days.add(group.day)
-        result.files_before += len(group.files)
-        result.files_after += 1
-        result.bytes_before += sum(file.bytes for file in group.files)
+        result.count(group.day, [file.bytes for file in group.files], None)
     return result
 
 
 def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Compacted:
     """Replace small files, one group after the other, holding the stream's lease for each alone.
 
-    Waits so many seconds for a lease that is held, and raises LeaseHeld then; what was done until
-    then stays done.
+    Waits so many seconds for a lease that is held. Whatever goes wrong is the result's `failure`,
+    and leaves what was done until then.
     """
-    if bucket.get(paths.pending_compaction) is not None:
-        with _replacing(bucket, paths, wait) as replacing:
-            replacing.finish_pending()
-    plan = plan_compaction(bucket, paths, terms)
-    result = Compacted(paths.source, paths.stream, left=plan.left)
-    for group in plan.groups:
-        with _replacing(bucket, paths, wait) as replacing:
-            replacing.finish_pending()
-            replacing.replace(group, result)
+    result = Compacted(paths.source, paths.stream)
+    try:
+        if bucket.get(paths.pending_compaction) is not None:
+            with _replacing(bucket, paths, wait, result) as replacing:
+                replacing.finish_pending()
+        plan = plan_compaction(bucket, paths, terms)
+        result.left = plan.left
+        for group in plan.groups:
+            with _replacing(bucket, paths, wait, result) as replacing:
+                replacing.finish_pending()
+                replacing.replace(group)
+    except LandingError as error:
+        result.failure = error
     return result
 
 
 @contextmanager
-def _replacing(bucket: Bucket, paths: StreamPaths, wait: float) -> Iterator[_Replacing]:
+def _replacing(
+    bucket: Bucket, paths: StreamPaths, wait: float, result: Compacted
+) -> Iterator[_Replacing]:
     deadline = time.monotonic() + wait
     with ExitStack() as stack:
         while True:
@@ -178,17 +199,25 @@ def _replacing(bucket: Bucket, paths: StreamPaths, wait: float) -> Iterator[_Rep
                     raise
                 time.sleep(_ASKED_AGAIN_AFTER)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-"))
-        yield _Replacing(bucket, paths, lease, Path(folder))
+        yield _Replacing(bucket, paths, lease, Path(folder), result)
 
 
 class _Replacing:
     """Replaces files of a stream of which the lease is held."""
 
-    def __init__(self, bucket: Bucket, paths: StreamPaths, lease: Lease, folder: Path) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        paths: StreamPaths,
+        lease: Lease,
+        folder: Path,
+        result: Compacted,
+    ) -> None:
         self._bucket = bucket
         self._paths = paths
         self._lease = lease
         self._folder = folder
+        self._result = result
 
     def finish_pending(self) -> None:
         """Complete what a compaction began that has died."""
@@ -200,10 +229,11 @@ class _Replacing:
         try:
             into = str(begun["into"])
             paths = [str(file["path"]) for file in begun["files"]]
+            record = self._compared(into, paths)
         except (KeyError, TypeError):
             raise _damaged(self._bucket, pending) from None
-        if self._was_compared(into, paths):
-            self._remove(paths)
+        if record is not None:
+            self._remove(paths, record)
             return
         files = self._fetched(paths)
         if files is None:
@@ -215,30 +245,26 @@ class _Replacing:
         ((_, columns),) = alike(files)
         self._replace(into, paths, files, columns)
 
-    def _was_compared(self, into: str, paths: Sequence[str]) -> bool:
-        stored = self._bucket.get(self._paths.compaction(into))
+    def _compared(self, into: str, paths: Sequence[str]) -> dict[str, Any] | None:
+        """The record of these files as one, which is written once that was compared with them."""
+        path = self._paths.compaction(into)
+        stored = self._bucket.get(path)
         if stored is None:
-            return False
-        files = _document(self._bucket, self._paths.compaction(into), stored.data)["files"]
-        return [file["path"] for file in files] == list(paths)
+            return None
+        record = _document(self._bucket, path, stored.data)
+        return record if [file["path"] for file in record["files"]] == list(paths) else None
 
-    def replace(self, group: Group, result: Compacted) -> None:
-        """Of files of other column types than the one before, another one is made."""
+    def replace(self, group: Group) -> None:
+        """Of files of other column types than those before, another one is made."""
         files = self._fetched([file.path for file in group.files])
         if files is None:
-            result.left.append(f"{group.day}: another compaction was there at the same time")
+            self._result.left.append(f"{group.day}: another compaction was there at the same time")
             return
         for run, columns in alike(files):
-            if len(run) == 1:
-                continue
-            paths = [group.files[index].path for index in run]
-            own = [files[index] for index in run]
-            part = self._replace(compacted_path(paths[-1]), paths, own, columns)
-            result.days.add(group.day)
-            result.files_before += len(run)
-            result.files_after += 1
-            result.bytes_before += sum(group.files[index].bytes for index in run)
-            result.bytes_after += part.bytes
+            if len(run) > 1:
+                paths = [group.files[index].path for index in run]
+                own = [files[index] for index in run]
+                self._replace(compacted_path(paths[-1]), paths, own, columns)
 
     def _fetched(self, paths: Sequence[str]) -> list[Path] | None:
         """Copies of the files; None if one of them is not there."""
@@ -249,7 +275,7 @@ class _Replacing:
 
     def _replace(
         self, into: str, paths: Sequence[str], files: Sequence[Path], columns: pa.Schema
-    ) -> Part:
+    ) -> None:
         part = rewritten(files, columns, self._folder)
         record = self._record(into, paths, files, part)
         self._lease.check()
@@ -260,9 +286,8 @@ class _Replacing:
         record["compared"] = datetime.now(UTC)
         self._lease.check()
         self._bucket.put(self._paths.compaction(into), _json(record))
-        self._remove(paths)
+        self._remove(paths, record)
         part.file.unlink()
-        return part
 
     def _record(
         self, into: str, paths: Sequence[str], files: Sequence[Path], part: Part
@@ -295,10 +320,12 @@ class _Replacing:
             ) from error
         copy.unlink()
 
-    def _remove(self, paths: Sequence[str]) -> None:
+    def _remove(self, paths: Sequence[str], record: dict[str, Any]) -> None:
         self._lease.confirm()
         self._bucket.delete_all(paths)
         self._bucket.delete(self._paths.pending_compaction)
+        if (day := _day_of(paths[-1].rpartition("/")[0])) is not None:
+            self._result.count(day, [file["bytes"] for file in record["files"]], record["bytes"])
 
 
 def _document(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:

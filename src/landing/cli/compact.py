@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from landing.cli.output import complain, counted, exit_code, sized
-from landing.errors import LandingError, UsageError, listed
+from landing.errors import UsageError, listed
 from landing.lookback import parse_duration
+from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings, part_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     streams = _streams(options, workspace)
     bucket = Bucket(bucket_settings(workspace))
     results: list[Compacted] = []
-    failed: list[Exception] = []
     for stream in streams:
         paths = StreamPaths(options.source, stream)
         terms = Terms(
@@ -82,16 +82,12 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             file_bytes=part_bytes(),
             feeder_at=_feeder_at(options, bucket, paths.data),
         )
-        try:
-            results.append(_compacted(options, bucket, paths, terms))
-        except UsageError:
-            raise
-        except LandingError as error:
-            failed.append(error)
+        results.append(_compacted(options, bucket, paths, terms))
     _print(results, options)
-    for failure in failed:
+    failures = [result.failure for result in results if result.failure is not None]
+    for failure in failures:
         complain(failure, options)
-    return exit_code(failed)
+    return exit_code(failures)
 
 
 def _compacted(options: argparse.Namespace, bucket: Bucket, paths: Any, terms: Terms) -> Compacted:
@@ -158,13 +154,14 @@ def _as_json(result: Compacted) -> dict[str, Any]:
         "bytes_before": result.bytes_before,
         "bytes_after": result.bytes_after,
         "left": result.left,
+        "failure": None if result.failure is None else redacted(str(result.failure)),
     }
 
 
 def _summary(result: Compacted, *, is_planned: bool) -> str:
     name = f"{result.source}/{result.stream}"
     if not result.files_before:
-        return f"{name}: nothing to compact"
+        return f"{name}: nothing {'was compacted' if result.failure else 'to compact'}"
     before = f"{counted(result.files_before, 'file')} ({sized(result.bytes_before)})"
     after = counted(result.files_after, "file")
     days = counted(len(result.days), "day")
