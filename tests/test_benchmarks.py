@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
-from benchmarks.marks import Mark, Setting, many_streams
+from benchmarks.marks import Mark, Setting, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -132,6 +132,11 @@ def test_a_contender_that_fails_says_why() -> None:
 def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
     (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path))
     assert mark.case.startswith("20 streams of 1 pages")
+
+
+def test_upserts_are_measured(tmp_path: Path) -> None:
+    (mark,) = upsert(Setting(records=1, rounds=1, folder=tmp_path), rows=5_000, changed=50)
+    assert mark.case == "upserting 50 changed rows into a table of 5,000 on SeaweedFS"
 
 
 def test_the_profile_names_every_stage() -> None:

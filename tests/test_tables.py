@@ -179,9 +179,8 @@ def extension(name: str) -> Path:
 def shop(
     kit: Kit, s3: S3Server, zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:
-    tables = os.environ["DLT_BUCKET_URL"].replace("raw-", "tables-")
+    tables = os.environ["LANDING_TABLES_URL"]
     file, catalog = tmp_path / "rows.json", tmp_path / "catalog.sqlite"
-    monkeypatch.setenv("LANDING_TABLES_URL", tables)
     monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite://{catalog}")
     monkeypatch.setenv("ROWS_FILE", str(file))
     kit.add_source("shop", STREAMS)
