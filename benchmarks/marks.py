@@ -38,6 +38,8 @@ STREAMS = 20
 SMALL_PAGE = 100
 # These take long and vary little.
 ROUNDS_OF_LONG_ONES = 3
+TABLE_ROWS = 1_000_000
+CHANGED_ROWS = 10_000
 PUBLISHED_BYTES = 1_000_000_000
 _CHUNK = 10_000_000
 # What an hour brings of a quiet stream, and of a busy one.
@@ -279,6 +281,29 @@ def _compaction(setting: Setting, s3: S3Server, files: int, rows: int) -> Mark:
     )
 
 
+def upsert(setting: Setting, rows: int = TABLE_ROWS, changed: int = CHANGED_ROWS) -> list[Mark]:
+    from demo.servers import seaweedfs
+
+    runs: dict[str, list[Measurement]] = {"deltalake": [], "landing": []}
+    for _ in range(setting.few_rounds):
+        with (
+            tempfile.TemporaryDirectory(dir=setting.folder) as folder,
+            seaweedfs(Path(folder)) as s3,
+        ):
+            measure("upsert", ["prepare", str(rows), str(changed)], env=s3.env())
+            for how, done in runs.items():
+                done.append(measure("upsert", [how], env=s3.env()))
+    alone, own = _median(runs["deltalake"]), _median(runs["landing"])
+    return [
+        Mark(
+            f"upserting {changed:,} changed rows into a table of {rows:,} on SeaweedFS",
+            "≤ 1.5 × deltalake doing the same",
+            f"{own / alone:.2f} × of {alone:.1f} s",
+            own / alone / 1.5,
+        )
+    ]
+
+
 MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "nothing-new": nothing_new,
     "memory": memory,
@@ -286,6 +311,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "many-streams": many_streams,
     "publish": publish,
     "compaction": compaction,
+    "upsert": upsert,
 }
 
 

@@ -20,6 +20,8 @@ _SETTINGS = (
     "S3_ENDPOINT",
     "S3_ACCESS_KEY_ID",
     "S3_SECRET_ACCESS_KEY",
+    "LANDING_TABLES_URL",
+    "LANDING_DUCKLAKE_CATALOG",
     "LANDING_FILE_MB",
     "LANDING_TOKEN_KEY",
     "LANDING_PRIVACY_KEY",
@@ -70,8 +72,13 @@ def _sources() -> dict[str, ModuleType]:
 @pytest.fixture
 def zone(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Zone:
     """A prefix of its own on the S3 server, which the environment points to."""
-    prefix = f"raw-{next(_numbers)}"
-    for name, value in {**s3.env(), "DLT_BUCKET_URL": f"s3://{s3.bucket}/{prefix}"}.items():
+    number = next(_numbers)
+    prefix = f"raw-{number}"
+    places = {
+        "DLT_BUCKET_URL": f"s3://{s3.bucket}/{prefix}",
+        "LANDING_TABLES_URL": f"s3://{s3.bucket}/tables-{number}",
+    }
+    for name, value in {**s3.env(), **places}.items():
         monkeypatch.setenv(name, value)
     store = S3Store(
         s3.bucket,

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import marks
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
-from benchmarks.marks import Mark, Setting, compaction, many_streams
+from benchmarks.marks import Mark, Setting, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -141,6 +141,11 @@ def test_compaction_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert few.case.startswith("compacting 24 files of 20 rows")
     assert many.case.startswith("compacting 24 files of 200 rows")
     assert "files/s" in many.measured
+
+
+def test_upserts_are_measured(tmp_path: Path) -> None:
+    (mark,) = upsert(Setting(records=1, rounds=1, folder=tmp_path), rows=5_000, changed=50)
+    assert mark.case == "upserting 50 changed rows into a table of 5,000 on SeaweedFS"
 
 
 def test_the_profile_names_every_stage() -> None:

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +23,7 @@ from deltalake import DeltaTable
 from obstore.store import S3Store
 from pyiceberg.table import StaticTable
 
-from demo.servers import S3Server
+from demo.servers import S3Server, free_ports
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Exchange, Request, serve_proxy
 
@@ -179,9 +181,8 @@ def extension(name: str) -> Path:
 def shop(
     kit: Kit, s3: S3Server, zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:
-    tables = os.environ["DLT_BUCKET_URL"].replace("raw-", "tables-")
+    tables = os.environ["LANDING_TABLES_URL"]
     file, catalog = tmp_path / "rows.json", tmp_path / "catalog.sqlite"
-    monkeypatch.setenv("LANDING_TABLES_URL", tables)
     monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite://{catalog}")
     monkeypatch.setenv("ROWS_FILE", str(file))
     kit.add_source("shop", STREAMS)
@@ -339,15 +340,17 @@ MOMENTS: dict[str, Callable[[Request], bool]] = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("table_format", "moment"),
+    [*(("delta", moment) for moment in MOMENTS), ("iceberg", "commit"), ("ducklake", "marker")],
+)
 def test_a_run_killed_on_the_way_is_completed_by_the_next(
-    each: Shop, moment: str, s3: S3Server, zone: Zone
+    shop: Shop, table_format: str, moment: str, s3: S3Server, zone: Zone
 ) -> None:
-    if each.format == "ducklake" and moment == "commit":
-        pytest.skip("its commits go to the catalog, past the proxy")
-    each.configure()
-    each.lands(row(1, 10), row(2, 20))
-    each.gives(row(1, 30), row(3, 30))
+    shop.format = table_format
+    shop.configure()
+    shop.lands(row(1, 10), row(2, 20))
+    shop.gives(row(1, 30), row(3, 30))
     with serve_proxy(s3.endpoint) as proxy:
         killed: list[int] = []
 
@@ -358,7 +361,7 @@ def test_a_run_killed_on_the_way_is_completed_by_the_next(
 
         proxy.spoil(kill, when=MOMENTS[moment])
         process = subprocess.Popen(
-            [sys.executable, str(each.kit.root / "dlt" / "pipeline.py"), "shop", "orders"],
+            [sys.executable, str(shop.kit.root / "dlt" / "pipeline.py"), "shop", "orders"],
             env={**os.environ, "S3_ENDPOINT": proxy.endpoint},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -367,15 +370,141 @@ def test_a_run_killed_on_the_way_is_completed_by_the_next(
         assert killed, output
     zone.delete("_dlt/shop/orders/lease.json")
     if moment == "marker":
-        assert each.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
+        assert shop.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
     else:
-        assert each.current() == {1: "1 at 10", 2: "2 at 20"}
+        assert shop.current() == {1: "1 at 10", 2: "2 at 20"}
     if moment == "state":
-        each.run()
+        shop.run()
     else:
-        each.gives()
-        assert "nothing new" in each.run()
-    assert each.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
-    before = each.rows()
-    each.rebuild()
-    assert each.rows() == before
+        shop.gives()
+        assert "nothing new" in shop.run()
+    assert shop.current() == {1: "1 at 30", 2: "2 at 20", 3: "3 at 30"}
+    before = shop.rows()
+    shop.rebuild()
+    assert shop.rows() == before
+
+
+def test_a_reader_has_the_old_snapshot_or_the_new_one_whole(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts of the new one reach the table in several files."""
+    monkeypatch.setenv("LANDING_FILE_MB", "0.01")
+    shop.configure("stock", destination_sync_mode="overwrite")
+    seen: list[tuple[int, set[int]]] = []
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.is_set():
+            table = shop.read("stock")
+            seen.append((table.num_rows, set(table["at"].to_pylist())))
+
+    shop.lands(*(row(id, 1) for id in range(500)), stream="stock")
+    with ThreadPoolExecutor(1) as pool:
+        polling = pool.submit(poll)
+        for at in (2, 3):
+            shop.lands(*(row(id, at) for id in range(500 * at)), stream="stock")
+        over.set()
+        polling.result(timeout=60)
+    assert {rows for rows, _ in seen} <= {500, 1000, 1500}
+    assert all(rows == 500 * at for rows, (at,) in ((n, tuple(ats)) for n, ats in seen))
+    assert set(shop.read("stock")["at"].to_pylist()) == {3}
+
+
+def test_streams_side_by_side_have_a_table_each(each: Shop) -> None:
+    for stream in ("orders", "stock"):
+        each.configure(stream)
+    each.gives(row(1, 10), row(2, 20))
+    for _ in range(2):
+        done = each.kit.run("shop", "--all", "--workers", "2")
+        assert done.code == 0, done.text
+    for stream in ("orders", "stock"):
+        assert each.current(stream) == {1: "1 at 10", 2: "2 at 20"}
+
+
+def test_where_a_table_can_not_be_is_told_before_anything_is_read(
+    shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.configure()
+    shop.gives(row(1, 10))
+    secret = shop.s3.secret_key
+    mistakes = {
+        "bucket 'nowhere' does not exist": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
+        "mend LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
+        "has to be outside of": {"LANDING_TABLES_URL": f"{os.environ['DLT_BUCKET_URL']}/tables"},
+        "LANDING_TABLES_URL is 'tables': it has to be s3://": {"LANDING_TABLES_URL": "tables"},
+        "LANDING_TABLES_URL is not set, and the landing zone s3://landing has no folder": {
+            "LANDING_TABLES_URL": "",
+            "DLT_BUCKET_URL": f"s3://{shop.s3.bucket}",
+        },
+    }
+    for told, environment in mistakes.items():
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            failed = shop.kit.run("shop", "orders")
+        assert failed.code in (1, 2)
+        assert told in failed.err
+        assert secret not in failed.text
+        assert zone.parts("shop", "orders") == []
+
+
+def test_a_catalog_is_asked_for_and_its_password_never_told(
+    shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.format = "ducklake"
+    shop.configure()
+    shop.gives(row(1, 10))
+    for url, told in (
+        ("", "LANDING_DUCKLAKE_CATALOG is not set"),
+        ("duckdb:///lake.duckdb", "LANDING_DUCKLAKE_CATALOG has to be postgresql://"),
+    ):
+        monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", url)
+        failed = shop.kit.run("shop", "orders")
+        assert failed.code == 2
+        assert told in failed.err
+        assert zone.parts("shop", "orders") == []
+    (port,) = free_ports(1)
+    url = f"postgresql://lander:sesame-{port}@127.0.0.1:{port}/lake"
+    monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", url)
+    failed = shop.kit.run("shop", "orders")
+    assert failed.code == 1
+    assert "all that was read has landed, but the table at" in failed.err
+    assert f"sesame-{port}" not in failed.text
+
+
+def test_a_format_that_is_not_installed_is_told_before_anything_is_read(
+    shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.configure()
+    shop.gives(row(1, 10))
+    monkeypatch.setattr("landing.tables.place.find_spec", lambda name: None)
+    failed = shop.kit.run("shop", "orders")
+    assert failed.code == 2
+    assert "table_format 'delta' needs deltalake, duckdb, which is not installed" in failed.err
+    assert 'pip install "dlt-landing[tables]"' in failed.err
+    assert zone.paths() == []
+
+
+@pytest.mark.parametrize("name", ["Name", "na`me"])
+def test_names_that_no_table_can_hold_are_refused(shop: Shop, name: str) -> None:
+    shop.configure(fields={**FIELDS, name: {"type": "string"}})
+    failed = shop.kit.run("shop", "orders")
+    assert failed.code == 2
+    assert "no table can hold" in failed.err
+
+
+def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> None:
+    shop.configure()
+    asked = shop.kit.landing("rebuild", "shop", "orders")
+    assert asked.code == 2
+    assert f"make the table at {shop.tables}/shop/orders again? Say --yes" in asked.err
+    shop.configure(destination_sync_mode="append", table_format=None)
+    none = shop.kit.landing("rebuild", "shop", "orders", "--yes")
+    assert none.code == 2
+    assert "no table is kept with 'append'" in none.err
+
+
+def test_a_dry_run_tells_where_the_table_is(shop: Shop) -> None:
+    shop.configure()
+    told = shop.kit.run("shop", "orders", "--dry-run")
+    assert f"table     delta at {shop.tables}/shop/orders" in told.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from landing.tables.table import Counts, explained
 from landing.tables.winners import literal, quoted
 
 _LAKE = "lake"
+_SQLITE = "ducklake:sqlite:"
 
 
 class DuckLake:
@@ -77,7 +79,7 @@ class DuckLake:
 
     @contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with explained(self._place):
+        with explained(self._place), _alone(ducklake_catalog()):
             if self._lake is None:
                 self._lake = self._attached()
             yield self._lake
@@ -85,7 +87,7 @@ class DuckLake:
     def _attached(self) -> duckdb.DuckDBPyConnection:
         catalog, connection = ducklake_catalog(), duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
-        database = "postgres_scanner" if ":postgres:" in catalog else "sqlite_scanner"
+        database = "sqlite_scanner" if catalog.startswith(_SQLITE) else "postgres_scanner"
         for name in ("httpfs", database, "ducklake"):
             connection.execute(f"LOAD {literal(str(_extension(name)))}")
         self._let_in(connection)
@@ -113,6 +115,18 @@ class DuckLake:
             options["USE_SSL"] = str(endpoint.startswith("https://")).lower()
         listed = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
         connection.execute(f"CREATE SECRET (TYPE s3, {listed})")
+
+
+@contextmanager
+def _alone(catalog: str) -> Iterator[None]:
+    """SQLite refuses a transaction that another one's end has overtaken, instead of waiting: with
+    a catalog of that kind, streams that run side by side take turns."""
+    if not catalog.startswith(_SQLITE):
+        yield
+        return
+    with Path(catalog.removeprefix(_SQLITE) + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
