@@ -134,6 +134,15 @@ class Bucket:
         except _Absent:
             return
 
+    def download(self, path: str, file: Path) -> None:
+        """Write an object to a file on the local disk."""
+        try:
+            with self._explained("read", path), file.open("wb") as out:
+                for chunk in obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES):
+                    out.write(chunk)
+        except _Absent:
+            raise BucketError(f"{self.location(path)} is not there any more: run again") from None
+
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):

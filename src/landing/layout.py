@@ -3,6 +3,7 @@
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
     _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
     _dlt/{source}/{stream}/state.json · lease.json · loads/{load_id}.json
+    _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
 the same by text and by natural order, in which runs of digits compare as numbers.
@@ -18,6 +19,7 @@ from decimal import Decimal
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}\.parquet$")
 _QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
+_BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
 _LAST_PART = 99_999
 WITHHELD_STAMPS = Decimal("0.001")
 """Seconds of load ids below each load's own that are kept for its rows known to be older."""
@@ -59,10 +61,26 @@ class StreamPaths:
     def load_record(self, load_id: str) -> str:
         return f"_dlt/{self.data}/loads/{load_id}.json"
 
+    @property
+    def backfills(self) -> str:
+        return f"_dlt/{self.data}/backfills"
+
+    def backfill(self, backfill_id: str) -> str:
+        return f"{self.backfills}/{backfill_id}.json"
+
+    def begun_window(self, backfill_id: str, number: int) -> str:
+        return f"{self.backfills}/{backfill_id}/{number:05d}.begun"
+
 
 def load_id_of(path: str) -> str | None:
     """The load id in a part's path; None for files that are not ours."""
     match = _PART.search(path)
+    return match[1] if match else None
+
+
+def reserved_by(path: str) -> str | None:
+    """Up to where the backfill of a path has load ids reserved; None for other files."""
+    match = _BACKFILL.search(path)
     return match[1] if match else None
 
 

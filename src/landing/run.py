@@ -33,9 +33,10 @@ from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
 from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult
-from landing.sidebyside import Stop, side_by_side
+from landing.resync import is_done
+from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
-from landing.state import SCHEMA, stored_cursor
+from landing.state import SCHEMA, stored_cursor, stored_own
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -149,7 +150,12 @@ def run_stream(
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
-    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
+    lease = Lease(
+        bucket,
+        paths.lease,
+        f"{config.source}/{config.stream}",
+        waiting=waits(stop or Stop(), lambda text: reporter.note(config.stream, text)),
+    )
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
@@ -220,5 +226,6 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     cursor = None
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
-        cursor = held.initial_value if stored is None else stored
+        is_due = config.backfill and not is_done(stored_own(bucket, paths))
+        cursor = held.initial_value if stored is None or is_due else stored
     return Plan(config, cursor, columns, bucket.location(paths.data), doubts)

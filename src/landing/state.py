@@ -50,8 +50,14 @@ def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
 
 def stored_load_id(bucket: Bucket, paths: StreamPaths) -> str | None:
     """The highest load id that a row of the last load carries; None if there was none."""
-    load_id = _resource_state(bucket, paths).get(STATE_KEY, {}).get("load_id")
+    load_id = stored_own(bucket, paths).get("load_id")
     return None if load_id is None else str(load_id)
+
+
+def stored_own(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
+    """What this package keeps there of its own."""
+    own: dict[str, Any] = _resource_state(bucket, paths).get(STATE_KEY, {})
+    return own
 
 
 def _resource_state(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
@@ -72,6 +78,14 @@ def keeps_state(state: TPipelineState, stream: str) -> bool:
         (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | (set(resources) - {stream})
     )
     return bool(beside or set(resources.get(stream, {})) - {STATE_KEY, "incremental"})
+
+
+def forget_parents(streams: TPipelineState, stream: str) -> None:
+    """Have the parents read from their start, in a copy of the state that is the stream's."""
+    sources: Any = streams.get("sources", {})
+    for name, kept in sources.get(SCHEMA, {}).get("resources", {}).items():
+        if name != stream:
+            kept.pop("incremental", None)
 
 
 def take_over(state: TPipelineState, streams: TPipelineState, stream: str) -> None:

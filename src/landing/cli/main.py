@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, discover, login, new, quarantine, run
+from landing.cli import backfill, check, discover, login, new, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -41,6 +41,7 @@ class Verb(Protocol):
 
 
 _VERBS: dict[str, Verb] = {
+    "backfill": backfill,
     "check": check,
     "discover": discover,
     "login": login,
