@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
-from benchmarks.marks import Mark, Setting, many_streams
+from benchmarks.marks import Mark, Setting, backfill, many_streams
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -132,6 +132,12 @@ def test_a_contender_that_fails_says_why() -> None:
 def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
     (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path))
     assert mark.case.startswith("20 streams of 1 pages")
+
+
+def test_a_backfill_with_several_workers_is_measured(tmp_path: Path) -> None:
+    two, four = backfill(Setting(records=1_000, rounds=1, folder=tmp_path))
+    assert two.case == "a backfill of 20 windows of 1 pages of 50 ms each, `--workers 2`"
+    assert four.asked == "≥ 3.4 × one worker"
 
 
 def test_the_profile_names_every_stage() -> None:

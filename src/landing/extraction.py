@@ -325,7 +325,7 @@ class Extraction:
             self._held.get_state()["last_value"] = self._tracker.after
             state["cursor"] = self._tracker.state(ended=self.is_over)
             if self._resync is not None:
-                self._resync.remember(self._tracker, ended=self.is_over)
+                self._resync.remember(self._tracker, state, ended=self.is_over)
             load.cursor_after = self._held.get_state()["last_value"]
             if self._tracker.forgets:
                 self._reporter.note(

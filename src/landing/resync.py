@@ -20,24 +20,24 @@ class Resync:
     """Has the run that begins read from the initial value, or from where an earlier one came."""
 
     def __init__(self, held: HeldIncremental, state: dict[str, Any]) -> None:
-        self._incremental: Any = held.get_state()
-        self._state = state
-        self._cursor = self._incremental["last_value"]
+        self._held = held
+        self._cursor = held.get_state()["last_value"]
         self._known: CursorState = state.get("cursor", CursorState())
         reached = state.get(_KEY)
         self.start = reached["at"] if reached else held.initial_value
-        self._incremental["last_value"] = self.start
+        held.get_state()["last_value"] = self.start
         state["cursor"] = reached["cursor"] if reached else CursorState()
 
-    def remember(self, tracker: CursorTracker, *, ended: bool) -> None:
-        """At the end of a load, once the cursor and what is known there are in the state."""
+    def remember(self, tracker: CursorTracker, state: dict[str, Any], *, ended: bool) -> None:
+        """At the end of a load, once the cursor and what is known there are in the state, which
+        is another object with each load."""
         if self._cursor is None or tracker.is_beyond(self._cursor, or_at=ended):
-            self._state[_KEY] = {"done": True}
+            state[_KEY] = {"done": True}
             return
-        reached = {"at": self._incremental["last_value"], "cursor": self._state["cursor"]}
-        self._state[_KEY] = {"done": True} if ended else reached
-        self._incremental["last_value"] = self._cursor
-        self._state["cursor"] = self._known
+        reached = {"at": tracker.after, "cursor": state["cursor"]}
+        state[_KEY] = {"done": True} if ended else reached
+        self._held.get_state()["last_value"] = self._cursor
+        state["cursor"] = self._known
 
 
 def due_resync(config: StreamConfig, held: HeldIncremental, state: dict[str, Any]) -> Resync | None:

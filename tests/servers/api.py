@@ -6,9 +6,9 @@
         api.fail_next(2, status=503)
 
 `GET /{collection}?limit=&offset=&since=&until=` answers `{"data": [...]}`, sorted by (updated_at,
-id), to those who bring the bearer token. `GET /bench?limit=&offset=` gives records that were encoded
-before, so that a benchmark measures its client. The server is a thread: a benchmark's client
-should be another process, or both share one interpreter lock.
+id), to those who bring the bearer token. `GET /bench?limit=&offset=` gives records that were
+encoded before, so that a benchmark measures its client. The server is a thread: a benchmark's
+client should be another process, or both share one interpreter lock.
 """
 
 from __future__ import annotations
