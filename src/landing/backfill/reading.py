@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,11 @@ from landing.fitting import Misfit
 from landing.incremental import HeldIncremental, cursor_parameter, declared_incremental, hold
 from landing.landing import Load
 from landing.layout import StreamPaths
-from landing.lookback import Lookback
 from landing.pages import standing_alone
 from landing.parents import hold_parents
 from landing.report import Reporter
 from landing.sidebyside import Stop
 from landing.state import stored_cursor
-
-_SECOND = timedelta(seconds=1)
 
 
 def cursor_of(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Cursor:
@@ -70,11 +66,9 @@ def hold_window(
     config: StreamConfig, resource: DltResource, cursor: Cursor, window: Window
 ) -> HeldIncremental:
     """Hand the window to the stream as its `initial_value` and `end_value`."""
-    start = cursor.handed(window.start)
     declared = declared_incremental(resource)
-    if declared is not None and declared.range_start == "open":
-        # The API leaves out what is exactly there.
-        start = Lookback(1 if cursor.is_number else _SECOND).before(start)
+    is_open = declared is not None and declared.range_start == "open"
+    start = cursor.handed_before(window.start) if is_open else cursor.handed(window.start)
     held = hold(resource, config.cursor_field, start, from_start=True)
     assert held is not None, "the config has a cursor"
     held.end_value = cursor.handed(window.end, is_end=True)

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from landing.backfill.record import Backfill, Done, Records
 from landing.backfill.windows import Bound, Cursor, Request, Unit, Window, windows_of
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig, read_config
-from landing.errors import LandingError, StreamError, UsageError
+from landing.errors import BucketError, LandingError, StreamError, UsageError
 from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import counting
 from landing.landing import Load
@@ -375,9 +376,12 @@ def run_backfill(
     # As in run_streams, before there are threads.
     pa.array([0])
     of.bucket.settle()
-    side_by_side(run.if_unbegun, backfill.undone, workers)
+    outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
     if run.begun_by_others:
-        side_by_side(run.window, run.begun_by_others, workers)
+        outcomes += side_by_side(run.window, run.begun_by_others, workers)
+    for outcome in outcomes:
+        if outcome is not None:  # no window's failure, but a bug
+            raise outcome
     run.tidy()
     return run.result()
 
@@ -398,10 +402,15 @@ class _Run:
 
     def if_unbegun(self, window: Window, stop: Stop) -> None:
         token = uuid.uuid4().hex.encode()
-        if self._of.bucket.create(self._begun(window), token) is None:
-            self.begun_by_others.append(window)
-        else:
+        try:
+            is_ours = self._of.bucket.create(self._begun(window), token) is not None
+        except BucketError as error:
+            self._fail(window, error)
+            return
+        if is_ours:
             self.window(window, stop)
+        else:
+            self.begun_by_others.append(window)
 
     def window(self, window: Window, stop: Stop) -> None:
         of = self._of
@@ -421,13 +430,15 @@ class _Run:
         else:
             self._finish(result)
         finally:
-            of.bucket.delete(self._begun(window))
+            with suppress(BucketError):  # it only says who has begun
+                of.bucket.delete(self._begun(window))
 
     def tidy(self) -> None:
         """What processes left that were killed after they had published a window."""
         if not self._failed:
-            for path in list(self._of.bucket.list(f"{self._of.paths.backfills}/{self._id}")):
-                self._of.bucket.delete(path)
+            with suppress(BucketError):
+                for path in list(self._of.bucket.list(f"{self._of.paths.backfills}/{self._id}")):
+                    self._of.bucket.delete(path)
 
     def _begun(self, window: Window) -> str:
         return self._of.paths.begun_window(self._id, window.number)

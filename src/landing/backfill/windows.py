@@ -108,11 +108,10 @@ class Cursor:
         """Where the live cursor stands, or else now; None for numbers, of which none is now."""
         if self.is_number:
             return stored if isinstance(stored, int | float) else None
-        moment = moment_of(_as_text(stored)) or datetime.now(UTC)
+        known = moment_of(_as_text(stored))
         if self._kind == "date":
-            known = moment_of(_as_text(stored))
-            return (known.date() if known else moment.date() + _DAY).isoformat()
-        return moment.isoformat()
+            return (known.date() if known else datetime.now(UTC).date() + _DAY).isoformat()
+        return (known or datetime.now(UTC)).isoformat()
 
     def handed(self, bound: Bound, *, is_end: bool = False) -> Any:
         """A bound as a stream is given it. Where the spelling has no room for the whole of it, it
@@ -136,6 +135,14 @@ class Cursor:
         if is_end and datetime.fromisoformat(text) < local:
             return respelled(like, local + unit_of(like))
         return text
+
+    def handed_before(self, bound: Bound) -> Any:
+        """As a stream is given it whose API leaves out what is exactly there."""
+        if self.is_number:
+            return bound - 1  # type: ignore[operator]
+        step = _DAY if self._kind == "date" else timedelta(seconds=1)
+        earlier = datetime.fromisoformat(str(bound)).replace(tzinfo=UTC) - step
+        return self.handed(earlier.date().isoformat() if step == _DAY else earlier.isoformat())
 
 
 def _as_text(value: Any) -> Any:
