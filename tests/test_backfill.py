@@ -311,7 +311,7 @@ def test_a_feeder_misses_no_file_of_windows_beside_live_runs(
 ) -> None:
     feeder = Feeder(zone, "shop/orders")
     feeder.start()
-    api.delay = 0.03
+    api.delay = 0.02
     process = program(shop, "backfill", "shop", "orders", *RANGE, "--workers", "3")
     lives = 0
     while process.is_alive():
@@ -394,8 +394,12 @@ def test_five_years_by_month_killed_ten_times_are_the_sources_rows(
             live = kit.run("odoo", "orders")
             assert live.code == 0, live.text
             state = zone.read(f"{folder}/state.json")
+    odoo.calls.clear()
     last = kit.landing(*words, "--workers", "3")
     assert last.code == 0, last.text
+    domains = [call.kwargs["domain"] for call in odoo.calls_of("search_read")]
+    assert any(["write_date", "<", "2024-01-01 00:00:00"] in domain for domain in domains)
+    assert all(len(domain) == 2 for domain in domains), "no more is asked for than a window"
     assert "60 of 60 windows done" in last.out
     assert zone.read(f"{folder}/state.json") == state
     feeder.end()

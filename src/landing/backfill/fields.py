@@ -8,6 +8,7 @@ version that a live run lands meanwhile stays the newest.
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -132,8 +133,9 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
         key = of.config.primary_key
         fresh = Parted(folders[1] / "fresh", key)
         for part in read.parts:
-            for batch in pq.ParquetFile(part.file).iter_batches():
-                fresh.add(pa.Table.from_batches([batch]))
+            with pq.ParquetFile(part.file) as file:
+                for batch in file.iter_batches():
+                    fresh.add(pa.Table.from_batches([batch]))
             part.file.unlink()
         landed = Parted(folders[1] / "landed", key)
         for path in files:
@@ -249,9 +251,20 @@ class _Quiet:
 
 def _publish(of: Subject, backfill: Backfill, load: Load) -> None:
     with load.lease:
+        now = of.records.get(backfill.id)
+        if now.finished is not None:
+            raise finished(now)
+        if now.stamps != backfill.stamps:
+            # Its rows have the load ids that ours would have.
+            raise StreamError(
+                f"stream '{of.name}': another process published a part of the same meanwhile and "
+                "died; start it again"
+            )
         if load.parts:
+            now.stamps = {"fields": uuid.uuid4().hex}
+            of.records.put(now)
             publish(load)
         load.lease.confirm()
-        backfill.rows = load.rows
-        backfill.finished = datetime.now(UTC)
-        of.records.put(backfill)
+        now.rows = load.rows
+        now.finished = datetime.now(UTC)
+        of.records.put(now)

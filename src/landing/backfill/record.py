@@ -52,7 +52,8 @@ class Backfill(msgspec.Struct, kw_only=True):
     rows: int = 0
     done: dict[str, Done] = {}
     stamps: dict[str, str] = {}
-    """Of windows whose publication has begun, the last load id that a row carries."""
+    """Of windows whose publication has begun, the last load id that a row carries; of fields, a
+    mark of that publication."""
 
     @property
     def windows(self) -> list[Window]:
