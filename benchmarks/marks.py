@@ -36,6 +36,9 @@ DELAY = 0.05
 STREAMS = 20
 # As many pages as the other slow reads have, of a tenth of their records.
 SMALL_PAGE = 100
+WINDOWS = 20
+# Of as many as all records have, a window's; many enough to outweigh the start of a process.
+SHARE_OF_PAGES = 5
 # These take long and vary little.
 ROUNDS_OF_LONG_ONES = 3
 TABLE_ROWS = 1_000_000
@@ -215,6 +218,35 @@ def many_streams(setting: Setting) -> list[Mark]:
     ]
 
 
+def backfill(setting: Setting) -> list[Mark]:
+    """Windows that each ask for their pages one after the other."""
+    pages = max(1, setting.records // PAGE_SIZE // SHARE_OF_PAGES)
+    step = pages * SMALL_PAGE
+    records = WINDOWS * step
+    with serve(records, DELAY, SMALL_PAGE) as api:
+        workspace = set_up(setting.folder / "workspace", "windows", api.env)
+
+        def run(workers: int) -> Measurement:
+            range_ = ("--from", "0", "--to", str(records), "--step", str(step))
+            with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+                env = {**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}
+                return workspace.backfill(env, "bench", *range_, "--workers", str(workers))
+
+        cases = {str(workers): partial(run, workers) for workers in (1, 2, 4)}
+        runs = _in_turn(cases, setting.few_rounds)
+    seconds = {workers: _median(done) for workers, done in runs.items()}
+    case = f"a backfill of {WINDOWS} windows of {pages} pages of {DELAY * 1000:.0f} ms each"
+    return [
+        Mark(
+            f"{case}, `--workers {workers}`",
+            f"≥ {faster:g} × one worker",
+            f"{seconds['1'] / seconds[workers]:.2f} × of {seconds['1']:.1f} s",
+            faster * seconds[workers] / seconds["1"],
+        )
+        for workers, faster in (("2", 1.8), ("4", 3.4))
+    ]
+
+
 def publish(setting: Setting) -> list[Mark]:
     from demo.servers import seaweedfs
 
@@ -309,6 +341,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "memory": memory,
     "latency": latency,
     "many-streams": many_streams,
+    "backfill": backfill,
     "publish": publish,
     "compaction": compaction,
     "upsert": upsert,

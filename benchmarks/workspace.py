@@ -25,6 +25,13 @@ class Workspace:
         script = str(self.scripts / "pipeline.py")
         return measure("landing_run", [script, self.source, *words], env=env)
 
+    def backfill(self, env: Mapping[str, str], *words: str) -> Measurement:
+        """`landing backfill {source}` with a stream and options."""
+        script = self.scripts / "backfill.py"
+        run = (self.scripts / "pipeline.py").read_text()
+        script.write_text(run.replace('script("run"', 'script("backfill"'))
+        return measure("landing_run", [str(script), self.source, *words], env=env)
+
 
 def set_up(folder: Path, source: str, api: Mapping[str, str]) -> Workspace:
     """Copy the scripts and the source, discover, and select the fields that are kept."""

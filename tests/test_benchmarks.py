@@ -15,7 +15,7 @@ import pytest
 from benchmarks import marks
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, contents_of
-from benchmarks.marks import Mark, Setting, compaction, many_streams, upsert
+from benchmarks.marks import Mark, Setting, backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
@@ -146,6 +146,12 @@ def test_compaction_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_upserts_are_measured(tmp_path: Path) -> None:
     (mark,) = upsert(Setting(records=1, rounds=1, folder=tmp_path), rows=5_000, changed=50)
     assert mark.case == "upserting 50 changed rows into a table of 5,000 on SeaweedFS"
+
+
+def test_a_backfill_with_several_workers_is_measured(tmp_path: Path) -> None:
+    two, four = backfill(Setting(records=1_000, rounds=1, folder=tmp_path))
+    assert two.case == "a backfill of 20 windows of 1 pages of 50 ms each, `--workers 2`"
+    assert four.asked == "≥ 3.4 × one worker"
 
 
 def test_the_profile_names_every_stage() -> None:

@@ -209,6 +209,20 @@ def test_a_cursor_is_filtered_by_the_server(
     assert all(q["changed_at__gte"] == [start] for q in queries(server, "notes", before))
 
 
+def test_a_window_of_a_backfill_is_filtered_by_the_server(
+    streams: dict[str, DltResource], server: DatasetteServer
+) -> None:
+    start, end = changed_at(101) or "", changed_at(501) or ""
+    window = dlt.sources.incremental("changed_at", initial_value=start, end_value=end)
+    streams["notes"].apply_hints(incremental=window)
+    before = len(server.requested())
+    rows = list(streams["notes"])
+    assert sorted(ids(rows)) == [
+        n for n in range(1, NOTES + 1) if start <= (changed_at(n) or "") < end
+    ]
+    assert all(q["changed_at__lt"] == [end] for q in queries(server, "notes", before))
+
+
 def test_rows_come_in_the_order_of_the_cursor(streams: dict[str, DltResource]) -> None:
     rows = list(since(streams["notes"], "changed_at", None, "exclude"))
     values = [row["changed_at"] for row in rows]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,6 +66,29 @@ class _Withheld:
                 table = pa.Table.from_batches([reader.get_batch(index)])
                 mask = [self.digest.differs(known, h % BUCKETS) for h in row_hashes(table)]
                 yield table.filter(pa.array(mask, pa.bool_()))
+
+
+class RowFilter(Protocol):
+    """Which of a stream's rows are taken, by its cursor."""
+
+    name: str
+    went_back: bool
+    rows_without_cursor: int
+
+    @property
+    def may_end_early(self) -> bool:
+        """The stream declared an order, so that it need not be read to its end."""
+
+    @property
+    def is_past(self) -> bool:
+        """No row that follows would be taken."""
+
+    def admit(
+        self, table: pa.Table, raw: Sequence[Any], aside: Sequence[CursorValue] = ()
+    ) -> pa.Table: ...
+
+    def rest(self) -> Iterator[pa.Table]:
+        """Rows that can be told only once the stream has ended."""
 
 
 class CursorTracker:
@@ -181,13 +204,12 @@ class CursorTracker:
         return self._typed(self.held.behind(self._raw))
 
     @property
-    def is_newest_first(self) -> bool:
-        """The stream declared that order, so that it can end at the first known row."""
+    def may_end_early(self) -> bool:
         return self.held.row_order == "desc"
 
     @property
-    def past_start(self) -> bool:
-        return self.is_newest_first and self.held.start_out_of_range
+    def is_past(self) -> bool:
+        return self.may_end_early and self.held.start_out_of_range
 
     @property
     def is_oldest_first(self) -> bool:
@@ -230,6 +252,13 @@ class CursorTracker:
     def forgets(self) -> bool:
         """More rows are within the lookback than are remembered."""
         return self._window is not None and self._window.is_full
+
+    def is_beyond(self, raw: Any, *, or_at: bool) -> bool:
+        """Whether the run has come further than a value, or as far."""
+        bound = self._typed(raw)
+        if not self._best.is_valid:
+            return False
+        return bool(self._beyond(self._best, bound).as_py() or (or_at and self._best.equals(bound)))
 
     @property
     def after(self) -> Any:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import dlt
 import pyarrow as pa
@@ -23,8 +23,8 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
 from landing.catalog import StreamConfig
-from landing.columns import Batch, MisfitRow, columns_of
-from landing.cursor import CursorTracker, CursorValue
+from landing.columns import Batch, Converted, MisfitRow, columns_of
+from landing.cursor import CursorTracker, CursorValue, RowFilter
 from landing.drift import Drift
 from landing.errors import SourceError, StreamError
 from landing.fields import landing_fields
@@ -48,11 +48,12 @@ from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
 from landing.report import Reporter
+from landing.resync import Resync, due_resync
 from landing.schemahistory import recorded
 from landing.sidebyside import Stop
 from landing.snapshot import Snapshot
 from landing.sources import as_declared
-from landing.state import SCHEMA, STATE_KEY, keeps_state, take_over
+from landing.state import SCHEMA, STATE_KEY, forget_parents, keeps_state, take_over
 from landing.tombstones import is_tombstone, tombstone_count
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
@@ -104,20 +105,24 @@ class Extraction:
         hint = config.hard_delete
         asked = dict.fromkeys([*self._names, *([hint.column] if hint is not None else [])])
         self._resource = with_arguments(resource, fields=list(asked))
-        self._held = hold_cursor(config, self._resource)
+        self._held = self._hold()
         self._absent = set(self._names)
         self._tracker: CursorTracker | None = None
         self._rows: Iterator[tuple[bool, Pieces]] = iter(())
         self._withheld_stamps: Stamps | None = None
         self._streams_state: Any = None
         self._published: _Published | None = None
+        self._resync: Resync | None = None
         self._open = ExitStack()
 
-    def __enter__(self) -> Extraction:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def _hold(self) -> HeldIncremental | None:
+        return hold_cursor(self._config, self._resource)
 
     def into(self, load: Load) -> DltSource:
         """The next rows as dlt takes them: all there are, or as many as make a slice."""
@@ -146,8 +151,18 @@ class Extraction:
         self._remember(load)
 
     def _begin(self, state: dict[str, Any]) -> None:
+        if self._held is not None and self._config.is_incremental:
+            self._resync = due_resync(self._config, self._held, state)
         # The stream runs ahead in a thread, while the state here moves with each load.
         self._streams_state = deepcopy(pipeline_state())
+        if self._resync is not None:
+            forget_parents(self._streams_state, self._config.stream)
+            start = self._resync.start
+            self._reporter.note(
+                self._config.stream,
+                '"backfill" is true: reads once more from '
+                f"{'the beginning' if start is None else start}",
+            )
         if self._held is not None and self._config.is_incremental:
             known = state.get("cursor", {})
             self._tracker = CursorTracker(self._held, self._columns, known, self._folder)
@@ -227,10 +242,10 @@ class Extraction:
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
-    def _new_rows(self, tracker: CursorTracker | None) -> Iterator[tuple[bool, Pieces]]:
+    def _new_rows(self, tracker: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
         """What is new, a batch at a time, and whether it had been withheld."""
         read = 0
-        least = 1 if tracker is not None and tracker.is_newest_first else BATCH_ROWS
+        least = 1 if tracker is not None and tracker.may_end_early else BATCH_ROWS
         opened = open_pages(
             self._resource,
             self._streams_state,
@@ -247,7 +262,7 @@ class Extraction:
             self._take_back(tracker)
             if pieces:
                 yield False, pieces
-            if tracker is not None and tracker.past_start:
+            if tracker is not None and tracker.is_past:
                 break
         self._open.close()
         if tracker is not None:
@@ -285,11 +300,11 @@ class Extraction:
                 "request has no answer, or raise LANDING_STALL_MINUTES"
             )
 
-    def _admitted(self, batch: Batch, tracker: CursorTracker | None) -> Pieces:
+    def _admitted(self, batch: Batch, tracker: RowFilter | None) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
-        converted = self._columns.convert(self._drift.looked_at(batch))
+        converted = self._converted(batch)
         if self._snapshot is not None:
             self._snapshot.see(converted)
         earlier, later = self._quarantine.new(converted)
@@ -298,6 +313,9 @@ class Extraction:
             aside = list(self._cursor_values(converted.misfits, tracker.name))
             table = tracker.admit(table, converted.raw(tracker.name), aside)
         return [piece for piece in (earlier, table, later) if len(piece)]
+
+    def _converted(self, batch: Batch) -> Converted:
+        return self._columns.convert(self._drift.looked_at(batch))
 
     def _cursor_values(self, misfits: Sequence[MisfitRow], name: str) -> Iterator[CursorValue]:
         """Those of the misfits that have one."""
@@ -310,7 +328,7 @@ class Extraction:
             if typed.is_valid:
                 yield CursorValue(typed, raw)
 
-    def _take_back(self, tracker: CursorTracker | None) -> None:
+    def _take_back(self, tracker: RowFilter | None) -> None:
         """Put the cursor back that was moved in the belief that lower values were all seen."""
         if tracker is None or not tracker.went_back:
             return
@@ -322,7 +340,7 @@ class Extraction:
                 "none: the cursor stays where it was until the stream's end; leave row_order out",
             )
 
-    def _tell(self, read: int, tracker: CursorTracker | None) -> None:
+    def _tell(self, read: int, tracker: RowFilter | None) -> None:
         stream = self._config.stream
         if read and self._absent == set(self._names):
             raise StreamError(
@@ -374,7 +392,9 @@ class Extraction:
         if self._tracker is not None and self._held is not None:
             self._held.get_state()["last_value"] = self._tracker.after
             state["cursor"] = self._tracker.state(ended=self.is_over)
-            load.cursor_after = self._tracker.after
+            if self._resync is not None:
+                self._resync.remember(self._tracker, state, ended=self.is_over)
+            load.cursor_after = self._held.get_state()["last_value"]
             if self._tracker.forgets:
                 self._reporter.note(
                     self._config.stream,

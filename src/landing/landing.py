@@ -41,7 +41,7 @@ from dlt.common.storages.load_package import load_package_state
 from landing.bucket import Bucket
 from landing.catalog import SyncMode
 from landing.errors import BucketError, LandingError
-from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
+from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id, reserved_by
 from landing.lease import Lease
 from landing.parts import Part
 from landing.schemahistory import SchemaVersion
@@ -83,22 +83,29 @@ class Load:
     """Where its run began to read: behind the cursor, if it looks back."""
     schema: SchemaVersion | None = None
     """Of its columns, where the bucket does not have it yet."""
+    backfill: dict[str, Any] | None = None
+    """What of which backfill its rows are."""
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def begin(self, last_load_id: str | None) -> str:
-        """The load id: above the last load's, and above whatever an interrupted run left.
+        """The load id: above the last load's, whatever an interrupted run left, and what backfills
+        have reserved.
 
-        Chosen once; costs one listing then, of what sorts after the last load only.
+        Chosen once; costs two listings then, of what sorts after the last load only.
         """
         if self.load_id is not None:
             return self.load_id
         after = self.paths.end_of(last_load_id) if last_load_id else None
         left = [load_id_of(path) for path in self.bucket.list(self.paths.data, after)]
-        # Rows of an interrupted run may be stamped a little above its load id.
-        above = [load_id_after(load_id, by=Decimal(1)) for load_id in left if load_id]
-        last = max([last_load_id or "", *above])
+        # Rows of an interrupted run may be stamped a little above its load id; those of a backfill
+        # are stamped already, and need no more than a name that comes later.
+        by = Decimal(1) if self.backfill is None else Decimal(0)
+        above = [load_id_after(load_id, by) for load_id in left if load_id]
+        since = f"{self.paths.backfills}/{last_load_id}" if last_load_id else None
+        reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
+        last = max([last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
         return self.load_id
 
@@ -170,6 +177,7 @@ class Load:
             "deleted": self.deleted,
             "from_quarantine": self.from_quarantine,
             "read_from": self.read_from,
+            "backfill": self.backfill,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],

@@ -5,6 +5,7 @@
     _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
+    _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
 the same by text and by natural order, in which runs of digits compare as numbers.
@@ -21,6 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPACTED = ".compacted.parquet"
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}(?:\.compacted)*\.parquet$")
 _QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
+_BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
 _LAST_PART = 99_999
 WITHHELD_STAMPS = Decimal("0.001")
 """Seconds of load ids below each load's own that are kept for its rows known to be older."""
@@ -102,6 +104,16 @@ class StreamPaths:
         name = into.rsplit("/", 1)[-1].removesuffix(".parquet")
         return f"_dlt/{self.data}/compactions/{name}.json"
 
+    @property
+    def backfills(self) -> str:
+        return f"_dlt/{self.data}/backfills"
+
+    def backfill(self, backfill_id: str) -> str:
+        return f"{self.backfills}/{backfill_id}.json"
+
+    def begun_window(self, backfill_id: str, number: int) -> str:
+        return f"{self.backfills}/{backfill_id}/{number:05d}.begun"
+
 
 def load_id_of(path: str) -> str | None:
     """The load id in a part's path; None for files that are not ours."""
@@ -123,6 +135,12 @@ def number_of(path: str) -> int | None:
     """Of a kept state or a schema; None for files that are not ours."""
     name = path.rsplit("/", 1)[-1].removesuffix(".json")
     return int(name) if name.isdecimal() else None
+
+
+def reserved_by(path: str) -> str | None:
+    """Up to where the backfill of a path has load ids reserved; None for other files."""
+    match = _BACKFILL.search(path)
+    return match[1] if match else None
 
 
 def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:

@@ -1,5 +1,8 @@
 """One stream, one run: a lease in the bucket, taken by a conditional write.
 
+A lease says what for: a run, which has it from its first request to its end, or the publication of
+rows that were read before, which is short and worth waiting for.
+
 Whether a lease has expired is judged by the bucket's clock alone, since pods' clocks differ: the
 holder rewrites its lease every few seconds, and a contender compares the time of that write with
 the time of a write of its own.
@@ -9,12 +12,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from landing.bucket import Bucket, StoredObject
 from landing.errors import BucketError, LandingError, LeaseHeld
@@ -24,15 +30,38 @@ RENEWED_EVERY = timedelta(seconds=15)
 TRUSTED_FOR = timedelta(seconds=45)
 """After a renewal; short of EXPIRES_AFTER by what an upload may take to begin."""
 RELEASED_WITHIN = timedelta(seconds=5)
+PATIENCE = timedelta(minutes=15)
+"""For publications of others: that of a few large windows may take minutes."""
+ASKED_EVERY = 0.25
+"""Seconds, more or less, between two tries of one who waits."""
+
+Purpose = Literal["run", "publication"]
 
 
 class Lease:
-    """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run has it."""
+    """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run has it.
 
-    def __init__(self, bucket: Bucket, path: str, what: str) -> None:
+    A publication of others is waited for, and with `waits_for_runs` a run, too, for as long as it
+    takes. `waiting` is called again and again meanwhile, with what is waited for; what it raises
+    ends the wait.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        path: str,
+        what: str,
+        purpose: Purpose = "run",
+        *,
+        waits_for_runs: bool = False,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._bucket = bucket
         self._path = path
         self._what = what
+        self._purpose = purpose
+        self._waits_for_runs = waits_for_runs
+        self._waiting = waiting
         self._token = uuid.uuid4().hex
         self._since = datetime.now(UTC)
         self._writes = 0
@@ -44,6 +73,27 @@ class Lease:
         self._renewal = threading.Thread(target=self._renew, name="landing-lease", daemon=True)
 
     def __enter__(self) -> Lease:
+        begun = time.monotonic()
+        while True:
+            try:
+                self._take()
+            except _Held as held:
+                if not self._is_worth_waiting(held.purpose, time.monotonic() - begun):
+                    raise LeaseHeld(str(held)) from None
+                if self._waiting is not None:
+                    self._waiting(held.holder)
+                time.sleep(ASKED_EVERY * random.uniform(0.5, 1.5))
+            else:
+                self._renewal.start()
+                return self
+
+    def _is_worth_waiting(self, purpose: str, waited: float) -> bool:
+        if purpose == "publication":
+            return waited < PATIENCE.total_seconds()
+        return self._waits_for_runs
+
+    def _take(self) -> None:
+        self._since = datetime.now(UTC)
         # Read before writing: some stores make a bucket that is not there when they are written to.
         found = self._bucket.get(self._path)
         self._confirmed = time.monotonic()
@@ -53,8 +103,6 @@ class Lease:
             self._own = self._take_over(found)
         if self._own is None:
             raise self._held(self._bucket.get(self._path))
-        self._renewal.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
@@ -128,6 +176,7 @@ class Lease:
         return json.dumps(
             {
                 "token": self._token,
+                "purpose": self._purpose,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "since": self._since.isoformat(timespec="seconds"),
@@ -135,21 +184,33 @@ class Lease:
             }
         ).encode()
 
-    def _held(self, found: StoredObject | None) -> LeaseHeld:
-        return LeaseHeld(
-            f"{self._what}: another run is under way: {_holder(found)}; it is free when that run "
-            f"ends, or {EXPIRES_AFTER.seconds} s after it died"
+    def _held(self, found: StoredObject | None) -> _Held:
+        """Of a lease that was given back just now, another try will tell more."""
+        return _Held(self._what, _fields(found) if found else {"purpose": "publication"})
+
+
+class _Held(Exception):
+    """Another has the lease."""
+
+    def __init__(self, what: str, fields: dict[str, str]) -> None:
+        self.purpose = fields.get("purpose", "run")
+        doing = "another run is under way"
+        if self.purpose == "publication":
+            doing = "rows that were read before are being published"
+        self.holder = f"{doing}: {_holder(fields)}"
+        super().__init__(
+            f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
+            "after it died"
         )
 
 
 def lease_holder(bucket: Bucket, path: str) -> str | None:
     """Who holds a lease, or has died with it; None if it is free."""
     found = bucket.get(path)
-    return None if found is None else _holder(found)
+    return None if found is None else _holder(_fields(found))
 
 
-def _holder(found: StoredObject | None) -> str:
-    fields = _fields(found) if found else {}
+def _holder(fields: dict[str, str]) -> str:
     who = f"process {fields.get('pid', '?')} on {fields.get('host', 'another machine')}"
     return f"{who} holds the lease since {fields.get('since', 'just now')}"
 

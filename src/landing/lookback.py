@@ -39,7 +39,7 @@ class Lookback:
         """
         try:
             if isinstance(value, str) and isinstance(self.amount, timedelta):
-                return _respelled(value, datetime.fromisoformat(value) - self.amount)
+                return respelled(value, datetime.fromisoformat(value) - self.amount)
             return value - self.amount
         except OverflowError:  # before the year 1, which is how some write that there is no time
             return value
@@ -66,7 +66,11 @@ def later(value: Any, other: Any) -> Any:
     return other if left < right else value
 
 
-def _respelled(text: str, moment: datetime) -> str:
+def respelled(text: str, moment: datetime) -> str:
+    """`moment` as `text` is spelled; what that has no room for is cut off.
+
+    Raises ValueError for a text that is no ISO date or date-time.
+    """
     parts = _ISO.fullmatch(text)
     if parts is None:
         raise ValueError(f"'{text}' is not spelled as ISO dates and times are")
@@ -77,6 +81,17 @@ def _respelled(text: str, moment: datetime) -> str:
     digits = len(parts["fraction"] or "") - 1
     fraction = f".{moment:%f}".ljust(digits + 1, "0")[: digits + 1] if digits > 0 else ""
     return f"{day}{parts['between']}{seconds}{fraction}{parts['zone'] or ''}"
+
+
+def unit_of(text: str) -> timedelta:
+    """What the last place of a text that `respelled` takes counts."""
+    parts = _ISO.fullmatch(text)
+    if parts is None or parts["minutes"] is None:
+        return timedelta(days=1)
+    if parts["seconds"] is None:
+        return timedelta(minutes=1)
+    digits = max(0, min(6, len(parts["fraction"] or "") - 1))
+    return timedelta(seconds=float(f"1e-{digits}"))
 
 
 def parse_lookback(value: str | float, cursor: Field) -> Lookback:

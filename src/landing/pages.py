@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -101,6 +101,11 @@ def _context(resource: DltResource, state: TPipelineState, record: Any) -> Itera
         decoding_to(record),
     ):
         yield
+
+
+def standing_alone(resource: DltResource) -> AbstractContextManager[None]:
+    """What dlt binds to a thread in a pipeline's extract step, with a state that is thrown away."""
+    return _context(resource, _no_state(), msgspec.Raw)
 
 
 def _no_state() -> TPipelineState:

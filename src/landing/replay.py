@@ -124,10 +124,10 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
 def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     """Land the rows in quarantine that fit the config as it is now.
 
-    Raises LeaseHeld if a run of the stream is under way.
+    Raises LeaseHeld if a run of the stream is under way; what others publish is waited for.
     """
     paths = StreamPaths(config.source, config.stream)
-    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
+    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}", "publication")
     with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
         keeper = keeper_of(config, bucket)
         if keeper is not None:

@@ -33,9 +33,10 @@ from landing.lineage import LINEAGE_FIELDS
 from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult, TableResult
-from landing.sidebyside import Stop, side_by_side
+from landing.resync import is_done
+from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
-from landing.state import SCHEMA, pipeline_name, stored_cursor
+from landing.state import SCHEMA, pipeline_name, stored_by_us, stored_cursor
 from landing.tables import keeper_of, place_of
 from landing.workspace import bucket_settings
 
@@ -160,7 +161,12 @@ def run_stream(
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
-    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}")
+    lease = Lease(
+        bucket,
+        paths.lease,
+        f"{config.source}/{config.stream}",
+        waiting=waits(stop or Stop(), lambda text: reporter.note(config.stream, text)),
+    )
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
@@ -242,7 +248,8 @@ def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: l
     cursor = read_from = None
     if held is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, held.cursor_path)
-        cursor = held.initial_value if stored is None else stored
+        is_due = config.backfill and not is_done(stored_by_us(bucket, paths))
+        cursor = held.initial_value if stored is None or is_due else stored
         read_from = held.behind(cursor)
     place = place_of(config, bucket.settings)
     return Plan(

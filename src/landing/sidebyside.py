@@ -31,6 +31,21 @@ class Stop:
             raise KeyboardInterrupt
 
 
+def waits(stop: Stop, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """To be called again and again while something is waited for: tells it once, and raises
+    KeyboardInterrupt once `stop` was asked for."""
+    told = False
+
+    def waiting(what: str) -> None:
+        nonlocal told
+        stop.check()
+        if not told:
+            tell(f"waits: {what}")
+        told = True
+
+    return waiting
+
+
 def side_by_side(
     call: Callable[[Job, Stop], Result], jobs: Sequence[Job], workers: int
 ) -> list[Result | Exception]:

@@ -144,6 +144,14 @@ def names_kept(state: TPipelineState, stream: str) -> list[str]:
     return [*sorted(own), *sorted(beside)]
 
 
+def forget_parents(streams: TPipelineState, stream: str) -> None:
+    """Have the parents read from their start, in a copy of the state that is the stream's."""
+    sources: Any = streams.get("sources", {})
+    for name, kept in sources.get(SCHEMA, {}).get("resources", {}).items():
+        if name != stream:
+            kept.pop("incremental", None)
+
+
 def take_over(state: TPipelineState, streams: TPipelineState, stream: str) -> None:
     """Put into `state` what the stream kept in a copy of its own, leaving what is ours there."""
     sources: Any = state.setdefault("sources", {})

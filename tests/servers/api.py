@@ -5,10 +5,10 @@
         api.update("orders", 7, note="changed")
         api.fail_next(2, status=503)
 
-`GET /{collection}?limit=&offset=&since=` answers `{"data": [...]}`, sorted by (updated_at, id),
-to those who bring the bearer token. `GET /bench?limit=&offset=` gives records that were encoded
-before, so that a benchmark measures its client. The server is a thread: a benchmark's client
-should be another process, or both share one interpreter lock.
+`GET /{collection}?limit=&offset=&since=&until=` answers `{"data": [...]}`, sorted by (updated_at,
+id), to those who bring the bearer token. `GET /bench?limit=&offset=` gives records that were
+encoded before, so that a benchmark measures its client. The server is a thread: a benchmark's
+client should be another process, or both share one interpreter lock.
 """
 
 from __future__ import annotations
@@ -159,6 +159,8 @@ class Api:
             if collection not in self._collections:
                 return _error(404, f"no collection {collection}")
             rows = _since(self._collections[collection], request.query.get("since"))
+            if until := request.query.get("until"):
+                rows = [row for row in rows if _updated(row) < until]
             body = json.dumps({"data": rows[offset : offset + limit]}).encode()
         return Response(200, body)
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from landing import __version__
 from landing.cli import (
+    backfill,
     check,
     compact,
     discover,
@@ -53,6 +54,7 @@ class Verb(Protocol):
 
 
 _VERBS: dict[str, Verb] = {
+    "backfill": backfill,
     "check": check,
     "compact": compact,
     "discover": discover,

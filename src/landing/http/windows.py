@@ -14,13 +14,14 @@ from landing.http.query import Query
 
 
 class TimeWindows:
-    """Windows of `days`, from `start` until now, as the parameters `since` and `until`.
+    """Windows of `days`, from `start` until `end`, as the parameters `since` and `until`.
 
-    `start` is a datetime or an ISO 8601 text, such as a cursor's last value; without a zone it is
-    UTC. A window begins where the one before ended, and the last ends now; a row that is exactly
-    there comes once or twice, whichever end the API counts as in. `spelled` makes a parameter of
-    a moment; by default it is ISO 8601. `within` is the paging inside a window. With `at_once`,
-    several windows are read together, each of them kept in memory until its turn.
+    `start` and `end` are datetimes or ISO 8601 texts, such as a cursor's `last_value` and
+    `end_value`; without a zone they are UTC, and without an `end` it is now. A window begins where
+    the one before ended; a row that is exactly there comes once or twice, whichever end the API
+    counts as in. `spelled` makes a parameter of a moment; by default it is ISO 8601. `within` is
+    the paging inside a window. With `at_once`, several windows are read together, each of them
+    kept in memory until its turn.
 
     Raises ApiError if `start` is None, as of a cursor that has no value yet.
     """
@@ -32,7 +33,7 @@ class TimeWindows:
         days: float,
         since: str = "since",
         until: str = "until",
-        end: datetime | None = None,
+        end: datetime | str | None = None,
         spelled: Callable[[datetime], Any] = datetime.isoformat,
         within: Paging | None = None,
         at_once: int = 1,

@@ -49,6 +49,8 @@ def table_stream(database: DatasetteDatabase, table: Table) -> DltResource:
             return
         query = selected(table, fields, cursor.cursor_path)
         with_nulls = cursor.on_cursor_value_missing != "exclude"
+        if cursor.end_value is not None:  # of a backfill; rows without a value are in no window
+            query, with_nulls = {**query, **_before(cursor.cursor_path, cursor.end_value)}, False
         yield from reader.rows_since(cursor.cursor_path, cursor.last_value, query, with_nulls)
 
     return rows
@@ -157,6 +159,12 @@ def _from(cursor: str, start: Any) -> dict[str, str | int | float]:
     if start is None or (isinstance(start, str) and _is_spelled_otherwise(start)):
         return {}
     return {f"{cursor}__gte": start}
+
+
+def _before(cursor: str, end: Any) -> dict[str, str | int | float]:
+    """Rows below `end`, or all where `_from` asks for all."""
+    is_no_number = isinstance(end, str) and _is_spelled_otherwise(end)
+    return {} if is_no_number else {f"{cursor}__lt": end}
 
 
 def _is_spelled_otherwise(text: str) -> bool:

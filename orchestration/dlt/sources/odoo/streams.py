@@ -54,7 +54,7 @@ def orders(
     fields: list[str] | None = None,
 ) -> Iterator[Any]:
     """Quotations and sales orders (sale.order)."""
-    yield from changed_records("sale.order", write_date.last_value, limit, fields)
+    yield from changed_records("sale.order", write_date, limit, fields)
 
 
 @dlt.resource(primary_key="id", write_disposition="merge")
@@ -64,13 +64,17 @@ def order_lines(
     fields: list[str] | None = None,
 ) -> Iterator[Any]:
     """Lines of quotations and sales orders (sale.order.line)."""
-    yield from changed_records("sale.order.line", write_date.last_value, limit, fields)
+    yield from changed_records("sale.order.line", write_date, limit, fields)
 
 
 def changed_records(
-    model: str, since: str | datetime | None, limit: int, selected: list[str] | None
+    model: str,
+    written: dlt.sources.incremental[str],
+    limit: int,
+    selected: list[str] | None,
 ) -> Iterator[Any]:
-    """Pages of the model's records written at or after `since`, oldest change first.
+    """Pages of the model's records written since the cursor's last value, oldest change first; of a
+    backfill, those before its end.
 
     The first page is empty and declares the types, which Odoo knows and the values may not show:
     a field without a value reads as `false`, whatever its type.
@@ -78,7 +82,9 @@ def changed_records(
     odoo = Odoo()
     types = field_types(odoo, model, selected)
     yield dlt.mark.with_hints([], dlt.mark.make_hints(columns=columns(types)))
-    for page in Records(odoo, model, list(types), limit).written_since(odoo_datetime(since)):
+    until = odoo_datetime(written.end_value) if written.end_value else None
+    records = Records(odoo, model, list(types), limit, until)
+    for page in records.written_since(odoo_datetime(written.last_value)):
         if page:
             yield [without_false(record, types) for record in page]
 
@@ -136,11 +142,14 @@ class Records:
     thing no reader of `write_date` can see.
     """
 
-    def __init__(self, odoo: Odoo, model: str, fields: list[str], limit: int) -> None:
+    def __init__(
+        self, odoo: Odoo, model: str, fields: list[str], limit: int, until: str | None = None
+    ) -> None:
         self._odoo = odoo
         self._model = model
         self._fields = fields
         self._limit = limit
+        self._until = [["write_date", "<", until]] if until else []
 
     def written_since(self, second: str) -> Iterator[Page]:
         from_the_beginning = second <= BEGINNING
@@ -151,7 +160,8 @@ class Records:
 
     def _with_write_date(self, second: str) -> Iterator[Page]:
         while True:
-            page = self._read([["write_date", ">=", second]], order="write_date, id")
+            domain = [["write_date", ">=", second], *self._until]
+            page = self._read(domain, order="write_date, id")
             if len(page) < self._limit:
                 yield page
                 return

@@ -1,0 +1,3 @@
+from .streams import bench
+
+__all__ = ["bench"]

@@ -1,0 +1,281 @@
+"""`landing backfill`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from landing.cli.output import complain, counted, exit_code, positive, printable, sized
+from landing.errors import UsageError
+from landing.secrets import redacted
+from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.backfill import Backfill, BackfillResult, Plan, Progress, WindowResult
+    from landing.backfill.fields import FieldsResult
+    from landing.backfill.windows import Window
+    from landing.bucket import Bucket
+    from landing.errors import LandingError
+    from landing.layout import StreamPaths
+    from landing.sources import Source
+
+HELP = "land a stream's past again, or fields it gained, beside its live runs"
+_SHOWN = 12
+"""Windows of a dry run before and after the ones that are left out."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        f"Example: {parser.prog} odoo orders --from 2020-01-01 --by month --workers 4"
+    )
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("stream", metavar="STREAM", nargs="?")
+    parser.add_argument("--from", dest="start", metavar="VALUE", help="where the first begins")
+    parser.add_argument(
+        "--to",
+        dest="end",
+        metavar="VALUE",
+        help="where the last one ends, without it; default: the live cursor, or now",
+    )
+    parser.add_argument(
+        "--by",
+        choices=("day", "week", "month", "ids"),
+        help="how long a window is: default month, or for cursors that are numbers ids",
+    )
+    parser.add_argument("--step", type=positive, metavar="N", help="with ids: how far one reaches")
+    parser.add_argument(
+        "--fields", metavar="A,B", help="only these fields, for rows that have landed already"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="windows side by side (default 1)"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="once more, though the same has finished before"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="show earlier backfills, as without --from"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the windows; ask for no records, write nothing"
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.tuning import import_faster, tune_process
+
+    import_faster()
+    from landing.backfill import Request
+    from landing.bucket import Bucket
+    from landing.sources import load_source
+
+    fields = tuple(filter(None, (name.strip() for name in (options.fields or "").split(","))))
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        print(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+    bucket = Bucket(settings)
+    if options.list or not (options.stream and (options.start or fields)):
+        return _list(options, bucket)
+    source = load_source(workspace, options.source)
+    tune_process()
+    request = Request(
+        start=options.start, end=options.end, by=options.by, step=options.step, fields=fields
+    )
+    if fields:
+        return _run_fields(options, source, bucket, request)
+    return _run(options, source, bucket, request)
+
+
+def _list(options: argparse.Namespace, bucket: Bucket) -> int:
+    from landing.backfill import Records
+    from landing.catalog import check_name
+
+    given = (options.start, options.end, options.by, options.step, options.fields)
+    if not options.list and any(value is not None for value in given):
+        raise UsageError("say by --from where to begin, or which --fields to backfill")
+    check_name(options.source, "source")
+    streams = [check_name(options.stream, "stream")] if options.stream else None
+    found = 0
+    for paths in _streams(options.source, streams, bucket):
+        for backfill in Records(bucket, paths).all():
+            found += 1
+            _print_backfill(paths, backfill)
+    if not found:
+        print("no backfill yet; say --from, or --fields, to begin one")
+    return 0
+
+
+def _streams(source: str, streams: list[str] | None, bucket: Bucket) -> list[StreamPaths]:
+    from landing.layout import StreamPaths
+
+    if streams is None:
+        below = (path.split("/") for path in bucket.list(f"_dlt/{source}"))
+        streams = sorted({parts[2] for parts in below if "backfills" in parts[3:4]})
+    return [StreamPaths(source, stream) for stream in streams]
+
+
+def _print_backfill(paths: StreamPaths, backfill: Backfill) -> None:
+    request = backfill.request
+    windows = len(backfill.windows)
+    what = f"fields {', '.join(request.fields)}" if request.fields else ""
+    if windows:
+        first, last = backfill.windows[0], backfill.windows[-1]
+        span = f"{str(first).partition(' …')[0]} … {str(last).rpartition('… ')[2]}"
+        what += f"{', ' if what else ''}{span} by {request.by}"
+    state = "finished" if backfill.finished else "not finished"
+    if windows and not backfill.finished:
+        state = f"{len(backfill.done)} of {windows} windows done"
+    print(f"{paths.data}  {backfill.started:%Y-%m-%d %H:%M} UTC  {what}")
+    print(f"  {state}, {counted(backfill.rows, 'row')}  ({backfill.id})")
+
+
+def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
+    from landing import backfill
+
+    planned = backfill.plan(source, options.stream, bucket, request)
+    name = planned.subject.name
+    if options.dry_run:
+        _print_plan(name, planned)
+        return 0
+    terminal = _Terminal(source.name)
+    for doubt in planned.doubts:
+        terminal.note(options.stream, doubt)
+    begun = backfill.begin(planned, again=options.again, tell=terminal.waiting(options.stream))
+    print(_opening(name, begun), flush=True)
+    result = backfill.run_backfill(planned.subject, begun, terminal, options.workers)
+    _wipe()
+    for error in result.failed.values():
+        complain(error, options)
+    print(_summary(name, result))
+    return exit_code(result.failed.values())
+
+
+def _opening(name: str, begun: Backfill) -> str:
+    windows = begun.windows
+    done = f", of which {len(begun.done):,} are done" if begun.done else ""
+    return f"{name}: {counted(len(windows), 'window')}{done}  ({begun.id})"
+
+
+def _summary(name: str, result: BackfillResult) -> str:
+    progress = result.progress
+    told = (
+        f"{name}: {progress.done:,} of {counted(progress.windows, 'window')} done, "
+        f"{counted(progress.rows, 'row')}, {result.seconds:.1f} s"
+    )
+    if result.without_cursor:
+        told += (
+            f"; {counted(result.without_cursor, 'record')} without a cursor are in no window: "
+            "live runs land them"
+        )
+    if result.failed:
+        windows = ", ".join(map(str, result.failed))
+        told += f"; failed: {windows}; start the same again to try these once more"
+    return told
+
+
+def _print_plan(name: str, planned: Plan) -> None:
+    done = planned.earlier.done if planned.earlier is not None and planned.is_going_on else {}
+    windows = counted(len(planned.windows), "window")
+    print(f"{name}: {windows}  (dry run: asks for no records, writes nothing)")
+    for doubt in planned.doubts:
+        print(f"  !  {doubt}")
+    if planned.earlier is not None and not planned.is_going_on:
+        print("  !  the same has finished before: needs --again")
+    for window, (start, end) in zip(planned.windows, planned.handed, strict=True):
+        if window.number == _SHOWN and len(planned.windows) > 2 * _SHOWN:
+            print(f"  … {len(planned.windows) - 2 * _SHOWN:,} more …")
+        if _SHOWN <= window.number < len(planned.windows) - _SHOWN:
+            continue
+        state = "  done" if str(window.number) in done else ""
+        print(printable(f"  {window}  (asks for {start!r} to {end!r}){state}"))
+
+
+def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
+    from landing.backfill.fields import begin_fields, plan_fields, run_fields
+
+    terminal = _Terminal(source.name)
+    planned = plan_fields(source, options.stream, bucket, request)
+    if options.dry_run:
+        print(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
+        return 0
+    begun = begin_fields(planned, again=options.again, tell=terminal.waiting(options.stream))
+    result = run_fields(planned.subject, begun, terminal)
+    _wipe()
+    print(_fields_summary(planned.subject.name, request.fields, result))
+    return 0
+
+
+def _fields_summary(name: str, fields: tuple[str, ...], result: FieldsResult) -> str:
+    told = f"{name}: {counted(result.read, 'record')} read for {', '.join(fields)}; "
+    if not result.rows:
+        return told + "no landed row gained a value" + _unfit(result)
+    return (
+        f"{told}{counted(result.rows, 'row')} in {counted(result.files, 'file')} "
+        f"({sized(result.bytes)}) to {result.location}{_unfit(result)}"
+    )
+
+
+def _unfit(result: FieldsResult) -> str:
+    if not result.unfit:
+        return ""
+    return (
+        f"; of {counted(result.unfit, 'record')} the values do not fit, whose rows stay as they are"
+    )
+
+
+class _Terminal:
+    """Tells a person about a backfill as it goes on."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+
+    def note(self, stream: str, text: str) -> None:
+        with self._lock:
+            _wipe()
+            print(printable(f"{self._source}/{stream}: {redacted(text)}"), flush=True)
+
+    def waiting(self, stream: str) -> Any:
+        from landing.sidebyside import Stop, waits
+
+        return waits(Stop(), lambda text: self.note(stream, text))
+
+    def progress(self, stream: str, rows: int) -> None:
+        if sys.stderr.isatty():
+            with self._lock:
+                line = f"\r{self._source}/{stream}: {rows:,} rows read"
+                print(line, end="", file=sys.stderr)
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        """Told by `window_done`."""
+
+    def window_done(self, result: WindowResult, progress: Progress) -> None:
+        done = result.done
+        self._tell(f"{result.window}: {counted(done.rows, 'row')}", progress)
+
+    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
+        self._tell(f"{window}: failed", progress)
+
+    def _tell(self, what: str, progress: Progress) -> None:
+        left = progress.seconds_left
+        failed = f", {progress.failed:,} failed" if progress.failed else ""
+        eta = f", about {_duration(left)} left" if left else ""
+        with self._lock:
+            _wipe()
+            print(
+                f"  {what}  ({progress.done:,} of {progress.windows:,} windows{failed}, "
+                f"{counted(progress.rows, 'row')}{eta})",
+                flush=True,
+            )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _wipe() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
