@@ -19,6 +19,7 @@ from landing import landing, lease
 from landing.bucket import Bucket, StoredObject
 from landing.errors import LandingError
 from landing.lease import Lease
+from landing.quarantine import kept_line, row_json
 from landing.workspace import Workspace, bucket_settings
 from tests.kit import REPOSITORY, Kit, Zone, natural
 from tests.servers.api import Api
@@ -82,6 +83,23 @@ def test_a_load_after_one_that_died_sorts_after_what_it_left(
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")
     assert zone.parts("my_source", "orders")[-1].endswith("/1925000001.001001.00000.parquet")
+
+
+def test_rows_after_a_run_that_left_only_its_quarantine_are_newer_than_those(
+    orders: Kit, api: Api, zone: Zone
+) -> None:
+    """It died before it moved the state, and its clock was ahead."""
+    import obstore
+
+    orders.run("my_source", "orders")
+    died = "1925000000.000000"
+    row = row_json({"id": 3, "total": "much"})
+    left = kept_line(row, "total", "text where a number is configured", died, died)
+    obstore.put(zone.store, f"_quarantine/my_source/orders/{died}.jsonl", left)
+    api.update("orders", 3, total=0.5)
+    orders.run("my_source", "orders")
+    newest = zone.query("my_source", "orders", "SELECT max(_dlt_load_id) FROM landed")
+    assert newest > [(died,)]
 
 
 def test_the_state_is_the_last_thing_a_run_writes(orders: Kit, zone: Zone) -> None:

@@ -9,7 +9,7 @@ record and, as the very last, the state with the cursor.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,14 @@ from dlt.common.storages.load_package import load_package_state
 from landing.bucket import Bucket
 from landing.catalog import SyncMode
 from landing.errors import BucketError, LandingError
-from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id, reserved_by
+from landing.layout import (
+    StreamPaths,
+    load_id_after,
+    load_id_of,
+    next_load_id,
+    quarantine_file_of,
+    reserved_by,
+)
 from landing.lease import Lease
 from landing.parts import Part
 from landing.schemahistory import SchemaVersion
@@ -93,21 +100,30 @@ class Load:
         """The load id: above the last load's, whatever an interrupted run left, and what backfills
         have reserved.
 
-        Chosen once; costs two listings then, of what sorts after the last load only.
+        Chosen once; costs three listings then, of what sorts after the last load only.
         """
         if self.load_id is not None:
             return self.load_id
-        after = self.paths.end_of(last_load_id) if last_load_id else None
-        left = [load_id_of(path) for path in self.bucket.list(self.paths.data, after)]
         # Rows of an interrupted run may be stamped a little above its load id; those of a backfill
         # are stamped already, and need no more than a name that comes later.
         by = Decimal(1) if self.backfill is None else Decimal(0)
-        above = [load_id_after(load_id, by) for load_id in left if load_id]
+        above = [load_id_after(load_id, by) for load_id in self._interrupted(last_load_id)]
         since = f"{self.paths.backfills}/{last_load_id}" if last_load_id else None
         reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
         last = max([last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
         return self.load_id
+
+    def _interrupted(self, last_load_id: str | None) -> Iterator[str]:
+        """The ids of loads after the last one that left files, or only rows in quarantine."""
+        paths = self.paths
+        after = paths.end_of(last_load_id) if last_load_id else None
+        yield from filter(None, map(load_id_of, self.bucket.list(paths.data, after)))
+        after = paths.quarantine(last_load_id) if last_load_id else None
+        for path in self.bucket.list(paths.quarantined, after):
+            found = quarantine_file_of(path)
+            if found is not None and found[1] is not None:
+                yield found[1]
 
     @property
     def rows(self) -> int:

@@ -45,13 +45,17 @@ class StreamPaths:
         """A path that sorts after every part of this load, and before any of a later one."""
         return self.part(load_id, _LAST_PART)
 
+    @property
+    def quarantined(self) -> str:
+        return f"_quarantine/{self.data}"
+
     def quarantine(self, load_id: str) -> str:
-        return f"_quarantine/{self.data}/{load_id}.jsonl"
+        return f"{self.quarantined}/{load_id}.jsonl"
 
     @property
     def failed_quarantine(self) -> str:
         """Of the last run that failed for its quarantine_limit; no load has these rows."""
-        return f"_quarantine/{self.data}/failed-run.jsonl"
+        return f"{self.quarantined}/failed-run.jsonl"
 
     @property
     def state(self) -> str:
