@@ -17,6 +17,7 @@ import pytest
 
 from landing import landing, lease
 from landing.bucket import Bucket, StoredObject
+from landing.columns import MisfitRow
 from landing.errors import LandingError
 from landing.lease import Lease
 from landing.quarantine import kept_line, row_json
@@ -93,8 +94,9 @@ def test_rows_after_a_run_that_left_only_its_quarantine_are_newer_than_those(
 
     orders.run("my_source", "orders")
     died = "1925000000.000000"
-    row = row_json({"id": 3, "total": "much"})
-    left = kept_line(row, "total", "text where a number is configured", died, died)
+    row = {"id": 3, "total": "much"}
+    misfit = MisfitRow(0, row, "total", "text where a number is configured")
+    left = kept_line(row_json(row), misfit, died, died)
     obstore.put(zone.store, f"_quarantine/my_source/orders/{died}.jsonl", left)
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")

@@ -190,7 +190,7 @@ def _replacing(
     deadline = time.monotonic() + wait
     with ExitStack() as stack:
         while True:
-            lease = Lease(bucket, paths.lease, f"{paths.source}/{paths.stream}")
+            lease = Lease(bucket, paths.lease, paths.data, "publication")
             try:
                 stack.enter_context(lease)
                 break
