@@ -26,6 +26,7 @@ from benchmarks.race import Entry, Outcome
 from benchmarks.records import PAGE_SIZE
 from benchmarks.server import serve
 from benchmarks.workspace import set_up
+from landing.kubernetes.manifests import WORKERS, requested_mib
 
 MANY_TIMES_MORE = 5
 DELAY = 0.05
@@ -38,6 +39,7 @@ PUBLISHED_BYTES = 1_000_000_000
 _CHUNK = 10_000_000
 _BARE = "import dlt"
 _MB = 1_000_000
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,28 @@ def memory(setting: Setting) -> list[Mark]:
     ]
 
 
+def memory_of_streams(setting: Setting) -> list[Mark]:
+    """Beside what `landing k8s` requests for a pod of so many."""
+    marks = []
+    with serve(setting.records) as api:
+        workspace = set_up(setting.folder / "workspace", "twenty", api.env)
+        for count in (1, WORKERS):
+            names = [f"bench_{number:02d}" for number in range(1, count + 1)]
+            with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+                env = {**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}
+                peak = workspace.run(env, *names, "--workers", str(WORKERS)).peak_bytes
+            requested = requested_mib(count)
+            marks.append(
+                Mark(
+                    f"peak memory, {count} streams side by side of {setting.records:,} records",
+                    f"≤ {requested} MiB, a pod's request",
+                    f"{peak / _MIB:.0f} MiB",
+                    peak / (requested * _MIB),
+                )
+            )
+    return marks
+
+
 def latency(setting: Setting) -> list[Mark]:
     with serve(setting.records, DELAY) as api:
         cases = {
@@ -237,6 +261,7 @@ def publish(setting: Setting) -> list[Mark]:
 MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "nothing-new": nothing_new,
     "memory": memory,
+    "memory-of-streams": memory_of_streams,
     "latency": latency,
     "many-streams": many_streams,
     "publish": publish,

@@ -123,7 +123,10 @@ def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list
 def _doubts(source: Source, config: StreamConfig) -> list[str]:
     unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
-    return [f"not in {file}: field {name}" for name in unknown]
+    doubts = [f"not in {file}: field {name}" for name in unknown]
+    if config.schedule_mistake is not None:
+        doubts.append(f"{config.origin}: {config.schedule_mistake}")
+    return doubts
 
 
 def _jobs(source: Source, streams: Sequence[str]) -> list[Job]:
