@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from landing import __version__
-from landing.cli import check, discover, k8s, login, new, quarantine, run
+from landing.cli import check, discover, env, k8s, login, new, quarantine, run
 from landing.cli.output import complain
 from landing.errors import LandingError
 from landing.secrets import redacted
@@ -43,6 +43,7 @@ class Verb(Protocol):
 _VERBS: dict[str, Verb] = {
     "check": check,
     "discover": discover,
+    "env": env,
     "k8s": k8s,
     "login": login,
     "new": new,

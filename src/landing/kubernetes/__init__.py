@@ -1,7 +1,17 @@
 """A kustomize base of CronJobs from the schedules of stream configs."""
 
 from landing.kubernetes.folder import differences, write
-from landing.kubernetes.jobs import Per, Timetable, timetable
-from landing.kubernetes.manifests import rendered
+from landing.kubernetes.jobs import Per, Timetable, source_slugs, timetable
+from landing.kubernetes.manifests import BUCKET_SECRET, rendered, source_secret
 
-__all__ = ["Per", "Timetable", "differences", "rendered", "timetable", "write"]
+__all__ = [
+    "BUCKET_SECRET",
+    "Per",
+    "Timetable",
+    "differences",
+    "rendered",
+    "source_secret",
+    "source_slugs",
+    "timetable",
+    "write",
+]

@@ -28,7 +28,6 @@ class Job:
     name: str
     source: str
     source_slug: str
-    """The source in names and labels of Kubernetes."""
     streams: tuple[str, ...]
     schedule: Schedule
 
@@ -58,13 +57,19 @@ def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -
         key = (config.source, config.stream if per == "stream" else str(schedule))
         groups[key].append(config.stream)
         schedules[key] = schedule
-    slugs = dns_names(((source,) for source, _ in groups), LONGEST_LABEL)
+    slugs = source_slugs(workspace)
     names = _job_names(groups, per)
     jobs = [
-        Job(names[key], key[0], slugs[(key[0],)], tuple(streams), schedules[key])
+        Job(names[key], key[0], slugs[key[0]], tuple(streams), schedules[key])
         for key, streams in groups.items()
     ]
     return Timetable(tuple(sorted(jobs, key=lambda job: job.name)), tuple(unscheduled))
+
+
+def source_slugs(workspace: Workspace) -> dict[str, str]:
+    """Each source's name as names and labels of Kubernetes can have it."""
+    named = dns_names(((source,) for source in workspace.source_names()), LONGEST_LABEL)
+    return {source: slug for (source,), slug in named.items()}
 
 
 def _selected(workspace: Workspace) -> Iterator[StreamConfig]:

@@ -13,6 +13,8 @@ from landing.kubernetes.jobs import Job, Timetable
 
 HEADER = "# Made by `landing k8s`: change the stream configs, or an overlay, and run it again.\n"
 IMAGE = "dlt-landing:set-in-overlay"
+SETTINGS = "landing-settings"
+BUCKET_SECRET = "landing-bucket"
 USER = 10001
 """Of the image, and of no one on the node."""
 
@@ -45,6 +47,10 @@ def rendered(timetable: Timetable, variables: Mapping[str, bool]) -> dict[str, s
         "resources": sorted(files),
     }
     return {**files, "kustomization.yaml": _text(kustomization)}
+
+
+def source_secret(source_slug: str) -> str:
+    return f"landing-source-{source_slug}"
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -141,12 +147,12 @@ def _pod(job: Job, *, needs_secret: bool) -> dict[str, Any]:
 
 def _environment(job: Job, *, needs_secret: bool) -> list[dict[str, Any]]:
     """Later ones outrank earlier ones."""
-    secret: dict[str, Any] = {"name": f"landing-source-{job.source_slug}"}
+    secret: dict[str, Any] = {"name": source_secret(job.source_slug)}
     if not needs_secret:
         secret["optional"] = True
     return [
-        {"configMapRef": {"name": "landing-settings", "optional": True}},
-        {"secretRef": {"name": "landing-bucket"}},
+        {"configMapRef": {"name": SETTINGS, "optional": True}},
+        {"secretRef": {"name": BUCKET_SECRET}},
         {"secretRef": secret},
     ]
 
