@@ -105,7 +105,7 @@ def test_examples_of_python_compile() -> None:
 
 
 def test_settings_of_the_engine_are_documented() -> None:
-    names = set(variables(sorted((REPOSITORY / "src" / "landing").glob("*.py"))))
+    names = set(variables(sorted((REPOSITORY / "src" / "landing").rglob("*.py"))))
     assert "DLT_BUCKET_URL" in names
     assert undocumented(names, CONFIGURATION, SETTINGS_EXAMPLE) == []
 

@@ -9,6 +9,7 @@ record and, as the very last, the state with the cursor.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ from landing.errors import LandingError
 from landing.layout import StreamPaths, load_id_after, load_id_of, next_load_id
 from landing.lease import Lease
 from landing.parts import Part
+from landing.report import Reporter
 from landing.state import stored_state
 
 
@@ -74,6 +76,7 @@ class Load:
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    reporter: Reporter = field(default_factory=Reporter)
 
     def begin(self, last_load_id: str | None) -> str:
         """The load id: above the last load's, and above whatever an interrupted run left.
@@ -88,6 +91,7 @@ class Load:
         above = [load_id_after(load_id, by=Decimal(1)) for load_id in left if load_id]
         last = max([last_load_id or "", *above])
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
+        self.reporter.began(self.paths.stream, self.load_id)
         return self.load_id
 
     @property
@@ -104,8 +108,11 @@ class Load:
         self.lease.check()
         part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
+        clock = time.monotonic()
         self.bucket.put(path, part.file)
+        took = time.monotonic() - clock
         self.files.append(LandedFile(path, part.rows, part.bytes))
+        self.reporter.uploaded(self.paths.stream, path, part.rows, part.bytes, took)
         part.file.unlink()
 
     def complete(self, state: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ from landing.catalog import (
 from landing.columns import columns_of
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
-from landing.failures import explained
+from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import Traffic, counting
 from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
@@ -91,7 +92,19 @@ def run_streams(
             reporter.note(config.stream, note)
 
     def run(job: Job, stop: Stop) -> StreamResult:
-        return run_stream(*job, bucket, reporter, stop)
+        config, resource = job
+        reporter.started(config)
+        try:
+            landed = run_stream(config, resource, bucket, reporter, stop)
+        except Exception as error:
+            raise_if_interrupted(error)
+            failure = _failure(source, config, error)
+            reporter.failed(config.stream, failure)
+            if failure is error:
+                raise
+            raise failure from error
+        reporter.landed(landed)
+        return landed
 
     # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
     # imported by another thread.
@@ -101,16 +114,13 @@ def run_streams(
         if isinstance(done, StreamResult):
             result.landed.append(done)
         else:
-            result.failed[config.stream] = _failure(source, config, done)
+            result.failed[config.stream] = done
     return result
 
 
 def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
     what = f"stream '{source.name}/{config.stream}'"
-    failure = explained(source.workspace, source.name, what, error)
-    if failure is not error:
-        failure.__cause__ = error
-    return failure
+    return explained(source.workspace, source.name, what, error)
 
 
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
@@ -156,9 +166,9 @@ def run_stream(
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
-        counting() as traffic,
+        counting(partial(reporter.requested, config.stream)) as traffic,
     ):
-        loads = [Load(bucket, paths, lease, config.sync_mode)]
+        loads = [Load(bucket, paths, lease, config.sync_mode, reporter=reporter)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
@@ -167,7 +177,7 @@ def run_stream(
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
                 _forget_loaded(pipeline)
-                zone.load = Load(bucket, paths, lease, config.sync_mode)
+                zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
     return _result(config, loads, traffic, time.monotonic() - clock)
