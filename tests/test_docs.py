@@ -205,7 +205,7 @@ def variables(files: Sequence[Path]) -> Iterator[str]:
                 name = node.slice
             elif isinstance(node, ast.Call) and node.args:
                 called = ast.unparse(node.func)
-                if called.startswith("os.environ.") or called == "os.getenv":
+                if re.fullmatch(r"os\.environ\.\w+", called) or called == "os.getenv":
                     name = node.args[0]
             if isinstance(name, ast.Constant):
                 yield str(name.value)
