@@ -30,9 +30,7 @@ def test_a_secret_goes_from_its_skeleton_through_git_into_a_run(
     kit.add_founding_source()
     fields = {"id": {"type": "integer"}, "updated_at": {"type": "string", "format": "date-time"}}
     kit.configure("my_source", "orders", fields=fields, cursor_field=["updated_at"])
-    ours, others = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
-    rules = RULES.read_text()
-    (kit.repository / ".sops.yaml").write_text(re.sub(r"age1\w+", str(ours.to_public()), rules))
+    ours, others = key_of(kit), pyrage.x25519.Identity.generate()
 
     file = kit.repository / "landing-source-my-source.enc.yaml"
     secret = yaml.safe_load(kit.landing("env", "my_source", "--secret").out)
@@ -56,10 +54,27 @@ def test_a_secret_goes_from_its_skeleton_through_git_into_a_run(
     assert folder_zone.count("my_source", "orders") == len(api.rows())
 
 
+def test_without_a_cluster_sops_starts_a_run_with_the_lines_of_an_env_file(
+    kit: Kit, api: Api, folder_zone: Zone
+) -> None:
+    kit.add_founding_source()
+    ours = key_of(kit)
+    file = kit.repository / "secrets.enc.env"
+    file.write_text(
+        kit.landing("env", "my_source", "--dotenv")
+        .out.replace("MY_API_URL=", f"MY_API_URL={api.url}")
+        .replace("MY_API_KEY=", f"MY_API_KEY={api.token}")
+    )
+    sops(kit, "encrypt", "--in-place", file.name)
+    assert api.token not in file.read_text()
+    assert "MY_API_KEY=ENC[" in file.read_text()
+    landing = f"{Path(sys.executable).parent}/landing"
+    told = sops(kit, "exec-env", file.name, f"{landing} env my_source", key=str(ours)).stdout
+    assert "all required ones are set" in told
+
+
 def test_a_changed_file_is_noticed(kit: Kit) -> None:
-    ours = pyrage.x25519.Identity.generate()
-    rules = re.sub(r"age1\w+", str(ours.to_public()), RULES.read_text())
-    (kit.repository / ".sops.yaml").write_text(rules)
+    ours = key_of(kit)
     file = kit.repository / "a.enc.yaml"
     file.write_text("kind: Secret\nstringData:\n  A: one\n  B: two\n")
     sops(kit, "encrypt", "--in-place", file.name)
@@ -69,7 +84,8 @@ def test_a_changed_file_is_noticed(kit: Kit) -> None:
 
 
 def test_the_committed_example_is_encrypted_for_the_committed_recipient() -> None:
-    (rule,) = yaml.safe_load(RULES.read_text())["creation_rules"]
+    rule, of_env_files = yaml.safe_load(RULES.read_text())["creation_rules"]
+    assert rule["age"] == of_env_files["age"]
     example = yaml.safe_load(EXAMPLE.read_text())
     assert re.search(rule["path_regex"], EXAMPLE.name)
     assert [recipient["recipient"] for recipient in example["sops"]["age"]] == [rule["age"]]
@@ -92,6 +108,14 @@ def test_no_private_key_and_no_secret_in_the_clear_is_in_the_repository() -> Non
         for document in yaml.safe_load_all(text) if name.endswith(".yaml") else ():
             if document.get("kind") == "Secret":
                 assert "sops" in document, f"{name} is not encrypted"
+
+
+def key_of(kit: Kit) -> pyrage.x25519.Identity:
+    """A new key, for which the repository's rules then encrypt."""
+    made = pyrage.x25519.Identity.generate()
+    rules = re.sub(r"age1\w+", str(made.to_public()), RULES.read_text())
+    (kit.repository / ".sops.yaml").write_text(rules)
+    return made
 
 
 def sops(
