@@ -388,6 +388,17 @@ def test_a_stream_that_failed_is_told_to_slack_without_secrets(
     assert len(server.bodies) == 1, "nothing failed, and nothing is late"
 
 
+def test_a_run_that_could_not_begin_is_told_too(
+    shop: Kit, server: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDING_ALERT_WEBHOOK", server.url)
+    shop.configure("shop", "orders", "{")
+    file = tmp_path / "shop.prom"
+    assert shop.run("shop", "orders", "--metrics-file", str(file)).code == 2
+    assert "*shop* failed: orchestration/dag/streams/shop/orders.json" in server.at("/")[0].decode()
+    assert gauges(file.read_text())["landing_last_run_success"] == {("shop", "orders"): 0}
+
+
 def test_streams_behind_their_schedule_are_told_and_others_are_not(
     shop: Kit, server: Received, monkeypatch: pytest.MonkeyPatch, folder_zone: Zone
 ) -> None:

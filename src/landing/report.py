@@ -46,6 +46,9 @@ class Reporter:
     def failed(self, stream: str, error: Exception) -> None:
         """A stream's run is over, or its config can't be read."""
 
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        """None of the streams was run; those named are none if all were asked for."""
+
     def warned(self, text: str) -> None:
         """Something about the run as a whole that a person should know."""
 
@@ -98,6 +101,10 @@ class Reporters(Reporter):
     def failed(self, stream: str, error: Exception) -> None:
         for reporter in self._reporters:
             reporter.failed(stream, error)
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        for reporter in self._reporters:
+            reporter.aborted(streams, error)
 
     def warned(self, text: str) -> None:
         for reporter in self._reporters:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,11 +14,11 @@ from landing.errors import LandingError, SettingsError, UsageError, listed
 from landing.workspace import BucketSettings, Workspace, bucket_settings
 
 if TYPE_CHECKING:
-    from landing.bucket import Bucket
     from landing.observe.freshness import Late
     from landing.observe.logs import JsonLog
     from landing.report import Reporter, RunResult, StreamResult
     from landing.run import Plan
+    from landing.sources import Source
 
 FORMATS = ("text", "json")
 HELP = "land what is new of a source's streams as parquet"
@@ -57,49 +56,74 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.tuning import import_faster, tune_process
+    from landing.tuning import import_faster
 
-    options.log = _json_log(options)
     import_faster()
-    from landing import run
-    from landing.bucket import Bucket
-    from landing.sources import load_source
-
-    source = load_source(workspace, options.source)
-    tune_process()
-    broken: dict[str, LandingError] = {}
-    streams: list[str] = options.streams
-    if bool(streams) == options.all:
-        raise UsageError(_which(source.name, workspace, named=bool(streams)))
-    if options.all:
-        streams, broken = run.selected_streams(source)
-        if not streams and not broken:
-            raise UsageError(_none_selected(source.name, workspace))
-    settings = bucket_settings(workspace)
-    bucket = Bucket(settings)
     if options.dry_run:
-        if settings.is_default:
-            print(_default_bucket(settings))
-        _print_plans(run.plan_streams(source, streams, bucket))
-        failed: dict[str, Exception] = dict(broken)
-        for error in failed.values():
-            complain(error, options)
-        return exit_code(failed.values())
-    reporter = _reporters(options, workspace, source.name, bucket)
+        return _plan(options, workspace)
+    options.log = _json_log(options)
+    reporter = _reporters(options, workspace)
     try:
-        if settings.is_default:
-            reporter.warned(_default_bucket(settings))
-        for stream, error in broken.items():
-            reporter.failed(stream, error)
-        result = run.run_streams(source, streams, bucket, reporter, options.workers)
+        return _run(options, workspace, reporter)
+    except LandingError as error:
+        reporter.aborted(options.streams, error)
+        raise
     finally:
         reporter.close()
+
+
+def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing import run
+    from landing.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        print(_default_bucket(settings))
+    _print_plans(run.plan_streams(source, streams, Bucket(settings)))
+    for error in broken.values():
+        complain(error, options)
+    return exit_code(broken.values())
+
+
+def _run(options: argparse.Namespace, workspace: Workspace, reporter: Reporter) -> int:
+    from landing import run
+    from landing.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        reporter.warned(_default_bucket(settings))
+    for stream, error in broken.items():
+        reporter.failed(stream, error)
+    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
     failed = {**broken, **result.failed}
     if options.log is None:
         _print_results(result)
-        for error in failed.values():
-            complain(error, options)
+        for failure in failed.values():
+            complain(failure, options)
     return exit_code(failed.values())
+
+
+def _asked(
+    options: argparse.Namespace, workspace: Workspace
+) -> tuple[Source, list[str], dict[str, LandingError]]:
+    """The source, its streams to run, and the error of each whose config can't be read."""
+    from landing import run
+    from landing.sources import load_source
+    from landing.tuning import tune_process
+
+    source = load_source(workspace, options.source)
+    tune_process()
+    streams: list[str] = options.streams
+    if bool(streams) == options.all:
+        raise UsageError(_which(source.name, workspace, named=bool(streams)))
+    if not options.all:
+        return source, streams, {}
+    streams, broken = run.selected_streams(source)
+    if not streams and not broken:
+        raise UsageError(_none_selected(source.name, workspace))
+    return source, streams, broken
 
 
 def _default_bucket(settings: BucketSettings) -> str:
@@ -112,26 +136,29 @@ def _json_log(options: argparse.Namespace) -> JsonLog | None:
         raise SettingsError(f"LANDING_LOG_FORMAT is '{asked}': it has to be text or json")
     if asked == "text":
         return None
-    from landing.observe.logs import JsonLog, LogLines
+    from landing.observe.logs import JsonLog
 
-    log = JsonLog(options.source)
-    logging.getLogger().addHandler(LogLines(log))
-    return log
+    return JsonLog(options.source)
 
 
-def _reporters(
-    options: argparse.Namespace, workspace: Workspace, source: str, bucket: Bucket
-) -> Reporter:
+def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
     from landing.cli.terminal import Terminal
     from landing.observe import observers
     from landing.observe.freshness import late_streams
     from landing.report import Reporters
 
+    source: str = options.source
+
     def late() -> Iterator[Late]:
+        from landing.bucket import Bucket
+
+        bucket = Bucket(bucket_settings(workspace))
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
-    teller = options.log or Terminal(source)
-    return Reporters([teller, *observers(source, options.metrics_file, late)])
+    # What tells a person comes last: it is closed when the others have told how they fared.
+    return Reporters(
+        [*observers(source, options.metrics_file, late), options.log or Terminal(source)]
+    )
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:

@@ -70,6 +70,9 @@ class Alerts(Reporter):
         if not isinstance(error, LeaseHeld):  # the run that is under way tells of itself
             self._failed[f"{self._source}/{stream}"] = error
 
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        self._failed[self._source] = error
+
     def close(self) -> None:
         sending = threading.Thread(target=self._send, name="landing-alert", daemon=True)
         sending.start()

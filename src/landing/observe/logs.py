@@ -21,7 +21,10 @@ PROGRESS_EVERY = 10.0
 
 
 class JsonLog(Reporter):
-    """Lines on standard error. `docs/observability.md` lists the events and their fields."""
+    """Lines on standard error, until it is closed those of libraries among them.
+
+    `docs/observability.md` lists the events and their fields.
+    """
 
     def __init__(self, source: str | None) -> None:
         self._source = source
@@ -29,6 +32,13 @@ class JsonLog(Reporter):
         self._load_ids: dict[str, str] = {}
         self._told: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._libraries = _LibraryLines(self)
+        logging.getLogger().addHandler(self._libraries)
+        logging.captureWarnings(True)
+
+    def close(self) -> None:
+        logging.captureWarnings(False)
+        logging.getLogger().removeHandler(self._libraries)
 
     def write(
         self, level: str, event: str, message: str, stream: str | None = None, **fields: Any
@@ -110,7 +120,7 @@ class JsonLog(Reporter):
         self.write("warning", "warning", text)
 
 
-class LogLines(logging.Handler):
+class _LibraryLines(logging.Handler):
     """What libraries log, as lines among the others."""
 
     def __init__(self, log: JsonLog) -> None:

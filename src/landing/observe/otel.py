@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -144,6 +145,10 @@ class Telemetry(Reporter):
             told = Status(StatusCode.ERROR, redacted(str(error)))
             self._streams[stream].span.set_status(told)
             self._end(stream, "failed")
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        self._has_failed = True
+        self._run.add_event("aborted", {"error": redacted(str(error))})
 
     def close(self) -> None:
         """Send what is left; a collector that does not answer costs some seconds, and no more."""

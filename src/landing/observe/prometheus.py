@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -79,6 +79,10 @@ class Metrics(Reporter):
 
     def failed(self, stream: str, error: Exception) -> None:
         self._values[stream] = self._ended(stream, succeeded=False)
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        for stream in streams:
+            self.failed(stream, error)
 
     def close(self) -> None:
         failures = []
