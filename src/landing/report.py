@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from landing.catalog import StreamConfig
 from landing.http.traffic import Attempt, Traffic
+
+_FAILURES_TOLD = 10
 
 
 class Reporter:
@@ -61,61 +64,56 @@ class Reporters(Reporter):
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = tuple(reporters)
+        self._failures: deque[Exception] = deque(maxlen=_FAILURES_TOLD)
 
     def started(self, config: StreamConfig) -> None:
-        for reporter in self._reporters:
-            reporter.started(config)
+        self._tell("started", config)
 
     def note(self, stream: str, text: str) -> None:
-        for reporter in self._reporters:
-            reporter.note(stream, text)
+        self._tell("note", stream, text)
 
     def requested(self, stream: str, attempt: Attempt) -> None:
-        for reporter in self._reporters:
-            reporter.requested(stream, attempt)
+        self._tell("requested", stream, attempt)
 
     def progress(self, stream: str, rows: int) -> None:
-        for reporter in self._reporters:
-            reporter.progress(stream, rows)
+        self._tell("progress", stream, rows)
 
     def began(self, stream: str, load_id: str) -> None:
-        for reporter in self._reporters:
-            reporter.began(stream, load_id)
+        self._tell("began", stream, load_id)
 
     def written(self, stream: str, rows: int, size: int) -> None:
-        for reporter in self._reporters:
-            reporter.written(stream, rows, size)
+        self._tell("written", stream, rows, size)
 
     def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
-        for reporter in self._reporters:
-            reporter.uploaded(stream, path, rows, size, seconds)
+        self._tell("uploaded", stream, path, rows, size, seconds)
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
-        for reporter in self._reporters:
-            reporter.published(stream, rows, cursor)
+        self._tell("published", stream, rows, cursor)
 
     def landed(self, result: StreamResult) -> None:
-        for reporter in self._reporters:
-            reporter.landed(result)
+        self._tell("landed", result)
 
     def failed(self, stream: str, error: Exception) -> None:
-        for reporter in self._reporters:
-            reporter.failed(stream, error)
+        self._tell("failed", stream, error)
 
     def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        for reporter in self._reporters:
-            reporter.aborted(streams, error)
+        self._tell("aborted", streams, error)
 
     def warned(self, text: str) -> None:
-        for reporter in self._reporters:
-            reporter.warned(text)
+        self._tell("warned", text)
 
     def close(self) -> None:
+        self._tell("close")
+        for error in tuple(self._failures):
+            self.warned(str(error) or type(error).__name__)
+
+    def _tell(self, what: str, *facts: Any) -> None:
+        """A collector, gateway or disk that fails is no failure of the rows."""
         for reporter in self._reporters:
             try:
-                reporter.close()
-            except Exception as error:  # of a collector, a gateway, a disk: the rows have landed
-                self.warned(str(error) or type(error).__name__)
+                getattr(reporter, what)(*facts)
+            except Exception as error:
+                self._failures.append(error)
 
 
 @dataclass(frozen=True)
