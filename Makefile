@@ -30,8 +30,10 @@ check: $(VENV)/check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
+	$(BIN)/python -m tools.deploy --check
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
+	$(BIN)/python -m tools.deploy
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test

@@ -27,6 +27,7 @@ from benchmarks.race import Entry, Outcome
 from benchmarks.records import PAGE_SIZE
 from benchmarks.server import serve
 from benchmarks.workspace import set_up
+from landing.kubernetes.manifests import WORKERS, requested_mib
 
 if TYPE_CHECKING:
     from demo.servers import S3Server
@@ -50,6 +51,7 @@ _FEW_ROWS = 20
 _MANY_ROWS = 5_000
 _BARE = "import dlt"
 _MB = 1_000_000
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,28 @@ def memory(setting: Setting) -> list[Mark]:
         ),
         Mark(case, "≤ 350 MB", f"{many / _MB:.0f} MB", many / (350 * _MB)),
     ]
+
+
+def memory_of_streams(setting: Setting) -> list[Mark]:
+    """Beside what `landing k8s` requests for a pod of so many."""
+    marks = []
+    with serve(setting.records) as api:
+        workspace = set_up(setting.folder / "workspace", "twenty", api.env)
+        for count in (1, WORKERS):
+            names = [f"bench_{number:02d}" for number in range(1, count + 1)]
+            with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+                env = {**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}
+                peak = workspace.run(env, *names, "--workers", str(WORKERS)).peak_bytes
+            requested = requested_mib(count)
+            marks.append(
+                Mark(
+                    f"peak memory, {count} streams side by side of {setting.records:,} records",
+                    f"≤ {requested} MiB, a pod's request",
+                    f"{peak / _MIB:.0f} MiB",
+                    peak / (requested * _MIB),
+                )
+            )
+    return marks
 
 
 def latency(setting: Setting) -> list[Mark]:
@@ -339,6 +363,7 @@ def upsert(setting: Setting, rows: int = TABLE_ROWS, changed: int = CHANGED_ROWS
 MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "nothing-new": nothing_new,
     "memory": memory,
+    "memory-of-streams": memory_of_streams,
     "latency": latency,
     "many-streams": many_streams,
     "backfill": backfill,

@@ -405,7 +405,7 @@ AFTER_9999 = pa.array([10**15, 0], pa.timestamp("s"))
             [],
         ),
     ],
-    ids=repr,
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else repr(value),
 )
 def test_arrow_columns_of_other_types(
     field: Field, given: pa.Array, lands: list[Any], misfits: list[str]

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from landing.documents import decode, parse
-from landing.errors import CatalogError, nearest
+from landing.errors import CatalogError, WorkspaceError, listed, nearest
 from landing.fields import DELETED_AT, Field, landing_fields
 from landing.lookback import Lookback, parse_lookback
+from landing.schedule import Schedule, parse_schedule
 from landing.workspace import Workspace
 
 SyncMode = Literal["incremental", "full_refresh"]
@@ -125,6 +126,9 @@ class StreamConfig:
     """How records that the source has no more are noticed; None if they are not."""
     deletes_limit: float | None = None
     """Share of the known records that a run may find deleted; None for all but all of them."""
+    schedule: Schedule | None = None
+    schedule_mistake: str | None = None
+    """Why `schedule` could not be read, which is no reason for a run not to be."""
     hard_delete: HardDelete | None = None
     """What the stream itself declares, which `Source.config` fills in."""
 
@@ -302,6 +306,7 @@ def _resolved(
     destination = raw.destination_sync_mode or "append"
     _check_pair(sync_mode, destination, primary_key, shown)
     _check_deletes(raw, sync_mode, primary_key, shown)
+    schedule, schedule_mistake = _schedule(raw)
     return StreamConfig(
         source=source,
         stream=stream,
@@ -318,6 +323,8 @@ def _resolved(
         table_format=_table_format(raw, destination, shown),
         deletes=raw.deletes,
         deletes_limit=raw.deletes_limit,
+        schedule=schedule,
+        schedule_mistake=schedule_mistake,
         fields=raw.fields,
         on_drift=raw.on_drift,
         discovered=discovered,
@@ -367,6 +374,15 @@ def _table_format(
             "that to 'merge' or 'overwrite', or leave table_format out"
         )
     return None
+
+
+def _schedule(raw: _StreamFile) -> tuple[Schedule | None, str | None]:
+    if raw.schedule is None:
+        return None, None
+    try:
+        return parse_schedule(raw.schedule), None
+    except ValueError as error:
+        return None, f"schedule: {error}"
 
 
 def _lookback(raw: _StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback | None:
@@ -434,6 +450,18 @@ def _check_name(said: str, stream: str, shown: str) -> None:
         raise CatalogError(
             f"{shown}: stream: is '{said}' but the file is named {stream}.json; make them the same"
         )
+
+
+def check_source(workspace: Workspace, name: str) -> str:
+    """`name` if there is such a source, of which nothing is imported; WorkspaceError otherwise."""
+    check_name(name, "source")
+    known = workspace.source_names()
+    if name not in known:
+        raise WorkspaceError(
+            f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
+            f"there are: {listed(known)}"
+        )
+    return name
 
 
 def check_name(name: str, what: str) -> str:

@@ -239,6 +239,7 @@ class Extraction:
 
     def _imported(self, part: Part, load: Load) -> Any:
         load.parts.append(part)
+        self._reporter.written(self._config.stream, part.rows, part.bytes)
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 

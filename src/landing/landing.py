@@ -9,6 +9,7 @@ record and, as the very last, the state with the cursor.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -51,6 +52,7 @@ from landing.layout import (
 )
 from landing.lease import Lease
 from landing.parts import Part
+from landing.report import Reporter
 from landing.schemahistory import SchemaVersion
 from landing.state import stored_state
 
@@ -95,6 +97,7 @@ class Load:
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    reporter: Reporter = field(default_factory=Reporter)
 
     def begin(self, last_load_id: str | None) -> str:
         """The load id: above the last load's, whatever an interrupted run left, and what backfills
@@ -112,6 +115,7 @@ class Load:
         reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
         last = max([last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
+        self.reporter.began(self.paths.stream, self.load_id)
         return self.load_id
 
     def _interrupted(self, last_load_id: str | None) -> Iterator[str]:
@@ -143,8 +147,11 @@ class Load:
             self.schema = None
         part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
+        clock = time.monotonic()
         self.bucket.put(path, part.file)
+        took = time.monotonic() - clock
         self.files.append(LandedFile(path, part.rows, part.bytes))
+        self.reporter.uploaded(self.paths.stream, path, part.rows, part.bytes, took)
         part.file.unlink()
 
     def complete(self, state: dict[str, Any]) -> None:

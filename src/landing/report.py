@@ -2,23 +2,118 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from landing.http.traffic import Traffic
+from landing.catalog import StreamConfig
+from landing.http.traffic import Attempt, Traffic
+
+_FAILURES_TOLD = 10
 
 
-class Reporter(Protocol):
-    """Nothing below the command line prints; it tells one of these, from several threads."""
+class Reporter:
+    """Nothing below the command line prints; it tells one of these, from several threads.
+
+    A reporter overrides what it cares for. What is told of one stream comes in this order.
+    """
+
+    def started(self, config: StreamConfig) -> None:
+        """A stream's run begins."""
 
     def note(self, stream: str, text: str) -> None:
-        """Something a person should know that is not a failure."""
+        """Something a person should know that is not a failure; also before `started`."""
+
+    def requested(self, stream: str, attempt: Attempt) -> None:
+        """One attempt at a request of the client kit has ended."""
 
     def progress(self, stream: str, rows: int) -> None:
         """Rows read so far; called once per batch."""
 
+    def began(self, stream: str, load_id: str) -> None:
+        """The first rows of a load are there."""
+
+    def written(self, stream: str, rows: int, size: int) -> None:
+        """A parquet part is complete on the local disk."""
+
+    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
+        """A part is in the landing zone, which took so long."""
+
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         """A load of a run that goes on: so many rows are in the landing zone, as is the cursor."""
+
+    def landed(self, result: StreamResult) -> None:
+        """A stream's run is over, and all that was new is in the landing zone."""
+
+    def failed(self, stream: str, error: Exception) -> None:
+        """A stream's run is over, or its config can't be read."""
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        """None of the streams was run; those named are none if all were asked for."""
+
+    def warned(self, text: str) -> None:
+        """Something about the run as a whole that a person should know."""
+
+    def close(self) -> None:
+        """The run is over, whatever way it ended. What this raises is told, and fails nothing."""
+
+
+class Reporters(Reporter):
+    """All of several."""
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self._reporters = tuple(reporters)
+        self._failures: deque[Exception] = deque(maxlen=_FAILURES_TOLD)
+
+    def started(self, config: StreamConfig) -> None:
+        self._tell("started", config)
+
+    def note(self, stream: str, text: str) -> None:
+        self._tell("note", stream, text)
+
+    def requested(self, stream: str, attempt: Attempt) -> None:
+        self._tell("requested", stream, attempt)
+
+    def progress(self, stream: str, rows: int) -> None:
+        self._tell("progress", stream, rows)
+
+    def began(self, stream: str, load_id: str) -> None:
+        self._tell("began", stream, load_id)
+
+    def written(self, stream: str, rows: int, size: int) -> None:
+        self._tell("written", stream, rows, size)
+
+    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
+        self._tell("uploaded", stream, path, rows, size, seconds)
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        self._tell("published", stream, rows, cursor)
+
+    def landed(self, result: StreamResult) -> None:
+        self._tell("landed", result)
+
+    def failed(self, stream: str, error: Exception) -> None:
+        self._tell("failed", stream, error)
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        self._tell("aborted", streams, error)
+
+    def warned(self, text: str) -> None:
+        self._tell("warned", text)
+
+    def close(self) -> None:
+        self._tell("close")
+        for error in tuple(self._failures):
+            self.warned(str(error) or type(error).__name__)
+
+    def _tell(self, what: str, *facts: Any) -> None:
+        """A collector, gateway or disk that fails is no failure of the rows."""
+        for reporter in self._reporters:
+            try:
+                getattr(reporter, what)(*facts)
+            except Exception as error:
+                self._failures.append(error)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,7 +25,7 @@ from landing.catalog import (
 from landing.columns import columns_of
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
-from landing.failures import explained
+from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import Traffic, counting
 from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
@@ -105,23 +106,32 @@ def run_streams(
             reporter.note(config.stream, note)
 
     def run(job: Job, stop: Stop) -> StreamResult:
-        return run_stream(*job, bucket, reporter, stop)
+        config, resource = job
+        reporter.started(config)
+        try:
+            landed = run_stream(config, resource, bucket, reporter, stop)
+        except Exception as error:
+            raise_if_interrupted(error)
+            failure = _failure(source, config, error)
+            reporter.failed(config.stream, failure)
+            if failure is error:
+                raise
+            raise failure from error
+        reporter.landed(landed)
+        return landed
 
     bucket.settle()
     for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)
         else:
-            result.failed[config.stream] = _failure(source, config, done)
+            result.failed[config.stream] = done
     return result
 
 
 def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
     what = f"stream '{source.name}/{config.stream}'"
-    failure = explained(source.workspace, source.name, what, error)
-    if failure is not error:
-        failure.__cause__ = error
-    return failure
+    return explained(source.workspace, source.name, what, error)
 
 
 def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
@@ -134,7 +144,10 @@ def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list
 def _doubts(source: Source, config: StreamConfig) -> list[str]:
     unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
-    return [f"not in {file}: field {name}" for name in unknown]
+    doubts = [f"not in {file}: field {name}" for name in unknown]
+    if config.schedule_mistake is not None:
+        doubts.append(f"{config.origin}: {config.schedule_mistake}")
+    return doubts
 
 
 def _jobs(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
@@ -170,12 +183,12 @@ def run_stream(
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
-        counting() as traffic,
+        counting(partial(reporter.requested, config.stream)) as traffic,
     ):
         keeper = keeper_of(config, bucket)
         if keeper is not None:
             keeper.check()
-        loads = [Load(bucket, paths, lease, config.sync_mode)]
+        loads = [Load(bucket, paths, lease, config.sync_mode, reporter=reporter)]
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
@@ -184,7 +197,7 @@ def run_stream(
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
                 _forget_loaded(pipeline)
-                zone.load = Load(bucket, paths, lease, config.sync_mode)
+                zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
         table = keeper.update(lease) if keeper is not None else None

@@ -15,7 +15,7 @@ from dlt.extract.reference import SourceFactory
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
-from landing.catalog import HardDelete, StreamConfig, check_name, read_config
+from landing.catalog import HardDelete, StreamConfig, check_name, check_source, read_config
 from landing.errors import SourceError, WorkspaceError, listed, nearest
 from landing.failures import explained, missing_variable, place_in_source
 from landing.http.redirects import guard
@@ -156,26 +156,12 @@ def _with_own_parents(resource: DltResource) -> DltResource:
     return resource._clone(with_parent=True) if resource._parent is not None else resource
 
 
-def source_names(workspace: Workspace) -> list[str]:
-    return sorted(
-        folder.parent.name
-        for folder in workspace.sources.glob("*/__init__.py")
-        if not folder.parent.name.startswith(("_", "."))
-    )
-
-
 def load_source(workspace: Workspace, name: str) -> Source:
     """Import `dlt/sources/{name}/`.
 
     Raises WorkspaceError if there is no such folder, SourceError if its Python does not import.
     """
-    check_name(name, "source")
-    known = source_names(workspace)
-    if name not in known:
-        raise WorkspaceError(
-            f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
-            f"there are: {listed(known)}"
-        )
+    check_source(workspace, name)
     _use(workspace)
     guard()
     log_no_secrets("dlt", "urllib3")

@@ -35,6 +35,13 @@ class Workspace:
     def sources(self) -> Path:
         return self.root / "dlt" / "sources"
 
+    def source_names(self) -> list[str]:
+        return sorted(
+            folder.parent.name
+            for folder in self.sources.glob("*/__init__.py")
+            if not folder.parent.name.startswith(("_", "."))
+        )
+
     def discovered_dir(self, source: str) -> Path:
         return self.root / "dag" / "sources" / source
 

@@ -235,19 +235,13 @@ def _read(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop, folde
 
 
 @dataclass(frozen=True)
-class _Quiet:
+class _Quiet(Reporter):
     """Progress alone: what does not fit is no record in quarantine here, and told as a number."""
 
     reporter: Reporter
 
-    def note(self, stream: str, text: str) -> None:
-        pass
-
     def progress(self, stream: str, rows: int) -> None:
         self.reporter.progress(stream, rows)
-
-    def published(self, stream: str, rows: int, cursor: object) -> None:
-        pass
 
 
 def _publish(of: Subject, backfill: Backfill, load: Load) -> None:

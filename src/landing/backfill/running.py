@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -348,12 +348,14 @@ class Progress:
         return (time.monotonic() - self.begun) / own * left
 
 
-class BackfillReporter(Reporter, Protocol):
+class BackfillReporter(Reporter):
     """From several threads, one call at a time."""
 
-    def window_done(self, result: WindowResult, progress: Progress) -> None: ...
+    def window_done(self, result: WindowResult, progress: Progress) -> None:
+        """A window is in the landing zone."""
 
-    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None: ...
+    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
+        """A window is not; the others go on."""
 
 
 @dataclass(frozen=True)
@@ -483,7 +485,7 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _OfWindow:
+class _OfWindow(Reporter):
     """What one window tells, to the reporter of all."""
 
     run: _Run
@@ -494,6 +496,3 @@ class _OfWindow:
 
     def progress(self, stream: str, rows: int) -> None:
         self.run.read(self.window, rows)
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        """A window is one load."""

@@ -19,6 +19,7 @@ from landing.failures import causes, raise_if_interrupted
 from landing.fields import DELETED_AT
 from landing.layout import StreamPaths
 from landing.lineage import LINEAGE_FIELDS
+from landing.report import Reporter
 from landing.run import run_stream
 from landing.workspace import BucketSettings
 
@@ -73,15 +74,9 @@ class _BucketThatDies(Bucket):
         super().put(path, content)
 
 
-class _Silent:
+class _Notes(Reporter):
     def note(self, stream: str, text: str) -> None:
         print(text)
-
-    def progress(self, stream: str, rows: int) -> None:
-        pass
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        pass
 
 
 def landing_folder(subject: Subject) -> Path:
@@ -98,7 +93,7 @@ def rows_after_interruptions(subject: Subject) -> list[Row]:
     paths = StreamPaths(subject.config.source, subject.config.stream)
     _expect_death(subject, _Cut(_rows_before_death(subject), dies=True), Bucket(settings))
     _expect_death(subject, None, _BucketThatDies(settings, paths.state))
-    run_stream(subject.config, _limited(subject), Bucket(settings), _Silent())
+    run_stream(subject.config, _limited(subject), Bucket(settings), _Notes())
     return _rows(landing_folder(subject) / paths.data)
 
 
@@ -113,7 +108,7 @@ def _expect_death(subject: Subject, cut: _Cut | None, bucket: Bucket) -> None:
     if cut is not None:
         resource.add_step(cut)
     try:
-        run_stream(subject.config, resource, bucket, _Silent())
+        run_stream(subject.config, resource, bucket, _Notes())
     except Exception as error:
         raise_if_interrupted(error)
         _reraise_unless_ours(error)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import complain, counted, exit_code, positive, printable, sized
+from landing.cli.output import complain, counted, exit_code, positive, printable, sized, wipe
 from landing.errors import UsageError
-from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
-    from landing.backfill import Backfill, BackfillResult, Plan, Progress, WindowResult
+    from landing.backfill import Backfill, BackfillResult, Plan
     from landing.backfill.fields import FieldsResult
-    from landing.backfill.windows import Window
     from landing.bucket import Bucket
-    from landing.errors import LandingError
     from landing.layout import StreamPaths
     from landing.sources import Source
 
@@ -132,19 +127,20 @@ def _print_backfill(paths: StreamPaths, backfill: Backfill) -> None:
 
 def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
     from landing import backfill
+    from landing.cli.backfillterminal import BackfillTerminal
 
     planned = backfill.plan(source, options.stream, bucket, request)
     name = planned.subject.name
     if options.dry_run:
         _print_plan(name, planned)
         return 0
-    terminal = _Terminal(source.name)
+    terminal = BackfillTerminal(source.name)
     for doubt in planned.doubts:
         terminal.note(options.stream, doubt)
     begun = backfill.begin(planned, again=options.again, tell=terminal.waiting(options.stream))
     print(_opening(name, begun), flush=True)
     result = backfill.run_backfill(planned.subject, begun, terminal, options.workers)
-    _wipe()
+    wipe()
     for error in result.failed.values():
         complain(error, options)
     print(_summary(name, result))
@@ -193,15 +189,16 @@ def _print_plan(name: str, planned: Plan) -> None:
 
 def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
     from landing.backfill.fields import begin_fields, plan_fields, run_fields
+    from landing.cli.backfillterminal import BackfillTerminal
 
-    terminal = _Terminal(source.name)
+    terminal = BackfillTerminal(source.name)
     planned = plan_fields(source, options.stream, bucket, request)
     if options.dry_run:
         print(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
         return 0
     begun = begin_fields(planned, again=options.again, tell=terminal.waiting(options.stream))
     result = run_fields(planned.subject, begun, terminal)
-    _wipe()
+    wipe()
     print(_fields_summary(planned.subject.name, request.fields, result))
     return 0
 
@@ -222,60 +219,3 @@ def _unfit(result: FieldsResult) -> str:
     return (
         f"; of {counted(result.unfit, 'record')} the values do not fit, whose rows stay as they are"
     )
-
-
-class _Terminal:
-    """Tells a person about a backfill as it goes on."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-
-    def note(self, stream: str, text: str) -> None:
-        with self._lock:
-            _wipe()
-            print(printable(f"{self._source}/{stream}: {redacted(text)}"), flush=True)
-
-    def waiting(self, stream: str) -> Any:
-        from landing.sidebyside import Stop, waits
-
-        return waits(Stop(), lambda text: self.note(stream, text))
-
-    def progress(self, stream: str, rows: int) -> None:
-        if sys.stderr.isatty():
-            with self._lock:
-                line = f"\r{self._source}/{stream}: {rows:,} rows read"
-                print(line, end="", file=sys.stderr)
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        """Told by `window_done`."""
-
-    def window_done(self, result: WindowResult, progress: Progress) -> None:
-        done = result.done
-        self._tell(f"{result.window}: {counted(done.rows, 'row')}", progress)
-
-    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
-        self._tell(f"{window}: failed", progress)
-
-    def _tell(self, what: str, progress: Progress) -> None:
-        left = progress.seconds_left
-        failed = f", {progress.failed:,} failed" if progress.failed else ""
-        eta = f", about {_duration(left)} left" if left else ""
-        with self._lock:
-            _wipe()
-            print(
-                f"  {what}  ({progress.done:,} of {progress.windows:,} windows{failed}, "
-                f"{counted(progress.rows, 'row')}{eta})",
-                flush=True,
-            )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _wipe() -> None:
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)

@@ -18,6 +18,9 @@ from landing.cli import (
     check,
     compact,
     discover,
+    env,
+    fresh,
+    k8s,
     login,
     new,
     quarantine,
@@ -26,9 +29,8 @@ from landing.cli import (
     schema,
     state,
 )
-from landing.cli.output import complain
+from landing.cli.output import complain, told_by
 from landing.errors import LandingError
-from landing.secrets import redacted
 from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
@@ -58,6 +60,9 @@ _VERBS: dict[str, Verb] = {
     "check": check,
     "compact": compact,
     "discover": discover,
+    "env": env,
+    "fresh": fresh,
+    "k8s": k8s,
     "login": login,
     "new": new,
     "quarantine": quarantine,
@@ -105,12 +110,13 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         complain(error, options)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        print("interrupted; the next run goes on from the last load", file=sys.stderr)
+        text = "interrupted; the next run goes on from the last load"
+        told_by(options, "warning", "interrupted", text)
         return _INTERRUPTED[isinstance(interrupt, _Terminated)]
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
-        print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
+        told_by(options, "error", "bug", "".join(traceback.format_exception(error)))
         return 1
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from landing.errors import LeaseHeld, UsageError
 from landing.secrets import redacted
@@ -16,10 +16,30 @@ if TYPE_CHECKING:
     from landing.report import TableResult
 
 
+class Failures(Protocol):
+    """Where a verb that writes its own kind of lines has failures told."""
+
+    def write(self, level: str, event: str, message: str) -> None: ...
+
+
 def complain(error: BaseException, options: argparse.Namespace) -> None:
-    print(f"error: {redacted(str(error))}", file=sys.stderr)
-    if options.debug:
-        print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
+    trace = "".join(traceback.format_exception(error)) if options.debug else ""
+    told_by(options, "error", "error", "\n".join(filter(None, [f"error: {error}", trace])))
+
+
+def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> None:
+    """Of a command as a whole: a line for a person, or of the verb's log."""
+    log: Failures | None = getattr(options, "log", None)
+    if log is None:
+        print(redacted(text), file=sys.stderr)
+    else:
+        log.write(level, event, text.removeprefix("error: "))
+
+
+def wipe() -> None:
+    """Remove the progress line, which what follows would be written behind."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
 
 
 def exit_code(errors: Iterable[Exception]) -> int:

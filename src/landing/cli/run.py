@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from landing.cli.output import complain, counted, exit_code, positive, printable, sized, table_lines
-from landing.errors import LandingError, UsageError, listed
-from landing.secrets import redacted
-from landing.workspace import Workspace, bucket_settings
+from landing.cli.output import complain, counted, exit_code, positive, sized, table_lines, wipe
+from landing.errors import LandingError, SettingsError, UsageError, listed
+from landing.workspace import BucketSettings, Workspace, bucket_settings
 
 if TYPE_CHECKING:
-    from landing.report import RunResult, StreamResult
+    from landing.observe.freshness import Late
+    from landing.observe.logs import JsonLog
+    from landing.report import Reporter, RunResult, StreamResult
     from landing.run import Plan
+    from landing.sources import Source
 
+FORMATS = ("text", "json")
 HELP = "land what is new of a source's streams as parquet"
 
 
@@ -37,40 +41,124 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show what would be done; ask for no records and write nothing",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        help="json: an object a line to standard error, nothing else (default LANDING_LOG_FORMAT, "
+        "or text)",
+    )
+    parser.add_argument(
+        "--metrics-file",
+        type=Path,
+        metavar="PATH",
+        help="write Prometheus metrics of the run there, for node-exporter's textfile collector",
+    )
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.tuning import import_faster, tune_process
+    from landing.tuning import import_faster
 
     import_faster()
+    if options.dry_run:
+        return _plan(options, workspace)
+    options.log = _json_log(options)
+    reporter = _reporters(options, workspace)
+    try:
+        return _run(options, workspace, reporter)
+    except LandingError as error:
+        reporter.aborted(options.streams, error)
+        raise
+    finally:
+        reporter.close()
+
+
+def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import run
     from landing.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        print(_default_bucket(settings))
+    _print_plans(run.plan_streams(source, streams, Bucket(settings)))
+    for error in broken.values():
+        complain(error, options)
+    return exit_code(broken.values())
+
+
+def _run(options: argparse.Namespace, workspace: Workspace, reporter: Reporter) -> int:
+    from landing import run
+    from landing.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        reporter.warned(_default_bucket(settings))
+    for stream, error in broken.items():
+        reporter.failed(stream, error)
+    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+    failed = {**broken, **result.failed}
+    if options.log is None:
+        _print_results(result)
+        for failure in failed.values():
+            complain(failure, options)
+    return exit_code(failed.values())
+
+
+def _asked(
+    options: argparse.Namespace, workspace: Workspace
+) -> tuple[Source, list[str], dict[str, LandingError]]:
+    """The source, its streams to run, and the error of each whose config can't be read."""
+    from landing import run
     from landing.sources import load_source
+    from landing.tuning import tune_process
 
     source = load_source(workspace, options.source)
     tune_process()
-    broken: dict[str, LandingError] = {}
     streams: list[str] = options.streams
     if bool(streams) == options.all:
         raise UsageError(_which(source.name, workspace, named=bool(streams)))
-    if options.all:
-        streams, broken = run.selected_streams(source)
-        if not streams and not broken:
-            raise UsageError(_none_selected(source.name, workspace))
-    settings = bucket_settings(workspace)
-    if settings.is_default:
-        print(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
-    bucket = Bucket(settings)
-    if options.dry_run:
-        _print_plans(run.plan_streams(source, streams, bucket))
-        failed: dict[str, Exception] = dict(broken)
-    else:
-        result = run.run_streams(source, streams, bucket, _Terminal(source.name), options.workers)
-        _print_results(result)
-        failed = {**broken, **result.failed}
-    for error in failed.values():
-        complain(error, options)
-    return exit_code(failed.values())
+    if not options.all:
+        return source, streams, {}
+    streams, broken = run.selected_streams(source)
+    if not streams and not broken:
+        raise UsageError(_none_selected(source.name, workspace))
+    return source, streams, broken
+
+
+def _default_bucket(settings: BucketSettings) -> str:
+    return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
+
+
+def _json_log(options: argparse.Namespace) -> JsonLog | None:
+    asked = options.log_format or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
+    if asked not in FORMATS:
+        raise SettingsError(f"LANDING_LOG_FORMAT is '{asked}': it has to be text or json")
+    if asked == "text":
+        return None
+    from landing.observe.logs import JsonLog
+
+    return JsonLog(options.source)
+
+
+def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
+    from landing.cli.terminal import Terminal
+    from landing.observe import observers
+    from landing.observe.freshness import late_streams
+    from landing.report import Reporters
+
+    source: str = options.source
+
+    def late() -> Iterator[Late]:
+        from landing.bucket import Bucket
+
+        bucket = Bucket(bucket_settings(workspace))
+        return late_streams(workspace, source, bucket, datetime.now(UTC))
+
+    # What tells a person comes last: it is closed when the others have told how they fared.
+    return Reporters(
+        [*observers(source, options.metrics_file, late), options.log or Terminal(source)]
+    )
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:
@@ -93,38 +181,6 @@ def _none_selected(source: str, workspace: Workspace) -> str:
             'the fields you want, and set "selected": true'
         )
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'
-
-
-class _Terminal:
-    """Tells a person about a run as it goes on."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._read: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def note(self, stream: str, text: str) -> None:
-        with self._lock:
-            _wipe()
-            print(printable(f"{self._source}/{stream}: {redacted(text)}"))
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
-
-    def progress(self, stream: str, rows: int) -> None:
-        if not sys.stderr.isatty():
-            return
-        with self._lock:
-            self._read[stream] = rows
-            names = stream if len(self._read) == 1 else f"{len(self._read)} streams"
-            total = sum(self._read.values())
-            print(f"\r{self._source}/{names}: {total:,} rows read", end="", file=sys.stderr)
-
-
-def _wipe() -> None:
-    """Remove the progress line, which what follows would be written behind."""
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
 
 
 def _print_plans(plans: Sequence[Plan]) -> None:
@@ -154,7 +210,7 @@ def _print_plans(plans: Sequence[Plan]) -> None:
 
 
 def _print_results(result: RunResult) -> None:
-    _wipe()
+    wipe()
     for stream in result.landed:
         print(_summary(stream))
         if stream.table is not None:

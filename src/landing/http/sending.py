@@ -80,14 +80,19 @@ class Sending:
         self._began = time.monotonic()
         self._paced = 0.0
         self._is_renewed = False
+        self._retried: str | None = None
         self._traffic = traffic.current()
 
     def response(self) -> requests.Response:
         """The last attempt's; raises what the last attempt raised."""
         for attempt in count(1):
+            begun, paced = time.monotonic(), self._paced
             outcome = self._attempt()
+            took = time.monotonic() - begun
             outcome.attempts = attempt  # type: ignore[union-attr]
+            self._retried = None
             wait = self._wait_before_next(attempt, outcome)
+            self._observed(outcome, took, self._paced - paced, wait)
             if wait is None:
                 break
             if isinstance(outcome, requests.Response):
@@ -132,8 +137,7 @@ class Sending:
         if self._is_refused(outcome) and not self._is_renewed:
             self._is_renewed = True
             if self._auth.renew(outcome.request):  # type: ignore[union-attr]
-                self._traffic.retried("401", 0.0)
-                return 0.0
+                return self._again("401", 0.0)
         retries = self._session.retries
         method = str(self._request.method)
         cause = retries.cause(method, outcome, is_read=self._is_read)
@@ -143,8 +147,34 @@ class Sending:
         wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
         if self._elapsed() + wait > retries.deadline:
             return None
+        return self._again(cause, wait)
+
+    def _again(self, cause: str, wait: float) -> float:
+        self._retried = cause
         self._traffic.retried(cause, wait)
         return wait
+
+    def _observed(
+        self,
+        outcome: requests.Response | requests.RequestException,
+        took: float,
+        paced: float,
+        wait: float | None,
+    ) -> None:
+        if self._traffic.observer is None:
+            return
+        answered = isinstance(outcome, requests.Response)
+        self._traffic.observer(
+            traffic.Attempt(
+                method=str(self._request.method),
+                url=str(self._request.url),
+                status=outcome.status_code if answered else None,  # type: ignore[union-attr]
+                seconds=max(0.0, took - paced),
+                paced=paced,
+                retried=self._retried,
+                retry_wait=wait or 0.0,
+            )
+        )
 
     def _is_refused(self, outcome: requests.Response | requests.RequestException) -> bool:
         return (

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request as it went over the network."""
+
+    method: str
+    url: str
+    """As it was asked for, its query included: not fit to be told as it is."""
+    status: int | None
+    """None if there was no answer."""
+    seconds: float
+    """Without the wait for its turn."""
+    paced: float
+    """Seconds of that wait."""
+    retried: str | None
+    """Why it is made again, as in `Traffic.retries`; None if this was the last."""
+    retry_wait: float = 0.0
+    """Seconds until it is."""
+
+
+Observer: TypeAlias = Callable[[Attempt], None]
 
 
 class Traffic:
     """Requests made through the client kit, retries and redirects included."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
+        self.observer = observer
+        """Told of each attempt, from the thread that made it."""
         self.requests = 0
         self.retries: Counter[str] = Counter()
         """By cause: a status such as "429", or the name of what went wrong."""
@@ -73,10 +99,10 @@ def current() -> Traffic:
 
 
 @contextmanager
-def counting() -> Iterator[Traffic]:
+def counting(observer: Observer | None = None) -> Iterator[Traffic]:
     """Count what is requested inside, in threads too that run in a copy of the context; those
     that still wait for their turn afterwards are sent home, so that a run can be interrupted."""
-    traffic = Traffic()
+    traffic = Traffic(observer)
     token = _current.set(traffic)
     try:
         yield traffic

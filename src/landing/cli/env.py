@@ -1,0 +1,108 @@
+"""`landing env`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from landing.cli.output import counted, printable
+from landing.workspace import Workspace
+
+if TYPE_CHECKING:
+    from landing.variables import Variable
+
+HELP = "list the environment variables that a source reads, and which are set"
+_NAMES_WIDTH = 28
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Found in the source's modules, of which nothing is run; values are never shown. Without "
+        "SOURCE: those of the bucket."
+    )
+    parser.add_argument("source", metavar="SOURCE", nargs="?")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON array instead")
+    form.add_argument(
+        "--dotenv", action="store_true", help="print lines for .env instead, without values"
+    )
+    form.add_argument(
+        "--secret",
+        action="store_true",
+        help="print the Secret that `landing k8s` refers to instead, without values",
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog import check_source
+    from landing.variables import bucket_variables, described_variables
+
+    source: str | None = options.source
+    if source is None:
+        variables = bucket_variables()
+    else:
+        variables = described_variables(workspace, check_source(workspace, source))
+    if options.json:
+        print(json.dumps([_as_json(variable) for variable in variables], ensure_ascii=False))
+    elif options.dotenv:
+        _print_dotenv(variables)
+    elif options.secret:
+        _print_secret(_secret_name(workspace, source), variables)
+    else:
+        _print_list(source or "the bucket", variables)
+    return 0
+
+
+def _state(variable: Variable) -> str:
+    value = os.environ.get(variable.name)
+    if value is None:
+        return "not set"
+    return "set" if value.strip() else "empty"
+
+
+def _as_json(variable: Variable) -> dict[str, str | bool]:
+    from landing.secrets import is_secret_name
+
+    return {
+        "name": variable.name,
+        "required": variable.is_required,
+        "state": _state(variable),
+        "secret": is_secret_name(variable.name),
+        "description": variable.description,
+    }
+
+
+def _print_list(what: str, variables: Sequence[Variable]) -> None:
+    missing = sum(v.is_required and _state(v) != "set" for v in variables)
+    told = f"{missing} of the required ones not set" if missing else "all required ones are set"
+    print(f"{what}: {counted(len(variables), 'variable')}, {told}")
+    width = min(_NAMES_WIDTH, max((len(v.name) for v in variables), default=0))
+    for variable in variables:
+        need = "required" if variable.is_required else "optional"
+        line = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  {variable.description}"
+        print(printable(line.rstrip()))
+
+
+def _print_dotenv(variables: Sequence[Variable]) -> None:
+    for variable in variables:
+        if variable.description:
+            print(f"# {printable(variable.description)}")
+        print(f"{'' if variable.is_required else '# '}{variable.name}=")
+
+
+def _print_secret(name: str, variables: Sequence[Variable]) -> None:
+    print("# Fill in, and encrypt with sops before it is committed: docs/deployment.md says how.")
+    print(f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ntype: Opaque\nstringData:")
+    for variable in variables:
+        if variable.description:
+            print(f"  # {printable(variable.description)}")
+        print(f'  {"" if variable.is_required else "# "}{variable.name}: ""')
+
+
+def _secret_name(workspace: Workspace, source: str | None) -> str:
+    from landing.kubernetes import BUCKET_SECRET, source_secret, source_slugs
+
+    return source_secret(source_slugs(workspace)[source]) if source else BUCKET_SECRET

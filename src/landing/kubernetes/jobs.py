@@ -1,0 +1,123 @@
+"""Which CronJobs there are: what each runs, when, and under which name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.errors import CatalogError
+from landing.schedule import Schedule
+from landing.workspace import Workspace
+
+Per = Literal["source", "stream"]
+Key: TypeAlias = tuple[str, ...]
+
+LONGEST_NAME = 52
+"""Of a CronJob: its Jobs' names have 11 characters more, and labels take 63."""
+LONGEST_LABEL = 63
+_HASHED = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    source: str
+    source_slug: str
+    streams: tuple[str, ...]
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Timetable:
+    jobs: tuple[Job, ...]
+    unscheduled: tuple[str, ...]
+    """Selected streams, as `source/stream`, that nothing starts."""
+
+
+def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -> Timetable:
+    """Of all selected streams of the sources that are there; `default` is for those without
+    a schedule of their own.
+
+    Raises CatalogError if a stream config or its schedule is wrong: without that stream, the
+    others would look like all there are.
+    """
+    groups: dict[Key, list[str]] = defaultdict(list)
+    schedules: dict[Key, Schedule] = {}
+    unscheduled = []
+    for config in _selected(workspace):
+        schedule = config.schedule or default
+        if schedule is None:
+            unscheduled.append(f"{config.source}/{config.stream}")
+            continue
+        key = (config.source, config.stream if per == "stream" else str(schedule))
+        groups[key].append(config.stream)
+        schedules[key] = schedule
+    slugs = source_slugs(workspace)
+    names = _job_names(groups, per)
+    jobs = [
+        Job(names[key], key[0], slugs[key[0]], tuple(streams), schedules[key])
+        for key, streams in groups.items()
+    ]
+    return Timetable(tuple(sorted(jobs, key=lambda job: job.name)), tuple(unscheduled))
+
+
+def source_slugs(workspace: Workspace) -> dict[str, str]:
+    """Each source's name as names and labels of Kubernetes can have it."""
+    named = dns_names(((source,) for source in workspace.source_names()), LONGEST_LABEL)
+    return {source: slug for (source,), slug in named.items()}
+
+
+def _selected(workspace: Workspace) -> Iterator[StreamConfig]:
+    for source in workspace.source_names():
+        for stream in configured_streams(workspace, source):
+            config = read_config(workspace, source, stream)
+            if not config.selected:
+                continue
+            if config.schedule_mistake is not None:
+                raise CatalogError(f"{config.origin}: {config.schedule_mistake}")
+            yield config
+
+
+def _job_names(groups: Iterable[Key], per: Per) -> dict[Key, str]:
+    """A source whose streams are all due at the same times has its bare name."""
+    keys = list(groups)
+    timetables = Counter(source for source, _ in keys)
+    wanted = {}
+    for source, what in keys:
+        distinct = what if per == "stream" else _digest((what,))
+        alone = per == "source" and timetables[source] == 1
+        wanted[source, what] = ("landing", source) if alone else ("landing", source, distinct)
+    names = dns_names(wanted.values(), LONGEST_NAME)
+    return {key: names[parts] for key, parts in wanted.items()}
+
+
+def dns_names(wanted: Iterable[Key], longest: int) -> dict[Key, str]:
+    """A DNS-1123 label for each, no two alike.
+
+    What differs only in what such a label can't have (`a_b`, `a-b`, `A-b`), or is too long, ends
+    with a digest of how it was spelled.
+    """
+    keys = sorted(set(wanted))
+    slugs = {key: _slug(key) for key in keys}
+    taken = Counter(slugs.values())
+    return {
+        key: slug if taken[slug] == 1 and len(slug) <= longest else _told_apart(slug, key, longest)
+        for key, slug in slugs.items()
+    }
+
+
+def _slug(parts: Sequence[str]) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+def _told_apart(slug: str, key: Key, longest: int) -> str:
+    return f"{slug[: longest - _HASHED - 1].rstrip('-')}-{_digest(key)}"
+
+
+def _digest(parts: Key) -> str:
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:_HASHED]

@@ -1,0 +1,171 @@
+"""CronJobs as text: the same input gives the same bytes, so that a base can live in git."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from landing.errors import LeaseHeld, UsageError
+from landing.kubernetes.jobs import Job, Timetable
+
+HEADER = "# Made by `landing k8s`: change the stream configs, or an overlay, and run it again.\n"
+IMAGE = "dlt-landing:set-in-overlay"
+SETTINGS = "landing-settings"
+BUCKET_SECRET = "landing-bucket"
+USER = 10001
+"""Of the image, and of no one on the node."""
+
+STARTS_WITHIN = 600
+"""Seconds in which a missed start is made up for, as when the run before took too long."""
+ENDS_WITHIN = 6 * 3600
+RETRIES = 2
+GRACE = 30
+"""A run that is told to end gives its lease back within 15 s."""
+
+WORKERS = 8
+"""Streams of a source side by side, `landing run`'s own default."""
+# What `python -m benchmarks --only memory-of-streams` measured: docs/deployment.md has the figures.
+BASE_MIB = 192
+STREAM_MIB = 96
+LIMIT = 2
+"""Times what is requested: pages of large records, and row groups of wide ones."""
+ROUNDED_TO = 64
+
+
+def rendered(timetable: Timetable, variables: Mapping[str, bool]) -> dict[str, str]:
+    """Text by file name; `variables` says of each source whether its client reads any."""
+    files = {
+        f"{job.name}.yaml": _text(_cron_job(job, needs_secret=variables[job.source]))
+        for job in timetable.jobs
+    }
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(files),
+    }
+    return {**files, "kustomization.yaml": _text(kustomization)}
+
+
+def source_secret(source_slug: str) -> str:
+    return f"landing-source-{source_slug}"
+
+
+def _text(document: dict[str, Any]) -> str:
+    return HEADER + yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
+
+
+def _cron_job(job: Job, *, needs_secret: bool) -> dict[str, Any]:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": job.name, "labels": _labels(job)},
+        "spec": {
+            "schedule": job.schedule.cron,
+            "timeZone": job.schedule.timezone,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": STARTS_WITHIN,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {
+                "metadata": {"labels": _labels(job)},
+                "spec": {
+                    "activeDeadlineSeconds": ENDS_WITHIN,
+                    "backoffLimit": RETRIES,
+                    "podFailurePolicy": _failure_policy(),
+                    "template": {
+                        "metadata": {"labels": _labels(job)},
+                        "spec": _pod(job, needs_secret=needs_secret),
+                    },
+                },
+            },
+        },
+    }
+
+
+def _labels(job: Job) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "dlt-landing",
+        "app.kubernetes.io/component": "run",
+        "app.kubernetes.io/instance": job.name,
+        "dlt-landing/source": job.source_slug,
+    }
+
+
+def _failure_policy() -> dict[str, Any]:
+    """A drained node is no failure; a mistake, or a run that is under way, is none to retry."""
+    hopeless = [UsageError.exit_code, LeaseHeld.exit_code]
+    return {
+        "rules": [
+            {
+                "action": "Ignore",
+                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+            },
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": "landing", "operator": "In", "values": hopeless},
+            },
+        ]
+    }
+
+
+def _pod(job: Job, *, needs_secret: bool) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "landing",
+                "image": IMAGE,
+                "args": ["run", job.source, *job.streams],
+                "env": [{"name": "LANDING_LOG_FORMAT", "value": "json"}],
+                "envFrom": _environment(job, needs_secret=needs_secret),
+                "resources": _resources(len(job.streams)),
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "privileged": False,
+                    "readOnlyRootFilesystem": True,
+                },
+                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "10Gi"}}],
+    }
+
+
+def _environment(job: Job, *, needs_secret: bool) -> list[dict[str, Any]]:
+    """Later ones outrank earlier ones."""
+    secret: dict[str, Any] = {"name": source_secret(job.source_slug)}
+    if not needs_secret:
+        secret["optional"] = True
+    return [
+        {"configMapRef": {"name": SETTINGS, "optional": True}},
+        {"secretRef": {"name": BUCKET_SECRET}},
+        {"secretRef": secret},
+    ]
+
+
+def requested_mib(streams: int) -> int:
+    """Memory for so many streams of one pod, of which WORKERS run at a time."""
+    memory = BASE_MIB + STREAM_MIB * min(streams, WORKERS)
+    return math.ceil(memory / ROUNDED_TO) * ROUNDED_TO
+
+
+def _resources(streams: int) -> dict[str, Any]:
+    requested = requested_mib(streams)
+    return {
+        "requests": {"cpu": "250m", "memory": f"{requested}Mi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "memory": f"{LIMIT * requested}Mi", "ephemeral-storage": "10Gi"},
+    }

@@ -1,0 +1,64 @@
+"""Who else is told of a run than the person at the terminal, as the environment says.
+
+Each is imported only where it is switched on: what is not used costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from landing.errors import SettingsError
+from landing.observe.alerts import Alerts, webhook
+from landing.observe.freshness import Late
+from landing.report import Reporter
+from landing.secrets import register_lasting
+
+_OTLP = ("", "_TRACES", "_METRICS")
+
+
+def observers(
+    source: str, metrics_file: Path | None, late: Callable[[], Iterable[Late]]
+) -> list[Reporter]:
+    """Raises SettingsError if one is asked for whose packages are not installed."""
+    return [
+        *_telemetry(source),
+        *_metrics(source, metrics_file),
+        *([] if (hook := webhook()) is None else [Alerts(source, hook, late)]),
+    ]
+
+
+def _telemetry(source: str) -> Iterator[Reporter]:
+    endpoints = [f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT" for kind in _OTLP]
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    asked = next((name for name in endpoints if os.environ.get(name, "").strip()), None)
+    if asked is None or disabled:
+        return
+    for kind in _OTLP:  # `authorization=Bearer …`, in a variable whose name does not tell
+        for pair in os.environ.get(f"OTEL_EXPORTER_OTLP{kind}_HEADERS", "").split(","):
+            register_lasting(pair.partition("=")[2].strip(), what="a header for OpenTelemetry")
+    try:
+        from landing.observe.otel import Telemetry
+    except ModuleNotFoundError as error:
+        raise _not_installed(asked, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
+    yield Telemetry(source)
+
+
+def _metrics(source: str, file: Path | None) -> Iterator[Reporter]:
+    gateway = os.environ.get("LANDING_PUSHGATEWAY_URL", "").strip() or None
+    if file is None and gateway is None:
+        return
+    asked = "--metrics-file" if gateway is None else "LANDING_PUSHGATEWAY_URL"
+    try:
+        from landing.observe.prometheus import Metrics
+    except ModuleNotFoundError as error:
+        raise _not_installed(asked, "prometheus", "leave it out") from error
+    yield Metrics(source, file, gateway)
+
+
+def _not_installed(asked: str, extra: str, otherwise: str) -> SettingsError:
+    return SettingsError(
+        f"{asked} is set, but its packages are not installed: "
+        f"pip install 'dlt-landing[{extra}]' (or {otherwise})"
+    )

@@ -1,0 +1,151 @@
+"""A run as lines of JSON: one object a line, with names that stay."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from landing.catalog import StreamConfig
+from landing.http.traffic import Attempt, Traffic
+from landing.report import Reporter, StreamResult
+from landing.secrets import redacted
+
+PROGRESS_EVERY = 10.0
+"""Seconds between two lines that tell how many rows were read."""
+
+
+class JsonLog(Reporter):
+    """Lines on standard error, until it is closed those of libraries among them.
+
+    `docs/observability.md` lists the events and their fields.
+    """
+
+    def __init__(self, source: str | None) -> None:
+        self._source = source
+        self._run_id = uuid.uuid4().hex
+        self._load_ids: dict[str, str] = {}
+        self._told: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._libraries = _LibraryLines(self)
+        logging.getLogger().addHandler(self._libraries)
+        logging.captureWarnings(True)
+
+    def close(self) -> None:
+        logging.captureWarnings(False)
+        logging.getLogger().removeHandler(self._libraries)
+
+    def write(
+        self, level: str, event: str, message: str, stream: str | None = None, **fields: Any
+    ) -> None:
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": level,
+            "event": event,
+            "message": message,
+            "run_id": self._run_id,
+            "source": self._source,
+            "stream": stream,
+            "load_id": self._load_ids.get(stream or ""),
+            **fields,
+        }
+        text = json.dumps({key: _safe(value) for key, value in line.items()}, default=str)
+        with self._lock:
+            print(text, file=sys.stderr, flush=True)
+
+    def started(self, config: StreamConfig) -> None:
+        self.write("info", "stream_started", "started", config.stream, sync_mode=config.sync_mode)
+
+    def note(self, stream: str, text: str) -> None:
+        self.write("warning", "note", text, stream)
+
+    def requested(self, stream: str, attempt: Attempt) -> None:
+        if attempt.retried is None:
+            return
+        text = f"{attempt.method} is sent again in {attempt.retry_wait:.1f} s: {attempt.retried}"
+        wait = round(attempt.retry_wait, 3)
+        self.write("warning", "request_retried", text, stream, cause=attempt.retried, wait=wait)
+
+    def progress(self, stream: str, rows: int) -> None:
+        now = time.monotonic()
+        if now - self._told.setdefault(stream, now) >= PROGRESS_EVERY:
+            self._told[stream] = now
+            self.write("info", "progress", f"{rows:,} rows read", stream, rows=rows)
+
+    def began(self, stream: str, load_id: str) -> None:
+        self._load_ids[stream] = load_id
+        self.write("info", "load_began", f"load {load_id} began", stream)
+
+    def written(self, stream: str, rows: int, size: int) -> None:
+        self.write("info", "part_written", f"{rows:,} rows written", stream, rows=rows, bytes=size)
+
+    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
+        fields = {"path": path, "rows": rows, "bytes": size, "seconds": round(seconds, 3)}
+        self.write("info", "part_uploaded", f"{path} uploaded", stream, **fields)
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        text = f"{rows:,} rows published, going on"
+        self.write("info", "load_published", text, stream, rows=rows, cursor=_plain(cursor))
+
+    def landed(self, result: StreamResult) -> None:
+        text = f"{result.rows:,} rows landed" if result.files else "nothing new"
+        self.write(
+            "info",
+            "stream_landed",
+            text,
+            result.stream,
+            rows=result.rows,
+            files=result.files,
+            bytes=result.bytes,
+            quarantined=result.quarantined,
+            cursor_before=_plain(result.cursor_before),
+            cursor_after=_plain(result.cursor_after),
+            seconds=round(result.seconds, 3),
+            load_ids=result.load_ids,
+            location=result.location,
+            **_of_traffic(result.traffic),
+        )
+
+    def failed(self, stream: str, error: Exception) -> None:
+        kind = type(error).__name__
+        exit_code = getattr(error, "exit_code", 1)
+        self.write("error", "stream_failed", str(error), stream, error=kind, exit_code=exit_code)
+
+    def warned(self, text: str) -> None:
+        self.write("warning", "warning", text)
+
+
+class _LibraryLines(logging.Handler):
+    """What libraries log, as lines among the others."""
+
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + logging.Formatter().formatException(record.exc_info)
+        self._log.write(record.levelname.lower(), "log", text, logger=record.name)
+
+
+def _of_traffic(traffic: Traffic) -> dict[str, Any]:
+    return {
+        "requests": traffic.requests,
+        "retries": traffic.retries.total(),
+        "pacing_seconds": round(traffic.pacing_seconds, 3),
+        "retry_seconds": round(traffic.retry_seconds, 3),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _safe(value: Any) -> Any:
+    return redacted(value) if isinstance(value, str) else value

@@ -1,0 +1,205 @@
+"""A run as OpenTelemetry traces and metrics, sent by OTLP over HTTP.
+
+Spans are made when what they tell is over, with the times that it began and ended: a run → its
+streams → their requests, parts and uploads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from landing import __version__
+from landing.catalog import StreamConfig
+from landing.http.traffic import Attempt
+from landing.observe.lag import moment_of
+from landing.report import Reporter, StreamResult
+from landing.secrets import redacted
+
+NAME = "dlt-landing"
+FLUSHED_WITHIN = 5_000
+"""Milliseconds at the end of a run, for a collector that does not answer."""
+_NANO = 1_000_000_000
+
+
+@dataclass
+class _Stream:
+    span: Span
+    part_began: int
+
+
+class Telemetry(Reporter):
+    """Close it when the run is over."""
+
+    def __init__(self, source: str) -> None:
+        resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else _SERVICE)
+        self._source = source
+        self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+        self._metrics = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        self._tracer = self._traces.get_tracer(NAME, __version__)
+        self._streams: dict[str, _Stream] = {}
+        self._has_failed = False
+        self._run = self._tracer.start_span("run", attributes={"landing.source": source})
+        meter = self._metrics.get_meter(NAME, __version__)
+        self._runs = meter.create_counter("landing.runs", description="Runs of streams")
+        self._rows = meter.create_counter("landing.rows", "{row}", "Rows that landed")
+        self._bytes = meter.create_counter("landing.bytes", "By", "Of parquet that landed")
+        self._quarantined = meter.create_counter(
+            "landing.quarantined", "{row}", "Records that went to quarantine"
+        )
+        self._requests = meter.create_counter("landing.requests", "{request}", "Attempts made")
+        self._retries = meter.create_counter(
+            "landing.retries", "{request}", "Attempts made again, by cause"
+        )
+        self._waits = meter.create_counter("landing.waits", "s", "Waited for pacing and to retry")
+        self._duration = meter.create_histogram("landing.duration", "s", "Of streams' runs")
+        self._lag = meter.create_gauge("landing.cursor.lag", "s", "The cursor behind now")
+
+    def started(self, config: StreamConfig) -> None:
+        of = {"landing.stream": config.stream, "landing.sync_mode": config.sync_mode}
+        self._streams[config.stream] = _Stream(
+            self._span(self._run, f"stream {config.stream}", time.time_ns(), of), time.time_ns()
+        )
+
+    def note(self, stream: str, text: str) -> None:
+        if stream in self._streams:
+            self._streams[stream].span.add_event("note", {"text": redacted(text)})
+
+    def requested(self, stream: str, attempt: Attempt) -> None:
+        url = urlsplit(attempt.url)
+        attributes: dict[str, Any] = {
+            "http.request.method": attempt.method,
+            "server.address": url.hostname or "",
+            "url.path": redacted(url.path),
+            "landing.paced_seconds": attempt.paced,
+        }
+        if attempt.status is not None:
+            attributes["http.response.status_code"] = attempt.status
+        if attempt.retried is not None:
+            attributes["landing.retried"] = attempt.retried
+        span = self._past(stream, attempt.method, attempt.seconds, attributes, SpanKind.CLIENT)
+        if attempt.status is None or attempt.status >= 400:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
+        labels = self._labels(stream)
+        self._requests.add(1, labels)
+        if attempt.paced:
+            self._waits.add(attempt.paced, {**labels, "reason": "pacing"})
+        if attempt.retried is not None:
+            self._retries.add(1, {**labels, "cause": attempt.retried})
+            self._waits.add(attempt.retry_wait, {**labels, "reason": "retry"})
+
+    def began(self, stream: str, load_id: str) -> None:
+        self._streams[stream].part_began = time.time_ns()
+        self._streams[stream].span.add_event("load_began", {"landing.load_id": load_id})
+
+    def written(self, stream: str, rows: int, size: int) -> None:
+        of, now = self._streams[stream], time.time_ns()
+        attributes = {"landing.rows": rows, "landing.bytes": size}
+        self._span(of.span, "part", of.part_began, attributes).end(now)
+        of.part_began = now
+
+    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
+        attributes = {"landing.path": path, "landing.rows": rows, "landing.bytes": size}
+        self._past(stream, "upload", seconds, attributes).end()
+
+    def landed(self, result: StreamResult) -> None:
+        labels = self._labels(result.stream)
+        self._rows.add(result.rows, labels)
+        self._bytes.add(result.bytes, labels)
+        self._quarantined.add(result.quarantined, labels)
+        self._duration.record(result.seconds, labels)
+        if (moment := moment_of(result.cursor_after)) is not None:
+            self._lag.set((datetime.now(UTC) - moment).total_seconds(), labels)
+        span = self._streams[result.stream].span
+        span.set_attributes(
+            {
+                "landing.rows": result.rows,
+                "landing.bytes": result.bytes,
+                "landing.quarantined": result.quarantined,
+                "landing.load_ids": result.load_ids,
+            }
+        )
+        self._end(result.stream, "landed")
+
+    def failed(self, stream: str, error: Exception) -> None:
+        self._has_failed = True
+        if stream in self._streams:  # else its config could not be read
+            told = Status(StatusCode.ERROR, redacted(str(error)))
+            self._streams[stream].span.set_status(told)
+            self._end(stream, "failed")
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        self._has_failed = True
+        self._run.add_event("aborted", {"error": redacted(str(error))})
+
+    def close(self) -> None:
+        """Send what is left; a collector that does not answer costs some seconds, and no more."""
+        for stream in list(self._streams):
+            self._end(stream, "interrupted")
+        if self._has_failed:
+            self._run.set_status(Status(StatusCode.ERROR))
+        self._run.end()
+        closing = threading.Thread(target=self._shut_down, name="landing-otel", daemon=True)
+        closing.start()
+        closing.join(2 * FLUSHED_WITHIN / 1000)
+
+    def _shut_down(self) -> None:
+        self._traces.force_flush(FLUSHED_WITHIN)
+        self._traces.shutdown()
+        self._metrics.shutdown(FLUSHED_WITHIN)
+
+    def _end(self, stream: str, outcome: str) -> None:
+        self._runs.add(1, {**self._labels(stream), "outcome": outcome})
+        of = self._streams.pop(stream)
+        of.span.set_attribute("landing.outcome", outcome)
+        of.span.end()
+
+    def _past(
+        self,
+        stream: str,
+        name: str,
+        seconds: float,
+        attributes: dict[str, Any],
+        kind: SpanKind = SpanKind.INTERNAL,
+    ) -> Span:
+        """Of something in a stream that took so long until now."""
+        of = self._streams.get(stream)
+        parent = self._run if of is None else of.span
+        began = time.time_ns() - int(seconds * _NANO)
+        return self._span(parent, name, began, attributes, kind)
+
+    def _span(
+        self,
+        parent: Span,
+        name: str,
+        began: int,
+        attributes: dict[str, Any],
+        kind: SpanKind = SpanKind.INTERNAL,
+    ) -> Span:
+        return self._tracer.start_span(
+            name, set_span_in_context(parent), kind, attributes, start_time=began
+        )
+
+    def _labels(self, stream: str) -> dict[str, str]:
+        return {"source": self._source, "stream": stream}
+
+
+_SERVICE = {"service.name": NAME}

@@ -1,0 +1,196 @@
+"""A run as Prometheus metrics: in a file for node-exporter's textfile collector, or pushed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from prometheus_client import CollectorRegistry, pushadd_to_gateway, write_to_textfile
+from prometheus_client.exposition import basic_auth_handler, default_handler
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from landing.catalog import StreamConfig
+from landing.errors import LandingError
+from landing.observe.lag import moment_of
+from landing.report import Reporter, StreamResult
+from landing.schedule import Schedule
+from landing.secrets import redacted
+
+LABELS = ("source", "stream")
+LAST_SUCCESS = "landing_last_success_timestamp_seconds"
+GAUGES = {
+    "landing_last_run_success": "1 if the stream's last run landed, 0 if it failed.",
+    "landing_last_run_timestamp_seconds": "When the stream's last run ended.",
+    LAST_SUCCESS: "When the stream's last run that landed ended.",
+    "landing_last_run_duration_seconds": "How long the last run took.",
+    "landing_last_run_rows": "Rows that the last run landed.",
+    "landing_last_run_bytes": "Bytes of parquet that the last run landed.",
+    "landing_last_run_files": "Files that the last run landed.",
+    "landing_last_run_quarantined_rows": "Records that the last run put into quarantine.",
+    "landing_last_run_requests": "Requests of the last run, retries included.",
+    "landing_last_run_retries": "Requests of the last run that were made again.",
+    "landing_last_run_pacing_seconds": "Waited for the pace, summed over threads.",
+    "landing_last_run_retry_seconds": "Waited to try again, summed over threads.",
+    "landing_cursor_timestamp_seconds": "The cursor, where it is a time.",
+    "landing_next_due_timestamp_seconds": "When the schedule has the stream run next.",
+}
+PUSHED_WITHIN = 5.0
+JOB = "landing"
+
+Key: TypeAlias = tuple[str, str]
+Values: TypeAlias = dict[str, dict[Key, float]]
+
+
+class Metrics(Reporter):
+    """Written and pushed when it is closed."""
+
+    def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
+        self._source = source
+        self._file = file
+        self._gateway = gateway
+        self._values: dict[str, dict[str, float]] = {}
+        self._schedules: dict[str, Schedule | None] = {}
+
+    def started(self, config: StreamConfig) -> None:
+        self._schedules[config.stream] = config.schedule
+
+    def landed(self, result: StreamResult) -> None:
+        moment = moment_of(result.cursor_after)
+        self._values[result.stream] = {
+            **self._ended(result.stream, succeeded=True),
+            "landing_last_run_duration_seconds": result.seconds,
+            "landing_last_run_rows": result.rows,
+            "landing_last_run_bytes": result.bytes,
+            "landing_last_run_files": result.files,
+            "landing_last_run_quarantined_rows": result.quarantined,
+            "landing_last_run_requests": result.traffic.requests,
+            "landing_last_run_retries": result.traffic.retries.total(),
+            "landing_last_run_pacing_seconds": result.traffic.pacing_seconds,
+            "landing_last_run_retry_seconds": result.traffic.retry_seconds,
+            **({} if moment is None else {"landing_cursor_timestamp_seconds": moment.timestamp()}),
+        }
+
+    def failed(self, stream: str, error: Exception) -> None:
+        self._values[stream] = self._ended(stream, succeeded=False)
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        for stream in streams:
+            self.failed(stream, error)
+
+    def close(self) -> None:
+        failures = []
+        for send in (self._write, self._push):
+            try:
+                send()
+            except Exception as error:  # the one is not to keep the other from its work
+                failures.append(str(error))
+        if failures:
+            raise LandingError("; ".join(failures))
+
+    def _ended(self, stream: str, *, succeeded: bool) -> dict[str, float]:
+        now = time.time()
+        ended = {"landing_last_run_success": float(succeeded)}
+        ended["landing_last_run_timestamp_seconds"] = now
+        if succeeded:
+            ended[LAST_SUCCESS] = now
+        if (schedule := self._schedules.get(stream)) is not None:
+            due = schedule.after(datetime.now(UTC))
+            ended["landing_next_due_timestamp_seconds"] = due.timestamp()
+        return ended
+
+    def _write(self) -> None:
+        """What the file has of other streams stays, as does when one that failed last landed."""
+        if self._file is None or not self._values:
+            return
+        values = _read(self._file)
+        for name, known in values.items():
+            for key in [key for key in known if key[0] == self._source and key[1] in self._values]:
+                if name != LAST_SUCCESS:
+                    del known[key]
+        for stream in self._values:
+            self._put(values, stream)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_to_textfile(str(self._file), _registry(values))
+        except OSError as error:
+            why = error.strerror or error
+            raise LandingError(
+                f"--metrics-file {self._file}: could not be written: {why}"
+            ) from error
+
+    def _push(self) -> None:
+        """Each stream is a group of its own, so that one does not replace another."""
+        if self._gateway is None:
+            return
+        for stream in self._values:
+            values: Values = defaultdict(dict)
+            self._put(values, stream)
+            key = dict(zip(LABELS, (self._source, stream), strict=True))
+            try:
+                _push(self._gateway, _registry(values), key)
+            except (OSError, ValueError) as error:
+                raise LandingError(
+                    redacted(f"LANDING_PUSHGATEWAY_URL: the metrics were not pushed: {error}")
+                ) from error
+
+    def _put(self, values: Values, stream: str) -> None:
+        for name, value in self._values[stream].items():
+            values[name][self._source, stream] = value
+
+
+class _Values(Collector):
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text in GAUGES.items():
+            family = GaugeMetricFamily(name, text, labels=LABELS)
+            for key, value in sorted(self._values.get(name, {}).items()):
+                family.add_metric(key, value)
+            if family.samples:
+                yield family
+
+
+def _registry(values: Values) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Values(values))
+    return registry
+
+
+def _read(file: Path) -> Values:
+    """What an earlier run wrote; nothing if there is no such file, or it is another's."""
+    values: Values = defaultdict(dict)
+    try:
+        for family in text_string_to_metric_families(file.read_text(encoding="utf-8")):
+            for sample in family.samples:
+                if sample.name in GAUGES and set(sample.labels) == set(LABELS):
+                    values[sample.name][sample.labels["source"], sample.labels["stream"]] = (
+                        sample.value
+                    )
+    except (OSError, ValueError):
+        return defaultdict(dict)
+    return values
+
+
+def _push(url: str, registry: CollectorRegistry, key: dict[str, str]) -> None:
+    parts = urlsplit(url)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def handler(
+        url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+    ) -> Callable[[], None]:
+        if not user:
+            return default_handler(url, method, timeout, headers, data)
+        return basic_auth_handler(url, method, timeout, headers, data, user, password)
+
+    pushadd_to_gateway(
+        bare, JOB, registry, grouping_key=key, timeout=PUSHED_WITHIN, handler=handler
+    )

@@ -1,0 +1,139 @@
+"""When a stream is due, as its config says it: five fields of cron, in a time zone.
+
+Only what every scheduler reads alike is taken: what Kubernetes, cron itself and croniter differ in
+(`@every`, seconds, `L`, `#`, 7 for Sunday, ranges that wrap around) is a mistake here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from landing.errors import listed, nearest
+
+DEFAULT_TIMEZONE = "UTC"
+_KEYS = ("cron", "timezone")
+_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
+_MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NAMES: Mapping[int, Mapping[str, int]] = {
+    3: {name: number for number, name in enumerate(_MONTHS, 1)},
+    4: {name: number for number, name in enumerate(_DAYS)},
+}
+_ELEMENT = re.compile(r"(?:\*|([a-z0-9]+)(?:-([a-z0-9]+))?)(?:/([1-9][0-9]?))?")
+_SHOWN = "such as '0 * * * *' for each full hour"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    cron: str
+    """Five fields, names in lower case."""
+    timezone: str = DEFAULT_TIMEZONE
+    """Of the IANA database."""
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def before(self, moment: datetime) -> datetime:
+        """The last time it was due before `moment`, in UTC."""
+        return self._from(moment, "get_prev")
+
+    def after(self, moment: datetime) -> datetime:
+        """The first time that it is due after `moment`, in UTC."""
+        return self._from(moment, "get_next")
+
+    def _from(self, moment: datetime, step: str) -> datetime:
+        from croniter import croniter  # of no use to most commands
+
+        found: datetime = getattr(croniter(self.cron, moment.astimezone(self._zone)), step)(
+            datetime
+        )
+        return found.astimezone(UTC)
+
+    def __str__(self) -> str:
+        return f"'{self.cron}' ({self.timezone})"
+
+
+def parse_schedule(written: str | Mapping[str, Any]) -> Schedule:
+    """Raises ValueError, with what is wrong and what to do, for anything but a cron text or an
+    object with `cron` and `timezone`."""
+    if isinstance(written, str):
+        return Schedule(_cron(written))
+    if unknown := sorted(set(written) - set(_KEYS)):
+        hint = nearest(unknown[0], _KEYS) or f"; known are {listed(_KEYS)}"
+        raise ValueError(f"has no key '{unknown[0]}'{hint}")
+    cron, timezone = written.get("cron"), written.get("timezone", DEFAULT_TIMEZONE)
+    if not isinstance(cron, str):
+        raise ValueError(f"needs a text 'cron', {_SHOWN}")
+    return Schedule(_cron(cron), _timezone(timezone))
+
+
+def _timezone(name: Any) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        hint = nearest(str(name), available_timezones())
+        raise ValueError(
+            f"timezone '{name}' is none of the IANA database, such as 'Europe/Berlin'{hint}"
+        ) from None
+
+
+def _cron(written: str) -> str:
+    text = written.strip().lower()
+    text = _MACROS.get(text, text)
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        raise ValueError(f"'{written}' is no cron of five fields, {_SHOWN}")
+    for place, field in enumerate(fields):
+        for element in field.split(","):
+            _check_element(element, place, written)
+    _check_comes(" ".join(fields), written)
+    return " ".join(fields)
+
+
+def _check_element(element: str, place: int, written: str) -> None:
+    match = _ELEMENT.fullmatch(element)
+    where = f"'{written}': {_FIELDS[place]} '{element}'"
+    if match is None:
+        raise ValueError(
+            f"{where} is none of *, a number, a range such as 1-5, and one with a step such as */15"
+        )
+    least, most = _BOUNDS[place]
+    numbers = [_number(text, place) for text in match.group(1, 2) if text is not None]
+    if any(number is None or not least <= number <= most for number in numbers):
+        sunday = "; Sunday is 0" if place == 4 else ""
+        raise ValueError(f"{where} is not within {least} to {most}{sunday}")
+    if len(numbers) == 2 and numbers[0] > numbers[1]:  # type: ignore[operator]
+        raise ValueError(f"{where} ends before it begins; write two ranges")
+    if len(numbers) == 1 and match[3] is not None:
+        raise ValueError(f"{where}: give the step a range, such as {match[1]}-{most}/{match[3]}")
+
+
+def _number(text: str, place: int) -> int | None:
+    return int(text) if text.isdecimal() else _NAMES.get(place, {}).get(text)
+
+
+def _check_comes(cron: str, written: str) -> None:
+    """Raises for a date that no year has, such as the 30th of February."""
+    from croniter import CroniterError
+
+    try:
+        Schedule(cron).after(datetime.now(UTC))
+    except CroniterError:
+        raise ValueError(f"'{written}' is never due") from None

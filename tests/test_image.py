@@ -1,0 +1,131 @@
+"""The image, as far as it can be seen without an engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from landing.kubernetes.manifests import USER
+from tests.kit import REPOSITORY, Kit, Zone
+from tests.servers.api import Api
+from tools.image import DOCKERFILE, exec_form, instructions
+
+IGNORED = REPOSITORY / ".dockerignore"
+
+
+def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run(
+        [str(hadolint), "--failure-threshold", "info", str(DOCKERFILE)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_runs_as_the_user_whom_the_manifests_name_and_starts_landing() -> None:
+    last = list(instructions(DOCKERFILE))[-6:]
+    said = dict(instructions(DOCKERFILE))
+    assert said["USER"] == f"{USER}:{USER}"
+    assert exec_form(said["ENTRYPOINT"]) == ["landing"]
+    assert ("WORKDIR", "/app") in last
+    assert "HOME=/tmp" in said["ENV"]
+
+
+def test_every_install_keeps_to_the_versions_that_the_tests_passed_with() -> None:
+    installs = [
+        step
+        for name, words in instructions(DOCKERFILE)
+        if name == "RUN"
+        for step in words.split("&&")
+        if " install " in step
+    ]
+    assert installs
+    for step in installs:
+        assert "--constraint constraints.txt" in step
+    extras = re.search(r"\[([\w,]+)\]", installs[0])
+    assert extras is not None
+    assert set(extras[1].split(",")) == {"auth", "otel", "prometheus"}
+
+
+def test_what_is_copied_is_there_and_nothing_else_is_sent_to_a_builder() -> None:
+    copied = {
+        source.removeprefix("./").rstrip("/")
+        for name, words in instructions(DOCKERFILE)
+        if name == "COPY" and "--from" not in words
+        for source in words.split()[:-1]
+    }
+    allowed = {line[1:] for line in IGNORED.read_text().splitlines() if line.startswith("!")}
+    assert copied == allowed
+    assert all((REPOSITORY / source).exists() for source in copied)
+    rules = [line for line in IGNORED.read_text().splitlines() if line and line[0] != "#"]
+    assert rules[0] == "*"
+    assert "**/.env*" in rules
+
+
+_OVERLAY = """\
+set -eu
+mount -t tmpfs none "$W"
+mkdir "$W/upper" "$W/work" "$W/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$W/upper,workdir=$W/work" "$W/root"
+"""
+
+
+def _has_overlays() -> bool:
+    """Whether this process may have a root of its own: as root, on Linux, outside a sandbox."""
+    if sys.platform != "linux" or os.getuid() != 0 or shutil.which("unshare") is None:
+        return False
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", _OVERLAY],
+        env={**os.environ, "W": "/mnt"},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not _has_overlays(), reason="needs root, unshare and overlays")
+def test_a_run_as_any_user_writes_nothing_outside_tmp(kit: Kit, api: Api, zone: Zone) -> None:
+    """With a read-only file system, all rights dropped, and the repository's own environment."""
+    kit.add_founding_source()
+    fields = {"id": {"type": "integer"}, "updated_at": {"type": "string", "format": "date-time"}}
+    kit.configure("my_source", "orders", fields=fields, cursor_field=["updated_at"])
+    python = Path(sys.executable)
+    script = _OVERLAY + (
+        'cp -a "$WORKSPACE" "$W/root/app"\n'
+        'mount --rbind /dev "$W/root/dev"\n'
+        'chmod o+x "$W/root/root"\n'  # an interpreter of root's own is everyone's in an image
+        'mount -t tmpfs none "$W/root/tmp"\n'
+        'chmod 1777 "$W/root/tmp"\n'
+        'mount -o remount,ro "$W/root"\n'
+        f'exec chroot "$W/root" setpriv --reuid={USER} --regid={USER} --clear-groups '
+        "--no-new-privs --inh-caps=-all --bounding-set=-all -- sh -c "
+        f"'cd /app/orchestration && ! touch /app/x 2>/dev/null && "
+        f'exec "{python.parent}/landing" run my_source orders\'\n'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={
+            **os.environ,
+            **api.env(),
+            "HOME": "/tmp",
+            "TMPDIR": "/tmp",
+            "W": "/mnt",
+            "WORKSPACE": str(kit.repository),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert zone.count("my_source", "orders") == len(api.rows())

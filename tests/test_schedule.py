@@ -1,0 +1,98 @@
+"""When a stream is due: what is taken, what is refused and why, and time zones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from landing.catalog import read_config
+from landing.schedule import Schedule, parse_schedule
+from landing.workspace import Workspace
+from tests.kit import Kit, Zone
+from tests.servers.api import Api
+
+
+@pytest.mark.parametrize(
+    ("written", "cron", "timezone"),
+    [
+        ("0 * * * *", "0 * * * *", "UTC"),
+        ("  */15  0-6,22 * JAN-MAR Mon-Fri ", "*/15 0-6,22 * jan-mar mon-fri", "UTC"),
+        ("@daily", "0 0 * * *", "UTC"),
+        ("5-59/15 * * * 0", "5-59/15 * * * 0", "UTC"),
+        ({"cron": "0 2 * * *"}, "0 2 * * *", "UTC"),
+        ({"cron": "0 2 * * *", "timezone": "Europe/Berlin"}, "0 2 * * *", "Europe/Berlin"),
+    ],
+)
+def test_a_schedule_is_a_cron_text_or_one_with_a_time_zone(
+    written: Any, cron: str, timezone: str
+) -> None:
+    assert parse_schedule(written) == Schedule(cron, timezone)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("hourly", "is no cron of five fields, such as '0 * * * *'"),
+        ("0 0 * * * *", "is no cron of five fields"),
+        ("@every 1h", "is no cron of five fields"),
+        ("60 * * * *", "minute '60' is not within 0 to 59"),
+        ("0 0 * * 7", "day of the week '7' is not within 0 to 6; Sunday is 0"),
+        ("0 0 * * fri-mon", "ends before it begins; write two ranges"),
+        ("0 0 L * *", "day of the month 'l' is not within 1 to 31"),
+        ("*/0 * * * *", "minute '*/0' is none of *"),
+        ("٣ * * * *", "minute '٣' is none of *"),
+        ("5/15 * * * *", "give the step a range, such as 5-59/15"),
+        ("0 0 30 2 *", "is never due"),
+        ({"cron": 5}, "needs a text 'cron'"),
+        ({}, "needs a text 'cron'"),
+        ({"cron": "0 * * * *", "timezon": "UTC"}, "no key 'timezon'; did you mean 'timezone'?"),
+        ({"units": 24}, "no key 'units'; known are cron, timezone"),
+        ({"cron": "0 * * * *", "timezone": "Europe/Berln"}, "did you mean 'Europe/Berlin'?"),
+        ({"cron": "0 * * * *", "timezone": "../UTC"}, "timezone '../UTC' is none of the IANA"),
+        ({"cron": "0 * * * *", "timezone": None}, "timezone 'None' is none of the IANA"),
+        ({"cron": "0 * * * *", "timezone": "Europe"}, "timezone 'Europe' is none of the IANA"),
+    ],
+    ids=str,
+)
+def test_what_schedulers_would_read_differently_is_a_mistake(written: Any, told: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_schedule(written)
+    assert told in str(caught.value)
+
+
+def test_two_oclock_in_berlin_comes_every_day_of_the_year() -> None:
+    schedule = Schedule("0 2 * * *", "Europe/Berlin")
+    summer = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert schedule.before(summer) == datetime(2026, 7, 1, 0, tzinfo=UTC)
+    assert schedule.after(summer) == datetime(2026, 7, 2, 0, tzinfo=UTC)
+    winter = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert schedule.before(winter) == datetime(2026, 12, 1, 1, tzinfo=UTC)
+    skipped = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)  # clocks go from 2 to 3 at 1:00 UTC
+    assert schedule.after(skipped) == datetime(2026, 3, 29, 1, tzinfo=UTC)
+
+
+def test_a_schedule_that_can_t_be_read_is_said_and_keeps_nobody_from_a_run(
+    kit: Kit, api: Api, folder_zone: Zone, use: Any
+) -> None:
+    use(api)
+    kit.add_founding_source()
+    fields = {"id": {"type": "integer"}, "updated_at": {"type": "string", "format": "date-time"}}
+    kit.configure(
+        "my_source",
+        "orders",
+        schedule={"units": 24, "unit": "hours"},
+        fields=fields,
+        cursor_field=["updated_at"],
+    )
+    config = read_config(Workspace(kit.root), "my_source", "orders")
+    assert config.schedule is None
+
+    done = kit.run("my_source", "orders")
+    assert done.code == 0, done.text
+    assert (
+        "my_source/orders: orchestration/dag/streams/my_source/orders.json: schedule: has no key "
+        "'unit'; known are cron, timezone"
+    ) in done.out
+    assert folder_zone.count("my_source", "orders") == len(api.rows())
