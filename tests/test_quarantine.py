@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing import lease
-from landing.columns import Columns
+from landing.columns import Columns, MisfitRow
 from landing.fields import Field
 from landing.quarantine import kept_line, read_line, row_json
 from tests.kit import Kit, Zone, natural
@@ -701,7 +701,7 @@ def test_whatever_a_row_holds_it_lands_the_same_or_stays(field: Field, value: An
 
 
 def assert_lands_the_same(field: Field, value: Any) -> None:
-    line = read_line(kept_line(row_json({"x": value}), "y", "no", "1", "1"))
+    line = read_line(kept_line(row_json({"x": value}), MisfitRow(0, {}, "y", "no"), "1", "1"))
     assert line is not None
     if isinstance(line.row, str):
         return  # stays, for a person to look at
@@ -718,7 +718,9 @@ def assert_lands_the_same(field: Field, value: Any) -> None:
 def test_a_row_that_json_can_not_hold_is_kept_as_text_and_stays(
     kit: Kit, folder_zone: Zone, value: Any
 ) -> None:
-    line = read_line(kept_line(row_json({"id": "x", "n": value}), "id", "no", "1", "1"))
+    line = read_line(
+        kept_line(row_json({"id": "x", "n": value}), MisfitRow(0, {}, "id", "no"), "1", "1")
+    )
     assert line is not None
     assert line.row == f"{{'id': 'x', 'n': {value!r}}}"
 
