@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 from deltalake import DeltaTable, Field, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from landing.errors import TableError
 from landing.tables.place import Place
 from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained
 from landing.tables.winners import GONE, UNTIL, newer, removed, same_key
@@ -79,8 +78,14 @@ class DeltaLake:
     def _version_to_replace(self) -> int:
         """A log that can't be read has nothing to keep, and is removed; -1 without a table."""
         try:
-            return -1 if self._table is None else self._table.version()
-        except TableError:
+            self._opened = DeltaTable(self._place.uri, storage_options=self._options())
+            return self._opened.version()
+        except TableNotFoundError:
+            return -1
+        except OSError:  # the bucket, not the log: what is there may be whole
+            with explained(self._place):
+                raise
+        except DeltaError:
             bucket = self._place.bucket
             for path in list(bucket.list(f"{self._place.path}/{_LOG}")):
                 bucket.delete(path)

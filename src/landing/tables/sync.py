@@ -87,7 +87,7 @@ class Keeper:
             raise TableError(
                 f"stream '{stream}': all that was read has landed, but the table at "
                 f"{self._place.location} is behind: {redacted(plain(str(error)))}; the next run "
-                "completes it"
+                f"completes it, or `landing rebuild {stream.replace('/', ' ')}` if it is damaged"
             ) from None
 
     def _merged(self, lease: Lease, marker: Marker, present: pa.Schema) -> TableResult:

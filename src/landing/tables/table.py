@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from landing.errors import LandingError, TableError
 from landing.secrets import redacted
 from landing.tables.place import Place
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MAINTAINED_EVERY = 20
 """Commits between two rounds of putting small files together."""
 KEPT_DAYS = 7
@@ -57,10 +59,9 @@ def explained(place: Place) -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """A message without colours and line breaks."""
-    import re
-
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).replace("↳", ":").split())
+    """A message without colours, line breaks, and addresses in a library's code."""
+    told = [line for line in _COLOUR.sub("", text).splitlines() if "<unknown>" not in line]
+    return " ".join(" ".join(told).replace("↳", ":").split())
 
 
 def open_table(place: Place, key: tuple[str, ...], cursor: str | None) -> Table:
