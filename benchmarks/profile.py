@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -21,9 +21,10 @@ import pyarrow.json
 
 from benchmarks import machine
 from benchmarks.contenders import DICTIONARY, KIT
+from benchmarks.marks import SMALL_PAGE, STREAMS
 from benchmarks.process import measure
 from benchmarks.programs.api import bodies
-from benchmarks.records import KEPT, KEY, RECORDS, STREAM
+from benchmarks.records import KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
@@ -42,8 +43,30 @@ ROUNDS = 3
 PAGES_A_BATCH = 5
 LOAD_ID = "1700000000.000000"
 SHARED = ("fixed", "download", "keys and lineage")
+IMPORTS = "imports besides dlt"
+ONE_STREAM = "one stream"
+ALL_STREAMS = f"{STREAMS} streams side by side"
+SMALL = (IMPORTS, "fixed", ONE_STREAM, ALL_STREAMS)
+Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
 _TRIED = "pyarrow's JSON reader"
+
+MANY_STREAMS = f"""\
+## Small runs and many streams
+
+Processor seconds without `import dlt`; pages of {SMALL_PAGE} records, as many as in the mark, of
+an API that does not make anybody wait."""
+
+HOW_TO_READ_SMALL = """\
+- *imports besides dlt* are pyarrow, numpy, this project, and pandas where it is installed, which
+  pyarrow imports with its first array.
+- *fixed*, as above, is those imports, and dlt's steps: extract, normalize and load, each of which
+  resolves its configuration and reads its schemas anew.
+- Streams side by side share one interpreter lock. What they take together, besides the kernel's
+  part of their requests, goes by one after the other; `--all` is no faster than that, however
+  little each of them waits. Processes would have a lock each, but a source's login, its session
+  and what else its client keeps in memory would be one per process, too, and some APIs end a
+  session when the same user logs in again."""
 
 HOW_TO_READ = """\
 - *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
@@ -63,16 +86,19 @@ HOW_TO_READ = """\
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--records", type=int, default=RECORDS, help="other numbers only print")
-    records = parser.parse_args().records
-    text = _markdown(records, _measured(records))
-    if records == RECORDS:
+    parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="other numbers only print")
+    options = parser.parse_args()
+    records, rounds = options.records, options.rounds
+    text = _markdown(records, rounds, _measured(records, rounds))
+    if (records, rounds) == (RECORDS, ROUNDS):
         PROFILE.write_text(text)
     print(text)
 
 
-def _measured(records: int) -> dict[str, float]:
+def _measured(records: int, rounds: int) -> dict[str, float]:
     """Seconds by stage; those of one kind of stream have its source before a colon."""
+    least = partial(_least, rounds)
     with tempfile.TemporaryDirectory(prefix="profile-") as name, serve(records) as api:
         os.environ.update(api.env)
         folder = Path(name)
@@ -80,28 +106,45 @@ def _measured(records: int) -> dict[str, float]:
         zone = {**api.env, "DLT_BUCKET_URL": (folder / "zone").as_uri()}
         nothing_new = partial(_cpu, workspaces[DICTIONARY.source], zone, "orders")
         nothing_new()
-        import_dlt = _least(lambda: measure("import_dlt", env={}).cpu_seconds)
-        seconds = {"fixed": _least(nothing_new) - import_dlt}
+        import_dlt = least(lambda: measure("import_dlt", env={}).cpu_seconds)
+        seconds = {"fixed": least(nothing_new) - import_dlt}
+        seconds[IMPORTS] = least(lambda: measure("import_landing", env={}).cpu_seconds) - import_dlt
         for source, workspace in workspaces.items():
-            run = partial(_landed, workspace, api.env, folder)
-            seconds[f"{source}: whole run"] = _least(run) - import_dlt
+            run = partial(_landed, workspace, api.env, folder, STREAM)
+            seconds[f"{source}: whole run"] = least(run) - import_dlt
         config = read_config(find_workspace(workspaces[KIT.source].scripts), KIT.source, STREAM)
+        together = _many_streams(records, folder, least)
+        seconds |= {name: each - import_dlt for name, each in together.items()}
         stages = _stages(Columns(config.fields), folder)
         tune_process()
-        return seconds | {name: _least(partial(_timed, stage)) for name, stage in stages.items()}
+        return seconds | {name: least(partial(_timed, stage)) for name, stage in stages.items()}
 
 
-def _landed(workspace: Workspace, env: Mapping[str, str], folder: Path) -> float:
+def _many_streams(records: int, folder: Path, least: Least) -> dict[str, float]:
+    """As in the mark of many streams, but without its API's delay."""
+    with serve(max(SMALL_PAGE, records * SMALL_PAGE // PAGE_SIZE), page_size=SMALL_PAGE) as api:
+        workspace = set_up(folder / "twenty", "twenty", api.env)
+        runs = {
+            ONE_STREAM: ("bench_01",),
+            ALL_STREAMS: ("--all", "--workers", str(STREAMS)),
+        }
+        return {
+            name: least(partial(_landed, workspace, api.env, folder, *words))
+            for name, words in runs.items()
+        }
+
+
+def _landed(workspace: Workspace, env: Mapping[str, str], folder: Path, *words: str) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as output:
-        return _cpu(workspace, {**env, "DLT_BUCKET_URL": Path(output).as_uri()}, STREAM)
+        return _cpu(workspace, {**env, "DLT_BUCKET_URL": Path(output).as_uri()}, *words)
 
 
-def _cpu(workspace: Workspace, env: Mapping[str, str], stream: str) -> float:
-    return workspace.run(env, stream).cpu_seconds
+def _cpu(workspace: Workspace, env: Mapping[str, str], *words: str) -> float:
+    return workspace.run(env, *words).cpu_seconds
 
 
-def _least(run: Callable[[], float]) -> float:
-    return min(run() for _ in range(ROUNDS))
+def _least(rounds: int, run: Callable[[], float]) -> float:
+    return min(run() for _ in range(rounds))
 
 
 def _timed(stage: Callable[[], Any]) -> float:
@@ -163,7 +206,7 @@ def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schem
         pa.json.read_json(io.BytesIO(text), read, parse)
 
 
-def _markdown(records: int, seconds: Mapping[str, float]) -> str:
+def _markdown(records: int, rounds: int, seconds: Mapping[str, float]) -> str:
     rows = [(name, *[f"{seconds[name]:.2f}"] * 2) for name in SHARED]
     for stage in ("decode", "columns"):
         rows.append((stage, *(f"{seconds[f'{s}: {stage}']:.2f}" for s in _SOURCES)))
@@ -179,10 +222,13 @@ def _markdown(records: int, seconds: Mapping[str, float]) -> str:
             [
                 "# Profile",
                 f"`python -m benchmarks.profile`: processor seconds for {records:,} records, "
-                f"{len(KEPT)} of 25 fields kept; the least of {ROUNDS}.",
+                f"{len(KEPT)} of 25 fields kept; the least of {rounds}.",
                 f"{machine.description()}. Load of the machine: {machine.load()}.",
                 table(("stage", "dictionary stream", "client of the kit"), rows),
                 HOW_TO_READ,
+                MANY_STREAMS,
+                table(("run", "seconds"), [(name, f"{seconds[name]:.2f}") for name in SMALL]),
+                HOW_TO_READ_SMALL,
             ]
         )
         + "\n"

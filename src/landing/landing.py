@@ -184,6 +184,12 @@ class LandingZone(Destination[LandingConfiguration, "LandingClient"]):
         changes nothing here."""
         return self._raw_capabilities()
 
+    def configuration(
+        self, initial_config: LandingConfiguration | None, accept_partial: bool = False
+    ) -> LandingConfiguration:
+        """As it is: what dlt would look for in the environment means nothing here."""
+        return (initial_config or self.spec()).resolve()
+
     @property
     def client_class(self) -> type[LandingClient]:
         return LandingClient

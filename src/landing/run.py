@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +38,15 @@ from landing.sidebyside import Stop, side_by_side
 from landing.sources import Source
 from landing.state import SCHEMA, stored_cursor
 
+# pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
+# imported by another thread.
+pa.array([0])
+
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
+
+_PREPARING = threading.Lock()
+"""Streams that all begin at once would all end at once, and none would work while others wait."""
 
 Job: TypeAlias = tuple[StreamConfig, DltResource]
 
@@ -93,9 +101,6 @@ def run_streams(
     def run(job: Job, stop: Stop) -> StreamResult:
         return run_stream(*job, bucket, reporter, stop)
 
-    # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
-    # imported by another thread.
-    pa.array([0])
     bucket.settle()
     for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
         if isinstance(done, StreamResult):
@@ -157,7 +162,8 @@ def run_stream(
     ):
         loads = [Load(bucket, paths, lease, config.sync_mode)]
         zone = LandingZone(loads[0])
-        pipeline = _pipeline(zone, paths, Path(folder))
+        with _PREPARING:
+            pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
         with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
             _land(pipeline, extraction.into(loads[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -102,6 +103,8 @@ def _ended(code: int) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    # Python's last collections would look at all that a run has made, and free nothing.
+    gc.freeze()
     return code
 
 

@@ -1,0 +1,12 @@
+"""A process that imports what a run of this project does, and in the same way."""
+
+from __future__ import annotations
+
+import importlib
+
+from landing.tuning import import_faster, tune_process
+
+if __name__ == "__main__":
+    import_faster()
+    importlib.import_module("landing.run")
+    tune_process()
