@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,9 +43,6 @@ pa.array([0])
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
-
-_PREPARING = threading.Lock()
-"""Streams that all begin at once would all end at once, and none would work while others wait."""
 
 Job: TypeAlias = tuple[StreamConfig, DltResource]
 
@@ -162,8 +158,7 @@ def run_stream(
     ):
         loads = [Load(bucket, paths, lease, config.sync_mode)]
         zone = LandingZone(loads[0])
-        with _PREPARING:
-            pipeline = _pipeline(zone, paths, Path(folder))
+        pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
         with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
             _land(pipeline, extraction.into(loads[0]))
