@@ -45,6 +45,10 @@ from landing.workspace import bucket_settings
 # imported by another thread.
 pa.array([0])
 
+# pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
+# imported by another thread.
+pa.array([0])
+
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
 
