@@ -23,9 +23,8 @@ _LONGEST = 1_000
 
 class Webhook:
     def __init__(self, url: str, body: Body) -> None:
-        register_lasting(
-            url, what="the webhook's address"
-        )  # whoever has a Slack webhook's address can write to the channel
+        # Whoever has a Slack webhook's address can write to the channel.
+        register_lasting(url, what="the webhook's address")
         self._url = url
         self._body = body
 
