@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -132,6 +133,12 @@ def test_rows_that_make_up_missing_values_are_asked_for_none() -> None:
     table = Columns({"a": STRING, "b": INTEGER}).from_rows([row]).table
     assert table.to_pylist() == [{"a": "x", "b": None}]
     assert row == {"a": "x"}
+
+
+def named(value: Any) -> str:
+    """The same in every process: without addresses."""
+    text = str(value.type) if isinstance(value, pa.Array) else repr(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 FITTING = [
@@ -280,7 +287,7 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "reason"), MISFITS, ids=repr)
+@pytest.mark.parametrize(("field", "value", "reason"), MISFITS, ids=named)
 def test_what_does_not_fit_is_told_without_its_value(field: Field, value: Any, reason: str) -> None:
     converted = page(field, None, value, None)
     assert landed(converted) == [None, None]
@@ -405,7 +412,7 @@ AFTER_9999 = pa.array([10**15, 0], pa.timestamp("s"))
             [],
         ),
     ],
-    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else repr(value),
+    ids=named,
 )
 def test_arrow_columns_of_other_types(
     field: Field, given: pa.Array, lands: list[Any], misfits: list[str]

@@ -30,8 +30,7 @@ from landing.pages import BATCH_ROWS
 from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
 from landing.report import TableResult
-from landing.schemahistory import recorded
-from landing.state import stored_by_us, stored_load_id
+from landing.state import stored_load_id
 from landing.tables import keeper_of
 from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes
@@ -137,14 +136,7 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         if load.parts:
             load.from_quarantine = sorted_out.loads
             load.deleted = sorted_out.deleted
-            ours = stored_by_us(bucket, paths)
-            load_id = load.begin(ours.get("load_id"))
-            found = recorded(bucket, paths, ours.get("schema"), sorted_out.schema, load_id)
-            load.schema = found.new if found is not None else None
-            for _ in load.parts:
-                load.publish_next()
-            lease.check()
-            load.put_record(load_id)
+            load.put_record(load.publish(sorted_out.schema))
         sorted_out.take_out(bucket, lease)
         table = keeper.update(lease) if keeper is not None else None
         return sorted_out.result(load.load_id, bucket.location(paths.data), table)

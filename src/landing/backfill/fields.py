@@ -34,7 +34,7 @@ from landing.landing import Load
 from landing.layout import load_id_of
 from landing.lineage import LINEAGE_FIELDS
 from landing.parts import PartWriter
-from landing.report import Reporter
+from landing.report import Reporter, TableResult
 from landing.sidebyside import Stop, waits
 from landing.sources import Source
 from landing.workspace import part_bytes
@@ -52,6 +52,7 @@ class FieldsResult:
     unfit: int
     """Records whose values do not fit the fields' types."""
     location: str
+    table: TableResult | None
 
 
 def check_fields(config: StreamConfig, names: Sequence[str]) -> None:
@@ -103,6 +104,7 @@ def plan_fields(source: Source, stream: str, bucket: Bucket, request: Request) -
 
 def begin_fields(planned: FieldsPlan, *, again: bool, tell: Callable[[str], None]) -> Backfill:
     of, window = planned.subject, planned.window
+    of.check_table()
     bounds = (window.start, window.end) if window is not None else None
     begun = of.records.begin(planned.request, bounds, 1, of.lease(tell), again=again)
     if begun.finished is not None:
@@ -148,6 +150,7 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
             load.parts.extend(writer.write(table))
         load.parts.extend(writer.close())
         _publish(of, backfill, load)
+    table = of.update_table(waits(stop, lambda text: reporter.note(of.config.stream, text)))
     return FieldsResult(
         read=sum(part.rows for part in read.parts),
         rows=load.rows,
@@ -155,6 +158,7 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
         bytes=load.bytes,
         unfit=read.quarantined,
         location=of.bucket.location(of.paths.data),
+        table=table,
     )
 
 
@@ -258,7 +262,7 @@ def _publish(of: Subject, backfill: Backfill, load: Load) -> None:
         if load.parts:
             now.stamps = {"fields": uuid.uuid4().hex}
             of.records.put(now)
-            publish(load)
+            publish(of, load)
         load.lease.confirm()
         now.rows = load.rows
         now.finished = datetime.now(UTC)

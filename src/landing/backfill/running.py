@@ -27,18 +27,21 @@ from landing.backfill.reading import WindowExtraction, asks_for_all, cursor_of
 from landing.backfill.record import Backfill, Done, Records
 from landing.backfill.windows import Bound, Cursor, Request, Unit, Window, windows_of
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, read_config
+from landing.catalog import StreamConfig
+from landing.columns import columns_of
 from landing.errors import BucketError, LandingError, StreamError, UsageError
 from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import counting
 from landing.landing import Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
+from landing.lineage import LINEAGE_FIELDS
 from landing.privacy import check_key
-from landing.report import Reporter
+from landing.report import Reporter, TableResult
 from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
-from landing.state import stored_cursor, stored_load_id
+from landing.state import stored_cursor
+from landing.tables import keeper_of
 
 _PUBLISHING = threading.Lock()
 """A process takes the lease for one window after the other, without waiting for itself."""
@@ -78,9 +81,23 @@ class Subject:
             waiting=waiting,
         )
 
+    def check_table(self) -> None:
+        """Raises, before anything is read, what would keep `update_table` from its work."""
+        keeper = keeper_of(self.config, self.bucket)
+        if keeper is not None:
+            keeper.check()
+
+    def update_table(self, waiting: Callable[[str], None]) -> TableResult | None:
+        """Have the stream's table take in what has landed; None if it keeps none."""
+        keeper = keeper_of(self.config, self.bucket)
+        if keeper is None:
+            return None
+        with self.lease(waiting) as lease:
+            return keeper.update(lease)
+
 
 def subject(source: Source, stream: str, bucket: Bucket) -> Subject:
-    config = read_config(source.workspace, source.name, stream)
+    config = source.config(stream)
     check_key(config.fields, config.origin)
     return Subject(source, config, source.stream(stream)._clone(), bucket)
 
@@ -172,6 +189,7 @@ def begin(planned: Plan, *, again: bool = False, tell: Callable[[str], None]) ->
     UsageError if the same has finished before, unless it is to run `again`.
     """
     of = planned.subject
+    of.check_table()
     begun = planned.earlier
     if begun is None or (begun.finished is not None and again):
         begun = of.records.begin(
@@ -287,7 +305,7 @@ class _Reading:
             if load.parts or load.quarantine_file:
                 backfill.stamps[number] = self._last_stamp
                 records.put(backfill)
-                publish(load)
+                publish(self._of, load)
             load.lease.confirm()
             done = Done(
                 number=self._window.number,
@@ -304,12 +322,9 @@ class _Reading:
             return WindowResult(done=done, without_cursor=self._without_cursor)
 
 
-def publish(load: Load) -> None:
+def publish(of: Subject, load: Load) -> None:
     """All that was read of a load, under a name of now; its lease is held."""
-    load_id = load.begin(stored_load_id(load.bucket, load.paths))
-    for _ in load.parts:
-        load.publish_next()
-    load.lease.check()
+    load_id = load.publish(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
     if load.quarantine_file is not None:
         load.bucket.put(load.paths.quarantine(load_id), _of_load(load.quarantine_file, load_id))
     load.put_record(load_id)
@@ -365,6 +380,8 @@ class BackfillResult:
     failed: dict[Window, LandingError]
     without_cursor: int
     seconds: float
+    table: TableResult | None
+    """What became of the stream's table; None if it keeps none."""
 
 
 def run_backfill(
@@ -385,7 +402,7 @@ def run_backfill(
         if outcome is not None:  # no window's failure, but a bug
             raise outcome
     run.tidy()
-    return run.result()
+    return run.result(of.update_table(waits(Stop(), run.note)))
 
 
 class _Run:
@@ -474,9 +491,10 @@ class _Run:
             self._read[window.number] = rows
             self._reporter.progress(self._of.config.stream, sum(self._read.values()))
 
-    def result(self) -> BackfillResult:
+    def result(self, table: TableResult | None) -> BackfillResult:
         return BackfillResult(
             id=self._id,
+            table=table,
             progress=self._progress,
             failed=self._failed,
             without_cursor=self._without_cursor,

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from landing.cli.output import complain, counted, exit_code, positive, printable, sized, wipe
+from landing.cli.output import (
+    complain,
+    counted,
+    exit_code,
+    positive,
+    printable,
+    sized,
+    table_lines,
+    wipe,
+)
 from landing.errors import UsageError
 from landing.workspace import Workspace, bucket_settings
 
@@ -14,6 +23,7 @@ if TYPE_CHECKING:
     from landing.backfill.fields import FieldsResult
     from landing.bucket import Bucket
     from landing.layout import StreamPaths
+    from landing.report import TableResult
     from landing.sources import Source
 
 HELP = "land a stream's past again, or fields it gained, beside its live runs"
@@ -144,7 +154,13 @@ def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: A
     for error in result.failed.values():
         complain(error, options)
     print(_summary(name, result))
+    _print_table(result.table)
     return exit_code(result.failed.values())
+
+
+def _print_table(table: TableResult | None) -> None:
+    if table is not None:
+        print("\n".join(table_lines(table)))
 
 
 def _opening(name: str, begun: Backfill) -> str:
@@ -200,6 +216,7 @@ def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, req
     result = run_fields(planned.subject, begun, terminal)
     wipe()
     print(_fields_summary(planned.subject.name, request.fields, result))
+    _print_table(result.table)
     return 0
 
 

@@ -49,12 +49,12 @@ class Group:
             return DELETED_AT in self.file.schema_arrow.names
         return not statistics.has_null_count or statistics.null_count < self.row_count
 
-    def may_have(self, load_id: str) -> bool:
-        """Whether a row may carry this load id."""
+    def may_have(self, first: str, last: str) -> bool:
+        """Whether a row may carry a load id from `first` to `last`."""
         statistics = self._statistics(LOAD_ID)
         if statistics is None or not statistics.has_min_max:
             return True
-        return bool(statistics.min <= load_id <= statistics.max)
+        return bool(statistics.min <= last and first <= statistics.max)
 
     def _statistics(self, name: str) -> pq.Statistics | None:
         group = self.file.metadata.row_group(self.number)

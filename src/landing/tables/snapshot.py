@@ -20,16 +20,21 @@ from landing.tables.winners import Winners, deleted, keyless, narrow
 
 
 class Snapshot:
-    """The current rows of a stream, or, with a load id, the rows of that full refresh."""
+    """The current rows of a stream, or, with stamps, the rows of one full refresh: all that carry
+    a load id from the first to the second, since versions of a record have ids of their own."""
 
     def __init__(
-        self, landed: Landed, config: StreamConfig, load_id: str | None, folder: Path
+        self,
+        landed: Landed,
+        config: StreamConfig,
+        stamps: tuple[str, str] | None,
+        folder: Path,
     ) -> None:
         self.rows = 0
         """So far read by whoever reads them."""
         self.keyless = 0
         self._landed = landed
-        self._load_id = load_id
+        self._stamps = stamps
         self._is_whole = config.destination_sync_mode == "overwrite"
         # A row that a compaction which died has left in two files is one by its own id.
         self._key = config.primary_key or (ROW_ID,)
@@ -43,9 +48,9 @@ class Snapshot:
         self._all = self._landed.files()
         if not self._is_whole:
             return self._all
-        if self._load_id is None:
+        if self._stamps is None:
             return []
-        day = self._landed.paths.part(self._load_id, 0).rpartition("/")[0]
+        day = self._landed.paths.part(self._stamps[0], 0).rpartition("/")[0]
         return [path for path in self._all if path > day]
 
     def reader(self) -> pa.RecordBatchReader:
@@ -84,7 +89,11 @@ class Snapshot:
         rows = self._landed.rows(group, names)
         versions = narrow(rows, self._key, self._cursor, start)
         if self._is_whole:
-            of_load = pc.equal(rows[LOAD_ID], self._load_id)
+            assert self._stamps is not None, "else there are no files to read"
+            first, last = self._stamps
+            of_load = pc.and_(
+                pc.greater_equal(rows[LOAD_ID], first), pc.less_equal(rows[LOAD_ID], last)
+            )
             return versions.filter(pc.and_(of_load, pc.invert(deleted(rows))))
         self.keyless += keyless(rows, self._key)
         return versions
@@ -94,7 +103,7 @@ class Snapshot:
         start = 0
         for path in self._files:
             for group in self._landed.groups(path):
-                if self._load_id is None or group.may_have(self._load_id):
+                if self._stamps is None or group.may_have(*self._stamps):
                     yield start, group
                 start += group.row_count
 

@@ -24,6 +24,7 @@ from landing.errors import LeaseHeld, TableError
 from landing.lease import Lease
 from landing.report import TableResult
 from landing.secrets import redacted
+from landing.state import stored_load_id
 from landing.tables.landed import Batch, Landed
 from landing.tables.marker import Marker, check_marker, read_marker, write_marker
 from landing.tables.place import Place
@@ -142,7 +143,7 @@ class Keeper:
         if config.destination_sync_mode == "overwrite":
             load_id = load_id or self._newest_snapshot(None)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-            snapshot = Snapshot(self._landed, config, load_id, Path(folder))
+            snapshot = Snapshot(self._landed, config, self._stamps(load_id), Path(folder))
             lease.check()
             with snapshot.unmasked():
                 self._table.replace(snapshot.reader())
@@ -150,6 +151,13 @@ class Keeper:
         lease.check()
         self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)
         return self._result(Counts(snapshot.rows), is_new=True)
+
+    def _stamps(self, load_id: str | None) -> tuple[str, str] | None:
+        """The first and the last load id of a full refresh, which is the state's last load."""
+        if load_id is None:
+            return None
+        last = stored_load_id(self._bucket, self._paths)
+        return load_id, max(load_id, last or load_id)
 
     def _mark(
         self, path: str | None, load_id: str | None, counts: Counts, before: Marker | None
