@@ -87,7 +87,9 @@ class Landed:
         self._bucket = bucket
         self._columns = columns_of(config, is_protected=True)
         nullable = [field.with_nullable(True) for field in LINEAGE_FIELDS]
-        self.schema = pa.schema([*self._columns.schema, *nullable])
+        # Who is gone is in no table, so none says when.
+        lasting = [field for field in self._columns.schema if field.name != DELETED_AT]
+        self.schema = pa.schema([*lasting, *nullable])
         self._untroubled: set[str] = set()
         """Files that have no tombstones, as far as that is known."""
 
