@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.backfill.joining import IS_DELETED, Parted, completed
@@ -37,9 +36,8 @@ from landing.parts import PartWriter
 from landing.report import Reporter, TableResult
 from landing.sidebyside import Stop, waits
 from landing.sources import Source
+from landing.tombstones import is_tombstone
 from landing.workspace import part_bytes
-
-DELETED_AT = "_deleted_at"
 
 
 @dataclass(frozen=True)
@@ -187,10 +185,9 @@ def _as_now(of: Subject, path: str, schema: pa.Schema, table: pa.Table) -> pa.Ta
                 f"{column.type}, which can't become the {field.type} of {of.config.origin} "
                 f"({error}), so its rows can't land again; backfill windows instead"
             ) from error
-    is_deleted = pa.repeat(False, table.num_rows)
-    if DELETED_AT in table.column_names:
-        is_deleted = pc.is_valid(table[DELETED_AT])
-    return pa.table([*columns, is_deleted], schema=schema.append(pa.field(IS_DELETED, pa.bool_())))
+    return pa.table(
+        [*columns, is_tombstone(table)], schema=schema.append(pa.field(IS_DELETED, pa.bool_()))
+    )
 
 
 def _landed(of: Subject, stop: Stop, reporter: Reporter) -> list[str]:

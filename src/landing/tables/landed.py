@@ -18,7 +18,8 @@ from landing.errors import TableError
 from landing.fields import DELETED_AT
 from landing.layout import StreamPaths, load_id_after, load_id_of
 from landing.lineage import LINEAGE_FIELDS, LOAD_ID
-from landing.tables.winners import among, deleted
+from landing.tables.winners import among
+from landing.tombstones import is_tombstone
 
 BATCH_ROWS = 250_000
 BATCH_BYTES = 128 * 1024 * 1024
@@ -151,8 +152,8 @@ class Landed:
         and, where a tombstone itself is late, what it does not remove."""
         found: list[pa.Table] = []
         for is_late, only_tombstones in (
-            (pc.and_(batch.late, pc.invert(deleted(batch.rows))), True),
-            (pc.and_(batch.late, deleted(batch.rows)), False),
+            (pc.and_(batch.late, pc.invert(is_tombstone(batch.rows))), True),
+            (pc.and_(batch.late, is_tombstone(batch.rows)), False),
         ):
             late = batch.rows.select([*key, LOAD_ID]).filter(is_late)
             if late.num_rows:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from landing.fields import DELETED_AT
 from landing.lineage import LOAD_ID
+from landing.tombstones import is_tombstone
 
 GONE = "_dlt_gone"
 """Of a key's row among changes: only tombstones are left of it, so that the rest is null."""
@@ -52,15 +53,9 @@ def narrow(rows: pa.Table, key: Sequence[str], cursor: str | None, start: int) -
     columns = {f"k{number}": rows[name] for number, name in enumerate(key)}
     columns["cursor"] = rows[cursor] if cursor else pa.nulls(rows.num_rows, pa.int64())
     columns["load_id"] = rows[LOAD_ID]
-    columns["deleted"] = deleted(rows)
+    columns["deleted"] = is_tombstone(rows)
     columns["position"] = pa.array(range(start, start + rows.num_rows), pa.int64())
     return pa.table(columns)
-
-
-def deleted(rows: pa.Table) -> pa.Array:
-    if DELETED_AT not in rows.schema.names:
-        return pa.repeat(False, rows.num_rows)
-    return pc.is_valid(rows[DELETED_AT])
 
 
 def keyless(rows: pa.Table, key: Sequence[str]) -> int:
@@ -68,7 +63,7 @@ def keyless(rows: pa.Table, key: Sequence[str]) -> int:
     if not any(rows[name].null_count for name in key):
         return 0
     absent = reduce(pc.or_, (pc.is_null(rows[name]) for name in key))
-    return int(pc.sum(pc.and_(absent, pc.invert(deleted(rows)))).as_py() or 0)
+    return int(pc.sum(pc.and_(absent, pc.invert(is_tombstone(rows)))).as_py() or 0)
 
 
 def _ranked(width: int, *, keyless: bool = False) -> str:
