@@ -190,7 +190,8 @@ def _replacing(
     deadline = time.monotonic() + wait
     with ExitStack() as stack:
         while True:
-            lease = Lease(bucket, paths.lease, paths.data, "publication")
+            left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
+            lease = Lease(bucket, paths.lease, paths.data, "publication", patience=left)
             try:
                 stack.enter_context(lease)
                 break
@@ -263,6 +264,13 @@ class _Replacing:
         for run, columns in alike(files):
             if len(run) > 1:
                 paths = [group.files[index].path for index in run]
+                if compacted_path(paths[-1]) in paths:
+                    # It would be replaced by itself, and removed with the others.
+                    self._result.left.append(
+                        f"{group.day}: {compacted_path(paths[-1])} is there beside the file that "
+                        "it replaced"
+                    )
+                    continue
                 own = [files[index] for index in run]
                 self._replace(compacted_path(paths[-1]), paths, own, columns)
 

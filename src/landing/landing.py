@@ -129,6 +129,11 @@ class Load:
             found = quarantine_file_of(path)
             if found is not None and found[1] is not None:
                 yield found[1]
+        if self.sync_mode == "full_refresh":
+            # One that found nothing leaves its record alone.
+            after = paths.load_record(last_load_id) if last_load_id else None
+            for path in self.bucket.list(paths.load_records, after):
+                yield path.rsplit("/", 1)[-1].removesuffix(".json")
 
     @property
     def rows(self) -> int:
@@ -204,6 +209,7 @@ class Load:
     def _record(self) -> dict[str, Any]:
         return {
             "load_id": self.load_id,
+            "last_stamp": self.last_stamp,
             "sync_mode": self.sync_mode,
             "started": self.started,
             "finished": datetime.now(UTC),

@@ -55,7 +55,9 @@ class Lease:
         *,
         waits_for_runs: bool = False,
         waiting: Callable[[str], None] | None = None,
+        patience: timedelta | None = None,
     ) -> None:
+        self._patience = PATIENCE if patience is None else patience
         self._bucket = bucket
         self._path = path
         self._what = what
@@ -88,9 +90,9 @@ class Lease:
                 return self
 
     def _is_worth_waiting(self, purpose: str, waited: float) -> bool:
-        if purpose == "publication":
-            return waited < PATIENCE.total_seconds()
-        return self._waits_for_runs
+        if self._waits_for_runs:
+            return True
+        return purpose == "publication" and waited < self._patience.total_seconds()
 
     def _take(self) -> None:
         self._since = datetime.now(UTC)

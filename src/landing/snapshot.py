@@ -60,10 +60,16 @@ class Snapshot:
 
     def see(self, converted: Converted) -> None:
         """A batch of the refresh: its rows are there, and so are those that went to quarantine."""
-        keys = whole(converted.table, self._schema.names)
-        self._without_key += converted.table.num_rows - keys.num_rows
+        # What the stream itself says is gone is not missing here, and not known from now on.
+        gone = is_tombstone(converted.table)
+        said = whole(converted.table.filter(gone), self._schema.names)
+        if said.num_rows:
+            self._present.add(said)
+        live = converted.table.filter(pc.invert(gone))
+        keys = whole(live, self._schema.names)
+        self._without_key += live.num_rows - keys.num_rows
         self._add(keys)
-        self._add(self._of_misfits(converted.misfits))
+        self._add(self._of_misfits([one for one in converted.misfits if not one.is_tombstone]))
 
     def _of_misfits(self, misfits: Sequence[MisfitRow]) -> pa.Table:
         rows = [keys for misfit in misfits if (keys := self._key_of(misfit)) is not None]

@@ -48,7 +48,7 @@ from landing.state import (
     state_of,
 )
 
-_OF_READING = ("cursor", "quarantined", "taken_back")
+_OF_READING = ("cursor", "quarantined", "resync", "taken_back")
 """Of what is ours: where the next run starts. All else is about the files that landed, such as the
 last load id, and goes on whatever the cursor does."""
 
@@ -87,6 +87,8 @@ def cursor_set(
     forward = _is_beyond(typed, columns, name, old, held)
     entry |= {"last_value": value, "unique_hashes": []}
     ours = resource.setdefault(STATE_KEY, {})
+    if not ours.get("resync", {}).get("done"):
+        ours.pop("resync", None)
     known = ours.get("cursor", {})
     # Rows of exactly that value are read again, and may have landed or not.
     stays = ("known_without", "window") if forward else ("known_without",)

@@ -128,14 +128,16 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
             for _ in range(3)
         ]
         # Versions that land from here on are newer than the values that are read now.
-        files = _landed(of, stop, reporter)
+        files, others = _landed(of, backfill, stop, reporter)
         read = _read(of, backfill, reporter, stop, folders[0])
         key = of.config.primary_key
         fresh = Parted(folders[1] / "fresh", key)
         for part in read.parts:
             with pq.ParquetFile(part.file) as file:
                 for batch in file.iter_batches():
-                    fresh.add(pa.Table.from_batches([batch]))
+                    table = pa.Table.from_batches([batch])
+                    # A deletion has no values to give; a live run lands it.
+                    fresh.add(table.filter(pc.invert(is_tombstone(table))))
             part.file.unlink()
         landed = Parted(folders[1] / "landed", key)
         for path in files:
@@ -147,7 +149,7 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
         for table in completed(landed, fresh, key, backfill.request.fields):
             load.parts.extend(writer.write(table))
         load.parts.extend(writer.close())
-        _publish(of, backfill, load)
+        _publish(of, backfill, load, others)
     table = of.update_table(waits(stop, lambda text: reporter.note(of.config.stream, text)))
     return FieldsResult(
         read=sum(part.rows for part in read.parts),
@@ -174,10 +176,13 @@ def _tables(of: Subject, path: str, schema: pa.Schema, copy: Path) -> Iterator[p
 
 def _as_now(of: Subject, path: str, schema: pa.Schema, table: pa.Table) -> pa.Table:
     columns = []
+    protected = columns_of(of.config, is_protected=True)
     for field in schema:
         known = field.name in table.column_names
         column = table[field.name] if known else pa.nulls(table.num_rows, field.type)
         try:
+            if known and _is_private(of, field.name):
+                column = protected.refit(field.name, column)[0]
             columns.append(column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise StreamError(
@@ -190,10 +195,24 @@ def _as_now(of: Subject, path: str, schema: pa.Schema, table: pa.Table) -> pa.Ta
     )
 
 
-def _landed(of: Subject, stop: Stop, reporter: Reporter) -> list[str]:
-    """The files of the stream, at a moment when no load is half published."""
+def _is_private(of: Subject, name: str) -> bool:
+    field = of.config.fields.get(name)
+    return field is not None and (field.privacy is not None or field.has_private_parts)
+
+
+def _landed(
+    of: Subject, backfill: Backfill, stop: Stop, reporter: Reporter
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """The files of the stream, at a moment when no load is half published, and what other
+    backfills of fields have published by then."""
     with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
-        return sorted(path for path in of.bucket.list(of.paths.data) if load_id_of(path))
+        files = sorted(path for path in of.bucket.list(of.paths.data) if load_id_of(path))
+        return files, _others(of, backfill)
+
+
+def _others(of: Subject, backfill: Backfill) -> dict[str, dict[str, str]]:
+    found = (other for other in of.records.all() if other.request.fields)
+    return {other.id: other.stamps for other in found if other.id != backfill.id and other.stamps}
 
 
 def _load(of: Subject, backfill: Backfill, stop: Stop, reporter: Reporter) -> Load:
@@ -245,7 +264,9 @@ class _Quiet(Reporter):
         self.reporter.progress(stream, rows)
 
 
-def _publish(of: Subject, backfill: Backfill, load: Load) -> None:
+def _publish(
+    of: Subject, backfill: Backfill, load: Load, others: dict[str, dict[str, str]]
+) -> None:
     with load.lease:
         now = of.records.get(backfill.id)
         if now.finished is not None:
@@ -255,6 +276,12 @@ def _publish(of: Subject, backfill: Backfill, load: Load) -> None:
             raise StreamError(
                 f"stream '{of.name}': another process published a part of the same meanwhile and "
                 "died; start it again"
+            )
+        if load.parts and _others(of, backfill) != others:
+            # Its rows would take the place of theirs, with the same load ids.
+            raise StreamError(
+                f"stream '{of.name}': another backfill landed other fields of the same rows "
+                "meanwhile; start it again"
             )
         if load.parts:
             now.stamps = {"fields": uuid.uuid4().hex}

@@ -25,6 +25,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     cursor_field: str | None
     columns: dict[str, str]
     """With their Arrow types: those of the config, and those that it had before."""
+    privacy: dict[str, str] = {}
+    """Of the fields that are masked or hashed."""
     path: str | None
     """The last landed file that is in the table; None if there was none."""
     load_id: str | None
@@ -54,6 +56,12 @@ def check_marker(marker: Marker, config: StreamConfig, schema: pa.Schema) -> Non
         had = marker.columns.get(field.name)
         if had is not None and had != str(field.type):
             raise _differs(f"fields.{field.name}", marker, config, had, str(field.type))
+    for name in schema.names:
+        if name in marker.columns and name in config.fields:
+            had_privacy, has_privacy = marker.privacy.get(name), config.fields[name].privacy
+            if had_privacy != has_privacy:
+                what = f"fields.{name}.privacy"
+                raise _differs(what, marker, config, had_privacy or "none", has_privacy or "none")
     for what, before, now in (
         ("destination_sync_mode", marker.mode, config.destination_sync_mode),
         ("primary_key", _listed(marker.primary_key), _listed(config.primary_key)),

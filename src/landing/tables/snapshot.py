@@ -17,7 +17,6 @@ from landing.catalog import StreamConfig
 from landing.lineage import LOAD_ID, ROW_ID
 from landing.tables.landed import Group, Landed
 from landing.tables.winners import Winners, keyless, narrow
-from landing.tombstones import is_tombstone
 
 
 class Snapshot:
@@ -95,7 +94,7 @@ class Snapshot:
             of_load = pc.and_(
                 pc.greater_equal(rows[LOAD_ID], first), pc.less_equal(rows[LOAD_ID], last)
             )
-            return versions.filter(pc.and_(of_load, pc.invert(is_tombstone(rows))))
+            return versions.filter(of_load)
         self.keyless += keyless(rows, self._key)
         return versions
 

@@ -24,7 +24,6 @@ from landing.errors import LeaseHeld, TableError
 from landing.lease import Lease
 from landing.report import TableResult
 from landing.secrets import redacted
-from landing.state import stored_load_id
 from landing.tables.landed import Batch, Landed
 from landing.tables.marker import Marker, check_marker, read_marker, write_marker
 from landing.tables.place import Place
@@ -153,11 +152,12 @@ class Keeper:
         return self._result(Counts(snapshot.rows), is_new=True)
 
     def _stamps(self, load_id: str | None) -> tuple[str, str] | None:
-        """The first and the last load id of a full refresh, which is the state's last load."""
+        """The first and the last load id of a full refresh."""
         if load_id is None:
             return None
-        last = stored_load_id(self._bucket, self._paths)
-        return load_id, max(load_id, last or load_id)
+        stored = self._bucket.get(self._paths.load_record(load_id))
+        record = json.loads(stored.data) if stored else {}
+        return load_id, record.get("last_stamp") or load_id
 
     def _mark(
         self, path: str | None, load_id: str | None, counts: Counts, before: Marker | None
@@ -171,6 +171,8 @@ class Keeper:
             primary_key=list(self._config.primary_key),
             cursor_field=self._config.cursor_field,
             columns=columns | {field.name: str(field.type) for field in schema},
+            privacy=(before.privacy if before else {})
+            | {name: f.privacy for name, f in self._config.fields.items() if f.privacy},
             path=path,
             load_id=load_id,
             updated=datetime.now(UTC),
