@@ -23,7 +23,7 @@ demo: $(VENV)/demo
 demo-keep: $(VENV)/demo
 	$(BIN)/python -m demo --keep
 test: $(VENV)/test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
