@@ -10,9 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
+import time_machine
 
 import landing.landing as landing_module
+from landing import compaction as compaction_module
 from landing import lease as lease_module
 from landing.backfill import fields as fields_module
 from landing.bucket import Bucket
@@ -333,3 +336,133 @@ def test_files_that_a_dead_compaction_left_beside_their_own_become_no_loss(
     assert folder_zone.query("shop", "plain", ids, union_by_name=True) == expected
     compact(bucket, PLAIN, all_days(), 5)
     assert folder_zone.query("shop", "plain", ids, union_by_name=True) == expected
+
+
+def test_a_stream_that_keeps_no_table_any_more_is_compacted(shop: Shop) -> None:
+    keys = {**KEYS, "fields": FIELDS}
+    shop.kit.configure("shop", "plain", **keys, destination_sync_mode="merge")
+    shop.lands("plain", row(1, 1, 1))
+    shop.kit.configure("shop", "plain", **keys)
+    shop.lands("plain", row(2, 2, 1))
+    shop.lands("plain", row(3, 3, 1))
+    words = ("compact", "shop", "plain", "--older-than", "1d", "--dry-run")
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=3), tick=True):
+        assert "1 day, 3 files" in shop.does(*words)
+        shop.kit.configure("shop", "plain", **keys, destination_sync_mode="merge")
+        assert "has not taken all of it in yet" in shop.does(*words)
+
+
+def test_a_config_with_a_mistake_keeps_no_other_stream_from_being_compacted(shop: Shop) -> None:
+    shop.kit.configure("shop", "plain", '{"destination_sync_mode": "upsert"}')
+    shop.kit.configure("shop", "stock", **REFRESH)
+    done = shop.kit.landing("compact", "shop", "--all")
+    assert done.code == 2
+    assert "destination_sync_mode" in done.err
+    assert "shop/stock: nothing to compact" in done.out
+
+
+def test_a_run_beside_a_compaction_gets_the_lease_before_it_ends(
+    shop: Shop, bucket: Bucket, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction_module, "_FREE_EVERY", 0.0)
+    monkeypatch.setattr(compaction_module, "_ASKED_AGAIN_AFTER", 0.1)
+    shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
+    shop.lands("plain", row(1, 1, 1))
+    (path,) = folder_zone.parts("shop", "plain")
+    for number in range(8):
+        copy = PLAIN.part(f"{1577836800 + number * 43200:010}.000000", 0)
+        obstore.put(folder_zone.store, copy, folder_zone.read(path))
+    files_left: list[int] = []
+
+    def run() -> None:
+        while len(folder_zone.parts("shop", "plain")) == 9:
+            time.sleep(0.01)
+        with Lease(bucket, PLAIN.lease, "shop/plain"):
+            files_left.append(len(folder_zone.parts("shop", "plain")))
+
+    waiting = threading.Thread(target=run)
+    waiting.start()
+    compact(bucket, PLAIN, all_days(), 20)
+    waiting.join()
+    assert files_left > [5]
+    assert len(folder_zone.parts("shop", "plain")) == 5
+
+
+def test_columns_that_only_a_backfill_had_are_not_those_of_the_next_run(shop: Shop) -> None:
+    shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
+    shop.lands("plain", row(1, 1, 1, note="x"))
+    shop.kit.configure("shop", "plain", **KEYS, fields={**FIELDS, **NOTE})
+    shop.does("backfill", "shop", "plain", "--from", "2024-03-01", "--to", "2024-04-01")
+    assert "note" in shop.does("schema", "shop", "plain")
+    shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
+    shop.lands("plain", row(1, 1, 1))
+    shop.lands("plain", row(2, 9, 1))
+    assert "version 3" in (told := shop.does("schema", "shop", "plain"))
+    assert "note" not in told
+
+
+def test_of_a_key_that_comes_twice_in_a_refresh_the_last_is_kept(shop: Shop) -> None:
+    shop.kit.configure("shop", "stock", **REFRESH, cursor_field=["at"])
+    shop.lands("stock", row(1, 5, 5), row(1, 1, 1))
+    assert shop.table("stock") == [(1, 1)]
+
+
+def test_a_table_of_a_newer_protocol_is_refused_and_stays(shop: Shop) -> None:
+    shop.kit.configure("shop", "stock", **REFRESH)
+    shop.lands("stock", row(1, 1, 1))
+    log = shop.table_folder("stock") / "_delta_log"
+    first = min(log.glob("*.json"))
+    first.write_text(first.read_text().replace('"minReaderVersion":1', '"minReaderVersion":9'))
+    before = {file: file.read_bytes() for file in log.iterdir()}
+    refused = shop.kit.landing("rebuild", "shop", "stock", "--yes")
+    assert refused.code == 1
+    assert "Unsupported minimum reader version 9" in refused.err
+    assert {file: file.read_bytes() for file in log.iterdir()} == before
+
+
+def test_fields_are_filled_in_though_files_are_compacted_meanwhile(
+    shop: Shop, bucket: Bucket, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
+    shop.lands("plain", row(1, 1, 1))
+    shop.lands("plain", row(2, 2, 1))
+    shop.kit.configure("shop", "plain", **KEYS, fields={**FIELDS, **NOTE})
+    shop.has(row(1, 1, 1, note="x"), row(2, 2, 1, note="y"))
+    original = fields_module._read
+
+    def read(*arguments: Any) -> Any:
+        done = original(*arguments)
+        assert compact(bucket, PLAIN, all_days(), 5).files_before == 2
+        return done
+
+    monkeypatch.setattr(fields_module, "_read", read)
+    shop.does("backfill", "shop", "plain", "--fields", "note")
+    landed = "SELECT id, note FROM landed WHERE note IS NOT NULL ORDER BY id"
+    assert folder_zone.query("shop", "plain", landed, union_by_name=True) == [(1, "x"), (2, "y")]
+
+
+def test_fields_are_not_filled_in_from_files_that_have_newer_versions_too(
+    shop: Shop, bucket: Bucket, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
+    shop.lands("plain", row(1, 1, 1))
+    shop.kit.configure("shop", "plain", **KEYS, fields={**FIELDS, **NOTE})
+    shop.has(row(1, 1, 1, note="old"))
+    original = fields_module._read
+
+    def read(*arguments: Any) -> Any:
+        done = original(*arguments)
+        monkeypatch.setattr(fields_module, "_read", original)
+        shop.lands("plain", row(1, 2, 1, note="new"))
+        (first, second) = folder_zone.parts("shop", "plain")
+        # As if both had the same columns, so that they become one file.
+        obstore.put(folder_zone.store, first, folder_zone.read(second))
+        assert compact(bucket, PLAIN, all_days(), 5).files_before == 2
+        return done
+
+    monkeypatch.setattr(fields_module, "_read", read)
+    refused = shop.kit.landing("backfill", "shop", "plain", "--fields", "note")
+    assert refused.code == 1
+    assert "run again" in refused.err
+    notes = "SELECT DISTINCT note FROM landed"
+    assert folder_zone.query("shop", "plain", notes) == [("new",)]

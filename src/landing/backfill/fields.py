@@ -31,7 +31,7 @@ from landing.errors import BucketError, StreamError, UsageError, listed, nearest
 from landing.failures import explained
 from landing.fields import landing_fields
 from landing.landing import Load
-from landing.layout import load_id_of
+from landing.layout import is_compacted, load_id_of
 from landing.lineage import LINEAGE_FIELDS
 from landing.parts import PartWriter
 from landing.report import Reporter, TableResult
@@ -39,6 +39,9 @@ from landing.sidebyside import Stop, waits
 from landing.sources import Source
 from landing.tombstones import is_tombstone
 from landing.workspace import part_bytes
+
+_TRIES = 3
+"""To read all landed files, which a compaction may replace meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,7 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
                     # A deletion has no values to give; a live run lands it.
                     fresh.add(table.filter(pc.invert(is_tombstone(table))))
             part.file.unlink()
-        landed = Parted(folders[1] / "landed", key)
-        for path in files:
-            stop.check()
-            for table in _tables(of, path, schema, folders[0] / "landed.parquet"):
-                landed.add(table)
+        landed = _read_landed(of, files, schema, folders[:2], stop, reporter)
         load = _load(of, backfill, stop, reporter)
         writer = PartWriter(folders[2], schema, part_bytes())
         for table in completed(landed, fresh, key, backfill.request.fields):
@@ -163,10 +162,54 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
     )
 
 
+class _Replaced(BucketError):
+    """A file is not there any more, as its rows have become part of another one."""
+
+
+def _read_landed(
+    of: Subject,
+    files: Sequence[str],
+    schema: pa.Schema,
+    folders: Sequence[Path],
+    stop: Stop,
+    reporter: Reporter,
+) -> Parted:
+    """The rows of these files; of those that were compacted meanwhile, from what they became."""
+    last = files[-1] if files else ""
+    for number in range(_TRIES):
+        landed = Parted(folders[1] / f"landed{number}", of.config.primary_key)
+        try:
+            for path in files:
+                stop.check()
+                for table in _tables(of, path, schema, folders[0] / "landed.parquet"):
+                    landed.add(table)
+        except _Replaced:
+            if number + 1 == _TRIES:
+                raise
+            landed.discard()
+            files = _listed_again(of, last, stop, reporter)
+        else:
+            return landed
+    raise AssertionError("the last try returns or raises")
+
+
+def _listed_again(of: Subject, last: str, stop: Stop, reporter: Reporter) -> list[str]:
+    """The files up to `last`: what landed after it is newer than the values that were read."""
+    with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
+        files = _files(of)
+    for path in files:
+        if path > last and is_compacted(path):
+            raise _Replaced(
+                f"{of.bucket.location(path)} has rows that landed before their fields were read, "
+                "and after it: run again"
+            )
+    return [path for path in files if path <= last]
+
+
 def _tables(of: Subject, path: str, schema: pa.Schema, copy: Path) -> Iterator[pa.Table]:
     """The rows of a landed file in the columns of now."""
     if not of.bucket.download(path, copy):
-        raise BucketError(f"{of.bucket.location(path)} is not there any more: run again")
+        raise _Replaced(f"{of.bucket.location(path)} is not there any more: run again")
     try:
         with pq.ParquetFile(copy) as file:
             for batch in file.iter_batches():
@@ -207,8 +250,11 @@ def _landed(
     """The files of the stream, at a moment when no load is half published, and what other
     backfills of fields have published by then."""
     with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
-        files = sorted(path for path in of.bucket.list(of.paths.data) if load_id_of(path))
-        return files, _others(of, backfill)
+        return _files(of), _others(of, backfill)
+
+
+def _files(of: Subject) -> list[str]:
+    return sorted(path for path in of.bucket.list(of.paths.data) if load_id_of(path))
 
 
 def _others(of: Subject, backfill: Backfill) -> dict[str, dict[str, str]]:
