@@ -380,9 +380,9 @@ def test_a_run_beside_a_compaction_gets_the_lease_before_it_ends(
         with Lease(bucket, PLAIN.lease, "shop/plain"):
             files_left.append(len(folder_zone.parts("shop", "plain")))
 
-    waiting = threading.Thread(target=run)
+    waiting = threading.Thread(target=run, daemon=True)
     waiting.start()
-    compact(bucket, PLAIN, all_days(), 20)
+    assert compact(bucket, PLAIN, all_days(), 20).failure is None
     waiting.join()
     assert files_left > [5]
     assert len(folder_zone.parts("shop", "plain")) == 5
