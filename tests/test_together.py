@@ -39,10 +39,10 @@ FIELDS = {
 
 
 class Shop:
-    def __init__(self, kit: Kit, tables: Path) -> None:
+    def __init__(self, kit: Kit, tables: Path, streams: str = STREAMS) -> None:
         self.kit = kit
         self._tables = tables
-        kit.add_source("shop", STREAMS)
+        kit.add_source("shop", streams)
 
     def has(self, *rows: dict[str, Any]) -> None:
         (self.kit.repository / "rows.json").write_text(json.dumps(rows))
@@ -57,8 +57,13 @@ class Shop:
         return self.does("run", "shop", stream)
 
     def table(self, stream: str) -> list[tuple[int, int]]:
-        rows = DeltaTable(str(self._tables / "shop" / stream)).to_pyarrow_table()
-        return sorted((row["id"], row["n"]) for row in rows.to_pylist())
+        return sorted((row["id"], row["n"]) for row in self.table_rows(stream))
+
+    def table_rows(self, stream: str) -> list[dict[str, Any]]:
+        return DeltaTable(str(self.table_folder(stream))).to_pyarrow_table().to_pylist()
+
+    def table_folder(self, stream: str) -> Path:
+        return self._tables / "shop" / stream
 
 
 @pytest.fixture

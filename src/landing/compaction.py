@@ -26,7 +26,7 @@ import pyarrow as pa
 from landing.bucket import Bucket, Listed
 from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.layout import StreamPaths, compacted_path, load_id_of
-from landing.lease import Lease
+from landing.lease import ASKED_EVERY, Lease
 from landing.parts import Part
 from landing.rewriting import NotEqual, alike, check_equal, rewritten, row_count
 
@@ -34,6 +34,10 @@ _DAY = re.compile(r"/year=(\d{4})/month=(\d\d)/day=(\d\d)$")
 _DOWNLOADS = 8
 _ASKED_AGAIN_AFTER = 5.0
 """Seconds between two tries to take a lease that is held."""
+_FREE_EVERY = 5.0
+"""Seconds after which the lease is left free for those who wait for it."""
+_FREE_FOR = 4 * ASKED_EVERY
+"""Seconds in which each of them asks at least once."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Terms:
     file_bytes: int
     feeder_at: str | None = None
     """Of days that this path, and all before it, were taken from."""
+    keeps_table: bool = True
+    """Whether the stream keeps a current-state table; if not, one that it had is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Compacted:
 
 def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> Plan:
     plan = Plan()
-    table_at = _table_at(bucket, paths)
+    table_at = _table_at(bucket, paths) if terms.keeps_table else None
     for day, files in _days(bucket, paths):
         if _end_of(day) > terms.closed_before or len(files) < 2:
             continue
@@ -174,7 +180,11 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
                 replacing.finish_pending()
         plan = plan_compaction(bucket, paths, terms)
         result.left = plan.left
+        freed = time.monotonic()
         for group in plan.groups:
+            if time.monotonic() - freed > _FREE_EVERY:
+                time.sleep(_FREE_FOR)
+                freed = time.monotonic()
             with _replacing(bucket, paths, wait, result) as replacing:
                 replacing.finish_pending()
                 replacing.replace(group)

@@ -385,6 +385,8 @@ class Extraction:
         self._remember_keys(load, state)
         if load.last_stamp is not None:
             state["load_id"] = load.last_stamp
+        if (known := load.still_known(state.get("schema"))) is not None:
+            state["schema"] = known
         if load.parts:
             self._remember_columns(load, state)
         if self._published is not None and self._published.is_taken_back:

@@ -54,7 +54,7 @@ from landing.layout import (
 from landing.lease import Lease
 from landing.parts import Part
 from landing.report import Reporter
-from landing.schemahistory import SchemaVersion, recorded
+from landing.schemahistory import KnownSchema, SchemaVersion, recorded
 from landing.state import stored_by_us, stored_state
 
 
@@ -91,6 +91,9 @@ class Load:
     """The loads of rows that landed only now."""
     read_from: Any = None
     """Where its run began to read: behind the cursor, if it looks back."""
+    follows_unknown: bool = False
+    """Whether loads that the state does not know of came before it: those of backfills, of rows
+    from quarantine, and of runs that died."""
     schema: SchemaVersion | None = None
     """Of its columns, where the bucket does not have it yet."""
     backfill: dict[str, Any] | None = None
@@ -116,6 +119,7 @@ class Load:
         reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
         last = max([last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_stamp = next_load_id(datetime.now(UTC), last or None)
+        self.follows_unknown = bool(above)
         self.reporter.began(self.paths.stream, self.load_id)
         return self.load_id
 
@@ -134,6 +138,13 @@ class Load:
             after = paths.load_record(last_load_id) if last_load_id else None
             for path in self.bucket.list(paths.load_records, after):
                 yield path.rsplit("/", 1)[-1].removesuffix(".json")
+
+    def still_known(self, known: KnownSchema | None) -> KnownSchema | None:
+        """What the state has of the columns. Loads that it does not know of may have had others:
+        then the bucket is asked."""
+        if known is None or not self.follows_unknown:
+            return known
+        return KnownSchema(version=known["version"], fingerprint="")
 
     @property
     def rows(self) -> int:
@@ -165,7 +176,8 @@ class Load:
         id."""
         ours = stored_by_us(self.bucket, self.paths)
         load_id = self.begin(ours.get("load_id"))
-        found = recorded(self.bucket, self.paths, ours.get("schema"), columns, load_id)
+        known = self.still_known(ours.get("schema"))
+        found = recorded(self.bucket, self.paths, known, columns, load_id)
         self.schema = found.new if found is not None else None
         for _ in self.parts:
             self.publish_next()

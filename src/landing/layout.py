@@ -135,6 +135,10 @@ def compacted_path(last: str) -> str:
     return last.removesuffix(".parquet") + _COMPACTED
 
 
+def is_compacted(path: str) -> bool:
+    return path.endswith(_COMPACTED)
+
+
 def number_of(path: str) -> int | None:
     """Of a kept state or a schema; None for files that are not ours."""
     name = path.rsplit("/", 1)[-1].removesuffix(".json")

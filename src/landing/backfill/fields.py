@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from landing.backfill.joining import IS_DELETED, Parted, completed
+from landing.backfill.joining import Parted, completed
+from landing.backfill.landed import landed_files, read_landed
 from landing.backfill.reading import WindowExtraction
 from landing.backfill.record import Backfill
 from landing.backfill.running import Subject, bounds_of, finished, publish, subject
@@ -27,11 +28,10 @@ from landing.backfill.windows import Request, Window, shown
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import columns_of
-from landing.errors import BucketError, StreamError, UsageError, listed, nearest
+from landing.errors import StreamError, UsageError, listed, nearest
 from landing.failures import explained
 from landing.fields import landing_fields
 from landing.landing import Load
-from landing.layout import load_id_of
 from landing.lineage import LINEAGE_FIELDS
 from landing.parts import PartWriter
 from landing.report import Reporter, TableResult
@@ -140,11 +140,7 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
                     # A deletion has no values to give; a live run lands it.
                     fresh.add(table.filter(pc.invert(is_tombstone(table))))
             part.file.unlink()
-        landed = Parted(folders[1] / "landed", key)
-        for path in files:
-            stop.check()
-            for table in _tables(of, path, schema, folders[0] / "landed.parquet"):
-                landed.add(table)
+        landed = read_landed(of, files, schema, folders[:2], stop, reporter)
         load = _load(of, backfill, stop, reporter)
         writer = PartWriter(folders[2], schema, part_bytes())
         for table in completed(landed, fresh, key, backfill.request.fields):
@@ -163,52 +159,13 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
     )
 
 
-def _tables(of: Subject, path: str, schema: pa.Schema, copy: Path) -> Iterator[pa.Table]:
-    """The rows of a landed file in the columns of now."""
-    if not of.bucket.download(path, copy):
-        raise BucketError(f"{of.bucket.location(path)} is not there any more: run again")
-    try:
-        with pq.ParquetFile(copy) as file:
-            for batch in file.iter_batches():
-                yield _as_now(of, path, schema, pa.Table.from_batches([batch]))
-    except pa.ArrowInvalid as error:
-        raise BucketError(f"{of.bucket.location(path)} is no parquet file ({error})") from error
-
-
-def _as_now(of: Subject, path: str, schema: pa.Schema, table: pa.Table) -> pa.Table:
-    columns = []
-    protected = columns_of(of.config, is_protected=True)
-    for field in schema:
-        known = field.name in table.column_names
-        column = table[field.name] if known else pa.nulls(table.num_rows, field.type)
-        try:
-            if known and _is_private(of, field.name):
-                column = protected.refit(field.name, column)[0]
-            columns.append(column.cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise StreamError(
-                f"stream '{of.name}': {of.bucket.location(path)} has '{field.name}' as "
-                f"{column.type}, which can't become the {field.type} of {of.config.origin} "
-                f"({error}), so its rows can't land again; backfill windows instead"
-            ) from error
-    return pa.table(
-        [*columns, is_tombstone(table)], schema=schema.append(pa.field(IS_DELETED, pa.bool_()))
-    )
-
-
-def _is_private(of: Subject, name: str) -> bool:
-    field = of.config.fields.get(name)
-    return field is not None and (field.privacy is not None or field.has_private_parts)
-
-
 def _landed(
     of: Subject, backfill: Backfill, stop: Stop, reporter: Reporter
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
     """The files of the stream, at a moment when no load is half published, and what other
     backfills of fields have published by then."""
     with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
-        files = sorted(path for path in of.bucket.list(of.paths.data) if load_id_of(path))
-        return files, _others(of, backfill)
+        return landed_files(of), _others(of, backfill)
 
 
 def _others(of: Subject, backfill: Backfill) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ Both sides are parted by the hash of their keys, so that memory holds one share 
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -48,6 +49,12 @@ class Parted:
 
     def _file(self, share: int) -> str:
         return str(self._folder / f"{share:02d}.arrow")
+
+    def discard(self) -> None:
+        """Give its room on the disk back; nothing is read of it."""
+        for writer in self._writers.values():
+            writer.close()
+        shutil.rmtree(self._folder)
 
     def newest(self, share: int) -> pa.Table | None:
         """The version of each record with the highest load id; of equal ones the one added last.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from landing.cli.output import complain, counted, exit_code, sized
-from landing.errors import UsageError, listed
+from landing.errors import CatalogError, UsageError, listed
 from landing.lookback import parse_duration
 from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings, part_bytes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from landing.bucket import Bucket
-    from landing.compaction import Compacted, Terms
+    from landing.compaction import Compacted
 
 HELP = "make few large files of the many small ones of past days"
 
@@ -69,20 +69,10 @@ def _minutes(text: str) -> float:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
-    from landing.compaction import Terms
-    from landing.layout import StreamPaths
 
     streams = _streams(options, workspace)
     bucket = Bucket(bucket_settings(workspace))
-    results: list[Compacted] = []
-    for stream in streams:
-        paths = StreamPaths(options.source, stream)
-        terms = Terms(
-            closed_before=datetime.now(UTC) - options.older_than,
-            file_bytes=part_bytes(),
-            feeder_at=_feeder_at(options, bucket, paths.data),
-        )
-        results.append(_compacted(options, bucket, paths, terms))
+    results = [_compacted(options, workspace, bucket, stream) for stream in streams]
     _print(results, options)
     failures = [result.failure for result in results if result.failure is not None]
     for failure in failures:
@@ -90,12 +80,35 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return exit_code(failures)
 
 
-def _compacted(options: argparse.Namespace, bucket: Bucket, paths: Any, terms: Terms) -> Compacted:
-    from landing.compaction import compact, plan_compaction, planned
+def _compacted(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, stream: str
+) -> Compacted:
+    from landing.compaction import Compacted, Terms, compact, plan_compaction, planned
+    from landing.layout import StreamPaths
 
+    paths = StreamPaths(options.source, stream)
+    try:
+        keeps_table = _keeps_table(workspace, options.source, stream)
+    except CatalogError as error:  # of one stream; the others go on
+        return Compacted(options.source, stream, failure=error)
+    terms = Terms(
+        closed_before=datetime.now(UTC) - options.older_than,
+        file_bytes=part_bytes(),
+        feeder_at=_feeder_at(options, bucket, paths.data),
+        keeps_table=keeps_table,
+    )
     if options.dry_run:
         return planned(paths, plan_compaction(bucket, paths, terms))
     return compact(bucket, paths, terms, options.wait * 60)
+
+
+def _keeps_table(workspace: Workspace, source: str, stream: str) -> bool:
+    """A stream without a config may have one elsewhere, so a table that it had counts."""
+    from landing.catalog import read_config
+
+    if not workspace.config_file(source, stream).is_file():
+        return True
+    return read_config(workspace, source, stream).table_format is not None
 
 
 def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import deltalake
 import pyarrow as pa
 from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from landing.errors import TableError
 from landing.tables.place import Place
-from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained
+from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained, plain
 from landing.tables.winners import GONE, UNTIL, newer, removed, same_key
 
 _LOG = "_delta_log"
+_UNSUPPORTED = "Unsupported"
+"""In the library's message about a protocol or feature that it does not know; its class is that
+of all errors."""
 
 
 class DeltaLake:
@@ -76,7 +81,10 @@ class DeltaLake:
             self._maintain(before)
 
     def _version_to_replace(self) -> int:
-        """A log that can't be read has nothing to keep, and is removed; -1 without a table."""
+        """A log that can't be read has nothing to keep, and is removed; -1 without a table.
+
+        Raises TableError for one that is only too new for this library.
+        """
         try:
             self._opened = DeltaTable(self._place.uri, storage_options=self._options())
             return self._opened.version()
@@ -85,7 +93,12 @@ class DeltaLake:
         except OSError:  # the bucket, not the log: what is there may be whole
             with explained(self._place):
                 raise
-        except DeltaError:
+        except DeltaError as error:
+            if _UNSUPPORTED in str(error):
+                raise TableError(
+                    f"{self._place.location} has a table that deltalake {deltalake.__version__} "
+                    f"can't read: {plain(str(error))}; install a newer one, or remove the table"
+                ) from None
             bucket = self._place.bucket
             for path in list(bucket.list(f"{self._place.path}/{_LOG}")):
                 bucket.delete(path)

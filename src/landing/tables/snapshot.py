@@ -38,7 +38,8 @@ class Snapshot:
         self._is_whole = config.destination_sync_mode == "overwrite"
         # A row that a compaction which died has left in two files is one by its own id.
         self._key = config.primary_key or (ROW_ID,)
-        self._cursor = config.cursor_field
+        # Of a refresh, the last is kept.
+        self._cursor = None if self._is_whole else config.cursor_field
         self._folder = folder
         self._failure: Exception | None = None
         self._files = self._relevant()
