@@ -78,6 +78,29 @@ def test_a_good_source_passes_all_checks(shop: Kit, api: Api, tmp_path: Path) ->
     assert not (tmp_path / "real-bucket").exists(), "the bucket of the settings is never opened"
 
 
+def test_a_check_leaves_tables_and_their_catalog_alone(
+    shop: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.add_source("shop", STREAMS, FOUNDING_CLIENT)
+    shop.discover("shop")
+    shop.configure(
+        "shop",
+        "orders",
+        primary_key=[["id"]],
+        destination_sync_mode="merge",
+        table_format="ducklake",
+        fields=shop.discovered("shop", "orders")["fields"],
+    )
+    catalog, tables = tmp_path / "lake.sqlite", tmp_path / "real-tables"
+    monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite://{catalog}")
+    monkeypatch.setenv("LANDING_TABLES_URL", tables.as_uri())
+    done = check(shop)
+    assert done.code == 0, done.text
+    assert statuses(done)["resume"] == "passed"
+    assert not catalog.exists()
+    assert not tables.exists()
+
+
 def test_the_founding_documents_source_is_checked_as_it_is(shop: Kit) -> None:
     shop.add_source("my_source", FOUNDING_STREAMS, FOUNDING_CLIENT)
     done = shop.landing("check", "my_source")

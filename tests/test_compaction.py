@@ -97,6 +97,17 @@ def test_a_days_files_become_one_with_their_rows_in_order(kit: Kit, folder_zone:
     assert "nothing to compact" in compact(kit)
 
 
+def test_days_that_are_not_over_are_named(kit: Kit, folder_zone: Zone) -> None:
+    now = datetime.now(UTC)
+    for part in range(2):
+        put(folder_zone, now, pa.table({"id": [part]}), part)
+    recent = compact(kit, "--older-than", "1s")
+    assert f"nothing to compact before {now:%Y-%m-%d}, which has not ended yet" in recent
+    earlier = compact(kit, "--older-than", "3d")
+    day = now.date() - timedelta(days=3)
+    assert f"nothing to compact before {day}, which has not ended so long ago" in earlier
+
+
 def test_a_dry_run_says_what_would_be_done(kit: Kit, folder_zone: Zone) -> None:
     hourly(folder_zone, days=2)
     before = folder_zone.paths()
@@ -275,6 +286,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
     kit: Kit, folder_zone: Zone
 ) -> None:
     before = hourly(folder_zone, days=1)
+    kit.configure("shop", "other")
     bucket = Bucket(bucket_settings(Workspace(kit.root)))
     with Lease(bucket, PATHS.lease, "shop/orders"):
         done = kit.landing("compact", "shop", "orders", "other", "--wait", "0")
@@ -285,6 +297,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
 
 
 def test_a_mistake_is_told(kit: Kit, folder_zone: Zone) -> None:
+    kit.configure("shop", "orders")
     for words, told in (
         (["shop"], "name the streams to compact, or say --all"),
         (["shop", "orders", "--all"], "not both"),

@@ -111,4 +111,7 @@ def test_the_bucket_s_variables_are_all_documented(kit: Kit) -> None:
     names = [entry["name"] for entry in json.loads(kit.landing("env", "--json").out)]
     text = (REPOSITORY / "docs" / "configuration.md").read_text()
     assert names[0] == "DLT_BUCKET_URL"
+    assert {"LANDING_TABLES_URL", "LANDING_DUCKLAKE_CATALOG"} <= set(names)
+    assert "# LANDING_DUCKLAKE_CATALOG=\n" in kit.landing("env", "--dotenv").out
+    assert '# LANDING_DUCKLAKE_CATALOG: ""\n' in kit.landing("env", "--secret").out
     assert [name for name in names if f"`{name}`" not in text] == []

@@ -47,6 +47,31 @@ def test_a_missing_variable_is_named_with_the_file_that_documents_it(
     )
 
 
+@pytest.mark.parametrize("name", ["S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+def test_a_blank_bucket_with_a_server_is_no_reason_to_land_in_a_folder(
+    orders: Kit, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("DLT_BUCKET_URL", " ")
+    monkeypatch.setenv(name, "localhost:8333")
+    assert_told(
+        orders.run("my_source", "orders"), f"DLT_BUCKET_URL is not set, but {name} is", code=2
+    )
+    assert not (orders.repository / "landing-zone").exists()
+
+
+def test_what_the_paging_finds_wrong_names_the_stream(kit: Kit, folder_zone: Zone) -> None:
+    error = "from landing.errors import ApiError\nimport dlt\n"
+    for stream in ("orders", "items"):
+        error += f"\n@dlt.resource\ndef {stream}():\n    yield [{{'id': 1}}]\n"
+        error += "    raise ApiError('two pages hold the same rows')\n"
+        kit.configure("shop", stream, fields={"id": {"type": "integer"}})
+    kit.add_source("shop", error)
+    for told in (kit.run("shop", "--all"), kit.discover("shop")):
+        for stream in ("orders", "items"):
+            assert_told(told, f"stream 'shop/{stream}': two pages hold the same rows")
+        assert told.err.count("stream 'shop/orders'") == 1
+
+
 KIT_SOURCE = """\
 import os
 import dlt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -348,7 +349,7 @@ def test_a_state_that_has_changed_since_it_was_read_stays(
 MISTAKES = [
     (["set", "shop", "rows", "--cursor", "soon"], "such as 2026-01-05 10:59:00"),
     (["set", "shop", "rows"], "needs --cursor"),
-    (["set", "shop", "nothing", "--cursor", "1"], "nothing.json: no such file"),
+    (["set", "shop", "nothing", "--cursor", "1"], "source 'shop' has no stream 'nothing'"),
     (["set", "shop", "full", "--cursor", "1"], "has no cursor to set"),
     (["set", "shop", "number", "--cursor", "many"], "--cursor 'many' is text"),
     (["set", "shop", "number", "--cursor", "null"], "--cursor 'null' is no value"),
@@ -424,3 +425,25 @@ def test_a_numeric_cursor_is_set_as_a_number(kit: Kit, folder_zone: Zone) -> Non
     assert rows_landed(kit) == 20
     state(kit, "set", "shop", "rows", "--cursor", "15", "--yes")
     assert rows_landed(kit) == 5
+
+
+@pytest.mark.parametrize("command", ["state", "schema", "compact"])
+def test_a_misspelt_name_is_told_and_a_stream_without_a_source_is_not(
+    shop: Kit, command: str
+) -> None:
+    unknown = shop.landing(command, "shop", "row")
+    assert unknown.code == 2, unknown.text
+    assert "source 'shop' has no stream 'row'; did you mean 'rows'?" in unknown.err
+    nowhere = shop.landing(command, "shpo", "rows")
+    assert nowhere.code == 2, nowhere.text
+    assert "did you mean 'shop'?" in nowhere.err
+    for stream in ("rows", "renamed"):
+        shop.config_file("shop", stream).unlink()
+        known = shop.landing(command, "shop", stream)
+        assert known.code == 0, "the code has the stream"
+    configure(shop, "rows")
+    assert shop.run("shop", "rows").code == 0
+    shop.config_file("shop", "rows").unlink()
+    rmtree(shop.root / "dlt" / "sources" / "shop")
+    landed = shop.landing(command, "shop", "rows")
+    assert landed.code == 0, landed.text

@@ -457,6 +457,9 @@ def test_a_catalog_is_asked_for_and_its_password_never_told(
     for url, told in (
         ("", "LANDING_DUCKLAKE_CATALOG is not set"),
         ("duckdb:///lake.duckdb", "LANDING_DUCKLAKE_CATALOG has to be postgresql://"),
+        (f"sqlite://{shop.catalog.parent}/none/lake", "there is no folder"),
+        (f"sqlite://{shop.catalog.parent}", "is a folder; name a file in it"),
+        ("sqlite:///proc/lake", "nothing can be written in /proc"),
     ):
         monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", url)
         failed = shop.kit.run("shop", "orders")
@@ -470,6 +473,30 @@ def test_a_catalog_is_asked_for_and_its_password_never_told(
     assert failed.code == 1
     assert "all that was read has landed, but the table at" in failed.err
     assert f"sesame-{port}" not in failed.text
+
+
+def test_a_ducklake_catalog_is_for_one_place_and_says_so_before_anything_is_read(
+    shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.format = "ducklake"
+    shop.configure()
+    shop.lands(row(1, 10))
+    landed = zone.parts("shop", "orders")
+    monkeypatch.setenv("LANDING_TABLES_URL", f"{shop.tables}-new")
+    shop.gives(row(1, 20))
+    for failed in (
+        shop.kit.run("shop", "orders"),
+        shop.kit.landing("rebuild", "shop", "orders", "--yes"),
+    ):
+        assert failed.code == 2, failed.text
+        assert f"has the tables of {shop.tables}/, and LANDING_TABLES_URL now" in failed.err
+        assert "LANDING_DUCKLAKE_CATALOG to a new catalog" in failed.err
+        assert zone.parts("shop", "orders") == landed
+    shop.catalog = shop.catalog.with_name("new.sqlite")
+    monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite:///{shop.catalog}")
+    assert "sqlite:////" in os.environ["LANDING_DUCKLAKE_CATALOG"], "as SQLAlchemy spells it"
+    shop.run()
+    assert shop.current() == {1: "1 at 20"}
 
 
 def test_a_format_that_is_not_installed_is_told_before_anything_is_read(

@@ -66,8 +66,10 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
         if isinstance(cause, BucketError):
             return BucketError(f"{what}: {cause}")
         if isinstance(cause, ApiError | SettingsError):
-            hint = _empty_hint(workspace, source)
-            return type(cause)(f"{cause}{hint}") if hint else cause
+            told = f"{cause}{_empty_hint(workspace, source)}"
+            if isinstance(cause, ApiError) and what not in told:  # the source's code does not know
+                told = f"{what}: {told}"
+            return type(cause)(told) if told != str(cause) else cause
         if isinstance(cause, LandingError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:

@@ -37,6 +37,11 @@ class StreamPaths:
     def data(self) -> str:
         return f"{self.source}/{self.stream}"
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All that is in the bucket of the stream is in one of these."""
+        return self.data, f"_dlt/{self.data}", self.quarantined
+
     def part(self, load_id: str, number: int) -> str:
         day = _EPOCH + timedelta(seconds=int(load_id.split(".")[0]))
         return f"{self.data}/{day:year=%Y/month=%m/day=%d}/{load_id}.{number:05d}.parquet"

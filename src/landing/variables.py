@@ -31,6 +31,9 @@ def bucket_variables() -> list[Variable]:
         Variable("S3_ENDPOINT", False, "another S3 server than AWS: host:port or a URL"),
         Variable("S3_ACCESS_KEY_ID", False, "the access key; AWS's own credentials without it"),
         Variable("S3_SECRET_ACCESS_KEY", False, "its secret; set both or neither"),
+        Variable("AWS_REGION", False, "the region of a bucket on AWS"),
+        Variable("LANDING_TABLES_URL", False, "where tables are: s3://bucket/prefix"),
+        Variable("LANDING_DUCKLAKE_CATALOG", False, "the database of tables in DuckLake"),
         Variable("LANDING_TOKEN_KEY", False, "encrypts OAuth tokens that are kept in the bucket"),
         Variable("LANDING_PRIVACY_KEY", False, "the key of fields whose privacy is hash"),
     ]

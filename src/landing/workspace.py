@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
-from landing.errors import SettingsError, WorkspaceError
+from landing.errors import SettingsError, WorkspaceError, listed
 
 DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
@@ -103,12 +103,25 @@ class BucketSettings:
 def bucket_settings(workspace: Workspace) -> BucketSettings:
     """Read `DLT_BUCKET_URL` and `S3_ENDPOINT`.
 
-    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`.
+    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`, or is
+    missing where others say that there is a bucket.
     """
     url = os.environ.get("DLT_BUCKET_URL", "").strip().rstrip("/")
     if not url:
+        _check_no_server()
         return BucketSettings((workspace.repository / "landing-zone").as_uri(), None, True)
     return _settings_of("DLT_BUCKET_URL", url)
+
+
+def _check_no_server() -> None:
+    names = ("S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+    given = [name for name in names if os.environ.get(name, "").strip()]
+    if given:
+        raise SettingsError(
+            f"DLT_BUCKET_URL is not set, but {listed(given)} {'is' if len(given) == 1 else 'are'}: "
+            "set it to s3://bucket/prefix, or leave the S3_ variables out to land in the folder "
+            "landing-zone (environment or .env)"
+        )
 
 
 def tables_settings(landing: BucketSettings) -> BucketSettings:

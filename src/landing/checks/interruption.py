@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
+from landing.catalog import StreamConfig
 from landing.checks.subject import Subject
 from landing.columns import Batch, Row
 from landing.errors import BucketError
@@ -93,8 +95,13 @@ def rows_after_interruptions(subject: Subject) -> list[Row]:
     paths = StreamPaths(subject.config.source, subject.config.stream)
     _expect_death(subject, _Cut(_rows_before_death(subject), dies=True), Bucket(settings))
     _expect_death(subject, None, _BucketThatDies(settings, paths.state))
-    run_stream(subject.config, _limited(subject), Bucket(settings), _Notes())
+    run_stream(_without_table(subject.config), _limited(subject), Bucket(settings), _Notes())
     return _rows(landing_folder(subject) / paths.data)
+
+
+def _without_table(config: StreamConfig) -> StreamConfig:
+    """A table would be the real one, or its catalog: both are where the environment says."""
+    return replace(config, destination_sync_mode="append", table_format=None)
 
 
 def _rows_before_death(subject: Subject) -> int:
@@ -108,7 +115,7 @@ def _expect_death(subject: Subject, cut: _Cut | None, bucket: Bucket) -> None:
     if cut is not None:
         resource.add_step(cut)
     try:
-        run_stream(subject.config, resource, bucket, _Notes())
+        run_stream(_without_table(subject.config), resource, bucket, _Notes())
     except Exception as error:
         raise_if_interrupted(error)
         _reraise_unless_ours(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from landing.cli.output import complain, counted, exit_code, sized
@@ -69,11 +69,16 @@ def _minutes(text: str) -> float:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
+    from landing.known import check_known
+    from landing.layout import StreamPaths
 
     streams = _streams(options, workspace)
     bucket = Bucket(bucket_settings(workspace))
-    results = [_compacted(options, workspace, bucket, stream) for stream in streams]
-    _print(results, options)
+    for stream in streams:
+        check_known(workspace, bucket, StreamPaths(options.source, stream))
+    closed_before = datetime.now(UTC) - options.older_than
+    results = [_compacted(options, workspace, bucket, one, closed_before) for one in streams]
+    _print(results, options, closed_before.date())
     failures = [result.failure for result in results if result.failure is not None]
     for failure in failures:
         complain(failure, options)
@@ -81,7 +86,11 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _compacted(
-    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, stream: str
+    options: argparse.Namespace,
+    workspace: Workspace,
+    bucket: Bucket,
+    stream: str,
+    closed_before: datetime,
 ) -> Compacted:
     from landing.compaction import Compacted, Terms, compact, plan_compaction, planned
     from landing.layout import StreamPaths
@@ -92,7 +101,7 @@ def _compacted(
     except CatalogError as error:  # of one stream; the others go on
         return Compacted(options.source, stream, failure=error)
     terms = Terms(
-        closed_before=datetime.now(UTC) - options.older_than,
+        closed_before=closed_before,
         file_bytes=part_bytes(),
         feeder_at=_feeder_at(options, bucket, paths.data),
         keeps_table=keeps_table,
@@ -147,12 +156,12 @@ def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | 
     return path
 
 
-def _print(results: Sequence[Compacted], options: argparse.Namespace) -> None:
+def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open: date) -> None:
     if options.json:
         print(json.dumps([_as_json(result) for result in results], indent=1))
         return
     for result in results:
-        print(_summary(result, is_planned=options.dry_run))
+        print(_summary(result, first_open, is_planned=options.dry_run))
         for left in result.left:
             print(f"  stays  {left}")
 
@@ -171,10 +180,13 @@ def _as_json(result: Compacted) -> dict[str, Any]:
     }
 
 
-def _summary(result: Compacted, *, is_planned: bool) -> str:
+def _summary(result: Compacted, first_open: date, *, is_planned: bool) -> str:
     name = f"{result.source}/{result.stream}"
+    if not result.files_before and result.failure:
+        return f"{name}: nothing was compacted"
     if not result.files_before:
-        return f"{name}: nothing {'was compacted' if result.failure else 'to compact'}"
+        ended = "yet" if first_open >= datetime.now(UTC).date() else "so long ago"
+        return f"{name}: nothing to compact before {first_open}, which has not ended {ended} (UTC)"
     before = f"{counted(result.files_before, 'file')} ({sized(result.bytes_before)})"
     after = counted(result.files_after, "file")
     days = counted(len(result.days), "day")

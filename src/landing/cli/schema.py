@@ -29,6 +29,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     from landing.bucket import Bucket
     from landing.catalog import check_name
+    from landing.known import check_known
     from landing.layout import StreamPaths
     from landing.schemahistory import last_version, schema_versions
 
@@ -36,6 +37,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     check_name(options.stream, "stream")
     bucket = Bucket(bucket_settings(workspace))
     paths = StreamPaths(options.source, options.stream)
+    check_known(workspace, bucket, paths)
     if options.history:
         versions = list(schema_versions(bucket, paths))
     else:

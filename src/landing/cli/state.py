@@ -48,8 +48,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     _check_options(verb, options, rest)
 
     from landing.bucket import Bucket
+    from landing.known import check_known
 
     bucket = Bucket(bucket_settings(workspace))
+    check_known(workspace, bucket, paths)
     if verb == "show":
         return _show(options, workspace, bucket, paths)
     if verb == "history":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,14 +13,23 @@ from urllib.parse import urlsplit
 import duckdb
 import pyarrow as pa
 
+from landing.errors import SettingsError, TableError
 from landing.lineage import ROW_ID
 from landing.tables.decision import decide
-from landing.tables.place import Place, ducklake_catalog
+from landing.tables.place import CATALOG_VARIABLE, Place, ducklake_catalog
 from landing.tables.table import Counts, explained
 from landing.tables.winners import literal, quoted
 
 _LAKE = "lake"
 _SQLITE = "ducklake:sqlite:"
+_OTHER_PATH = re.compile(r'does not match existing data path in the catalog "(.*)"')
+
+
+def check_catalog(place: Place) -> None:
+    # One that is down now may be up when rows have landed; reading may take too long to stay
+    # connected meanwhile.
+    with suppress(TableError), DuckLake(place, (), None)._connected() as lake:
+        lake.close()
 
 
 class DuckLake:
@@ -97,7 +107,12 @@ class DuckLake:
             Path(root).mkdir(parents=True, exist_ok=True)
         # Without a limit of 0, few rows would stay in the catalog.
         options = f"DATA_PATH {literal(root)}, DATA_INLINING_ROW_LIMIT 0"
-        connection.execute(f"ATTACH {literal(catalog)} AS {_LAKE} ({options})")
+        try:
+            connection.execute(f"ATTACH {literal(catalog)} AS {_LAKE} ({options})")
+        except duckdb.Error as error:
+            if other := _OTHER_PATH.search(str(error)):
+                raise SettingsError(_other_path(root, other[1])) from None
+            raise
         return connection
 
     def _let_in(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -115,6 +130,14 @@ class DuckLake:
             options["USE_SSL"] = str(endpoint.startswith("https://")).lower()
         listed = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
         connection.execute(f"CREATE SECRET (TYPE s3, {listed})")
+
+
+def _other_path(root: str, other: str) -> str:
+    return (
+        f"the catalog of {CATALOG_VARIABLE} has the tables of {other}, and LANDING_TABLES_URL now "
+        f"stands for {root}: a catalog is for one such place, so set LANDING_TABLES_URL back, or "
+        f"{CATALOG_VARIABLE} to a new catalog, in which the next run makes the table"
+    )
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import unquote, urlsplit
 
 from landing.bucket import Bucket
@@ -122,14 +124,34 @@ def ducklake_catalog() -> str:
     if not url:
         raise SettingsError(
             f"{CATALOG_VARIABLE} is not set, which table_format 'ducklake' needs: set it to "
-            "postgresql://user:password@host/database, or sqlite:///file on a disk that stays "
+            "postgresql://user:password@host/database, or sqlite:///folder/file, whose path is "
+            "absolute, on a disk that stays "
             "(environment or .env)"
         )
     parts = urlsplit(url)
     if parts.scheme in ("postgresql", "postgres") and parts.hostname:
         return f"ducklake:postgres:{url}"
-    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
-        return f"ducklake:sqlite:{parts.path}"
+    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
+        return f"ducklake:sqlite:{_writable(Path('/' + parts.path.lstrip('/')))}"
     raise SettingsError(
-        f"{CATALOG_VARIABLE} has to be postgresql://user:password@host/database or sqlite:///file"
+        f"{CATALOG_VARIABLE} has to be postgresql://user:password@host/database, or "
+        "sqlite:///folder/file, whose path is absolute"
+    )
+
+
+def _writable(file: Path) -> Path:
+    if not file.parent.is_dir():
+        wrong = f"there is no folder {file.parent}; make it"
+    elif file.is_dir():
+        wrong = f"{file} is a folder; name a file in it"
+    elif file.exists() and not os.access(file, os.W_OK):
+        wrong = f"{file} can't be written; give the right to"
+    else:
+        try:
+            with TemporaryFile(dir=file.parent):  # rights alone say nothing of a read-only disk
+                return file
+        except OSError:
+            wrong = f"nothing can be written in {file.parent}; give the right to"
+    raise SettingsError(
+        f"{CATALOG_VARIABLE}: {wrong}, or name another file: the path after sqlite:// is absolute"
     )

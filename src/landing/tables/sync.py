@@ -28,7 +28,7 @@ from landing.tables.landed import Batch, Landed
 from landing.tables.marker import Marker, check_marker, read_marker, write_marker
 from landing.tables.place import Place
 from landing.tables.snapshot import Snapshot
-from landing.tables.table import Counts, open_table, plain
+from landing.tables.table import Counts, check_place, open_table, plain
 from landing.tables.winners import changes, keyless
 
 
@@ -45,10 +45,10 @@ class Keeper:
         self._keyless = 0
 
     def check(self) -> None:
-        """Raises CatalogError for a table that was made with another config, and BucketError if
-        there is no place for one."""
+        """Raises CatalogError for a table that was made with another config, and BucketError or
+        SettingsError if there is no place for one."""
         self._marker()
-        next(iter(self._place.bucket.list(self._place.path)), None)
+        check_place(self._place)
 
     def _marker(self) -> Marker | None:
         """None also if it is of a table somewhere else: a new one is made there."""

@@ -64,6 +64,15 @@ def plain(text: str) -> str:
     return " ".join(" ".join(told).replace("↳", ":").split())
 
 
+def check_place(place: Place) -> None:
+    """Raises BucketError or SettingsError if a table can't be there."""
+    next(iter(place.bucket.list(place.path)), None)
+    if place.format == "ducklake":
+        from landing.tables.ducklake import check_catalog
+
+        check_catalog(place)
+
+
 def open_table(place: Place, key: tuple[str, ...], cursor: str | None) -> Table:
     if place.format == "delta":
         from landing.tables.delta import DeltaLake
