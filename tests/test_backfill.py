@@ -26,6 +26,7 @@ from landing.backfill.windows import Cursor, Request, windows_of
 from landing.bucket import Bucket
 from landing.errors import UsageError
 from landing.fields import Field
+from landing.report import Reporter
 from landing.run import run_streams
 from landing.sources import load_source
 from landing.workspace import Workspace, bucket_settings
@@ -236,20 +237,12 @@ def test_what_a_live_run_lands_meanwhile_stays_the_newest(
     assert float(max(names)) < time.time() + 2, "names do not run ahead of the clock"
 
 
-class Told:
-    """A reporter."""
-
+class Told(Reporter):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def note(self, stream: str, text: str) -> None:
         self.notes.append(text)
-
-    def progress(self, stream: str, rows: int) -> None:
-        pass
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        pass
 
 
 def test_load_ids_stay_above_those_that_are_reserved_whatever_the_clock_says(

@@ -32,6 +32,7 @@ from tests.kit import Kit, Zone, natural
 from tests.servers.proxy import Exchange, Proxy, Request, passed_on, serve_proxy
 
 PATHS = StreamPaths("shop", "orders")
+FIELDS = {"id": {"type": "integer"}}
 FIRST_DAY = datetime(2025, 3, 1, tzinfo=UTC)
 RESULTS = (
     "SELECT count(*), count(DISTINCT _dlt_id), sum(id), sum(total), min(moment), "
@@ -121,7 +122,7 @@ def test_a_dry_run_says_what_would_be_done(kit: Kit, folder_zone: Zone) -> None:
 def test_all_configured_streams_are_compacted(kit: Kit, folder_zone: Zone) -> None:
     hourly(folder_zone, days=1)
     for stream in ("orders", "never_ran"):
-        kit.configure("shop", stream, fields={"id": {"type": "integer"}})
+        kit.configure("shop", stream, fields=FIELDS)
     done = kit.landing("compact", "shop", "--all", "--json")
     assert [(r["stream"], r["files_after"]) for r in json.loads(done.out)] == [
         ("never_ran", 0),
@@ -286,7 +287,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
     kit: Kit, folder_zone: Zone
 ) -> None:
     before = hourly(folder_zone, days=1)
-    kit.configure("shop", "other")
+    kit.configure("shop", "other", fields=FIELDS)
     bucket = Bucket(bucket_settings(Workspace(kit.root)))
     with Lease(bucket, PATHS.lease, "shop/orders"):
         done = kit.landing("compact", "shop", "orders", "other", "--wait", "0")
@@ -297,7 +298,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
 
 
 def test_a_mistake_is_told(kit: Kit, folder_zone: Zone) -> None:
-    kit.configure("shop", "orders")
+    kit.configure("shop", "orders", fields=FIELDS)
     for words, told in (
         (["shop"], "name the streams to compact, or say --all"),
         (["shop", "orders", "--all"], "not both"),

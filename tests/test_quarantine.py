@@ -729,9 +729,11 @@ def test_lines_that_can_not_land_stay_word_for_word(kit: Kit, folder_zone: Zone)
     kit.add_source("plain", "import dlt\n@dlt.resource\ndef rows():\n    yield []\n")
     kit.configure("plain", "rows", fields={"n": {"type": "integer"}})
     path = "_quarantine/plain/rows/1769000000.000000.jsonl"
-    text = kept_line(row_json({"n": float("nan")}), "n", "no", "1769000000.000000", "1")
+    stamp = "1769000000.000000"
+    misfit = MisfitRow(0, {}, "n", "no")
+    text = kept_line(row_json({"n": float("nan")}), misfit, stamp, "1")
     broken = b'{"row": {"n": 1}, "fie\n'
-    fits = kept_line(b'{"n":1}', "n", "no", "1769000000.000000", "1769000000.000000")
+    fits = kept_line(b'{"n":1}', misfit, stamp, stamp)
     obstore.put(folder_zone.store, path, text + broken + fits)
     done = kit.landing("quarantine", "land", "plain", "rows")
     assert "1 row in 1 file" in done.out, done.text

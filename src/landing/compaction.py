@@ -201,7 +201,7 @@ def _replacing(
     with ExitStack() as stack:
         while True:
             left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
-            lease = Lease(bucket, paths.lease, paths.data, "publication", patience=left)
+            lease = Lease(bucket, paths.lease, paths.data, "compaction", patience=left)
             try:
                 stack.enter_context(lease)
                 break

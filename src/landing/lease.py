@@ -1,7 +1,7 @@
 """One stream, one run: a lease in the bucket, taken by a conditional write.
 
-A lease says what for: a run, which has it from its first request to its end, or the publication of
-rows that were read before, which is short and worth waiting for.
+A lease says what for: a run, which has it from its first request to its end, or something that
+asks no API, which is short and worth waiting for.
 
 Whether a lease has expired is judged by the bucket's clock alone, since pods' clocks differ: the
 holder rewrites its lease every few seconds, and a contender compares the time of that write with
@@ -35,14 +35,19 @@ PATIENCE = timedelta(minutes=15)
 ASKED_EVERY = 0.25
 """Seconds, more or less, between two tries of one who waits."""
 
-Purpose = Literal["run", "publication"]
+Purpose = Literal["run", "publication", "compaction", "state"]
+_DOING = {
+    "run": "another run is under way",
+    "publication": "rows that were read before are being published",
+    "compaction": "its files are being compacted",
+    "state": "its state is being changed",
+}
 
 
 class Lease:
     """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run has it.
 
-    A publication of others is waited for, and with `waits_for_runs` a run, too, for as long as it
-    takes. `waiting` is called again and again meanwhile, with what is waited for; what it raises
+    What is short is waited for, and with `waits_for_runs` a run, too, for as long as it takes. `waiting` is called again and again meanwhile, with what is waited for; what it raises
     ends the wait.
     """
 
@@ -92,7 +97,7 @@ class Lease:
     def _is_worth_waiting(self, purpose: str, waited: float) -> bool:
         if self._waits_for_runs:
             return True
-        return purpose == "publication" and waited < self._patience.total_seconds()
+        return purpose != "run" and waited < self._patience.total_seconds()
 
     def _take(self) -> None:
         self._since = datetime.now(UTC)
@@ -195,11 +200,9 @@ class _Held(Exception):
     """Another has the lease."""
 
     def __init__(self, what: str, fields: dict[str, str]) -> None:
-        self.purpose = fields.get("purpose", "run")
-        doing = "another run is under way"
-        if self.purpose == "publication":
-            doing = "rows that were read before are being published"
-        self.holder = f"{doing}: {_holder(fields)}"
+        purpose = fields.get("purpose", "run")
+        self.purpose = purpose if purpose in _DOING else "run"
+        self.holder = f"{_DOING[self.purpose]}: {_holder(fields)}"
         super().__init__(
             f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
             "after it died"

@@ -252,7 +252,7 @@ def make(bucket: Bucket, change: Change) -> int:
     Raises StreamError if it is not there any more, and LeaseHeld if a run is under way.
     """
     paths = change.paths
-    with Lease(bucket, paths.lease, paths.data, "publication") as lease:
+    with Lease(bucket, paths.lease, paths.data, "state") as lease:
         present = bucket.get(paths.state)
         if _data(present) != _data(change.before):
             raise StreamError(
