@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,13 +39,24 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests say what is set, whoever runs them; what others obtained is no secret of theirs."""
     monkeypatch.setattr(secrets, "_registered", {})
     monkeypatch.setattr(secrets, "_lasting", {})
+    before = dict(os.environ)
     for name in _SETTINGS:
-        monkeypatch.delenv(name, raising=False)
+        os.environ.pop(name, None)
+    yield
+    # A command that read a workspace's .env left it there.
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -105,6 +105,9 @@ def test_a_run_as_any_user_writes_nothing_outside_tmp(kit: Kit, api: Api, zone: 
         'chmod o+x "$W/root/root"\n'  # an interpreter of root's own is everyone's in an image
         'mount -t tmpfs none "$W/root/tmp"\n'
         'chmod 1777 "$W/root/tmp"\n'
+        # The checkout may be in /tmp itself.
+        'mkdir -p "$W/root$REPOSITORY"\n'
+        'mount --rbind "$REPOSITORY" "$W/root$REPOSITORY"\n'
         'mount -o remount,ro "$W/root"\n'
         f'exec chroot "$W/root" setpriv --reuid={USER} --regid={USER} --clear-groups '
         "--no-new-privs --inh-caps=-all --bounding-set=-all -- sh -c "
@@ -120,6 +123,7 @@ def test_a_run_as_any_user_writes_nothing_outside_tmp(kit: Kit, api: Api, zone: 
             "TMPDIR": "/tmp",
             "W": "/mnt",
             "WORKSPACE": str(kit.repository),
+            "REPOSITORY": str(REPOSITORY),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         capture_output=True,

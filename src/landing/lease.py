@@ -47,8 +47,9 @@ _DOING = {
 class Lease:
     """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run has it.
 
-    What is short is waited for, and with `waits_for_runs` a run, too, for as long as it takes. `waiting` is called again and again meanwhile, with what is waited for; what it raises
-    ends the wait.
+    What is short is waited for, and with `waits_for_runs` a run, too, for as long as it takes.
+    `waiting` is called again and again meanwhile, with what is waited for; what it raises ends the
+    wait.
     """
 
     def __init__(
