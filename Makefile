@@ -24,6 +24,7 @@ demo-keep: $(VENV)/demo
 	$(BIN)/python -m demo --keep
 # A test that fails runs once more, and is named and counted at the end: a busy machine is late.
 test: $(VENV)/test
+	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
 	$(BIN)/python -m pytest -n 3 --dist loadfile --reruns 1 -r R
 check: $(VENV)/check
 	$(BIN)/ruff check .
