@@ -104,6 +104,17 @@ def test_a_variable_that_is_set_to_nothing_is_named(
         assert_told(kit.landing(verb, "shop"), told, code=2)
 
 
+def test_an_address_without_its_scheme_is_told_with_its_variable(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add_source("shop", KIT_SOURCE)
+    monkeypatch.setenv("SHOP_URL", "me:hidden@shop.example.com/api")
+    monkeypatch.setenv("SHOP_TOKEN", "secret-token")
+    done = kit.landing("discover", "shop")
+    assert_told(done, "'shop.example.com/api' (SHOP_URL) has to begin with https://", code=2)
+    assert "hidden" not in done.text
+
+
 def test_an_empty_key_of_a_plain_client_is_named(
     orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import Request, Response
 from requests.auth import AuthBase
 
+from landing.errors import SettingsError
 from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
 from landing.http.pacing import Pace
@@ -24,7 +26,7 @@ class Api(RESTClient):
         api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
         yield from api.pages("orders", records="data", paging=OffsetPages(500))
 
-    Paths are relative to `base_url`.
+    Paths are relative to `base_url`. Raises SettingsError if that lacks its scheme.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class Api(RESTClient):
         session: Session | None = None,
     ) -> None:
         made = session or Session(auth=auth, pace=pace, retries=retries, headers=headers)
-        super().__init__(base_url, session=made)
+        super().__init__(_with_scheme(base_url), session=made)
         self.session: Session = made
 
     def pages(
@@ -102,3 +104,13 @@ class Api(RESTClient):
         response = super()._send_request(request, **options)
         response.raise_for_status()
         return response
+
+
+def _with_scheme(base_url: str) -> str:
+    """As it is; what a person forgot is told with the variable that has it."""
+    if not (base_url or "").strip() or base_url.lower().startswith(("https://", "http://")):
+        return base_url
+    name = next((name for name, value in os.environ.items() if value == base_url), None)
+    where = f" ({name})" if name else ""
+    shown = base_url.rpartition("@")[2]
+    raise SettingsError(f"the API's address '{shown}'{where} has to begin with https:// or http://")
