@@ -33,7 +33,7 @@ def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
 
@@ -160,7 +160,7 @@ def test_the_profile_names_every_stage() -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -451,7 +451,7 @@ def pytest_of(kit: Kit) -> Outcome:
         },
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
