@@ -116,10 +116,10 @@ class Machine:
     ) -> subprocess.Popen[bytes]:
         """Run a command in its `folder`; what it says goes to a file on this side."""
         namespaces = ("--net", "--mount", "--pid", "--ipc", "--uts")
+        inside = ("nsenter", "--target", self._pid, *namespaces, "env", f"--chdir={folder}")
         with output.open("wb") as out:
             return subprocess.Popen(
-                ["nsenter", "--target", self._pid, *namespaces]
-                + ["env", f"--chdir={folder}", *command],
+                [*inside, *command],
                 env={**env, "TMPDIR": "/tmp", "HOME": "/tmp"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

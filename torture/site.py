@@ -7,13 +7,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import obstore
 import requests
+from obstore.exceptions import AlreadyExistsError
 
 from benchmarks.contents import spelled
 from benchmarks.process import environment
@@ -30,6 +33,7 @@ SOURCE = "windows"
 DELAY = 0.05
 PAGE = 100
 _LARGE_PAGE = 1_000
+_POLL_SECONDS = 0.02
 _LANDING = "from landing.cli import main; import sys; sys.exit(main())"
 _BY_ANOTHER = "by another process"
 _WINDOW = re.compile(r"^  \S+ … \S+: [\d,]+ rows?(.*?)  \(", re.MULTILINE)
@@ -99,6 +103,14 @@ class Job:
         return sum(_BY_ANOTHER not in rest for rest in told)
 
 
+def awaited(condition: Callable[[], bool], *jobs: Job) -> None:
+    """Wait for something to come to be before one of the jobs ends."""
+    while not condition():
+        if any(job.process.poll() is not None for job in jobs) and not condition():
+            raise Failed("the backfill ended before a machine could be lost in its middle")
+        time.sleep(_POLL_SECONDS)
+
+
 class Backfill:
     """One of the site's records into a prefix of its own."""
 
@@ -109,6 +121,8 @@ class Backfill:
         self._folder.mkdir()
         self._zone = Zone(store_of(site.s3, self._prefix), self._folder / "copies")
         self._paths = f"_dlt/{SOURCE}/{STREAM}"
+        self._lease = f"{self._paths}/lease.json"
+        self._jobs: list[Job] = []
 
     def start(self, machine: Machine, workers: int) -> Job:
         bucket = {
@@ -121,7 +135,32 @@ class Backfill:
         env = environment({**self._site.api, **bucket})
         output = self._folder / f"{machine.name}.txt"
         folder = "/tmp/orchestration/dlt"
-        return Job(machine, machine.start(command, env, folder, output), output)
+        self._jobs.append(Job(machine, machine.start(command, env, folder, output), output))
+        return self._jobs[-1]
+
+    def hold_until_begun(self, count: int) -> None:
+        """Have nothing published until so many machines have begun a window, as the holder of the
+        lease: however late the last one starts, each has its part in it."""
+        jobs = self._jobs
+        awaited(lambda: bool(self._records()), *jobs)
+        awaited(self._takes_lease, *jobs)
+        try:
+            awaited(lambda: self._begun() >= count, *jobs)
+        finally:
+            self._zone.delete(self._lease)
+
+    def _takes_lease(self) -> bool:
+        held = json.dumps({"purpose": "publication", "host": "torture"}).encode()
+        try:
+            obstore.put(self._zone.store, self._lease, held, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def _begun(self) -> int:
+        """Each machine begins one window after the other."""
+        paths = self._zone.paths(f"{self._paths}/backfills")
+        return sum(path.endswith(".begun") for path in paths)
 
     def done(self) -> int:
         return sum(len(record["done"]) for record in self._records())
@@ -133,7 +172,7 @@ class Backfill:
     def lease_holder(self) -> str | None:
         """The machine that publishes just now."""
         with suppress(FileNotFoundError):
-            holder: str = json.loads(self._zone.read(f"{self._paths}/lease.json"))["host"]
+            holder: str = json.loads(self._zone.read(self._lease))["host"]
             return holder
         return None
 
@@ -159,10 +198,10 @@ class Backfill:
             raise Failed(f"windows {sorted(undone)} are not done, finished: {record['finished']}")
         columns = {name: _TYPES[kind] for name, kind in KEPT.items()}
         row = ", ".join(spelled(name, kind) for name, kind in KEPT.items())
+        lines = f"'{self._site.rows}', format = 'newline_delimited', columns = {columns}"
         sql = f"""
             WITH api AS (
-                SELECT to_json([{row}])::VARCHAR AS row
-                FROM read_json('{self._site.rows}', format = 'newline_delimited', columns = {columns})
+                SELECT to_json([{row}])::VARCHAR AS row FROM read_json({lines})
             ), newest AS (
                 SELECT to_json([{row}])::VARCHAR AS row FROM (
                     FROM landed
