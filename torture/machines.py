@@ -72,7 +72,12 @@ def go_inside(module: str, arguments: Sequence[str]) -> int:
     """
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", *_APART]
     command += [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, _INSIDE: "1"})
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, _INSIDE: "1"},
+        start_new_session=True,  # a Ctrl-C is for this process, which ends that one
+    )
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -42,7 +42,7 @@ class Size:
     """Whether the machine is to be lost while it publishes, which takes a minute longer."""
 
 
-LONG = Size(windows=60, pages=10, rounds=5, workers=(1, 4), losses=(False, True) * 2)
+LONG = Size(windows=60, pages=10, rounds=3, workers=(1, 4), losses=(False, True))
 QUICK = Size(windows=6, pages=2, rounds=1, workers=(1,), losses=(False,))
 
 
@@ -70,6 +70,8 @@ class Loss:
     """Seconds from then until the next window was done."""
     rest: float
     """And until all were."""
+    again: int
+    """Rows that landed twice: of the window that it was publishing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +143,8 @@ def _run(site: Site, machines: Lab, count: int, workers: int) -> Run:
         for job in jobs:
             job.end()
         seconds = time.monotonic() - begun
-        backfill.check()
+        if again := backfill.check():
+            raise Failed(f"{again} rows landed twice, though nothing was killed")
         return Run(seconds, [job.windows() for job in jobs])
 
 
@@ -153,7 +156,7 @@ def _lost(site: Site, machines: Lab, is_publishing: bool) -> Loss:
             lost, other = (backfill.start(each, workers=1) for each in made)
             name = made[0].name
             backfill.hold_until_begun(len(made))
-            awaited(lambda: backfill.done() >= site.windows // 2, other)
+            awaited(lambda: backfill.done() >= site.windows // 2 and lost.windows() > 0, other)
             awaited(lambda: (backfill.lease_holder() == name) == is_publishing, other)
             made[0].lose()
             at = time.monotonic()
@@ -164,10 +167,10 @@ def _lost(site: Site, machines: Lab, is_publishing: bool) -> Loss:
             pause = time.monotonic() - at
             other.end()
             rest = time.monotonic() - at
-        backfill.check()
+        again = backfill.check()
         _say(f"lost after {before} windows, lease left: {left_lease}; went on after {pause:.1f} s")
         by_other = other.windows()
-        return Loss(left_lease, before, site.windows - by_other, by_other, pause, rest)
+        return Loss(left_lease, before, site.windows - by_other, by_other, pause, rest, again)
 
 
 def _speed(runs: dict[int, list[Run]]) -> float:
@@ -206,6 +209,7 @@ def _loss_table(losses: Sequence[Loss]) -> str:
         "the other did",
         "next window after, s",
         "all done after, s",
+        "rows landed twice",
     )
     rows = [
         (
@@ -215,6 +219,7 @@ def _loss_table(losses: Sequence[Loss]) -> str:
             str(loss.by_other),
             f"{loss.pause:.1f}",
             f"{loss.rest:.1f}",
+            f"{loss.again:,}",
         )
         for loss in losses
     ]

@@ -189,9 +189,12 @@ class Backfill:
         if missed:
             raise Failed(f"a feeder missed {', '.join(sorted(missed))}")
 
-    def check(self) -> None:
-        """Raises Failed unless all windows are done, and the newest row of each key is the API's
-        for all keys."""
+    def check(self) -> int:
+        """How many rows landed more than once.
+
+        Raises Failed unless all windows are done, and the newest row of each key is the API's for
+        all keys.
+        """
         (record,) = self._records()
         undone = set(range(self._site.windows)) - set(map(int, record["done"]))
         if undone or not record["finished"]:
@@ -209,8 +212,10 @@ class Backfill:
                 )
             )
             SELECT (SELECT count(*) FROM api), (SELECT count(*) FROM newest),
-                (SELECT count(*) FROM (FROM api EXCEPT FROM newest))
+                (SELECT count(*) FROM (FROM api EXCEPT FROM newest)),
+                (SELECT count(*) - count(DISTINCT id) FROM landed)
         """
-        there, landed, lost = self._zone.query(SOURCE, STREAM, sql)[0]
+        there, landed, lost, again = self._zone.query(SOURCE, STREAM, sql)[0]
         if lost or landed != there:
             raise Failed(f"of {there} rows, {lost} are not the newest landed; {landed} are there")
+        return int(again)
