@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo demo-keep test check schemas bench torture clean
+.PHONY: help setup demo demo-keep test check schemas bench torture scaling clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
@@ -13,6 +13,7 @@ help:
 	@echo "make test       the tests"
 	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
 	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
+	@echo "make scaling    a backfill on one machine and on two, made of namespaces (root, Linux; 10 minutes)"
 	@echo "make check      linters, types, import directions, generated files"
 	@echo "make setup      only .venv with the landing command"
 	@echo "make clean      remove what the above made"
@@ -40,6 +41,8 @@ bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/in
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
+scaling: $(VENV)/test
+	$(BIN)/python -m torture.scaling
 clean:
 	rm -rf $(VENV) .venv-bench .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

@@ -47,7 +47,7 @@ def _look(folder: Path) -> Contents:
     if not files:
         return Contents(0, "", 0, 0, 0, 0)
     # Equal values are spelled equally, whatever type a file has them in.
-    row = ", ".join(_spelled(name, kind) for name, kind in KEPT.items())
+    row = ", ".join(spelled(name, kind) for name, kind in KEPT.items())
     query = f"""
         SELECT count(*), md5(string_agg(digest, '' ORDER BY digest)),
                count(DISTINCT _dlt_id), count(DISTINCT _dlt_load_id)
@@ -63,7 +63,7 @@ def _look(folder: Path) -> Contents:
     return Contents(rows, digest, row_ids, loads, len(files), size)
 
 
-def _spelled(name: str, kind: Kind) -> str:
+def spelled(name: str, kind: Kind) -> str:
     column = f'"{name}"'
     match kind:
         case "integer":

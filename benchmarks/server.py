@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from benchmarks.process import REPOSITORY
 from benchmarks.records import PAGE_SIZE
-from tests.servers.api import BENCH_RECORDS, Bench, serve_api
+from tests.servers.api import BENCH_RECORDS, HOST, Bench, serve_api
 
 _ID = re.compile(rb'"id":(\d+),"uuid"')
 _NO_ROWS = b'{"data":[]}'
@@ -25,12 +25,14 @@ class RunningApi:
 
 
 @contextmanager
-def serve(records: int, delay: float = 0.0, page_size: int = PAGE_SIZE) -> Iterator[RunningApi]:
+def serve(
+    records: int, delay: float = 0.0, page_size: int = PAGE_SIZE, host: str = HOST
+) -> Iterator[RunningApi]:
     """Serve so many records, each page after `delay` seconds, until the block ends.
 
     Pages of `page_size` are encoded before it begins.
     """
-    options = ["--delay", str(delay), "--page-size", str(page_size)]
+    options = ["--delay", str(delay), "--page-size", str(page_size), "--host", host]
     command = [sys.executable, "-m", "benchmarks.server", str(records), *options]
     # The server ends when its standard input does, so it outlives no runner, however that ends.
     with subprocess.Popen(
@@ -76,8 +78,9 @@ def main() -> None:
     parser.add_argument("records", type=int)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--page-size", type=int, default=PAGE_SIZE)
+    parser.add_argument("--host", default=HOST)
     options = parser.parse_args()
-    with serve_api() as api:
+    with serve_api(host=options.host) as api:
         api.bench = Records(options.records)
         api.bench.prepare(options.page_size)
         api.delay = options.delay

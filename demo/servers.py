@@ -135,6 +135,7 @@ def seaweedfs(
     *,
     identities: Sequence[Identity] = (),
     bucket: str = "landing",
+    host: str = HOST,
     seconds_to_end: float = 0.2,
 ) -> Iterator[S3Server]:
     """Run SeaweedFS on `data_dir` with an empty or the existing `bucket`.
@@ -148,7 +149,7 @@ def seaweedfs(
     known = tuple(identities) or (Identity.admin(),)
     with tempfile.TemporaryDirectory(prefix="weed-") as scratch:
         server, process = _with_attempts(
-            lambda: _start_seaweedfs(folder, Path(scratch), known, bucket)
+            lambda: _start_seaweedfs(folder, Path(scratch), known, bucket, host)
         )
         try:
             yield server
@@ -209,7 +210,7 @@ def weed_binary() -> Path:
 
 
 def _start_seaweedfs(
-    folder: Path, scratch: Path, identities: tuple[Identity, ...], bucket: str
+    folder: Path, scratch: Path, identities: tuple[Identity, ...], bucket: str, host: str
 ) -> tuple[S3Server, subprocess.Popen[bytes]]:
     config = folder / "identities.json"
     config.write_text(json.dumps({"identities": [each.as_config() for each in identities]}))
@@ -221,8 +222,8 @@ def _start_seaweedfs(
         str(weed_binary()),
         "mini",
         f"-dir={folder}",
-        f"-ip={HOST}",
-        f"-ip.bind={HOST}",
+        f"-ip={host}",
+        f"-ip.bind={host}",
         f"-s3.port={s3_port}",
         f"-filer.port={filer}",
         f"-master.port={master}",
@@ -243,7 +244,7 @@ def _start_seaweedfs(
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env["TMPDIR"] = str(scratch)
     owner = identities[0]
-    endpoint = f"{HOST}:{s3_port}"
+    endpoint = f"{host}:{s3_port}"
     process = _launch(command, log, env, lambda: _lists(endpoint, owner, bucket))
     server = S3Server(
         endpoint=endpoint,

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -287,6 +289,61 @@ def test_a_window_waits_for_a_live_run_and_a_live_run_for_a_window(
             awaited(lambda told=told, waited=waited: any(waited in text for text in told.notes))
             zone.delete(LEASE)
             assert rows.result() > 0
+
+
+def test_a_window_that_waits_for_a_live_run_holds_up_no_other_stream(
+    shop: Kit, zone: Zone, bucket: Bucket
+) -> None:
+    streams = shop.root / "dlt" / "sources" / "shop" / "streams.py"
+    streams.write_text(f'{STREAMS}\n\nothers = orders.with_name("others")\n')
+    shop.configure(
+        "shop", "others", cursor_field=["updated_at"], primary_key=[["id"]], fields=FIELDS
+    )
+    source = load_source(Workspace(shop.root), "shop")
+    request = Request(start="2023-12-01", end="2024-01-01")
+    ids = {
+        stream: begin(plan(source, stream, bucket, request), tell=print).id
+        for stream in ("orders", "others")
+    }
+    held = {"purpose": "run", "pid": 7, "host": "elsewhere"}
+    obstore.put(zone.store, LEASE, json.dumps(held).encode())
+    told = Told()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(run_window, source, "orders", ids["orders"], 0, bucket, told)
+        awaited(lambda: told.notes)
+        assert run_window(source, "others", ids["others"], 0, bucket, Told()).done.rows > 0
+        zone.delete(LEASE)
+        assert waiting.result().done.rows > 0
+
+
+def test_no_thread_of_a_backfill_is_the_first_to_need_dlts_context(
+    shop: Kit, folder_zone: Zone
+) -> None:
+    """Its plugins are loaded with a lock held that all threads need."""
+    code = """
+import sys, threading
+from landing.cli import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            print("imported in a thread:", name)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(sys.argv[1:]))
+"""
+    words = ("backfill", "shop", "orders", *RANGE, "--workers", "3")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=shop.root / "dlt",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 of 12 windows done" in done.stdout
+    assert "imported in a thread: dlt" not in done.stdout
+    assert "imported in a thread: pluggy" not in done.stdout
 
 
 def test_a_publication_that_never_ends_is_not_waited_for_for_ever(

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BEGIN = "<!-- figures: written by make torture -->"
+COMMAND = "make torture"
+_BEGIN = "<!-- figures: written by {} -->"
+BEGIN = _BEGIN.format(COMMAND)
 END = "<!-- end of figures -->"
 
 
@@ -87,7 +89,8 @@ def markdown(heading: str, sections: Iterable[Section]) -> str:
     return "\n\n".join([heading, *(section.markdown() for section in sections)])
 
 
-def write_between_markers(file: Path, text: str) -> None:
-    before, _, rest = file.read_text().partition(BEGIN)
+def write_between_markers(file: Path, text: str, command: str = COMMAND) -> None:
+    begin = _BEGIN.format(command)
+    before, _, rest = file.read_text().partition(begin)
     _, _, after = rest.partition(END)
-    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    file.write_text(f"{before}{begin}\n\n{text}\n\n{END}{after}")

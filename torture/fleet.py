@@ -102,7 +102,7 @@ class Fleet:
         self.output: list[str] = []
         self._s3 = s3
         self._prefix = f"raw-{next(_numbers)}"
-        self.zone = Zone(_store(s3, self._prefix), folder / "copies")
+        self.zone = Zone(store_of(s3, self._prefix), folder / "copies")
         self.landed = {
             name: Landed(self.zone, self.source, name, folder / "mirror") for name in streams
         }
@@ -211,7 +211,7 @@ class Gate:
         self._places.release()
 
 
-def _store(s3: S3Server, prefix: str) -> S3Store:
+def store_of(s3: S3Server, prefix: str) -> S3Store:
     return S3Store(
         s3.bucket,
         prefix=prefix,

@@ -32,8 +32,9 @@ TRUSTED_FOR = timedelta(seconds=45)
 RELEASED_WITHIN = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=15)
 """For publications of others: that of a few large windows may take minutes."""
-ASKED_EVERY = 0.25
-"""Seconds, more or less, between two tries of one who waits."""
+ASKED_FIRST, ASKED_EVERY = 0.03, 0.25
+"""Seconds, more or less, between two tries of one who waits: soon at first, as a publication takes
+no longer than that, and another machine may be the next to take it."""
 
 Purpose = Literal["run", "publication", "compaction", "state"]
 _DOING = {
@@ -82,6 +83,7 @@ class Lease:
 
     def __enter__(self) -> Lease:
         begun = time.monotonic()
+        pause = ASKED_FIRST
         while True:
             try:
                 self._take()
@@ -90,7 +92,8 @@ class Lease:
                     raise LeaseHeld(str(held)) from None
                 if self._waiting is not None:
                     self._waiting(held.holder)
-                time.sleep(ASKED_EVERY * random.uniform(0.5, 1.5))
+                time.sleep(pause * random.uniform(0.5, 1.5))
+                pause = min(2 * pause, ASKED_EVERY)
             else:
                 self._renewal.start()
                 return self

@@ -35,19 +35,12 @@ from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
 from landing.report import Reporter, RunResult, StreamResult, TableResult
 from landing.resync import is_done
+from landing.settling import settle
 from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
 from landing.state import SCHEMA, pipeline_name, stored_by_us, stored_cursor
 from landing.tables import keeper_of, place_of
 from landing.workspace import bucket_settings
-
-# pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
-# imported by another thread.
-pa.array([0])
-
-# pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
-# imported by another thread.
-pa.array([0])
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -124,7 +117,7 @@ def run_streams(
         reporter.landed(landed)
         return landed
 
-    bucket.settle()
+    settle(bucket)
     for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)

@@ -195,10 +195,10 @@ class Bench:
 
 
 @contextmanager
-def serve_api(orders: list[Row] | None = None) -> Iterator[Api]:
+def serve_api(orders: list[Row] | None = None, host: str = HOST) -> Iterator[Api]:
     """Run the API on a free port; `orders` are those of `seed_orders` if not given."""
-    with _Server((HOST, 0), _Handler) as server:
-        url = f"http://{HOST}:{server.server_address[1]}"
+    with _Server((host, 0), _Handler) as server:
+        url = f"http://{host}:{server.server_address[1]}"
         server.api = Api(url, seed_orders() if orders is None else [dict(row) for row in orders])
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

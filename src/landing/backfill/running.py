@@ -38,13 +38,14 @@ from landing.lease import Lease
 from landing.lineage import LINEAGE_FIELDS
 from landing.privacy import check_key
 from landing.report import Reporter, TableResult
+from landing.settling import settle
 from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
 from landing.state import stored_cursor
 from landing.tables import keeper_of
 
-_PUBLISHING = threading.Lock()
-"""A process takes the lease for one window after the other, without waiting for itself."""
+_turns: dict[str, threading.Lock] = {}
+"""By lease: a process takes it for one window after the other, without waiting for itself."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Subject:
     @property
     def records(self) -> Records:
         return Records(self.bucket, self.paths)
+
+    @property
+    def turn(self) -> threading.Lock:
+        """To publish, within this process. Of this stream alone, since its holder may have to wait
+        for a live run of the stream."""
+        return _turns.setdefault(self.bucket.location(self.paths.lease), threading.Lock())
 
     def cursor(self) -> Cursor:
         return cursor_of(self.config, self.resource, self.bucket)
@@ -293,7 +300,7 @@ class _Reading:
     def published(self) -> WindowResult | None:
         """None if what was read can't be told from what another process published a part of."""
         number = str(self._window.number)
-        with _PUBLISHING, self._load.lease:
+        with self._of.turn, self._load.lease:
             records = self._of.records
             backfill = records.get(self._id)
             if done := backfill.done.get(number):
@@ -392,9 +399,7 @@ def run_backfill(
     Several processes may do this at once: a window that another has begun comes last.
     """
     run = _Run(of, backfill, reporter)
-    # As in run_streams, before there are threads.
-    pa.array([0])
-    of.bucket.settle()
+    settle(of.bucket)
     outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
     if run.begun_by_others:
         outcomes += side_by_side(run.window, run.begun_by_others, workers)

@@ -20,7 +20,8 @@ class BackfillTerminal(Terminal, BackfillReporter):
 
     def window_done(self, result: WindowResult, progress: Progress) -> None:
         done = result.done
-        self._tell(f"{result.window}: {counted(done.rows, 'row')}", progress)
+        whose = ", by another process" if result.by_another else ""
+        self._tell(f"{result.window}: {counted(done.rows, 'row')}{whose}", progress)
 
     def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
         self._tell(f"{window}: failed", progress)

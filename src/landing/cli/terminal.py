@@ -22,12 +22,12 @@ class Terminal(Reporter):
     def note(self, stream: str, text: str) -> None:
         with self._lock:
             wipe()
-            print(printable(f"{self._source}/{stream}: {redacted(text)}"))
+            print(printable(f"{self._source}/{stream}: {redacted(text)}"), flush=True)
 
     def warned(self, text: str) -> None:
         with self._lock:
             wipe()
-            print(printable(redacted(text)))
+            print(printable(redacted(text)), flush=True)
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
