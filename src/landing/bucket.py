@@ -53,6 +53,10 @@ _CONNECTION_FAULTS = {
 }
 
 
+class Gone(BucketError):
+    """Of an object that was to be read in pieces, and is not there, or not any more."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     data: bytes
@@ -65,6 +69,8 @@ class StoredObject:
 class Listed:
     path: str
     bytes: int
+    modified: datetime
+    """By the bucket's clock."""
 
 
 class Bucket:
@@ -169,14 +175,14 @@ class Bucket:
             with self._explained("read", path):
                 return BucketFile(self, path, obstore.head(self._store, path)["size"])
         except _Absent:
-            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
+            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
 
     def range(self, path: str, start: int, end: int) -> bytes:
         try:
             with self._explained("read", path):
                 return bytes(obstore.get_range(self._store, path, start=start, end=end))
         except _Absent:
-            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
+            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
 
     def delete(self, path: str) -> None:
         try:
@@ -235,7 +241,9 @@ class Bucket:
             return
         with self._explained("list", prefix):
             for page in obstore.list(self._store, prefix, offset=after):
-                yield from (Listed(entry["path"], entry["size"]) for entry in page)
+                yield from (
+                    Listed(entry["path"], entry["size"], entry["last_modified"]) for entry in page
+                )
 
     def location(self, path: str) -> str:
         return f"{self.url}/{path}"

@@ -18,8 +18,10 @@ from landing.cli import (
     check,
     compact,
     discover,
+    doctor,
     env,
     fresh,
+    history,
     k8s,
     login,
     new,
@@ -27,10 +29,14 @@ from landing.cli import (
     rebuild,
     run,
     schema,
+    show,
     state,
+    status,
+    verify,
 )
+from landing.cli.examples import Help, epilog
 from landing.cli.output import complain, told_by
-from landing.errors import LandingError
+from landing.errors import LandingError, WorkspaceError
 from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
@@ -60,8 +66,10 @@ _VERBS: dict[str, Verb] = {
     "check": check,
     "compact": compact,
     "discover": discover,
+    "doctor": doctor,
     "env": env,
     "fresh": fresh,
+    "history": history,
     "k8s": k8s,
     "login": login,
     "new": new,
@@ -69,7 +77,10 @@ _VERBS: dict[str, Verb] = {
     "rebuild": rebuild,
     "run": run,
     "schema": schema,
+    "show": show,
     "state": state,
+    "status": status,
+    "verify": verify,
 }
 
 
@@ -79,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in _VERBS.items():
-        _configure(verbs.add_parser(name, help=verb.HELP, epilog=EXIT_CODES), verb)
+        _configure(verbs.add_parser(name, help=verb.HELP), name, verb)
     options = parser.parse_args(arguments)
     code = _guarded(_VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
@@ -87,12 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    parser = argparse.ArgumentParser(prog=Path(file).name, epilog=EXIT_CODES)
-    _configure(parser, _VERBS[verb])
+    parser = argparse.ArgumentParser(prog=Path(file).name)
+    _configure(parser, verb, _VERBS[verb])
     return _ended(_guarded(_VERBS[verb], parser.parse_args(), Path(file).parent))
 
 
-def _configure(parser: argparse.ArgumentParser, verb: Verb) -> None:
+def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
+    parser.formatter_class = Help
+    parser.epilog = epilog(name, parser.prog, EXIT_CODES)
     verb.configure(parser)
     parser.add_argument(
         "--debug", action="store_true", help="show where in the code a failure came from"
@@ -103,9 +116,7 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     # A pod is ended with SIGTERM: unwinding gives the lease back.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        workspace = find_workspace(start)
-        load_env_file(workspace)
-        return verb.call(options, workspace)
+        return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
         return error.exit_code
@@ -118,6 +129,17 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
         told_by(options, "error", "bug", "".join(traceback.format_exception(error)))
         return 1
+
+
+def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
+    try:
+        workspace = find_workspace(start)
+    except WorkspaceError as error:
+        if verb is not doctor:
+            raise
+        return doctor.without_workspace(options, error)
+    load_env_file(workspace)
+    return verb.call(options, workspace)
 
 
 def _ended(code: int) -> int:
