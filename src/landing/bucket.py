@@ -19,7 +19,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, S3Store
 
-from landing.errors import BucketError
+from landing.errors import BucketError, BucketUnusable
 from landing.workspace import BucketSettings, s3_keys
 
 _RETRIES: Any = {
@@ -250,7 +250,7 @@ class Bucket:
 
     def failure(self, verb: str, path: str, detail: str) -> BucketError:
         """What another library's message about this bucket means to a person."""
-        return BucketError(self._failed(verb, path, detail))
+        return BucketUnusable(self._failed(verb, path, detail))
 
     @contextmanager
     def _explained(self, verb: str, path: str) -> Iterator[None]:
@@ -262,12 +262,12 @@ class Bucket:
             raise _Changed(path) from None
         except (exceptions.NotFoundError, FileNotFoundError) as error:
             if "NoSuchBucket" in str(error):
-                raise BucketError(self._missing()) from None
+                raise BucketUnusable(self._missing()) from None
             raise _Absent(path) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise BucketError(self._refused(verb, path, str(error))) from None
+            raise BucketUnusable(self._refused(verb, path, str(error))) from None
         except (exceptions.BaseError, OSError) as error:
-            raise BucketError(self._failed(verb, path, str(error))) from None
+            raise BucketUnusable(self._failed(verb, path, str(error))) from None
 
     def _missing(self) -> str:
         name = urlsplit(self.url).netloc

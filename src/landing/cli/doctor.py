@@ -35,7 +35,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     def findings() -> Iterator[Finding]:
         yield from of_machine()
-        yield from of_workspace(workspace, sources or workspace.source_names())
+        yield from of_workspace(workspace, sources)
 
     return _told(options, findings())
 

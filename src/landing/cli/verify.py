@@ -93,15 +93,16 @@ def _streams(
 
 
 def _of_source(workspace: Workspace, bucket: Bucket, source: str) -> Sequence[StreamPaths]:
-    """Those that have landed or are configured; the bucket may have some that nobody runs."""
-    from landing.catalog import check_source, configured_streams
+    """Those that have landed; the bucket may have some that nobody runs any more."""
+    from landing.catalog import check_name, check_source
     from landing.layout import StreamPaths
 
-    landed = {path.split("/")[2] for path in bucket.list(f"_dlt/{source}")}
+    check_name(source, "source")
+    landed = {path.split("/")[1] for path in bucket.list(source)}
+    landed |= {path.split("/")[2] for path in bucket.list(f"_dlt/{source}")}
     if not landed:
         check_source(workspace, source)
-    streams = landed.union(configured_streams(workspace, source))
-    return [StreamPaths(source, stream) for stream in sorted(streams)]
+    return [StreamPaths(source, stream) for stream in sorted(landed)]
 
 
 def _config(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:

@@ -15,8 +15,8 @@ def of_machine() -> Iterator[Finding]:
     yield from machine.packages()
 
 
-def of_workspace(workspace: Workspace, sources: Sequence[str]) -> Iterator[Finding]:
-    """Imports the engine and the sources, which `of_machine` does not need."""
+def of_workspace(workspace: Workspace, asked_for: Sequence[str]) -> Iterator[Finding]:
+    """Of all sources, if none is asked for. Imports the engine, which `of_machine` needs not."""
     try:
         from landing.doctor import place, work
     except ModuleNotFoundError as error:
@@ -36,6 +36,7 @@ def of_workspace(workspace: Workspace, sources: Sequence[str]) -> Iterator[Findi
     else:
         yield from place.bucket_findings(settings)
     bucket = settings if isinstance(settings, BucketSettings) else None
+    sources = asked_for or workspace.source_names()
     if not sources:
         yield wrong(
             "sources",
@@ -43,7 +44,7 @@ def of_workspace(workspace: Workspace, sources: Sequence[str]) -> Iterator[Findi
             "`landing new SOURCE` writes one",
         )
     for source in sources:
-        yield from work.source_findings(workspace, source, bucket)
+        yield from work.source_findings(workspace, source, bucket, is_asked_for=source in asked_for)
 
 
 __all__ = ["Finding", "of_machine", "of_workspace", "wrong"]

@@ -43,15 +43,19 @@ def settings() -> tuple[float, list[Finding]]:
 
 
 def source_findings(
-    workspace: Workspace, source: str, bucket: BucketSettings | None
+    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_asked_for: bool
 ) -> Iterator[Finding]:
+    """Of one that nobody asked for and that has no stream config, no variable need be set."""
     findings = Findings()
+    is_used = is_asked_for or any(configured_streams(workspace, source))
     with findings.told_by(source, f"mend it; `landing discover {source}` then asks its API"):
         load_source(workspace, source)
-    with findings.told_by(source, "mend it"):
-        findings.all.extend(_unset(workspace, source))
+    if is_used:
+        with findings.told_by(source, "mend it"):
+            findings.all.extend(_unset(workspace, source))
     if not findings.all:
-        yield fine(source, "imports, and all variables that it requires are set")
+        variables = ", and all variables that it requires are set" if is_used else ""
+        yield fine(source, f"imports{variables}")
     yield from findings.all
     yield from _configs(workspace, source, bucket)
 

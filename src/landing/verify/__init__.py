@@ -9,6 +9,7 @@ from pathlib import Path
 
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
+from landing.errors import counted
 from landing.layout import StreamPaths
 from landing.verify.accounts import (
     Account,
@@ -44,7 +45,7 @@ def verify_stream(
 
 def _files(account: Account) -> Result:
     count, compacted = count_of(list(account.expected))
-    of = f"{count:,} files of {len(account.records):,} loads"
+    of = f"{counted(count, 'file')} of {counted(len(account.records), 'load')}"
     if compacted:
         of += f", {compacted:,} of them compacted"
     findings = [*part_findings(account.records, account.paths), *file_findings(account)]
@@ -56,27 +57,33 @@ def _contents(bucket: Bucket, account: Account) -> Iterator[Result]:
     yield _result(
         account,
         "rows",
-        f"{contents.rows:,} rows by the footers of {contents.files:,} files, against the records",
+        f"{counted(contents.rows, 'row')} by the footers of {counted(contents.files, 'file')}, as "
+        "the records say",
         contents.row_findings,
     )
-    told = f"{contents.files:,} files, against {contents.versions:,} versions of the schema history"
+    versions = counted(contents.versions, "version")
+    told = f"{counted(contents.files, 'file')} with those of the schema history, {versions}"
     notes = []
     if contents.before_history:
-        notes.append(f"{contents.before_history:,} files landed before there was a schema history")
+        notes.append(
+            f"{counted(contents.before_history, 'file')} landed before there was a schema history"
+        )
     yield _result(account, "columns", told, contents.column_findings, notes)
 
 
 def _order(account: Account) -> Result:
     anew = put_anew(account)
-    told = f"{len(account.in_order) - anew:,} names, against the bucket's times of publication"
-    notes = [f"{anew:,} files were compacted, copied here or cut off: no order is known"]
+    names = counted(len(account.in_order) - anew, "name")
+    told = f"{names} in the order of publication, by the bucket's times"
+    notes = [f"{counted(anew, 'file')} compacted, copied here or cut off: no order is known"]
     findings = list(order_findings(account))
     return _result(account, "order", told, findings, notes if anew else [])
 
 
 def _cursor(bucket: Bucket, account: Account) -> Iterator[Result]:
     gaps = Gaps(bucket, account)
-    told = f"{len(gaps.loads):,} loads of incremental runs, each from where the last one ended"
+    loads = counted(len(gaps.loads), "load")
+    told = f"{loads} of incremental runs, each from where the one before ended"
     if gaps.loads:
         yield _result(account, "cursor", told, gaps.findings, gaps.notes)
     else:
@@ -99,7 +106,8 @@ def _newest(
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         files = [file.path for file in account.in_order]
         keys = Keys(bucket, files, config.primary_key, Path(folder))
-    told = f"{keys.keys:,} values of {', '.join(config.primary_key)}, each with one newest row"
+    values = counted(keys.keys, "value")
+    told = f"{values} of {', '.join(config.primary_key)}, each with one newest row"
     findings = []
     if keys.ambiguous:
         such = "; ".join(", ".join(map(str, key)) for key in keys.examples)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from landing.bucket import Bucket, Listed
-from landing.errors import BucketError
+from landing.errors import BucketError, counted
 from landing.layout import StreamPaths, is_compacted, load_id_of
 from landing.lease import lease_holder
 from landing.loadlog import LoadRecord, RecordedFile, load_records
@@ -200,8 +200,8 @@ def file_notes(account: Account) -> Iterator[str]:
     ]
     if left:
         yield (
-            f"{len(left):,} further files are of loads that died, such as {min(left)}; later ones "
-            "landed their rows again"
+            f"{counted(len(left), 'further file')} of loads that died, such as {min(left)}; later "
+            "ones landed their rows again"
         )
     if account.holder is not None:
         yield f"{account.holder}: files that come or go meanwhile are not looked at"
