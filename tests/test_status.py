@@ -50,7 +50,7 @@ FIELDS = {
     "name": {"type": "string"},
     "total": {"type": "number"},
 }
-ORDER = {"name": "new", "total": 1.5, "updated_at": "2024-06-01 00:00:00"}
+ORDER: dict[str, Any] = {"name": "new", "total": 1.5, "updated_at": "2024-06-01 00:00:00"}
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from landing.cli import (
     verify,
 )
 from landing.cli.examples import Help, epilog
-from landing.cli.output import complain, told_by
+from landing.cli.output import complain, suggest, told_by
 from landing.errors import LandingError, WorkspaceError
 from landing.workspace import Workspace, find_workspace, load_env_file
 
@@ -61,7 +61,7 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has one of its own."""
 
 
-_VERBS: dict[str, Verb] = {
+VERBS: dict[str, Verb] = {
     "backfill": backfill,
     "check": check,
     "compact": compact,
@@ -89,18 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in _VERBS.items():
+    for name, verb in VERBS.items():
         _configure(verbs.add_parser(name, help=verb.HELP), name, verb)
     options = parser.parse_args(arguments)
-    code = _guarded(_VERBS[options.verb], options, Path.cwd())
+    code = _guarded(VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
 
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
     parser = argparse.ArgumentParser(prog=Path(file).name)
-    _configure(parser, verb, _VERBS[verb])
-    return _ended(_guarded(_VERBS[verb], parser.parse_args(), Path(file).parent))
+    _configure(parser, verb, VERBS[verb])
+    return _ended(_guarded(VERBS[verb], parser.parse_args(), Path(file).parent))
 
 
 def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
@@ -119,6 +119,7 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
+        suggest(error, options)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         text = "interrupted; the next run goes on from the last load"

@@ -25,15 +25,13 @@ class Failures(Protocol):
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
-    lines = [f"error: {error}", _next_command(error), trace]
-    told_by(options, "error", "error", "\n".join(filter(None, lines)))
+    told_by(options, "error", "error", "\n".join(filter(None, [f"error: {error}", trace])))
 
 
-def _next_command(error: BaseException) -> str:
-    """Where the message alone leaves open what else may be wrong."""
-    if isinstance(error, BucketUnusable | SettingsError):
-        return "  → `landing doctor` looks at the bucket and all settings"
-    return ""
+def suggest(error: BaseException, options: argparse.Namespace) -> None:
+    """The next command, for a person, where the message leaves open what else may be wrong."""
+    if isinstance(error, BucketUnusable | SettingsError) and not hasattr(options, "log"):
+        print("  → `landing doctor` looks at the bucket and all settings", file=sys.stderr)
 
 
 def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> None:

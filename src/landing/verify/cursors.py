@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,9 @@ from landing.layout import StreamPaths
 from landing.loadlog import LoadRecord
 from landing.verify.accounts import Account
 from landing.verify.findings import Finding
+
+_SECOND = timedelta(seconds=1)
+"""States are kept with the whole second."""
 
 
 def live(records: Sequence[LoadRecord]) -> list[LoadRecord]:
@@ -43,7 +46,7 @@ class Gaps:
             f"between loads {one.load_id} and {other.load_id} the cursor went from "
             f"{one.cursor_after} to {other.cursor_before}"
         )
-        if any(one.finished <= when <= other.finished for when in moved):
+        if any(one.finished - _SECOND <= when <= other.finished for when in moved):
             self.notes.append(f"{gap}, as `landing state` was told to")
         else:
             name = f"{self._paths.source} {self._paths.stream}"

@@ -61,8 +61,8 @@ class Keys:
                     for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
                         columns = [batch.column(name).cast(pa.string()) for name in wanted]
                         yield pa.RecordBatch.from_arrays(columns, schema=schema)
-            except Gone:
-                continue  # that is found by its record
+            except (Gone, pa.ArrowInvalid):
+                continue  # found by its record, or by its footer
 
 
 def _quoted(folder: Path) -> str:
