@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,9 +108,8 @@ def test_packages_out_of_range_and_a_full_disk_are_found(
     monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "dlt" else version(name))
     monkeypatch.setattr("landing.doctor.machine.platform.python_version", lambda: "3.9.1")
     monkeypatch.setenv("LANDING_SLICE_MB", "99999")
-    monkeypatch.setattr(
-        "landing.doctor.machine.shutil.disk_usage", lambda folder: (1, 1, 150 * 1024**3)
-    )
+    room = SimpleNamespace(free=150 * 1024**3)
+    monkeypatch.setattr("landing.doctor.machine.shutil.disk_usage", lambda folder: room)
     found = wrong(shop)
     assert found["packages"].startswith("dlt is 0.1, but dlt<1.32,>=1.31 is needed")
     assert found["python"] == "3.9.1, but >=3.11 is needed"
