@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 from landing.cli import main as run_main
-from landing.cli.examples import EXAMPLES, Help, epilog
-from landing.cli.main import EXIT_CODES, VERBS
+from landing.cli.examples import EXAMPLES
+from landing.cli.main import VERBS
 from tests.kit import REPOSITORY, Kit
 
 
@@ -30,12 +30,6 @@ def test_help_shows_the_examples_as_they_are_written(kit: Kit) -> None:
     at = lines.index("examples:")
     assert lines[at + 1] == "  landing run shop orders --dry-run  what would be done"
     assert any(line.startswith("exit codes: 0 all done") for line in lines[at:])
-
-
-def test_a_workspaces_own_script_shows_its_own_name() -> None:
-    parser = argparse.ArgumentParser(prog="pipeline.py", formatter_class=Help)
-    parser.epilog = epilog("run", parser.prog, EXIT_CODES)
-    assert "  pipeline.py shop --all" in parser.format_help()
 
 
 @pytest.mark.parametrize("verb", VERBS)
