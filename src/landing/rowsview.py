@@ -52,6 +52,8 @@ def landed_rows(bucket: Bucket, paths: StreamPaths, wanted: Wanted) -> Found:
     files = [file for file in bucket.listed(paths.data) if load_id_of(file.path)]
     files.sort(key=lambda file: file.path, reverse=wanted.newest)
     known = _known_columns(bucket, paths)
+    if known:
+        _check_columns(wanted, known)
     condition = None if wanted.where is None else _Condition(wanted.where, known)
     found = Found(files=len(files))
     left = wanted.most_bytes
@@ -63,11 +65,12 @@ def landed_rows(bucket: Bucket, paths: StreamPaths, wanted: Wanted) -> Found:
             break
         left -= max(file.bytes, _A_FILE)
         found.looked_at += 1
-        for table in _matching(bucket, file, wanted, condition, known):
+        for table in _matching(bucket, file, wanted, condition):
             _add(found, table, wanted)
             if len(found.rows) >= wanted.limit:
                 break
-    _check_columns(wanted, {*known, *found.columns})
+    if found.rows and not known:
+        _check_columns(wanted, found.columns)
     return found
 
 
@@ -77,9 +80,9 @@ def _known_columns(bucket: Bucket, paths: StreamPaths) -> list[str]:
     return list(dict.fromkeys(column.name for one in versions for column in one.columns))
 
 
-def _check_columns(wanted: Wanted, known: set[str]) -> None:
+def _check_columns(wanted: Wanted, known: Sequence[str]) -> None:
     for name in wanted.columns:
-        if known and name not in known:
+        if name not in known:
             raise UsageError(f"--columns: no file has a column '{name}'{nearest(name, known)}")
 
 
@@ -91,7 +94,7 @@ def _add(found: Found, table: pa.Table, wanted: Wanted) -> None:
 
 
 def _matching(
-    bucket: Bucket, file: Listed, wanted: Wanted, condition: _Condition | None, known: Sequence[str]
+    bucket: Bucket, file: Listed, wanted: Wanted, condition: _Condition | None
 ) -> Iterator[pa.Table]:
     """The file's rows, a row group at a time."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from landing.catalog import configured_streams, read_config
 from landing.doctor.findings import Finding, Findings, fine, wrong
 from landing.errors import CatalogError
-from landing.observe import observers
+from landing.observe import check_installed
 from landing.privacy import check_key
 from landing.sources import load_source
 from landing.tables import place_of
@@ -38,7 +38,7 @@ def settings() -> tuple[float, list[Finding]]:
     with findings.told_by("settings", docs):
         stall_seconds()
     with findings.told_by("settings", "unset it, or mend it"):
-        observers("doctor", None, lambda: ())
+        check_installed()
     return needed, findings.all or [fine("settings", "those of the engine are valid")]
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.errors import counted
-from landing.layout import StreamPaths
+from landing.layout import StreamPaths, is_compacted
 from landing.verify.accounts import (
     Account,
     account_of,
-    count_of,
     file_findings,
     file_notes,
     order_findings,
@@ -44,8 +43,8 @@ def verify_stream(
 
 
 def _files(account: Account) -> Result:
-    count, compacted = count_of(list(account.expected))
-    of = f"{counted(count, 'file')} of {counted(len(account.records), 'load')}"
+    compacted = sum(map(is_compacted, account.expected))
+    of = f"{counted(len(account.expected), 'file')} of {counted(len(account.records), 'load')}"
     if compacted:
         of += f", {compacted:,} of them compacted"
     findings = [*part_findings(account.records, account.paths), *file_findings(account)]

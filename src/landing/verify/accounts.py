@@ -6,7 +6,7 @@ they appeared, and none is there that no record knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ import msgspec
 
 from landing.bucket import Bucket, Listed
 from landing.errors import BucketError, counted
-from landing.layout import StreamPaths, is_compacted, load_id_of
+from landing.layout import StreamPaths, load_id_of
 from landing.lease import lease_holder
 from landing.loadlog import LoadRecord, RecordedFile, load_records
 from landing.state import stored_load_id
@@ -251,8 +251,3 @@ def part_findings(records: Iterable[LoadRecord], paths: StreamPaths) -> Iterator
                 f"{sum(file.rows for file in record.files):,}",
                 f"put {paths.load_record(record.load_id)} back from a version of the bucket",
             )
-
-
-def count_of(files: Sequence[str]) -> tuple[int, int]:
-    """How many files, and how many of these are compacted ones."""
-    return len(files), sum(map(is_compacted, files))
