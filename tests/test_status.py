@@ -17,7 +17,7 @@ import pytest
 import time_machine
 
 from landing.bucket import Bucket
-from landing.cli.grid import cells, grid
+from landing.cli.grid import cells, grid, hanging
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import with_lineage
@@ -211,6 +211,13 @@ def test_a_table_fits_80_columns_and_a_pipe_has_names_whole() -> None:
     assert rows[0][0] in list(grid(titles, rows, None))[1]
     assert cells("注文") == 4
     assert max(map(cells, grid(("A",), [("注文" * 20,)], 20))) <= 20
+
+
+def test_a_long_line_goes_on_under_its_own_text() -> None:
+    assert hanging("  → one two three four five six", 4, 26) == (
+        "  → one two three four\n    five six"
+    )
+    assert hanging("  → one two three", 4, None) == "  → one two three"
 
 
 # history

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from landing.cli.grid import hanging, terminal_width
 from landing.cli.output import counted, printable
 from landing.errors import WorkspaceError
 from landing.workspace import Workspace
@@ -64,9 +65,12 @@ def _told(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
 
 def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Print each as it comes: a bucket that does not answer takes its time."""
+    width = terminal_width()
     for finding in findings:
         mark = "ok" if finding.ok else "!!"
-        print(printable(f"{mark}  {finding.check:<{_WIDTH}} {finding.found}"), flush=True)
+        line = printable(f"{mark}  {finding.check:<{_WIDTH}} {finding.found}")
+        print(hanging(line, 5 + max(_WIDTH, len(finding.check)), width), flush=True)
         if finding.remedy is not None:
-            print(printable(f"    {'':<{_WIDTH}} → {finding.remedy}"))
+            line = printable(f"    {'':<{_WIDTH}} → {finding.remedy}")
+            print(hanging(line, 7 + _WIDTH, width))
         yield finding

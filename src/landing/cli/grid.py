@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,21 @@ _LEAST = 6
 def terminal_width() -> int | None:
     """None where lines may be of any length, as in a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def hanging(line: str, under: int, width: int | None) -> str:
+    """A line that goes on under its own cell `under` where it is too long; nothing is cut."""
+    if width is None or len(line) <= width:
+        return line
+    start = line[:under]
+    return textwrap.fill(
+        line[under:],
+        max(width, under + 20),
+        initial_indent=start,
+        subsequent_indent=" " * under,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def grid(

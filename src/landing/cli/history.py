@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from landing.cli.grid import hanging, terminal_width
 from landing.cli.output import counted, positive, printable, sized
 from landing.workspace import Workspace, bucket_settings
 
@@ -52,9 +53,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         )
     else:
         print(f"{paths.data}: loads, the newest first")
+        width = terminal_width()
         for record in records:
             for line in _lines(record):
-                print(printable(line))
+                print(hanging(printable(line), 4, width))
     return 0
 
 

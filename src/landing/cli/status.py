@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from landing.cli.grid import grid, terminal_width
+from landing.cli.grid import grid, hanging, terminal_width
 from landing.cli.output import counted, positive, printable
 from landing.workspace import Workspace, bucket_settings
 
@@ -63,11 +63,12 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 def _print(found: Sequence[StreamStatus], now: datetime) -> None:
     rows = [_row(one, now) for one in found]
-    for line in grid(_TITLES, rows, terminal_width(), right=_NUMBERS):
+    width = terminal_width()
+    for line in grid(_TITLES, rows, width, right=_NUMBERS):
         print(line)
-    notes = [line for one in found for line in _notes(one)]
+    notes = [hanging(printable(line), 4, width) for one in found for line in _notes(one)]
     if notes:
-        print("", *map(printable, notes), sep="\n")
+        print("", *notes, sep="\n")
 
 
 def _row(one: StreamStatus, now: datetime) -> Sequence[str]:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from landing.cli.grid import hanging, terminal_width
 from landing.cli.output import complain, counted, exit_code, printable
 from landing.errors import CatalogError, LandingError, UsageError
 from landing.workspace import Workspace, bucket_settings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from landing.verify import Result
 
 HELP = "check that all is there that has landed, as a reader of the files meets it"
+_TOLD_AT = 20
 _SHOWN = 10
 """Findings of one check."""
 
@@ -116,24 +118,26 @@ def _config(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:
 
 def _printed(results: Iterator[Result]) -> Iterator[Result]:
     """Print each result as it comes: a large stream takes its time."""
-    heading = None
+    heading, width = None, terminal_width()
     for result in results:
         name = f"{result.source}/{result.stream}"
         if name != heading:
             print(name)
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        print(printable(f"  {result.check:<8} {status:<8} {result.told}"), flush=True)
-        for line in _details(result):
-            print(printable(line))
+        line = printable(f"  {result.check:<8} {status:<8} {result.told}")
+        print(hanging(line, _TOLD_AT, width), flush=True)
+        for under, detail in _details(result):
+            print(hanging(printable(detail), under, width))
         yield result
 
 
-def _details(result: Result) -> Iterator[str]:
+def _details(result: Result) -> Iterator[tuple[int, str]]:
+    """Lines, each with where it goes on if it is too long."""
     for finding in result.findings[:_SHOWN]:
-        yield f"    ! {finding.what}"
-        yield f"      → {finding.remedy}"
+        yield 6, f"    ! {finding.what}"
+        yield 8, f"      → {finding.remedy}"
     if (more := len(result.findings) - _SHOWN) > 0:
-        yield f"    ! and {more:,} more (--json has all)"
+        yield 6, f"    ! and {more:,} more (--json has all)"
     for note in result.notes:
-        yield f"    {note}"
+        yield 4, f"    {note}"

@@ -95,7 +95,7 @@ def stream_statuses(
     workspace: Workspace, sources: Sequence[str], bucket: Bucket, now: datetime, grace: timedelta
 ) -> list[StreamStatus]:
     """Of all selected streams of these sources. Raises BucketError if the bucket can't be read."""
-    next(iter(bucket.list("_dlt/_tokens")), None)  # a bucket that is down is told once
+    next(iter(bucket.list("_dlt")), None)  # a bucket that is down is told once
     jobs: list[StreamConfig | StreamStatus] = []
     for source in sources:
         jobs += _selected(workspace, source)
