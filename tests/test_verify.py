@@ -258,6 +258,27 @@ def test_streams_whose_config_changed_have_each_file_with_its_version(
     assert found["columns"]["told"] == "4 files with those of the schema history, 3 versions"
 
 
+def test_backfills_quarantine_and_full_refreshes_are_verified_like_runs(
+    landed: Kit, api: Api
+) -> None:
+    api.add("orders", {**ORDER, "id": "A-17", "updated_at": "2024-06-05 00:00:00"})
+    assert landed.run("shop", "orders").code == 0
+    words = ["--from", "2024-01-01", "--to", "2024-01-03", "--by", "day"]
+    assert landed.landing("backfill", "shop", "orders", *words).code == 0
+    text = {**FIELDS, "id": {"type": "string"}}
+    configure(landed, primary_key=[["id"]], fields=text)
+    assert landed.landing("quarantine", "land", "shop", "orders").code == 0
+    configure(landed, primary_key=[["id"]], fields=text, sync_mode="full_refresh")
+    assert landed.run("shop", "orders").code == 0
+    kinds = [one["kind"] for one in json.loads(history(landed))]
+    assert {"run", "backfill", "quarantine"} == set(kinds)
+    assert failed(landed) == {}
+
+
+def history(kit: Kit) -> str:
+    return kit.landing("history", "shop", "orders", "--json").out
+
+
 def test_a_damaged_record_ends_with_its_name_and_the_other_streams_are_verified(
     landed: Kit, folder_zone: Zone
 ) -> None:

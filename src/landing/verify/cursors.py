@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 from landing.bucket import Bucket
 from landing.keptstates import kept_states
-from landing.layout import StreamPaths
 from landing.loadlog import LoadRecord
 from landing.verify.accounts import Account
 from landing.verify.findings import Finding
@@ -37,7 +35,8 @@ class Gaps:
         self.notes: list[str] = []
         gaps = [(one, other) for one, other in pairwise(self.loads) if _is_gap(one, other)]
         # Who moved a cursor kept the state that was.
-        moved = [datetime.fromisoformat(kept.kept) for kept in _kept(bucket, self._paths, gaps)]
+        kept = kept_states(bucket, self._paths) if gaps else []
+        moved = [datetime.fromisoformat(state.kept) for state in kept]
         for one, other in gaps:
             self._tell(one, other, moved)
 
@@ -54,10 +53,6 @@ class Gaps:
             self.findings.append(
                 Finding(f"{gap}: no run has read that", f"`landing backfill {name} {span}` does")
             )
-
-
-def _kept(bucket: Bucket, paths: StreamPaths, gaps: Sequence[Any]) -> Sequence[Any]:
-    return kept_states(bucket, paths) if gaps else ()
 
 
 def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
