@@ -100,7 +100,8 @@ def _more(record: LoadRecord) -> Iterator[str]:
     elif record.sync_mode == "full_refresh":
         yield "full refresh"
     if record.cursor_after is not None:
-        yield f"cursor {record.cursor_before} → {record.cursor_after}"
+        before = "the start" if record.cursor_before is None else record.cursor_before
+        yield f"cursor {before} → {record.cursor_after}"
     if record.deleted:
         yield f"{counted(record.deleted, 'row')} of them deleted"
     if record.quarantined:
