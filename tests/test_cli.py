@@ -94,7 +94,7 @@ def test_the_library_dlt_is_not_shadowed_by_the_folder_of_that_name(
 def test_help_shows_an_example_and_the_exit_codes(kit: Kit, script: str) -> None:
     done = kit.script(script, "--help")
     assert done.code == 0
-    assert "Example: " in done.out
+    assert f"examples:\n  {script} " in done.out
     assert "exit codes" in done.out
 
 

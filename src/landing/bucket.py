@@ -19,7 +19,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, S3Store
 
-from landing.errors import BucketError
+from landing.errors import BucketError, BucketUnusable
 from landing.workspace import BucketSettings, s3_keys
 
 _RETRIES: Any = {
@@ -53,6 +53,10 @@ _CONNECTION_FAULTS = {
 }
 
 
+class Gone(BucketError):
+    """Of an object that was to be read in pieces, and is not there, or not any more."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     data: bytes
@@ -65,6 +69,8 @@ class StoredObject:
 class Listed:
     path: str
     bytes: int
+    modified: datetime
+    """By the bucket's clock."""
 
 
 class Bucket:
@@ -169,14 +175,14 @@ class Bucket:
             with self._explained("read", path):
                 return BucketFile(self, path, obstore.head(self._store, path)["size"])
         except _Absent:
-            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
+            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
 
     def range(self, path: str, start: int, end: int) -> bytes:
         try:
             with self._explained("read", path):
                 return bytes(obstore.get_range(self._store, path, start=start, end=end))
         except _Absent:
-            raise BucketError(f"{self.location(path)} is gone: someone removed it") from None
+            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
 
     def delete(self, path: str) -> None:
         try:
@@ -235,14 +241,16 @@ class Bucket:
             return
         with self._explained("list", prefix):
             for page in obstore.list(self._store, prefix, offset=after):
-                yield from (Listed(entry["path"], entry["size"]) for entry in page)
+                yield from (
+                    Listed(entry["path"], entry["size"], entry["last_modified"]) for entry in page
+                )
 
     def location(self, path: str) -> str:
         return f"{self.url}/{path}"
 
     def failure(self, verb: str, path: str, detail: str) -> BucketError:
         """What another library's message about this bucket means to a person."""
-        return BucketError(self._failed(verb, path, detail))
+        return BucketUnusable(self._failed(verb, path, detail))
 
     @contextmanager
     def _explained(self, verb: str, path: str) -> Iterator[None]:
@@ -254,12 +262,12 @@ class Bucket:
             raise _Changed(path) from None
         except (exceptions.NotFoundError, FileNotFoundError) as error:
             if "NoSuchBucket" in str(error):
-                raise BucketError(self._missing()) from None
+                raise BucketUnusable(self._missing()) from None
             raise _Absent(path) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise BucketError(self._refused(verb, path, str(error))) from None
+            raise BucketUnusable(self._refused(verb, path, str(error))) from None
         except (exceptions.BaseError, OSError) as error:
-            raise BucketError(self._failed(verb, path, str(error))) from None
+            raise BucketUnusable(self._failed(verb, path, str(error))) from None
 
     def _missing(self) -> str:
         name = urlsplit(self.url).netloc

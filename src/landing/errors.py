@@ -9,7 +9,8 @@ LandingError
 ├── StreamError           a stream failed while it ran: exit code 1
 │   └── ApiError          …because its API did
 ├── TableError            a current-state table can't be brought up to date: exit code 1
-├── BucketError           the bucket is missing, refuses, or does not answer: exit code 1
+├── BucketError           the bucket, or an object in it, is not as it should be: exit code 1
+│   └── BucketUnusable    …because it is missing, refuses, or does not answer
 └── LeaseHeld             another run of the stream is under way: exit code 3
 """
 
@@ -63,6 +64,10 @@ class BucketError(LandingError):
     pass
 
 
+class BucketUnusable(BucketError):
+    pass
+
+
 class LeaseHeld(LandingError):
     exit_code = 3
 
@@ -76,3 +81,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """`a, b, c`, or `none` so that an empty list reads as a sentence."""
     return ", ".join(sorted(names)) or "none"
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 row`, `2,350 rows`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -19,8 +19,9 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from landing.bucket import Bucket, StoredObject
 from landing.errors import BucketError, LandingError, LeaseHeld
@@ -197,31 +198,59 @@ class Lease:
 
     def _held(self, found: StoredObject | None) -> _Held:
         """Of a lease that was given back just now, another try will tell more."""
-        return _Held(self._what, _fields(found) if found else {"purpose": "publication"})
+        return _Held(self._what, _holder(found) if found else _GIVEN_BACK)
 
 
 class _Held(Exception):
     """Another has the lease."""
 
-    def __init__(self, what: str, fields: dict[str, str]) -> None:
-        purpose = fields.get("purpose", "run")
-        self.purpose = purpose if purpose in _DOING else "run"
-        self.holder = f"{_DOING[self.purpose]}: {_holder(fields)}"
+    def __init__(self, what: str, holder: Holder) -> None:
+        self.purpose = holder.purpose
+        self.holder = f"{holder.doing}: {holder}"
         super().__init__(
             f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
             "after it died"
         )
 
 
-def lease_holder(bucket: Bucket, path: str) -> str | None:
-    """Who holds a lease, or has died with it; None if it is free."""
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease, or has died with it."""
+
+    purpose: Purpose
+    host: str
+    pid: str
+    since: str
+    renewed: datetime
+    """By the bucket's clock."""
+
+    @property
+    def doing(self) -> str:
+        return _DOING[self.purpose]
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} holds the lease since {self.since}"
+
+
+_GIVEN_BACK = Holder("publication", "another machine", "?", "just now", datetime.now(UTC))
+
+
+def lease_holder(bucket: Bucket, path: str) -> Holder | None:
+    """None if it is free."""
     found = bucket.get(path)
-    return None if found is None else _holder(_fields(found))
+    return None if found is None else _holder(found)
 
 
-def _holder(fields: dict[str, str]) -> str:
-    who = f"process {fields.get('pid', '?')} on {fields.get('host', 'another machine')}"
-    return f"{who} holds the lease since {fields.get('since', 'just now')}"
+def _holder(found: StoredObject) -> Holder:
+    fields = _fields(found)
+    purpose = fields.get("purpose", "run")
+    return Holder(
+        purpose=cast(Purpose, purpose if purpose in _DOING else "run"),
+        host=str(fields.get("host", "another machine")),
+        pid=str(fields.get("pid", "?")),
+        since=str(fields.get("since", "just now")),
+        renewed=found.modified,
+    )
 
 
 def _fields(found: StoredObject) -> dict[str, str]:

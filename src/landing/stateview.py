@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from dlt.common.pipeline import TPipelineState
@@ -12,12 +11,10 @@ from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.incremental import HeldIncremental, reads_from
 from landing.keptstates import cursors_of, kept_numbers, read_state
-from landing.layout import StreamPaths, load_id_after
+from landing.layout import StreamPaths
 from landing.lease import lease_holder
-from landing.state import STATE_KEY, json_document, names_kept, resource_state
-
-_STAMPED_AHEAD = Decimal(1)
-"""Rows of a load are stamped less than that above its id."""
+from landing.loadlog import LoadRecord, last_load
+from landing.state import STATE_KEY, names_kept, resource_state
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def stream_state(
     """`config` and `held` are what the workspace knows of the stream, if it does."""
     state = read_state(bucket, paths)
     ours = {} if state is None else resource_state(state, paths.stream).get(STATE_KEY, {})
-    name, cursor = _cursor(state, paths.stream, config)
+    name, cursor = cursor_in(state, paths.stream, config)
     start = reads_from(config, held, cursor) if config is not None and name else cursor
     lookback = None if config is None or config.lookback is None else str(config.lookback.amount)
     load_id = ours.get("load_id")
@@ -71,16 +68,17 @@ def stream_state(
         lookback=lookback,
         schema_version=ours.get("schema", {}).get("version"),
         load_id=load_id,
-        last_load=_last_load(bucket, paths, load_id),
-        lease=lease_holder(bucket, paths.lease),
+        last_load=_brief(last_load(bucket, paths, load_id)),
+        lease=None if (held_by := lease_holder(bucket, paths.lease)) is None else str(held_by),
         keeps=[] if state is None else names_kept(state, paths.stream),
         earlier=kept_numbers(bucket, paths),
     )
 
 
-def _cursor(
+def cursor_in(
     state: TPipelineState | None, stream: str, config: StreamConfig | None
 ) -> tuple[str | None, Any]:
+    """Name and last value of the field that a stream goes by; the value is None before any run."""
     cursors = {} if state is None else cursors_of(state, stream)
     if config is None:
         return next(iter(cursors.items()), (None, None))
@@ -88,18 +86,7 @@ def _cursor(
     return name, None if name is None else cursors.get(name)
 
 
-def _last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LastLoad | None:
-    """That of the newest record, which may be of rows from quarantine."""
-    # Only the last of a year's records are listed.
-    after = load_id and paths.load_record(load_id_after(load_id, by=-_STAMPED_AHEAD))
-    records = sorted(bucket.list(paths.load_records, after or None))
-    stored = bucket.get(records[-1]) if records else None
-    record = None if stored is None else json_document(stored.data)
-    if not isinstance(record, dict):
+def _brief(record: LoadRecord | None) -> LastLoad | None:
+    if record is None:
         return None
-    return LastLoad(
-        load_id=str(record.get("load_id")),
-        finished=str(record.get("finished")),
-        rows=int(record.get("rows", 0)),
-        files=len(record.get("files", ())),
-    )
+    return LastLoad(record.load_id, str(record.finished), record.rows, len(record.files))

@@ -32,9 +32,6 @@ _SHOWN = 12
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        f"Example: {parser.prog} odoo orders --from 2020-01-01 --by month --workers 4"
-    )
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("stream", metavar="STREAM", nargs="?")
     parser.add_argument("--from", dest="start", metavar="VALUE", help="where the first begins")

@@ -19,7 +19,6 @@ HELP = "try out on the API what a run relies on; nothing lands in the bucket"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Example: {parser.prog} odoo orders --max-rows=200"
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("streams", metavar="STREAM", nargs="*", help="all, if none is named")
     parser.add_argument(

@@ -23,7 +23,6 @@ HELP = "make few large files of the many small ones of past days"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Example: {parser.prog} shop orders --older-than 30d"
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("streams", metavar="STREAM", nargs="*")
     parser.add_argument("--all", action="store_true", help="all configured streams")

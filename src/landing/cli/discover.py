@@ -16,7 +16,6 @@ HELP = "sample a source's API and write what it can provide to dag/sources/"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Example: {parser.prog} odoo orders --sample-limit=50"
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("streams", metavar="STREAM", nargs="*", help="all, if none is named")
     parser.add_argument(

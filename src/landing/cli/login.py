@@ -18,8 +18,7 @@ HELP = "grant a source access in the browser, and keep its refresh token"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        f"Example: {parser.prog} shop. For sources whose client.py has a function auth() that "
-        "returns an OAuth2RefreshToken."
+        "For sources whose client.py has a function auth() that returns an OAuth2RefreshToken."
     )
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument(

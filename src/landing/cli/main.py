@@ -18,8 +18,10 @@ from landing.cli import (
     check,
     compact,
     discover,
+    doctor,
     env,
     fresh,
+    history,
     k8s,
     login,
     new,
@@ -27,10 +29,14 @@ from landing.cli import (
     rebuild,
     run,
     schema,
+    show,
     state,
+    status,
+    verify,
 )
-from landing.cli.output import complain, told_by
-from landing.errors import LandingError
+from landing.cli.examples import Help, epilog
+from landing.cli.output import complain, suggest, told_by
+from landing.errors import LandingError, WorkspaceError
 from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
@@ -55,13 +61,15 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has one of its own."""
 
 
-_VERBS: dict[str, Verb] = {
+VERBS: dict[str, Verb] = {
     "backfill": backfill,
     "check": check,
     "compact": compact,
     "discover": discover,
+    "doctor": doctor,
     "env": env,
     "fresh": fresh,
+    "history": history,
     "k8s": k8s,
     "login": login,
     "new": new,
@@ -69,7 +77,10 @@ _VERBS: dict[str, Verb] = {
     "rebuild": rebuild,
     "run": run,
     "schema": schema,
+    "show": show,
     "state": state,
+    "status": status,
+    "verify": verify,
 }
 
 
@@ -78,21 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in _VERBS.items():
-        _configure(verbs.add_parser(name, help=verb.HELP, epilog=EXIT_CODES), verb)
+    for name, verb in VERBS.items():
+        _configure(verbs.add_parser(name, help=verb.HELP), name, verb)
     options = parser.parse_args(arguments)
-    code = _guarded(_VERBS[options.verb], options, Path.cwd())
+    code = _guarded(VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
 
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    parser = argparse.ArgumentParser(prog=Path(file).name, epilog=EXIT_CODES)
-    _configure(parser, _VERBS[verb])
-    return _ended(_guarded(_VERBS[verb], parser.parse_args(), Path(file).parent))
+    parser = argparse.ArgumentParser(prog=Path(file).name)
+    _configure(parser, verb, VERBS[verb])
+    return _ended(_guarded(VERBS[verb], parser.parse_args(), Path(file).parent))
 
 
-def _configure(parser: argparse.ArgumentParser, verb: Verb) -> None:
+def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
+    parser.formatter_class = Help
+    parser.epilog = epilog(name, parser.prog, EXIT_CODES)
     verb.configure(parser)
     parser.add_argument(
         "--debug", action="store_true", help="show where in the code a failure came from"
@@ -103,11 +116,10 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     # A pod is ended with SIGTERM: unwinding gives the lease back.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        workspace = find_workspace(start)
-        load_env_file(workspace)
-        return verb.call(options, workspace)
+        return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
+        suggest(error, options)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         text = "interrupted; the next run goes on from the last load"
@@ -118,6 +130,17 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
         told_by(options, "error", "bug", "".join(traceback.format_exception(error)))
         return 1
+
+
+def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
+    try:
+        workspace = find_workspace(start)
+    except WorkspaceError as error:
+        if verb is not doctor:
+            raise
+        return doctor.without_workspace(options, error)
+    load_env_file(workspace)
+    return verb.call(options, workspace)
 
 
 def _ended(code: int) -> int:

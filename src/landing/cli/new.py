@@ -18,11 +18,7 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        f"Example: {parser.prog} shop --base-url=https://shop.example.com/api --auth=bearer "
-        "--paging=offset --streams orders customers. What is left out is asked for, at a terminal. "
-        f"Or: {parser.prog} shop --openapi=https://shop.example.com/openapi.json"
-    )
+    parser.description = "What is left out is asked for, at a terminal."
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("--base-url", metavar="URL", help="what all paths are below")
     parser.add_argument(

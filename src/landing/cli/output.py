@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from landing.errors import LeaseHeld, UsageError
+from landing.errors import BucketUnusable, LeaseHeld, SettingsError, UsageError
+from landing.errors import counted as counted
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ class Failures(Protocol):
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
     told_by(options, "error", "error", "\n".join(filter(None, [f"error: {error}", trace])))
+
+
+def suggest(error: BaseException, options: argparse.Namespace) -> None:
+    """The next command, for a person, where the message leaves open what else may be wrong."""
+    if isinstance(error, BucketUnusable | SettingsError) and not hasattr(options, "log"):
+        print("  → `landing doctor` looks at the bucket and all settings", file=sys.stderr)
 
 
 def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> None:
@@ -57,10 +64,6 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
     return number
-
-
-def counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def sized(count: int) -> str:

@@ -25,7 +25,6 @@ HELP = "land what is new of a source's streams as parquet"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Example: {parser.prog} odoo orders order_lines"
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("streams", metavar="STREAM", nargs="*")
     parser.add_argument("--all", action="store_true", help="all configured, selected streams")

@@ -17,7 +17,6 @@ HELP = "the columns of a stream's files, and how they have changed"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Example: {parser.prog} shop orders --history"
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("stream", metavar="STREAM")
     parser.add_argument("--history", action="store_true", help="all versions, not only the last")

@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landing.errors import SettingsError
 from landing.observe.alerts import Alerts, webhook
 from landing.observe.freshness import Late
 from landing.report import Reporter
 from landing.secrets import register_lasting
+
+if TYPE_CHECKING:
+    from landing.observe.otel import Telemetry
+    from landing.observe.prometheus import Metrics
 
 _OTLP = ("", "_TRACES", "_METRICS")
 
@@ -29,32 +34,59 @@ def observers(
     ]
 
 
-def _telemetry(source: str) -> Iterator[Reporter]:
+def check_installed() -> None:
+    """Raises SettingsError as `observers` does; begins nothing."""
+    if (asked := _telemetry_asked()) is not None:
+        _telemetry_class(asked)
+    if (asked := _gateway_asked()) is not None:
+        _metrics_class(asked)
+    webhook()
+
+
+def _telemetry_asked() -> str | None:
     endpoints = [f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT" for kind in _OTLP]
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    asked = next((name for name in endpoints if os.environ.get(name, "").strip()), None)
-    if asked is None or disabled:
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    return next((name for name in endpoints if os.environ.get(name, "").strip()), None)
+
+
+def _telemetry(source: str) -> Iterator[Reporter]:
+    asked = _telemetry_asked()
+    if asked is None:
         return
     for kind in _OTLP:  # `authorization=Bearer …`, in a variable whose name does not tell
         for pair in os.environ.get(f"OTEL_EXPORTER_OTLP{kind}_HEADERS", "").split(","):
             register_lasting(pair.partition("=")[2].strip(), what="a header for OpenTelemetry")
+    yield _telemetry_class(asked)(source)
+
+
+def _telemetry_class(asked: str) -> type[Telemetry]:
     try:
         from landing.observe.otel import Telemetry
     except ModuleNotFoundError as error:
         raise _not_installed(asked, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
-    yield Telemetry(source)
+    return Telemetry
+
+
+def _gateway_asked() -> str | None:
+    name = "LANDING_PUSHGATEWAY_URL"
+    return name if os.environ.get(name, "").strip() else None
 
 
 def _metrics(source: str, file: Path | None) -> Iterator[Reporter]:
-    gateway = os.environ.get("LANDING_PUSHGATEWAY_URL", "").strip() or None
-    if file is None and gateway is None:
+    asked = _gateway_asked()
+    if file is None and asked is None:
         return
-    asked = "--metrics-file" if gateway is None else "LANDING_PUSHGATEWAY_URL"
+    gateway = None if asked is None else os.environ[asked].strip()
+    yield _metrics_class(asked or "--metrics-file")(source, file, gateway)
+
+
+def _metrics_class(asked: str) -> type[Metrics]:
     try:
         from landing.observe.prometheus import Metrics
     except ModuleNotFoundError as error:
         raise _not_installed(asked, "prometheus", "leave it out") from error
-    yield Metrics(source, file, gateway)
+    return Metrics
 
 
 def _not_installed(asked: str, extra: str, otherwise: str) -> SettingsError:

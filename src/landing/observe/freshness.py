@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from landing.bucket import Bucket
-from landing.catalog import configured_streams, read_config
+from landing.catalog import StreamConfig, configured_streams, read_config
 from landing.errors import CatalogError
 from landing.layout import StreamPaths
 from landing.workspace import Workspace
@@ -24,9 +24,13 @@ class Late:
     last: datetime | None
     """When a run last moved its state; None if none ever did."""
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> str:
         last = "never" if self.last is None else f"last at {_shown(self.last)}"
-        return f"{self.source}/{self.stream}: landed {last}, but was due at {_shown(self.due)}"
+        return f"landed {last}, but was due at {_shown(self.due)}"
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.stream}: {self.told}"
 
 
 def late_streams(
@@ -43,10 +47,20 @@ def late_streams(
             continue  # a run of it says so
         if not config.selected or config.schedule is None:
             continue
-        due = config.schedule.before(now - grace)
         state = bucket.get(StreamPaths(source, stream).state)
-        if state is None or state.modified < due:
-            yield Late(source, stream, due, None if state is None else state.modified)
+        late = lateness(config, None if state is None else state.modified, now, grace)
+        if late is not None:
+            yield late
+
+
+def lateness(
+    config: StreamConfig, last: datetime | None, now: datetime, grace: timedelta = GRACE
+) -> Late | None:
+    """Of a stream whose state was moved `last`; None if it has no schedule, or kept to it."""
+    if config.schedule is None:
+        return None
+    due = config.schedule.before(now - grace)
+    return Late(config.source, config.stream, due, last) if last is None or last < due else None
 
 
 def _shown(moment: datetime) -> str:

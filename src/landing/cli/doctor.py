@@ -1,0 +1,76 @@
+"""`landing doctor`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from landing.cli.grid import hanging, terminal_width
+from landing.cli.output import counted, printable
+from landing.errors import WorkspaceError
+from landing.workspace import Workspace
+
+if TYPE_CHECKING:
+    from landing.doctor import Finding
+
+HELP = "find out what keeps runs from working here, and what to do about it"
+_WIDTH = 12
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Python, packages, settings, disk, bucket (an object is written below _dlt/_doctor and "
+        "deleted again), clocks, sources, their variables and stream configs. No API is asked, and "
+        "no secret is shown. Exits with 1 if something is wrong."
+    )
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog import check_source
+    from landing.doctor import of_machine, of_workspace
+
+    sources = [check_source(workspace, name) for name in options.sources]
+
+    def findings() -> Iterator[Finding]:
+        yield from of_machine()
+        yield from of_workspace(workspace, sources)
+
+    return _told(options, findings())
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    """What can be said where there is none."""
+    from landing.doctor import of_machine, wrong
+
+    remedy = "change into the repository that has one, and run `landing doctor` again"
+    return _told(options, [*of_machine(), wrong("workspace", str(error), remedy)])
+
+
+def _told(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
+    import msgspec
+
+    found = list(findings) if options.json else list(_printed(findings))
+    amiss = sum(not finding.ok for finding in found)
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    elif amiss:
+        print(f"{counted(amiss, 'thing')} to mend")
+    else:
+        print("all is well")
+    return 1 if amiss else 0
+
+
+def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Print each as it comes: a bucket that does not answer takes its time."""
+    width = terminal_width()
+    for finding in findings:
+        mark = "ok" if finding.ok else "!!"
+        line = printable(f"{mark}  {finding.check:<{_WIDTH}} {finding.found}")
+        print(hanging(line, 5 + max(_WIDTH, len(finding.check)), width), flush=True)
+        if finding.remedy is not None:
+            line = printable(f"    {'':<{_WIDTH}} → {finding.remedy}")
+            print(hanging(line, 7 + _WIDTH, width))
+        yield finding

@@ -1,0 +1,107 @@
+"""What `--help` of each verb shows: commands as they are typed, and what they are for."""
+
+from __future__ import annotations
+
+import argparse
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "backfill": (
+        ("odoo orders --from 2020-01-01 --by month --dry-run", "its windows"),
+        ("odoo orders --from 2020-01-01 --by month --workers 4", "four at a time"),
+        ("odoo orders --fields discount", "a field that was added to the config"),
+    ),
+    "check": (
+        ("odoo orders --max-rows 200", ""),
+        ("shop --replay", "without the API, as CI does"),
+    ),
+    "compact": (
+        ("shop orders --dry-run", "what would be done"),
+        ("shop --all --older-than 30d", "all configured streams"),
+    ),
+    "discover": (
+        ("shop", "all streams"),
+        ("odoo orders --sample-limit 50", ""),
+        ("shop --check", "write nothing; exit with 1 if something has changed"),
+    ),
+    "doctor": (
+        ("", "this machine, the bucket and all sources"),
+        ("shop", "of the sources, only this one"),
+    ),
+    "env": (
+        ("shop", "which are needed, and which are set"),
+        ("shop --dotenv >> .env", "lines to fill in"),
+    ),
+    "fresh": (
+        ("", "all sources"),
+        ("shop --grace 90", "an hour and a half is still on time"),
+    ),
+    "history": (
+        ("shop orders", "the last 20 loads"),
+        ("shop orders --limit 1 --json", "the last one, for a program"),
+    ),
+    "k8s": (
+        ("", "write the files"),
+        ("--check", "write nothing; exit with 1 if they are not up to date"),
+    ),
+    "login": (("shop", ""), ("shop --no-browser", "with a browser on another machine")),
+    "new": (
+        ("shop", "asks for the rest, at a terminal"),
+        ("shop --openapi https://shop.example.com/openapi.json", ""),
+        (
+            "shop --base-url https://shop.example.com/api --auth bearer --paging offset "
+            "--streams orders customers",
+            "",
+        ),
+    ),
+    "quarantine": (
+        ("list", "which streams, how many, why"),
+        ("show shop orders --field id", "the records"),
+        ("land shop orders --dry-run", "how many fit now"),
+    ),
+    "rebuild": (("shop orders", ""),),
+    "run": (
+        ("shop orders --dry-run", "what would be done"),
+        ("odoo orders order_lines", ""),
+        ("shop --all", "all selected streams"),
+    ),
+    "schema": (
+        ("shop orders", "the columns of now"),
+        ("shop orders --history", "and how they became so"),
+    ),
+    "show": (
+        ("shop orders --newest", "the last 20 rows that landed"),
+        ("shop orders --where \"total > 100 AND name LIKE 'A%'\" --columns id,total", ""),
+    ),
+    "state": (
+        ("shop orders", "where the next run starts"),
+        ('set shop orders --cursor "2026-01-01 00:00:00"', ""),
+        ("restore shop orders", "the state before the last change"),
+    ),
+    "status": (
+        ("", "all sources"),
+        ("shop --json", "for a program"),
+    ),
+    "verify": (
+        ("shop orders", ""),
+        ("--all --quick", "all sources, by the files' footers alone"),
+    ),
+}
+
+
+def epilog(verb: str, prog: str, exit_codes: str) -> str:
+    commands = [(f"{prog} {words}".rstrip(), what) for words, what in EXAMPLES.get(verb, ())]
+    if not commands:
+        return exit_codes
+    width = max(len(command) for command, what in commands if what or len(commands) == 1)
+    lines = [f"  {command:<{width}}  {what}".rstrip() for command, what in commands]
+    return "\n".join(["examples:", *lines, "", exit_codes])
+
+
+class Help(argparse.HelpFormatter):
+    """Examples stay as they are written; all else is filled."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        examples, gap, rest = text.partition("\n\n")
+        if not gap:
+            return super()._fill_text(text, width, indent)
+        return f"{examples}\n\n{super()._fill_text(rest, width, indent)}"

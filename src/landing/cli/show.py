@@ -1,0 +1,135 @@
+"""`landing show`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from landing.cli.grid import cells, columns_that_fit, grid, terminal_width
+from landing.cli.output import counted, positive, printable
+from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.rowsview import Found
+
+HELP = "some rows of a stream as they landed"
+_MEGABYTE = 1024 * 1024
+_LONGEST = 1_000
+"""Characters of one value in a table."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Reads file by file, from the oldest on, until there are enough rows. Of a record that "
+        "changed, each version that landed is a row."
+    )
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("stream", metavar="STREAM")
+    parser.add_argument(
+        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
+    )
+    parser.add_argument("--where", metavar="SQL", help="only rows that meet it, as DuckDB has it")
+    parser.add_argument("--columns", metavar="A,B", help="only these columns, in this order")
+    parser.add_argument("--newest", action="store_true", help="begin with what landed last")
+    parser.add_argument(
+        "--scan-mb",
+        type=positive,
+        default=256,
+        metavar="MB",
+        help="of files, after which no further one is looked at (default 256)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON lines instead")
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.bucket import Bucket
+    from landing.catalog import check_name
+    from landing.known import check_known
+    from landing.layout import StreamPaths
+    from landing.rowsview import Wanted, landed_rows
+
+    check_name(options.source, "source")
+    check_name(options.stream, "stream")
+    bucket = Bucket(bucket_settings(workspace))
+    paths = StreamPaths(options.source, options.stream)
+    check_known(workspace, bucket, paths)
+    names = filter(None, (name.strip() for name in (options.columns or "").split(",")))
+    wanted = Wanted(
+        limit=options.limit,
+        where=options.where,
+        columns=tuple(names),
+        newest=options.newest,
+        most_bytes=options.scan_mb * _MEGABYTE,
+    )
+    found = landed_rows(bucket, paths, wanted)
+    if options.json:
+        _print_json(found)
+    elif found.rows:
+        _print_table(found)
+    elif not found.files:
+        print(
+            f"{paths.data}: nothing has landed; `landing run {paths.source} {paths.stream}` "
+            "lands what there is"
+        )
+    else:
+        print(f"{paths.data}: no row of {counted(found.looked_at, 'file')} is such a one")
+    if found.is_cut:
+        print(
+            f"looked at {found.looked_at:,} of {counted(found.files, 'file')}; a larger --scan-mb "
+            f"than {options.scan_mb} looks further",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _print_json(found: Found) -> None:
+    import msgspec
+
+    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+    for row in found.rows:
+        print(encode(row).decode())
+
+
+def _print_table(found: Found) -> None:
+    rows = [[_text(row.get(name)) for name in found.columns] for row in found.rows]
+    width = terminal_width()
+    widths = [
+        max(cells(name), *(cells(text) for text in column))
+        for name, column in zip(found.columns, zip(*rows, strict=True), strict=True)
+    ]
+    shown = columns_that_fit(widths, width)
+    titles = [printable(name) for name in found.columns]
+    numbers = [
+        title for title, name in zip(titles, found.columns, strict=True) if _is_number(found, name)
+    ]
+    for line in grid(titles[:shown], [row[:shown] for row in rows], width, right=numbers):
+        print(line)
+    if left := titles[shown:]:
+        print(f"and {counted(len(left), 'column')} more: {', '.join(left)} (--columns chooses)")
+
+
+def _is_number(found: Found, name: str) -> bool:
+    from decimal import Decimal
+
+    values = [row.get(name) for row in found.rows]
+    return all(value is None or isinstance(value, int | float | Decimal) for value in values)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value[:_LONGEST]
+    if isinstance(value, dict | list | bytes):
+        return _as_json(value)[:_LONGEST]
+    return str(value)
+
+
+def _as_json(value: Sequence[Any] | dict[str, Any] | bytes) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,0 +1,108 @@
+"""`landing status`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from landing.cli.grid import grid, hanging, terminal_width
+from landing.cli.output import counted, positive, printable
+from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.observe.status import StreamStatus
+
+HELP = "how every selected stream is: last run, freshness, lag, quarantine"
+_TITLES = ("STREAM", "STATUS", "RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
+_NUMBERS = ("RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Looks at the bucket alone and writes nothing. Exits with 1 if a stream is late, has "
+        "failed, or has records in quarantine."
+    )
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
+    parser.add_argument(
+        "--grace",
+        type=positive,
+        default=60,
+        metavar="MINUTES",
+        help="after it was due, in which a stream is not late (default 60)",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    import msgspec
+
+    from landing.bucket import Bucket
+    from landing.catalog import check_source
+    from landing.observe.status import stream_statuses
+
+    bucket = Bucket(bucket_settings(workspace))
+    sources = [check_source(workspace, name) for name in options.sources]
+    now = datetime.now(UTC)
+    found = stream_statuses(
+        workspace,
+        sources or workspace.source_names(),
+        bucket,
+        now,
+        timedelta(minutes=options.grace),
+    )
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    elif not found:
+        print("no stream is selected: `landing discover SOURCE` finds out what there is")
+    else:
+        _print(found, now)
+    return 1 if any(one.problems for one in found) else 0
+
+
+def _print(found: Sequence[StreamStatus], now: datetime) -> None:
+    rows = [_row(one, now) for one in found]
+    width = terminal_width()
+    for line in grid(_TITLES, rows, width, right=_NUMBERS):
+        print(line)
+    notes = [hanging(printable(line), 4, width) for one in found for line in _notes(one)]
+    if notes:
+        print("", *notes, sep="\n")
+
+
+def _row(one: StreamStatus, now: datetime) -> Sequence[str]:
+    load = one.last_load
+    return (
+        one.name,
+        one.status,
+        _span(None if one.last_run is None else now - one.last_run),
+        _span(None if one.due is None else one.due - now),
+        _span(None if one.lag_seconds is None else timedelta(seconds=one.lag_seconds)),
+        _span(None if load is None else now - load.finished),
+        "-" if load is None else f"{load.rows:,}",
+        f"{one.quarantined:,}",
+    )
+
+
+def _notes(one: StreamStatus) -> Iterator[str]:
+    for problem in one.problems:
+        yield f"{one.name}: {problem.told}"
+        yield f"  → {problem.remedy}"
+    if one.lease is not None and not one.lease.is_dead:
+        yield f"{one.name}: {one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
+    for backfill in one.backfills:
+        what = f"{backfill.done} of {backfill.windows} windows" if backfill.windows else "of fields"
+        rows = counted(backfill.rows, "row")
+        yield f"{one.name}: a backfill is under way, {what}, {rows} so far ({backfill.id})"
+
+
+def _span(span: timedelta | None) -> str:
+    """As short as a column is: `3h`; a dash where there is none."""
+    if span is None:
+        return "-"
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if abs(seconds) >= 2 * size or (unit == "m" and abs(seconds) >= size):
+            return f"{int(seconds / size)}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,94 @@
+"""The records that a stream's loads left in the bucket, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from landing.bucket import Bucket
+from landing.errors import BucketError
+from landing.layout import StreamPaths, load_id_after
+
+Kind: TypeAlias = Literal["run", "backfill", "quarantine"]
+_STAMPED_AHEAD = Decimal(1)
+"""Rows of a load are stamped less than that above its id."""
+_AT_ONCE = 8
+
+
+class RecordedFile(msgspec.Struct, frozen=True):
+    path: str
+    rows: int
+    bytes: int
+
+
+class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/loads/{load_id}.json`; what older ones lack has a default."""
+
+    load_id: str
+    finished: datetime
+    started: datetime | None = None
+    sync_mode: str | None = None
+    rows: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    from_quarantine: list[str] = []
+    read_from: Any = None
+    backfill: dict[str, Any] | None = None
+    cursor_before: Any = None
+    cursor_after: Any = None
+    files: list[RecordedFile] = []
+
+    @property
+    def kind(self) -> Kind:
+        """What brought it."""
+        if self.backfill is not None:
+            return "backfill"
+        return "quarantine" if self.from_quarantine else "run"
+
+    @property
+    def seconds(self) -> float | None:
+        """From its first rows to its record."""
+        return None if self.started is None else (self.finished - self.started).total_seconds()
+
+
+def load_records(bucket: Bucket, paths: StreamPaths, limit: int | None = None) -> list[LoadRecord]:
+    """The newest first, of which no more than `limit` are read.
+
+    Raises BucketError for one that is damaged.
+    """
+    return list(_read(bucket, sorted(bucket.list(paths.load_records), reverse=True)[:limit]))
+
+
+def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRecord | None:
+    """The newest, where `load_id` is the one that the state has; None if no load left a record."""
+    # Only the last of a year's records are listed.
+    after = load_id and paths.load_record(load_id_after(load_id, by=-_STAMPED_AHEAD))
+    found = sorted(bucket.list(paths.load_records, after or None))
+    return next(_read(bucket, found[-1:]), None)
+
+
+def _read(bucket: Bucket, files: Sequence[str]) -> Iterator[LoadRecord]:
+    if len(files) < 2:
+        yield from filter(None, (_record(bucket, path) for path in files))
+        return
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-records") as threads:
+        yield from filter(None, threads.map(lambda path: _record(bucket, path), files))
+
+
+def _record(bucket: Bucket, path: str) -> LoadRecord | None:
+    stored = bucket.get(path)
+    if stored is None:
+        return None
+    try:
+        return msgspec.json.decode(stored.data, type=LoadRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BucketError(
+            f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "
+            "or delete it; the rows stay"
+        ) from None

@@ -1,0 +1,283 @@
+"""How each selected stream is, as its bucket tells: its last run, and what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from landing.backfill import Records
+from landing.bucket import Bucket, StoredObject
+from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.errors import BucketError, CatalogError
+from landing.keptstates import state_in
+from landing.layout import StreamPaths, load_id_of
+from landing.lease import EXPIRES_AFTER, Holder, lease_holder
+from landing.loadlog import LoadRecord, last_load
+from landing.observe.freshness import lateness
+from landing.observe.lag import moment_of
+from landing.replay import quarantined_streams
+from landing.sidebyside import Stop, side_by_side
+from landing.state import STATE_KEY, resource_state
+from landing.stateview import cursor_in
+from landing.workspace import Workspace
+
+_AT_ONCE = 8
+_GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
+"""Since a lease was renewed, by this machine's clock, which may differ from the bucket's."""
+
+Verdict: TypeAlias = Literal["ok", "running", "never", "late", "quarantine", "failed", "died"]
+Kind: TypeAlias = Literal["unreadable", "died", "failed", "late", "quarantine", "schedule"]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    kind: Kind
+    told: str
+    remedy: str
+
+
+class LeaseStatus(msgspec.Struct, frozen=True):
+    doing: str
+    holder: str
+    since: str
+    is_dead: bool
+    """Not renewed for so long that whoever held it has died."""
+
+
+class BackfillUnderWay(msgspec.Struct, frozen=True):
+    id: str
+    started: datetime
+    windows: int
+    """0 for one that is of fields alone."""
+    done: int
+    rows: int
+
+
+class LastLoad(msgspec.Struct, frozen=True):
+    load_id: str
+    finished: datetime
+    kind: str
+    rows: int
+    files: int
+    bytes: int
+    quarantined: int
+
+
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    status: Verdict | Literal["unreadable"]
+    last_run: datetime | None = None
+    """When a run last ended well, also if there was nothing new."""
+    last_load: LastLoad | None = None
+    schedule: str | None = None
+    due: datetime | None = None
+    """When it is due next."""
+    cursor_field: str | None = None
+    cursor: Any = None
+    lag_seconds: float | None = None
+    """Of the cursor behind now, where it is a time."""
+    quarantined: int = 0
+    failed_run: int = 0
+    """Records that made the last run fail."""
+    lease: LeaseStatus | None = None
+    backfills: list[BackfillUnderWay] = []
+    problems: list[Problem] = []
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}/{self.stream}"
+
+
+def stream_statuses(
+    workspace: Workspace, sources: Sequence[str], bucket: Bucket, now: datetime, grace: timedelta
+) -> list[StreamStatus]:
+    """Of all selected streams of these sources. Raises BucketError if the bucket can't be read."""
+    next(iter(bucket.list("_dlt")), None)  # a bucket that is down is told once
+    jobs: list[StreamConfig | StreamStatus] = []
+    for source in sources:
+        jobs += _selected(workspace, source)
+
+    def status(job: StreamConfig | StreamStatus, _: Stop) -> StreamStatus:
+        return job if isinstance(job, StreamStatus) else _status(job, bucket, now, grace)
+
+    found = []
+    for done in side_by_side(status, jobs, _AT_ONCE):
+        if isinstance(done, Exception):
+            raise done
+        found.append(done)
+    return found
+
+
+def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | StreamStatus]:
+    for stream in configured_streams(workspace, source):
+        try:
+            config = read_config(workspace, source, stream)
+        except CatalogError as error:
+            yield _unreadable(source, stream, str(error), "its runs fail until that is mended")
+        else:
+            if config.selected:
+                yield config
+
+
+def _unreadable(source: str, stream: str, told: str, remedy: str) -> StreamStatus:
+    problem = Problem("unreadable", told, remedy)
+    return StreamStatus(source=source, stream=stream, status="unreadable", problems=[problem])
+
+
+def _status(config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta) -> StreamStatus:
+    try:
+        return _looked_at(config, bucket, now, grace)
+    except BucketError as error:
+        remedy = f"`landing verify {config.source} {config.stream}` looks at the rest"
+        return _unreadable(config.source, config.stream, str(error), remedy)
+
+
+def _looked_at(
+    config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta
+) -> StreamStatus:
+    paths = StreamPaths(config.source, config.stream)
+    lease = _lease(lease_holder(bucket, paths.lease), now)
+    stored = bucket.get(paths.state)
+    state = state_in(bucket, paths, stored)
+    name, cursor = cursor_in(state, config.stream, config)
+    ours = {} if state is None else resource_state(state, config.stream).get(STATE_KEY, {})
+    load_id = ours.get("load_id")
+    quarantined, failed = _in_quarantine(bucket, paths)
+    backfills = list(_backfills(bucket, paths))
+    moment = moment_of(cursor)
+    problems = [
+        *_of_lease(paths, lease),
+        *_of_failed_run(paths, failed),
+        *_of_interrupted(bucket, paths, load_id, lease, backfills),
+        *_of_schedule(config, stored, now, grace),
+        *_of_quarantine(paths, quarantined),
+    ]
+    return StreamStatus(
+        source=config.source,
+        stream=config.stream,
+        status=_verdict(problems, stored, lease),
+        last_run=None if stored is None else stored.modified,
+        last_load=_brief(last_load(bucket, paths, load_id)),
+        schedule=None if config.schedule is None else config.schedule.cron,
+        due=None if config.schedule is None else config.schedule.after(now),
+        cursor_field=name,
+        cursor=cursor,
+        lag_seconds=None if moment is None else (now - moment).total_seconds(),
+        quarantined=quarantined,
+        failed_run=failed,
+        lease=lease,
+        backfills=backfills,
+        problems=problems,
+    )
+
+
+def _verdict(
+    problems: Sequence[Problem], stored: StoredObject | None, lease: LeaseStatus | None
+) -> Verdict | Literal["unreadable"]:
+    """The worst; what comes first in the order of problems is worse."""
+    for problem in problems:
+        return "late" if problem.kind == "schedule" else problem.kind
+    if lease is not None:
+        return "running"
+    return "never" if stored is None else "ok"
+
+
+def _lease(holder: Holder | None, now: datetime) -> LeaseStatus | None:
+    if holder is None:
+        return None
+    return LeaseStatus(
+        doing=holder.doing,
+        holder=f"process {holder.pid} on {holder.host}",
+        since=holder.since,
+        is_dead=now - holder.renewed > _GIVEN_UP_AFTER,
+    )
+
+
+def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> tuple[int, int]:
+    found = quarantined_streams(bucket, paths.source, paths.stream)
+    return sum(one.rows for one in found), sum(one.failed for one in found)
+
+
+def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]:
+    for one in Records(bucket, paths).all():
+        if one.finished is None:
+            yield BackfillUnderWay(one.id, one.started, len(one.windows), len(one.done), one.rows)
+
+
+def _brief(record: LoadRecord | None) -> LastLoad | None:
+    if record is None:
+        return None
+    return LastLoad(
+        load_id=record.load_id,
+        finished=record.finished,
+        kind=record.kind,
+        rows=record.rows,
+        files=len(record.files),
+        bytes=record.bytes,
+        quarantined=record.quarantined,
+    )
+
+
+def _of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
+    if lease is not None and lease.is_dead:
+        told = f"{lease.holder} held the lease since {lease.since}, and died with it"
+        yield Problem("died", told, _run(paths, "takes it over and completes it"))
+
+
+def _of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
+    if failed:
+        told = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
+        show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
+        yield Problem("failed", told, f"{show}; mend the types of these fields, or the limit")
+
+
+def _of_interrupted(
+    bucket: Bucket,
+    paths: StreamPaths,
+    load_id: str | None,
+    lease: LeaseStatus | None,
+    backfills: Sequence[BackfillUnderWay],
+) -> Iterator[Problem]:
+    """Files without the record of their load, where nobody is about to write it."""
+    if lease is not None:
+        return
+    after = paths.end_of(load_id) if load_id else None
+    loads = set(filter(None, map(load_id_of, bucket.list(paths.data, after))))
+    if not loads:
+        return
+    after = paths.load_record(load_id) if load_id else None
+    recorded = {path.rpartition("/")[2] for path in bucket.list(paths.load_records, after)}
+    if died := sorted(load for load in loads if f"{load}.json" not in recorded):
+        told = f"whatever published load {died[-1]} died before its end"
+        remedy = _run(paths, "lands its rows again")
+        if backfills:
+            remedy += ", or the backfill that is under way, if it is started again"
+        yield Problem("died", told, remedy)
+
+
+def _of_schedule(
+    config: StreamConfig, stored: StoredObject | None, now: datetime, grace: timedelta
+) -> Iterator[Problem]:
+    late = lateness(config, None if stored is None else stored.modified, now, grace)
+    if late is not None:
+        paths = StreamPaths(config.source, config.stream)
+        remedy = _run(paths, "lands what is new; then look why nothing started it")
+        yield Problem("late", late.told, remedy)
+    if config.schedule_mistake is not None:
+        told = f"{config.origin}: {config.schedule_mistake}"
+        yield Problem("schedule", told, "until then it is never said to be late")
+
+
+def _of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
+    if quarantined:
+        what = "record waits" if quarantined == 1 else "records wait"
+        told = f"{quarantined:,} {what} in quarantine"
+        show = f"`landing quarantine list {paths.source} {paths.stream}` says why"
+        yield Problem("quarantine", told, f"{show}; `land` takes them once the config is mended")
+
+
+def _run(paths: StreamPaths, does: str) -> str:
+    return f"`landing run {paths.source} {paths.stream}` {does}"

@@ -1,0 +1,129 @@
+"""What the footers of a stream's files say: rows against the records, columns against the schema
+history. Of a file no more is read than its footer."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.bucket import Bucket, Gone
+from landing.layout import is_compacted, load_id_of
+from landing.schemahistory import SchemaVersion, schema_versions
+from landing.verify.accounts import Account
+from landing.verify.findings import Finding
+
+_AT_ONCE = 8
+_AHEAD = 64
+"""Files whose footers are fetched before what was fetched is looked at."""
+
+
+@dataclass(frozen=True)
+class Footer:
+    path: str
+    rows: int
+    columns: dict[str, str]
+    damage: str | None = None
+
+
+def footers(bucket: Bucket, paths: Sequence[str]) -> Iterator[Footer]:
+    """In the order of the paths."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
+        for start in range(0, len(paths), _AHEAD):
+            some = paths[start : start + _AHEAD]
+            yield from filter(None, threads.map(lambda path: _footer(bucket, path), some))
+
+
+def _footer(bucket: Bucket, path: str) -> Footer | None:
+    """None for a file that is gone: that is found by its record."""
+    try:
+        with bucket.file(path) as opened:
+            file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
+            columns = {field.name: str(field.type) for field in file.schema_arrow}
+            return Footer(path, file.metadata.num_rows, columns)
+    except pa.ArrowInvalid as error:
+        return Footer(path, 0, {}, str(error).splitlines()[0])
+    except Gone:
+        return None
+
+
+class Contents:
+    """Filled footer by footer."""
+
+    def __init__(self, bucket: Bucket, account: Account) -> None:
+        self._account = account
+        self._history = _History(list(schema_versions(bucket, account.paths)))
+        self.files = 0
+        self.rows = 0
+        self.before_history = 0
+        self.row_findings: list[Finding] = []
+        self.column_findings: list[Finding] = []
+        for footer in footers(bucket, [file.path for file in account.in_order]):
+            self._take(footer)
+
+    @property
+    def versions(self) -> int:
+        return len(self._history.versions)
+
+    def _take(self, footer: Footer) -> None:
+        self.files += 1
+        if footer.damage is not None:
+            told = f"{footer.path} is no parquet file ({footer.damage})"
+            remedy = "put the version back that landed"
+            self.row_findings.append(Finding(told, remedy))
+            return
+        self.rows += footer.rows
+        recorded = self._account.expected.get(footer.path)
+        if recorded is not None and recorded.rows != footer.rows:
+            told = f"{footer.path} has {footer.rows:,} rows, and its record {recorded.rows:,}"
+            self.row_findings.append(Finding(told, "put the version back that landed"))
+        self._take_columns(footer)
+
+    def _take_columns(self, footer: Footer) -> None:
+        expected = self._history.at(load_id_of(footer.path) or "")
+        if expected is None:
+            self.before_history += 1
+            return
+        if is_compacted(footer.path):
+            differs = sorted(
+                name
+                for name, type_ in footer.columns.items()
+                if (name, type_) not in self._history.ever
+            )
+        else:
+            differs = _differences(footer.columns, expected.types)
+        if differs:
+            paths = self._account.paths
+            told = (
+                f"{footer.path} has other columns than version {expected.version} of the schema "
+                f"history: {', '.join(differs)}"
+            )
+            remedy = (
+                f"readers that go by `landing schema {paths.source} {paths.stream}` meet what they "
+                "do not expect: find out who put the file there"
+            )
+            self.column_findings.append(Finding(told, remedy))
+
+
+def _differences(there: dict[str, str], expected: dict[str, str]) -> list[str]:
+    names = [name for name in {**expected, **there} if there.get(name) != expected.get(name)]
+    return [
+        f"{name} ({expected.get(name, 'not there')} → {there.get(name, 'not there')})"
+        for name in names
+    ]
+
+
+class _History:
+    def __init__(self, versions: Sequence[SchemaVersion]) -> None:
+        self.versions = sorted(versions, key=lambda one: one.version)
+        self._since = [one.load_id for one in self.versions]
+        self.ever = {item for one in self.versions for item in one.types.items()}
+
+    def at(self, load_id: str) -> SchemaVersion | None:
+        """That of a load; None before there was a history."""
+        index = bisect_right(self._since, load_id)
+        return self.versions[index - 1] if index else None
