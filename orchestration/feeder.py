@@ -300,7 +300,9 @@ def transaction() -> Iterator[Lake]:
         except (duckdb.IOException, duckdb.TransactionException, BaseError) as error:
             raise TryAgain(PASSWORD.sub("***", str(error))) from None
         except duckdb.Error as error:
-            raise FeederError(PASSWORD.sub("***", str(error))) from None
+            # Two processes at once made an empty database a catalog, or something is wrong.
+            kind = TryAgain if "Failed to initialize DuckLake" in str(error) else FeederError
+            raise kind(PASSWORD.sub("***", str(error))) from None
 
 
 @cache
