@@ -437,4 +437,5 @@ tables = {stream: asset_of(stream) for stream in streams()}
 defs = dg.Definitions(
     assets=[*tables.values()],
     sensors=[sensor_of(stream, table) for stream, table in tables.items()],
+    executor=dg.in_process_executor,  # a run has one step
 )

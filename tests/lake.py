@@ -13,8 +13,8 @@ import duckdb
 
 
 @cache
-def engine() -> duckdb.DuckDBPyConnection:
-    """Loading extensions takes a second, so a process has one for all its tests."""
+def engine(whose: str) -> duckdb.DuckDBPyConnection:
+    """Loading extensions takes a second, so a process has one for all that `whose` tests do."""
     connection = duckdb.connect()
     for name in ("httpfs", "sqlite_scanner", "postgres_scanner", "ducklake"):
         spec = find_spec(f"duckdb_extension_{name}")
@@ -28,8 +28,8 @@ def engine() -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def reading(catalog: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """`sqlite:/folder/file` or `postgres:…`, attached as `lake`; its files as the environment says."""
-    with engine().cursor() as connection:
+    """`sqlite:/folder/file` or `postgres:…` as `lake`; its files as the environment says."""
+    with engine("reader").cursor() as connection:
         if "S3_ENDPOINT" in os.environ:
             connection.execute(
                 "CREATE OR REPLACE SECRET reader (TYPE s3, USE_SSL false, URL_STYLE 'path', "
