@@ -309,6 +309,8 @@ def transaction() -> Iterator[Lake]:
 def attached() -> Lake:
     """Once in a process, as extensions take a second to load; PostgreSQL may restart meanwhile."""
     catalog, data = setting("FEEDER_CATALOG"), setting("FEEDER_DATA_URL")
+    if f"{data}/".startswith(f"{setting('DLT_BUCKET_URL')}/"):
+        raise FeederError("FEEDER_DATA_URL has to be outside of DLT_BUCKET_URL, which others read")
     lake = duckdb.connect()
     for extension in ("httpfs", "ducklake", f"{catalog.partition(':')[0]}_scanner"):
         package = find_spec(f"duckdb_extension_{extension}")  # else DuckDB downloads it

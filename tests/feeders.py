@@ -84,8 +84,8 @@ class Feeder:
     def rows(self, path: str = "shop/orders") -> list[dict[str, Any]]:
         source, _, stream = path.partition("/")
         with reading(self.catalog) as lake:
-            found = lake.execute(f'FROM lake."{source}"."{stream}"').to_arrow_table().to_pylist()
-        return found
+            table = lake.execute(f'FROM lake."{source}"."{stream}"').to_arrow_table()
+            return list(table.to_pylist())
 
     def snapshots(self) -> int:
         return int(self.read("SELECT count(*) FROM lake.snapshots()")[0][0])
