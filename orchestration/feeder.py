@@ -124,15 +124,15 @@ def listed(folder: str, after: str | None, suffix: str) -> Iterator[tuple[str, i
 def feed(stream: Stream, tell: Callable[[str], object] = print) -> dict[str, Any]:
     """Take in what is new, a batch at a time: what came, and where that has led to."""
     total = Counter(rows=0, deleted=0, without_key=0, files=0, bytes=0)
-    failures, seen = 0, None
+    failures, tried = 0, set[str | None]()
     while True:
         try:
             with transaction() as lake:
                 at = position(lake, stream)
-                if failures and at != seen:
+                if tried - {at}:
                     tell("another run takes in the same files; the rest is left to it")
                     return {**total, "cursor": at}
-                seen = at
+                tried.add(at)
                 fed = (refresh if stream.is_refreshed else merge)(lake, stream, at)
         except TryAgain as failure:
             if (failures := failures + 1) == ATTEMPTS:
@@ -142,7 +142,7 @@ def feed(stream: Stream, tell: Callable[[str], object] = print) -> dict[str, Any
         else:
             if fed is None:
                 return {**total, "cursor": at or "nothing has landed"}
-            failures = 0
+            failures, tried = 0, set()
             total.update(fed)
             tell(", ".join(f"{number} {name}" for name, number in total.items()))
 
@@ -300,9 +300,10 @@ def transaction() -> Iterator[Lake]:
         except (duckdb.IOException, duckdb.TransactionException, BaseError) as error:
             raise TryAgain(PASSWORD.sub("***", str(error))) from None
         except duckdb.Error as error:
-            # Two processes at once made an empty database a catalog, or something is wrong.
-            kind = TryAgain if "Failed to initialize DuckLake" in str(error) else FeederError
-            raise kind(PASSWORD.sub("***", str(error))) from None
+            # Two processes may have made an empty database a catalog at the same time.
+            is_race = "Failed to initialize DuckLake" in str(error)
+            told = PASSWORD.sub("***", str(error))
+            raise (TryAgain if is_race else FeederError)(told) from None
 
 
 @cache
