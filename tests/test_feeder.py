@@ -80,7 +80,7 @@ class Polling(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(0.3):
+        while not self._ended.wait(1):
             with self.resting:
                 self.poll()
 
