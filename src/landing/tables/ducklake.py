@@ -22,6 +22,7 @@ from landing.tables.winners import literal, quoted
 
 _LAKE = "lake"
 _SQLITE = "ducklake:sqlite:"
+_NOT_MADE = "Failed to initialize DuckLake"
 _OTHER_PATH = re.compile(r'does not match existing data path in the catalog "(.*)"')
 
 
@@ -76,8 +77,16 @@ class DuckLake:
 
     def replace(self, batches: pa.RecordBatchReader) -> None:
         empty = batches.schema.empty_table()
-        with self._connected() as lake, _transaction(lake):
-            lake.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+        with self._connected() as lake:
+            # By itself: of streams that make it at the same time, all but one are told so.
+            with suppress(duckdb.TransactionException):
+                lake.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+            self._replace(lake, empty, batches)
+
+    def _replace(
+        self, lake: duckdb.DuckDBPyConnection, empty: pa.Table, batches: pa.RecordBatchReader
+    ) -> None:
+        with _transaction(lake):
             lake.register("empty", empty)
             if self._columns(lake) == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
                 lake.execute(f"DELETE FROM {self._name}")
@@ -107,8 +116,14 @@ class DuckLake:
             Path(root).mkdir(parents=True, exist_ok=True)
         # Without a limit of 0, few rows would stay in the catalog.
         options = f"DATA_PATH {literal(root)}, DATA_INLINING_ROW_LIMIT 0"
+        attach = f"ATTACH {literal(catalog)} AS {_LAKE} ({options})"
         try:
-            connection.execute(f"ATTACH {literal(catalog)} AS {_LAKE} ({options})")
+            try:
+                connection.execute(attach)
+            except duckdb.Error as error:
+                if _NOT_MADE not in str(error):
+                    raise
+                connection.execute(attach)  # made by another run meanwhile
         except duckdb.Error as error:
             if other := _OTHER_PATH.search(str(error)):
                 raise SettingsError(_other_path(root, other[1])) from None
