@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landing.errors import SettingsError
 from landing.observe.alerts import Alerts, webhook
@@ -15,6 +16,10 @@ from landing.observe.freshness import Late
 from landing.report import Reporter
 from landing.secrets import register_lasting
 
+if TYPE_CHECKING:
+    from landing.observe.logs import JsonLog
+
+LOG_FORMATS = ("text", "json")
 _OTLP = ("", "_TRACES", "_METRICS")
 
 
@@ -27,6 +32,18 @@ def observers(
         *_metrics(source, metrics_file),
         *([] if (hook := webhook()) is None else [Alerts(source, hook, late)]),
     ]
+
+
+def json_log(source: str, asked: str | None = None) -> JsonLog | None:
+    """Raises SettingsError if `LANDING_LOG_FORMAT`, which `asked` outranks, is malformed."""
+    form = asked or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
+    if form not in LOG_FORMATS:
+        raise SettingsError(f"LANDING_LOG_FORMAT is '{form}': it has to be text or json")
+    if form == "text":
+        return None
+    from landing.observe.logs import JsonLog
+
+    return JsonLog(source)
 
 
 def _telemetry(source: str) -> Iterator[Reporter]:
