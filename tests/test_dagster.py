@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from landing.bucket import Bucket
 from landing.dagster import definitions, outcomes
+from landing.errors import BucketError
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.workspace import Workspace, bucket_settings
@@ -178,7 +178,9 @@ def test_the_checks_of_a_run_fail_where_they_should(
 ) -> None:
     configure(shop, sync_mode="full_refresh", fields={**FIELDS, "coupon": {"type": "string"}})
     row = api.rows()[0]
-    api.add("orders", {**row, "name": "twice"}, {**row, "id": "A-17"}, {**row, "id": None})
+    api.add("orders", {**row, "name": "twice"})
+    api.add("orders", {**row, "id": "A-17", "updated_at": "2024-02-01 00:00:00"})
+    api.add("orders", {**row, "id": None, "updated_at": "2024-02-02 00:00:00"})
     ran = materialize()
     assert ran.result.success
     passed, told = ran.checks["keys"]
@@ -198,13 +200,14 @@ def test_a_file_that_cannot_be_read_fails_the_check_of_keys(
 ) -> None:
     """As one that a bucket damages: the run's rows are landed all the same."""
 
-    def damaged(*_: Any, **__: Any) -> Any:
-        raise pa.ArrowInvalid("magic bytes not found")
+    def damaged(*_: Any) -> Any:
+        raise BucketError("it answered 500")
 
-    monkeypatch.setattr(pq, "ParquetFile", damaged)
+    monkeypatch.setattr(Bucket, "file", damaged)
     ran = materialize()
     assert ran.facts["rows"] == 2350
-    assert ran.checks["keys"] == (False, "the newest load can't be read: magic bytes not found")
+    assert ran.checks["keys"] == (False, "the newest load can't be read: it answered 500")
+    assert "no preview: it answered 500" in ran.log
 
 
 def test_a_mistake_fails_at_once_in_one_sentence(
@@ -389,21 +392,49 @@ def test_loading_imports_no_source_and_asks_nothing(shop: Kit, folder_zone: Zone
     assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr
 
 
-@pytest.mark.parametrize("place", [".", "orchestration"])
-def test_the_workspace_hides_no_library(shop: Kit, folder_zone: Zone, place: str) -> None:
-    """Where a person starts Dagster makes no difference, also once `dlt/` is a package."""
+def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
+    shop: Kit, api: Api, folder_zone: Zone
+) -> None:
+    """It was started in the workspace, with a `dlt/` there that could hide the library."""
     (shop.root / "dlt" / "__init__.py").touch()
-    file = locate(shop)
-    folder = shop.repository / place
-    words = ["-m", "dagster", "asset", "materialize", "--select", "my_source/orders"]
-    done = python(folder, *words, "-f", os.path.relpath(file, folder))
-    assert done.returncode == 0, done.stderr
+    locate(shop)
+    words = ["-m", "dagster", "asset", "materialize", "-f", "definitions.py", "--select"]
+    api.delay = 2.0
+    with subprocess.Popen(
+        [sys.executable, *words, "my_source/orders"],
+        cwd=shop.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        for _ in range(2_000):
+            if api.requests or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        lease = Bucket(bucket_settings(Workspace(shop.root))).get(
+            "_dlt/my_source/orders/lease.json"
+        )
+        process.terminate()
+        out = process.communicate(timeout=200)[0]
+    assert lease is not None, out
+    assert "STEP_UP_FOR_RETRY" not in out, "what a person ends is not tried again"
+    assert folder_zone.paths() == [], "no lease, and no half of a load"
+    api.delay = 0.0
+    assert shop.run("my_source", "orders").code == 0
     assert folder_zone.count("my_source", "orders") == 2350
 
-    if place == "orchestration":
-        file.write_text(f"import dlt\n{file.read_text()}")
-        done = python(folder, *words, "-f", "definitions.py")
-        assert "orchestration/dlt was imported in place of the library dlt" in done.stderr
+
+def test_a_folder_in_the_librarys_place_is_told(
+    materialize: Callable[..., Ran],
+    shop: Kit,
+    folder_zone: Zone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden = ModuleType("dlt")
+    hidden.__file__ = str(shop.root / "dlt" / "__init__.py")
+    monkeypatch.setitem(sys.modules, "dlt", hidden)
+    told = materialize().failure
+    assert "orchestration/dlt was imported in place of the library dlt: delete its" in told
 
 
 def specs_of(kit: Kit) -> list[dg.AssetSpec]:
