@@ -112,6 +112,7 @@ def dagster_dev(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    (home / "pid").write_text(str(process.pid))
     try:
         dagster = Dagster(f"http://{HOST}:{port}", home, log, process)
         _await(dagster)

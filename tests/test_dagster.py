@@ -416,7 +416,7 @@ def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
         )
         process.terminate()
         out = process.communicate(timeout=200)[0]
-    assert lease is not None, out
+    assert lease == ["_dlt/my_source/orders/lease.json"], out
     assert "STEP_UP_FOR_RETRY" not in out, "what a person ends is not tried again"
     assert folder_zone.paths() == [], "no lease, and no half of a load"
     api.delay = 0.0
