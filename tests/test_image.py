@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -32,11 +33,15 @@ def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
 
 
 def test_the_image_runs_as_the_user_whom_the_manifests_name_and_starts_landing() -> None:
-    last = list(instructions(DOCKERFILE))[-6:]
+    steps = list(instructions(DOCKERFILE))
+    assert [words.partition(" AS ")[0] for name, words in steps if name == "FROM"][-2:] == [
+        "workspace",
+        "workspace",
+    ]
     said = dict(instructions(DOCKERFILE))
     assert said["USER"] == f"{USER}:{USER}"
     assert exec_form(said["ENTRYPOINT"]) == ["landing"]
-    assert ("WORKDIR", "/app") in last
+    assert said["WORKDIR"] == "/app"
     assert "HOME=/tmp" in said["ENV"]
 
 
@@ -51,9 +56,18 @@ def test_every_install_keeps_to_the_versions_that_the_tests_passed_with() -> Non
     assert installs
     for step in installs:
         assert "--constraint constraints.txt" in step
-    extras = re.search(r"\[([\w,]+)\]", installs[0])
-    assert extras is not None
-    assert set(extras[1].split(",")) == {"auth", "otel", "prometheus"}
+    extras = [found[1].split(",") for step in installs if (found := re.search(r"\[(.+)\]", step))]
+    assert extras == [["auth", "otel", "prometheus"], ["dagster-k8s"]]
+
+
+def test_the_target_for_dagster_starts_what_the_helm_chart_would() -> None:
+    steps = list(instructions(DOCKERFILE))
+    begun = steps.index(("FROM", "workspace AS dagster"))
+    own = dict(itertools.takewhile(lambda step: step[0] != "FROM", steps[begun + 1 :]))
+    assert "ENTRYPOINT" not in own
+    assert exec_form(own["CMD"])[:3] == ["dagster", "api", "grpc"]
+    location = Path(exec_form(own["CMD"])[-1])
+    assert (REPOSITORY / location.relative_to("/app")).is_file()
 
 
 def test_what_is_copied_is_there_and_nothing_else_is_sent_to_a_builder() -> None:

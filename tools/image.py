@@ -2,6 +2,7 @@
 
     sudo python -m tools.image                      # landing --version
     sudo python -m tools.image run shop orders      # any words of the command
+    sudo python -m tools.image --target dagster dagster --version
 
 Each stage is an overlay over this machine's file system, which stands in for the base image, and
 the command is then run as the image's user with all of it read-only but /tmp. It shows that the
@@ -19,10 +20,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
+LAST = "final"
+"""The stage that has no name, which is what is built unless another one is asked for."""
 _IGNORED = ("__pycache__", "*.pyc", ".env*", ".dlt")
 
 
@@ -35,40 +39,86 @@ def instructions(file: Path) -> Iterator[tuple[str, str]]:
             yield name, words.strip()
 
 
-def script(command: list[str]) -> str:
+@dataclass
+class Stage:
+    """As far as it was carried out."""
+
+    name: str
+    folder: str = "/"
+    user: str = "0:0"
+    env: dict[str, str] = field(default_factory=dict)
+    command: list[str] = field(default_factory=list)
+
+
+def script(command: list[str], target: str) -> str:
     """What a shell in a mount namespace of its own has to do; `$W` is an empty folder."""
     lines = ["set -eu", 'mount -t tmpfs none "$W"']
-    stage, folder, user = "", "/", "0:0"
-    env: dict[str, str] = {}
+    wanted = _needed(target)
+    stages: dict[str, Stage] = {}
+    stage = Stage("")
     for name, words in instructions(DOCKERFILE):
         if name == "FROM":
-            stage, folder, user = (words.partition(" AS ")[2] or "final"), "/", "0:0"
-            env = {"PATH": os.environ["PATH"], "HOME": "/root"}
-            env |= {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
-            lines += _root(stage)
+            base, stage = _begun(words, stages)
+            if stage.name in wanted:
+                lines += _root(stage.name, base)
+        elif stage.name not in wanted:
+            continue
         elif name == "ENV":
             for pair in shlex.split(words):
                 key, _, value = pair.partition("=")
-                env[key] = value.replace("$PATH", env["PATH"])
+                stage.env[key] = value.replace("$PATH", stage.env["PATH"])
         elif name == "WORKDIR":
-            folder = words
-            lines.append(f'mkdir -p "$W/{stage}/root{folder}"')
+            stage.folder = words
+            lines.append(f'mkdir -p "$W/{stage.name}/root{words}"')
         elif name == "COPY":
-            lines += _copied(words, stage, folder)
+            lines += _copied(words, stage.name, stage.folder)
         elif name == "RUN":
-            lines.append(_in(stage, folder, user, env, ["sh", "-euc", words]))
+            lines.append(_in(stage, ["sh", "-euc", words]))
         elif name == "USER":
-            user = words
+            stage.user = words
         elif name == "ENTRYPOINT":
-            command = [*exec_form(words), *command]
+            stage.command = exec_form(words)
+    last = stages[target]
     lines += [
-        f'mount -t tmpfs none "$W/{stage}/root/tmp"',
-        f'chmod 1777 "$W/{stage}/root/tmp"',
-        f'mount -o remount,ro "$W/{stage}/root"',
+        f'mount -t tmpfs none "$W/{target}/root/tmp"',
+        f'chmod 1777 "$W/{target}/root/tmp"',
+        f'mount -o remount,ro "$W/{target}/root"',
         "echo '--- the image, read-only' >&2",
-        _in(stage, folder, user, env, command),
+        _in(last, [*last.command, *command]),
     ]
     return "\n".join(lines)
+
+
+def _begun(words: str, stages: dict[str, Stage]) -> tuple[str | None, Stage]:
+    """The stage of a FROM, and the earlier one that it goes on from, if it does."""
+    base, _, name = words.partition(" AS ")
+    made = Stage(name or LAST)
+    stages[made.name] = made
+    if base in stages:
+        before = stages[base]
+        made.folder, made.user, made.env = before.folder, before.user, dict(before.env)
+        return base, made
+    made.env = {"PATH": os.environ["PATH"], "HOME": "/root"}
+    made.env |= {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+    return None, made
+
+
+def _needed(target: str) -> set[str]:
+    """The stages that the target is made of, itself included."""
+    made_of: dict[str, set[str]] = {}
+    name = ""
+    for instruction, words in instructions(DOCKERFILE):
+        if instruction == "FROM":
+            base, _, given = words.partition(" AS ")
+            name = given or LAST
+            made_of[name] = {base} & set(made_of)
+        elif origin := re.search(r"--from=(\S+)", words):
+            made_of[name].add(origin[1])
+    needed, found = set(), {target}
+    while found:
+        needed |= found
+        found = {base for one in found for base in made_of[one]} - needed
+    return needed
 
 
 def exec_form(words: str) -> list[str]:
@@ -76,11 +126,12 @@ def exec_form(words: str) -> list[str]:
     return json.loads(words)
 
 
-def _root(stage: str) -> list[str]:
+def _root(stage: str, base: str | None) -> list[str]:
     at = f'"$W/{stage}'
+    lower = "/" if base is None else f"$W/{base}/root"
     return [
         f'mkdir -p {at}/upper" {at}/work" {at}/root"',
-        f'mount -t overlay overlay -o "lowerdir=/,upperdir=$W/{stage}/upper,'
+        f'mount -t overlay overlay -o "lowerdir={lower},upperdir=$W/{stage}/upper,'
         f'workdir=$W/{stage}/work" {at}/root"',
         f'mount --rbind /dev {at}/root/dev"',
         f'mount -t proc proc {at}/root/proc"',
@@ -106,22 +157,25 @@ def _copied(words: str, stage: str, folder: str) -> list[str]:
     return lines
 
 
-def _in(stage: str, folder: str, user: str, env: dict[str, str], command: list[str]) -> str:
-    number, _, group = user.partition(":")
-    words = ["env", "-i", *(f"{key}={value}" for key, value in env.items())]
+def _in(stage: Stage, command: list[str]) -> str:
+    number, _, group = stage.user.partition(":")
+    words = ["env", "-i", *(f"{key}={value}" for key, value in stage.env.items())]
     words += ["setpriv", f"--reuid={number}", f"--regid={group}", "--clear-groups", "--"]
-    words += ["sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
-    return f'chroot "$W/{stage}/root" {shlex.join(words)}'
+    words += ["sh", "-c", 'cd "$0" && exec "$@"', stage.folder, *command]
+    return f'chroot "$W/{stage.name}/root" {shlex.join(words)}'
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
+    target = LAST
+    if words[:1] == ["--target"]:
+        target, words = words[1], words[2:]
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script(sys.argv[1:] or ["--version"])],
+            ["unshare", "--mount", "sh", "-c", script(words or ["--version"], target)],
             env={**os.environ, "W": folder},
             check=False,
         ).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

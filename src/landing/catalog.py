@@ -116,6 +116,7 @@ class StreamConfig:
     on_drift: OnDrift
     discovered: Mapping[str, Field]
     """The fields of the discovered schema; none if there is no such file."""
+    description: str | None = None
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
     backfill: bool = False
@@ -328,6 +329,7 @@ def _resolved(
         fields=raw.fields,
         on_drift=raw.on_drift,
         discovered=discovered,
+        description=raw.description,
     )
 
 

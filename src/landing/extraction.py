@@ -349,7 +349,7 @@ class Extraction:
                 f"of the fields of {self._config.origin}; nothing was landed"
             )
         for note in self._drift.notes(read, self._absent):
-            self._reporter.note(stream, note)
+            self._reporter.drifted(stream, note)
         if tracker is not None and tracker.rows_without_cursor:
             count = tracker.rows_without_cursor
             self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")

@@ -25,6 +25,10 @@ class Reporter:
     def note(self, stream: str, text: str) -> None:
         """Something a person should know that is not a failure; also before `started`."""
 
+    def drifted(self, stream: str, text: str) -> None:
+        """A note of fields that the source gained or lost, or whose types changed."""
+        self.note(stream, text)
+
     def requested(self, stream: str, attempt: Attempt) -> None:
         """One attempt at a request of the client kit has ended."""
 
@@ -71,6 +75,9 @@ class Reporters(Reporter):
 
     def note(self, stream: str, text: str) -> None:
         self._tell("note", stream, text)
+
+    def drifted(self, stream: str, text: str) -> None:
+        self._tell("drifted", stream, text)
 
     def requested(self, stream: str, attempt: Attempt) -> None:
         self._tell("requested", stream, attempt)

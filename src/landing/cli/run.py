@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.cli.output import complain, counted, exit_code, positive, sized, table_lines, wipe
-from landing.errors import LandingError, SettingsError, UsageError, listed
+from landing.errors import LandingError, UsageError, listed
 from landing.workspace import BucketSettings, Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.observe.freshness import Late
-    from landing.observe.logs import JsonLog
     from landing.report import Reporter, RunResult, StreamResult
     from landing.run import Plan
     from landing.sources import Source
@@ -60,7 +58,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     import_faster()
     if options.dry_run:
         return _plan(options, workspace)
-    options.log = _json_log(options)
+    from landing.observe import json_log
+
+    options.log = json_log(options.source, options.log_format)
     reporter = _reporters(options, workspace)
     try:
         return _run(options, workspace, reporter)
@@ -127,17 +127,6 @@ def _asked(
 
 def _default_bucket(settings: BucketSettings) -> str:
     return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
-
-
-def _json_log(options: argparse.Namespace) -> JsonLog | None:
-    asked = options.log_format or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
-    if asked not in FORMATS:
-        raise SettingsError(f"LANDING_LOG_FORMAT is '{asked}': it has to be text or json")
-    if asked == "text":
-        return None
-    from landing.observe.logs import JsonLog
-
-    return JsonLog(options.source)
 
 
 def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:

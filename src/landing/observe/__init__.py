@@ -17,9 +17,11 @@ from landing.report import Reporter
 from landing.secrets import register_lasting
 
 if TYPE_CHECKING:
+    from landing.observe.logs import JsonLog
     from landing.observe.otel import Telemetry
     from landing.observe.prometheus import Metrics
 
+LOG_FORMATS = ("text", "json")
 _OTLP = ("", "_TRACES", "_METRICS")
 
 
@@ -41,6 +43,18 @@ def check_installed() -> None:
     if (asked := _gateway_asked()) is not None:
         _metrics_class(asked)
     webhook()
+
+
+def json_log(source: str, asked: str | None = None) -> JsonLog | None:
+    """Raises SettingsError if `LANDING_LOG_FORMAT`, which `asked` outranks, is malformed."""
+    form = asked or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
+    if form not in LOG_FORMATS:
+        raise SettingsError(f"LANDING_LOG_FORMAT is '{form}': it has to be text or json")
+    if form == "text":
+        return None
+    from landing.observe.logs import JsonLog
+
+    return JsonLog(source)
 
 
 def _telemetry_asked() -> str | None:

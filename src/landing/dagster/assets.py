@@ -1,0 +1,125 @@
+"""An asset for each stream: materializing it is a run."""
+
+# Dagster compares the annotation of `context` with its classes, so it can't be text.
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pyarrow as pa
+
+from landing.catalog import StreamConfig
+from landing.dagster import metadata, results
+from landing.dagster.engine import import_engine
+from landing.dagster.options import Options
+from landing.dagster.outcomes import told
+from landing.dagster.reporting import RunLog
+from landing.dagster.runs import reporting
+from landing.dagster.streams import KINDS, Stream
+from landing.errors import BucketError, UsageError
+from landing.workspace import bucket_settings
+
+if TYPE_CHECKING:
+    from landing.bucket import Bucket
+    from landing.report import StreamResult
+
+
+def asset_of(stream: Stream, options: Options) -> dg.AssetsDefinition:
+    if stream.config is None:
+        return _broken(stream, options)
+    config = stream.config
+
+    @dg.multi_asset(
+        name=stream.op_name(),
+        specs=[_spec(stream, config, options)],
+        check_specs=results.specs(stream.key, config),
+        pool=stream.source,
+    )
+    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with told(context, options.retries):
+            return _landed(context, stream, options)
+
+    return land
+
+
+def _landed(
+    context: dg.AssetExecutionContext, stream: Stream, options: Options
+) -> dg.MaterializeResult[Any]:
+    workspace = options.workspace
+    import_engine(workspace)
+    from landing import run
+    from landing.bucket import Bucket
+    from landing.sources import load_source
+
+    log = RunLog(context.log)
+    with reporting(context, stream, options, log) as reporter:
+        settings = bucket_settings(workspace)
+        if settings.is_default:
+            reporter.warned(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+        bucket = Bucket(settings)
+        source = load_source(workspace, stream.source)
+        done = run.run_streams(source, [stream.name], bucket, reporter, workers=1)
+    for error in done.failed.values():
+        raise error
+    return _materialized(stream.key, source.config(stream.name), done.landed[0], log, bucket)
+
+
+def _materialized(
+    key: dg.AssetKey, config: StreamConfig, result: "StreamResult", log: RunLog, bucket: "Bucket"
+) -> dg.MaterializeResult[Any]:
+    """The run is over and its rows are landed: what is shown of it fails nothing."""
+    newest = results.newest_load(result, log.uploads)
+    try:
+        facts = metadata.of_result(result, bucket, newest)
+    except (BucketError, pa.ArrowException) as error:
+        log.warned(f"no preview: {error}")
+        facts = metadata.of_result(result, bucket, [])
+    checks = results.results(key, config, result, log, bucket)
+    return dg.MaterializeResult(asset_key=key, metadata=facts, check_results=list(checks))
+
+
+def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        stream.key,
+        description=_description(stream, config),
+        metadata=metadata.of_config(config),
+        group_name=stream.group,
+        owners=list(options.owners),
+        tags={"landing/source": stream.source, "landing/sync_mode": config.sync_mode},
+        kinds=KINDS,
+        automation_condition=_when_due(config),
+    )
+
+
+def _description(stream: Stream, config: StreamConfig) -> str:
+    told = config.description or f"Stream {stream.name} of {stream.source}."
+    return f"{told}\n\n**No schedule**: {stream.mistake}" if stream.mistake else told
+
+
+def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
+    """At each time of the schedule, unless a run is under way or waits for its turn; then once
+    when that has ended, however many times have passed."""
+    if config.schedule is None:
+        return None
+    cron, timezone = config.schedule.cron, config.schedule.timezone
+    is_idle = ~dg.AutomationCondition.in_progress()
+    due = dg.AutomationCondition.on_cron(cron, timezone) & is_idle
+    return due.with_label(f"{cron} ({timezone})")
+
+
+def _broken(stream: Stream, options: Options) -> dg.AssetsDefinition:
+    """It is seen, and says what is wrong with it; all others go on."""
+    spec = dg.AssetSpec(
+        stream.key,
+        description=f"**This stream can't be run.** {stream.mistake}",
+        group_name=stream.group,
+        owners=list(options.owners),
+        tags={"landing/source": stream.source, "landing/broken": "true"},
+        kinds=KINDS,
+    )
+
+    @dg.multi_asset(name=stream.op_name(), specs=[spec])
+    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with told(context, options.retries):
+            raise UsageError(f"{stream.mistake} (then reload the code location)")
+
+    return land

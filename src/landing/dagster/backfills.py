@@ -1,0 +1,81 @@
+"""A stream's past as the partitions of an asset, each a window beside the live cursor."""
+
+# Dagster compares the annotation of `context` with its classes, so it can't be text.
+
+from datetime import UTC, date
+
+import dagster as dg
+
+from landing.catalog import StreamConfig
+from landing.dagster.engine import import_engine
+from landing.dagster.options import Options, Span
+from landing.dagster.outcomes import told
+from landing.dagster.streams import KINDS, Stream
+from landing.errors import UsageError
+from landing.lookback import moment_of
+
+_TIMES = ("date-time", "date")
+
+
+def backfill_of(stream: Stream, options: Options) -> dg.AssetsDefinition | None:
+    """None for a stream whose cursor is no time."""
+    config = stream.config
+    if config is None or not _is_by_time(config):
+        return None
+
+    @dg.multi_asset(
+        name=stream.op_name("backfill"),
+        specs=[_spec(stream, config, options)],
+        pool=stream.source,
+    )
+    def backfill(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with told(context, options.retries):
+            import_engine(options.workspace)
+            from landing.dagster.windows import land_window
+
+            window = context.partition_time_window
+            return land_window(context, stream, options, window.start, window.end)
+
+    return backfill
+
+
+def _is_by_time(config: StreamConfig) -> bool:
+    if not config.is_incremental or config.cursor_field is None:
+        return False
+    field = config.fields[config.cursor_field]
+    return field.kinds == {"string"} and field.format in _TIMES
+
+
+def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        stream.backfill_key,
+        description=f"The past of {stream.source}/{stream.name}: the records whose "
+        f"{config.cursor_field} is in the {options.backfill_by}, landed beside the live runs, "
+        "whose cursor stays as it is.",
+        group_name=stream.group,
+        owners=list(options.owners),
+        tags={"landing/source": stream.source, "landing/backfill": options.backfill_by},
+        kinds=KINDS,
+        partitions_def=_partitions(options.backfill_by, _first_day(config, options)),
+    )
+
+
+def _first_day(config: StreamConfig, options: Options) -> date:
+    try:
+        first = moment_of(config.initial_value)
+    except (ValueError, OverflowError):
+        first = None
+    return options.backfill_from if first is None else first.astimezone(UTC).date()
+
+
+def _partitions(by: Span, first: date) -> dg.TimeWindowPartitionsDefinition:
+    """Whole days, ISO weeks or months in UTC that have passed: the windows of a backfill."""
+    match by:
+        case "day":
+            return dg.DailyPartitionsDefinition(first.isoformat())
+        case "week":
+            monday = date.fromordinal(first.toordinal() - first.weekday())
+            return dg.WeeklyPartitionsDefinition(monday.isoformat(), day_offset=1)
+        case "month":
+            return dg.MonthlyPartitionsDefinition(first.replace(day=1).isoformat())
+    raise UsageError(f"backfill_by is '{by}': it has to be day, week or month")

@@ -1,0 +1,88 @@
+"""Whether streams landed when they were due: checks that run by themselves, once an hour."""
+
+# Dagster compares the annotation of `context` with its classes, so it can't be text.
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from landing.dagster.options import Options
+from landing.dagster.outcomes import told
+from landing.dagster.streams import Stream
+from landing.observe.freshness import Late
+from landing.workspace import bucket_settings
+
+NAME = "freshness"
+CRON = "0 * * * *"
+
+
+def freshness_of(streams: Sequence[Stream], options: Options) -> dg.AssetChecksDefinition | None:
+    """One step for all streams that have a schedule, or should have: it asks the bucket when each
+    one's state was last written. None if there are none."""
+    watched = {stream.key: stream for stream in streams if _is_watched(stream)}
+    if not watched:
+        return None
+
+    @dg.multi_asset_check(
+        name=f"{NAME}_of_streams", specs=list(map(_spec, watched.values())), can_subset=True
+    )
+    def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        with told(context, options.retries):
+            asked = [watched[check.asset_key] for check in context.selected_asset_check_keys]
+            found = list(_results(asked, options))
+        yield from found
+
+    return freshness
+
+
+def _is_watched(stream: Stream) -> bool:
+    return stream.mistake is not None or (
+        stream.config is not None and stream.config.schedule is not None
+    )
+
+
+def _spec(stream: Stream) -> dg.AssetCheckSpec:
+    # Not on_cron, which waits for the asset: one that is late would never be looked at.
+    passed: dg.AutomationCondition[Any] = dg.AutomationCondition.cron_tick_passed(CRON)
+    return dg.AssetCheckSpec(
+        NAME,
+        asset=stream.key,
+        description="A run has landed since the stream was last due, an hour ago or earlier.",
+        automation_condition=passed.since_last_handled().with_label("once an hour"),
+    )
+
+
+def _results(streams: Sequence[Stream], options: Options) -> Iterator[dg.AssetCheckResult]:
+    late = _late(streams, options)
+    for stream in streams:
+        found = late.get((stream.source, stream.name))
+        passed = found is None and stream.mistake is None
+        yield dg.AssetCheckResult(
+            asset_key=stream.key,
+            check_name=NAME,
+            passed=passed,
+            description=stream.mistake or (str(found) if found else "landed since it was due"),
+        )
+
+
+def _late(streams: Sequence[Stream], options: Options) -> Mapping[tuple[str, str], Late]:
+    """What is late among them; a webhook, if there is one, is told as by `landing fresh`."""
+    from landing.bucket import Bucket
+    from landing.observe.alerts import webhook
+    from landing.observe.freshness import late_streams
+
+    hook = webhook()
+    bucket, now = Bucket(bucket_settings(options.workspace)), datetime.now(UTC)
+    sources = sorted({stream.source for stream in streams})
+    asked = {(stream.source, stream.name) for stream in streams}
+    late = {
+        (one.source, one.stream): one
+        for source in sources
+        for one in late_streams(options.workspace, source, bucket, now)
+        if (one.source, one.stream) in asked
+    }
+    if late and hook is not None:
+        hook.post({}, list(late.values()))
+    return late

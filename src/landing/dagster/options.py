@@ -1,0 +1,30 @@
+"""What holds for all streams of a code location."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import dagster as dg
+
+from landing.workspace import Workspace
+
+Span = Literal["day", "week", "month"]
+
+RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+FIRST_DAY = date(2020, 1, 1)
+
+
+@dataclass(frozen=True)
+class Options:
+    workspace: Workspace
+    retries: dg.RetryPolicy = RETRIES
+    """Of failures that may pass by themselves; a mistake is not tried again."""
+    owners: Sequence[str] = ()
+    backfill_by: Span = "month"
+    backfill_from: date = FIRST_DAY
+    """The first partition of streams whose config has no `initial_value`."""

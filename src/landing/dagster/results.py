@@ -1,0 +1,123 @@
+"""Checks that come with each run: what went to quarantine, what drifted, and whether the newest
+row for each key can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig
+from landing.dagster.reporting import RunLog
+from landing.errors import BucketError
+from landing.lineage import LOAD_ID
+from landing.report import StreamResult
+
+QUARANTINE, COLUMNS, KEYS = "quarantine", "columns", "keys"
+CHECKED_ROWS = 1_000_000
+"""Of a load; their keys are in memory at once."""
+
+
+def specs(key: dg.AssetKey, config: StreamConfig) -> list[dg.AssetCheckSpec]:
+    told = {
+        QUARANTINE: "Each record of the run fits its columns; what does not is in quarantine.",
+        COLUMNS: "The source gave the fields and types that the stream config and discovery know.",
+    }
+    if config.primary_key:
+        told[KEYS] = (
+            f"The newest load's files are readable, and no two of its rows have the same "
+            f"{', '.join(config.primary_key)} and {LOAD_ID}: so the newest row for each key is one."
+        )
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in told.items()]
+
+
+def results(
+    key: dg.AssetKey, config: StreamConfig, result: StreamResult, log: RunLog, bucket: Bucket
+) -> Iterator[dg.AssetCheckResult]:
+    yield _quarantine(key, result)
+    yield _columns(key, log.drift)
+    if config.primary_key:
+        yield _keys(key, config, newest_load(result, log.uploads), bucket)
+
+
+def newest_load(result: StreamResult, uploads: Sequence[str]) -> list[str]:
+    """Paths of the run's last load that has files."""
+    for load_id in reversed(result.load_ids):
+        found = [path for path in uploads if f"/{load_id}." in path]
+        if found:
+            return found
+    return []
+
+
+def _quarantine(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
+    read = result.rows + result.quarantined
+    share = result.quarantined / read if read else 0.0
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=QUARANTINE,
+        passed=not result.quarantined,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{result.quarantined:,} of {read:,} records went to quarantine ({share:.2%})",
+        metadata={"quarantined": result.quarantined, "share": share},
+    )
+
+
+def _columns(key: dg.AssetKey, drift: Sequence[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=COLUMNS,
+        passed=not drift,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(drift) or "no drift",
+    )
+
+
+def _keys(
+    key: dg.AssetKey, config: StreamConfig, paths: Sequence[str], bucket: Bucket
+) -> dg.AssetCheckResult:
+    names = [*config.primary_key, LOAD_ID]
+    try:
+        rows = _read(bucket, paths, names)
+    except (BucketError, pa.ArrowException) as error:
+        return _of_keys(key, False, f"the newest load can't be read: {error}")
+    if rows is None:
+        return _of_keys(key, True, "nothing landed")
+    whole = pc.invert(pc.is_null(rows[names[0]]))
+    for name in config.primary_key[1:]:
+        whole = pc.and_(whole, pc.invert(pc.is_null(rows[name])))
+    keyed = rows.filter(whole)
+    distinct = keyed.group_by(names).aggregate([]).num_rows
+    twice, keyless = keyed.num_rows - distinct, rows.num_rows - keyed.num_rows
+    told = f"{rows.num_rows:,} rows of the newest load: {twice:,} have the key of another one"
+    if keyless:
+        told += f", {keyless:,} lack a value in their key"
+    if rows.num_rows >= CHECKED_ROWS:
+        told += f"; only its first {CHECKED_ROWS:,} were looked at"
+    facts = {"rows": rows.num_rows, "duplicates": twice, "keyless": keyless}
+    return _of_keys(key, not twice and not keyless, told, facts)
+
+
+def _of_keys(
+    key: dg.AssetKey, passed: bool, told: str, facts: dict[str, int] | None = None
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key, check_name=KEYS, passed=passed, description=told, metadata=facts or {}
+    )
+
+
+def _read(bucket: Bucket, paths: Sequence[str], names: Sequence[str]) -> pa.Table | None:
+    """These columns of the files' first rows; None if there are no files."""
+    tables: list[pa.Table] = []
+    count = 0
+    for path in paths:
+        with bucket.file(path) as opened, pq.ParquetFile(opened) as file:
+            for batch in file.iter_batches(columns=list(names)):
+                tables.append(pa.Table.from_batches([batch[: CHECKED_ROWS - count]]))
+                count += tables[-1].num_rows
+                if count >= CHECKED_ROWS:
+                    return pa.concat_tables(tables)
+    return pa.concat_tables(tables) if tables else None

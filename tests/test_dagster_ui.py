@@ -1,0 +1,151 @@
+"""`make dagster` for real: its UI in a real browser, and its daemon, which keeps the schedule.
+
+All tests of this file share one running Dagster.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.kit import REPOSITORY
+from tests.test_demo import is_running
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+pytestmark = pytest.mark.timeout(900)
+SECONDS = 200.0
+"""For anything that is waited for; a start of all that there is takes ten on an idle machine."""
+EVENTS = """
+query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
+    assetMaterializations(limit: 1) { runOrError { ... on Run { tags { key value } } } }
+} } }
+"""
+
+
+@dataclass(frozen=True)
+class Demo:
+    url: str
+    folder: Path
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+        assert "errors" not in found, found
+        return found["data"]
+
+    def tags_of_last_run(self, stream: str) -> dict[str, str]:
+        """Of the run that materialized the stream last; none if none has."""
+        asset = self.ask(EVENTS, key={"path": ["datasette", stream]})["assetOrError"]
+        runs = [one["runOrError"]["tags"] for one in asset.get("assetMaterializations", [])]
+        return {tag["key"]: tag["value"] for tag in runs[0]} if runs else {}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """`make dagster`, ended by Ctrl-C, of which nothing may be left."""
+    folder = tmp_path_factory.mktemp("demo")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo.dagster"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    told: list[str] = []
+    for line in process.stdout:
+        told.append(line)
+        if found := re.search(r"the UI +(http://\S+)", line):
+            break
+    else:
+        pytest.fail("".join(told))
+    try:
+        yield Demo(found[1], folder / ".demo")
+    finally:
+        dagster = int((folder / ".demo" / "dagster" / "pid").read_text())
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=100)
+        assert (process.returncode, "Traceback" in rest) == (0, False), rest
+        for group in (process.pid, dagster):
+            await_it(lambda group=group: not is_running(group))
+
+
+@pytest.fixture
+def page(demo: Demo) -> Iterator[Page]:
+    """A page of the UI, which asks nobody else for anything."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium (make test does, as root on Debian)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        opened = browser.new_page(viewport={"width": 1400, "height": 1700})
+        opened.set_default_timeout(SECONDS * 1000)
+        asked: list[str] = []
+        opened.on("request", lambda request: asked.append(request.url))
+        yield opened
+        browser.close()
+    own = (demo.url, demo.url.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+def test_an_asset_is_materialized_in_the_ui_and_shows_its_metadata_and_checks(
+    demo: Demo, page: Page
+) -> None:
+    page.goto(f"{demo.url}/assets/datasette/airports")
+    page.get_by_text("Never materialized").wait_for()
+    page.locator("button", has_text=re.compile("^Materialize$")).click()
+    await_it(lambda: demo.tags_of_last_run("airports"))
+    page.reload()
+    page.get_by_text("s3://landing/raw/datasette/airports").wait_for()
+    page.get_by_text("1458", exact=True).wait_for()
+    page.get_by_text("[Show Markdown]").click()
+    page.get_by_text("Lansdowne Airport").wait_for()
+    page.screenshot(path=demo.folder / "metadata.png")
+    page.keyboard.press("Escape")
+
+    page.goto(f"{demo.url}/assets/datasette/airports?view=checks")
+    page.get_by_text("Checks (3)").wait_for()
+    page.get_by_text("Succeeded").nth(2).wait_for()
+    page.get_by_text("keys", exact=True).first.click()
+    page.get_by_text("1,458 rows of the newest load: 0 have the key of another one").wait_for()
+    page.screenshot(path=demo.folder / "checks.png")
+
+
+def test_the_daemon_starts_what_is_due_and_nobody_switched_it_on(demo: Demo) -> None:
+    tags = await_it(lambda: demo.tags_of_last_run("flights"))
+    assert tags["dagster/from_automation_condition"] == "true"
+    assert tags["dagster/sensor_name"] == "landing_schedules"
+
+
+def await_it(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if what := found():
+            return what
+        time.sleep(2.0)
+    pytest.fail("waited in vain")
