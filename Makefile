@@ -35,7 +35,7 @@ browser:
 # A test that fails runs once more, and is named and counted at the end: a busy machine is late.
 test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
-	$(BIN)/python -m pytest -n 4 --dist loadfile --reruns 1 -r R
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --reruns 1 -r R
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

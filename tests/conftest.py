@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,24 @@ _SETTINGS = (
     "MY_API_URL",
     "MY_API_KEY",
 )
+# Files that take the longest come first, so that no process is left alone with one at the end.
+_LONG = (
+    "test_dagster_ui",
+    "test_benchmarks",
+    "test_reliability",
+    "test_feeder",
+    "test_backfill",
+    "test_tables",
+    "test_replay",
+    "test_new",
+    "test_demo",
+    "test_tutorial",
+    "test_dagster",
+    "test_quarantine",
+    "test_docs",
+    "test_scaling",
+    "test_compaction",
+)
 _numbers = itertools.count()
 
 
@@ -43,6 +62,20 @@ def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(_LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(_LONG)))
+
+
+@pytest.fixture(autouse=True)
+def enabled_loggers() -> Iterator[None]:
+    """Dagster's migrations of its own database switch off all loggers that there are."""
+    yield
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(autouse=True)
