@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import signal
 import sys
@@ -67,15 +66,6 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(_LONG)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(_LONG)))
-
-
-@pytest.fixture(autouse=True)
-def enabled_loggers() -> Iterator[None]:
-    """Dagster's migrations of its own database switch off all loggers that there are."""
-    yield
-    for logger in logging.Logger.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
 
 
 @pytest.fixture(autouse=True)

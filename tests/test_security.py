@@ -354,6 +354,7 @@ def test_libraries_log_no_secrets(
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", SECRET)
     secrets.log_no_secrets("dlt", "urllib3")
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # the client of Kubernetes quiets it
     with serve(lambda exchange: exchange.reply(200)) as server, caplog.at_level(logging.DEBUG):
         requests.get(server.url, params={"q": SECRET}, timeout=5)
         try:
