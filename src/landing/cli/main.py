@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -89,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        _configure(verbs.add_parser(name, help=verb.HELP), name, verb)
-    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    for name in _needed(words):
+        _configure(verbs.add_parser(name, help=VERBS[name].HELP), name, VERBS[name])
+    options = parser.parse_args(words)
     code = _guarded(VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
 
@@ -101,6 +102,11 @@ def script(verb: str, file: str) -> int:
     parser = argparse.ArgumentParser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], parser.parse_args(), Path(file).parent))
+
+
+def _needed(words: Sequence[str]) -> Iterable[str]:
+    """To make a parser for each verb takes longer than some verbs do."""
+    return words[:1] if words and words[0] in VERBS else VERBS
 
 
 def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
