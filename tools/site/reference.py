@@ -64,8 +64,9 @@ def command_line() -> str:
 
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
     """How it is written, and what its words mean."""
-    usage = " ".join(parser.format_usage().split()).removeprefix("usage: ")
-    yield from ("", "```text", usage, "```")
+    usage = parser.format_usage().removeprefix("usage: ")
+    lines = usage.splitlines() if parser.usage else [usage]
+    yield from ("", "```text", *(" ".join(line.split()) for line in lines if line.strip()), "```")
     shown = [action for action in parser._actions if _is_shown(action)]
     if shown:
         yield from ("", "| word | what it says |", "|---|---|")
