@@ -1,4 +1,4 @@
-"""Pages as a git host shows them, made fit for the site: nested lists, and links that leave docs/."""
+"""Pages as a git host shows them, made fit for the site: nested lists, links that leave docs/."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any
 from landing.catalog import json_schemas
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import EXIT_CODES, VERBS
+from tools.site import messages
 from tools.site.pages import REPOSITORY
 
 MODULES = ("landing.http", "landing.backfill", "landing.dagster", "landing.testing")
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
     made = {
         "reference/command-line.md": command_line(),
         "reference/environment.md": environment(),
+        "reference/messages.md": messages.page(),
         **{f"reference/{module}.md": python(module) for module in MODULES},
     }
     for name, schema in json_schemas().items():
