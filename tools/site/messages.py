@@ -54,8 +54,8 @@ def page() -> str:
         "# Messages",
         "",
         f"Made from the code: each text that an error has, with `{GAP}` for what is filled in. "
-        "They say what is wrong, where, and what to do. [Troubleshooting](../troubleshooting.md) has "
-        "more on those that need it.",
+        "They say what is wrong, where, and what to do; [troubleshooting](../troubleshooting.md) "
+        "has more on those that need it.",
     ]
     every = messages()
     for kind in tree():
