@@ -45,12 +45,12 @@ check: $(VENV)/check
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.deploy --check
-	$(MKDOCS) build --strict --quiet
+	$(MKDOCS) build --strict
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 	$(BIN)/python -m tools.deploy
 docs: $(VENV)/docs
-	$(MKDOCS) build --strict --quiet
+	$(MKDOCS) build --strict
 	@echo "site/index.html"
 docs-serve: $(VENV)/docs
 	$(MKDOCS) serve --strict
