@@ -23,7 +23,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         file = File.generated(config, path, content=text)
         file.repository_path = origin  # type: ignore[attr-defined]
         files.append(file)
-    _complain_of_omitted(files, config)
+    complain_of_omitted(files, config)
     return files
 
 
@@ -34,10 +34,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def is_known(target: str) -> bool:
         return files.get_file_from_path(pages.on_site(target)) is not None
 
-    return pages.nested(pages.linked(markdown, path, is_known))
+    return pages.nested(pages.linked(pages.without_notes(markdown), path, is_known))
 
 
-def _complain_of_omitted(files: Files, config: MkDocsConfig) -> None:
+def complain_of_omitted(files: Files, config: MkDocsConfig) -> None:
     """MkDocs names such pages, too, but not what to do."""
     named = set(_leaves(config.nav))
     for file in files.documentation_pages():

@@ -15,6 +15,7 @@ ELSEWHERE = "repository"
 _FENCE = re.compile(r"^ *(```+|~~~+)")
 _ITEM = re.compile(r"^( *)((?:[-*+]|\d+\.) +)(?=\S)")
 _LINK = re.compile(r"(\]\()([^)\s#]+)?(#[^)\s]*)?(\))")
+_NOTE = re.compile(r"^ *<!-- .* -->\n(?= *```)", re.MULTILINE)
 _LANGUAGES = {"yaml": "yaml", "yml": "yaml", "json": "json", "py": "python", "sh": "bash"}
 
 
@@ -36,6 +37,11 @@ def nested(text: str) -> str:
         elif not fence and (item := _ITEM.match(line)):
             starts.append(len(item[0]))
     return "\n".join(lines)
+
+
+def without_notes(text: str) -> str:
+    """Without the comments before a block, which are for the tests."""
+    return _NOTE.sub("", text)
 
 
 def linked(text: str, page: str, known: Callable[[str], bool]) -> str:
