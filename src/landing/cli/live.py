@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live as Drawn
     from rich.text import Text
 
 _AFTER = 0.4
@@ -38,6 +40,9 @@ class Live:
 
     def __init__(self, lines: Callable[[int, int], Sequence[Line]]) -> None:
         self._lines = lines
+        self._width = 0
+        self._cells: list[int] = []
+        """Of the lines as they were drawn last."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="landing-live", daemon=True)
         self._thread.start()
@@ -64,7 +69,16 @@ class Live:
         )
         with drawn:
             while not self._over.wait(_EVERY):
+                self._refit(drawn, console.width)
                 drawn.refresh()
+
+    def _refit(self, drawn: Drawn, width: int) -> None:
+        """Have all lines taken back that a terminal made of those drawn, by breaking them when it
+        became narrower."""
+        if width < self._width:
+            rows = sum(max(1, ceil(cells / width)) for cells in self._cells)
+            drawn._live_render._shape = (width, rows)
+        self._width = width
 
     def _text(self, console: Console) -> Text:
         from rich.text import Text
@@ -74,6 +88,7 @@ class Live:
         rows = [Text.assemble(*line) for line in self._lines(width - 1, max(1, height - 1))]
         for row in rows:
             row.truncate(width - 1, overflow="ellipsis")
+        self._cells = [row.cell_len for row in rows]
         text = Text("\n", no_wrap=True, overflow="crop").join(rows)
         text.no_wrap = True
         return text

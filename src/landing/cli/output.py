@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from landing.cli.lines import hanging, terminal_width
 from landing.errors import BucketUnusable, LeaseHeld, SettingsError, UsageError
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
@@ -40,7 +41,10 @@ def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> N
     """Of a command as a whole: a line for a person, or of the verb's log."""
     log: Failures | None = getattr(options, "log", None)
     if log is None:
-        print(redacted(text), file=sys.stderr)
+        lines = redacted(text).split("\n")
+        # What follows the first line, as of a traceback, stays as it is.
+        lines[0] = hanging(lines[0], len("error: "), terminal_width(sys.stderr))
+        print("\n".join(lines), file=sys.stderr)
     else:
         log.write(level, event, text.removeprefix("error: "))
 

@@ -29,26 +29,26 @@ def print_results(result: RunResult) -> None:
 
 def print_remedies(result: RunResult) -> None:
     """To standard error: the next command, where there is something to look into."""
-    for stream in result.landed:
-        name = f"{stream.source} {stream.stream}"
+    width = terminal_width(sys.stderr)
+    for remedy in _remedies(result.landed):
+        print(hanging(f"  → {remedy}", 4, width), file=sys.stderr)
+
+
+def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
+    for stream in landed:
         if stream.quarantined:
+            name = f"{stream.source} {stream.stream}"
             what = counted(stream.quarantined, "record")
-            print(
-                f"  → `landing quarantine show {name}` shows the {what} that did not fit; once the "
-                f"config is mended, `landing quarantine land {name}` lands them",
-                file=sys.stderr,
+            yield (
+                f"`landing quarantine show {name}` shows the {what} that did not fit; once the "
+                f"config is mended, `landing quarantine land {name}` lands them"
             )
-        if stream.drift.gained or stream.drift.changed:
-            print(
-                f"  → `landing discover {name}` takes note of the fields as they are now; then "
-                "adapt the stream config",
-                file=sys.stderr,
-            )
-        elif stream.drift.lost:
-            print(
-                f"  → `landing discover {name}` tells whether the source still has these fields",
-                file=sys.stderr,
-            )
+    if drifted := [stream for stream in landed if stream.drift]:
+        names = " ".join(stream.stream for stream in drifted)
+        yield (
+            f"`landing discover {drifted[0].source} {names}` takes note of the fields as they are "
+            "now; then adapt the stream configs, if need be"
+        )
 
 
 def _plain(landed: Sequence[StreamResult]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -205,7 +206,8 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
     # What tells a person comes last: it is closed when the others have told how they fared.
-    told = options.log or Terminal(source, aside=options.json)
+    summarizes = sys.stdout.isatty() and not options.json
+    told = options.log or Terminal(source, aside=options.json, summarizes=summarizes)
     return Reporters([display, *observers(source, options.metrics_file, late), told])
 
 

@@ -13,8 +13,8 @@ from landing.observe.progress import StreamProgress, Watch, in_words
 
 _GAP = "  "
 _WIDEST_NAME = 28
-_LEAST_TOLD = 12
-"""Cells for what a stream is at, before any figure gets some."""
+_TOLD = (16, 24)
+"""Cells that what a stream is at has, at least, in narrow and in wide terminals."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def _drawn(streams: Sequence[StreamProgress], width: int, now: float) -> Sequenc
     figures = [[figure.of(of, now) for of in streams] for figure in _FIGURES]
     widths = [max(map(cells, texts)) for texts in figures]
     name = min(_WIDEST_NAME, max(8, width // 3), max(cells(of.stream) for of in streams))
-    room = width - 2 - name - len(_GAP) - _LEAST_TOLD
+    least, most = _TOLD
+    room = width - 2 - name - len(_GAP) - max(least, min(most, width // 3))
     kept = set()
     for number in sorted(range(len(_FIGURES)), key=lambda number: _FIGURES[number].rank):
         needed = widths[number] + len(_GAP)

@@ -18,16 +18,29 @@ from landing.secrets import redacted
 class Terminal(Reporter):
     """Tells a person about a run as it goes on.
 
-    With `aside`, on standard error, since standard output is for something else.
+    With `aside`, on standard error, since standard output is for something else. With
+    `summarizes`, what a summary tells of streams that landed is not told before.
     """
 
-    def __init__(self, source: str, *, aside: bool = False) -> None:
+    def __init__(self, source: str, *, aside: bool = False, summarizes: bool = False) -> None:
         self._source = source
         self._aside = aside
+        self._summarizes = summarizes
+        self._drift: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
     def note(self, stream: str, text: str) -> None:
         self._say(f"{self._source}/{stream}: {redacted(text)}")
+
+    def drifted(self, stream: str, text: str) -> None:
+        if self._summarizes:
+            self._drift.setdefault(stream, []).append(text)
+        else:
+            self.note(stream, text)
+
+    def failed(self, stream: str, error: Exception) -> None:
+        for text in self._drift.pop(stream, []):
+            self.note(stream, text)
 
     def warned(self, text: str) -> None:
         self._say(redacted(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -115,7 +116,7 @@ class Watch(Reporter):
                 of.retries[attempt.retried] += 1
                 of.retry_seconds += attempt.retry_wait
                 of.waits_until = time.monotonic() + attempt.retry_wait
-                of.waits_for = f"to ask again: {attempt.retried}"
+                of.waits_for = f"to retry ({attempt.retried})"
 
     def delayed(self, stream: str, seconds: float) -> None:
         with self._lock:
@@ -236,7 +237,7 @@ def interval() -> float:
 def in_words(of: StreamProgress, now: float) -> str:
     """What a stream is at, short enough for the end of a line."""
     if wait := of.wait(now):
-        return f"waits {lasting(wait)} {of.waits_for}"
+        return f"waits {lasting(math.ceil(wait))} {of.waits_for}"
     match of.doing:
         case "publishing":
             number = min(of.uploaded + 1, of.to_upload)
