@@ -22,6 +22,7 @@ from landing.fields import Field, landing_fields
 from landing.http.jsonpage import sampled_every
 from landing.inference import kind_of
 from landing.jsontext import Unreadable
+from landing.report import Drifted
 
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
@@ -104,6 +105,17 @@ class Drift:
             if self._config.on_drift == "fail" and read >= ENOUGH:
                 raise self._refusal(f"- {lost}: no record had it")
             yield f"no record had {lost}; such columns are all null"
+
+    def found(self, absent: Collection[str]) -> Drifted:
+        """As data what `notes` tells; `absent` are the fields that no record had."""
+        return Drifted(
+            gained={name: _spelled(kinds) for name, kinds in self._gained.items()},
+            lost=sorted(absent),
+            changed={
+                name: f"{_spelled(self._kinds[name])} → {_spelled(kinds)}"
+                for name, kinds in self._changed.items()
+            },
+        )
 
     def _refusal(self, told: str) -> StreamError:
         config = self._config

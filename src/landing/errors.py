@@ -86,3 +86,20 @@ def listed(names: Iterable[str]) -> str:
 def counted(count: int, thing: str) -> str:
     """`1 row`, `2,350 rows`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def sized(count: int) -> str:
+    """`512 B`, `81.2 KB`."""
+    size = float(count)
+    for unit in ("B", "KB", "MB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"
+
+
+def lasting(seconds: float) -> str:
+    """`40 s`, `12 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -41,19 +42,27 @@ from landing.pages import (
     pipeline_state,
     present_names,
     row_count,
+    told_of,
     with_arguments,
 )
 from landing.parents import hold_parents
 from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
-from landing.report import Reporter
+from landing.report import Drifted, Reporter
 from landing.resync import Resync, due_resync
 from landing.schemahistory import recorded
 from landing.sidebyside import Stop
 from landing.snapshot import Snapshot
 from landing.sources import as_declared
-from landing.state import SCHEMA, STATE_KEY, forget_parents, keeps_state, take_over
+from landing.state import (
+    SCHEMA,
+    STATE_KEY,
+    forget_parents,
+    keeps_state,
+    resource_state,
+    take_over,
+)
 from landing.tombstones import is_tombstone, tombstone_count
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
@@ -81,6 +90,9 @@ class Extraction:
         stop: Stop | None = None,
     ) -> None:
         self.is_over = False
+        self.count = 0
+        """Records that the stream has given."""
+        self.drift = Drifted()
         config = as_declared(config, resource)
         self._config = config
         self._reporter = reporter
@@ -130,6 +142,19 @@ class Extraction:
         parts = dlt.resource(chain(self._parts(load)), name=self._config.stream, table_name="rows")
         return dlt.source(lambda: parts, name=SCHEMA, max_table_nesting=0)()
 
+    def first_page(self) -> Iterator[Pieces]:
+        """What a run would take of the first page, of which nothing is kept: to look at, and not
+        together with `into`. Asks for no second page."""
+        state = resource_state(pipeline_state(), self._config.stream).setdefault(STATE_KEY, {})
+        self._begin(state)
+        opened = open_pages(self._resource, self._streams_state, record=self._columns.record)
+        page = next(map(self._known_hints, self._open.enter_context(opened)), None)
+        self._open.close()
+        for batch in batches([page] if page is not None else [], least=1):
+            self.count += row_count(batch)
+            yield self._admitted(batch, self._tracker)
+        self._tell(self._tracker)
+
     def _parts(self, load: Load) -> Iterator[Any]:
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
         if self._streams_state is None:
@@ -141,6 +166,7 @@ class Extraction:
         writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._stamped(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
+            self._reporter.writing(self._config.stream, writer.open_bytes)
         self._check_limit(load)
         if self.is_over:
             for table in self._gone(load, last_load_id, state):
@@ -245,7 +271,6 @@ class Extraction:
 
     def _new_rows(self, tracker: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
         """What is new, a batch at a time, and whether it had been withheld."""
-        read = 0
         least = 1 if tracker is not None and tracker.may_end_early else BATCH_ROWS
         opened = open_pages(
             self._resource,
@@ -255,11 +280,12 @@ class Extraction:
             record=self._columns.record,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
-        pages = without_loops(hinted, self._config)
+        tell = partial(self._reporter.fetched, self._config.stream)
+        pages = without_loops(told_of(hinted, tell), self._config)
         for batch in batches(pages, least):
-            read += row_count(batch)
+            self.count += row_count(batch)
             pieces = self._admitted(batch, tracker)
-            self._reporter.progress(self._config.stream, read)
+            self._reporter.progress(self._config.stream, self.count)
             self._take_back(tracker)
             if pieces:
                 yield False, pieces
@@ -269,7 +295,7 @@ class Extraction:
         if tracker is not None:
             for table in tracker.rest():
                 yield from self._by_age(table, tracker.name)
-        self._tell(read, tracker)
+        self._tell(tracker)
 
     def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
         """Withheld rows are older than all others, but a deletion that has no cursor value is the
@@ -341,13 +367,14 @@ class Extraction:
                 "none: the cursor stays where it was until the stream's end; leave row_order out",
             )
 
-    def _tell(self, read: int, tracker: RowFilter | None) -> None:
-        stream = self._config.stream
+    def _tell(self, tracker: RowFilter | None) -> None:
+        stream, read = self._config.stream, self.count
         if read and self._absent == set(self._names):
             raise StreamError(
                 f"stream '{self._config.source}/{stream}': none of its {read:,} records has any "
                 f"of the fields of {self._config.origin}; nothing was landed"
             )
+        self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
             self._reporter.drifted(stream, note)
         if tracker is not None and tracker.rows_without_cursor:

@@ -89,7 +89,7 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
             kind = SettingsError if hint and isinstance(cause, _no_url()) else ApiError
-            return kind(redacted(f"{what}: {_request_failed(cause)}{hint}"))
+            return kind(redacted(f"{what}: {_request_failed(cause, source)}{hint}"))
     root = _innermost_of_source(workspace, error)
     place = place_in_source(workspace, root)
     return StreamError(redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}{hint}"))
@@ -102,12 +102,12 @@ def _empty_hint(workspace: Workspace, source: str) -> str:
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} set but empty"
 
 
-def _request_failed(error: requests.RequestException) -> str:
+def _request_failed(error: requests.RequestException, source: str) -> str:
     tried = int(getattr(error.response, "attempts", 0) or getattr(error, "attempts", 1))
-    return _why(error) + (f" (tried {tried} times)" if tried > 1 else "")
+    return _why(error, source) + (f" (tried {tried} times)" if tried > 1 else "")
 
 
-def _why(error: requests.RequestException) -> str:
+def _why(error: requests.RequestException, source: str) -> str:
     import requests
 
     from landing.http.retries import GaveUp
@@ -117,7 +117,7 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        return f"{request}answered {status}{_status_hint(error.response.status_code)}"
+        return f"{request}answered {status}{_status_hint(error.response.status_code, source)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
@@ -154,10 +154,13 @@ def _request(error: requests.RequestException) -> str:
     return f"{request.method} {url.scheme}://{host}{port}{url.path}"
 
 
-def _status_hint(status: int) -> str:
+def _status_hint(status: int, source: str) -> str:
     match status:
         case 401:
-            return "; the API does not accept the credentials: check the source's variables"
+            return (
+                "; the API does not accept the credentials: check the source's variables, which "
+                f"`landing env {source}` lists"
+            )
         case 403:
             return "; the credentials are known but lack the right to read this"
         case 404:

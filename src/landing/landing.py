@@ -162,6 +162,8 @@ class Load:
             # Before the first file that has these columns: none is ever without its version.
             self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
             self.schema = None
+        if not self.files:
+            self.reporter.publishing(self.paths.stream, len(self.parts))
         part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
         clock = time.monotonic()

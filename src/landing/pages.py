@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ MOST_ROWS = 50_000
 BATCH_BYTES = 32 * 1024 * 1024
 """JSON at which pages are enough for a batch, however few rows they have."""
 _WEIGHED_ROWS = 8
+_TELL_EVERY = 0.2
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,12 @@ def _context(resource: DltResource, state: TPipelineState, record: Any) -> Itera
         yield
 
 
-def standing_alone(resource: DltResource) -> AbstractContextManager[None]:
-    """What dlt binds to a thread in a pipeline's extract step, with a state that is thrown away."""
-    return _context(resource, _no_state(), msgspec.Raw)
+def standing_alone(
+    resource: DltResource, state: TPipelineState | None = None
+) -> AbstractContextManager[None]:
+    """What dlt binds to a thread in a pipeline's extract step; a state that nobody keeps, unless
+    one is given."""
+    return _context(resource, state if state is not None else _no_state(), msgspec.Raw)
 
 
 def _no_state() -> TPipelineState:
@@ -173,6 +178,20 @@ def _not_rows(stream: str, item: Any) -> SourceError:
         f"stream '{stream}' yielded a {type(item).__name__}; it has to yield records as "
         "dictionaries (one, or a list of them), Arrow tables or data frames"
     )
+
+
+def told_of(pages: Iterable[Page], tell: Callable[[int, int], None]) -> Iterator[Page]:
+    """The pages, of which `tell` learns a few times a second how many and their rows."""
+    count = rows = 0
+    last = 0.0
+    for page in pages:
+        count += 1
+        rows += row_count(page.batch)
+        if (now := time.monotonic()) - last >= _TELL_EVERY:
+            last = now
+            tell(count, rows)
+        yield page
+    tell(count, rows)
 
 
 def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:

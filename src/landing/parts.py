@@ -54,6 +54,11 @@ class PartWriter:
         open_bytes = self._open.size if self._open is not None else 0
         return self._finished_bytes + open_bytes + self._pending_bytes
 
+    @property
+    def open_bytes(self) -> int:
+        """Of those, what is in no finished part yet."""
+        return self.bytes - self._finished_bytes
+
     def write(self, table: pa.Table) -> Iterator[Part]:
         for piece in self._pieces(table):
             yield from self._write_piece(piece)

@@ -19,6 +19,9 @@ class Reporter:
     A reporter overrides what it cares for. What is told of one stream comes in this order.
     """
 
+    def planned(self, streams: Sequence[str]) -> None:
+        """These are going to be run."""
+
     def started(self, config: StreamConfig) -> None:
         """A stream's run begins."""
 
@@ -32,8 +35,20 @@ class Reporter:
     def requested(self, stream: str, attempt: Attempt) -> None:
         """One attempt at a request of the client kit has ended."""
 
+    def delayed(self, stream: str, seconds: float) -> None:
+        """A request of the client kit waits so long for its turn, by the source's pace."""
+
+    def expected(self, stream: str, rows: int | None) -> None:
+        """So many rows the API says it has; None if that was not the number of all."""
+
+    def fetched(self, stream: str, pages: int, rows: int) -> None:
+        """What the stream has given so far; told a few times a second at most."""
+
     def progress(self, stream: str, rows: int) -> None:
         """Rows read so far; called once per batch."""
+
+    def writing(self, stream: str, size: int) -> None:
+        """Bytes of the part that is being written; called once per batch."""
 
     def began(self, stream: str, load_id: str) -> None:
         """The first rows of a load are there."""
@@ -41,11 +56,17 @@ class Reporter:
     def written(self, stream: str, rows: int, size: int) -> None:
         """A parquet part is complete on the local disk."""
 
+    def publishing(self, stream: str, parts: int) -> None:
+        """So many parts of a load are complete, and about to be uploaded."""
+
     def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
         """A part is in the landing zone, which took so long."""
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         """A load of a run that goes on: so many rows are in the landing zone, as is the cursor."""
+
+    def updating(self, stream: str) -> None:
+        """The rows are in the landing zone, and the current-state table takes them in."""
 
     def landed(self, result: StreamResult) -> None:
         """A stream's run is over, and all that was new is in the landing zone."""
@@ -70,6 +91,9 @@ class Reporters(Reporter):
         self._reporters = tuple(reporters)
         self._failures: deque[Exception] = deque(maxlen=_FAILURES_TOLD)
 
+    def planned(self, streams: Sequence[str]) -> None:
+        self._tell("planned", streams)
+
     def started(self, config: StreamConfig) -> None:
         self._tell("started", config)
 
@@ -82,8 +106,20 @@ class Reporters(Reporter):
     def requested(self, stream: str, attempt: Attempt) -> None:
         self._tell("requested", stream, attempt)
 
+    def delayed(self, stream: str, seconds: float) -> None:
+        self._tell("delayed", stream, seconds)
+
+    def expected(self, stream: str, rows: int | None) -> None:
+        self._tell("expected", stream, rows)
+
+    def fetched(self, stream: str, pages: int, rows: int) -> None:
+        self._tell("fetched", stream, pages, rows)
+
     def progress(self, stream: str, rows: int) -> None:
         self._tell("progress", stream, rows)
+
+    def writing(self, stream: str, size: int) -> None:
+        self._tell("writing", stream, size)
 
     def began(self, stream: str, load_id: str) -> None:
         self._tell("began", stream, load_id)
@@ -91,11 +127,17 @@ class Reporters(Reporter):
     def written(self, stream: str, rows: int, size: int) -> None:
         self._tell("written", stream, rows, size)
 
+    def publishing(self, stream: str, parts: int) -> None:
+        self._tell("publishing", stream, parts)
+
     def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
         self._tell("uploaded", stream, path, rows, size, seconds)
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         self._tell("published", stream, rows, cursor)
+
+    def updating(self, stream: str) -> None:
+        self._tell("updating", stream)
 
     def landed(self, result: StreamResult) -> None:
         self._tell("landed", result)
@@ -123,6 +165,41 @@ class Reporters(Reporter):
                 self._failures.append(error)
 
 
+class Heard:
+    """What a stream's requests tell, to a reporter."""
+
+    def __init__(self, reporter: Reporter, stream: str, *, counts_rows: bool) -> None:
+        self._reporter = reporter
+        self._stream = stream
+        self._counts_rows = counts_rows
+        """Whether what the API lists are the stream's rows, and not those of a parent."""
+
+    def requested(self, attempt: Attempt) -> None:
+        self._reporter.requested(self._stream, attempt)
+
+    def delayed(self, seconds: float) -> None:
+        self._reporter.delayed(self._stream, seconds)
+
+    def expected(self, rows: int | None) -> None:
+        if self._counts_rows:
+            self._reporter.expected(self._stream, rows)
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """How the records that a run read differ from what its config and discovery know."""
+
+    gained: dict[str, str] = field(default_factory=dict)
+    """Fields that neither has, and the kinds of their values."""
+    lost: list[str] = field(default_factory=list)
+    """Fields that no record had."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Of fields with values of other kinds, `integer → string`."""
+
+    def __bool__(self) -> bool:
+        return bool(self.gained or self.lost or self.changed)
+
+
 @dataclass(frozen=True)
 class TableResult:
     """What happened to a stream's current-state table."""
@@ -132,6 +209,8 @@ class TableResult:
     is_new: bool
     """Whether all of it was written; `upserted` is then how many rows it has."""
     upserted: int
+    inserted: int
+    """Of those upserted, the rows whose keys were not in the table; the others changed rows."""
     removed: int
     keyless: int
     """Rows that are not in it, for lack of a value in their primary key."""
@@ -160,6 +239,9 @@ class StreamResult:
     """Of the client kit's sessions; a client on plain `requests` is not counted."""
     table: TableResult | None = None
     """None for a stream that keeps none."""
+    read: int = 0
+    """Records that the stream gave, those that were known already among them."""
+    drift: Drifted = field(default_factory=Drifted)
 
 
 @dataclass

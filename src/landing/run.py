@@ -5,65 +5,33 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import dlt
-import pyarrow as pa
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
-from landing.catalog import (
-    StreamConfig,
-    configured_streams,
-    read_config,
-    unknown_fields,
-)
-from landing.columns import columns_of
+from landing.catalog import StreamConfig, configured_streams, read_config
 from landing.errors import LandingError
-from landing.extraction import Extraction, hold_cursor
+from landing.extraction import Extraction
 from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import Traffic, counting
+from landing.jobs import Job, doubts_of, jobs_of
 from landing.landing import LandingZone, Load
 from landing.layout import StreamPaths
 from landing.lease import Lease
-from landing.lineage import LINEAGE_FIELDS
-from landing.modes import deletes_in_words, in_words
 from landing.privacy import check_key
-from landing.report import Reporter, RunResult, StreamResult, TableResult
-from landing.resync import is_done
+from landing.report import Heard, Reporter, RunResult, StreamResult, TableResult
 from landing.settling import settle
 from landing.sidebyside import Stop, side_by_side, waits
-from landing.sources import Source
-from landing.state import SCHEMA, pipeline_name, stored_by_us, stored_cursor
+from landing.sources import Source, parents_of
+from landing.state import SCHEMA, pipeline_name
 from landing.tables import keeper_of, place_of
 from landing.workspace import bucket_settings
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
-
-Job: TypeAlias = tuple[StreamConfig, DltResource]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run of a stream would do, without anything done."""
-
-    config: StreamConfig
-    mode: str
-    deletes: str | None
-    """How deletions are noticed; None if they are not."""
-    cursor: Any
-    read_from: Any
-    """Where the run would begin to read: behind the cursor, if it looks back."""
-    columns: pa.Schema
-    location: str
-    table: str | None
-    """Where the current state is kept; None if it is not."""
-    doubts: list[str]
 
 
 def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]]:
@@ -97,9 +65,10 @@ def run_streams(
     Raises UsageError before anything is run if a config or a stream's name is wrong.
     """
     result = RunResult()
-    jobs = _jobs(source, streams, bucket)
+    jobs = jobs_of(source, streams, bucket)
+    reporter.planned(streams)
     for config, _ in jobs:
-        for note in _doubts(source, config):
+        for note in doubts_of(source, config):
             reporter.note(config.stream, note)
 
     def run(job: Job, stop: Stop) -> StreamResult:
@@ -131,32 +100,6 @@ def _failure(source: Source, config: StreamConfig, error: Exception) -> Exceptio
     return explained(source.workspace, source.name, what, error)
 
 
-def plan_streams(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Plan]:
-    return [
-        _plan(config, resource, bucket, _doubts(source, config))
-        for config, resource in _jobs(source, streams, bucket)
-    ]
-
-
-def _doubts(source: Source, config: StreamConfig) -> list[str]:
-    unknown = unknown_fields(config)
-    file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
-    doubts = [f"not in {file}: field {name}" for name in unknown]
-    if config.schedule_mistake is not None:
-        doubts.append(f"{config.origin}: {config.schedule_mistake}")
-    return doubts
-
-
-def _jobs(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
-    # Copies, since two streams may share a parent, and each is prepared for its own run.
-    resources = [source.stream(stream)._clone() for stream in streams]
-    configs = [source.config(stream) for stream in streams]
-    for config in configs:
-        check_key(config.fields, config.origin)
-        place_of(config, bucket.settings)
-    return list(zip(configs, resources, strict=True))
-
-
 def run_stream(
     config: StreamConfig,
     resource: DltResource,
@@ -171,6 +114,8 @@ def run_stream(
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
+    # What a parent lists are not the rows of its children.
+    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
     lease = Lease(
         bucket,
         paths.lease,
@@ -180,7 +125,7 @@ def run_stream(
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
-        counting(partial(reporter.requested, config.stream)) as traffic,
+        counting(heard) as traffic,
     ):
         keeper = keeper_of(config, bucket)
         if keeper is not None:
@@ -197,8 +142,11 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
-        table = keeper.update(lease) if keeper is not None else None
-    return _result(config, loads, table, traffic, time.monotonic() - clock)
+        table = None
+        if keeper is not None:
+            reporter.updating(config.stream)
+            table = keeper.update(lease)
+    return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
 
 
 def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
@@ -217,6 +165,7 @@ def _forget_loaded(pipeline: dlt.Pipeline) -> None:
 def _result(
     config: StreamConfig,
     loads: Sequence[Load],
+    extraction: Extraction,
     table: TableResult | None,
     traffic: Traffic,
     seconds: float,
@@ -238,6 +187,8 @@ def _result(
         location=loads[0].bucket.location(loads[0].paths.data),
         traffic=traffic,
         table=table,
+        read=extraction.count,
+        drift=extraction.drift,
     )
 
 
@@ -248,28 +199,4 @@ def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeli
         pipelines_dir=str(folder / "dlt"),
         destination=zone,
         dataset_name=SCHEMA,
-    )
-
-
-def _plan(config: StreamConfig, resource: DltResource, bucket: Bucket, doubts: list[str]) -> Plan:
-    paths = StreamPaths(config.source, config.stream)
-    columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
-    held = hold_cursor(config, resource)
-    cursor = read_from = None
-    if held is not None and config.is_incremental:
-        stored = stored_cursor(bucket, paths, held.cursor_path)
-        is_due = config.backfill and not is_done(stored_by_us(bucket, paths))
-        cursor = held.initial_value if stored is None or is_due else stored
-        read_from = held.behind(cursor)
-    place = place_of(config, bucket.settings)
-    return Plan(
-        config=config,
-        mode=in_words(config),
-        deletes=deletes_in_words(config),
-        cursor=cursor,
-        read_from=read_from,
-        columns=columns,
-        location=bucket.location(paths.data),
-        table=None if place is None else place.location,
-        doubts=doubts,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from landing.cli.output import (
@@ -13,7 +14,6 @@ from landing.cli.output import (
     printable,
     sized,
     table_lines,
-    wipe,
 )
 from landing.errors import UsageError
 from landing.workspace import Workspace, bucket_settings
@@ -141,13 +141,12 @@ def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: A
     if options.dry_run:
         _print_plan(name, planned)
         return 0
-    terminal = BackfillTerminal(source.name)
-    for doubt in planned.doubts:
-        terminal.note(options.stream, doubt)
-    begun = backfill.begin(planned, again=options.again, tell=terminal.waiting(options.stream))
-    print(_opening(name, begun), flush=True)
-    result = backfill.run_backfill(planned.subject, begun, terminal, options.workers)
-    wipe()
+    with closing(BackfillTerminal(source.name, options.stream)) as terminal:
+        for doubt in planned.doubts:
+            terminal.note(options.stream, doubt)
+        begun = backfill.begin(planned, again=options.again, tell=terminal.waiting(options.stream))
+        print(_opening(name, begun), flush=True)
+        result = backfill.run_backfill(planned.subject, begun, terminal, options.workers)
     for error in result.failed.values():
         complain(error, options)
     print(_summary(name, result))
@@ -204,14 +203,13 @@ def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, req
     from landing.backfill.fields import begin_fields, plan_fields, run_fields
     from landing.cli.backfillterminal import BackfillTerminal
 
-    terminal = BackfillTerminal(source.name)
     planned = plan_fields(source, options.stream, bucket, request)
     if options.dry_run:
         print(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
         return 0
-    begun = begin_fields(planned, again=options.again, tell=terminal.waiting(options.stream))
-    result = run_fields(planned.subject, begun, terminal)
-    wipe()
+    with closing(BackfillTerminal(source.name, options.stream)) as terminal:
+        begun = begin_fields(planned, again=options.again, tell=terminal.waiting(options.stream))
+        result = run_fields(planned.subject, begun, terminal)
     print(_fields_summary(planned.subject.name, request.fields, result))
     _print_table(result.table)
     return 0

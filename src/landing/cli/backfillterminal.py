@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from landing.backfill import BackfillReporter, Progress, WindowResult
 from landing.backfill.windows import Window
-from landing.cli.output import counted, wipe
+from landing.cli.live import Line, Live, is_ci, is_watched
+from landing.cli.output import counted, lasting
 from landing.cli.terminal import Terminal
 from landing.errors import LandingError
 from landing.sidebyside import Stop, waits
@@ -15,8 +16,18 @@ from landing.sidebyside import Stop, waits
 class BackfillTerminal(Terminal, BackfillReporter):
     """Tells a person about a backfill as it goes on."""
 
+    def __init__(self, source: str, stream: str) -> None:
+        super().__init__(source)
+        self._name = f"{source}/{stream}"
+        self._read = 0
+        self._progress: Progress | None = None
+        self._live = Live(self._line) if is_watched() and not is_ci() else None
+
     def waiting(self, stream: str) -> Callable[[str], None]:
         return waits(Stop(), lambda text: self.note(stream, text))
+
+    def progress(self, stream: str, rows: int) -> None:
+        self._read = rows
 
     def window_done(self, result: WindowResult, progress: Progress) -> None:
         done = result.done
@@ -26,20 +37,26 @@ class BackfillTerminal(Terminal, BackfillReporter):
     def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
         self._tell(f"{window}: failed", progress)
 
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
     def _tell(self, what: str, progress: Progress) -> None:
-        left = progress.seconds_left
-        failed = f", {progress.failed:,} failed" if progress.failed else ""
-        eta = f", about {_duration(left)} left" if left else ""
-        with self._lock:
-            wipe()
-            print(
-                f"  {what}  ({progress.done:,} of {progress.windows:,} windows{failed}, "
-                f"{counted(progress.rows, 'row')}{eta})",
-                flush=True,
-            )
+        self._progress = progress
+        self._say(f"  {what}  ({_so_far(progress)})")
+
+    def _line(self, width: int, height: int) -> Sequence[Line]:
+        told = f"{self._read:,} rows read"
+        if self._progress is not None:
+            told += f"  {_so_far(self._progress)}"
+        return [[("• ", "cyan"), (self._name, "bold"), (f"  {told}", "")]]
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _so_far(progress: Progress) -> str:
+    left = progress.seconds_left
+    failed = f", {progress.failed:,} failed" if progress.failed else ""
+    eta = f", about {lasting(left)} left" if left else ""
+    return (
+        f"{progress.done:,} of {progress.windows:,} windows{failed}, "
+        f"{counted(progress.rows, 'row')}{eta}"
+    )

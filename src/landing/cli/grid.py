@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from landing.cli.lines import hanging as hanging
+from landing.cli.lines import terminal_width as terminal_width
 from landing.cli.output import printable
 
 _BETWEEN = "  "
 _LEAST = 6
 """Cells that a column keeps, however narrow the terminal."""
-
-
-def terminal_width() -> int | None:
-    """None where lines may be of any length, as in a pipe."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def hanging(line: str, under: int, width: int | None) -> str:
-    """A line that goes on under its own cell `under` where it is too long; nothing is cut."""
-    if width is None or len(line) <= width:
-        return line
-    start = line[:under]
-    return textwrap.fill(
-        line[under:],
-        max(width, under + 20),
-        initial_indent=start,
-        subsequent_indent=" " * under,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def grid(

@@ -9,8 +9,11 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from landing.cli.lines import hanging, terminal_width
 from landing.errors import BucketUnusable, LeaseHeld, SettingsError, UsageError
 from landing.errors import counted as counted
+from landing.errors import lasting as lasting
+from landing.errors import sized as sized
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -38,15 +41,12 @@ def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> N
     """Of a command as a whole: a line for a person, or of the verb's log."""
     log: Failures | None = getattr(options, "log", None)
     if log is None:
-        print(redacted(text), file=sys.stderr)
+        lines = redacted(text).split("\n")
+        # What follows the first line, as of a traceback, stays as it is.
+        lines[0] = hanging(lines[0], len("error: "), terminal_width(sys.stderr))
+        print("\n".join(lines), file=sys.stderr)
     else:
         log.write(level, event, text.removeprefix("error: "))
-
-
-def wipe() -> None:
-    """Remove the progress line, which what follows would be written behind."""
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
 
 
 def exit_code(errors: Iterable[Exception]) -> int:
@@ -66,15 +66,6 @@ def positive(text: str) -> int:
     return number
 
 
-def sized(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KB", "MB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"
-
-
 def table_lines(table: TableResult) -> Iterator[str]:
     """What happened to a current-state table."""
     name = f"  table  {table.format} at {table.location}: "
@@ -82,7 +73,9 @@ def table_lines(table: TableResult) -> Iterator[str]:
         yield f"{name}made of all that landed, {counted(table.upserted, 'row')}"
     elif table.upserted or table.removed:
         gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""
-        yield f"{name}{counted(table.upserted, 'row')} upserted{gone}"
+        changed = table.upserted - table.inserted
+        which = f" ({table.inserted:,} new, {changed:,} changed)" if table.upserted else ""
+        yield f"{name}{counted(table.upserted, 'row')} upserted{which}{gone}"
     else:
         yield f"{name}up to date"
     if table.keyless:

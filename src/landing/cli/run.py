@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.cli.output import complain, counted, exit_code, positive, sized, table_lines, wipe
+from landing.cli.output import complain, exit_code, positive
 from landing.errors import LandingError, UsageError, listed
 from landing.workspace import BucketSettings, Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.observe.freshness import Late
-    from landing.report import Reporter, RunResult, StreamResult
-    from landing.run import Plan
+    from landing.planning import Plan
+    from landing.report import Reporter, RunResult
     from landing.sources import Source
 
 FORMATS = ("text", "json")
@@ -36,8 +38,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="show what would be done; ask for no records and write nothing",
+        help="show what would be done, and the first page as it would land; write nothing",
     )
+    parser.add_argument(
+        "--no-preview",
+        action="store_true",
+        help="with --dry-run: ask the API for nothing",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array at the end instead")
     parser.add_argument(
         "--log-format",
         choices=FORMATS,
@@ -58,12 +66,15 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     import_faster()
     if options.dry_run:
         return _plan(options, workspace)
+    if options.no_preview:
+        raise UsageError("--no-preview goes with --dry-run")
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
-    reporter = _reporters(options, workspace)
+    display = _display(options)
+    reporter = _reporters(options, workspace, display)
     try:
-        return _run(options, workspace, reporter)
+        return _run(options, workspace, reporter, display)
     except LandingError as error:
         reporter.aborted(options.streams, error)
         raise
@@ -72,20 +83,46 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing import run
     from landing.bucket import Bucket
+    from landing.cli.terminal import RunDisplay
+    from landing.planning import plan_streams
 
     source, streams, broken = _asked(options, workspace)
     settings = bucket_settings(workspace)
-    if settings.is_default:
+    if settings.is_default and not options.json:
         print(_default_bucket(settings))
-    _print_plans(run.plan_streams(source, streams, Bucket(settings)))
+    with closing(RunDisplay(options.source, only_last=True)) as display:
+        plans = plan_streams(
+            source, streams, Bucket(settings), display, previews=not options.no_preview
+        )
+        made = list(_told(plans, options))
+    if options.json:
+        from landing.cli import runjson
+
+        runjson.print_json(map(runjson.plan, made))
     for error in broken.values():
         complain(error, options)
-    return exit_code(broken.values())
+    return exit_code([*broken.values(), *filter(None, map(_failure, made))])
 
 
-def _run(options: argparse.Namespace, workspace: Workspace, reporter: Reporter) -> int:
+def _told(plans: Iterable[Plan], options: argparse.Namespace) -> Iterator[Plan]:
+    from landing.cli.plan import print_plan
+
+    for plan in plans:
+        if not options.json:
+            print_plan(plan)
+        if (error := _failure(plan)) is not None:
+            complain(error, options)
+        yield plan
+
+
+def _failure(plan: Plan) -> LandingError | None:
+    return None if plan.preview is None else plan.preview.error
+
+
+def _run(
+    options: argparse.Namespace, workspace: Workspace, reporter: Reporter, display: Reporter
+) -> int:
     from landing import run
     from landing.bucket import Bucket
 
@@ -96,12 +133,26 @@ def _run(options: argparse.Namespace, workspace: Workspace, reporter: Reporter) 
     for stream, error in broken.items():
         reporter.failed(stream, error)
     result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+    display.close()
     failed = {**broken, **result.failed}
-    if options.log is None:
-        _print_results(result)
-        for failure in failed.values():
-            complain(failure, options)
+    _tell(options, result, failed)
     return exit_code(failed.values())
+
+
+def _tell(options: argparse.Namespace, result: RunResult, failed: dict[str, Exception]) -> None:
+    if options.json:
+        from landing.cli import runjson
+
+        runjson.print_json(runjson.results(options.source, result, failed))
+    if options.log is not None:
+        return
+    from landing.cli.results import print_remedies, print_results
+
+    if not options.json:
+        print_results(result)
+    print_remedies(result)
+    for failure in failed.values():
+        complain(failure, options)
 
 
 def _asked(
@@ -129,7 +180,18 @@ def _default_bucket(settings: BucketSettings) -> str:
     return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
 
 
-def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
+def _display(options: argparse.Namespace) -> Reporter:
+    """How far the run is, for whoever reads its lines."""
+    if options.log is None:
+        from landing.cli.terminal import RunDisplay
+
+        return RunDisplay(options.source)
+    from landing.observe.progress import Every
+
+    return Every(options.log.at)
+
+
+def _reporters(options: argparse.Namespace, workspace: Workspace, display: Reporter) -> Reporter:
     from landing.cli.terminal import Terminal
     from landing.observe import observers
     from landing.observe.freshness import late_streams
@@ -144,9 +206,9 @@ def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
     # What tells a person comes last: it is closed when the others have told how they fared.
-    return Reporters(
-        [*observers(source, options.metrics_file, late), options.log or Terminal(source)]
-    )
+    summarizes = sys.stdout.isatty() and not options.json
+    told = options.log or Terminal(source, aside=options.json, summarizes=summarizes)
+    return Reporters([display, *observers(source, options.metrics_file, late), told])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:
@@ -169,63 +231,3 @@ def _none_selected(source: str, workspace: Workspace) -> str:
             'the fields you want, and set "selected": true'
         )
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'
-
-
-def _print_plans(plans: Sequence[Plan]) -> None:
-    for plan in plans:
-        config = plan.config
-        print(f"{config.source}/{config.stream}  (dry run: asks for no records, writes nothing)")
-        print(f"  config    {config.origin}")
-        print(f"  mode      {config.sync_mode}, {config.destination_sync_mode}: {plan.mode}")
-        print(f"  key       {', '.join(config.primary_key) or 'none'}")
-        if config.is_incremental:
-            since = "the beginning" if plan.cursor is None else plan.read_from
-            stands = "" if plan.read_from == plan.cursor else f" (the cursor is at {plan.cursor})"
-            print(f"  cursor    {config.cursor_field}, from {since}{stands}")
-        if plan.deletes is not None:
-            print(f"  deletes   {plan.deletes}")
-        print(f"  to        {plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet")
-        if plan.table is not None:
-            print(f"  table     {config.table_format} at {plan.table}")
-        for doubt in plan.doubts:
-            print(f"  !         {doubt}")
-        print(f"  columns   {len(plan.columns)}")
-        width = max(len(name) for name in plan.columns.names)
-        for column in plan.columns:
-            field = config.fields.get(column.name)
-            privacy = f" ({field.privacy})" if field is not None and field.privacy else ""
-            print(f"    {column.name:<{width}}  {column.type}{privacy}")
-
-
-def _print_results(result: RunResult) -> None:
-    wipe()
-    for stream in result.landed:
-        print(_summary(stream))
-        if stream.table is not None:
-            print("\n".join(table_lines(stream.table)))
-
-
-def _summary(result: StreamResult) -> str:
-    name = f"{result.source}/{result.stream}"
-    if not result.files:
-        what = "no records" if result.load_ids and not result.quarantined else "nothing new"
-        return f"{name}: {what}{_cursor(result)}, {_effort(result)}"
-    deleted = f", {result.deleted:,} deleted" if result.deleted else ""
-    return (
-        f"{name}: {counted(result.rows - result.deleted, 'row')}{deleted} in "
-        f"{counted(result.files, 'file')} ({sized(result.bytes)}) to {result.location}"
-        f"{_cursor(result)}, {_effort(result)}"
-    )
-
-
-def _effort(result: StreamResult) -> str:
-    told = f"{result.seconds:.1f} s"
-    return f"{told}; {result.traffic}" if result.traffic.requests else told
-
-
-def _cursor(result: StreamResult) -> str:
-    if result.cursor_after is None:
-        return ""
-    before, after = result.cursor_before, result.cursor_after
-    told = f", cursor {after}" if before in (None, after) else f", cursor {before} → {after}"
-    return told if result.read_from == before else f"{told} (read from {result.read_from})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landing.cli.grid import cells, columns_that_fit, grid, terminal_width
-from landing.cli.output import counted, positive, printable
+from landing.cli.grid import terminal_width
+from landing.cli.output import counted, positive
+from landing.cli.rowtable import row_lines
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 HELP = "some rows of a stream as they landed"
 _MEGABYTE = 1024 * 1024
-_LONGEST = 1_000
-"""Characters of one value in a table."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +65,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.json:
         _print_json(found)
     elif found.rows:
-        _print_table(found)
+        for line in row_lines(
+            found.columns, found.rows, terminal_width(), more=" (--columns chooses)"
+        ):
+            print(line)
     elif not found.files:
         print(
             f"{paths.data}: nothing has landed; `landing run {paths.source} {paths.stream}` "
@@ -90,46 +91,3 @@ def _print_json(found: Found) -> None:
     encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
     for row in found.rows:
         print(encode(row).decode())
-
-
-def _print_table(found: Found) -> None:
-    rows = [[_text(row.get(name)) for name in found.columns] for row in found.rows]
-    width = terminal_width()
-    widths = [
-        max(cells(name), *(cells(text) for text in column))
-        for name, column in zip(found.columns, zip(*rows, strict=True), strict=True)
-    ]
-    shown = columns_that_fit(widths, width)
-    titles = [printable(name) for name in found.columns]
-    numbers = [
-        title for title, name in zip(titles, found.columns, strict=True) if _is_number(found, name)
-    ]
-    for line in grid(titles[:shown], [row[:shown] for row in rows], width, right=numbers):
-        print(line)
-    if left := titles[shown:]:
-        print(f"and {counted(len(left), 'column')} more: {', '.join(left)} (--columns chooses)")
-
-
-def _is_number(found: Found, name: str) -> bool:
-    from decimal import Decimal
-
-    values = [row.get(name) for row in found.rows]
-    return all(value is None or isinstance(value, int | float | Decimal) for value in values)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return value[:_LONGEST]
-    if isinstance(value, dict | list | bytes):
-        return _as_json(value)[:_LONGEST]
-    return str(value)
-
-
-def _as_json(value: Sequence[Any] | dict[str, Any] | bytes) -> str:
-    import msgspec
-
-    return msgspec.json.encode(value, enc_hook=str).decode()

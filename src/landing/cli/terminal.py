@@ -1,42 +1,79 @@
-"""A run as a person at a terminal sees it."""
+"""A run as a person reads it: notes as they come, and how far it is."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from typing import Any
 
-from landing.cli.output import counted, printable, wipe
+from landing.cli.live import Live, is_ci, is_watched
+from landing.cli.output import counted, printable
+from landing.cli.runlines import RunLines
+from landing.observe.progress import StreamProgress, Ticker, Watch, interval, line
 from landing.report import Reporter
 from landing.secrets import redacted
 
 
 class Terminal(Reporter):
-    """Tells a person about a run as it goes on."""
+    """Tells a person about a run as it goes on.
 
-    def __init__(self, source: str) -> None:
+    With `aside`, on standard error, since standard output is for something else. With
+    `summarizes`, what a summary tells of streams that landed is not told before.
+    """
+
+    def __init__(self, source: str, *, aside: bool = False, summarizes: bool = False) -> None:
         self._source = source
-        self._read: dict[str, int] = {}
+        self._aside = aside
+        self._summarizes = summarizes
+        self._drift: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
     def note(self, stream: str, text: str) -> None:
-        with self._lock:
-            wipe()
-            print(printable(f"{self._source}/{stream}: {redacted(text)}"), flush=True)
+        self._say(f"{self._source}/{stream}: {redacted(text)}")
+
+    def drifted(self, stream: str, text: str) -> None:
+        if self._summarizes:
+            self._drift.setdefault(stream, []).append(text)
+        else:
+            self.note(stream, text)
+
+    def failed(self, stream: str, error: Exception) -> None:
+        for text in self._drift.pop(stream, []):
+            self.note(stream, text)
 
     def warned(self, text: str) -> None:
-        with self._lock:
-            wipe()
-            print(printable(redacted(text)), flush=True)
+        self._say(redacted(text))
 
     def published(self, stream: str, rows: int, cursor: Any) -> None:
         self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
 
-    def progress(self, stream: str, rows: int) -> None:
-        if not sys.stderr.isatty():
-            return
+    def _say(self, text: str) -> None:
         with self._lock:
-            self._read[stream] = rows
-            names = stream if len(self._read) == 1 else f"{len(self._read)} streams"
-            total = sum(self._read.values())
-            print(f"\r{self._source}/{names}: {total:,} rows read", end="", file=sys.stderr)
+            # Looked up each time: while lines are drawn, what is printed goes above them.
+            print(printable(text), file=sys.stderr if self._aside else sys.stdout, flush=True)
+
+
+class RunDisplay(Watch):
+    """How far a run is: lines that move at a terminal, a line now and then in a log, and nothing
+    in CI, where only what came of it counts."""
+
+    def __init__(self, source: str, *, only_last: bool = False) -> None:
+        super().__init__()
+        self._source = source
+        seconds = interval()
+        self._shown: Live | Ticker | None = None
+        if is_ci():
+            return
+        if is_watched():
+            self._shown = Live(RunLines(source, self, only_last=only_last))
+        elif seconds:
+            self._shown = Ticker(self, seconds, self._tell)
+
+    def close(self) -> None:
+        if self._shown is not None:
+            self._shown.close()
+
+    def _tell(self, of: StreamProgress) -> None:
+        text = printable(f"{self._source}/{of.stream}: {line(of, time.monotonic())}")
+        print(redacted(text), file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from requests import Request, Response
 from requests.auth import AuthBase
 
 from landing.errors import SettingsError
+from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
 from landing.http.pacing import Pace
@@ -69,7 +70,11 @@ class Api(RESTClient):
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
         query = Query(self._answer, request, body, int(self.session.max_page_mb * 1024 * 1024))
-        return (page for page in pages_of(paging or SinglePage(), query) if page)
+        return self._read(paging or SinglePage(), query)
+
+    def _read(self, paging: Paging, query: Query) -> Iterator[Page]:
+        traffic.current().reads()
+        yield from (page for page in pages_of(paging, query) if page)
 
     def graphql(
         self,

@@ -12,6 +12,7 @@ from dlt.common import jsonpath
 from requests import Request, Response
 
 from landing.errors import ApiError
+from landing.http import traffic
 from landing.http.bodies import Body, Page, unpacked
 
 
@@ -72,6 +73,7 @@ class Query:
         response = self.send(request or self.template, past_end)
         if response.status_code == past_end:
             return Answer([], response)
+        traffic.current().expects_by(response.headers)
         try:
             # In the answer too, where paginators look for what follows.
             response._content = unpacked(response.content, self.most_bytes)

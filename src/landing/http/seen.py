@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from landing.errors import ApiError
+from landing.http import traffic
 from landing.http.bodies import Page, from_row, identities, value_at
 from landing.http.query import Answer, Query
 
@@ -121,3 +122,4 @@ class Rows:
             raise ApiError(
                 f"{self._query.shown}: the answer has no number of rows at '{self._total_path}'"
             ) from None
+        traffic.current().expects(self._total)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CHUNK = 64 * 1024
 _SIGNED_FOR = 0.1
 """Seconds of waiting for a turn after which credentials are made anew."""
+_TOLD_WAIT = 0.5
+"""Seconds for which a person looks at a line."""
 
 
 class SignedLater(requests.PreparedRequest):
@@ -79,6 +81,7 @@ class Sending:
         self._options = options
         self._began = time.monotonic()
         self._paced = 0.0
+        self._size = 0
         self._is_renewed = False
         self._retried: str | None = None
         self._traffic = traffic.current()
@@ -108,8 +111,9 @@ class Sending:
         request = self._signed()
         gate = self._session.pace.gate(str(request.url))
         deadline = self._session.retries.deadline
+        self._size = 0
         try:
-            with gate.passing(self._cost, deadline, self._sleep) as paced:
+            with gate.passing(self._cost, deadline, self._wait) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
                 if paced > _SIGNED_FOR:
@@ -161,10 +165,10 @@ class Sending:
         paced: float,
         wait: float | None,
     ) -> None:
-        if self._traffic.observer is None:
+        if self._traffic.listener is None:
             return
         answered = isinstance(outcome, requests.Response)
-        self._traffic.observer(
+        self._traffic.listener.requested(
             traffic.Attempt(
                 method=str(self._request.method),
                 url=str(self._request.url),
@@ -173,6 +177,7 @@ class Sending:
                 paced=paced,
                 retried=self._retried,
                 retry_wait=wait or 0.0,
+                size=self._size,
             )
         )
 
@@ -190,6 +195,12 @@ class Sending:
 
     def _can_be_sent_again(self) -> bool:
         return self._request.body is None or isinstance(self._request.body, bytes | str)
+
+    def _wait(self, seconds: float) -> None:
+        """For a turn."""
+        if seconds >= _TOLD_WAIT and self._traffic.listener is not None:
+            self._traffic.listener.delayed(seconds)
+        self._sleep(seconds)
 
     def _sleep(self, seconds: float) -> None:
         if not self._traffic.sleep(seconds):
@@ -221,7 +232,8 @@ class Sending:
             response.close()
             raise
         finally:
-            self._traffic.received(response.raw.tell())
+            self._size = response.raw.tell()
+            self._traffic.received(self._size)
         # As `Response.content` leaves it.
         response._content = b"".join(pieces)
         response._content_consumed = True  # type: ignore[attr-defined]

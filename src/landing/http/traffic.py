@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
+
+_TOTALS = ("X-Total-Count", "X-Total", "X-WP-Total")
+"""Headers in which APIs tell how many rows a list has in all."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,28 @@ class Attempt:
     """Why it is made again, as in `Traffic.retries`; None if this was the last."""
     retry_wait: float = 0.0
     """Seconds until it is."""
+    size: int = 0
+    """Bytes of the body, as it came over the network."""
 
 
-Observer: TypeAlias = Callable[[Attempt], None]
+class Listener(Protocol):
+    """Told of traffic as it happens, from the threads that make it."""
+
+    def requested(self, attempt: Attempt) -> None:
+        """An attempt has ended."""
+
+    def delayed(self, seconds: float) -> None:
+        """A request waits so long for its turn."""
+
+    def expected(self, rows: int | None) -> None:
+        """So many rows the API has; None if it has turned out that this is not known."""
 
 
 class Traffic:
     """Requests made through the client kit, retries and redirects included."""
 
-    def __init__(self, observer: Observer | None = None) -> None:
-        self.observer = observer
-        """Told of each attempt, from the thread that made it."""
+    def __init__(self, listener: Listener | None = None) -> None:
+        self.listener = listener
         self.requests = 0
         self.retries: Counter[str] = Counter()
         """By cause: a status such as "429", or the name of what went wrong."""
@@ -48,6 +62,8 @@ class Traffic:
         """Waited between an attempt that failed and the next, summed over all threads."""
         self.bytes = 0
         """Of bodies, as they came over the network."""
+        self._readings = 0
+        self._expected: int | None = None
         self._lock = threading.Lock()
         self._is_over = threading.Event()
 
@@ -62,6 +78,31 @@ class Traffic:
         with self._lock:
             self.requests += 1
             self.pacing_seconds += paced
+
+    def reads(self) -> None:
+        """A list is about to be read. Of two, what one of them has is not what there is."""
+        with self._lock:
+            self._readings += 1
+            was_told, self._expected = self._expected is not None, None
+        if was_told and self.listener is not None:
+            self.listener.expected(None)
+
+    def expects(self, rows: int) -> None:
+        """The list that is read has so many rows, its API says."""
+        with self._lock:
+            if self._readings != 1 or rows == self._expected:
+                return
+            self._expected = rows
+        if self.listener is not None:
+            self.listener.expected(rows)
+
+    def expects_by(self, headers: Mapping[str, str]) -> None:
+        """What the first answer of a list tells; later ones may count what is left."""
+        if self._readings != 1 or self._expected is not None:
+            return
+        told = next((headers[name] for name in _TOTALS if name in headers), "")
+        if told.strip().isdecimal():
+            self.expects(int(told))
 
     def received(self, size: int) -> None:
         with self._lock:
@@ -99,10 +140,10 @@ def current() -> Traffic:
 
 
 @contextmanager
-def counting(observer: Observer | None = None) -> Iterator[Traffic]:
+def counting(listener: Listener | None = None) -> Iterator[Traffic]:
     """Count what is requested inside, in threads too that run in a copy of the context; those
     that still wait for their turn afterwards are sent home, so that a run can be interrupted."""
-    traffic = Traffic(observer)
+    traffic = Traffic(listener)
     token = _current.set(traffic)
     try:
         yield traffic

@@ -13,11 +13,9 @@ from typing import Any
 
 from landing.catalog import StreamConfig
 from landing.http.traffic import Attempt, Traffic
+from landing.observe.progress import StreamProgress, line
 from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
-
-PROGRESS_EVERY = 10.0
-"""Seconds between two lines that tell how many rows were read."""
 
 
 class JsonLog(Reporter):
@@ -30,7 +28,6 @@ class JsonLog(Reporter):
         self._source = source
         self._run_id = uuid.uuid4().hex
         self._load_ids: dict[str, str] = {}
-        self._told: dict[str, float] = {}
         self._lock = threading.Lock()
         self._libraries = _LibraryLines(self)
         logging.getLogger().addHandler(self._libraries)
@@ -71,11 +68,31 @@ class JsonLog(Reporter):
         wait = round(attempt.retry_wait, 3)
         self.write("warning", "request_retried", text, stream, cause=attempt.retried, wait=wait)
 
-    def progress(self, stream: str, rows: int) -> None:
+    def at(self, of: StreamProgress) -> None:
+        """How far a stream is that is under way."""
         now = time.monotonic()
-        if now - self._told.setdefault(stream, now) >= PROGRESS_EVERY:
-            self._told[stream] = now
-            self.write("info", "progress", f"{rows:,} rows read", stream, rows=rows)
+        rate, left = of.rate(now), of.seconds_left(now)
+        self.write(
+            "info",
+            "progress",
+            line(of, now),
+            of.stream,
+            doing=of.doing,
+            rows=of.rows,
+            total=of.total,
+            pages=of.pages,
+            rows_per_second=None if rate is None else round(rate, 1),
+            seconds_left=None if left is None else round(left, 1),
+            seconds=round(of.seconds(now), 3),
+            answer_bytes=of.size,
+            part=of.parts + 1,
+            part_bytes=of.part_size,
+            requests=of.requests,
+            retries=of.retries.total(),
+            pacing_seconds=round(of.pacing_seconds, 3),
+            retry_seconds=round(of.retry_seconds, 3),
+            waits=round(of.wait(now), 3),
+        )
 
     def began(self, stream: str, load_id: str) -> None:
         self._load_ids[stream] = load_id

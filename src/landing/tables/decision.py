@@ -56,8 +56,13 @@ def _decision(changes: pa.Table, matched: pa.Table) -> Decision:
         pc.invert(changes[GONE]), pc.invert(pc.is_in(numbers, value_set=losing.combine_chunks()))
     )
     rows = changes.filter(added).drop_columns([GONE, UNTIL])
+    is_new = pc.invert(pc.is_in(numbers, value_set=matched[_NUMBER].combine_chunks()))
     return Decision(
         rows,
         matched["id"].filter(effective).combine_chunks(),
-        Counts(rows.num_rows, pc.sum(removed_).as_py() or 0),
+        Counts(
+            upserted=rows.num_rows,
+            removed=pc.sum(removed_).as_py() or 0,
+            inserted=pc.sum(pc.and_(added, is_new)).as_py() or 0,
+        ),
     )

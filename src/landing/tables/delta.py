@@ -64,8 +64,12 @@ class DeltaLake:
                 .execute()
             )
             self._maintain(before)
-        written = done["num_target_rows_inserted"] + done["num_target_rows_updated"]
-        return Counts(written, done["num_target_rows_deleted"])
+        inserted = done["num_target_rows_inserted"]
+        return Counts(
+            upserted=inserted + done["num_target_rows_updated"],
+            removed=done["num_target_rows_deleted"],
+            inserted=inserted,
+        )
 
     def replace(self, batches: pa.RecordBatchReader) -> None:
         before = self._version_to_replace()

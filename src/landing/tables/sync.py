@@ -187,6 +187,7 @@ class Keeper:
             location=self._place.location,
             is_new=is_new,
             upserted=counts.upserted,
+            inserted=counts.upserted if is_new else counts.inserted,
             removed=counts.removed,
             keyless=self._keyless,
             misfits=dict(self._landed.misfits),

@@ -25,9 +25,15 @@ KEPT_DAYS = 7
 class Counts:
     upserted: int = 0
     removed: int = 0
+    inserted: int = 0
+    """Of those upserted, rows whose keys were not there."""
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.upserted + other.upserted, self.removed + other.removed)
+        return Counts(
+            self.upserted + other.upserted,
+            self.removed + other.removed,
+            self.inserted + other.inserted,
+        )
 
 
 class Table(Protocol):

@@ -1,0 +1,37 @@
+"""Streams with their configs, as a run, a plan or whoever else needs both has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from dlt.extract.resource import DltResource
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig, unknown_fields
+from landing.privacy import check_key
+from landing.sources import Source
+from landing.tables import place_of
+
+Job: TypeAlias = tuple[StreamConfig, DltResource]
+
+
+def jobs_of(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
+    """Raises UsageError if a config or a stream's name is wrong."""
+    # Copies, since two streams may share a parent, and each is prepared for its own run.
+    resources = [source.stream(stream)._clone() for stream in streams]
+    configs = [source.config(stream) for stream in streams]
+    for config in configs:
+        check_key(config.fields, config.origin)
+        place_of(config, bucket.settings)
+    return list(zip(configs, resources, strict=True))
+
+
+def doubts_of(source: Source, config: StreamConfig) -> list[str]:
+    """What in a config may be a mistake, and keeps no run from going on."""
+    unknown = unknown_fields(config)
+    file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
+    doubts = [f"not in {file}: field {name}" for name in unknown]
+    if config.schedule_mistake is not None:
+        doubts.append(f"{config.origin}: {config.schedule_mistake}")
+    return doubts

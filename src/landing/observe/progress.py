@@ -1,0 +1,273 @@
+"""How far the streams of a run are, for whoever looks from time to time."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from landing.catalog import StreamConfig
+from landing.errors import SettingsError, counted, lasting, sized
+from landing.http.traffic import Attempt
+from landing.report import Reporter, StreamResult
+
+EVERY = 30.0
+"""Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""
+_RATED_AFTER = 1.0
+_FORESEEN_AFTER = 3.0
+"""Seconds of reading after which a rate, and what is left, are more than noise."""
+
+Doing = Literal["reading", "publishing", "updating", "landed", "failed"]
+
+
+@dataclass
+class StreamProgress:
+    stream: str
+    begun: float
+    """Of the monotonic clock, as all times here."""
+    doing: Doing = "reading"
+    pages: int = 0
+    rows: int = 0
+    total: int | None = None
+    """Rows there are, if the API tells."""
+    size: int = 0
+    """Bytes of answers, of the client kit's sessions."""
+    requests: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    pacing_seconds: float = 0.0
+    retry_seconds: float = 0.0
+    parts: int = 0
+    """Complete, since the load began."""
+    part_size: int = 0
+    """Bytes of the one that is being written."""
+    uploaded: int = 0
+    to_upload: int = 0
+    waits_until: float = 0.0
+    waits_for: str = ""
+    ended: float | None = None
+    result: StreamResult | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.doing in ("landed", "failed")
+
+    def seconds(self, now: float) -> float:
+        return (now if self.ended is None else self.ended) - self.begun
+
+    def rate(self, now: float) -> float | None:
+        """Rows a second, waits included."""
+        seconds = self.seconds(now)
+        return self.rows / seconds if self.rows and seconds >= _RATED_AFTER else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Until all rows are read, if the API tells how many there are."""
+        rate = self.rate(now)
+        if rate is None or self.total is None or self.doing != "reading":
+            return None
+        if self.total < self.rows or self.seconds(now) < _FORESEEN_AFTER:
+            return None
+        return (self.total - self.rows) / rate
+
+    def wait(self, now: float) -> float:
+        """Seconds that its last request is still going to wait."""
+        return max(0.0, self.waits_until - now) if self.doing == "reading" else 0.0
+
+
+class Watch(Reporter):
+    """Keeps how far each stream is. Told from the streams' threads, and read from another."""
+
+    def __init__(self) -> None:
+        self.planned_streams = 0
+        """Those that wait for others to end among them; 0 before that is known."""
+        self._streams: dict[str, StreamProgress] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def streams(self) -> list[StreamProgress]:
+        """In the order in which they began."""
+        return list(self._streams.values())
+
+    def _of(self, stream: str) -> StreamProgress:
+        found = self._streams.get(stream)
+        if found is None:
+            found = self._streams[stream] = StreamProgress(stream, time.monotonic())
+        return found
+
+    def planned(self, streams: Sequence[str]) -> None:
+        self.planned_streams = len(streams)
+
+    def started(self, config: StreamConfig) -> None:
+        with self._lock:
+            self._of(config.stream)
+
+    def requested(self, stream: str, attempt: Attempt) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.requests += 1
+            of.size += attempt.size
+            of.pacing_seconds += attempt.paced
+            of.waits_until = 0.0
+            if attempt.retried is not None:
+                of.retries[attempt.retried] += 1
+                of.retry_seconds += attempt.retry_wait
+                of.waits_until = time.monotonic() + attempt.retry_wait
+                of.waits_for = f"to retry ({attempt.retried})"
+
+    def delayed(self, stream: str, seconds: float) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.waits_until, of.waits_for = time.monotonic() + seconds, "for its pace"
+
+    def expected(self, stream: str, rows: int | None) -> None:
+        with self._lock:
+            self._of(stream).total = rows
+
+    def fetched(self, stream: str, pages: int, rows: int) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.pages, of.rows = pages, rows
+
+    def progress(self, stream: str, rows: int) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.rows = max(of.rows, rows)
+
+    def began(self, stream: str, load_id: str) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.doing, of.parts = "reading", 0
+
+    def writing(self, stream: str, size: int) -> None:
+        with self._lock:
+            self._of(stream).part_size = size
+
+    def written(self, stream: str, rows: int, size: int) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.parts, of.part_size = of.parts + 1, 0
+
+    def publishing(self, stream: str, parts: int) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.doing, of.uploaded, of.to_upload = "publishing", 0, parts
+
+    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
+        with self._lock:
+            self._of(stream).uploaded += 1
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        with self._lock:
+            self._of(stream).doing = "reading"
+
+    def updating(self, stream: str) -> None:
+        with self._lock:
+            self._of(stream).doing = "updating"
+
+    def landed(self, result: StreamResult) -> None:
+        with self._lock:
+            of = self._of(result.stream)
+            of.doing, of.ended, of.result = "landed", time.monotonic(), result
+
+    def failed(self, stream: str, error: Exception) -> None:
+        with self._lock:
+            of = self._of(stream)
+            of.doing, of.ended = "failed", time.monotonic()
+
+
+class Ticker:
+    """Has each stream that is under way told once per interval, also while nothing happens."""
+
+    def __init__(
+        self, watch: Watch, seconds: float, tell: Callable[[StreamProgress], None]
+    ) -> None:
+        self._watch = watch
+        self._seconds = seconds
+        self._tell = tell
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="landing-progress", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        due: dict[str, float] = {}
+        while not self._over.wait(min(1.0, self._seconds)):
+            now = time.monotonic()
+            for of in self._watch.streams:
+                if not of.is_over and now >= due.setdefault(of.stream, of.begun + self._seconds):
+                    due[of.stream] = now + self._seconds
+                    self._tell(of)
+
+
+class Every(Watch):
+    """Has it told at the interval that the environment asks for."""
+
+    def __init__(self, tell: Callable[[StreamProgress], None]) -> None:
+        super().__init__()
+        seconds = interval()
+        self._ticker = Ticker(self, seconds, tell) if seconds else None
+
+    def close(self) -> None:
+        if self._ticker is not None:
+            self._ticker.close()
+
+
+def interval() -> float:
+    """Seconds, 0 for none. Raises SettingsError if LANDING_PROGRESS_SECONDS is malformed."""
+    text = os.environ.get("LANDING_PROGRESS_SECONDS", "").strip()
+    try:
+        seconds = float(text) if text else EVERY
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise SettingsError(
+            f"LANDING_PROGRESS_SECONDS is '{text}': it has to be a number of seconds, or 0 for no "
+            "such lines"
+        )
+    return seconds
+
+
+def in_words(of: StreamProgress, now: float) -> str:
+    """What a stream is at, short enough for the end of a line."""
+    if wait := of.wait(now):
+        return f"waits {lasting(math.ceil(wait))} {of.waits_for}"
+    match of.doing:
+        case "publishing":
+            number = min(of.uploaded + 1, of.to_upload)
+            return f"uploads file {number:,} of {of.to_upload:,}"
+        case "updating":
+            return "updates its table"
+        case "landed":
+            return "done" if of.result is None or of.result.files else "nothing new"
+        case "failed":
+            return "failed"
+    if of.part_size >= 1024 * 1024:
+        return f"writes part {of.parts + 1:,} ({sized(of.part_size)})"
+    return "reads"
+
+
+def line(of: StreamProgress, now: float) -> str:
+    """All there is to tell, for a log."""
+    rows = f"{of.rows:,}" if of.total is None else f"{of.rows:,} of {of.total:,}"
+    told = [f"{rows} rows read"]
+    if of.pages:
+        told.append(counted(of.pages, "page"))
+    if (rate := of.rate(now)) is not None:
+        told.append(f"{rate:,.0f} rows/s")
+    if of.size:
+        told.append(sized(of.size))
+    if retries := of.retries.total():
+        causes = ", ".join(of.retries)
+        told.append(f"{retries:,} {'retry' if retries == 1 else 'retries'} ({causes})")
+    if of.pacing_seconds >= 0.05:
+        told.append(f"waited {of.pacing_seconds:.1f} s for pacing")
+    if (left := of.seconds_left(now)) is not None:
+        told.append(f"about {lasting(left)} left")
+    return f"{', '.join(told)}; {in_words(of, now)}"
