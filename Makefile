@@ -43,9 +43,11 @@ check: $(VENV)/check
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.deploy --check
+	$(BIN)/python -m tools.template --check
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 	$(BIN)/python -m tools.deploy
+	$(BIN)/python -m tools.template
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
