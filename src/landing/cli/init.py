@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,21 +112,25 @@ def _print(options: argparse.Namespace, made: NewWorkspace) -> None:
         print(f"  {file} stays as it was")
     if made.source is not None:
         print(f"source {made.source.source}:")
-        print_made(made.source)
-    print(f"The engine is {made.requirement}")
+        print_made(made.source, indent="  ")
+    print(f"installs {made.requirement}")
     if made.is_of_this_machine:
         print(
             "! requirements.txt names a path of this machine, which no colleague and no CI has: "
             "before it is committed, put there what they can reach, or begin with `landing init "
             "--engine 'dlt-landing @ git+https://…@COMMIT'`"
         )
-    folder = "" if options.folder.resolve() == Path.cwd() else f"cd {options.folder}; "
-    if made.source is None:
-        then = "landing new SOURCE"
-    else:
-        names = ", ".join(made.source.variables)
-        then = f"landing discover {made.source.source}, once {names} are set in .env"
-    print(
-        f"Next: {folder}make setup; source .venv/bin/activate; cp .env.example .env; "
-        f"landing doctor; {then}"
-    )
+    print("Next:")
+    for step in _steps(options.folder, made):
+        print(f"  {step}")
+
+
+def _steps(folder: Path, made: NewWorkspace) -> Iterator[str]:
+    if folder.resolve() != Path.cwd():
+        yield f"cd {shlex.quote(str(folder))}"
+    yield "make setup && source .venv/bin/activate"
+    source = made.source
+    variables = [] if source is None else source.variables
+    yield f"cp .env.example .env    # and set {', '.join(['the bucket', *variables])} there"
+    yield "landing doctor"
+    yield "landing new SOURCE" if source is None else f"landing discover {source.source}"

@@ -108,9 +108,9 @@ def written(workspace: Workspace, planned: Planned) -> NewSource:
     )
 
 
-def print_made(made: NewSource) -> None:
+def print_made(made: NewSource, indent: str = "") -> None:
     for file in made.files:
-        print(file)
+        print(f"{indent}{file}")
     for note in made.notes:
         print(f"! {note}")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from landing.errors import LandingError
 from landing.report import TableResult
 from landing.secrets import redacted
+
+R = TypeVar("R")
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"}):
@@ -24,13 +26,15 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"})
 
     @classmethod
     def of(cls, error: BaseException, code: int | None = None) -> Error:
-        own = isinstance(error, LandingError)
-        other = "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
+        message = redacted(str(error))
+        if not isinstance(error, LandingError):
+            kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
+            return cls(kind=kind, message=message, remedy=None, exit_code=code or 1)
         return cls(
-            kind=type(error).__name__ if own else other,
-            message=redacted(str(error)),
-            remedy=redacted(error.remedy) if own and error.remedy else None,
-            exit_code=code or (error.exit_code if own else 1),
+            kind=type(error).__name__,
+            message=message,
+            remedy=None if error.remedy is None else redacted(error.remedy),
+            exit_code=code or error.exit_code,
         )
 
 
@@ -121,12 +125,12 @@ class BackfillListed(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class Checked(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     source: str
     passed: int
     failed: int
     skipped: int
-    results: Sequence[Any]
+    results: Sequence[R]
 
 
 class CompactedStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +242,20 @@ class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     source: NewSource | None
 
 
+class QuarantinedRecord(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"stamp": "_dlt_load_id"}
+):
+    """A line of `quarantine show`."""
+
+    row: Any
+    field: str
+    reason: str
+    load_id: str
+    stamp: str
+    """The `_dlt_load_id` that it lands with."""
+    deleted: bool = False
+
+
 class QuarantinedLoad(msgspec.Struct, frozen=True, kw_only=True):
     load_id: str
     records: int
@@ -299,3 +317,53 @@ class StateKept(msgspec.Struct, frozen=True, kw_only=True):
     cursors: dict[str, Any]
     exists: bool
     """False if there was no state then."""
+
+
+def documents() -> dict[str, Any]:
+    """The type of each, by the verb that prints it, and what tells several of one verb apart."""
+    from landing.checks import CheckResult
+    from landing.doctor import Finding
+    from landing.observe.status import StreamStatus
+    from landing.schemahistory import SchemaVersion
+    from landing.stateview import StreamState
+    from landing.verify import Result
+
+    return {
+        "error": Failed,
+        "backfill": BackfillDone,
+        "backfill-dry-run": BackfillPlanned,
+        "backfill-fields": FieldsDone,
+        "backfill-list": list[BackfillListed],
+        "check": Checked[CheckResult],
+        "compact": list[CompactedStream],
+        "completion": Completion,
+        "discover": DiscoveryDone,
+        "doctor": list[Finding],
+        "env": list[VariableListed],
+        "fresh": list[LateStream],
+        "history": list[LoadListed],
+        "init": NewWorkspace,
+        "k8s": CronJobs,
+        "login": LoggedIn,
+        "new": NewSource,
+        "quarantine-land": QuarantineLanded,
+        "quarantine-list": list[QuarantineListed],
+        "quarantine-show": QuarantinedRecord,
+        "rebuild": Rebuilt,
+        "schema": list[SchemaVersion],
+        "show": dict[str, Any],
+        "state": StreamState,
+        "state-change": StateChanged,
+        "state-history": list[StateKept],
+        "status": list[StreamStatus],
+        "verify": list[Result],
+    }
+
+
+def output_schemas() -> dict[str, dict[str, Any]]:
+    """A JSON Schema of each, by file name."""
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {
+        f"{name}.json": {"$schema": draft, "title": name, **msgspec.json.schema(document)}
+        for name, document in documents().items()
+    }

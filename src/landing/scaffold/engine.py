@@ -35,6 +35,17 @@ def engine(extras: Iterable[str], given: str | None = None) -> Engine:
     return Engine(str(requirement), urlsplit(url.removeprefix("git+")).scheme == "file")
 
 
+def packages_of(extras: Iterable[str]) -> list[str]:
+    """What these extras install, as requirements of their own: an index that does not have this
+    package can't be asked for `dlt-landing[dev]` beside the address that it comes from."""
+    found = []
+    for one in map(Requirement, metadata.requires(PACKAGE) or ()):
+        marker, one.marker = one.marker, None
+        if marker is not None and one.name != PACKAGE:
+            found += [str(one) for extra in extras if marker.evaluate({"extra": extra})]
+    return sorted(set(found))
+
+
 def _parsed(text: str) -> Requirement:
     example = f"'{PACKAGE}==1.0' or '{PACKAGE} @ git+https://git.example.com/data/landing@v1.0'"
     try:

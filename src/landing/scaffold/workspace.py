@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.errors import UsageError, WorkspaceError
-from landing.scaffold.engine import PACKAGE, Engine, engine
+from landing.scaffold.engine import Engine, engine, packages_of
 from landing.scaffold.files import all_or_none
 from landing.workspace import Workspace, find_workspace
 
@@ -91,7 +91,7 @@ def _rendered(design: Design, folder: Path, installed: Engine) -> Iterator[tuple
         "name": folder.name,
         "requirement": installed.requirement,
         "notice": _NOTICE if installed.is_of_this_machine else "",
-        "dev_extras": ",".join(sorted(dev)),
+        "dev_packages": "\n".join(packages_of(dev)),
     }
     for file in sorted(TEMPLATE.rglob(f"*{SUFFIX}")):
         name = file.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX)
@@ -101,6 +101,3 @@ def _rendered(design: Design, folder: Path, installed: Engine) -> Iterator[tuple
         for key, value in values.items():
             text = text.replace(f"{{{{{key}}}}}", value)
         yield name, text
-
-
-__all__ = ["PACKAGE", "SUFFIX", "TEMPLATE", "Design", "Made", "write_workspace"]
