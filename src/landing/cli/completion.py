@@ -59,7 +59,7 @@ def complete_if_asked(parser: argparse.ArgumentParser) -> None:
     import argcomplete
 
     _attach(parser)
-    argcomplete.autocomplete(parser, always_complete_options="long")
+    argcomplete.autocomplete(parser, always_complete_options=False)
 
 
 def _attach(parser: argparse.ArgumentParser) -> None:
