@@ -45,10 +45,12 @@ check: $(VENV)/check
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.deploy --check
+	$(BIN)/python -m tools.template --check
 	$(MKDOCS) build --strict
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 	$(BIN)/python -m tools.deploy
+	$(BIN)/python -m tools.template
 docs: $(VENV)/docs
 	$(MKDOCS) build --strict
 	@echo "site/index.html"

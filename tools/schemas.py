@@ -1,4 +1,5 @@
-"""Write the JSON Schemas of both file formats to schemas/, or check that they are current."""
+"""Write the JSON Schemas of both file formats to schemas/, and those of what commands print with
+`--json` to schemas/output/, or check that they are current."""
 
 from __future__ import annotations
 
@@ -7,17 +8,19 @@ import sys
 from pathlib import Path
 
 from landing.catalog import json_schemas
+from landing.cli.shapes import output_schemas
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
 
 def main() -> int:
     stale = []
-    for name, schema in json_schemas().items():
+    outputs = {f"output/{name}": schema for name, schema in output_schemas().items()}
+    for name, schema in (json_schemas() | outputs).items():
         file = FOLDER / name
         text = json.dumps(schema, indent=2) + "\n"
         if "--check" not in sys.argv:
-            FOLDER.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         elif not file.is_file() or file.read_text() != text:
             stale.append(name)

@@ -204,9 +204,13 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
             f"{workspace.shown(file)} there and keep the fields you want"
         )
     shown = workspace.shown(file)
-    discovered = read_discovered(workspace, source, stream)
-    known = discovered.fields if discovered is not None else {}
-    return _resolved(source, stream, shown, decode(file, shown, _StreamFile), known)
+    try:
+        discovered = read_discovered(workspace, source, stream)
+        known = discovered.fields if discovered is not None else {}
+        return _resolved(source, stream, shown, decode(file, shown, _StreamFile), known)
+    except CatalogError as error:
+        error.remedy = f"mend it; `landing run {source} {stream} --dry-run` tries it"
+        raise
 
 
 def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field]:
@@ -461,7 +465,8 @@ def check_source(workspace: Workspace, name: str) -> str:
     if name not in known:
         raise WorkspaceError(
             f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
-            f"there are: {listed(known)}"
+            f"there are: {listed(known)}",
+            remedy=f"`landing new {name}` writes one",
         )
     return name
 

@@ -106,7 +106,7 @@ def described(
     if not fields:
         raise StreamError(
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
-            "was written"
+            "was written: see that there are some, or declare its columns"
         )
     schema = _schema(resource, fields)
     _check_declared(schema)

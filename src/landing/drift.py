@@ -122,7 +122,8 @@ class Drift:
         return StreamError(
             f"stream '{config.source}/{config.stream}' drifted, at which {config.origin} has its "
             f"runs fail (on_drift): {told}. Discover the stream again, and adapt the fields if "
-            "need be"
+            "need be",
+            remedy=f"`landing discover {config.source} {config.stream}` writes what there is now",
         )
 
     def _told(self) -> str:

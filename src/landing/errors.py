@@ -24,6 +24,13 @@ class LandingError(Exception):
     """Root of all errors this package raises on purpose; `str()` is fit for a terminal."""
 
     exit_code = 1
+    remedy: str | None = None
+    """What to try next, with a command where there is one: told below the message."""
+
+    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        if remedy is not None:
+            self.remedy = remedy
 
 
 class UsageError(LandingError):
@@ -37,7 +44,7 @@ class WorkspaceError(UsageError):
 
 
 class SettingsError(UsageError):
-    pass
+    remedy = "`landing doctor` looks at the bucket and all settings"
 
 
 class CatalogError(UsageError):
@@ -45,7 +52,7 @@ class CatalogError(UsageError):
 
 
 class SourceError(UsageError):
-    pass
+    remedy = "`landing doctor` imports every source and says which work"
 
 
 class StreamError(LandingError):
@@ -61,15 +68,16 @@ class TableError(LandingError):
 
 
 class BucketError(LandingError):
-    pass
+    remedy = "`landing verify --all` says what else is not as it should be"
 
 
 class BucketUnusable(BucketError):
-    pass
+    remedy = "`landing doctor` looks at the bucket and all settings"
 
 
 class LeaseHeld(LandingError):
     exit_code = 3
+    remedy = "`landing status` says who holds it, and whether whoever did has died"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -368,11 +368,12 @@ class Extraction:
             )
 
     def _tell(self, tracker: RowFilter | None) -> None:
-        stream, read = self._config.stream, self.count
+        source, stream, read = self._config.source, self._config.stream, self.count
         if read and self._absent == set(self._names):
             raise StreamError(
-                f"stream '{self._config.source}/{stream}': none of its {read:,} records has any "
-                f"of the fields of {self._config.origin}; nothing was landed"
+                f"stream '{source}/{stream}': none of its {read:,} records has any "
+                f"of the fields of {self._config.origin}; nothing was landed",
+                remedy=f"`landing discover {source} {stream}` writes what there is now",
             )
         self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
@@ -395,7 +396,8 @@ class Extraction:
             f"{self._config.origin} is {limit:g}, so nothing "
             f"{'more of the run' if self._published else 'of the run'} was landed and the cursor "
             f"stays; `landing quarantine show {source} {stream} --failed` shows the records: mend "
-            "the types of these fields or raise the limit"
+            "the types of these fields or raise the limit",
+            remedy=f"`landing run {source} {stream}` then reads these records again",
         )
 
     def _remember(self, load: Load) -> None:

@@ -64,12 +64,15 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     """What a person is told; `what` failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
         if isinstance(cause, BucketError):
-            return BucketError(f"{what}: {cause}")
+            return BucketError(f"{what}: {cause}", remedy=cause.remedy)
         if isinstance(cause, ApiError | SettingsError):
-            told = f"{cause}{_empty_hint(workspace, source)}"
+            hint = _empty_hint(workspace, source)
+            told = f"{cause}{hint}"
             if isinstance(cause, ApiError) and what not in told:  # the source's code does not know
                 told = f"{what}: {told}"
-            return type(cause)(told) if told != str(cause) else cause
+            if isinstance(cause, ApiError):
+                return ApiError(told, remedy=cause.remedy or _tried(source))
+            return SettingsError(told, remedy=_listed(source) if hint else cause.remedy)
         if isinstance(cause, LandingError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
@@ -81,18 +84,36 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
         client = workspace.shown(workspace.sources / source / "client.py")
         return SettingsError(
             f"{name} is not set, which source '{source}' needs; {client} says what it is "
-            "(set it in the environment or .env)"
+            "(set it in the environment or .env)",
+            remedy=_listed(source),
         )
     import requests  # not for runs that go well
 
     hint = _empty_hint(workspace, source)
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
-            kind = SettingsError if hint and isinstance(cause, _no_url()) else ApiError
-            return kind(redacted(f"{what}: {_request_failed(cause, source)}{hint}"))
+            told = redacted(f"{what}: {_request_failed(cause)}{hint}")
+            if hint and isinstance(cause, _no_url()):
+                return SettingsError(told, remedy=_listed(source))
+            return ApiError(told, remedy=_of_request(cause, source))
     root = _innermost_of_source(workspace, error)
     place = place_in_source(workspace, root)
-    return StreamError(redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}{hint}"))
+    told = redacted(f"{what}: {place + ': ' if place else ''}{_told(root)}{hint}")
+    return StreamError(told, remedy=_tried(source))
+
+
+def _listed(source: str) -> str:
+    return f"`landing env {source}` lists the source's variables, and which are set"
+
+
+def _tried(source: str) -> str:
+    return f"`landing check {source}` tries the source out; nothing lands"
+
+
+def _of_request(error: requests.RequestException, source: str) -> str:
+    """What a person looks at first: of what the API refuses, the credentials."""
+    status = None if error.response is None else error.response.status_code
+    return _listed(source) if status in (401, 403) else _tried(source)
 
 
 def _empty_hint(workspace: Workspace, source: str) -> str:
@@ -102,12 +123,12 @@ def _empty_hint(workspace: Workspace, source: str) -> str:
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} set but empty"
 
 
-def _request_failed(error: requests.RequestException, source: str) -> str:
+def _request_failed(error: requests.RequestException) -> str:
     tried = int(getattr(error.response, "attempts", 0) or getattr(error, "attempts", 1))
-    return _why(error, source) + (f" (tried {tried} times)" if tried > 1 else "")
+    return _why(error) + (f" (tried {tried} times)" if tried > 1 else "")
 
 
-def _why(error: requests.RequestException, source: str) -> str:
+def _why(error: requests.RequestException) -> str:
     import requests
 
     from landing.http.retries import GaveUp
@@ -117,7 +138,7 @@ def _why(error: requests.RequestException, source: str) -> str:
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        return f"{request}answered {status}{_status_hint(error.response.status_code, source)}"
+        return f"{request}answered {status}{_status_hint(error.response.status_code)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
@@ -154,13 +175,10 @@ def _request(error: requests.RequestException) -> str:
     return f"{request.method} {url.scheme}://{host}{port}{url.path}"
 
 
-def _status_hint(status: int, source: str) -> str:
+def _status_hint(status: int) -> str:
     match status:
         case 401:
-            return (
-                "; the API does not accept the credentials: check the source's variables, which "
-                f"`landing env {source}` lists"
-            )
+            return "; the API does not accept the credentials: check the source's variables"
         case 403:
             return "; the credentials are known but lack the right to read this"
         case 404:

@@ -59,7 +59,8 @@ class Source:
         if name not in streams:
             raise WorkspaceError(
                 f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
-                f"it has: {listed(streams)}"
+                f"it has: {listed(streams)}",
+                remedy=f"`landing discover {self.name}` asks the API for what there is",
             )
         return streams[name]
 
@@ -168,7 +169,8 @@ def load_source(workspace: Workspace, name: str) -> Source:
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
-        raise SourceError(_import_failed(workspace, name, error)) from error
+        told = _import_failed(workspace, name, error)
+        raise SourceError(told, remedy=f"mend it; `landing doctor {name}` tries it") from error
     return Source(name, module, workspace)
 
 

@@ -5,7 +5,7 @@
     test_shop = source_checks("shop")
 
 is a test for each stream and check. They replay the source's recording, if there is one, and ask
-its API otherwise.
+its API otherwise. `test_workspace = workspace_checks()` is a test of what needs no API.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from landing.catalog import configured_streams, read_config
 from landing.checks import CHECKS, CONNECTS, CheckResult, Limits, Suite
 from landing.errors import LandingError, SettingsError
 from landing.recordings import Recording
@@ -50,6 +51,30 @@ def source_checks(
             pytest.skip(result.detail)
 
     return test_source
+
+
+def workspace_checks() -> Callable[..., None]:
+    """A test of each source, that it imports, and of each stream config, that it is valid."""
+    workspace = find_workspace(Path(inspect.stack()[1].filename).parent)
+    sources = workspace.source_names()
+    cases = [*sources]
+    for source in sources:
+        cases += [f"{source}/{stream}" for stream in configured_streams(workspace, source)]
+
+    @pytest.mark.parametrize("what", cases)
+    def test_workspace(what: str) -> None:
+        source, _, stream = what.partition("/")
+        try:
+            if not stream:
+                load_source(workspace, source)
+                return
+            mistake = read_config(workspace, source, stream).schedule_mistake
+        except LandingError as error:
+            pytest.fail(str(error), pytrace=False)
+        if mistake is not None:
+            pytest.fail(f"{what}: {mistake}", pytrace=False)
+
+    return test_workspace
 
 
 class _Checked:

@@ -74,7 +74,8 @@ def find_workspace(start: Path) -> Workspace:
                 return Workspace(candidate)
     raise WorkspaceError(
         f"no workspace at {start} or above it: a workspace is a folder with dlt/sources/ in it "
-        "(by convention orchestration/); change into one and run again"
+        "(by convention orchestration/); change into one and run again",
+        remedy="`landing init FOLDER` makes one",
     )
 
 

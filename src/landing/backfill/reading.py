@@ -195,9 +195,11 @@ class WindowExtraction(Extraction):
     def _check_limit(self, load: Load) -> None:
         limit, quarantine = self._config.quarantine_limit, self._quarantine
         if limit is not None and quarantine.share > limit:
+            source, stream = self._config.source, self._config.stream
             raise StreamError(
-                f"stream '{self._config.source}/{self._config.stream}', {self._window}: "
+                f"stream '{source}/{stream}', {self._window}: "
                 f"{quarantine.excess()}; the quarantine_limit of {self._config.origin} is "
                 f"{limit:g}, so nothing of this window was landed; mend the types of these fields "
-                "or raise the limit"
+                "or raise the limit",
+                remedy=f"`landing discover {source} {stream}` writes which types there are now",
             )

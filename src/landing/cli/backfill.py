@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from landing.cli.arguments import add_json, add_source, add_stream
 from landing.cli.output import (
     complain,
     counted,
     exit_code,
     positive,
+    print_json,
     printable,
     sized,
     table_lines,
+    told_aside,
 )
 from landing.errors import UsageError
 from landing.workspace import Workspace, bucket_settings
@@ -26,14 +29,16 @@ if TYPE_CHECKING:
     from landing.report import TableResult
     from landing.sources import Source
 
+Done: TypeAlias = tuple[int, Any]
+"""The exit code, and the document of --json."""
 HELP = "land a stream's past again, or fields it gained, beside its live runs"
 _SHOWN = 12
 """Windows of a dry run before and after the ones that are left out."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM", nargs="?")
+    add_source(parser)
+    add_stream(parser, is_optional=True)
     parser.add_argument("--from", dest="start", metavar="VALUE", help="where the first begins")
     parser.add_argument(
         "--to",
@@ -62,9 +67,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="show the windows; ask for no records, write nothing"
     )
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    with told_aside(options):
+        code, document = _called(options, workspace)
+    if options.json:
+        print_json(document)
+    return code
+
+
+def _called(options: argparse.Namespace, workspace: Workspace) -> Done:
     from landing.tuning import import_faster, tune_process
 
     import_faster()
@@ -89,23 +103,24 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return _run(options, source, bucket, request)
 
 
-def _list(options: argparse.Namespace, bucket: Bucket) -> int:
+def _list(options: argparse.Namespace, bucket: Bucket) -> Done:
     from landing.backfill import Records
     from landing.catalog import check_name
+    from landing.cli.backfilljson import listed
 
     given = (options.start, options.end, options.by, options.step, options.fields)
     if not options.list and any(value is not None for value in given):
         raise UsageError("say by --from where to begin, or which --fields to backfill")
     check_name(options.source, "source")
     streams = [check_name(options.stream, "stream")] if options.stream else None
-    found = 0
+    found = []
     for paths in _streams(options.source, streams, bucket):
         for backfill in Records(bucket, paths).all():
-            found += 1
+            found.append(listed(paths, backfill))
             _print_backfill(paths, backfill)
     if not found:
         print("no backfill yet; say --from, or --fields, to begin one")
-    return 0
+    return 0, found
 
 
 def _streams(source: str, streams: list[str] | None, bucket: Bucket) -> list[StreamPaths]:
@@ -132,15 +147,16 @@ def _print_backfill(paths: StreamPaths, backfill: Backfill) -> None:
     print(f"  {state}, {counted(backfill.rows, 'row')}  ({backfill.id})")
 
 
-def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
+def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> Done:
     from landing import backfill
+    from landing.cli import backfilljson
     from landing.cli.backfillterminal import BackfillTerminal
 
     planned = backfill.plan(source, options.stream, bucket, request)
     name = planned.subject.name
     if options.dry_run:
         _print_plan(name, planned)
-        return 0
+        return 0, backfilljson.planned(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         for doubt in planned.doubts:
             terminal.note(options.stream, doubt)
@@ -151,7 +167,8 @@ def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: A
         complain(error, options)
     print(_summary(name, result))
     _print_table(result.table)
-    return exit_code(result.failed.values())
+    document = backfilljson.done(planned.subject.paths, result)
+    return exit_code(result.failed.values()), document
 
 
 def _print_table(table: TableResult | None) -> None:
@@ -199,20 +216,21 @@ def _print_plan(name: str, planned: Plan) -> None:
         print(printable(f"  {window}  (asks for {start!r} to {end!r}){state}"))
 
 
-def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> int:
+def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> Done:
     from landing.backfill.fields import begin_fields, plan_fields, run_fields
+    from landing.cli import backfilljson
     from landing.cli.backfillterminal import BackfillTerminal
 
     planned = plan_fields(source, options.stream, bucket, request)
     if options.dry_run:
         print(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
-        return 0
+        return 0, backfilljson.planned_fields(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         begun = begin_fields(planned, again=options.again, tell=terminal.waiting(options.stream))
         result = run_fields(planned.subject, begun, terminal)
     print(_fields_summary(planned.subject.name, request.fields, result))
     _print_table(result.table)
-    return 0
+    return 0, backfilljson.fields_done(planned, result)
 
 
 def _fields_summary(name: str, fields: tuple[str, ...], result: FieldsResult) -> str:

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from landing.cli.output import positive
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.output import positive, print_json
 from landing.errors import UsageError, listed, nearest
 from landing.workspace import Workspace
 
@@ -19,8 +20,8 @@ HELP = "try out on the API what a run relies on; nothing lands in the bucket"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("streams", metavar="STREAM", nargs="*", help="all, if none is named")
+    add_source(parser)
+    add_streams(parser, "all, if none is named")
     parser.add_argument(
         "--max-rows",
         type=positive,
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     traffic.add_argument(
         "--replay", action="store_true", help="take the answers from there; ask no API"
     )
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -126,12 +127,15 @@ def _print_summary(results: list[CheckResult]) -> None:
 
 
 def _print_json(source: str, results: list[CheckResult]) -> None:
-    import msgspec
+    from landing.cli.shapes import Checked
 
     count = Counter(result.status for result in results)
-    document = {
-        "source": source,
-        **{status: count[status] for status in ("passed", "failed", "skipped")},
-        "results": results,
-    }
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
+    print_json(
+        Checked(
+            source=source,
+            passed=count["passed"],
+            failed=count["failed"],
+            skipped=count["skipped"],
+            results=results,
+        )
+    )

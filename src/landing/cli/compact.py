@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landing.cli.output import complain, counted, exit_code, sized
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.output import complain, counted, exit_code, print_json, sized
 from landing.errors import CatalogError, UsageError, listed
 from landing.lookback import parse_duration
-from landing.secrets import redacted
 from landing.workspace import Workspace, bucket_settings, part_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from landing.bucket import Bucket
+    from landing.cli.shapes import CompactedStream
     from landing.compaction import Compacted
 
 HELP = "make few large files of the many small ones of past days"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("streams", metavar="STREAM", nargs="*")
+    add_source(parser)
+    add_streams(parser)
     parser.add_argument("--all", action="store_true", help="all configured streams")
     parser.add_argument(
         "--older-than",
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how long to wait for a run of the stream to end (default 10)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_json(parser)
 
 
 def _duration(text: str) -> timedelta:
@@ -157,7 +157,7 @@ def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | 
 
 def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open: date) -> None:
     if options.json:
-        print(json.dumps([_as_json(result) for result in results], indent=1))
+        print_json([_listed(result) for result in results])
         return
     for result in results:
         print(_summary(result, first_open, is_planned=options.dry_run))
@@ -165,18 +165,20 @@ def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open
             print(f"  stays  {left}")
 
 
-def _as_json(result: Compacted) -> dict[str, Any]:
-    return {
-        "source": result.source,
-        "stream": result.stream,
-        "days": [str(day) for day in sorted(result.days)],
-        "files_before": result.files_before,
-        "files_after": result.files_after,
-        "bytes_before": result.bytes_before,
-        "bytes_after": result.bytes_after,
-        "left": result.left,
-        "failure": None if result.failure is None else redacted(str(result.failure)),
-    }
+def _listed(result: Compacted) -> CompactedStream:
+    from landing.cli.shapes import CompactedStream, Error
+
+    return CompactedStream(
+        source=result.source,
+        stream=result.stream,
+        days=sorted(result.days),
+        files_before=result.files_before,
+        files_after=result.files_after,
+        bytes_before=result.bytes_before,
+        bytes_after=result.bytes_after,
+        left=result.left,
+        error=None if result.failure is None else Error.of(result.failure),
+    )
 
 
 def _summary(result: Compacted, first_open: date, *, is_planned: bool) -> str:

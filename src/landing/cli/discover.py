@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from landing.cli.output import complain, counted, exit_code, positive
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.output import complain, counted, exit_code, positive, print_json
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
-    from landing.discovery import DiscoveryResult
+    from landing.cli.shapes import DiscoveredStream, DiscoveryDone
+    from landing.discovery import Discovered, DiscoveryResult
 
 HELP = "sample a source's API and write what it can provide to dag/sources/"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("streams", metavar="STREAM", nargs="*", help="all, if none is named")
+    add_source(parser)
+    add_streams(parser, "all, if none is named")
     parser.add_argument(
         "--sample-limit",
         type=positive,
@@ -30,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write nothing; exit 1 if a file differs from what the API shows",
     )
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -38,42 +42,82 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     source = load_source(workspace, options.source)
     result = discover(source, options.streams, options.sample_limit, write=not options.check)
-    differs = _print_discovery(result, workspace, options)
-    for stream, error in result.failed.items():
-        kept = workspace.discovered_file(source.name, stream)
+    done = _done(options, workspace, result)
+    if options.json:
+        print_json(done)
+    else:
+        for stream in done.streams:
+            _print(stream)
+    for name, error in result.failed.items():
+        kept = workspace.discovered_file(source.name, name)
         complain(error, options)
         if kept.is_file():
             print(f"       {workspace.shown(kept)} is left as it was", file=sys.stderr)
     if result.failed:
         return exit_code(result.failed.values())
+    differs = any(stream.state != "unchanged" for stream in done.streams)
     return 1 if options.check and differs else 0
 
 
-def _print_discovery(
-    result: DiscoveryResult, workspace: Workspace, options: argparse.Namespace
-) -> bool:
-    """Say what was found; True if anything differs from the files that were there."""
+def _done(
+    options: argparse.Namespace, workspace: Workspace, result: DiscoveryResult
+) -> DiscoveryDone:
+    from landing.cli.shapes import DiscoveredStream, DiscoveryDone, Error, StreamFailed
+
+    def file(name: str) -> str:
+        return workspace.shown(workspace.discovered_file(options.source, name))
+
+    found = [_found(name, file(name), one) for name, one in result.found.items()]
+    gone = [
+        DiscoveredStream(
+            stream=name, file=file(name), state="gone", fields=0, changes=[], doubts=[]
+        )
+        for name in result.gone
+    ]
+    return DiscoveryDone(
+        source=options.source,
+        written=not options.check,
+        streams=found + gone,
+        failed=[
+            StreamFailed(stream=name, error=Error.of(error))
+            for name, error in result.failed.items()
+        ],
+    )
+
+
+def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
+    from landing.cli.shapes import DiscoveredStream
+
+    return DiscoveredStream(
+        stream=name,
+        file=file,
+        state="new" if found.is_new else "changed" if found.changes else "unchanged",
+        fields=len(found.schema.fields),
+        changes=found.changes,
+        doubts=list(_doubts(found)),
+    )
+
+
+def _doubts(found: Discovered) -> Iterator[str]:
     from landing.discovery import spelled
 
-    differs = False
-    for name, found in result.found.items():
-        file = workspace.shown(workspace.discovered_file(options.source, name))
-        state = "new" if found.is_new else "changed" if found.changes else "unchanged"
-        differs = differs or state != "unchanged"
-        print(f"{file}: {counted(len(found.schema.fields), 'field')}, {state}")
-        for change in found.changes:
-            print(f"  {change}")
-        for field_name, field in found.schema.fields.items():
-            if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
-                print(f"  ! {field_name}: mixed kinds, {spelled(field)}; lands as text")
-            elif not field.kinds:
-                print(f"  ! {field_name}: null in every sampled record; lands as text")
-        for cursor in found.schema.defaults.cursor_field or []:
-            field = found.schema.fields[cursor]
-            if field.kinds == {"string"} and field.format is None:
-                print(f"  ! {cursor}: the cursor, and no date-time: compared as text")
-    for name in result.gone:
-        differs = True
-        file = workspace.shown(workspace.discovered_file(options.source, name))
-        print(f"{file}: the source has no such stream any more; delete the file")
-    return differs
+    for name, field in found.schema.fields.items():
+        if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
+            yield f"{name}: mixed kinds, {spelled(field)}; lands as text"
+        elif not field.kinds:
+            yield f"{name}: null in every sampled record; lands as text"
+    for cursor in found.schema.defaults.cursor_field or []:
+        field = found.schema.fields[cursor]
+        if field.kinds == {"string"} and field.format is None:
+            yield f"{cursor}: the cursor, and no date-time: compared as text"
+
+
+def _print(stream: DiscoveredStream) -> None:
+    if stream.state == "gone":
+        print(f"{stream.file}: the source has no such stream any more; delete the file")
+        return
+    print(f"{stream.file}: {counted(stream.fields, 'field')}, {stream.state}")
+    for change in stream.changes:
+        print(f"  {change}")
+    for doubt in stream.doubts:
+        print(f"  ! {doubt}")

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from landing.cli.arguments import add_json, add_sources
 from landing.cli.grid import hanging, terminal_width
-from landing.cli.output import counted, printable
+from landing.cli.output import counted, print_json, printable
 from landing.errors import WorkspaceError
 from landing.workspace import Workspace
 
@@ -24,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "deleted again), clocks, sources, their variables and stream configs. No API is asked, and "
         "no secret is shown. Exits with 1 if something is wrong."
     )
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_sources(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -45,17 +46,15 @@ def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int
     """What can be said where there is none."""
     from landing.doctor import of_machine, wrong
 
-    remedy = "change into the repository that has one, and run `landing doctor` again"
+    remedy = "change into the repository that has one, or make one: `landing init FOLDER`"
     return _told(options, [*of_machine(), wrong("workspace", str(error), remedy)])
 
 
 def _told(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
-    import msgspec
-
     found = list(findings) if options.json else list(_printed(findings))
     amiss = sum(not finding.ok for finding in found)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+        print_json(found)
     elif amiss:
         print(f"{counted(amiss, 'thing')} to mend")
     else:

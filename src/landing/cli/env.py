@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from landing.cli.output import counted, printable
+from landing.cli.arguments import add_source
+from landing.cli.output import counted, print_json, printable
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
+    from landing.cli.shapes import VariableListed
     from landing.variables import Variable
 
 HELP = "list the environment variables that a source reads, and which are set"
@@ -23,9 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Found in the source's modules, of which nothing is run; values are never shown. Without "
         "SOURCE: those of the bucket."
     )
-    parser.add_argument("source", metavar="SOURCE", nargs="?")
+    add_source(parser, is_optional=True)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print a JSON array instead")
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON document instead (docs/json.md)"
+    )
     form.add_argument(
         "--dotenv", action="store_true", help="print lines for .env instead, without values"
     )
@@ -46,7 +49,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     else:
         variables = described_variables(workspace, check_source(workspace, source))
     if options.json:
-        print(json.dumps([_as_json(variable) for variable in variables], ensure_ascii=False))
+        print_json([_listed(variable) for variable in variables])
     elif options.dotenv:
         _print_dotenv(variables)
     elif options.secret:
@@ -56,23 +59,24 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 0
 
 
-def _state(variable: Variable) -> str:
+def _state(variable: Variable) -> Literal["set", "not set", "empty"]:
     value = os.environ.get(variable.name)
     if value is None:
         return "not set"
     return "set" if value.strip() else "empty"
 
 
-def _as_json(variable: Variable) -> dict[str, str | bool]:
+def _listed(variable: Variable) -> VariableListed:
+    from landing.cli.shapes import VariableListed
     from landing.secrets import is_secret_name
 
-    return {
-        "name": variable.name,
-        "required": variable.is_required,
-        "state": _state(variable),
-        "secret": is_secret_name(variable.name),
-        "description": variable.description,
-    }
+    return VariableListed(
+        name=variable.name,
+        required=variable.is_required,
+        state=_state(variable),
+        secret=is_secret_name(variable.name),
+        description=variable.description,
+    )
 
 
 def _print_list(what: str, variables: Sequence[Variable]) -> None:

@@ -18,6 +18,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop orders --dry-run", "what would be done"),
         ("shop --all --older-than 30d", "all configured streams"),
     ),
+    "completion": (
+        ("bash > ~/.local/share/bash-completion/completions/landing", ""),
+        ("zsh > ~/.zfunc/_landing", "with ~/.zfunc in fpath, before compinit"),
+        ("fish > ~/.config/fish/completions/landing.fish", ""),
+    ),
     "discover": (
         ("shop", "all streams"),
         ("odoo orders --sample-limit 50", ""),
@@ -38,6 +43,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "history": (
         ("shop orders", "the last 20 loads"),
         ("shop orders --limit 1 --json", "the last one, for a program"),
+    ),
+    "init": (
+        ("lake", "asks for a first source, at a terminal"),
+        ("lake --no-source --dagster", ""),
+        ("lake --source shop --openapi https://shop.example.com/openapi.json", ""),
     ),
     "k8s": (
         ("", "write the files"),

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from landing.cli.output import positive
+from landing.cli.arguments import add_grace, add_json, add_sources
+from landing.cli.output import print_json
 from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.cli.shapes import LateStream
+    from landing.observe.freshness import Late
 
 HELP = "say which streams are behind their schedule, and alert"
 
@@ -16,14 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Of all selected streams with a schedule; exits with 1 if one is late. What is late is "
         "told to LANDING_ALERT_WEBHOOK, too, if that is set."
     )
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
-    parser.add_argument(
-        "--grace",
-        type=positive,
-        default=60,
-        metavar="MINUTES",
-        help="after it was due, in which a stream is not late (default 60)",
-    )
+    add_sources(parser)
+    add_grace(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -37,10 +39,25 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     names = [check_source(workspace, name) for name in options.sources] or workspace.source_names()
     grace, now = timedelta(minutes=options.grace), datetime.now(UTC)
     late = [one for source in names for one in late_streams(workspace, source, bucket, now, grace)]
+    if options.json:
+        print_json([_listed(one) for one in late])
+    else:
+        _print(late)
+    if late and hook is not None:
+        hook.post({}, late)
+    return 1 if late else 0
+
+
+def _listed(late: Late) -> LateStream:
+    from landing.cli.shapes import LateStream
+
+    return LateStream(
+        source=late.source, stream=late.stream, due=late.due, last=late.last, told=late.told
+    )
+
+
+def _print(late: Sequence[Late]) -> None:
     for one in late:
         print(one)
     if not late:
         print("no stream is behind its schedule")
-    elif hook is not None:
-        hook.post({}, late)
-    return 1 if late else 0

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from landing.cli.arguments import add_json, add_limit, add_source, add_stream, known_stream
 from landing.cli.grid import hanging, terminal_width
-from landing.cli.output import counted, positive, printable, sized
-from landing.workspace import Workspace, bucket_settings
+from landing.cli.output import counted, print_json, printable, sized
+from landing.workspace import Workspace
 
 if TYPE_CHECKING:
+    from landing.cli.shapes import LoadListed
     from landing.loadlog import LoadRecord
 
 HELP = "a stream's loads, the newest first: rows, files, cursor, quarantine"
@@ -23,29 +24,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "none. Earlier states are listed by `landing state history`, columns by "
         "`landing schema --history`."
     )
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM")
-    parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_source(parser)
+    add_stream(parser)
+    add_limit(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.bucket import Bucket
-    from landing.catalog import check_name
-    from landing.known import check_known
-    from landing.layout import StreamPaths
     from landing.loadlog import load_records
 
-    check_name(options.source, "source")
-    check_name(options.stream, "stream")
-    bucket = Bucket(bucket_settings(workspace))
-    paths = StreamPaths(options.source, options.stream)
-    check_known(workspace, bucket, paths)
+    bucket, paths = known_stream(options, workspace)
     records = load_records(bucket, paths, options.limit)
     if options.json:
-        print(json.dumps([_as_json(record) for record in records], indent=1, ensure_ascii=False))
+        print_json([_listed(record) for record in records])
     elif not records:
         print(
             f"{paths.data}: no load yet; `landing run {paths.source} {paths.stream}` lands "
@@ -60,25 +51,27 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 0
 
 
-def _as_json(record: LoadRecord) -> dict[str, Any]:
-    return {
-        "load_id": record.load_id,
-        "kind": record.kind,
-        "sync_mode": record.sync_mode,
-        "started": None if record.started is None else record.started.isoformat(),
-        "finished": record.finished.isoformat(),
-        "seconds": record.seconds,
-        "rows": record.rows,
-        "deleted": record.deleted,
-        "files": len(record.files),
-        "bytes": record.bytes,
-        "quarantined": record.quarantined,
-        "read_from": record.read_from,
-        "cursor_before": record.cursor_before,
-        "cursor_after": record.cursor_after,
-        "backfill": record.backfill,
-        "from_quarantine": record.from_quarantine,
-    }
+def _listed(record: LoadRecord) -> LoadListed:
+    from landing.cli.shapes import LoadListed
+
+    return LoadListed(
+        load_id=record.load_id,
+        kind=record.kind,
+        sync_mode=record.sync_mode,
+        started=record.started,
+        finished=record.finished,
+        seconds=record.seconds,
+        rows=record.rows,
+        deleted=record.deleted,
+        files=len(record.files),
+        bytes=record.bytes,
+        quarantined=record.quarantined,
+        read_from=record.read_from,
+        cursor_before=record.cursor_before,
+        cursor_after=record.cursor_after,
+        backfill=record.backfill,
+        from_quarantine=record.from_quarantine,
+    )
 
 
 def _lines(record: LoadRecord) -> Iterator[str]:

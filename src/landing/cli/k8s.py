@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.cli.output import counted
+from landing.cli.arguments import add_json
+from landing.cli.output import counted, print_json, told_aside
 from landing.errors import UsageError
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
+    from landing.cli.shapes import CronJobs
+    from landing.kubernetes import Timetable
     from landing.schedule import Schedule
 
 HELP = "render a kustomize base of CronJobs from the schedules of stream configs"
@@ -48,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write nothing; exit with 1 if the folder is not what would be written",
     )
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -55,8 +60,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.variables import source_variables
 
     timetable = kubernetes.timetable(workspace, options.per, _default(options))
-    for stream in timetable.unscheduled:
-        print(f"{stream}: has no schedule, and is left out (or say --default-schedule)")
+    with told_aside(options):
+        for stream in timetable.unscheduled:
+            print(f"{stream}: has no schedule, and is left out (or say --default-schedule)")
     if not timetable.jobs:
         raise UsageError(
             f"no stream to start: in {workspace.shown(workspace.root / 'dag' / 'streams')}, set "
@@ -66,17 +72,43 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     variables = {source: bool(source_variables(workspace, source)) for source in sources}
     files = kubernetes.rendered(timetable, variables)
     folder = options.output or workspace.repository / FOLDER
-    shown = workspace.shown(folder)
-    if options.check:
-        different = kubernetes.differences(folder, files)
-        for difference in different:
-            print(f"{shown}: {difference}")
-        return 1 if different else 0
-    kubernetes.write(folder, files)
-    print(f"{shown}: {counted(len(timetable.jobs), 'CronJob')}")
-    for job in timetable.jobs:
-        print(f"  {job.name}: {job.source} {' '.join(job.streams)}, at {job.schedule}")
-    return 0
+    different = kubernetes.differences(folder, files) if options.check else []
+    if not options.check:
+        kubernetes.write(folder, files)
+    done = _done(options, workspace.shown(folder), timetable, different)
+    if options.json:
+        print_json(done)
+    else:
+        _print(done)
+    return 1 if different else 0
+
+
+def _done(
+    options: argparse.Namespace, folder: str, timetable: Timetable, differences: Sequence[str]
+) -> CronJobs:
+    from landing.cli.shapes import CronJob, CronJobs
+
+    return CronJobs(
+        folder=folder,
+        written=not options.check,
+        jobs=[
+            CronJob(
+                name=job.name, source=job.source, streams=job.streams, schedule=str(job.schedule)
+            )
+            for job in timetable.jobs
+        ],
+        unscheduled=timetable.unscheduled,
+        differences=differences,
+    )
+
+
+def _print(done: CronJobs) -> None:
+    for difference in done.differences:
+        print(f"{done.folder}: {difference}")
+    if done.written:
+        print(f"{done.folder}: {counted(len(done.jobs), 'CronJob')}")
+        for job in done.jobs:
+            print(f"  {job.name}: {job.source} {' '.join(job.streams)}, at {job.schedule}")
 
 
 def _default(options: argparse.Namespace) -> Schedule | None:

@@ -6,7 +6,8 @@ import argparse
 import webbrowser
 from typing import TYPE_CHECKING
 
-from landing.cli.output import positive
+from landing.cli.arguments import add_json, add_source
+from landing.cli.output import positive, print_json, told_aside
 from landing.errors import UsageError
 from landing.workspace import Workspace
 
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "For sources whose client.py has a function auth() that returns an OAuth2RefreshToken."
     )
-    parser.add_argument("source", metavar="SOURCE")
+    add_source(parser)
     parser.add_argument(
         "--no-browser",
         action="store_true",
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to wait for the browser (default 300)",
     )
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -42,8 +44,14 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     auth = source_auth(load_source(workspace, options.source))
     login = begin(auth)
-    login.finish(_pasted(login) if options.no_browser else _awaited(login, options.timeout))
-    print(f"{options.source}: logged in; tokens are kept in {auth.store!r}")
+    with told_aside(options):
+        login.finish(_pasted(login) if options.no_browser else _awaited(login, options.timeout))
+    if options.json:
+        from landing.cli.shapes import LoggedIn
+
+        print_json(LoggedIn(source=options.source, store=repr(auth.store)))
+    else:
+        print(f"{options.source}: logged in; tokens are kept in {auth.store!r}")
     return 0
 
 

@@ -8,20 +8,22 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from landing import __version__
 from landing.cli import (
     backfill,
     check,
     compact,
+    completion,
     discover,
     doctor,
     env,
     fresh,
     history,
+    init,
     k8s,
     login,
     new,
@@ -35,8 +37,8 @@ from landing.cli import (
     verify,
 )
 from landing.cli.examples import Help, epilog
-from landing.cli.output import complain, suggest, told_by
-from landing.errors import LandingError, WorkspaceError
+from landing.cli.output import complain, print_failed, told_by
+from landing.errors import LandingError, UsageError, WorkspaceError
 from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
@@ -51,7 +53,8 @@ _INTERRUPTED = (130, 143)
 
 class Verb(Protocol):
     """A module of this package. It imports the engine inside `call`, since `--help` and a wrong
-    word should not wait for dlt."""
+    word should not wait for dlt. One that works without a workspace has a function
+    `without_workspace(options, error)`, too."""
 
     HELP: str
 
@@ -65,11 +68,13 @@ VERBS: dict[str, Verb] = {
     "backfill": backfill,
     "check": check,
     "compact": compact,
+    "completion": completion,
     "discover": discover,
     "doctor": doctor,
     "env": env,
     "fresh": fresh,
     "history": history,
+    "init": init,
     "k8s": k8s,
     "login": login,
     "new": new,
@@ -86,22 +91,47 @@ VERBS: dict[str, Verb] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
-    parser = argparse.ArgumentParser(prog="landing", epilog=EXIT_CODES)
+    parser = _Parser(prog="landing", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     words = sys.argv[1:] if arguments is None else arguments
     for name in _needed(words):
         _configure(verbs.add_parser(name, help=VERBS[name].HELP), name, VERBS[name])
-    options = parser.parse_args(words)
+    completion.complete_if_asked(parser)
+    options = _parsed(parser, words)
     code = _guarded(VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
 
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    parser = argparse.ArgumentParser(prog=Path(file).name)
+    parser = _Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
-    return _ended(_guarded(VERBS[verb], parser.parse_args(), Path(file).parent))
+    return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
+
+
+class _WrongUsage(Exception):
+    def __init__(self, parser: argparse.ArgumentParser, message: str) -> None:
+        self.parser = parser
+        self.message = message
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _WrongUsage(self, message)
+
+
+def _parsed(parser: _Parser, words: Sequence[str]) -> argparse.Namespace:
+    """Wrong usage ends as argparse has it, and for a program with a document."""
+    try:
+        return parser.parse_args(words)
+    except _WrongUsage as wrong:
+        prog = wrong.parser.prog
+        code = UsageError.exit_code
+        if "--json" in words:
+            print_failed(UsageError(wrong.message, remedy=f"`{prog} --help` shows examples"), code)
+        wrong.parser.print_usage(sys.stderr)
+        wrong.parser.exit(code, f"{prog}: error: {wrong.message}\n")
 
 
 def _needed(words: Sequence[str]) -> Iterable[str]:
@@ -125,26 +155,33 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
-        suggest(error, options)
-        return error.exit_code
+        return _failed(options, error, error.exit_code)
     except KeyboardInterrupt as interrupt:
         text = "interrupted; the next run goes on from the last load"
         told_by(options, "warning", "interrupted", text)
-        return _INTERRUPTED[isinstance(interrupt, _Terminated)]
+        code = _INTERRUPTED[isinstance(interrupt, _Terminated)]
+        return _failed(options, KeyboardInterrupt(text), code)
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
         told_by(options, "error", "bug", "".join(traceback.format_exception(error)))
-        return 1
+        return _failed(options, error, 1)
+
+
+def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:
+    if getattr(options, "json", False):
+        print_failed(error, code)
+    return code
 
 
 def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     try:
         workspace = find_workspace(start)
     except WorkspaceError as error:
-        if verb is not doctor:
+        anywhere: Callable[..., int] | None = getattr(verb, "without_workspace", None)
+        if anywhere is None:
             raise
-        return doctor.without_workspace(options, error)
+        return anywhere(options, error)
     load_env_file(workspace)
     return verb.call(options, workspace)
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from landing.cli.arguments import add_json, add_source
+from landing.cli.output import print_json, told_aside
 from landing.errors import UsageError
 from landing.workspace import Workspace
 
 if TYPE_CHECKING:
+    from landing.cli.shapes import NewSource
     from landing.scaffold import AuthPlan, CursorPlan, PagingPlan, SourcePlan, StreamPlan
     from landing.scaffold.plan import Kind
 
+Planned: TypeAlias = "tuple[SourcePlan, Sequence[str]]"
 HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "What is left out is asked for, at a terminal."
-    parser.add_argument("source", metavar="SOURCE")
+    add_source(parser)
+    add_answers(parser)
+    add_json(parser)
+
+
+def add_answers(parser: argparse._ActionsContainer) -> None:
+    """What a source is written from."""
     parser.add_argument("--base-url", metavar="URL", help="what all paths are below")
     parser.add_argument(
         "--openapi",
@@ -45,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_kind(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
     parser.add_argument(f"--{name}", metavar="KIND", help=f"{what}; --{name}=help lists the kinds")
     parser.add_argument(
         f"--{name}-arg",
@@ -57,21 +67,52 @@ def _add_kind(parser: argparse.ArgumentParser, name: str, what: str) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.scaffold import AUTHS, PAGINGS, write_source
-
-    if "help" in (options.auth, options.paging):
-        _print_kinds("paging" if options.auth != "help" else "auth", PAGINGS, AUTHS)
+    if print_kinds(options):
         return 0
-    if options.openapi:
-        plan, notes = _from_document(options)
-    else:
-        plan, notes = _from_answers(options), []
-    for file in write_source(workspace, plan):
-        print(workspace.shown(file))
-    for note in notes:
-        print(f"! {note}")
-    _print_next_steps(plan)
+    with told_aside(options):
+        planned = planned_source(options)
+    made = written(workspace, planned)
+    if options.json:
+        print_json(made)
+        return 0
+    print_made(made)
+    print(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
     return 0
+
+
+def print_kinds(options: argparse.Namespace) -> bool:
+    """Whether they were asked for."""
+    from landing.scaffold import AUTHS, PAGINGS
+
+    if "help" not in (options.auth, options.paging):
+        return False
+    _print_kinds("paging" if options.auth != "help" else "auth", PAGINGS, AUTHS)
+    return True
+
+
+def planned_source(options: argparse.Namespace) -> Planned:
+    """From a document or from answers, and what is to be known of it; nothing is written."""
+    return _from_document(options) if options.openapi else (_from_answers(options), [])
+
+
+def written(workspace: Workspace, planned: Planned) -> NewSource:
+    from landing.cli.shapes import NewSource
+    from landing.scaffold import write_source
+
+    plan, notes = planned
+    return NewSource(
+        source=plan.name,
+        files=[workspace.shown(file) for file in write_source(workspace, plan)],
+        variables=[name for name, _ in plan.variables()],
+        notes=notes,
+    )
+
+
+def print_made(made: NewSource, indent: str = "") -> None:
+    for file in made.files:
+        print(f"{indent}{file}")
+    for note in made.notes:
+        print(f"! {note}")
 
 
 def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
@@ -83,12 +124,7 @@ def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kin
             print(f"    --{what}-arg {argument.name}=…: {argument.question}{needed}")
 
 
-def _print_next_steps(plan: SourcePlan) -> None:
-    names = ", ".join(name for name, _ in plan.variables())
-    print(f"Next: set {names} in .env, then `landing discover {plan.name}`.")
-
-
-def _from_document(options: argparse.Namespace) -> tuple[SourcePlan, Sequence[str]]:
+def _from_document(options: argparse.Namespace) -> Planned:
     from landing.scaffold.openapi import read_document, source_plan
 
     found = source_plan(

@@ -7,10 +7,11 @@ import json
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from typing import TYPE_CHECKING, Any, Protocol
 
 from landing.cli.lines import hanging, terminal_width
-from landing.errors import BucketUnusable, LeaseHeld, SettingsError, UsageError
+from landing.errors import LeaseHeld, UsageError
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
 from landing.errors import sized as sized
@@ -29,12 +30,31 @@ class Failures(Protocol):
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
     told_by(options, "error", "error", "\n".join(filter(None, [f"error: {error}", trace])))
+    remedy: str | None = getattr(error, "remedy", None)
+    if remedy is not None and getattr(options, "log", None) is None:
+        print(redacted(f"  → {remedy}"), file=sys.stderr)
 
 
-def suggest(error: BaseException, options: argparse.Namespace) -> None:
-    """The next command, for a person, where the message leaves open what else may be wrong."""
-    if isinstance(error, BucketUnusable | SettingsError) and not hasattr(options, "log"):
-        print("  → `landing doctor` looks at the bucket and all settings", file=sys.stderr)
+def print_json(document: Any) -> None:
+    """The one document of a command with `--json`."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=1).decode()
+    print("\n".join(map(printable, text.split("\n"))))
+
+
+def print_failed(error: BaseException, code: int) -> None:
+    """Its document, if it ended before it had one: a line, since rows may have been told before."""
+    import msgspec
+
+    from landing.cli.shapes import Error, Failed
+
+    print(printable(msgspec.json.encode(Failed(error=Error.of(error, code))).decode()), flush=True)
+
+
+def told_aside(options: argparse.Namespace) -> AbstractContextManager[Any]:
+    """Tell and ask within at standard error with `--json`, whose document stands alone."""
+    return redirect_stdout(sys.stderr) if options.json else nullcontext()
 
 
 def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landing.cli.output import counted, positive, printable, sized, table_lines
+from landing.cli.arguments import add_json, add_limit, add_source, add_stream
+from landing.cli.output import counted, print_json, printable, sized, table_lines
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.bucket import Bucket
+    from landing.cli.shapes import QuarantineLanded, QuarantineListed
     from landing.quarantine import KeptRow
     from landing.replay import Replayed, StreamQuarantine
 
@@ -31,38 +32,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", nargs="?", default="")
-    parser.add_argument("stream", metavar="STREAM", nargs="?", default="")
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_source(parser, is_optional=True)
+    add_stream(parser, is_optional=True)
+    add_json(parser)
     parser.set_defaults(quarantine_call=_list)
 
 
 def _configure_show(parser: argparse.ArgumentParser) -> None:
-    _add_stream(parser)
-    parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
-    )
+    add_source(parser)
+    add_stream(parser)
+    add_limit(parser)
     parser.add_argument("--field", metavar="FIELD", help="only those with this field as reason")
     parser.add_argument(
         "--failed",
         action="store_true",
         help="those of the last run that failed for its quarantine_limit",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON lines instead")
+    add_json(parser, is_lines=True)
     parser.set_defaults(quarantine_call=_show)
 
 
 def _configure_land(parser: argparse.ArgumentParser) -> None:
-    _add_stream(parser)
+    add_source(parser)
+    add_stream(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="say how many would land; write nothing"
     )
+    add_json(parser)
     parser.set_defaults(quarantine_call=_land)
-
-
-def _add_stream(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM")
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -80,9 +77,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
     from landing.replay import quarantined_streams
 
-    found = quarantined_streams(bucket, options.source, options.stream)
+    found = quarantined_streams(bucket, options.source or "", options.stream or "")
     if options.json:
-        print(json.dumps([_as_json(summary) for summary in found], indent=1))
+        print_json([_listed(summary) for summary in found])
     elif not found:
         print("nothing is in quarantine")
     else:
@@ -91,18 +88,20 @@ def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     return 0
 
 
-def _as_json(summary: StreamQuarantine) -> dict[str, Any]:
-    return {
-        "source": summary.source,
-        "stream": summary.stream,
-        "records": summary.rows,
-        "failed_run": summary.failed,
-        "loads": [{"load_id": load, "records": n} for load, n in summary.loads.items()],
-        "reasons": [
-            {"field": field, "reason": reason, "records": n}
+def _listed(summary: StreamQuarantine) -> QuarantineListed:
+    from landing.cli.shapes import QuarantinedLoad, QuarantineListed, QuarantineReason
+
+    return QuarantineListed(
+        source=summary.source,
+        stream=summary.stream,
+        records=summary.rows,
+        failed_run=summary.failed,
+        loads=[QuarantinedLoad(load_id=load, records=n) for load, n in summary.loads.items()],
+        reasons=[
+            QuarantineReason(field=field, reason=reason, records=n)
             for (field, reason), n in summary.reasons.most_common()
         ],
-    }
+    )
 
 
 def _print_summary(summary: StreamQuarantine) -> None:
@@ -162,10 +161,33 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
     config = load_source(workspace, options.source).config(options.stream)
     done = plan_replay(config, bucket) if options.dry_run else replay(config, bucket)
-    name = f"{config.source}/{config.stream}"
+    if options.json:
+        print_json(_outcome(options, done))
+    else:
+        _print_outcome(f"{config.source}/{config.stream}", done, is_planned=options.dry_run)
+    return 0
+
+
+def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:
+    from landing.cli.shapes import QuarantineLanded, Staying
+
+    return QuarantineLanded(
+        source=options.source,
+        stream=options.stream,
+        dry_run=options.dry_run,
+        rows=done.rows,
+        files=done.files,
+        bytes=done.bytes,
+        location=done.location,
+        stays=[Staying(reason=why, records=count) for why, count in done.stays.most_common()],
+        table=done.table,
+    )
+
+
+def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
     if not done.rows and not done.stays:
         print(f"{name}: nothing is in quarantine")
-    elif options.dry_run:
+    elif is_planned:
         print(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
     else:
         print(f"{name}: {_landed(done)}")
@@ -173,7 +195,6 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
         print("\n".join(table_lines(done.table)))
     for reason, count in done.stays.most_common():
         print(f"  {count:>9,} stay: {printable(reason)}")
-    return 0
 
 
 def _landed(done: Replayed) -> str:

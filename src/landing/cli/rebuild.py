@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from landing.cli.output import table_lines
+from landing.cli.arguments import add_json, add_source, add_stream, add_yes, named_stream
+from landing.cli.output import print_json, table_lines, told_aside
 from landing.errors import CatalogError, UsageError
 from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.bucket import Bucket
+    from landing.catalog import StreamConfig
+    from landing.report import TableResult
+    from landing.tables.place import Place
 
 HELP = "make a stream's current-state table again from its landed files"
 
@@ -17,19 +25,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Readers have the old table until the new one is whole. It may be damaged or gone, or "
         "have been made with another config."
     )
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM")
-    parser.add_argument("--yes", action="store_true", help="do not ask first")
+    add_source(parser)
+    add_stream(parser)
+    add_yes(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
-    from landing.catalog import check_name, read_config
+    from landing.catalog import read_config
     from landing.tables import place_of
 
-    check_name(options.source, "source")
-    check_name(options.stream, "stream")
-    config = read_config(workspace, options.source, options.stream)
+    named = named_stream(options)
+    config = read_config(workspace, named.source, named.stream)
     bucket = Bucket(bucket_settings(workspace))
     place = place_of(config, bucket.settings)
     if place is None:
@@ -37,15 +45,29 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             f"{config.origin}: destination_sync_mode: no table is kept with 'append'; set it to "
             "'merge' or 'overwrite'"
         )
+    with told_aside(options):
+        made = _rebuilt(options, config, bucket, place)
+    if options.json:
+        from landing.cli.shapes import Rebuilt
+
+        print_json(Rebuilt(source=config.source, stream=config.stream, table=made))
+    return 0
+
+
+def _rebuilt(
+    options: argparse.Namespace, config: StreamConfig, bucket: Bucket, place: Place
+) -> TableResult | None:
+    """None if the answer was no."""
     name = f"{config.source}/{config.stream}"
     if not options.yes and not _confirmed(f"{name}: make the table at {place.location} again?"):
         print("nothing was done")
-        return 0
+        return None
     from landing.tables.rebuild import rebuild
 
+    made = rebuild(config, bucket)
     print(f"{name}:")
-    print("\n".join(table_lines(rebuild(config, bucket))))
-    return 0
+    print("\n".join(table_lines(made)))
+    return made
 
 
 def _confirmed(question: str) -> bool:

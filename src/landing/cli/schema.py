@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from landing.cli.output import counted, printable
-from landing.workspace import Workspace, bucket_settings
+from landing.cli.arguments import add_json, add_source, add_stream, known_stream
+from landing.cli.output import counted, print_json, printable
+from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,33 +18,23 @@ HELP = "the columns of a stream's files, and how they have changed"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM")
+    add_source(parser)
+    add_stream(parser)
     parser.add_argument("--history", action="store_true", help="all versions, not only the last")
-    parser.add_argument("--json", action="store_true", help="print a JSON array of them instead")
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    import msgspec
-
-    from landing.bucket import Bucket
-    from landing.catalog import check_name
-    from landing.known import check_known
-    from landing.layout import StreamPaths
     from landing.schemahistory import last_version, schema_versions
 
-    check_name(options.source, "source")
-    check_name(options.stream, "stream")
-    bucket = Bucket(bucket_settings(workspace))
-    paths = StreamPaths(options.source, options.stream)
-    check_known(workspace, bucket, paths)
+    bucket, paths = known_stream(options, workspace)
     if options.history:
         versions = list(schema_versions(bucket, paths))
     else:
         last = last_version(bucket, paths)
         versions = [] if last is None else [last]
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(versions), indent=1).decode())
+        print_json(versions)
     elif not versions:
         print(f"{paths.data}: no load has recorded its columns yet")
     elif options.history:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from landing.cli.arguments import add_json, add_limit, add_source, add_stream, known_stream
 from landing.cli.grid import terminal_width
-from landing.cli.output import counted, positive
+from landing.cli.output import counted, positive, printable
 from landing.cli.rowtable import row_lines
-from landing.workspace import Workspace, bucket_settings
+from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     from landing.rowsview import Found
@@ -23,11 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Reads file by file, from the oldest on, until there are enough rows. Of a record that "
         "changed, each version that landed is a row."
     )
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("stream", metavar="STREAM")
-    parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
-    )
+    add_source(parser)
+    add_stream(parser)
+    add_limit(parser)
     parser.add_argument("--where", metavar="SQL", help="only rows that meet it, as DuckDB has it")
     parser.add_argument("--columns", metavar="A,B", help="only these columns, in this order")
     parser.add_argument("--newest", action="store_true", help="begin with what landed last")
@@ -38,21 +37,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="of files, after which no further one is looked at (default 256)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON lines instead")
+    add_json(parser, is_lines=True)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.bucket import Bucket
-    from landing.catalog import check_name
-    from landing.known import check_known
-    from landing.layout import StreamPaths
     from landing.rowsview import Wanted, landed_rows
 
-    check_name(options.source, "source")
-    check_name(options.stream, "stream")
-    bucket = Bucket(bucket_settings(workspace))
-    paths = StreamPaths(options.source, options.stream)
-    check_known(workspace, bucket, paths)
+    bucket, paths = known_stream(options, workspace)
     names = filter(None, (name.strip() for name in (options.columns or "").split(",")))
     wanted = Wanted(
         limit=options.limit,
@@ -90,4 +81,4 @@ def _print_json(found: Found) -> None:
 
     encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
     for row in found.rows:
-        print(encode(row).decode())
+        print(printable(encode(row).decode()))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landing.cli.output import counted, printable
+from landing.cli.arguments import add_json, add_yes
+from landing.cli.output import counted, print_json, printable, told_aside
 from landing.errors import CatalogError, LandingError, UsageError
 from landing.workspace import Workspace, bucket_settings
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from landing.stateview import StreamState
 
 HELP = "where a stream's next run starts: show it, set it, start over, go back"
-_VERBS = ("show", "set", "reset", "copy", "restore", "history")
+WORDS = "[VERB] SOURCE STREAM"
+VERBS = ("show", "set", "reset", "copy", "restore", "history")
 _NOT_DONE = 1
 
 
@@ -28,19 +29,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         f"{parser.prog} [show] SOURCE STREAM [--json]\n"
         f"       {parser.prog} history SOURCE STREAM [--json]\n"
-        f"       {parser.prog} set SOURCE STREAM --cursor VALUE [--yes]\n"
-        f"       {parser.prog} reset SOURCE STREAM [--yes]\n"
-        f"       {parser.prog} copy SOURCE STREAM --to SOURCE/STREAM [--yes]\n"
-        f"       {parser.prog} restore SOURCE STREAM [NUMBER] [--yes]"
+        f"       {parser.prog} set SOURCE STREAM --cursor VALUE [--yes] [--json]\n"
+        f"       {parser.prog} reset SOURCE STREAM [--yes] [--json]\n"
+        f"       {parser.prog} copy SOURCE STREAM --to SOURCE/STREAM [--yes] [--json]\n"
+        f"       {parser.prog} restore SOURCE STREAM [NUMBER] [--yes] [--json]"
     )
     parser.description = (
         "Every change keeps the state that was; `history` lists those, `restore` brings one back."
     )
-    parser.add_argument("words", nargs="+", metavar="[VERB] SOURCE STREAM", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs="+", metavar=WORDS, help=argparse.SUPPRESS)
     parser.add_argument("--cursor", metavar="VALUE", help="with set: as the API spells it")
     parser.add_argument("--to", metavar="SOURCE/STREAM", help="with copy: whose state it becomes")
-    parser.add_argument("--yes", action="store_true", help="do not ask before a change")
-    parser.add_argument("--json", action="store_true", help="with show and history: print JSON")
+    add_yes(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -63,7 +64,7 @@ def _words(words: list[str]) -> tuple[str, StreamPaths, list[str]]:
     from landing.catalog import check_name
     from landing.layout import StreamPaths
 
-    verb, names = (words[0], words[1:]) if words[0] in _VERBS else ("show", words)
+    verb, names = (words[0], words[1:]) if words[0] in VERBS else ("show", words)
     if len(names) < 2:
         raise UsageError(f"`landing state {' '.join(words)}` lacks a name: say SOURCE and STREAM")
     check_name(names[0], "source")
@@ -79,11 +80,10 @@ def _check_options(verb: str, options: argparse.Namespace, rest: list[str]) -> N
     for name, value, verbs in (
         ("--cursor", options.cursor, ("set",)),
         ("--to", options.to, ("copy",)),
-        ("--json", options.json or None, ("show", "history")),
     ):
         if value is not None and verb not in verbs:
-            raise UsageError(f"{name} goes with {' and '.join(verbs)}, not with {verb}")
-        if value is None and verb in verbs and name != "--json":
+            raise UsageError(f"{name} goes with {verbs[0]}, not with {verb}")
+        if value is None and verb in verbs:
             raise UsageError(f"`landing state {verb}` needs {name}")
 
 
@@ -141,6 +141,25 @@ def _held(workspace: Workspace, config: StreamConfig) -> HeldIncremental | None:
 
 
 def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
+    with told_aside(options):
+        number = _made(options, bucket, change)
+    if options.json:
+        from landing.cli.shapes import StateChanged
+
+        print_json(
+            StateChanged(
+                source=change.paths.source,
+                stream=change.paths.stream,
+                verb=change.verb,
+                told=change.told,
+                kept=number,
+            )
+        )
+    return _NOT_DONE if number is None else 0
+
+
+def _made(options: argparse.Namespace, bucket: Bucket, change: Change) -> int | None:
+    """The number by which the state that was can be restored; None if the answer was no."""
     from landing.stateedit import make
 
     print(f"{change.paths.data}: {change.verb}")
@@ -148,11 +167,11 @@ def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
         print(f"  {printable(line)}")
     if not options.yes and not _is_agreed():
         print("nothing was changed")
-        return _NOT_DONE
+        return None
     number = make(bucket, change)
     name = f"{change.paths.source} {change.paths.stream}"
     print(f"done; `landing state restore {name} {number}` brings the state back that was")
-    return 0
+    return number
 
 
 def _is_agreed() -> bool:
@@ -167,8 +186,6 @@ def _is_agreed() -> bool:
 def _show(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
-    from dataclasses import asdict
-
     from landing.catalog import read_config
     from landing.stateview import stream_state
 
@@ -180,7 +197,7 @@ def _show(
     held = None if config is None else _held(workspace, config)
     state = stream_state(bucket, paths, config, held)
     if options.json:
-        print(json.dumps(asdict(state), indent=1, default=str))
+        print_json(state)
     else:
         _print_state(state)
     return 0
@@ -220,17 +237,20 @@ def _history(options: argparse.Namespace, bucket: Bucket, paths: StreamPaths) ->
 
     kept = kept_states(bucket, paths)
     if options.json:
-        documents: list[dict[str, Any]] = [
-            {
-                "number": state.number,
-                "kept": state.kept,
-                "before": state.before,
-                "cursors": state.cursors,
-                "exists": state.document is not None,
-            }
-            for state in kept
-        ]
-        print(json.dumps(documents, indent=1, default=str))
+        from landing.cli.shapes import StateKept
+
+        print_json(
+            [
+                StateKept(
+                    number=state.number,
+                    kept=state.kept,
+                    before=state.before,
+                    cursors=state.cursors,
+                    exists=state.document is not None,
+                )
+                for state in kept
+            ]
+        )
     elif not kept:
         print(f"{paths.data}: no earlier state is kept")
     else:

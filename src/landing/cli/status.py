@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from landing.cli.arguments import add_grace, add_json, add_sources
 from landing.cli.grid import grid, hanging, terminal_width
-from landing.cli.output import counted, positive, printable
+from landing.cli.output import counted, print_json, printable
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -24,20 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Looks at the bucket alone and writes nothing. Exits with 1 if a stream is late, has "
         "failed, or has records in quarantine."
     )
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
-    parser.add_argument(
-        "--grace",
-        type=positive,
-        default=60,
-        metavar="MINUTES",
-        help="after it was due, in which a stream is not late (default 60)",
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_sources(parser)
+    add_grace(parser)
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    import msgspec
-
     from landing.bucket import Bucket
     from landing.catalog import check_source
     from landing.observe.status import stream_statuses
@@ -53,7 +46,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         timedelta(minutes=options.grace),
     )
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+        print_json(found)
     elif not found:
         print("no stream is selected: `landing discover SOURCE` finds out what there is")
     else:

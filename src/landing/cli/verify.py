@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from landing.cli.arguments import add_json, add_source, add_streams
 from landing.cli.grid import hanging, terminal_width
-from landing.cli.output import complain, counted, exit_code, printable
+from landing.cli.output import complain, counted, exit_code, print_json, printable
 from landing.errors import CatalogError, LandingError, UsageError
 from landing.workspace import Workspace, bucket_settings
 
@@ -29,20 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "footers, names against the order of publication, cursors without a gap, one newest row "
         "for each key. Writes nothing. Exits with 1 if something is wrong."
     )
-    parser.add_argument("source", metavar="SOURCE", nargs="?")
-    parser.add_argument(
-        "streams", metavar="STREAM", nargs="*", help="all of the source, if none is named"
-    )
+    add_source(parser, is_optional=True)
+    add_streams(parser, "all of the source, if none is named")
     parser.add_argument("--all", action="store_true", help="all sources of the workspace")
     parser.add_argument(
         "--quick", action="store_true", help="read the footers of files alone, and no keys"
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    import msgspec
-
     from landing.bucket import Bucket
 
     if (options.source is None) is not options.all:
@@ -57,14 +54,25 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         except LandingError as error:
             complain(error, options)
             errors.append(error)
+            if options.json:
+                results.append(_unreadable(paths, error))
     failed = sum(result.status == "failed" for result in results)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(results), indent=1).decode())
+        print_json(results)
     elif not results and not errors:
         print("nothing has landed yet")
     elif results:
         print(f"{counted(len(results) - failed, 'check')} passed or skipped, {failed} failed")
     return exit_code(errors) or int(failed > 0)
+
+
+def _unreadable(paths: StreamPaths, error: LandingError) -> Result:
+    """So that the document of all streams has the one, too, that could not be verified."""
+    from landing.secrets import redacted
+    from landing.verify import Finding, Result
+
+    finding = Finding(redacted(str(error)), error.remedy or "mend that, and verify it again")
+    return Result(paths.source, paths.stream, "readable", "failed", "its records", [finding])
 
 
 def _verified(

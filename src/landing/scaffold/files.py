@@ -28,7 +28,7 @@ def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
     for path in (folder, *files):
         if path.exists():
             raise _is_there(workspace, path)
-    with _all_or_none(workspace, folder) as made:
+    with all_or_none(workspace, folder, "source") as made:
         for file, text in files.items():
             made.add(file, text)
         return [*files, *_add_settings(workspace, plan, made)]
@@ -88,7 +88,8 @@ class _Made:
 
 
 @contextmanager
-def _all_or_none(workspace: Workspace, folder: Path) -> Iterator[_Made]:
+def all_or_none(workspace: Workspace, folder: Path, what: str) -> Iterator[_Made]:
+    """Files that are made within, or none of them; UsageError where one is there or can't be."""
     made = _Made()
     try:
         yield made
@@ -99,7 +100,7 @@ def _all_or_none(workspace: Workspace, folder: Path) -> Iterator[_Made]:
         made.undo()
         place = workspace.shown(Path(error.filename or folder))  # a full disk names no file
         raise UsageError(
-            f"{place} can't be written ({error.strerror}): nothing of the new source was left; "
+            f"{place} can't be written ({error.strerror}): nothing of the new {what} was left; "
             "mend that and run it again"
         ) from error
     except BaseException:

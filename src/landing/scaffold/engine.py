@@ -1,0 +1,85 @@
+"""How a new workspace installs the engine: as the one was installed that makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from landing.errors import UsageError
+
+PACKAGE = "dlt-landing"
+
+
+@dataclass(frozen=True)
+class Engine:
+    requirement: str
+    is_of_this_machine: bool
+    """Whether it is a path that no other machine has."""
+
+
+def engine(extras: Iterable[str], given: str | None = None) -> Engine:
+    """`given` is what a person says, without extras.
+
+    Raises UsageError if that is no requirement of this package.
+    """
+    requirement = _parsed(given) if given is not None else Requirement(_as_installed())
+    requirement.extras |= set(extras)
+    url = requirement.url or ""
+    return Engine(str(requirement), urlsplit(url.removeprefix("git+")).scheme == "file")
+
+
+def packages_of(extras: Iterable[str]) -> list[str]:
+    """What these extras install, as requirements of their own: an index that does not have this
+    package can't be asked for `dlt-landing[dev]` beside the address that it comes from."""
+    found = []
+    for one in map(Requirement, metadata.requires(PACKAGE) or ()):
+        marker, one.marker = one.marker, None
+        if marker is not None and one.name != PACKAGE:
+            found += [str(one) for extra in extras if marker.evaluate({"extra": extra})]
+    return sorted(set(found))
+
+
+def _parsed(text: str) -> Requirement:
+    example = f"'{PACKAGE}==1.0' or '{PACKAGE} @ git+https://git.example.com/data/landing@v1.0'"
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        said = str(error).partition("\n")[0]
+        raise UsageError(f"--engine '{text}': {said}; say it as in {example}") from None
+    if canonicalize_name(requirement.name) != PACKAGE:
+        raise UsageError(f"--engine '{text}' is not {PACKAGE}; say it as in {example}")
+    return requirement
+
+
+def _as_installed() -> str:
+    """By `direct_url.json` (PEP 610), which an installer leaves that did not ask an index."""
+    found = metadata.distribution(PACKAGE)
+    written = found.read_text("direct_url.json")
+    if written is None:
+        return f"{PACKAGE}=={found.version}"
+    return f"{PACKAGE} @ {_address(json.loads(written))}"
+
+
+def _address(origin: dict[str, Any]) -> str:
+    url = _without_password(origin["url"])
+    fragment = f"subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    elif digest := origin.get("archive_info", {}).get("hashes", {}).get("sha256"):
+        fragment = "&".join(filter(None, (f"sha256={digest}", fragment)))
+    return f"{url}#{fragment}" if fragment else url
+
+
+def _without_password(url: str) -> str:
+    """Installers leave it out as well, or should."""
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl() if ":" in user else url
