@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -38,18 +37,18 @@ from landing.pages import (
     BATCH_ROWS,
     Page,
     batches,
+    counting_into,
     open_pages,
     pipeline_state,
     present_names,
     row_count,
-    told_of,
     with_arguments,
 )
 from landing.parents import hold_parents
 from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
 from landing.repeats import without_loops
-from landing.report import Drifted, Reporter
+from landing.report import Drifted, Given, Reporter
 from landing.resync import Resync, due_resync
 from landing.schemahistory import recorded
 from landing.sidebyside import Stop
@@ -280,8 +279,9 @@ class Extraction:
             record=self._columns.record,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
-        tell = partial(self._reporter.fetched, self._config.stream)
-        pages = without_loops(told_of(hinted, tell), self._config)
+        given = Given()
+        self._reporter.reading(self._config.stream, given)
+        pages = without_loops(counting_into(given, hinted), self._config)
         for batch in batches(pages, least):
             self.count += row_count(batch)
             pieces = self._admitted(batch, tracker)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from landing.errors import SourceError, StreamError
 from landing.http import JsonPage
 from landing.http.jsonpage import decoding_to
 from landing.prefetch import Prefetched
+from landing.report import Given
 from landing.state import SCHEMA
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
@@ -38,7 +38,6 @@ MOST_ROWS = 50_000
 BATCH_BYTES = 32 * 1024 * 1024
 """JSON at which pages are enough for a batch, however few rows they have."""
 _WEIGHED_ROWS = 8
-_TELL_EVERY = 0.2
 
 
 @dataclass(frozen=True)
@@ -180,18 +179,12 @@ def _not_rows(stream: str, item: Any) -> SourceError:
     )
 
 
-def told_of(pages: Iterable[Page], tell: Callable[[int, int], None]) -> Iterator[Page]:
-    """The pages, of which `tell` learns a few times a second how many and their rows."""
-    count = rows = 0
-    last = 0.0
+def counting_into(given: Given, pages: Iterable[Page]) -> Iterator[Page]:
+    """The pages as they come; a stream may give each record as one."""
     for page in pages:
-        count += 1
-        rows += row_count(page.batch)
-        if (now := time.monotonic()) - last >= _TELL_EVERY:
-            last = now
-            tell(count, rows)
+        given.pages += 1
+        given.rows += row_count(page.batch)
         yield page
-    tell(count, rows)
 
 
 def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:

@@ -13,6 +13,14 @@ from landing.http.traffic import Attempt, Traffic
 _FAILURES_TOLD = 10
 
 
+@dataclass(slots=True)
+class Given:
+    """What a stream has given so far: counted by one thread, looked at by others."""
+
+    pages: int = 0
+    rows: int = 0
+
+
 class Reporter:
     """Nothing below the command line prints; it tells one of these, from several threads.
 
@@ -41,8 +49,8 @@ class Reporter:
     def expected(self, stream: str, rows: int | None) -> None:
         """So many rows the API says it has; None if that was not the number of all."""
 
-    def fetched(self, stream: str, pages: int, rows: int) -> None:
-        """What the stream has given so far; told a few times a second at most."""
+    def reading(self, stream: str, given: Given) -> None:
+        """The stream is about to give its pages; `given` counts them from now on."""
 
     def progress(self, stream: str, rows: int) -> None:
         """Rows read so far; called once per batch."""
@@ -112,8 +120,8 @@ class Reporters(Reporter):
     def expected(self, stream: str, rows: int | None) -> None:
         self._tell("expected", stream, rows)
 
-    def fetched(self, stream: str, pages: int, rows: int) -> None:
-        self._tell("fetched", stream, pages, rows)
+    def reading(self, stream: str, given: Given) -> None:
+        self._tell("reading", stream, given)
 
     def progress(self, stream: str, rows: int) -> None:
         self._tell("progress", stream, rows)

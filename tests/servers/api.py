@@ -72,6 +72,8 @@ class Api:
         self.accepts: Callable[[Request], bool] = self._has_bearer_token
         """Who is answered; replace it for credentials of another kind."""
         self.delay = 0.0
+        self.tells_total = False
+        """Whether a header says how many rows there are."""
         self.bench = Bench()
         self.requests: list[Request] = []
         self._collections = {"orders": rows}
@@ -162,7 +164,8 @@ class Api:
             if until := request.query.get("until"):
                 rows = [row for row in rows if _updated(row) < until]
             body = json.dumps({"data": rows[offset : offset + limit]}).encode()
-        return Response(200, body)
+        told = {"X-Total-Count": str(len(rows))} if self.tells_total else {}
+        return Response(200, body, headers=told)
 
     def _has_bearer_token(self, request: Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.token}"

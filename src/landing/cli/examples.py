@@ -73,6 +73,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop orders --dry-run", "what would be done"),
         ("odoo orders order_lines", ""),
         ("shop --all", "all selected streams"),
+        ("shop --all --json", "what came of it, for a program"),
     ),
     "schema": (
         ("shop orders", "the columns of now"),

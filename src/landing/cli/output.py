@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, Protocol
 
+from landing.cli.colours import painted
 from landing.cli.lines import hanging, terminal_width
 from landing.errors import LeaseHeld, UsageError
 from landing.errors import counted as counted
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from landing.report import TableResult
 
 
+_ERROR = "error: "
+
+
 class Failures(Protocol):
     """Where a verb that writes its own kind of lines has failures told."""
 
@@ -29,7 +33,7 @@ class Failures(Protocol):
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
-    told_by(options, "error", "error", "\n".join(filter(None, [f"error: {error}", trace])))
+    told_by(options, "error", "error", "\n".join(filter(None, [f"{_ERROR}{error}", trace])))
     remedy: str | None = getattr(error, "remedy", None)
     if remedy is not None and getattr(options, "log", None) is None:
         print(redacted(f"  → {remedy}"), file=sys.stderr)
@@ -63,10 +67,12 @@ def told_by(options: argparse.Namespace, level: str, event: str, text: str) -> N
     if log is None:
         lines = redacted(text).split("\n")
         # What follows the first line, as of a traceback, stays as it is.
-        lines[0] = hanging(lines[0], len("error: "), terminal_width(sys.stderr))
+        lines[0] = hanging(lines[0], len(_ERROR), terminal_width(sys.stderr))
+        if lines[0].startswith(_ERROR):
+            lines[0] = painted(_ERROR.strip(), "red", sys.stderr) + lines[0][len(_ERROR) - 1 :]
         print("\n".join(lines), file=sys.stderr)
     else:
-        log.write(level, event, text.removeprefix("error: "))
+        log.write(level, event, text.removeprefix(_ERROR))
 
 
 def exit_code(errors: Iterable[Exception]) -> int:

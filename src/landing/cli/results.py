@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from landing.cli.colours import painted
 from landing.cli.grid import cells, grid, hanging, terminal_width
 from landing.cli.output import counted, printable, sized, table_lines
 from landing.report import Drifted, RunResult, StreamResult
@@ -31,7 +32,8 @@ def print_remedies(result: RunResult) -> None:
     """To standard error: the next command, where there is something to look into."""
     width = terminal_width(sys.stderr)
     for remedy in _remedies(result.landed):
-        print(hanging(f"  → {remedy}", 4, width), file=sys.stderr)
+        told = hanging(f"  → {remedy}", 4, width)
+        print(painted(told, "yellow", sys.stderr), file=sys.stderr)
 
 
 def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
@@ -90,7 +92,8 @@ def _cursor(result: StreamResult) -> str:
 
 def _card(result: StreamResult, width: int) -> Iterator[str]:
     """One stream, a fact in each line."""
-    yield f"{result.source}/{result.stream}: {_landed(result)}, {result.seconds:.1f} s"
+    told = f"{result.source}/{result.stream}: {_landed(result)}, {result.seconds:.1f} s"
+    yield painted(told, "bold", sys.stdout)
     for name, told in _facts(result):
         yield hanging(printable(f"  {name:<10} {told}"), 13, width)
     yield from _of_table(result, width)
@@ -168,7 +171,7 @@ def _board(landed: Sequence[StreamResult], width: int) -> Iterator[str]:
     rows = list(zip(*(column.texts for column in columns), strict=True))
     numbers = [column.title for column in columns if column.is_number]
     head, *lines = grid(titles, rows, width, right=numbers)
-    yield head
+    yield painted(head, "bold", sys.stdout)
     for stream, line in zip(landed, lines, strict=True):
         yield line
         if (told := _cursor(stream)) and not has_room:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from landing.catalog import StreamConfig
 from landing.errors import SettingsError, counted, lasting, sized
 from landing.http.traffic import Attempt
-from landing.report import Reporter, StreamResult
+from landing.report import Given, Reporter, StreamResult
 
 EVERY = 30.0
 """Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""
@@ -31,8 +31,7 @@ class StreamProgress:
     begun: float
     """Of the monotonic clock, as all times here."""
     doing: Doing = "reading"
-    pages: int = 0
-    rows: int = 0
+    given: Given = field(default_factory=Given)
     total: int | None = None
     """Rows there are, if the API tells."""
     size: int = 0
@@ -51,6 +50,14 @@ class StreamProgress:
     waits_for: str = ""
     ended: float | None = None
     result: StreamResult | None = None
+
+    @property
+    def pages(self) -> int:
+        return self.given.pages
+
+    @property
+    def rows(self) -> int:
+        return self.given.rows
 
     @property
     def is_over(self) -> bool:
@@ -127,15 +134,9 @@ class Watch(Reporter):
         with self._lock:
             self._of(stream).total = rows
 
-    def fetched(self, stream: str, pages: int, rows: int) -> None:
+    def reading(self, stream: str, given: Given) -> None:
         with self._lock:
-            of = self._of(stream)
-            of.pages, of.rows = pages, rows
-
-    def progress(self, stream: str, rows: int) -> None:
-        with self._lock:
-            of = self._of(stream)
-            of.rows = max(of.rows, rows)
+            self._of(stream).given = given
 
     def began(self, stream: str, load_id: str) -> None:
         with self._lock:
