@@ -20,7 +20,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -104,17 +104,17 @@ def blocks(page: Path) -> list[Block]:
 class Stage:
     """A copy of the workspace, in which commands follow each other as in one terminal."""
 
-    def __init__(self, kit: Kit, stand_ins: Mapping[str, str]) -> None:
+    def __init__(self, kit: Kit, stand_ins: dict[str, str]) -> None:
         self.kit = kit
         self.folder = kit.repository
-        self._stand_ins = stand_ins
+        self.stand_ins = stand_ins
         """What the commands are given in place of what a page says, such as a folder."""
 
     def play(self, block: Block) -> None:
         if block.file:
             file = self.kit.repository / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text)
+            file.write_text(self._as_here(block.text))
         elif block.is_shell and not block.reason:
             self._run(block)
 
@@ -127,7 +127,7 @@ class Stage:
             assert done.code == 0, f"{block.place}: {line}\nexit code {done.code}\n{done.text}"
 
     def _as_here(self, line: str) -> str:
-        for name, stand_in in self._stand_ins.items():
+        for name, stand_in in self.stand_ins.items():
             line = line.replace(name, stand_in)
         return line
 

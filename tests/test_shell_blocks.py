@@ -10,17 +10,20 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyrage
 import pytest
 
+from demo.servers import free_ports
 from landing.cli.main import main
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 from tests.servers.odoo import OdooServer
 from tests.shell import Block, Stage, blocks
+from tests.test_tutorial import ADDRESS, helpdesk
 
 README = REPOSITORY / "README.md"
 TUTORIAL = REPOSITORY / "docs" / "tutorial.md"  # which tests/test_tutorial.py plays
@@ -78,10 +81,9 @@ def test_the_shell_blocks_of_a_page_work(page: Path, stage: Stage, api: Api) -> 
         land_odoo(stage)
     if "shop" in said or "--all" in said or "landing" in said:
         land_shop(stage, api)
-    if prepare := BEFORE.get(page.name):
-        prepare(stage, api)
-    for block in blocks(page):
-        stage.play(block)
+    with BEFORE.get(page.name, as_it_is)(stage, api):
+        for block in blocks(page):
+            stage.play(block)
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=lambda block: block.place)
@@ -142,29 +144,53 @@ def configure(stage: Stage, **keys: object) -> None:
 
 
 # What a page takes for granted besides.
-def with_records_that_do_not_fit(stage: Stage, api: Api) -> None:
+@contextmanager
+def as_it_is(stage: Stage, api: Api) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def with_the_help_desk(stage: Stage, api: Api) -> Iterator[None]:
+    (port,) = free_ports(1)
+    stage.stand_ins[ADDRESS] = f"127.0.0.1:{port}"
+    with helpdesk(port) as server:
+        assert server.stdout is not None
+        server.stdout.readline()  # it is up
+        yield
+
+
+@contextmanager
+def with_records_that_do_not_fit(stage: Stage, api: Api) -> Iterator[None]:
     api.add("orders", {"id": 9_001, "total": "a lot", "updated_at": "2024-06-01 00:00:00"})
     landed(stage, "run", "shop", "orders")
+    yield
 
 
-def with_a_stream_that_was_renamed(stage: Stage, api: Api) -> None:
+@contextmanager
+def with_a_stream_that_was_renamed(stage: Stage, api: Api) -> Iterator[None]:
     config = json.loads((stage.kit.repository / CONFIG).read_text())
     stage.kit.configure("shop", "sales_orders", json.dumps({**config, "stream": "sales_orders"}))
+    yield
 
 
-def with_a_table(stage: Stage, api: Api) -> None:
+@contextmanager
+def with_a_table(stage: Stage, api: Api) -> Iterator[None]:
     configure(stage, destination_sync_mode="merge")
     landed(stage, "run", "shop", "orders")
+    yield
 
 
-def with_a_key_for_secrets(stage: Stage, api: Api) -> None:
+@contextmanager
+def with_a_key_for_secrets(stage: Stage, api: Api) -> Iterator[None]:
     key = pyrage.x25519.Identity.generate()
     rule = f"creation_rules:\n- path_regex: \\.enc\\.yaml$\n  age: {key.to_public()}\n"
     (stage.kit.repository / ".sops.yaml").write_text(rule)
     subprocess.run(["git", "init", "--quiet", str(stage.kit.repository)], check=True)
+    yield
 
 
-BEFORE: dict[str, Callable[[Stage, Api], None]] = {
+BEFORE = {
+    "index.md": with_the_help_desk,
     "landing-zone.md": with_records_that_do_not_fit,
     "quarantine.md": with_records_that_do_not_fit,
     "operations.md": with_a_stream_that_was_renamed,

@@ -8,7 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from landing.catalog import json_schemas
@@ -19,6 +21,8 @@ from tools.site.pages import REPOSITORY
 
 MODULES = ("landing.http", "landing.backfill", "landing.dagster", "landing.testing")
 SETTINGS = REPOSITORY / ".env.example"
+WIDTH = 85
+"""Characters of a usage line, which a block on a desktop has room for."""
 READERS = (REPOSITORY / "src" / "landing", REPOSITORY / "orchestration")
 
 _SETTING = re.compile(r"^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$")
@@ -66,9 +70,9 @@ def command_line() -> str:
 
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
     """How it is written, and what its words mean."""
-    usage = parser.format_usage().removeprefix("usage: ")
-    lines = usage.splitlines() if parser.usage else [usage]
-    yield from ("", "```text", *(" ".join(line.split()) for line in lines if line.strip()), "```")
+    parser.formatter_class = partial(argparse.HelpFormatter, width=WIDTH)
+    usage = parser.format_usage().removeprefix("usage: ").rstrip()
+    yield from ("", "```text", dedent(f"{' ' * len('usage: ')}{usage}"), "```")
     shown = [action for action in parser._actions if _is_shown(action)]
     if shown:
         yield from ("", "| word | what it says |", "|---|---|")
@@ -205,7 +209,9 @@ def environment() -> str:
 
 
 def settings() -> list[Setting]:
-    found, about, is_fresh = [], [], True
+    found: list[Setting] = []
+    about: list[str] = []
+    is_fresh = True
     for line in SETTINGS.read_text().splitlines():
         if match := _SETTING.match(line):
             found.append(Setting(match[1], match[2], " ".join(about)))
