@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import jsonschema
 import pytest
 import requests
 
 from demo.servers import free_ports
+from landing.cli.shapes import output_schemas
 from landing.http import FileTokens
 from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.oauth import Client, Provider
@@ -89,14 +92,20 @@ def login(kit: Kit, *arguments: str, pasted: str | None = None, **env: str) -> O
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_browser_grants_access_and_the_refresh_token_is_kept(
-    shop: Kit, provider: Provider, tmp_path: Path
+    shop: Kit, provider: Provider, tmp_path: Path, form: list[str]
 ) -> None:
     browser = tmp_path / "browser.py"
     browser.write_text(BROWSER.format(url=provider.url))
-    done = login(shop, "shop", BROWSER=f"{sys.executable} {browser} %s")
+    done = login(shop, "shop", *form, BROWSER=f"{sys.executable} {browser} %s")
     assert done.code == 0, done.text
-    assert "shop: logged in; tokens are kept in FileTokens(" in done.out
+    if form:
+        document = json.loads(done.out)
+        jsonschema.validate(document, output_schemas()["login.json"])
+        assert document["store"].startswith("FileTokens(")
+    else:
+        assert "shop: logged in; tokens are kept in FileTokens(" in done.out
     kept = FileTokens("shop", tmp_path / "tokens").read()
     assert kept is not None
     assert kept.refresh_token not in done.text
@@ -107,7 +116,7 @@ def test_a_browser_grants_access_and_the_refresh_token_is_kept(
 
 
 def printed_url(done: Outcome) -> str:
-    return next(line for line in done.out.splitlines() if line.startswith("http"))
+    return next(line for line in done.text.splitlines() if line.startswith("http"))
 
 
 class Remote:

@@ -70,6 +70,11 @@ def test_every_verb_has_it_and_a_shape(verb: str) -> None:
     assert shapes, "landing.cli.shapes.documents() has none"
 
 
+def test_the_committed_schemas_are_those_of_the_shapes() -> None:
+    files = (REPOSITORY / "schemas" / "output").iterdir()
+    assert {file.name: json.loads(file.read_text()) for file in files} == output_schemas()
+
+
 @pytest.mark.parametrize("shape", documents())
 def test_the_docs_name_every_shape(shape: str) -> None:
     assert f"schemas/output/{shape}.json" in PAGE
@@ -156,12 +161,6 @@ def test_quarantine_is_told(shop: Kit, api: Api) -> None:
     assert told(shop, "quarantine-land", *land, "--dry-run")["stays"][0]["records"] == 20
     configure(shop)
     assert told(shop, "quarantine-land", *land)["rows"] == 20
-
-
-def test_a_login_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch, folder_zone: Zone) -> None:
-    """One that is not to be: what it tells of logging in is for a person alone."""
-    kit.add_source("shop", STREAMS)
-    assert "auth()" in error(kit, "login", "shop", code=2)["message"]
 
 
 # errors
