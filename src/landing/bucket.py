@@ -172,8 +172,13 @@ class Bucket:
             with self._explained("delete", paths[0]):
                 obstore.delete(self._store, list(paths))
 
-    def file(self, path: str) -> BucketFile:
-        """An object of which only what is asked for is read; BucketError if there is none."""
+    def file(self, path: str, size: int | None = None) -> BucketFile:
+        """An object of which only what is asked for is read; BucketError if there is none.
+
+        With the `size` that a listing told, that is noticed with the first reading.
+        """
+        if size is not None:
+            return BucketFile(self, path, size)
         try:
             with self._explained("read", path):
                 return BucketFile(self, path, obstore.head(self._store, path)["size"])
