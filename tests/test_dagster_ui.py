@@ -47,6 +47,7 @@ query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
 } } }
 """
 STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "landing") { __typename } }'
 UNDER_WAY = """
 { runsOrError(filter: {statuses: [STARTED]}) { ... on Runs {
     results { runId assetSelection { path } } } } }
@@ -61,7 +62,7 @@ class Demo:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=60) as answer:
+        with urlopen(request, timeout=SECONDS) as answer:
             found: dict[str, Any] = json.load(answer)
         assert "errors" not in found, found
         return found["data"]
@@ -163,8 +164,8 @@ import dlt
 @dlt.resource(primary_key="id")
 def ticks(n=dlt.sources.incremental("n", initial_value=0)):
     for first in range(0, 100_000, 1_000):
-        if not Path(__file__).with_name("hurry").exists():
-            time.sleep(0.5)
+        while first == 20_000 and not Path(__file__).with_name("go-on").exists():
+            time.sleep(0.1)
         yield [{"id": n, "n": n} for n in range(first, first + 1_000)]
 """
 
@@ -178,7 +179,7 @@ def test_a_run_terminated_in_the_ui_ends_cleanly_and_loses_nothing(demo: Demo, p
     fields = {"id": {"type": "integer"}, "n": {"type": "integer"}}
     config = {"stream": "ticks", "selected": True, "cursor_field": ["n"], "fields": fields}
     (configs / "ticks.json").write_text(json.dumps(config))
-    demo.ask("mutation { reloadWorkspace { __typename } }")
+    demo.ask(RELOAD)
 
     page.goto(f"{demo.url}/assets/slow/ticks")
     page.locator("button", has_text=re.compile("^Materialize$")).click()
@@ -191,7 +192,7 @@ def test_a_run_terminated_in_the_ui_ends_cleanly_and_loses_nothing(demo: Demo, p
     page.get_by_text("Canceled").first.wait_for()
     assert await_it(lambda: demo.status(run) != "CANCELING" and demo.status(run)) == "CANCELED"
 
-    (source / "hurry").touch()
+    (source / "go-on").touch()
     next_run = landing(demo, "run", "slow", "ticks")  # it would refuse, were the lease still held
     assert "slow/ticks: 100,000 rows" in next_run.stdout, next_run.stderr
     verified = landing(demo, "verify", "slow", "ticks")
