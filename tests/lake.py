@@ -17,11 +17,7 @@ def engine(whose: str) -> duckdb.DuckDBPyConnection:
     """Loading extensions takes a second, so a process has one for all that `whose` tests do."""
     connection = duckdb.connect()
     for name in ("httpfs", "sqlite_scanner", "postgres_scanner", "ducklake"):
-        spec = find_spec(f"duckdb_extension_{name}")
-        assert spec is not None
-        assert spec.submodule_search_locations is not None
-        file = next(Path(spec.submodule_search_locations[0]).rglob("*.duckdb_extension"))
-        connection.execute(f"LOAD '{file}'")
+        connection.execute(f"LOAD '{extension(name)}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
@@ -42,3 +38,11 @@ def reading(catalog: str) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
         finally:
             connection.execute("DETACH lake")
+
+
+def extension(name: str) -> Path:
+    """The file of an extension, which is in a package of its own."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return next(Path(spec.submodule_search_locations[0]).rglob("*.duckdb_extension"))

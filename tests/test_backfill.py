@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from landing.fields import Field
 from landing.report import Reporter
 from landing.run import run_streams
 from landing.sources import load_source
+from landing.tables.sync import Keeper
 from landing.workspace import Workspace, bucket_settings
 from tests import command
 from tests.kit import Kit, Zone
@@ -530,6 +532,37 @@ def ignoring(kit: Kit, order: str = "", odd: str = "", **keys: Any) -> Path:
         "ids", "rows", cursor_field=["n"], primary_key=[["id"]], **{"fields": ID_FIELDS, **keys}
     )
     return kit.add_source("ids", IDS.format(order=order, odd=odd)) / "pages.txt"
+
+
+def test_what_landed_is_told_though_the_table_fails(
+    shop: Kit, zone: Zone, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.configure(
+        "shop",
+        "orders",
+        cursor_field=["updated_at"],
+        primary_key=[["id"]],
+        fields=FIELDS,
+        destination_sync_mode="merge",
+    )
+    words = ("backfill", "shop", "orders", *RANGE)
+    api.fail_next(100, status=400, after=4)
+    with monkeypatch.context() as broken:
+        broken.setattr(Keeper, "_made", no_table)
+        first = shop.landing(*words)
+        api.clear_faults()
+        second = shop.landing(*words)
+    assert (first.code, second.code) == (1, 1)
+    assert re.search(r"\b[1-9] of 12 windows landed, \d+ rows", first.text), first.text
+    assert "2023-12-01 … 2024-01-01: " in first.text
+    assert re.search(r"\b12 of 12 windows landed, \d+ rows", second.text), second.text
+    assert "the disk is full; the next run completes it" in second.err.splitlines()[-1]
+    assert zone.query("shop", "orders", NEWEST) == source_rows(api)
+    assert "made of all that landed" in shop.run("shop", "orders").out
+
+
+def no_table(*_: object) -> None:
+    raise OSError("the disk is full")
 
 
 def test_a_stream_that_ignores_the_window_is_right_all_the_same(kit: Kit, zone: Zone) -> None:

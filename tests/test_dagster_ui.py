@@ -46,6 +46,12 @@ query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
     assetMaterializations(limit: 1) { runOrError { ... on Run { tags { key value } } } }
 } } }
 """
+STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+RELOAD = 'mutation { reloadRepositoryLocation(repositoryLocationName: "landing") { __typename } }'
+UNDER_WAY = """
+{ runsOrError(filter: {statuses: [STARTED]}) { ... on Runs {
+    results { runId assetSelection { path } } } } }
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Demo:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=60) as answer:
+        with urlopen(request, timeout=SECONDS) as answer:
             found: dict[str, Any] = json.load(answer)
         assert "errors" not in found, found
         return found["data"]
@@ -66,6 +72,16 @@ class Demo:
         asset = self.ask(EVENTS, key={"path": key})["assetOrError"]
         runs = [one["runOrError"]["tags"] for one in asset.get("assetMaterializations", [])]
         return {tag["key"]: tag["value"] for tag in runs[0]} if runs else {}
+
+    def run_under_way(self, *key: str) -> str | None:
+        """Its id; None if no run of this asset has started."""
+        for run in self.ask(UNDER_WAY)["runsOrError"]["results"]:
+            if {"path": list(key)} in (run["assetSelection"] or []):
+                return str(run["runId"])
+        return None
+
+    def status(self, run: str) -> str:
+        return str(self.ask(STATUS, run=run)["runOrError"]["status"])
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +154,65 @@ def test_an_asset_is_materialized_in_the_ui_and_shows_its_metadata_and_checks(
     page.get_by_text("keys", exact=True).first.click()
     page.get_by_text("1,458 rows of the newest load: 0 have the key of another one").wait_for()
     page.screenshot(path=demo.folder / "checks.png")
+
+
+TICKS = """\
+import time
+from pathlib import Path
+import dlt
+
+@dlt.resource(primary_key="id")
+def ticks(n=dlt.sources.incremental("n", initial_value=0)):
+    for first in range(0, 100_000, 1_000):
+        while first == 20_000 and not Path(__file__).with_name("go-on").exists():
+            time.sleep(0.1)
+        yield [{"id": n, "n": n} for n in range(first, first + 1_000)]
+"""
+
+
+def test_a_run_terminated_in_the_ui_ends_cleanly_and_loses_nothing(demo: Demo, page: Page) -> None:
+    orchestration = demo.folder / "orchestration"
+    source, configs = (orchestration / part / "slow" for part in ("dlt/sources", "dag/streams"))
+    source.mkdir()
+    configs.mkdir()
+    (source / "__init__.py").write_text(TICKS)
+    fields = {"id": {"type": "integer"}, "n": {"type": "integer"}}
+    config = {"stream": "ticks", "selected": True, "cursor_field": ["n"], "fields": fields}
+    (configs / "ticks.json").write_text(json.dumps(config))
+    demo.ask(RELOAD)
+
+    page.goto(f"{demo.url}/assets/slow/ticks")
+    page.locator("button", has_text=re.compile("^Materialize$")).click()
+    run = await_it(lambda: demo.run_under_way("slow", "ticks"))
+    page.goto(f"{demo.url}/runs/{run}")
+    page.get_by_text("rows read").first.wait_for()
+    assert landing(demo, "status", "slow").stdout.count("running") == 1
+    page.locator("button", has_text=re.compile("^Terminate")).first.click()
+    page.locator("[role=dialog] button", has_text=re.compile("^Terminate 1 run")).click()
+    page.get_by_text("Canceled").first.wait_for()
+    assert await_it(lambda: demo.status(run) != "CANCELING" and demo.status(run)) == "CANCELED"
+
+    (source / "go-on").touch()
+    next_run = landing(demo, "run", "slow", "ticks")  # it would refuse, were the lease still held
+    assert "slow/ticks: 100,000 rows" in next_run.stdout, next_run.stderr
+    verified = landing(demo, "verify", "slow", "ticks")
+    assert (verified.returncode, "100,000 rows" in verified.stdout) == (0, True), verified.stdout
+
+
+def landing(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from landing.cli import main; sys.exit(main())",
+            *words,
+        ],
+        cwd=demo.folder / "orchestration" / "dlt",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
 
 
 def test_the_daemon_starts_what_is_due_and_nobody_switched_it_on(demo: Demo) -> None:

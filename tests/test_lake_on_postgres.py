@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,30 +14,14 @@ import pytest
 from tests.feeders import Feeder
 from tests.kit import Kit, Zone
 from tests.lake import reading
+from tests.rowsfile import INCREMENTAL, add_shop, write_rows
 from tests.servers.postgres import Postgres, serve_postgres
 
-STREAMS = """\
-import json, os
-from pathlib import Path
-import dlt
-
-def pages():
-    yield from json.loads(Path(os.environ["ROWS_FILE"]).read_text())
-
-@dlt.resource(primary_key="id")
-def orders(at=dlt.sources.incremental("at", initial_value=0)):
-    yield from pages()
-
-@dlt.resource(primary_key="id")
-def stock():
-    yield from pages()
-"""
 FIELDS = {
     "id": {"type": "integer"},
     "at": {"type": "integer"},
     "tags": {"type": "array", "encoding": "native", "items": {"type": "integer"}},
 }
-INCREMENTAL = {"sync_mode": "incremental", "cursor_field": ["at"], "lookback": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +40,7 @@ def shop(
     kit: Kit, zone: Zone, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Kit:
     monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", catalog)
-    monkeypatch.setenv("ROWS_FILE", str(tmp_path / "rows.json"))
-    kit.add_source("shop", STREAMS)
+    add_shop(kit, tmp_path / "rows.json", monkeypatch)
     shared = {"fields": FIELDS, "primary_key": [["id"]], "table_format": "ducklake"}
     kit.configure("shop", "orders", destination_sync_mode="merge", **INCREMENTAL, **shared)
     kit.configure(
@@ -68,8 +50,8 @@ def shop(
 
 
 def gives(*rows: tuple[int, int]) -> None:
-    page = [{"id": key, "at": at, "tags": [key, at]} for key, at in rows]
-    Path(os.environ["ROWS_FILE"]).write_text(json.dumps([page]))
+    page = ({"id": key, "at": at, "tags": [key, at]} for key, at in rows)
+    write_rows(Path(os.environ["ROWS_FILE"]), *page)
 
 
 def landed(shop: Kit, *words: str) -> str:

@@ -152,6 +152,27 @@ def test_the_lease_of_a_dead_run_expires(bucket: Bucket, monkeypatch: pytest.Mon
         pass
 
 
+def test_one_that_waits_asks_for_the_buckets_time_once_and_before_it_takes_over(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "EXPIRES_AFTER", timedelta(seconds=3))
+    dead = Lease(bucket, "_dlt/a/b/lease.json", "a/b", "publication")
+    assert bucket.create("_dlt/a/b/lease.json", dead._content())
+    tries: list[str] = []
+    probes: list[str] = []
+    put = bucket.put
+
+    def probed(path: str, content: bytes | Path) -> None:
+        probes.append(path)
+        put(path, content)
+
+    monkeypatch.setattr(bucket, "put", probed)
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b", waiting=tries.append):
+        pass
+    assert len(tries) > 4
+    assert len(probes) <= 4  # a bucket may tell its time in whole seconds
+
+
 def test_only_one_of_many_takes_an_expired_lease(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

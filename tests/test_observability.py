@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -24,8 +25,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from landing import bucket as buckets
+from landing.errors import LandingError
 from landing.observe.freshness import late_streams
 from landing.observe.lag import moment_of
+from landing.observe.prometheus import Metrics
 from landing.workspace import Workspace, bucket_settings
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
@@ -295,6 +298,21 @@ def test_what_is_not_installed_is_said_with_how_to_install_it(
 
 
 # Prometheus
+
+
+def test_runs_at_the_same_time_do_not_undo_each_others_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "all.prom"
+
+    def write(number: int) -> None:
+        metrics = Metrics(f"source-{number}", file, None)
+        metrics.failed("orders", LandingError("no answer"))
+        metrics.close()
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(write, range(64)))
+    lines = file.read_text().splitlines()
+    written = [line for line in lines if line.startswith("landing_last_run_success{")]
+    assert len(written) == 64
 
 
 def test_a_metrics_file_has_the_last_run_of_each_stream(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
 import pytest
 
 from demo.servers import S3Server
+from landing import lease as lease_module
+from landing import stores
 from landing.bucket import Bucket
+from landing.lease import Lease
 from landing.workspace import Workspace, bucket_settings
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
@@ -109,6 +114,28 @@ def test_a_conditional_write_that_nobody_heard_of_is_known_by_its_content(
     assert bucket.create("a/lease.json", b"another's") is None
     assert bucket.replace("a/lease.json", b"another's", created) is None
     assert bucket.replace("a/lease.json", b"third", replaced) is not None
+
+
+def test_a_renewal_that_hangs_is_tried_again_before_the_lease_is_given_up(
+    kit: Kit, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "SMALL_WITHIN", timedelta(seconds=0.5))
+    for pause in ("RENEWED_EVERY", "TRIED_AGAIN_AFTER"):
+        monkeypatch.setattr(lease_module, pause, timedelta(seconds=0.1))
+    bucket = Bucket(bucket_settings(Workspace(kit.root)))
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
+        hanging = proxy.spoil(lambda exchange: exchange.await_patience(60), when=_is_put)
+        await_it(lambda: hanging.hits)
+        confirmed = held._confirmed
+        await_it(lambda: held._confirmed > confirmed)
+        held.check()
+
+
+def await_it(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ class Stream:
         elif self._config.table_format == "iceberg":
             found = StaticTable.from_metadata(str(location)).scan().to_arrow()
         else:
-            from tests.test_tables import extension
+            from tests.lake import extension
 
             lake = duckdb.connect()
             for name in ("sqlite_scanner", "ducklake"):

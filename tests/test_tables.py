@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +23,12 @@ from pyiceberg.table import StaticTable
 
 from demo.servers import S3Server, free_ports
 from tests.kit import Kit, Zone
+from tests.lake import extension, reading
+from tests.rowsfile import INCREMENTAL, add_shop, write_rows
 from tests.servers.proxy import Exchange, Request, serve_proxy
 
 FORMATS = ("delta", "iceberg", "ducklake")
 
-# Gives what stands in a file, as pages of rows.
-STREAMS = """\
-import json, os
-from pathlib import Path
-import dlt
-
-def pages():
-    yield from json.loads(Path(os.environ["ROWS_FILE"]).read_text())
-
-@dlt.resource(primary_key="id")
-def orders(at=dlt.sources.incremental("at", initial_value=0)):
-    yield from pages()
-
-@dlt.resource(primary_key="id")
-def stock():
-    yield from pages()
-"""
 FIELDS = {
     "id": {"type": "integer"},
     "at": {"type": "integer"},
@@ -79,10 +62,9 @@ class Shop:
     format: str = "delta"
 
     def gives(self, *rows: dict[str, Any]) -> None:
-        self.file.write_text(json.dumps([list(rows)]))
+        write_rows(self.file, *rows)
 
     def configure(self, stream: str = "orders", **keys: Any) -> None:
-        incremental = {"sync_mode": "incremental", "cursor_field": ["at"], "lookback": 1000}
         self.kit.configure(
             "shop",
             stream,
@@ -91,7 +73,7 @@ class Shop:
                 "destination_sync_mode": "merge",
                 "table_format": self.format,
                 "fields": FIELDS,
-                **(incremental if stream == "orders" else {"sync_mode": "full_refresh"}),
+                **(INCREMENTAL if stream == "orders" else {"sync_mode": "full_refresh"}),
                 **keys,
             },
         )
@@ -126,7 +108,7 @@ class Shop:
             return DeltaTable(location, storage_options=self.options()).to_pyarrow_table()
         if self.format == "iceberg":
             return StaticTable.from_metadata(location, self.properties()).scan().to_arrow()
-        with self.lake() as lake:
+        with reading(f"sqlite:{self.catalog}") as lake:
             return lake.execute(f"SELECT * FROM lake.shop.{stream}").to_arrow_table()
 
     def store(self) -> S3Store:
@@ -158,24 +140,6 @@ class Shop:
             "s3.region": "us-east-1",
         }
 
-    def lake(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect()
-        for name in ("httpfs", "sqlite_scanner", "ducklake"):
-            connection.execute(f"LOAD '{extension(name)}'")
-        connection.execute(
-            f"CREATE SECRET (TYPE s3, KEY_ID '{self.s3.access_key}', SECRET '{self.s3.secret_key}'"
-            f", ENDPOINT '{self.s3.endpoint}', USE_SSL false, URL_STYLE 'path')"
-        )
-        connection.execute(f"ATTACH 'ducklake:sqlite:{self.catalog}' AS lake (READ_ONLY)")
-        return connection
-
-
-def extension(name: str) -> Path:
-    spec = find_spec(f"duckdb_extension_{name}")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return next(Path(spec.submodule_search_locations[0]).rglob("*.duckdb_extension"))
-
 
 @pytest.fixture
 def shop(
@@ -184,8 +148,7 @@ def shop(
     tables = os.environ["LANDING_TABLES_URL"]
     file, catalog = tmp_path / "rows.json", tmp_path / "catalog.sqlite"
     monkeypatch.setenv("LANDING_DUCKLAKE_CATALOG", f"sqlite://{catalog}")
-    monkeypatch.setenv("ROWS_FILE", str(file))
-    kit.add_source("shop", STREAMS)
+    add_shop(kit, file, monkeypatch)
     return Shop(kit, s3, tables, catalog, file)
 
 

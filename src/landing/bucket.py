@@ -8,33 +8,26 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, S3Store
 
+from landing import stores
 from landing.errors import BucketError, BucketUnusable
-from landing.workspace import BucketSettings, s3_keys
+from landing.stores import local_folder
+from landing.workspace import BucketSettings
 
-_RETRIES: Any = {
-    "max_retries": 5,
-    "retry_timeout": timedelta(seconds=60),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=200),
-        "max_backoff": timedelta(seconds=5),
-        "base": 2,
-    },
-}
 _SETTLING = threading.Lock()
 """The environment, which making a store hides some of, is that of the whole process."""
 _CHUNK_BYTES = 1024 * 1024
-
+_SMALL_BYTES = 64 * 1024
 
 _CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
 _REFUSALS = (
@@ -83,28 +76,38 @@ class Bucket:
         self.url = settings.url
         self.settings = settings
         self.is_local = settings.is_local
-        self._settled: LocalStore | S3Store | None = None
+        self._settled: dict[timedelta, LocalStore | S3Store] = {}
 
     @property
     def _store(self) -> LocalStore | S3Store:
+        """For what may be large, or takes the server long: parts, listings."""
+        return self._settled_for(stores.LARGE_WITHIN)
+
+    @property
+    def _small(self) -> LocalStore | S3Store:
+        """For documents, which fit into memory."""
+        return self._settled_for(stores.SMALL_WITHIN)
+
+    def _settled_for(self, within: timedelta) -> LocalStore | S3Store:
         with _SETTLING:
-            if self._settled is None:
-                self._settled = _local(self.settings) if self.is_local else _s3(self.settings)
-            return self._settled
+            if within not in self._settled:
+                self._settled[within] = stores.store_of(self.settings, within)
+            return self._settled[within]
 
     def settle(self) -> None:
         """Make what talks to S3 now, before other threads read the environment."""
         if not self.is_local:
-            _ = self._store
+            _ = self._store, self._small
 
     @property
     def _is_unborn(self) -> bool:
         """A folder that the first write will make; reading must not."""
-        return self.is_local and not _local_folder(self.settings).exists()
+        return self.is_local and not local_folder(self.settings).exists()
 
     def put(self, path: str, content: bytes | Path) -> None:
+        is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
         with self._explained("write", path):
-            obstore.put(self._store, path, content)
+            obstore.put(self._small if is_small else self._store, path, content)
 
     def create(self, path: str, content: bytes) -> StoredObject | None:
         """Write `path` unless it exists, atomically; None if it does.
@@ -113,7 +116,7 @@ class Bucket:
         """
         try:
             with self._explained("write", path):
-                return _written(content, obstore.put(self._store, path, content, mode="create"))
+                return _written(content, obstore.put(self._small, path, content, mode="create"))
         except _Exists:
             return self._unheard(path, content)
         except BucketError:
@@ -126,7 +129,7 @@ class Bucket:
             return None
         try:
             with self._explained("read", path):
-                found = obstore.get(self._store, path)
+                found = obstore.get(self._small, path)
                 meta = found.meta
                 return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
         except _Absent:
@@ -169,8 +172,13 @@ class Bucket:
             with self._explained("delete", paths[0]):
                 obstore.delete(self._store, list(paths))
 
-    def file(self, path: str) -> BucketFile:
-        """An object of which only what is asked for is read; BucketError if there is none."""
+    def file(self, path: str, size: int | None = None) -> BucketFile:
+        """An object of which only what is asked for is read; BucketError if there is none.
+
+        With the `size` that a listing told, that is noticed with the first reading.
+        """
+        if size is not None:
+            return BucketFile(self, path, size)
         try:
             with self._explained("read", path):
                 return BucketFile(self, path, obstore.head(self._store, path)["size"])
@@ -187,7 +195,7 @@ class Bucket:
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):
-                obstore.delete(self._store, path)
+                obstore.delete(self._small, path)
         except _Absent:
             return
 
@@ -201,7 +209,7 @@ class Bucket:
         try:
             with self._explained("write", path):
                 mode: Any = {"e_tag": seen.version}
-                return _written(content, obstore.put(self._store, path, content, mode=mode))
+                return _written(content, obstore.put(self._small, path, content, mode=mode))
         except (_Changed, _Absent):
             return self._unheard(path, content)
         except BucketError:
@@ -221,7 +229,7 @@ class Bucket:
         self, path: str, content: bytes, seen: StoredObject
     ) -> StoredObject | None:
         """A folder knows no conditional overwrite; its own lock makes one, and ends with us."""
-        directory = os.open(_local_folder(self.settings), os.O_RDONLY)
+        directory = os.open(local_folder(self.settings), os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             found = self.get(path)
@@ -341,53 +349,6 @@ class _Absent(Exception):
 
 class _Changed(Exception):
     pass
-
-
-def _local(settings: BucketSettings) -> LocalStore:
-    folder = _local_folder(settings)
-    try:
-        return LocalStore(folder, mkdir=True)
-    except (exceptions.BaseError, OSError) as error:
-        raise BucketError(f"can't use {folder} as a bucket: {_brief(str(error))}") from None
-
-
-def _local_folder(settings: BucketSettings) -> Path:
-    return Path(unquote(urlsplit(settings.url).path))
-
-
-def _s3(settings: BucketSettings) -> S3Store:
-    config: dict[str, Any] = {}
-    if settings.endpoint is not None:
-        # Self-hosted stores have no regions, but a signature needs one.
-        config |= {"endpoint": settings.endpoint, "region": "us-east-1"}
-    elif region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
-        config["region"] = region
-    keys = s3_keys()
-    if keys is not None:
-        config |= {"access_key_id": keys[0], "secret_access_key": keys[1]}
-    parts = urlsplit(settings.url)
-    own = settings.endpoint is not None or keys is not None
-    with _without_aws_variables() if own else nullcontext():
-        return S3Store(
-            parts.netloc,
-            prefix=parts.path.strip("/") or None,
-            client_options={"allow_http": True, "timeout": timedelta(minutes=5)},
-            retry_config=_RETRIES,
-            virtual_hosted_style_request=False,
-            **config,
-        )
-
-
-@contextmanager
-def _without_aws_variables() -> Iterator[None]:
-    """The store reads AWS_* whatever it is given; one for another account must not win."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    try:
-        for name in hidden:
-            os.environ.pop(name, None)
-        yield
-    finally:
-        os.environ.update(hidden)
 
 
 def _brief(detail: str) -> str:

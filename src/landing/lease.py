@@ -28,6 +28,8 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 
 EXPIRES_AFTER = timedelta(seconds=60)
 RENEWED_EVERY = timedelta(seconds=15)
+TRIED_AGAIN_AFTER = timedelta(seconds=2)
+"""A renewal that the bucket did not answer."""
 TRUSTED_FOR = timedelta(seconds=45)
 """After a renewal; short of EXPIRES_AFTER by what an upload may take to begin."""
 RELEASED_WITHIN = timedelta(seconds=5)
@@ -76,6 +78,8 @@ class Lease:
         self._since = datetime.now(UTC)
         self._writes = 0
         self._own: StoredObject | None = None
+        self._bucket_was: tuple[datetime, float] | None = None
+        """Its time, and when by this machine's timer it was asked for."""
         self._confirmed = time.monotonic()
         self._renewing = threading.Lock()
         self._lost = threading.Event()
@@ -120,7 +124,9 @@ class Lease:
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
         try:
-            if self._is_ours(self._bucket.get(self._path)):
+            # Renewed first: nobody takes it over while it is deleted, however long that takes.
+            self._renew_once()
+            if not self._lost.is_set():
                 self._bucket.delete(self._path)
         except BucketError:
             pass  # it expires by itself, and the run's own outcome matters more
@@ -150,24 +156,40 @@ class Lease:
 
     def _take_over(self, found: StoredObject) -> StoredObject | None:
         """Replace a lease whose holder has not renewed it, if nobody else does so first."""
-        if self._bucket_now() - found.modified < EXPIRES_AFTER:
+        expires = found.modified + EXPIRES_AFTER
+        # One who waits need not ask for the time at each try, but before it takes the lease over.
+        if self._estimated_now() < expires or self._bucket_now() < expires:
             raise self._held(found)
         return self._bucket.replace(self._path, self._content(), found)
 
     def _bucket_now(self) -> datetime:
         probe = f"{self._path}.{self._token}"
+        asked = time.monotonic()
         self._bucket.put(probe, b"")
         try:
             written = self._bucket.get(probe)
         finally:
             self._bucket.delete(probe)
-        return written.modified if written else datetime.now(UTC)
+        now = written.modified if written else datetime.now(UTC)
+        self._bucket_was = now, asked
+        return now
+
+    def _estimated_now(self) -> datetime:
+        """The bucket's time, by this machine's timer since it was asked for; late rather than
+        early."""
+        if self._bucket_was is None:
+            return datetime.max.replace(tzinfo=UTC)
+        now, asked = self._bucket_was
+        return now + timedelta(seconds=time.monotonic() - asked)
 
     def _renew(self) -> None:
-        while not self._done.wait(RENEWED_EVERY.total_seconds()) and not self._lost.is_set():
+        pause = RENEWED_EVERY
+        while not self._done.wait(pause.total_seconds()) and not self._lost.is_set():
+            pause = TRIED_AGAIN_AFTER
             # `check` refuses once this has gone wrong for too long.
             with suppress(LandingError):
                 self._renew_once()
+                pause = RENEWED_EVERY
 
     def _renew_once(self) -> None:
         with self._renewing:
@@ -178,9 +200,6 @@ class Lease:
                 self._lost.set()
                 return
             self._own, self._confirmed = renewed, begun
-
-    def _is_ours(self, found: StoredObject | None) -> bool:
-        return found is not None and _fields(found).get("token") == self._token
 
     def _content(self) -> bytes:
         """Different at each write, so that a renewed lease can be told from one that is not."""

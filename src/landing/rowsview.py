@@ -98,7 +98,7 @@ def _matching(
 ) -> Iterator[pa.Table]:
     """The file's rows, a row group at a time."""
     try:
-        with bucket.file(file.path) as opened:
+        with bucket.file(file.path, file.bytes) as opened:
             parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
             groups = range(parquet.num_row_groups)
             for number in reversed(groups) if wanted.newest else groups:

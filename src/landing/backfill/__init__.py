@@ -4,18 +4,10 @@
 lands one of them from whatever process; `run_backfill` does so with all, several at a time.
 """
 
+from landing.backfill.planning import Plan, begin, plan
+from landing.backfill.publishing import WindowResult, run_window
 from landing.backfill.record import Backfill, Done, Records
-from landing.backfill.running import (
-    BackfillReporter,
-    BackfillResult,
-    Plan,
-    Progress,
-    WindowResult,
-    begin,
-    plan,
-    run_backfill,
-    run_window,
-)
+from landing.backfill.running import BackfillReporter, BackfillResult, Progress, run_backfill
 from landing.backfill.windows import Request, Unit, Window
 
 __all__ = [

@@ -21,21 +21,23 @@ import pyarrow.parquet as pq
 
 from landing.backfill.joining import Parted, completed
 from landing.backfill.landed import landed_files, read_landed
+from landing.backfill.planning import bounds_of, finished
+from landing.backfill.publishing import publish
 from landing.backfill.reading import WindowExtraction
 from landing.backfill.record import Backfill
-from landing.backfill.running import Subject, bounds_of, finished, publish, subject
+from landing.backfill.subject import Subject, subject, told_if_table_fails
 from landing.backfill.windows import Request, Window, shown
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import columns_of
-from landing.errors import StreamError, UsageError, listed, nearest
+from landing.errors import StreamError, UsageError, counted, listed, nearest
 from landing.failures import explained
 from landing.fields import landing_fields
 from landing.landing import Load
 from landing.lineage import LINEAGE_FIELDS
 from landing.parts import PartWriter
 from landing.report import Reporter, TableResult
-from landing.sidebyside import Stop, waits
+from landing.sidebyside import Stop
 from landing.sources import Source
 from landing.tombstones import is_tombstone
 from landing.workspace import part_bytes
@@ -147,7 +149,8 @@ def _run(of: Subject, backfill: Backfill, reporter: Reporter, stop: Stop) -> Fie
             load.parts.extend(writer.write(table))
         load.parts.extend(writer.close())
         _publish(of, backfill, load, others)
-    table = of.update_table(waits(stop, lambda text: reporter.note(of.config.stream, text)))
+    with told_if_table_fails(of, reporter, [f"{counted(load.rows, 'row')} landed"]):
+        table = of.update_table(of.waiting(stop, reporter))
     return FieldsResult(
         read=sum(part.rows for part in read.parts),
         rows=load.rows,
@@ -164,7 +167,7 @@ def _landed(
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
     """The files of the stream, at a moment when no load is half published, and what other
     backfills of fields have published by then."""
-    with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
+    with of.lease(of.waiting(stop, reporter)):
         return landed_files(of), _others(of, backfill)
 
 
@@ -177,7 +180,7 @@ def _load(of: Subject, backfill: Backfill, stop: Stop, reporter: Reporter) -> Lo
     return Load(
         of.bucket,
         of.paths,
-        of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))),
+        of.lease(of.waiting(stop, reporter)),
         backfill={
             "id": backfill.id,
             "from": backfill.start,

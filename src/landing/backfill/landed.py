@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.backfill.joining import IS_DELETED, Parted
-from landing.backfill.running import Subject
+from landing.backfill.subject import Subject
 from landing.columns import columns_of
 from landing.errors import BucketError, StreamError
 from landing.layout import is_compacted, load_id_of

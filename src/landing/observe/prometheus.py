@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -109,21 +112,25 @@ class Metrics(Reporter):
         """What the file has of other streams stays, as does when one that failed last landed."""
         if self._file is None or not self._values:
             return
-        values = _read(self._file)
-        for name, known in values.items():
-            for key in [key for key in known if key[0] == self._source and key[1] in self._values]:
-                if name != LAST_SUCCESS:
-                    del known[key]
-        for stream in self._values:
-            self._put(values, stream)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_to_textfile(str(self._file), _registry(values))
+            with _alone(self._file.parent):
+                values = _read(self._file)
+                self._forget_last_runs(values)
+                for stream in self._values:
+                    self._put(values, stream)
+                write_to_textfile(str(self._file), _registry(values))
         except OSError as error:
             why = error.strerror or error
             raise LandingError(
                 f"--metrics-file {self._file}: could not be written: {why}"
             ) from error
+
+    def _forget_last_runs(self, values: Values) -> None:
+        for name, known in values.items():
+            for key in [key for key in known if key[0] == self._source and key[1] in self._values]:
+                if name != LAST_SUCCESS:
+                    del known[key]
 
     def _push(self) -> None:
         """Each stream is a group of its own, so that one does not replace another."""
@@ -156,6 +163,17 @@ class _Values(Collector):
                 family.add_metric(key, value)
             if family.samples:
                 yield family
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While other runs wait to add their lines to a file of this folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _registry(values: Values) -> CollectorRegistry:

@@ -103,8 +103,7 @@ def _newest(
     from landing.verify.keys import Keys
 
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-        files = [file.path for file in account.in_order]
-        keys = Keys(bucket, files, config.primary_key, Path(folder))
+        keys = Keys(bucket, account.in_order, config.primary_key, Path(folder))
     values = counted(keys.keys, "value")
     told = f"{values} of {', '.join(config.primary_key)}, each with one newest row"
     findings = []

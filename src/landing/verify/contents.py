@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket, Gone
+from landing.bucket import Bucket, Gone, Listed
 from landing.layout import is_compacted, load_id_of
 from landing.schemahistory import SchemaVersion, schema_versions
 from landing.verify.accounts import Account
@@ -30,23 +30,23 @@ class Footer:
     damage: str | None = None
 
 
-def footers(bucket: Bucket, paths: Sequence[str]) -> Iterator[Footer]:
-    """In the order of the paths."""
+def footers(bucket: Bucket, files: Sequence[Listed]) -> Iterator[Footer]:
+    """In the order of the files."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
-        for start in range(0, len(paths), _AHEAD):
-            some = paths[start : start + _AHEAD]
-            yield from filter(None, threads.map(lambda path: _footer(bucket, path), some))
+        for start in range(0, len(files), _AHEAD):
+            some = files[start : start + _AHEAD]
+            yield from filter(None, threads.map(lambda file: _footer(bucket, file), some))
 
 
-def _footer(bucket: Bucket, path: str) -> Footer | None:
+def _footer(bucket: Bucket, file: Listed) -> Footer | None:
     """None for a file that is gone: that is found by its record."""
     try:
-        with bucket.file(path) as opened:
-            file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
-            columns = {field.name: str(field.type) for field in file.schema_arrow}
-            return Footer(path, file.metadata.num_rows, columns)
+        with bucket.file(file.path, file.bytes) as opened:
+            parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
+            columns = {field.name: str(field.type) for field in parquet.schema_arrow}
+            return Footer(file.path, parquet.metadata.num_rows, columns)
     except pa.ArrowInvalid as error:
-        return Footer(path, 0, {}, str(error).splitlines()[0])
+        return Footer(file.path, 0, {}, str(error).splitlines()[0])
     except Gone:
         return None
 
@@ -62,7 +62,7 @@ class Contents:
         self.before_history = 0
         self.row_findings: list[Finding] = []
         self.column_findings: list[Finding] = []
-        for footer in footers(bucket, [file.path for file in account.in_order]):
+        for footer in footers(bucket, account.in_order):
             self._take(footer)
 
     @property

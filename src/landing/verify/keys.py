@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket, Gone
+from landing.bucket import Bucket, Gone, Listed
 from landing.lineage import LOAD_ID, ROW_ID
 
 _MEMORY = "512MB"
@@ -25,36 +25,36 @@ class Keys:
     """Of one stream's files: how many keys, and how many have no one newest version."""
 
     def __init__(
-        self, bucket: Bucket, paths: Sequence[str], key: Sequence[str], folder: Path
+        self, bucket: Bucket, files: Sequence[Listed], key: Sequence[str], folder: Path
     ) -> None:
         self._bucket = bucket
         self._key = list(key)
         names = [f"k{number}" for number in range(len(key))]
         schema = pa.schema([(name, pa.string()) for name in (*names, "load", "row")])
-        batches = pa.RecordBatchReader.from_batches(schema, self._batches(paths, schema))
-        listed = ", ".join(names)
+        batches = pa.RecordBatchReader.from_batches(schema, self._batches(files, schema))
+        columns = ", ".join(names)
         with duckdb.connect(config={"memory_limit": _MEMORY, "threads": "2"}) as connection:
             connection.execute(f"SET temp_directory = '{_quoted(folder)}'")
             connection.register("landed", batches)
             connection.execute(
-                f"CREATE TABLE newest AS SELECT {listed}, max_by(rows, load) AS rows "
-                f"FROM (SELECT {listed}, load, count(DISTINCT row) AS rows FROM landed "
+                f"CREATE TABLE newest AS SELECT {columns}, max_by(rows, load) AS rows "
+                f"FROM (SELECT {columns}, load, count(DISTINCT row) AS rows FROM landed "
                 f"WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)} "
-                f"GROUP BY ALL) GROUP BY {listed}"
+                f"GROUP BY ALL) GROUP BY {columns}"
             )
             counted: Any = connection.execute(
                 "SELECT count(*), count(*) FILTER (rows > 1) FROM newest"
             ).fetchone()
             self.keys, self.ambiguous = counted
             self.examples: list[tuple[Any, ...]] = connection.execute(
-                f"SELECT {listed} FROM newest WHERE rows > 1 ORDER BY ALL LIMIT 3"
+                f"SELECT {columns} FROM newest WHERE rows > 1 ORDER BY ALL LIMIT 3"
             ).fetchall()
 
-    def _batches(self, paths: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(self, files: Sequence[Listed], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         wanted = [*self._key, LOAD_ID, ROW_ID]
-        for path in paths:
+        for listed in files:
             try:
-                with self._bucket.file(path) as opened:
+                with self._bucket.file(listed.path, listed.bytes) as opened:
                     file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
                     if not set(wanted) <= set(file.schema_arrow.names):
                         continue  # of before the key was configured

@@ -1,0 +1,104 @@
+"""The stream that is backfilled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dlt.extract.resource import DltResource
+
+from landing.backfill.reading import cursor_of
+from landing.backfill.record import Records
+from landing.backfill.windows import Cursor
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig
+from landing.failures import raise_if_interrupted
+from landing.layout import StreamPaths
+from landing.lease import Lease
+from landing.privacy import check_key
+from landing.report import Reporter, TableResult
+from landing.sidebyside import Stop, waits
+from landing.sources import Source
+from landing.tables import keeper_of
+
+_turns: dict[str, threading.Lock] = {}
+"""By lease: a process takes it for one window after the other, without waiting for itself."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The stream that is backfilled."""
+
+    source: Source
+    config: StreamConfig
+    resource: DltResource
+    bucket: Bucket
+
+    @property
+    def name(self) -> str:
+        return f"{self.config.source}/{self.config.stream}"
+
+    @property
+    def paths(self) -> StreamPaths:
+        return StreamPaths(self.config.source, self.config.stream)
+
+    @property
+    def records(self) -> Records:
+        return Records(self.bucket, self.paths)
+
+    @property
+    def turn(self) -> threading.Lock:
+        """To publish, within this process. Of this stream alone, since its holder may have to wait
+        for a live run of the stream."""
+        return _turns.setdefault(self.bucket.location(self.paths.lease), threading.Lock())
+
+    def cursor(self) -> Cursor:
+        return cursor_of(self.config, self.resource, self.bucket)
+
+    def waiting(self, stop: Stop, reporter: Reporter) -> Callable[[str], None]:
+        """For `lease` and `update_table`: the reporter hears once of what is waited for."""
+        return waits(stop, lambda text: reporter.note(self.config.stream, text))
+
+    def lease(self, waiting: Callable[[str], None]) -> Lease:
+        return Lease(
+            self.bucket,
+            self.paths.lease,
+            self.name,
+            "publication",
+            waits_for_runs=True,
+            waiting=waiting,
+        )
+
+    def check_table(self) -> None:
+        """Raises, before anything is read, what would keep `update_table` from its work."""
+        keeper = keeper_of(self.config, self.bucket)
+        if keeper is not None:
+            keeper.check()
+
+    def update_table(self, waiting: Callable[[str], None]) -> TableResult | None:
+        """Have the stream's table take in what has landed; None if it keeps none."""
+        keeper = keeper_of(self.config, self.bucket)
+        if keeper is None:
+            return None
+        with self.lease(waiting) as lease:
+            return keeper.update(lease)
+
+
+def subject(source: Source, stream: str, bucket: Bucket) -> Subject:
+    config = source.config(stream)
+    check_key(config.fields, config.origin)
+    return Subject(source, config, source.stream(stream)._clone(), bucket)
+
+
+@contextmanager
+def told_if_table_fails(of: Subject, reporter: Reporter, told: Iterable[str]) -> Iterator[None]:
+    """Around what updates the table: if that raises, nobody would hear what was done before."""
+    try:
+        yield
+    except Exception as error:
+        raise_if_interrupted(error)
+        for text in told:
+            reporter.note(of.config.stream, text)
+        raise
