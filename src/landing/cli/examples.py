@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop --grace 90", "an hour and a half is still on time"),
     ),
     "history": (
-        ("shop orders", "the last 20 loads"),
+        ("shop orders", "the last 20 loads and failed runs"),
         ("shop orders --limit 1 --json", "the last one, for a program"),
     ),
     "k8s": (

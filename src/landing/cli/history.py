@@ -12,15 +12,22 @@ from landing.cli.output import counted, positive, printable, sized
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
+    from landing.failurelog import FailedRun
     from landing.loadlog import LoadRecord
 
-HELP = "a stream's loads, the newest first: rows, files, cursor, quarantine"
+_KEYS = (
+    *("load_id", "kind", "sync_mode", "started", "finished", "seconds", "read", "rows", "deleted"),
+    *("files", "bytes", "quarantined", "read_from", "cursor_before", "cursor_after", "backfill"),
+    *("from_quarantine", "error", "message"),
+)
+
+HELP = "a stream's loads and failed runs, the newest first"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "From the records that loads leave in the bucket; a run that found nothing new leaves "
-        "none. Earlier states are listed by `landing state history`, columns by "
+        "From the records that loads and failed runs leave in the bucket; a run that found nothing "
+        "new leaves none. Earlier states are listed by `landing state history`, columns by "
         "`landing schema --history`."
     )
     parser.add_argument("source", metavar="SOURCE")
@@ -34,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
     from landing.catalog import check_name
+    from landing.failurelog import failed_runs
     from landing.known import check_known
     from landing.layout import StreamPaths
     from landing.loadlog import load_records
@@ -43,16 +51,20 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     bucket = Bucket(bucket_settings(workspace))
     paths = StreamPaths(options.source, options.stream)
     check_known(workspace, bucket, paths)
-    records = load_records(bucket, paths, options.limit)
+    loads = load_records(bucket, paths, options.limit)
+    failed = failed_runs(bucket, paths, options.limit)
+    records: list[LoadRecord | FailedRun] = [*loads, *failed]
+    records = sorted(records, key=lambda one: one.finished, reverse=True)[: options.limit]
     if options.json:
-        print(json.dumps([_as_json(record) for record in records], indent=1, ensure_ascii=False))
+        found = [_as_json(record) for record in records]
+        print(json.dumps(found, indent=1, ensure_ascii=False))
     elif not records:
         print(
             f"{paths.data}: no load yet; `landing run {paths.source} {paths.stream}` lands "
             "what there is"
         )
     else:
-        print(f"{paths.data}: loads, the newest first")
+        print(f"{paths.data}: loads and failed runs, the newest first")
         width = terminal_width()
         for record in records:
             for line in _lines(record):
@@ -60,7 +72,25 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 0
 
 
-def _as_json(record: LoadRecord) -> dict[str, Any]:
+def _as_json(record: LoadRecord | FailedRun) -> dict[str, Any]:
+    known = _of_failed(record) if record.kind == "failed" else _of_load(record)
+    return {**dict.fromkeys(_KEYS), **known}
+
+
+def _of_failed(run: FailedRun) -> dict[str, Any]:
+    return {
+        "kind": "failed",
+        "started": None if run.started is None else run.started.isoformat(),
+        "finished": run.finished.isoformat(),
+        "seconds": run.seconds,
+        "read": run.read,
+        "rows": run.published,
+        "error": run.error,
+        "message": run.message,
+    }
+
+
+def _of_load(record: LoadRecord) -> dict[str, Any]:
     return {
         "load_id": record.load_id,
         "kind": record.kind,
@@ -81,7 +111,19 @@ def _as_json(record: LoadRecord) -> dict[str, Any]:
     }
 
 
-def _lines(record: LoadRecord) -> Iterator[str]:
+def _lines(record: LoadRecord | FailedRun) -> Iterator[str]:
+    return _lines_of_failed(record) if record.kind == "failed" else _lines_of_load(record)
+
+
+def _lines_of_failed(run: FailedRun) -> Iterator[str]:
+    after = "" if run.seconds is None else f" after {run.seconds:,.1f} s"
+    read = f", {counted(run.read, 'record')} read" if run.read else ""
+    landed = f", {counted(run.published, 'row')} landed" if run.published else ""
+    yield f"  {run.finished:%Y-%m-%d %H:%M} UTC  failed{after}{read}{landed}"
+    yield f"    {run.error}: {run.message}"
+
+
+def _lines_of_load(record: LoadRecord) -> Iterator[str]:
     brought = f"{counted(record.rows, 'row')} in {counted(len(record.files), 'file')}"
     took = "" if record.seconds is None else f", {record.seconds:,.1f} s"
     when = f"{record.finished:%Y-%m-%d %H:%M} UTC"

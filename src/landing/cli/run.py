@@ -145,7 +145,7 @@ def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
 
     # What tells a person comes last: it is closed when the others have told how they fared.
     return Reporters(
-        [*observers(source, options.metrics_file, late), options.log or Terminal(source)]
+        [*observers(workspace, source, options.metrics_file, late), options.log or Terminal(source)]
     )
 
 

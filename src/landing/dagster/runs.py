@@ -43,7 +43,7 @@ def reporting(
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
-    others = observers(stream.source, None, late=tuple)
+    others = observers(options.workspace, stream.source, None, late=tuple)
     kept: list[Reporter] = [
         _IfFinal(one, final) if isinstance(one, Alerts) else one for one in others
     ]
