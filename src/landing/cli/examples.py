@@ -59,6 +59,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("land shop orders --dry-run", "how many fit now"),
     ),
     "rebuild": (("shop orders", ""),),
+    "report": (
+        ("", "all sources, in landing-report.html"),
+        ("shop --days 30 --output shop.html", ""),
+        ("--to-bucket --no-values", "for those who may not see any row"),
+    ),
     "run": (
         ("shop orders --dry-run", "what would be done"),
         ("odoo orders order_lines", ""),

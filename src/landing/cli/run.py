@@ -133,6 +133,7 @@ def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
     from landing.cli.terminal import Terminal
     from landing.observe import observers
     from landing.observe.freshness import late_streams
+    from landing.page.publishing import after_runs
     from landing.report import Reporters
 
     source: str = options.source
@@ -144,9 +145,8 @@ def _reporters(options: argparse.Namespace, workspace: Workspace) -> Reporter:
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
     # What tells a person comes last: it is closed when the others have told how they fared.
-    return Reporters(
-        [*observers(workspace, source, options.metrics_file, late), options.log or Terminal(source)]
-    )
+    others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
+    return Reporters([*others, options.log or Terminal(source)])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:

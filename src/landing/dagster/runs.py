@@ -12,6 +12,7 @@ from landing.dagster.streams import Stream
 from landing.errors import LandingError
 from landing.observe import json_log, observers
 from landing.observe.alerts import Alerts
+from landing.page.publishing import after_runs
 from landing.report import Reporter, Reporters
 
 
@@ -47,6 +48,7 @@ def reporting(
     kept: list[Reporter] = [
         _IfFinal(one, final) if isinstance(one, Alerts) else one for one in others
     ]
+    kept += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
         kept.append(lines)
     reporter = Reporters([*kept, log])

@@ -19,13 +19,14 @@ from landing.lease import EXPIRES_AFTER, Holder, lease_holder
 from landing.loadlog import LoadRecord, last_load
 from landing.observe.freshness import lateness
 from landing.observe.lag import moment_of
-from landing.replay import quarantined_streams
+from landing.replay import StreamQuarantine, quarantined_streams
 from landing.sidebyside import Stop, side_by_side
 from landing.state import STATE_KEY, resource_state
 from landing.stateview import cursor_in
 from landing.workspace import Workspace
 
 _AT_ONCE = 8
+_REASONS = 10
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 """Since a lease was renewed, by this machine's clock, which may differ from the bucket's."""
@@ -79,6 +80,14 @@ class LastFailure(msgspec.Struct, frozen=True):
     published: int
 
 
+class Reason(msgspec.Struct, frozen=True):
+    """Why records wait in quarantine."""
+
+    field: str
+    reason: str
+    records: int
+
+
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str
@@ -96,6 +105,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag_seconds: float | None = None
     """Of the cursor behind now, where it is a time."""
     quarantined: int = 0
+    reasons: list[Reason] = []
+    """The most frequent ones."""
     failed_run: int = 0
     """Records that made the last run fail."""
     lease: LeaseStatus | None = None
@@ -161,17 +172,17 @@ def _looked_at(
     name, cursor = cursor_in(state, config.stream, config)
     ours = {} if state is None else resource_state(state, config.stream).get(STATE_KEY, {})
     load_id = ours.get("load_id")
-    quarantined, failed, failed_load_id = _in_quarantine(bucket, paths)
+    waiting = _in_quarantine(bucket, paths)
     failing = failing_run(bucket, paths, stored)
     backfills = list(_backfills(bucket, paths))
     moment = moment_of(cursor)
     problems = [
         *_of_lease(paths, lease),
-        *_of_failed_run(paths, failed),
-        *_of_failing_run(paths, failing, failed_load_id),
+        *_of_failed_run(paths, waiting.failed),
+        *_of_failing_run(paths, failing, waiting.failed_load_id),
         *_of_interrupted(bucket, paths, load_id, lease, backfills),
         *_of_schedule(config, stored, now, grace),
-        *_of_quarantine(paths, quarantined),
+        *_of_quarantine(paths, waiting.rows),
     ]
     return StreamStatus(
         source=config.source,
@@ -185,8 +196,12 @@ def _looked_at(
         cursor_field=name,
         cursor=cursor,
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
-        quarantined=quarantined,
-        failed_run=failed,
+        quarantined=waiting.rows,
+        reasons=[
+            Reason(field, reason, count)
+            for (field, reason), count in waiting.reasons.most_common(_REASONS)
+        ],
+        failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,
         problems=problems,
@@ -215,10 +230,9 @@ def _lease(holder: Holder | None, now: datetime) -> LeaseStatus | None:
     )
 
 
-def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> tuple[int, int, str | None]:
-    """Records that wait, those that made the last run fail, and the load that it had begun."""
-    found = next(iter(quarantined_streams(bucket, paths.source, paths.stream)), None)
-    return (0, 0, None) if found is None else (found.rows, found.failed, found.failed_load_id)
+def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> StreamQuarantine:
+    found = quarantined_streams(bucket, paths.source, paths.stream)
+    return found[0] if found else StreamQuarantine(paths.source, paths.stream)
 
 
 def _failure(run: FailedRun | None) -> LastFailure | None:
