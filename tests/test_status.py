@@ -230,9 +230,9 @@ def test_history_tells_loads_newest_first(shop: Kit, api: Api, folder_zone: Zone
     assert shop.run("shop", "orders").code == 0
     newest, first = json.loads(shop.landing("history", "shop", "orders", "--json").out)
     assert set(newest) == {
-        *("load_id", "kind", "sync_mode", "started", "finished", "seconds", "rows", "deleted"),
-        *("files", "bytes", "quarantined", "read_from", "cursor_before", "cursor_after"),
-        *("backfill", "from_quarantine"),
+        *("load_id", "kind", "sync_mode", "started", "finished", "seconds", "read", "rows"),
+        *("deleted", "files", "bytes", "quarantined", "read_from", "cursor_before"),
+        *("cursor_after", "backfill", "from_quarantine", "error", "message"),
     }
     assert newest["load_id"] > first["load_id"]
     assert (first["rows"], first["files"], newest["rows"]) == (20, 1, 1)

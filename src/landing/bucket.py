@@ -109,6 +109,12 @@ class Bucket:
         with self._explained("write", path):
             obstore.put(self._small if is_small else self._store, path, content)
 
+    def put_page(self, path: str, html: bytes) -> None:
+        """What a browser is to open; a folder keeps no type."""
+        kept = None if self.is_local else {"Content-Type": "text/html; charset=utf-8"}
+        with self._explained("write", path):
+            obstore.put(self._store, path, html, attributes=kept)
+
     def create(self, path: str, content: bytes) -> StoredObject | None:
         """Write `path` unless it exists, atomically; None if it does.
 

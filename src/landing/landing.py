@@ -55,7 +55,7 @@ from landing.lease import Lease
 from landing.parts import Part
 from landing.report import Reporter
 from landing.schemahistory import KnownSchema, SchemaVersion, recorded
-from landing.state import stored_by_us, stored_state
+from landing.state import json_document, stored_by_us, stored_state
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class Load:
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    is_complete: bool = False
+    """Whether the state was written."""
     reporter: Reporter = field(default_factory=Reporter)
 
     def begin(self, last_load_id: str | None) -> str:
@@ -200,8 +202,17 @@ class Load:
             self.put_record(self.load_id)
         self.lease.confirm()
         self.bucket.put(self.paths.state, _json(state))
+        self.is_complete = True
         if self.supersedes_keys:
             self._forget_keys()
+
+    def renew_state(self) -> None:
+        """Write the state with the time of now and no other change, of which dlt makes no state:
+        the bucket tells by it when a run last ended well."""
+        stored = self.bucket.get(self.paths.state)
+        if stored is not None:
+            renewed = {**json_document(stored.data), "created_at": str(datetime.now(UTC))}
+            self.bucket.replace(self.paths.state, _json(renewed), stored)
 
     def _forget_keys(self) -> None:
         """Remove keys that the state does not name, of earlier loads and of interrupted runs."""

@@ -5,6 +5,7 @@
     _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
+    _dlt/{source}/{stream}/failures/{time}.json
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
@@ -89,6 +90,13 @@ class StreamPaths:
 
     def load_record(self, load_id: str) -> str:
         return f"{self.load_records}/{load_id}.json"
+
+    @property
+    def failed_runs(self) -> str:
+        return f"_dlt/{self.data}/failures"
+
+    def failed_run(self, moment: datetime) -> str:
+        return f"{self.failed_runs}/{next_load_id(moment, None)}.json"
 
     @property
     def kept_states(self) -> str:

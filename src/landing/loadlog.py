@@ -12,7 +12,7 @@ import msgspec
 
 from landing.bucket import Bucket
 from landing.errors import BucketError
-from landing.layout import StreamPaths, load_id_after
+from landing.layout import StreamPaths, load_id_after, next_load_id
 
 Kind: TypeAlias = Literal["run", "backfill", "quarantine"]
 _STAMPED_AHEAD = Decimal(1)
@@ -57,12 +57,16 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.started is None else (self.finished - self.started).total_seconds()
 
 
-def load_records(bucket: Bucket, paths: StreamPaths, limit: int | None = None) -> list[LoadRecord]:
-    """The newest first, of which no more than `limit` are read.
+def load_records(
+    bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
+) -> list[LoadRecord]:
+    """The newest first, of which no more than `limit` are read; only those that began `since`.
 
     Raises BucketError for one that is damaged.
     """
-    return list(_read(bucket, sorted(bucket.list(paths.load_records), reverse=True)[:limit]))
+    after = None if since is None else paths.load_record(next_load_id(since, None))
+    files = sorted(bucket.list(paths.load_records, after), reverse=True)
+    return list(_read(bucket, files[:limit]))
 
 
 def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRecord | None:

@@ -50,6 +50,8 @@ class StreamQuarantine:
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: int = 0
     """Rows of a run that failed for them, which are no load's: the next run reads them again."""
+    failed_load_id: str | None = None
+    """That it had begun with."""
 
     @property
     def rows(self) -> int:
@@ -62,9 +64,11 @@ def quarantined_streams(
     """All streams that have something in quarantine, or those of one source, or one stream."""
     found: dict[StreamPaths, StreamQuarantine] = {}
     for path, paths, load_id in _files(bucket, "/".join(filter(None, (source, stream)))):
-        if load_id is None and not _is_current(bucket, paths, path):
+        failed_load_id = _load_that_failed(bucket, paths, path) if load_id is None else None
+        if load_id is None and failed_load_id is None:
             continue
         summary = found.setdefault(paths, StreamQuarantine(paths.source, paths.stream))
+        summary.failed_load_id = failed_load_id or summary.failed_load_id
         for line in bucket.lines(path):
             if load_id is None:
                 summary.failed += 1
@@ -88,10 +92,12 @@ def _files(bucket: Bucket, below: str) -> Iterator[tuple[str, StreamPaths, str |
             yield path, *found
 
 
-def _is_current(bucket: Bucket, paths: StreamPaths, failed: str) -> bool:
-    """Whether no load came after the run that failed."""
+def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | None:
+    """Of the last run above its limit; None if a load came after it."""
     first = next(filter(None, map(read_line, bucket.lines(failed))), None)
-    return first is not None and first.load_id > (stored_load_id(bucket, paths) or "")
+    if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
+        return None
+    return first.load_id
 
 
 def _copied(bucket: Bucket, path: str, file: Path) -> Path:

@@ -142,6 +142,8 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
+        if not any(load.is_complete for load in loads):
+            zone.load.renew_state()
         table = None
         if keeper is not None:
             reporter.updating(config.stream)

@@ -41,7 +41,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop --grace 90", "an hour and a half is still on time"),
     ),
     "history": (
-        ("shop orders", "the last 20 loads"),
+        ("shop orders", "the last 20 loads and failed runs"),
         ("shop orders --limit 1 --json", "the last one, for a program"),
     ),
     "init": (
@@ -69,6 +69,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("land shop orders --dry-run", "how many fit now"),
     ),
     "rebuild": (("shop orders", ""),),
+    "report": (
+        ("", "all sources, in landing-report.html"),
+        ("shop --days 30 --output shop.html", ""),
+        ("--to-bucket --no-values", "for those who may not see any row"),
+    ),
     "run": (
         ("shop orders --dry-run", "what would be done"),
         ("odoo orders order_lines", ""),

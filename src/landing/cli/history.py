@@ -13,15 +13,16 @@ from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     from landing.cli.shapes import LoadListed
+    from landing.failurelog import FailedRun
     from landing.loadlog import LoadRecord
 
-HELP = "a stream's loads, the newest first: rows, files, cursor, quarantine"
+HELP = "a stream's loads and failed runs, the newest first"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "From the records that loads leave in the bucket; a run that found nothing new leaves "
-        "none. Earlier states are listed by `landing state history`, columns by "
+        "From the records that loads and failed runs leave in the bucket; a run that found nothing "
+        "new leaves none. Earlier states are listed by `landing state history`, columns by "
         "`landing schema --history`."
     )
     add_source(parser)
@@ -31,10 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.failurelog import failed_runs
     from landing.loadlog import load_records
 
     bucket, paths = known_stream(options, workspace)
-    records = load_records(bucket, paths, options.limit)
+    loads = load_records(bucket, paths, options.limit)
+    failed = failed_runs(bucket, paths, options.limit)
+    records: list[LoadRecord | FailedRun] = [*loads, *failed]
+    records = sorted(records, key=lambda one: one.finished, reverse=True)[: options.limit]
     if options.json:
         print_json([_listed(record) for record in records])
     elif not records:
@@ -43,7 +48,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             "what there is"
         )
     else:
-        print(f"{paths.data}: loads, the newest first")
+        print(f"{paths.data}: loads and failed runs, the newest first")
         width = terminal_width()
         for record in records:
             for line in _lines(record):
@@ -51,7 +56,26 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 0
 
 
-def _listed(record: LoadRecord) -> LoadListed:
+def _listed(record: LoadRecord | FailedRun) -> LoadListed:
+    return _failed_listed(record) if record.kind == "failed" else _load_listed(record)
+
+
+def _failed_listed(run: FailedRun) -> LoadListed:
+    from landing.cli.shapes import LoadListed
+
+    return LoadListed(
+        kind="failed",
+        started=run.started,
+        finished=run.finished,
+        seconds=run.seconds,
+        read=run.read,
+        rows=run.published,
+        error=run.error,
+        message=run.message,
+    )
+
+
+def _load_listed(record: LoadRecord) -> LoadListed:
     from landing.cli.shapes import LoadListed
 
     return LoadListed(
@@ -74,7 +98,19 @@ def _listed(record: LoadRecord) -> LoadListed:
     )
 
 
-def _lines(record: LoadRecord) -> Iterator[str]:
+def _lines(record: LoadRecord | FailedRun) -> Iterator[str]:
+    return _lines_of_failed(record) if record.kind == "failed" else _lines_of_load(record)
+
+
+def _lines_of_failed(run: FailedRun) -> Iterator[str]:
+    after = "" if run.seconds is None else f" after {run.seconds:,.1f} s"
+    read = f", {counted(run.read, 'record')} read" if run.read else ""
+    landed = f", {counted(run.published, 'row')} landed" if run.published else ""
+    yield f"  {run.finished:%Y-%m-%d %H:%M} UTC  failed{after}{read}{landed}"
+    yield f"    {run.error}: {run.message}"
+
+
+def _lines_of_load(record: LoadRecord) -> Iterator[str]:
     brought = f"{counted(record.rows, 'row')} in {counted(len(record.files), 'file')}"
     took = "" if record.seconds is None else f", {record.seconds:,.1f} s"
     when = f"{record.finished:%Y-%m-%d %H:%M} UTC"

@@ -195,6 +195,7 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
     from landing.cli.terminal import Terminal
     from landing.observe import observers
     from landing.observe.freshness import late_streams
+    from landing.page.publishing import after_runs
     from landing.report import Reporters
 
     source: str = options.source
@@ -208,7 +209,8 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
     # What tells a person comes last: it is closed when the others have told how they fared.
     summarizes = sys.stdout.isatty() and not options.json
     told = options.log or Terminal(source, aside=options.json, summarizes=summarizes)
-    return Reporters([display, *observers(source, options.metrics_file, late), told])
+    others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
+    return Reporters([display, *others, told])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:

@@ -184,22 +184,29 @@ class LateStream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
-    load_id: str
-    kind: Literal["run", "backfill", "quarantine"]
-    sync_mode: str | None
+    kind: Literal["run", "backfill", "quarantine", "failed"]
     started: datetime | None
     finished: datetime
     seconds: float | None
     rows: int
-    deleted: int
-    files: int
-    bytes: int
-    quarantined: int
-    read_from: Any
-    cursor_before: Any
-    cursor_after: Any
-    backfill: dict[str, Any] | None
-    from_quarantine: list[str]
+    """Of a failed run, those that it had landed before, in loads of their own."""
+    load_id: str | None = None
+    """None of a failed run."""
+    sync_mode: str | None = None
+    read: int | None = None
+    """Records, of a failed run."""
+    deleted: int = 0
+    files: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    read_from: Any = None
+    cursor_before: Any = None
+    cursor_after: Any = None
+    backfill: dict[str, Any] | None = None
+    from_quarantine: list[str] = []
+    error: str | None = None
+    """The class of what a failed run raised."""
+    message: str | None = None
 
 
 class CronJob(msgspec.Struct, frozen=True, kw_only=True):

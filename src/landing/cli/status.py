@@ -22,8 +22,8 @@ _NUMBERS = ("RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Looks at the bucket alone and writes nothing. Exits with 1 if a stream is late, has "
-        "failed, or has records in quarantine."
+        "Looks at the bucket alone and writes nothing. Exits with 1 if a stream is late, its last "
+        "run failed, or records are in quarantine."
     )
     add_sources(parser)
     add_grace(parser)

@@ -12,6 +12,7 @@ from landing.dagster.streams import Stream
 from landing.errors import LandingError
 from landing.observe import json_log, observers
 from landing.observe.alerts import Alerts
+from landing.page.publishing import after_runs
 from landing.report import Reporter, Reporters
 
 
@@ -43,10 +44,11 @@ def reporting(
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
-    others = observers(stream.source, None, late=tuple)
+    others = observers(options.workspace, stream.source, None, late=tuple)
     kept: list[Reporter] = [
         _IfFinal(one, final) if isinstance(one, Alerts) else one for one in others
     ]
+    kept += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
         kept.append(lines)
     reporter = Reporters([*kept, log])

@@ -1,6 +1,7 @@
-"""Who else is told of a run than the person at the terminal, as the environment says.
+"""Who else is told of a run than the person at the terminal: the bucket, if it fails, and whoever
+the environment names.
 
-Each is imported only where it is switched on: what is not used costs nothing.
+Each of these is imported only where it is switched on: what is not used costs nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from landing.errors import SettingsError
 from landing.observe.alerts import Alerts, webhook
+from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
 from landing.report import Reporter
 from landing.secrets import register_lasting
+from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     from landing.observe.logs import JsonLog
@@ -26,10 +29,14 @@ _OTLP = ("", "_TRACES", "_METRICS")
 
 
 def observers(
-    source: str, metrics_file: Path | None, late: Callable[[], Iterable[Late]]
+    workspace: Workspace,
+    source: str,
+    metrics_file: Path | None,
+    late: Callable[[], Iterable[Late]],
 ) -> list[Reporter]:
     """Raises SettingsError if one is asked for whose packages are not installed."""
     return [
+        FailedRuns(workspace, source),
         *_telemetry(source),
         *_metrics(source, metrics_file),
         *([] if (hook := webhook()) is None else [Alerts(source, hook, late)]),

@@ -11,25 +11,32 @@ import msgspec
 from landing.backfill import Records
 from landing.bucket import Bucket, StoredObject
 from landing.catalog import StreamConfig, configured_streams, read_config
-from landing.errors import BucketError, CatalogError
+from landing.errors import BucketError, CatalogError, SettingsError, SourceError
+from landing.failurelog import FailedRun, failing_run
 from landing.keptstates import state_in
 from landing.layout import StreamPaths, load_id_of
 from landing.lease import EXPIRES_AFTER, Holder, lease_holder
 from landing.loadlog import LoadRecord, last_load
 from landing.observe.freshness import lateness
 from landing.observe.lag import moment_of
-from landing.replay import quarantined_streams
+from landing.replay import StreamQuarantine, quarantined_streams
 from landing.sidebyside import Stop, side_by_side
 from landing.state import STATE_KEY, resource_state
 from landing.stateview import cursor_in
 from landing.workspace import Workspace
 
 _AT_ONCE = 8
+_REASONS = 10
+_OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 """Since a lease was renewed, by this machine's clock, which may differ from the bucket's."""
 
-Verdict: TypeAlias = Literal["ok", "running", "never", "late", "quarantine", "failed", "died"]
-Kind: TypeAlias = Literal["unreadable", "died", "failed", "late", "quarantine", "schedule"]
+Verdict: TypeAlias = Literal[
+    "ok", "running", "never", "late", "quarantine", "failing", "failed", "died"
+]
+Kind: TypeAlias = Literal[
+    "unreadable", "died", "failed", "failing", "late", "quarantine", "schedule"
+]
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -65,12 +72,30 @@ class LastLoad(msgspec.Struct, frozen=True):
     quarantined: int
 
 
+class LastFailure(msgspec.Struct, frozen=True):
+    finished: datetime
+    error: str
+    message: str
+    read: int
+    published: int
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why records wait in quarantine."""
+
+    field: str
+    reason: str
+    records: int
+
+
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str
     status: Verdict | Literal["unreadable"]
     last_run: datetime | None = None
     """When a run last ended well, also if there was nothing new."""
+    last_failure: LastFailure | None = None
+    """Of a run after the last one that landed."""
     last_load: LastLoad | None = None
     schedule: str | None = None
     due: datetime | None = None
@@ -80,6 +105,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag_seconds: float | None = None
     """Of the cursor behind now, where it is a time."""
     quarantined: int = 0
+    reasons: list[Reason] = []
+    """The most frequent ones."""
     failed_run: int = 0
     """Records that made the last run fail."""
     lease: LeaseStatus | None = None
@@ -145,29 +172,36 @@ def _looked_at(
     name, cursor = cursor_in(state, config.stream, config)
     ours = {} if state is None else resource_state(state, config.stream).get(STATE_KEY, {})
     load_id = ours.get("load_id")
-    quarantined, failed = _in_quarantine(bucket, paths)
+    waiting = _in_quarantine(bucket, paths)
+    failing = failing_run(bucket, paths, stored)
     backfills = list(_backfills(bucket, paths))
     moment = moment_of(cursor)
     problems = [
         *_of_lease(paths, lease),
-        *_of_failed_run(paths, failed),
+        *_of_failed_run(paths, waiting.failed),
+        *_of_failing_run(paths, failing, waiting.failed_load_id),
         *_of_interrupted(bucket, paths, load_id, lease, backfills),
         *_of_schedule(config, stored, now, grace),
-        *_of_quarantine(paths, quarantined),
+        *_of_quarantine(paths, waiting.rows),
     ]
     return StreamStatus(
         source=config.source,
         stream=config.stream,
         status=_verdict(problems, stored, lease),
         last_run=None if stored is None else stored.modified,
+        last_failure=_failure(failing),
         last_load=_brief(last_load(bucket, paths, load_id)),
         schedule=None if config.schedule is None else config.schedule.cron,
         due=None if config.schedule is None else config.schedule.after(now),
         cursor_field=name,
         cursor=cursor,
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
-        quarantined=quarantined,
-        failed_run=failed,
+        quarantined=waiting.rows,
+        reasons=[
+            Reason(field, reason, count)
+            for (field, reason), count in waiting.reasons.most_common(_REASONS)
+        ],
+        failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,
         problems=problems,
@@ -196,9 +230,15 @@ def _lease(holder: Holder | None, now: datetime) -> LeaseStatus | None:
     )
 
 
-def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> tuple[int, int]:
+def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> StreamQuarantine:
     found = quarantined_streams(bucket, paths.source, paths.stream)
-    return sum(one.rows for one in found), sum(one.failed for one in found)
+    return found[0] if found else StreamQuarantine(paths.source, paths.stream)
+
+
+def _failure(run: FailedRun | None) -> LastFailure | None:
+    if run is None:
+        return None
+    return LastFailure(run.finished, run.error, run.message, run.read, run.published)
 
 
 def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]:
@@ -232,6 +272,21 @@ def _of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
         told = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
         show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
         yield Problem("failed", told, f"{show}; mend the types of these fields, or the limit")
+
+
+def _of_failing_run(
+    paths: StreamPaths, run: FailedRun | None, limit_load_id: str | None
+) -> Iterator[Problem]:
+    """Of any other cause than the quarantine_limit, which has its own remedy."""
+    if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
+        return
+    told = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
+    if run.error in _OF_SETTINGS:
+        remedy = f"`landing doctor {paths.source}` looks at settings, source and configs"
+    else:
+        again = _run(paths, "tries again")
+        remedy = f"{again}; `landing history {paths.source} {paths.stream}` has earlier failures"
+    yield Problem("failing", told, remedy)
 
 
 def _of_interrupted(

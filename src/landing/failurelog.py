@@ -1,0 +1,99 @@
+"""Runs of a stream that failed: what they leave in the bucket, and how it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from landing.bucket import Bucket, Listed, StoredObject
+from landing.errors import BucketError
+from landing.layout import StreamPaths
+
+_CLOCKS_DIFFER = timedelta(days=1)
+"""At most, between the bucket, whose time the state has, and a machine, of which a name is."""
+
+
+class StateLeft(msgspec.Struct, frozen=True):
+    """Which state the run left behind: the next run that lands puts another in its place."""
+
+    modified: datetime
+    version: str | None
+
+
+class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/failures/{time}.json`, where `time` is spelled like a load id."""
+
+    finished: datetime
+    error: str
+    """The class of what was raised."""
+    message: str
+    """Without secrets."""
+    started: datetime | None = None
+    """None if the run came to nothing before it began with the stream."""
+    read: int = 0
+    """Records."""
+    published: int = 0
+    """Rows that it had landed before, in loads of their own."""
+    load_ids: list[str] = []
+    """Of loads that had begun."""
+    host: str = ""
+    state: StateLeft | None = None
+    """None if there was none."""
+
+    @property
+    def kind(self) -> Literal["failed"]:
+        return "failed"
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.started is None else (self.finished - self.started).total_seconds()
+
+
+def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
+    left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
+    bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
+
+
+def _left(stored: StoredObject | None) -> StateLeft | None:
+    return None if stored is None else StateLeft(stored.modified, stored.version)
+
+
+def failed_runs(
+    bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
+) -> list[FailedRun]:
+    """The newest first, of which no more than `limit` are read.
+
+    Raises BucketError for one that is damaged.
+    """
+    files = sorted((file.path for file in _listed(bucket, paths, since)), reverse=True)[:limit]
+    return [run for path in files if (run := _read(bucket, path)) is not None]
+
+
+def failing_run(
+    bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
+) -> FailedRun | None:
+    """The last run that failed, unless one has landed since; `stored` is the state."""
+    since = None if stored is None else stored.modified - _CLOCKS_DIFFER
+    files = _listed(bucket, paths, since)
+    if not files:
+        return None
+    last = _read(bucket, max(files, key=lambda file: (file.modified, file.path)).path)
+    return last if last is not None and last.state == _left(stored) else None
+
+
+def _listed(bucket: Bucket, paths: StreamPaths, since: datetime | None) -> Sequence[Listed]:
+    after = None if since is None else paths.failed_run(since.astimezone(UTC))
+    return list(bucket.listed(paths.failed_runs, after))
+
+
+def _read(bucket: Bucket, path: str) -> FailedRun | None:
+    stored = bucket.get(path)
+    if stored is None:
+        return None
+    try:
+        return msgspec.json.decode(stored.data, type=FailedRun)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BucketError(f"{bucket.location(path)} is damaged ({error}): delete it") from None

@@ -1,0 +1,116 @@
+"""A record in the bucket of each run that failed: what lands nothing would leave no trace."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
+from landing.failurelog import FailedRun, put_failed_run
+from landing.layout import StreamPaths
+from landing.report import Reporter
+from landing.secrets import redacted
+from landing.workspace import Workspace, bucket_settings
+
+TAKES = 10.0
+"""Seconds at most that the end of a run waits for its records."""
+_LONGEST = 2_000
+"""Characters of a message."""
+
+
+@dataclass
+class _Standing:
+    """How far a stream's run has come."""
+
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    read: int = 0
+    published: int = 0
+    load_ids: list[str] = field(default_factory=list)
+
+
+class FailedRuns(Reporter):
+    """Writes in threads of its own, so that a bucket which is down keeps no message back."""
+
+    def __init__(self, workspace: Workspace, source: str) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._runs: dict[str, _Standing] = {}
+        self._writing: list[threading.Thread] = []
+        self._unwritten: list[str] = []
+
+    def started(self, config: StreamConfig) -> None:
+        self._runs[config.stream] = _Standing()
+
+    def progress(self, stream: str, rows: int) -> None:
+        self._runs[stream].read = rows
+
+    def began(self, stream: str, load_id: str) -> None:
+        self._runs[stream].load_ids.append(load_id)
+
+    def published(self, stream: str, rows: int, cursor: Any) -> None:
+        self._runs[stream].published += rows
+
+    def failed(self, stream: str, error: Exception) -> None:
+        if not isinstance(error, LeaseHeld):  # the run that is under way goes on
+            self._keep([stream], error)
+
+    def aborted(self, streams: Sequence[str], error: Exception) -> None:
+        if isinstance(error, SourceError | SettingsError | CatalogError):  # and no wrong word
+            self._keep(self._meant(streams), error)
+
+    def _meant(self, streams: Sequence[str]) -> Iterable[str]:
+        """Of the streams that were named, or of all, those that should have run."""
+        for stream in configured_streams(self._workspace, self._source):
+            if stream in streams or (not streams and self._is_selected(stream)):
+                yield stream
+
+    def _is_selected(self, stream: str) -> bool:
+        try:
+            return read_config(self._workspace, self._source, stream).selected
+        except CatalogError:
+            return True
+
+    def _keep(self, streams: Iterable[str], error: Exception) -> None:
+        found = {stream: self._failed_run(stream, error) for stream in streams}
+        if not found:
+            return
+        writing = threading.Thread(
+            target=self._write, args=(found,), name="landing-failed", daemon=True
+        )
+        self._writing.append(writing)
+        writing.start()
+
+    def _failed_run(self, stream: str, error: Exception) -> FailedRun:
+        run = self._runs.get(stream)
+        stood = {} if run is None else vars(run)
+        return FailedRun(
+            finished=datetime.now(UTC),
+            error=type(error).__name__,
+            message=redacted(str(error))[:_LONGEST],
+            host=socket.gethostname(),
+            **stood,
+        )
+
+    def _write(self, found: dict[str, FailedRun]) -> None:
+        try:
+            bucket = Bucket(bucket_settings(self._workspace))
+            for stream, run in found.items():
+                put_failed_run(bucket, StreamPaths(self._source, stream), run)
+        except Exception as error:
+            self._unwritten.append(str(error))
+
+    def close(self) -> None:
+        until = time.monotonic() + TAKES
+        for writing in self._writing:
+            writing.join(max(0.0, until - time.monotonic()))
+        if any(writing.is_alive() for writing in self._writing):
+            self._unwritten.append(f"gave up after {TAKES:.0f} s")
+        if self._unwritten:
+            raise LandingError(f"no record of what failed is in the bucket: {self._unwritten[0]}")

@@ -1,0 +1,249 @@
+"""What the page tells, gathered from the bucket: plain data, which `--json` prints as it is.
+
+Rows, times and bytes are those that loads and failed runs recorded. Of the rows themselves only a
+sample of the newest is read, for the profiles.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import msgspec
+
+from landing import __version__
+from landing.bucket import Bucket
+from landing.catalog import StreamConfig, read_config
+from landing.errors import BucketError, CatalogError
+from landing.failurelog import FailedRun, failed_runs
+from landing.layout import StreamPaths
+from landing.loadlog import LoadRecord, load_records
+from landing.observe.freshness import GRACE
+from landing.observe.lag import moment_of
+from landing.observe.status import StreamStatus, stream_statuses
+from landing.page.profiles import Depth, Profile, profile_of
+from landing.schemahistory import SchemaVersion, TypeChange, schema_versions
+from landing.sidebyside import Stop, side_by_side
+from landing.workspace import Workspace
+
+_AT_ONCE = 8
+LOADS_READ = 500
+"""Of a stream, the newest: more are not counted, and the page says so."""
+
+
+class Day(msgspec.Struct, kw_only=True):
+    """UTC; a load counts for the day on which it ended."""
+
+    day: date
+    loads: int = 0
+    rows: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    failed: int = 0
+    """Runs."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A load, or a run that failed; one that found nothing new left no record."""
+
+    kind: str
+    """`run`, `backfill`, `quarantine` or `failed`."""
+    finished: datetime
+    seconds: float | None
+    load_id: str | None = None
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+    deleted: int = 0
+    quarantined: int = 0
+    read: int | None = None
+    """Records, of a run that failed."""
+    lag_seconds: float | None = None
+    """Of the cursor behind the end of the run, where it is a time."""
+    error: str | None = None
+    message: str | None = None
+
+
+class ColumnChange(msgspec.Struct, frozen=True):
+    version: int
+    time: datetime
+    added: list[str]
+    removed: list[str]
+    changed: list[TypeChange]
+
+
+class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
+    status: StreamStatus
+    description: str | None = None
+    sync_mode: str | None = None
+    timezone: str | None = None
+    """Of the schedule."""
+    interval_seconds: float | None = None
+    """Between the times at which it was due last and is due next."""
+    days: list[Day] = []
+    """The oldest first, without a gap."""
+    runs: list[Run] = []
+    """The newest first."""
+    is_cut: bool = False
+    """Whether there were more loads than were read."""
+    columns: int = 0
+    column_changes: list[ColumnChange] = []
+    """The newest first, without the first version."""
+    profile: Profile | None = None
+    not_read: str | None = None
+    """What kept the rest from being gathered."""
+
+    @property
+    def name(self) -> str:
+        return self.status.name
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    generated: datetime
+    days: int
+    bucket: str
+    version: str = __version__
+    values: bool
+    """Whether profiles may show values at all."""
+    streams: list[StreamFacts]
+
+    @property
+    def since(self) -> datetime:
+        """The beginning of the first day that is counted."""
+        return _midnight(self.generated) - timedelta(days=self.days - 1)
+
+
+def gathered(
+    workspace: Workspace,
+    sources: Sequence[str],
+    bucket: Bucket,
+    now: datetime,
+    *,
+    days: int = 14,
+    grace: timedelta = GRACE,
+    depth: Depth | None = None,
+) -> Report:
+    """Of all selected streams of these sources.
+
+    Raises BucketError if the bucket can't be read, and SettingsError if DuckDB is not installed.
+    """
+    depth = depth or Depth()
+    statuses = stream_statuses(workspace, sources, bucket, now, grace)
+    since = _midnight(now) - timedelta(days=days - 1)
+
+    def facts(status: StreamStatus, _: Stop) -> StreamFacts:
+        return _stream(workspace, bucket, status, since, now, depth)
+
+    streams = []
+    for done in side_by_side(facts, statuses, _AT_ONCE):
+        if isinstance(done, Exception):
+            raise done
+        streams.append(done)
+    return Report(generated=now, days=days, bucket=bucket.url, values=depth.values, streams=streams)
+
+
+def _stream(
+    workspace: Workspace,
+    bucket: Bucket,
+    status: StreamStatus,
+    since: datetime,
+    now: datetime,
+    depth: Depth,
+) -> StreamFacts:
+    try:
+        config = read_config(workspace, status.source, status.stream)
+    except CatalogError as error:
+        return StreamFacts(status=status, not_read=str(error))
+    try:
+        return _looked_at(bucket, status, config, since, now, depth)
+    except BucketError as error:
+        return StreamFacts(status=status, description=config.description, not_read=str(error))
+
+
+def _looked_at(
+    bucket: Bucket,
+    status: StreamStatus,
+    config: StreamConfig,
+    since: datetime,
+    now: datetime,
+    depth: Depth,
+) -> StreamFacts:
+    paths = StreamPaths(status.source, status.stream)
+    loads = load_records(bucket, paths, LOADS_READ, since)
+    failed = failed_runs(bucket, paths, LOADS_READ, since)
+    runs = [*map(_of_load, loads), *map(_of_failed, failed)]
+    runs.sort(key=lambda run: run.finished, reverse=True)
+    versions = list(schema_versions(bucket, paths))
+    schedule = config.schedule
+    return StreamFacts(
+        status=status,
+        description=config.description,
+        sync_mode=config.sync_mode,
+        timezone=None if schedule is None else schedule.timezone,
+        interval_seconds=(
+            None
+            if schedule is None
+            else (schedule.after(now) - schedule.before(now)).total_seconds()
+        ),
+        days=_days(runs, since, now),
+        runs=runs,
+        is_cut=max(len(loads), len(failed)) == LOADS_READ,
+        columns=len(versions[-1].columns) if versions else 0,
+        column_changes=[*map(_change, reversed(versions[1:]))],
+        profile=profile_of(bucket, paths, config, since, depth),
+    )
+
+
+def _of_load(record: LoadRecord) -> Run:
+    moment = moment_of(record.cursor_after) if record.kind == "run" else None
+    return Run(
+        kind=record.kind,
+        finished=record.finished,
+        seconds=record.seconds,
+        load_id=record.load_id,
+        rows=record.rows,
+        files=len(record.files),
+        bytes=record.bytes,
+        deleted=record.deleted,
+        quarantined=record.quarantined,
+        lag_seconds=None if moment is None else (record.finished - moment).total_seconds(),
+    )
+
+
+def _of_failed(run: FailedRun) -> Run:
+    return Run(
+        kind=run.kind,
+        finished=run.finished,
+        seconds=run.seconds,
+        rows=run.published,
+        read=run.read,
+        error=run.error,
+        message=run.message,
+    )
+
+
+def _change(version: SchemaVersion) -> ColumnChange:
+    return ColumnChange(
+        version.version, version.time, version.added, version.removed, version.changed
+    )
+
+
+def _days(runs: Iterable[Run], since: datetime, now: datetime) -> list[Day]:
+    found: defaultdict[date, Day] = defaultdict(lambda: Day(day=date.min))
+    for run in runs:
+        day = found[run.finished.astimezone(UTC).date()]
+        if run.kind == "failed":  # its rows are those of loads with records of their own
+            day.failed += 1
+            continue
+        day.loads += 1
+        day.rows += run.rows
+        day.bytes += run.bytes
+        day.quarantined += run.quarantined
+    count = (now.astimezone(UTC).date() - since.date()).days + 1
+    days = [since.date() + timedelta(days=number) for number in range(count)]
+    return [msgspec.structs.replace(found[day], day=day) for day in days]
+
+
+def _midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC).date(), time(), UTC)

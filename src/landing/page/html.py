@@ -1,0 +1,199 @@
+"""The facts as one HTML document that needs nothing besides itself.
+
+Whatever a source, a config or an exception wrote is text here: the template escapes all of it, the
+figures of the charts are JSON in a block that runs nothing, and the policy in the page's head lets
+no script run but the two that are named by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from landing.errors import SettingsError
+from landing.page.facts import Report, StreamFacts
+from landing.secrets import redacted
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+RUNS_SHOWN = 25
+"""Of a stream's run log."""
+_SERIES = 5
+"""Sources that the chart of all rows tells apart; the rest are one."""
+_ORDER = (
+    *("unreadable", "died", "failed", "failing", "late", "quarantine", "running", "never", "ok"),
+)
+_TONES = {"ok": "good", "running": "busy", "never": "idle", "quarantine": "warn", "late": "warn"}
+_SIZES = ("B", "KB", "MB", "GB", "TB")
+_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def check_installed() -> None:
+    """Raises SettingsError if what a page needs is not."""
+    _environment()
+
+
+def rendered(report: Report) -> str:
+    streams = sorted(report.streams, key=lambda one: (_ORDER.index(one.status.status), one.name))
+    script, library = _asset("report.js"), _asset("echarts.js")
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            streams=streams,
+            totals=_totals(report),
+            tone=lambda status: _TONES.get(status, "bad"),
+            figures=_figures(report, streams),
+            runs_shown=RUNS_SHOWN,
+            style=_asset("report.css"),
+            script=script,
+            library=library,
+            policy=_policy([script, library]),
+            now=report.generated,
+        )
+    )
+    return redacted(page)
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        import jinja2
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
+        ) from error
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "span": _span,
+        "size": _size,
+        "stamp": _stamp,
+        "number": lambda value: f"{value:,}",
+        "share": _share,
+    }
+    return made
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files("landing.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """Nothing is fetched from anywhere, this page's own host included."""
+    hashes = (base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts)
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _totals(report: Report) -> dict[str, int]:
+    days = [day for one in report.streams for day in one.days]
+    return {
+        "streams": len(report.streams),
+        "problems": sum(1 for one in report.streams if one.status.problems or one.not_read),
+        "today": sum(day.rows for one in report.streams for day in one.days[-1:]),
+        "rows": sum(day.rows for day in days),
+        "bytes": sum(day.bytes for day in days),
+        "failed": sum(day.failed for day in days),
+        "quarantined": sum(one.status.quarantined for one in report.streams),
+    }
+
+
+def _figures(report: Report, streams: Sequence[StreamFacts]) -> dict[str, Any]:
+    """What the charts draw; times are milliseconds since 1970."""
+    return {
+        "generated": _milliseconds(report.generated),
+        "since": _milliseconds(report.since),
+        "days": _days(report),
+        "all": _by_source(report),
+        "streams": [
+            {
+                "rows": [day.rows for day in one.days],
+                "failed": [day.failed for day in one.days],
+                "seconds": [
+                    [_milliseconds(run.finished), round(run.seconds, 3), run.kind]
+                    for run in reversed(one.runs)
+                    if run.seconds is not None
+                ],
+                "lag": [
+                    [_milliseconds(run.finished), round(run.lag_seconds)]
+                    for run in reversed(one.runs)
+                    if run.lag_seconds is not None
+                ],
+            }
+            for one in streams
+        ],
+    }
+
+
+def _days(report: Report) -> list[str]:
+    return next((list(map(str, _dates(one))) for one in report.streams if one.days), [])
+
+
+def _dates(one: StreamFacts) -> Iterable[Any]:
+    return (day.day for day in one.days)
+
+
+def _by_source(report: Report) -> list[dict[str, Any]]:
+    """Rows of each day, the source with the most first."""
+    rows: dict[str, list[int]] = {}
+    for one in report.streams:
+        if one.days:
+            before = rows.get(one.status.source, [0] * len(one.days))
+            rows[one.status.source] = [
+                count + day.rows for count, day in zip(before, one.days, strict=True)
+            ]
+    ranked = sorted(rows.items(), key=lambda item: (-sum(item[1]), item[0]))
+    named = ranked if len(ranked) <= _SERIES else ranked[: _SERIES - 1]
+    series = [{"name": name, "rows": counts} for name, counts in named]
+    if rest := [counts for _, counts in ranked[len(named) :]]:
+        name = f"{len(rest)} other sources"
+        series.append({"name": name, "rows": [sum(day) for day in zip(*rest, strict=True)]})
+    return series
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _span(seconds: float) -> str:
+    """As a person says it: `3 h`, `12 min`, `0.4 s`."""
+    for unit, size in _SPANS:
+        if abs(seconds) >= 2 * size or (unit == "min" and abs(seconds) >= size):
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"
+
+
+def _size(count: float) -> str:
+    for unit in _SIZES[:-1]:
+        if count < 1024:
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} {_SIZES[-1]}"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _share(part: int, whole: int) -> str:
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 0.1 or 99.9 < share < 100:
+        return "< 0.1 %" if share < 50 else "> 99.9 %"
+    return f"{share:.0f} %" if share in (0.0, 100.0) else f"{share:.1f} %"

@@ -1,0 +1,211 @@
+"""What is in the columns of a stream's newest rows, and which values of it a page may show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.bucket import Bucket, Gone, Listed
+from landing.catalog import StreamConfig
+from landing.errors import SettingsError
+from landing.layout import StreamPaths, load_id_of, time_of
+from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEGABYTE = 1024 * 1024
+_OURS = "_dlt_"
+"""How the names of our own columns begin."""
+_LONGEST = 80
+"""Characters of a value."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How much of a stream is read for its profile."""
+
+    values: bool = True
+    """Whether any value may be shown."""
+    most_bytes: int = 16 * MEGABYTE
+    """Of parquet, from the newest file on; no profile is made if it is 0."""
+
+
+class Frequent(msgspec.Struct, frozen=True):
+    value: str
+    rows: int
+
+
+class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    type: str
+    privacy: str | None = None
+    nulls: int
+    distinct: int | None
+    """None for lists and structs."""
+    least: str | None = None
+    most: str | None = None
+    frequent: list[Frequent] = []
+    withheld: str | None = None
+    """Why values are not shown, where they are not."""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    rows: int
+    files: int
+    since: datetime
+    """When the oldest load began of which a row was looked at."""
+    is_cut: bool
+    """Whether the days had more rows than were looked at."""
+    columns: list[ColumnProfile]
+
+
+def check_installed() -> None:
+    try:
+        import duckdb  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "a report needs duckdb, which is not installed: pip install 'dlt-landing[report]'"
+        ) from error
+
+
+def profile_of(
+    bucket: Bucket, paths: StreamPaths, config: StreamConfig, since: datetime, depth: Depth
+) -> Profile | None:
+    """Of the newest rows that landed `since`; None if there are none, or none are to be read.
+
+    Files with other columns than the newest one's are left out, and so are those before them.
+    """
+    files = _files(bucket, paths, since) if depth.most_bytes else []
+    rows = _Newest(bucket, depth.most_bytes)
+    try:
+        rows.read(files)
+    except (pa.ArrowInvalid, Gone):  # damaged, or compacted meanwhile: `landing verify` tells
+        rows.is_cut = True
+    if not rows.tables:
+        return None
+    table = pa.concat_tables(rows.tables)
+    return Profile(
+        rows=len(table),
+        files=rows.files,
+        since=time_of(rows.oldest),
+        is_cut=rows.is_cut,
+        columns=list(_profiles(table, config, depth)),
+    )
+
+
+def _files(bucket: Bucket, paths: StreamPaths, since: datetime) -> list[Listed]:
+    """The newest first."""
+    first = paths.part(f"{since.timestamp():017.6f}", 0)
+    files = [file for file in bucket.listed(paths.data, first) if load_id_of(file.path)]
+    return sorted(files, key=lambda file: file.path, reverse=True)
+
+
+class _Newest:
+    def __init__(self, bucket: Bucket, most_bytes: int) -> None:
+        self.tables: list[pa.Table] = []
+        self.files = 0
+        self.oldest = ""
+        self.is_cut = False
+        self._bucket = bucket
+        self._left = most_bytes
+
+    def read(self, files: list[Listed]) -> None:
+        for file in files:
+            with self._bucket.file(file.path) as opened:
+                parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
+                if self.tables and not parquet.schema_arrow.equals(self.tables[0].schema):
+                    self.is_cut = True
+                    return
+                if not self._read_groups(parquet):
+                    return
+                self.files += 1
+                self.oldest = load_id_of(file.path) or self.oldest
+
+    def _read_groups(self, parquet: pq.ParquetFile) -> bool:
+        """Whether there is room for more. One row group is read in any case."""
+        for number in reversed(range(parquet.num_row_groups)):
+            size = _compressed(parquet.metadata.row_group(number))
+            if self.tables and size > self._left:
+                self.is_cut = True
+                return False
+            self._left -= size
+            self.tables.append(parquet.read_row_group(number))
+        return True
+
+
+def _compressed(group: pq.RowGroupMetaData) -> int:
+    return sum(group.column(number).total_compressed_size for number in range(group.num_columns))
+
+
+def _profiles(table: pa.Table, config: StreamConfig, depth: Depth) -> Iterator[ColumnProfile]:
+    import duckdb
+
+    with duckdb.connect(config={"enable_external_access": "false", "threads": "2"}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("landed", table)
+        for column in table.schema:
+            if not column.name.startswith(_OURS):
+                yield _profile(connection, column, config, depth)
+
+
+def _profile(
+    connection: duckdb.DuckDBPyConnection, column: pa.Field, config: StreamConfig, depth: Depth
+) -> ColumnProfile:
+    name = '"' + column.name.replace('"', '""') + '"'
+    field = config.fields.get(column.name)
+    nulls = _one(connection, f"SELECT count(*) - count({name}) FROM landed")[0]
+    described = {
+        "name": column.name,
+        "type": str(column.type),
+        "privacy": None if field is None else field.privacy,
+        "nulls": nulls,
+    }
+    if pa.types.is_nested(column.type):
+        return ColumnProfile(**described, distinct=None, withheld="nested")
+    (distinct,) = _one(connection, f"SELECT count(DISTINCT {name}) FROM landed")
+    discretion = discretion_of(column, config) if depth.values else Discretion("not asked for")
+    least, most = None, None
+    if discretion.shows_range and distinct:
+        least, most = _one(connection, f"SELECT min({name}), max({name}) FROM landed")
+    frequent = []
+    if discretion.shows_frequent(distinct):
+        frequent = connection.execute(
+            f"SELECT {name}, count(*) AS n FROM landed WHERE {name} IS NOT NULL GROUP BY 1 "
+            f"HAVING n >= {FREQUENT_AT_LEAST} ORDER BY n DESC, 1 LIMIT {FREQUENT}"
+        ).fetchall()
+    return ColumnProfile(
+        **described,
+        distinct=distinct,
+        least=None if least is None else _text(least),
+        most=None if most is None else _text(most),
+        frequent=[Frequent(_text(value), count) for value, count in frequent],
+        withheld=discretion.withheld or (None if frequent or least is not None else "too varied"),
+    )
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    found = connection.execute(sql).fetchone()
+    assert found is not None, "an aggregate has one row"
+    return found
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case float() | Decimal() as number:
+            return f"{float(number):.6g}"
+        case datetime():
+            return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+        case date() | time():
+            return value.isoformat()
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,116 @@
+"""The page where people find it: a file, or an object that no feeder reads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from landing.bucket import Bucket
+from landing.errors import LandingError, SettingsError
+from landing.page.profiles import Depth
+from landing.report import Reporter
+from landing.workspace import Workspace, bucket_settings
+
+AFTER_RUNS = "LANDING_REPORT_MINUTES"
+VALUES = "LANDING_REPORT_VALUES"
+IN_BUCKET = "_report/index.html"
+TAKES = 120.0
+"""Seconds at most that the end of a run waits for its page."""
+
+
+def put_page(bucket: Bucket, page: str) -> str:
+    """Where it is then."""
+    bucket.put_page(IN_BUCKET, page.encode())
+    return bucket.location(IN_BUCKET)
+
+
+def write_page(file: Path, page: str) -> None:
+    """In one step, so that nobody opens half of it. Raises SettingsError if it can't be written."""
+    draft = file.with_name(f".{file.name}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        raise SettingsError(
+            f"{file} can't be written: {error.strerror or error}; name another file (--output)"
+        ) from None
+
+
+def shows_values() -> bool:
+    """Raises SettingsError if `LANDING_REPORT_VALUES` is malformed."""
+    asked = os.environ.get(VALUES, "").strip() or "some"
+    if asked not in ("some", "none"):
+        raise SettingsError(f"{VALUES} is '{asked}': it has to be some or none")
+    return asked == "some"
+
+
+def after_runs(workspace: Workspace) -> Iterator[Reporter]:
+    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+
+    Raises SettingsError if it does so in words that can't be read.
+    """
+    asked = os.environ.get(AFTER_RUNS, "").strip()
+    if not asked:
+        return
+    if not asked.isdecimal():
+        raise SettingsError(
+            f"{AFTER_RUNS} is '{asked}': it has to be a whole number of minutes, such as 15, or 0 "
+            "for a new page after each run"
+        )
+    from landing.page import html, profiles
+
+    html.check_installed()
+    profiles.check_installed()
+    yield AfterRun(workspace, timedelta(minutes=int(asked)), Depth(values=shows_values()))
+
+
+class AfterRun(Reporter):
+    """Whatever becomes of the page is told, and fails no run."""
+
+    def __init__(self, workspace: Workspace, least_age: timedelta, depth: Depth) -> None:
+        self._workspace = workspace
+        self._least_age = least_age
+        self._depth = depth
+        self._error: Exception | None = None
+
+    def close(self) -> None:
+        making = threading.Thread(target=self._make, name="landing-report", daemon=True)
+        making.start()
+        making.join(TAKES)
+        if making.is_alive():
+            raise LandingError(
+                f"{AFTER_RUNS}: gave up after {TAKES:.0f} s; `landing report --to-bucket` takes "
+                "the time that it needs"
+            )
+        if self._error is not None:
+            raise LandingError(f"{AFTER_RUNS}: no page: {self._error}")
+
+    def _make(self) -> None:
+        try:
+            bucket = Bucket(bucket_settings(self._workspace))
+            if self._is_due(bucket):
+                put_page(bucket, page_of(self._workspace, bucket, depth=self._depth))
+        except Exception as error:
+            self._error = error
+
+    def _is_due(self, bucket: Bucket) -> bool:
+        there = next(iter(bucket.listed(IN_BUCKET.rpartition("/")[0])), None)
+        return there is None or datetime.now(UTC) - there.modified >= self._least_age
+
+
+def page_of(
+    workspace: Workspace,
+    bucket: Bucket,
+    *,
+    depth: Depth,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> str:
+    """Of all sources."""
+    from landing.page.facts import gathered
+    from landing.page.html import rendered
+
+    return rendered(gathered(workspace, workspace.source_names(), bucket, now(), depth=depth))
