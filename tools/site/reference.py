@@ -59,7 +59,7 @@ def command_line() -> str:
             "",
             f"## `landing {name}`",
             "",
-            _sentence(verb.HELP),
+            " ".join(filter(None, [_sentence(verb.HELP), parser.description])),
             *_command(parser),
             *_examples(name),
         ]
