@@ -45,6 +45,8 @@ _LONG = (
     "test_dagster",
     "test_quarantine",
     "test_docs",
+    "test_shell_blocks",
+    "test_site",
     "test_scaling",
     "test_compaction",
 )

@@ -104,6 +104,18 @@ def test_examples_of_python_compile() -> None:
                 ast.parse(text, page.name)
 
 
+def test_the_comparison_has_the_figures_of_the_benchmark() -> None:
+    """Its table has three of the columns, of some of the rows."""
+    results = (REPOSITORY / "benchmarks" / "RESULTS.md").read_text()
+    measured = {cells[0]: cells for cells in cells_of(results)}
+    table = (REPOSITORY / "docs" / "comparison.md").read_text().partition("<!-- figures")[2]
+    rows = [cells for cells in cells_of(table) if cells[0] in measured][1:]
+    assert len(rows) > 5
+    for name, rate, speed in rows:
+        assert [rate, speed] == measured[name][3:5]
+    assert re.search(r"on (\S+):", results)[1] in table  # type: ignore[index]
+
+
 def test_settings_of_the_engine_are_documented() -> None:
     names = set(variables(sorted((REPOSITORY / "src" / "landing").rglob("*.py"))))
     assert "DLT_BUCKET_URL" in names
@@ -138,6 +150,11 @@ def readme_commands() -> list[str]:
     """What the example has a person type to discover, to copy, and to run."""
     commands = [text for text in blocks("bash", README) if "shop" in text]
     return [text for text in commands if "aws " not in text and "SHOP_URL" not in text]
+
+
+def cells_of(table: str) -> list[list[str]]:
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
 def blocks(language: str, page: Path) -> list[str]:

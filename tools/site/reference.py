@@ -59,7 +59,7 @@ def command_line() -> str:
             "",
             f"## `landing {name}`",
             "",
-            _sentence(verb.HELP),
+            " ".join(filter(None, [_sentence(verb.HELP), parser.description])),
             *_command(parser),
             *_examples(name),
         ]
@@ -198,13 +198,13 @@ def environment() -> str:
         "is to be known of each are in "
         "[files and fields explained](../configuration.md#environment-variables).",
         "",
-        "| variable | what it is | example | read by |",
-        "|---|---|---|---|",
+        "| variable | what it is | read by |",
+        "|---|---|---|",
     ]
     for setting in settings():
-        example = f"`{setting.example}`" if setting.example else ""
+        example = f" Such as `{setting.example}`" if setting.example else ""
         where = ", ".join(f"`{name}`" for name in read_by.get(setting.name, ["a library"]))
-        lines.append(f"| `{setting.name}` | {_cell(setting.about)} | {example} | {where} |")
+        lines.append(f"| `{setting.name}` | {_cell(setting.about)}{example} | {where} |")
     return "\n".join(lines) + "\n"
 
 
