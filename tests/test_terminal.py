@@ -209,7 +209,8 @@ def test_where_nobody_watches_nothing_moves(shop: Kit, watched: Watch, env: dict
     go(shop)
     with watched("run", "shop", "orders", LANDING_PROGRESS_SECONDS="0", **env) as screen:
         assert screen.end() == 0
-        assert b"\x1b" not in screen.raw
+        assert b"\x1b[?25l" not in screen.raw, "the cursor stays where it is, and seen"
+        assert b"\r\x1b[2K" not in screen.raw
         assert screen.lines[0].startswith("shop/orders: 2,350 rows")
 
 
