@@ -33,11 +33,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.cli.live import Sampling
     from landing.discovery import discover
     from landing.sources import load_source
 
     source = load_source(workspace, options.source)
-    result = discover(source, options.streams, options.sample_limit, write=not options.check)
+    with Sampling(source.name) as sampling:
+        result = discover(
+            source,
+            options.streams,
+            options.sample_limit,
+            write=not options.check,
+            tell=sampling.tell,
+        )
     differs = _print_discovery(result, workspace, options)
     for stream, error in result.failed.items():
         kept = workspace.discovered_file(source.name, stream)
