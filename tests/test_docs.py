@@ -119,7 +119,13 @@ def test_the_comparison_has_the_figures_of_the_benchmark() -> None:
 def test_settings_of_the_engine_are_documented() -> None:
     names = set(variables(sorted((REPOSITORY / "src" / "landing").rglob("*.py"))))
     assert "DLT_BUCKET_URL" in names
-    names -= {"XDG_STATE_HOME", "CI", "TERM"}  # of the machine, not of this project
+    names -= {
+        "XDG_STATE_HOME",
+        "CI",
+        "TERM",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    }  # of the machine, not of this project
     assert undocumented(names, CONFIGURATION, SETTINGS_EXAMPLE) == []
 
 

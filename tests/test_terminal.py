@@ -209,7 +209,8 @@ def test_where_nobody_watches_nothing_moves(shop: Kit, watched: Watch, env: dict
     go(shop)
     with watched("run", "shop", "orders", LANDING_PROGRESS_SECONDS="0", **env) as screen:
         assert screen.end() == 0
-        assert b"\x1b" not in screen.raw
+        assert b"\x1b[?25l" not in screen.raw, "the cursor stays where it is, and seen"
+        assert b"\r\x1b[2K" not in screen.raw
         assert screen.lines[0].startswith("shop/orders: 2,350 rows")
 
 
@@ -222,6 +223,26 @@ def test_no_color_is_kept_to_and_nothing_is_lost(shop: Kit, watched: Watch) -> N
             go(shop)
             screen.end()
             assert bool(colours.search(screen.raw)) is is_coloured
+
+
+def test_discovery_says_which_stream_it_samples(shop: Kit, watched: Watch) -> None:
+    with watched("discover", "shop", "broken") as screen:
+        screen.until("• shop: samples broken (1 of 1)")
+        go(shop)
+        assert screen.end() == 1
+        assert not screen.cursor_is_hidden
+        assert screen.lines[0].startswith("error: stream 'shop/broken'")
+
+
+def test_a_backfill_says_how_far_it_is(shop: Kit, watched: Watch) -> None:
+    days = ("--from", "2024-01-01", "--to", "2024-01-03", "--by", "day")
+    with watched("backfill", "shop", "orders", *days) as screen:
+        screen.until("shop/orders: 2 windows", "• shop/orders  0 rows read")
+        go(shop)
+        assert screen.end() == 0
+        assert not screen.cursor_is_hidden
+        assert "•" not in screen.text
+        assert "2 of 2 windows done, 2,350 rows" in screen.text.replace("\n", " ")
 
 
 def piped(kit: Kit, *words: str, **env: str) -> AbstractContextManager[subprocess.Popen[str]]:

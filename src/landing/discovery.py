@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,9 +55,15 @@ class DiscoveryResult:
 
 
 def discover(
-    source: Source, streams: Sequence[str], sample_limit: int, *, write: bool
+    source: Source,
+    streams: Sequence[str],
+    sample_limit: int,
+    *,
+    write: bool,
+    tell: Callable[[str, int, int], None] = lambda stream, number, count: None,
 ) -> DiscoveryResult:
-    """Discover the named streams, or all. One that fails leaves its file as it was.
+    """Discover the named streams, or all. One that fails leaves its file as it was. `tell` learns
+    which one is sampled now, and how many of them there are.
 
     Raises WorkspaceError for a stream that the source doesn't have, before any is sampled.
     """
@@ -66,7 +72,8 @@ def discover(
     if not streams:
         known = discovered_streams(source.workspace, source.name)
         result.gone = [name for name in known if name not in resources]
-    for name, resource in resources.items():
+    for number, (name, resource) in enumerate(resources.items(), 1):
+        tell(name, number, len(resources))
         try:
             check_name(name, "stream")  # a server may name its tables as it likes
             result.found[name] = _compared(source, sample(resource, sample_limit))

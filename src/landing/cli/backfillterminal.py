@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from landing.backfill import BackfillReporter, Progress, WindowResult
 from landing.backfill.windows import Window
-from landing.cli.live import Line, Live, is_ci, is_watched
+from landing.cli.live import Line, Live, is_watched
 from landing.cli.output import counted, lasting
 from landing.cli.terminal import Terminal
 from landing.errors import LandingError
@@ -21,7 +21,7 @@ class BackfillTerminal(Terminal, BackfillReporter):
         self._name = f"{source}/{stream}"
         self._read = 0
         self._progress: Progress | None = None
-        self._live = Live(self._line) if is_watched() and not is_ci() else None
+        self._live = Live(self._line) if is_watched() else None
 
     def waiting(self, stream: str) -> Callable[[str], None]:
         return waits(Stop(), lambda text: self.note(stream, text))

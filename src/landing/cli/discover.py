@@ -37,11 +37,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.cli.live import Sampling
     from landing.discovery import discover
     from landing.sources import load_source
 
     source = load_source(workspace, options.source)
-    result = discover(source, options.streams, options.sample_limit, write=not options.check)
+    with Sampling(source.name) as sampling:
+        result = discover(
+            source,
+            options.streams,
+            options.sample_limit,
+            write=not options.check,
+            tell=sampling.tell,
+        )
     done = _done(options, workspace, result)
     if options.json:
         print_json(done)

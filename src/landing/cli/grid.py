@@ -9,7 +9,7 @@ from landing.cli.lines import hanging as hanging
 from landing.cli.lines import terminal_width as terminal_width
 from landing.cli.output import printable
 
-_BETWEEN = "  "
+BETWEEN = "  "
 _LEAST = 6
 """Cells that a column keeps, however narrow the terminal."""
 
@@ -25,13 +25,13 @@ def grid(
     texts = [list(titles), *([printable(text) for text in row] for row in rows)]
     widths = [max(cells(text) for text in column) for column in zip(*texts, strict=True)]
     if width is not None:
-        _narrow(widths, width - len(_BETWEEN) * (len(widths) - 1))
+        _narrow(widths, width - len(BETWEEN) * (len(widths) - 1))
     for row in texts:
         fitted = [
             _placed(text, wide, to_the_right=title in right)
             for text, wide, title in zip(row, widths, titles, strict=True)
         ]
-        yield _BETWEEN.join(fitted).rstrip()
+        yield BETWEEN.join(fitted).rstrip()
 
 
 def columns_that_fit(widths: Sequence[int], width: int | None) -> int:
@@ -40,7 +40,7 @@ def columns_that_fit(widths: Sequence[int], width: int | None) -> int:
         return len(widths)
     taken = 0
     for count, wide in enumerate(widths):
-        taken += min(wide, 2 * _LEAST) + (len(_BETWEEN) if count else 0)
+        taken += min(wide, 2 * _LEAST) + (len(BETWEEN) if count else 0)
         if taken > width:
             return max(1, count)
     return len(widths)

@@ -7,7 +7,9 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from landing.cli.output import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +26,8 @@ Line = Sequence[tuple[str, str]]
 
 def is_watched() -> bool:
     """Whether a person is at the other end, who sees lines move."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    is_dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
+    return sys.stderr.isatty() and not is_dumb and not is_ci()
 
 
 def is_ci() -> bool:
@@ -92,3 +95,27 @@ class Live:
         text = Text("\n", no_wrap=True, overflow="crop").join(rows)
         text.no_wrap = True
         return text
+
+
+class Sampling:
+    """A line on which stream of a source is sampled, where somebody watches."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._told = "begins"
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if is_watched():
+            self._live = Live(self._line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def tell(self, stream: str, number: int, count: int) -> None:
+        self._told = f"samples {stream} ({number} of {count})"
+
+    def _line(self, width: int, height: int) -> Sequence[Line]:
+        return [[("• ", "cyan"), (f"{self._source}: ", "bold"), (printable(self._told), "")]]

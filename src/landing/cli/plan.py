@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from landing.cli.grid import hanging, terminal_width
 from landing.cli.output import counted, printable
-from landing.cli.rowtable import row_lines
+from landing.cli.rowtable import row_lines, row_width
 from landing.http.asked import Asked
+from landing.lineage import LOAD_ID, ROW_ID
 from landing.planning import Plan
 from landing.preview import Preview
 from landing.secrets import redacted
@@ -63,7 +64,7 @@ def _looked(found: Preview, name: str) -> Iterator[tuple[str, str]]:
     for note in found.notes:
         yield "!", redacted(note)
     if found.drift:
-        yield "", f"`landing discover {name}` takes note of the fields as they are now"
+        yield "→", f"`landing discover {name}` takes note of the fields as they are now"
 
 
 def _request(requests: Sequence[Asked]) -> Iterator[tuple[str, str]]:
@@ -119,7 +120,9 @@ def _rows(found: Preview, width: int | None) -> Iterator[str]:
     shown = counted(found.rows.num_rows, "row")
     of = "" if found.new == found.rows.num_rows else f", of {found.new:,}"
     yield f"  preview   {shown} as they would land{of}"
-    rows = found.rows.to_pylist()
+    rows, names = found.rows.to_pylist(), found.rows.column_names
     within = None if width is None else width - 4
-    for line in row_lines(found.rows.column_names, rows, within, more=""):
+    if within is not None and row_width(names, rows) > within:
+        names = [name for name in names if name not in (LOAD_ID, ROW_ID)]  # the room is for data
+    for line in row_lines(names, rows, within, more=""):
         yield f"    {line}"

@@ -99,6 +99,15 @@ def _card(result: StreamResult, width: int) -> Iterator[str]:
     yield from _of_table(result, width)
 
 
+def _known(result: StreamResult) -> str:
+    """Of the records read, those that had landed before; not told of a stream with deletions,
+    whose marks it may have read or found out."""
+    known = result.read - result.rows - result.quarantined
+    if known <= 0 or result.deleted:
+        return ""
+    return f", {'all' if known == result.read else f'{known:,}'} of them known"
+
+
 def _of_table(result: StreamResult, width: int) -> Iterator[str]:
     if result.table is not None:
         yield from (hanging(line, 9, width) for line in table_lines(result.table))
@@ -112,10 +121,8 @@ def _landed(result: StreamResult) -> str:
 
 
 def _facts(result: StreamResult) -> Iterator[tuple[str, str]]:
-    known = result.read - result.quarantined - (result.rows - result.deleted)
     if result.read:
-        repeated = f", {known:,} of them known or deleted" if known > 0 else ""
-        yield "read", f"{counted(result.read, 'record')}{repeated}"
+        yield "read", f"{counted(result.read, 'record')}{_known(result)}"
     if result.files:
         yield "landed", f"{counted(result.files, 'file')} ({sized(result.bytes)})"
         yield "to", result.location

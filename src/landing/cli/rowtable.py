@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from landing.cli.grid import cells, columns_that_fit, grid
+from landing.cli.grid import BETWEEN, cells, columns_that_fit, grid
 from landing.cli.output import counted, printable
 
 _LONGEST = 1_000
@@ -20,16 +20,25 @@ def row_lines(
 ) -> Iterator[str]:
     """As many of the columns as fit, and the names of the others; `more` says how to see them."""
     texts = [[_text(row.get(name)) for name in columns] for row in rows]
-    widths = [
-        max(cells(name), *(cells(text) for text in column))
-        for name, column in zip(columns, zip(*texts, strict=True), strict=True)
-    ]
-    shown = columns_that_fit(widths, width)
+    shown = columns_that_fit(_widths(columns, texts), width)
     titles = [printable(name) for name in columns]
     numbers = [title for title, name in zip(titles, columns, strict=True) if _is_number(rows, name)]
     yield from grid(titles[:shown], [row[:shown] for row in texts], width, right=numbers)
     if left := titles[shown:]:
         yield f"and {counted(len(left), 'column')} more: {', '.join(left)}{more}"
+
+
+def row_width(columns: Sequence[str], rows: Sequence[Row]) -> int:
+    """What a table has that is cut nowhere."""
+    texts = [[_text(row.get(name)) for name in columns] for row in rows]
+    return sum(_widths(columns, texts)) + len(BETWEEN) * (len(columns) - 1)
+
+
+def _widths(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(cells(name), *(cells(text) for text in column))
+        for name, column in zip(columns, zip(*texts, strict=True), strict=True)
+    ]
 
 
 def _is_number(rows: Sequence[Row], name: str) -> bool:

@@ -63,11 +63,9 @@ class RunDisplay(Watch):
         self._source = source
         seconds = interval()
         self._shown: Live | Ticker | None = None
-        if is_ci():
-            return
         if is_watched():
             self._shown = Live(RunLines(source, self, only_last=only_last))
-        elif seconds:
+        elif seconds and not is_ci():
             self._shown = Ticker(self, seconds, self._tell)
 
     def close(self) -> None:
