@@ -70,9 +70,9 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
             told = f"{cause}{hint}"
             if isinstance(cause, ApiError) and what not in told:  # the source's code does not know
                 told = f"{what}: {told}"
-            if isinstance(cause, ApiError):
-                return ApiError(told, remedy=cause.remedy or _tried(source))
-            return SettingsError(told, remedy=_listed(source) if hint else cause.remedy)
+            known = cause if told == str(cause) else type(cause)(told)
+            known.remedy = _listed(source) if hint else cause.remedy or _tried(source)
+            return known
         if isinstance(cause, LandingError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json
-from landing.cli.new import Planned, add_answers, planned_source, print_kinds, print_made, written
+from landing.cli.new import (
+    Planned,
+    add_answers,
+    asked,
+    planned_source,
+    print_kinds,
+    print_made,
+    written,
+)
 from landing.cli.output import counted, print_json, told_aside
 from landing.errors import UsageError, WorkspaceError
 from landing.workspace import Workspace
@@ -73,7 +81,7 @@ def _called(options: argparse.Namespace) -> int:
 def _planned(options: argparse.Namespace) -> Planned | None:
     """The first source; all questions come before anything is written."""
     if options.source is None and not options.no_source and sys.stdin.isatty():
-        options.source = input("Name of the first source (none yet: just Enter): ").strip() or None
+        options.source = asked("Name of the first source (just Enter: none yet)", "") or None
     if options.source is not None:
         return planned_source(options)
     if options.base_url or options.openapi:

@@ -157,10 +157,10 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     if missing and not sys.stdin.isatty():
         raise UsageError(f"say {', '.join(missing)} (or --openapi): there is no terminal to ask at")
     asks = bool(missing)
-    base_url = check_url(options.base_url or _asked("Base URL, which all paths are below"))
+    base_url = check_url(options.base_url or asked("Base URL, which all paths are below"))
     auth = _auth(options, asks)
     paging = _paging(options, asks)
-    names = options.streams or _asked("Streams, as name or name=path, with spaces between").split()
+    names = options.streams or asked("Streams, as name or name=path, with spaces between").split()
     records = _value(options.records, asks, "Path of the list of records in the body", "")
     key = _value(options.primary_key, asks, "Field that tells records apart", "id")
     cursor = _cursor(options, asks)
@@ -191,7 +191,7 @@ def _about(
             if argument.name not in given:
                 question = argument.question[:1].upper() + argument.question[1:]
                 default = None if argument.default is None else str(argument.default)
-                given[argument.name] = _asked(question, default)
+                given[argument.name] = asked(question, default)
     return given
 
 
@@ -205,7 +205,7 @@ def _cursor(options: argparse.Namespace, asks: bool) -> CursorPlan | None:
         return None
     since = options.since
     if not since and asks:
-        since = _asked(f"Parameter that asks for {field} from a value on")
+        since = asked(f"Parameter that asks for {field} from a value on")
     if not since:
         raise UsageError(
             "--cursor needs --since: which parameter asks the API for it? (without one, leave both "
@@ -243,10 +243,10 @@ def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
 def _value(given: str | None, asks: bool, question: str, default: str) -> str:
     if given is not None or not asks:
         return default if given is None else given
-    return _asked(question, default)
+    return asked(question, default)
 
 
-def _asked(question: str, default: str | None = None) -> str:
+def asked(question: str, default: str | None = None) -> str:
     hint = f" [{default}]" if default else ""
     while True:
         try:
@@ -262,6 +262,6 @@ def _chosen(question: str, kinds: Mapping[str, Kind]) -> str:
     width = max(map(len, kinds))
     for name, kind in kinds.items():
         print(f"  {name:<{width}}  {kind.summary}")
-    while (answer := _asked("Kind")) not in kinds:
+    while (answer := asked("Kind")) not in kinds:
         print(f"There is no '{answer}'.")
     return answer

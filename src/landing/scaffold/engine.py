@@ -31,8 +31,8 @@ def engine(extras: Iterable[str], given: str | None = None) -> Engine:
     """
     requirement = _parsed(given) if given is not None else Requirement(_as_installed())
     requirement.extras |= set(extras)
-    url = requirement.url or ""
-    return Engine(str(requirement), urlsplit(url.removeprefix("git+")).scheme == "file")
+    scheme = urlsplit(requirement.url or "").scheme
+    return Engine(str(requirement), scheme.rpartition("+")[2] == "file")
 
 
 def packages_of(extras: Iterable[str]) -> list[str]:
