@@ -167,12 +167,14 @@ class Stage:
         """In the present folder, with a person who says yes to what is asked."""
         person, terminal = os.openpty()
         os.write(person, b"y\n" * 5)
-        with pytest.MonkeyPatch.context() as patch, os.fdopen(terminal) as stdin:
-            patch.chdir(self.folder)
-            patch.setattr(sys, "stdin", stdin)
-            patch.setattr(gc, "freeze", lambda: None)  # which a command does at its process's end
-            yield
-        os.close(person)
+        try:
+            with pytest.MonkeyPatch.context() as patch, os.fdopen(terminal) as stdin:
+                patch.chdir(self.folder)
+                patch.setattr(sys, "stdin", stdin)
+                patch.setattr(gc, "freeze", lambda: None)  # of a command at its process's end
+                yield
+        finally:
+            os.close(person)
 
 
 def words_of(line: str) -> list[str]:

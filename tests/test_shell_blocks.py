@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def stage(
     (home / "dagster" / "dagster.yaml").write_bytes(
         (REPOSITORY / "deploy" / "dagster" / "dagster.yaml").read_bytes()
     )
-    (kit.repository / ".venv").symlink_to(REPOSITORY / ".venv")
+    (kit.repository / ".venv").symlink_to(sys.prefix)
     stand_ins = {
         "/var/lib/node_exporter": str(home),
         "http://collector:4318": f"{api.url}/collector",

@@ -121,6 +121,19 @@ def test_nested_lists_get_four_spaces_and_code_stays() -> None:
     )
 
 
+def test_links_and_pictures_lead_to_where_the_site_has_them() -> None:
+    text = (
+        '[a](docs/paging.md#b) ![c](docs/d.png) <img src="e/f.png"> [g](deploy/Dockerfile)\n'
+        "[h](https://example.com/i.md) [j](#k)\n```\n[l](docs/paging.md)\n```\n"
+    )
+    assert pages.linked(text, "README.md", lambda path: True) == (
+        '[a](../paging.md#b) ![c](../d.png) <img src="e/f.png"> [g](deploy/Dockerfile.md)\n'
+        "[h](https://example.com/i.md) [j](#k)\n```\n[l](docs/paging.md)\n```\n"
+    )
+    for path in ("docs/paging.md", "README.md", "deploy/Dockerfile", ".sops.yaml"):
+        assert pages.in_repository(pages.on_site(path)) == path
+
+
 # ── What is told ─────────────────────────────────────────────────────────────────────────────────
 def test_a_page_that_is_in_no_menu_is_told_with_the_line_that_is_missing(
     caplog: pytest.LogCaptureFixture,

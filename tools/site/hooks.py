@@ -16,20 +16,16 @@ _log = logging.getLogger("mkdocs.hooks.site")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The files of docs/, the reference, and what is linked to outside of docs/."""
-    made = {path: (text, "") for path, text in reference.pages().items()}
-    for path, text in pages.elsewhere().items():
-        made[pages.on_site(path)] = (text, path)
-    for path, (text, origin) in made.items():
-        file = File.generated(config, path, content=text)
-        file.repository_path = origin  # type: ignore[attr-defined]
-        files.append(file)
+    for path, content in {**reference.pages(), **pages.elsewhere()}.items():
+        files.append(File.generated(config, path, content=content))
     complain_of_omitted(files, config)
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    file = page.file
-    path = getattr(file, "repository_path", "") or f"{pages.DOCS}/{file.src_uri}"
+    path = pages.in_repository(page.file.src_uri)
+    if not path.endswith(".md"):
+        page.meta["search"] = {"exclude": True}  # code would outnumber the words
 
     def is_known(target: str) -> bool:
         return files.get_file_from_path(pages.on_site(target)) is not None

@@ -14,9 +14,13 @@ ELSEWHERE = "repository"
 
 _FENCE = re.compile(r"^ *(```+|~~~+)")
 _ITEM = re.compile(r"^( *)((?:[-*+]|\d+\.) +)(?=\S)")
-_LINK = re.compile(r"(\]\()([^)\s#]+)?(#[^)\s]*)?(\))")
+_LINK = re.compile(
+    r"(?P<opening>\]\()(?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))"
+    r"|(?P<attribute>\bsrc(?:set)?=\")(?P<source>[^\"\s#]+)(?=\")"
+)
+_COPIED = (".gif", ".jpg", ".png", ".svg", ".webp")
 _NOTE = re.compile(r"^ *<!-- .* -->\n(?= *```)", re.MULTILINE)
-_LANGUAGES = {"yaml": "yaml", "yml": "yaml", "json": "json", "py": "python", "sh": "bash"}
+_LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".py": "python", ".sh": "bash"}
 
 
 def nested(text: str) -> str:
@@ -50,14 +54,11 @@ def linked(text: str, page: str, known: Callable[[str], bool]) -> str:
     here = on_site(page)
 
     def mended(match: re.Match[str]) -> str:
-        opening, path, anchor, closing = match.groups(default="")
-        if not path or re.match(r"[a-z]+:", path):
-            return match[0]
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
-        if not known(target):
+        target = _target(match, page)
+        if target is None or not known(target):
             return match[0]
         relative = posixpath.relpath(on_site(target), posixpath.dirname(here) or ".")
-        return f"{opening}{relative}{anchor}{closing}"
+        return f"{match['opening'] or match['attribute']}{relative}{match['anchor'] or ''}"
 
     return "".join(
         piece if is_code else _LINK.sub(mended, piece) for piece, is_code in _pieces(text)
@@ -65,42 +66,66 @@ def linked(text: str, page: str, known: Callable[[str], bool]) -> str:
 
 
 def links(text: str, page: str) -> Iterator[str]:
-    """Paths in the repository that a page links to."""
+    """Paths in the repository that a page links to, or shows."""
     for piece, is_code in _pieces(text):
-        for _, path, _, _ in [] if is_code else _LINK.findall(piece):
-            if path and not re.match(r"[a-z]+:", path):
-                yield posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+        for match in () if is_code else _LINK.finditer(piece):
+            if target := _target(match, page):
+                yield target
 
 
 def on_site(path: str) -> str:
     """Where the site has a file of the repository, below docs/ or not."""
     if path.startswith(f"{DOCS}/"):
         return path.removeprefix(f"{DOCS}/")
-    return f"{ELSEWHERE}/{path}" if path.endswith(".md") else f"{ELSEWHERE}/{path}.md"
+    is_whole = path.endswith((".md", *_COPIED))
+    return f"{ELSEWHERE}/{path}" if is_whole else f"{ELSEWHERE}/{path}.md"
 
 
-def elsewhere() -> dict[str, str]:
-    """The pages of files outside of docs/ that pages lead to, by their paths in the repository."""
-    found: dict[str, str] = {}
+def in_repository(path: str) -> str:
+    """The file that the site has at a path: the reverse of `on_site`."""
+    if not path.startswith(f"{ELSEWHERE}/"):
+        return f"{DOCS}/{path}"
+    inner = path.removeprefix(f"{ELSEWHERE}/")
+    shown = inner.removesuffix(".md")
+    return shown if (REPOSITORY / shown).is_file() else inner
+
+
+def elsewhere() -> dict[str, str | bytes]:
+    """What the site has of files outside of docs/ that pages lead to, by their paths there."""
+    found: dict[str, str | bytes] = {}
     left = [str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / DOCS).rglob("*.md")]
     while left:
-        page = left.pop()
-        text = (REPOSITORY / page).read_text()
-        if not page.startswith(f"{DOCS}/"):
-            found[page] = text if page.endswith(".md") else _shown(page, text)
-        if page.endswith(".md"):
-            left += [path for path in links(text, page) if _is_new(path, found)]
+        path = left.pop()
+        content = _content(path)
+        if not path.startswith(f"{DOCS}/"):
+            found[on_site(path)] = content
+        if path.endswith(".md"):
+            left += [one for one in links(str(content), path) if _is_new(one, found)]
     return found
 
 
-def _is_new(path: str, found: dict[str, str]) -> bool:
-    is_ours = not path.startswith(("../", f"{DOCS}/")) and path not in found
+def _target(match: re.Match[str], page: str) -> str | None:
+    """The path in the repository that a link leads to; none if it leads to another host."""
+    path = match["path"] or match["source"]
+    if re.match(r"[a-z]+:", path):
+        return None
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+
+
+def _is_new(path: str, found: dict[str, str | bytes]) -> bool:
+    is_ours = not path.startswith(("../", f"{DOCS}/")) and on_site(path) not in found
     return is_ours and (REPOSITORY / path).is_file()
 
 
-def _shown(path: str, text: str) -> str:
-    language = _LANGUAGES.get(path.rpartition(".")[2], "text")
-    return f"# {path}\n\n````{language}\n{text.rstrip()}\n````\n"
+def _content(path: str) -> str | bytes:
+    """Of a page or picture as it is; of another file, a page that shows it."""
+    file = REPOSITORY / path
+    if path.endswith(_COPIED):
+        return file.read_bytes()
+    if path.endswith(".md"):
+        return file.read_text()
+    language = _LANGUAGES.get(file.suffix, "text")
+    return f"# {path}\n\n````{language}\n{file.read_text().rstrip()}\n````\n"
 
 
 def _pieces(text: str) -> Iterator[tuple[str, bool]]:

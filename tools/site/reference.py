@@ -192,6 +192,7 @@ def environment() -> str:
     """Each setting of `.env.example`, and the modules of the code that read it."""
     read_by = readers()
     lines = [
+        *("---", "hide: [toc]", "---"),  # its table is wide
         "# Environment",
         "",
         "Made from `.env.example` and the modules that read the variables. Defaults and all that "
