@@ -100,6 +100,8 @@ class Load:
     """What of which backfill its rows are."""
     cursor_before: Any = None
     cursor_after: Any = None
+    is_complete: bool = False
+    """Whether the state is that of this load."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     reporter: Reporter = field(default_factory=Reporter)
 
@@ -198,8 +200,16 @@ class Load:
             self.put_record(self.load_id)
         self.lease.confirm()
         self.bucket.put(self.paths.state, _json(state))
+        self.is_complete = True
         if self.supersedes_keys:
             self._forget_keys()
+
+    def say_it_ran(self) -> None:
+        """Once a run has found nothing that changes the state, which dlt then leaves as it is:
+        write it again, since its time says when the stream last ran well."""
+        stored = self.bucket.get(self.paths.state)
+        if stored is not None:
+            self.bucket.replace(self.paths.state, stored.data, stored)
 
     def _forget_keys(self) -> None:
         """Remove keys that the state does not name, of earlier loads and of interrupted runs."""

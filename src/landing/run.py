@@ -197,6 +197,8 @@ def run_stream(
                 zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
                 loads.append(zone.load)
                 _land(pipeline, extraction.into(zone.load))
+        if not any(load.is_complete for load in loads):
+            loads[-1].say_it_ran()
         table = keeper.update(lease) if keeper is not None else None
     return _result(config, loads, table, traffic, time.monotonic() - clock)
 
