@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import sys
 import threading
@@ -439,6 +440,21 @@ def test_streams_behind_their_schedule_are_told_and_others_are_not(
 
     assert late(timedelta(minutes=50)) == ["never"]
     assert late(timedelta(hours=3)) == ["never", "orders"]
+
+
+def test_a_run_that_finds_nothing_new_is_not_late(shop: Kit, folder_zone: Zone) -> None:
+    workspace = Workspace(shop.root)
+    bucket = buckets.Bucket(bucket_settings(workspace))
+    assert shop.run("shop", "orders").code == 0
+    state = Path(bucket.url.removeprefix("file://")) / "_dlt/shop/orders/state.json"
+    content = state.read_bytes()
+    hours_ago = time.time() - 5 * 3600
+    os.utime(state, (hours_ago, hours_ago))
+    assert [one.stream for one in late_streams(workspace, "shop", bucket, datetime.now(UTC))]
+
+    assert "nothing new" in shop.run("shop", "orders").out
+    assert state.read_bytes() == content
+    assert not [one.stream for one in late_streams(workspace, "shop", bucket, datetime.now(UTC))]
 
 
 def test_landing_fresh_tells_what_is_late_and_ends_with_1(
