@@ -26,8 +26,8 @@ NOW = datetime(2026, 6, 12, 9, 20, tzinfo=UTC)
 LARGEST = 250_000
 # Name, width, height, scheme, and whether the first streams' details are shown.
 SHOTS = (
-    ("report-light", 1280, 1180, "light", False),
-    ("report-dark", 1280, 1500, "dark", True),
+    ("report-light", 1280, 1240, "light", False),
+    ("report-dark", 1280, 1240, "dark", True),
     ("report-phone", 390, 1400, "light", False),
 )
 
@@ -46,7 +46,7 @@ def _page(folder: Path) -> Path:
     os.environ["DLT_BUCKET_URL"] = (folder / "zone").as_uri()
     (folder / "orchestration" / "dlt" / "sources").mkdir(parents=True)
     os.chdir(folder)
-    make_history(folder, NOW, days=14)
+    make_history(folder, NOW, days=14, runs_a_day=6)
     with time_machine.travel(NOW):
         # What the page says of where it is from should be no folder of this machine.
         assert landing(["report", "--output", "report.html"]) == 0

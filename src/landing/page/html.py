@@ -52,7 +52,7 @@ def rendered(report: Report) -> str:
             totals=_totals(report),
             tone=lambda status: _TONES.get(status, "bad"),
             series=series,
-        figures=_figures(report, streams, series),
+            figures=_figures(report, streams, series),
             runs_shown=RUNS_SHOWN,
             style=_asset("report.css"),
             script=script,
