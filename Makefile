@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo demo-keep dagster browser test check schemas bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test check schemas charts bench torture scaling clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
@@ -46,6 +46,9 @@ check: $(VENV)/check
 schemas: $(VENV)/setup
 	$(BIN)/python -m tools.schemas
 	$(BIN)/python -m tools.deploy
+# The charting library of `landing report`, from npm; its result is kept in the repository.
+charts:
+	cd tools/charts && npm install --no-package-lock --no-audit --no-fund && npm run build
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test

@@ -24,6 +24,10 @@ from tests.histories import make_history
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 NOW = datetime(2026, 6, 12, 9, 20, tzinfo=UTC)
 LARGEST = 250_000
+DRAWN = """() => [...document.querySelectorAll("[data-chart]")].every((chart) => {
+    const { top, height } = chart.getBoundingClientRect();
+    return !height || top > innerHeight || chart.querySelector("svg path");
+})"""
 # Name, width, height, scheme, and whether the first streams' details are shown.
 SHOTS = (
     ("report-light", 1280, 1240, "light", False),
@@ -76,8 +80,7 @@ def _shoot(page: Path, folder: Path) -> int:
                 opened.evaluate(
                     "scrollTo(0, document.querySelector('details[open]').offsetTop - 16)"
                 )
-            opened.locator("[data-drawn] svg").first.wait_for()
-            opened.wait_for_timeout(300)
+            opened.wait_for_function(DRAWN)
             file = folder / f"{name}.png"
             opened.screenshot(path=file)
             size = file.stat().st_size
