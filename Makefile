@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test check schemas docs docs-serve bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test check schemas docs docs-serve charts bench torture scaling clean
 
 help:
 	@echo "make demo       the whole story on real servers: discover, configure, run"
@@ -56,6 +56,9 @@ docs: $(VENV)/docs
 	@echo "site/index.html"
 docs-serve: $(VENV)/docs
 	$(MKDOCS) serve --strict
+# The charting library of `landing report`, from npm; its result is kept in the repository.
+charts:
+	cd tools/charts && npm install --no-package-lock --no-audit --no-fund && npm run build
 bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test

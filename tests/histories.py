@@ -163,7 +163,13 @@ class History:
     def configure(self, stream: str, **keys: Any) -> None:
         file = self.folder / "orchestration" / "dag" / "streams" / self.source / f"{stream}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        document = {"stream": stream, "selected": True, "cursor_field": ["updated_at"], **keys}
+        document = {
+            "stream": stream,
+            "selected": True,
+            "primary_key": [["id"]],
+            "cursor_field": ["updated_at"],
+            **keys,
+        }
         file.write_text(json.dumps(document))
 
     def run(self, moment: datetime, *streams: str, **env: str) -> int:

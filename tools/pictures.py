@@ -24,10 +24,14 @@ from tests.histories import make_history
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 NOW = datetime(2026, 6, 12, 9, 20, tzinfo=UTC)
 LARGEST = 250_000
+DRAWN = """() => [...document.querySelectorAll("[data-chart]")].every((chart) => {
+    const { top, height } = chart.getBoundingClientRect();
+    return !height || top > innerHeight || chart.querySelector("svg path");
+})"""
 # Name, width, height, scheme, and whether the first streams' details are shown.
 SHOTS = (
-    ("report-light", 1280, 1180, "light", False),
-    ("report-dark", 1280, 1500, "dark", True),
+    ("report-light", 1280, 1240, "light", False),
+    ("report-dark", 1280, 1240, "dark", True),
     ("report-phone", 390, 1400, "light", False),
 )
 
@@ -46,7 +50,7 @@ def _page(folder: Path) -> Path:
     os.environ["DLT_BUCKET_URL"] = (folder / "zone").as_uri()
     (folder / "orchestration" / "dlt" / "sources").mkdir(parents=True)
     os.chdir(folder)
-    make_history(folder, NOW, days=14)
+    make_history(folder, NOW, days=14, runs_a_day=6)
     with time_machine.travel(NOW):
         # What the page says of where it is from should be no folder of this machine.
         assert landing(["report", "--output", "report.html"]) == 0
@@ -76,8 +80,7 @@ def _shoot(page: Path, folder: Path) -> int:
                 opened.evaluate(
                     "scrollTo(0, document.querySelector('details[open]').offsetTop - 16)"
                 )
-            opened.locator("[data-drawn] svg").first.wait_for()
-            opened.wait_for_timeout(300)
+            opened.wait_for_function(DRAWN)
             file = folder / f"{name}.png"
             opened.screenshot(path=file)
             size = file.stat().st_size

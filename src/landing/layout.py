@@ -6,6 +6,7 @@
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
     _dlt/{source}/{stream}/failures/{time}.json
+    _report/index.html
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
 A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort

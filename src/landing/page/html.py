@@ -22,10 +22,10 @@ from landing.secrets import redacted
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-RUNS_SHOWN = 25
+RUNS_SHOWN = 15
 """Of a stream's run log."""
 _SERIES = 5
-"""Sources that the chart of all rows tells apart; the rest are one."""
+"""Sources, or streams of the only one, that the chart of all rows tells apart; the rest are one."""
 _ORDER = (
     *("unreadable", "died", "failed", "failing", "late", "quarantine", "running", "never", "ok"),
 )
@@ -41,6 +41,7 @@ def check_installed() -> None:
 
 def rendered(report: Report) -> str:
     streams = sorted(report.streams, key=lambda one: (_ORDER.index(one.status.status), one.name))
+    series = _series(report)
     script, library = _asset("report.js"), _asset("echarts.js")
     page = (
         _environment()
@@ -50,7 +51,8 @@ def rendered(report: Report) -> str:
             streams=streams,
             totals=_totals(report),
             tone=lambda status: _TONES.get(status, "bad"),
-            figures=_figures(report, streams),
+            series=series,
+            figures=_figures(report, streams, series),
             runs_shown=RUNS_SHOWN,
             style=_asset("report.css"),
             script=script,
@@ -83,6 +85,7 @@ def _environment() -> Environment:
         "stamp": _stamp,
         "number": lambda value: f"{value:,}",
         "share": _share,
+        "ticked": _ticked,
     }
     return made
 
@@ -115,13 +118,15 @@ def _totals(report: Report) -> dict[str, int]:
     }
 
 
-def _figures(report: Report, streams: Sequence[StreamFacts]) -> dict[str, Any]:
+def _figures(
+    report: Report, streams: Sequence[StreamFacts], series: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """What the charts draw; times are milliseconds since 1970."""
     return {
         "generated": _milliseconds(report.generated),
         "since": _milliseconds(report.since),
         "days": _days(report),
-        "all": _by_source(report),
+        "all": series,
         "streams": [
             {
                 "rows": [day.rows for day in one.days],
@@ -150,26 +155,37 @@ def _dates(one: StreamFacts) -> Iterable[Any]:
     return (day.day for day in one.days)
 
 
-def _by_source(report: Report) -> list[dict[str, Any]]:
-    """Rows of each day, the source with the most first."""
+def _series(report: Report) -> list[dict[str, Any]]:
+    """Rows of each day by source, or by stream where there is only one; the most first."""
+    is_one = len({one.status.source for one in report.streams}) == 1
     rows: dict[str, list[int]] = {}
     for one in report.streams:
         if one.days:
-            before = rows.get(one.status.source, [0] * len(one.days))
-            rows[one.status.source] = [
-                count + day.rows for count, day in zip(before, one.days, strict=True)
-            ]
+            name = one.status.stream if is_one else one.status.source
+            before = rows.get(name, [0] * len(one.days))
+            rows[name] = [count + day.rows for count, day in zip(before, one.days, strict=True)]
     ranked = sorted(rows.items(), key=lambda item: (-sum(item[1]), item[0]))
     named = ranked if len(ranked) <= _SERIES else ranked[: _SERIES - 1]
     series = [{"name": name, "rows": counts} for name, counts in named]
     if rest := [counts for _, counts in ranked[len(named) :]]:
-        name = f"{len(rest)} other sources"
-        series.append({"name": name, "rows": [sum(day) for day in zip(*rest, strict=True)]})
+        total = [sum(day) for day in zip(*rest, strict=True)]
+        series.append({"name": f"{len(rest)} others", "rows": total})
     return series
 
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+def _ticked(text: str) -> str:
+    """Commands in backticks as code; all else is escaped."""
+    from markupsafe import Markup, escape
+
+    pieces = [str(escape(piece)) for piece in text.split("`")]
+    if len(pieces) % 2 == 0:  # one of them is no pair
+        return Markup("`".join(pieces))
+    coded = [f"<code>{one}</code>" if at % 2 else one for at, one in enumerate(pieces)]
+    return Markup("".join(coded))
 
 
 def _span(seconds: float) -> str:

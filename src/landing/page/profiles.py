@@ -124,21 +124,23 @@ class _Newest:
                 if self.tables and not parquet.schema_arrow.equals(self.tables[0].schema):
                     self.is_cut = True
                     return
-                if not self._read_groups(parquet):
+                before = len(self.tables)
+                self._read_groups(parquet)
+                if len(self.tables) > before:
+                    self.files += 1
+                    self.oldest = load_id_of(file.path) or self.oldest
+                if self.is_cut:
                     return
-                self.files += 1
-                self.oldest = load_id_of(file.path) or self.oldest
 
-    def _read_groups(self, parquet: pq.ParquetFile) -> bool:
-        """Whether there is room for more. One row group is read in any case."""
+    def _read_groups(self, parquet: pq.ParquetFile) -> None:
+        """The last first, as far as there is room; one is read in any case."""
         for number in reversed(range(parquet.num_row_groups)):
             size = _compressed(parquet.metadata.row_group(number))
             if self.tables and size > self._left:
                 self.is_cut = True
-                return False
+                return
             self._left -= size
             self.tables.append(parquet.read_row_group(number))
-        return True
 
 
 def _compressed(group: pq.RowGroupMetaData) -> int:

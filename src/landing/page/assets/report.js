@@ -43,7 +43,7 @@
   const base = (formatter) => ({
     animation: false,
     useUTC: true,
-    grid: { left: 6, right: 12, top: 14, bottom: 2, containLabel: true },
+    grid: { left: 6, right: 12, top: 14, bottom: 5, containLabel: true },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -51,13 +51,15 @@
       backgroundColor: colour("card"),
       borderColor: colour("line"),
       textStyle: { color: colour("text"), fontSize: 12 },
-      axisPointer: { type: "line", lineStyle: { color: colour("line") }, shadowStyle: { color: colour("hover") } },
+      axisPointer: { type: "line", label: { show: false }, lineStyle: { color: colour("line") }, shadowStyle: { color: colour("hover") } },
     },
   });
   const value = (formatter, extra) => ({
     type: "value",
     min: 0,
     splitNumber: 3,
+    axisLine: { show: false },
+    axisTick: { show: false },
     axisLabel: { ...text(), formatter },
     splitLine: { lineStyle: { color: colour("line") } },
     ...extra,
@@ -69,20 +71,24 @@
     axisLine: { lineStyle: { color: colour("line") } },
     axisLabel: { ...text(), formatter: dayOf, hideOverlap: true },
   });
+  // Whole days, so that the labels are dates and not hours.
   const time = () => ({
-    type: "time",
+    type: "value",
     min: figures.since,
-    max: figures.generated,
-    splitNumber: narrow() ? 3 : 4,
+    max: figures.since + figures.days.length * DAY,
+    interval: DAY * Math.ceil(figures.days.length / (narrow() ? 4 : 5)),
     axisTick: { show: false },
-    axisLine: { lineStyle: { color: colour("line") } },
-    axisLabel: {
-      ...text(),
-      hideOverlap: true,
-      formatter: (ms) => (ms % DAY === 0 ? dayOf(new Date(ms).toISOString().slice(0, 10)) : stamp(ms).slice(11)),
-    },
+    axisLine: { show: true, lineStyle: { color: colour("line") } },
+    axisLabel: { ...text(), hideOverlap: true, showMaxLabel: false, formatter: (ms) => dayOf(new Date(ms).toISOString().slice(0, 10)) },
     splitLine: { show: false },
   });
+  // Spans are read in seconds, minutes, hours and days, not in powers of ten.
+  const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+  function spans(points) {
+    const most = Math.max(0.1, ...points.map((point) => point[1]));
+    const interval = STEPS.find((step) => step * 4 >= most) || DAY / 1000 * Math.ceil(most / (4 * DAY / 1000));
+    return value(span, { interval, max: interval * Math.ceil(most / interval) });
+  }
   const round = { borderRadius: [3, 3, 0, 0] };
 
   function allRows() {
@@ -156,7 +162,7 @@
         told(`${stamp(points[0].value[0])} UTC`, points.map((p) => [p.color, `${p.seriesName} ${span(p.value[1])}`])),
       ),
       xAxis: time(),
-      yAxis: value(span),
+      yAxis: spans(stream.seconds),
       series: [
         { ...line(of(false), colour("series2")), name: "took" },
         { ...line(failed, colour("bad")), name: "failed after", lineStyle: { width: 0 }, areaStyle: undefined, symbol: "diamond", symbolSize: 9 },
@@ -170,7 +176,7 @@
         told(`${stamp(points[0].value[0])} UTC`, points.map((p) => [p.color, `${span(p.value[1])} behind`])),
       ),
       xAxis: time(),
-      yAxis: value(span),
+      yAxis: spans(stream.lag),
       series: [line(stream.lag, colour("series3"))],
     };
   }
