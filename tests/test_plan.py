@@ -250,6 +250,7 @@ def test_a_client_on_plain_requests_is_heard_too(
     ("body", "shown"),
     [
         ({"json": {"query": "a", "auth": {"password": "hush"}}}, '"password": "***"'),
+        ({"json": {"tokens": ["hush"], "auth": {"user": "me"}}}, '"user": "me"'),
         ({"data": {"grant_type": "x", "client_secret": "hush"}}, "client_secret"),
     ],
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live as Drawn
     from rich.text import Text
 
-_AFTER = 0.4
+_AFTER = 0.5
 """Seconds before the first drawing: what is over by then imports no more than it needs."""
 _EVERY = 0.2
 

@@ -71,15 +71,15 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
-    display = _display(options)
-    reporter = _reporters(options, workspace, display)
-    try:
-        return _run(options, workspace, reporter, display)
-    except LandingError as error:
-        reporter.aborted(options.streams, error)
-        raise
-    finally:
-        reporter.close()
+    with closing(_display(options)) as display:
+        reporter = _reporters(options, workspace, display)
+        try:
+            return _run(options, workspace, reporter, display)
+        except LandingError as error:
+            reporter.aborted(options.streams, error)
+            raise
+        finally:
+            reporter.close()
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from landing.cli.live import Live, is_ci, is_watched
@@ -61,12 +62,16 @@ class RunDisplay(Watch):
     def __init__(self, source: str, *, only_last: bool = False) -> None:
         super().__init__()
         self._source = source
-        seconds = interval()
+        self._only_last = only_last
+        self._seconds = interval()
         self._shown: Live | Ticker | None = None
+
+    def planned(self, streams: Sequence[str]) -> None:
+        super().planned(streams)
         if is_watched():
-            self._shown = Live(RunLines(source, self, only_last=only_last))
-        elif seconds and not is_ci():
-            self._shown = Ticker(self, seconds, self._tell)
+            self._shown = Live(RunLines(self._source, self, only_last=self._only_last))
+        elif self._seconds and not is_ci():
+            self._shown = Ticker(self, self._seconds, self._tell)
 
     def close(self) -> None:
         if self._shown is not None:

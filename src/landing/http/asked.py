@@ -75,15 +75,15 @@ def _body(text: str) -> str | None:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            name: _HIDDEN if _hides(name, member) else _without_secrets(member)
-            for name, member in value.items()
-        }
+        return {name: _member(name, member) for name, member in value.items()}
     return [_without_secrets(member) for member in value] if isinstance(value, list) else value
 
 
-def _hides(name: str, value: Any) -> bool:
-    return isinstance(value, str) and is_secret_name(name)
+def _member(name: str, value: Any) -> Any:
+    """Of an object that is named like a secret, the members are looked at one by one."""
+    if is_secret_name(name) and not isinstance(value, dict | bool | None):
+        return _HIDDEN
+    return _without_secrets(value)
 
 
 def _told(name: str, value: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from landing.errors import ApiError
+from landing.http import traffic
 from landing.http.bodies import Page
 from landing.http.inflight import in_flight
 from landing.http.paging import Paging, SinglePage, pages_of
@@ -65,6 +66,7 @@ class TimeWindows:
             yield from pages
 
     def _pages(self, query: Query, window: tuple[datetime, datetime]) -> Iterator[Page]:
+        traffic.current().reads()  # what one window has is not what there is
         since, until = map(self._spelled, window)
         return pages_of(self._within, query.with_values({self._since: since, self._until: until}))
 

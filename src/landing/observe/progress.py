@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from landing.catalog import StreamConfig
@@ -96,8 +96,10 @@ class Watch(Reporter):
 
     @property
     def streams(self) -> list[StreamProgress]:
-        """In the order in which they began."""
-        return list(self._streams.values())
+        """As they are now, in the order in which they began."""
+        with self._lock:
+            every = self._streams.values()
+            return [replace(of, retries=Counter(of.retries)) for of in every]
 
     def _of(self, stream: str) -> StreamProgress:
         found = self._streams.get(stream)
