@@ -23,6 +23,7 @@ from landing.catalog import (
     unknown_fields,
 )
 from landing.columns import columns_of
+from landing.converters.pool import Converters
 from landing.errors import LandingError
 from landing.extraction import Extraction, hold_cursor
 from landing.failures import explained, raise_if_interrupted
@@ -40,7 +41,7 @@ from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
 from landing.state import SCHEMA, pipeline_name, stored_by_us, stored_cursor
 from landing.tables import keeper_of, place_of
-from landing.workspace import bucket_settings
+from landing.workspace import bucket_settings, most_converters
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -106,7 +107,7 @@ def run_streams(
         config, resource = job
         reporter.started(config)
         try:
-            landed = run_stream(config, resource, bucket, reporter, stop)
+            landed = run_stream(config, resource, bucket, reporter, stop, converters)
         except Exception as error:
             raise_if_interrupted(error)
             failure = _failure(source, config, error)
@@ -118,7 +119,9 @@ def run_streams(
         return landed
 
     settle(bucket)
-    for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
+    with Converters(most_converters(), reporter.warned) as converters:
+        outcomes = side_by_side(run, jobs, workers)
+    for (config, _), done in zip(jobs, outcomes, strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)
         else:
@@ -163,6 +166,7 @@ def run_stream(
     bucket: Bucket,
     reporter: Reporter,
     stop: Stop | None = None,
+    converters: Converters | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
 
@@ -189,7 +193,7 @@ def run_stream(
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
-        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
+        with Extraction(config, resource, reporter, Path(folder), stop, converters) as extraction:
             _land(pipeline, extraction.into(loads[0]))
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
