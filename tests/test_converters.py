@@ -355,7 +355,7 @@ def lands(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
             for path in zone.paths("_quarantine")
             for line in zone.read(path).splitlines()
         ]
-        (load,) = zone.paths("_loads")
+        (load,) = zone.paths("_dlt/shop/rows/loads")
         return Landed(
             pa.concat_tables(parts).drop_columns(["_dlt_id", "_dlt_load_id"]),
             [(line["row"]["id"], line["field"], line["reason"]) for line in lines],
