@@ -93,4 +93,9 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT or name.startswith(_KEPT_PREFIXES)
     }
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # Arrow's own pools keep what they once had.
+    own = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+    }
+    return {**own, **kept}
