@@ -21,6 +21,7 @@ from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import Columns, Converted, MisfitRow
 from landing.conversion import Offered
+from landing.converters.pool import Converters
 from landing.cursor import CursorValue
 from landing.errors import SourceError, StreamError, UsageError
 from landing.extraction import Extraction
@@ -161,10 +162,11 @@ class WindowExtraction(Extraction):
         stop: Stop,
         cursor: Cursor,
         window: Window | None,
+        converters: Converters | None = None,
     ) -> None:
         self._cursor = cursor
         self._window = window
-        super().__init__(config, resource, reporter, folder, stop)
+        super().__init__(config, resource, reporter, folder, stop, converters)
         self.filter: WindowFilter | None = None
         if window is not None and self._held is not None:
             self.filter = WindowFilter(self._held, self._columns, window)

@@ -29,6 +29,7 @@ from landing.backfill.windows import Bound, Cursor, Request, Unit, Window, windo
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
 from landing.columns import columns_of
+from landing.converters.pool import Converters
 from landing.errors import BucketError, LandingError, StreamError, UsageError
 from landing.failures import explained, raise_if_interrupted
 from landing.http.traffic import counting
@@ -43,6 +44,7 @@ from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source
 from landing.state import stored_cursor
 from landing.tables import keeper_of
+from landing.workspace import most_converters
 
 _turns: dict[str, threading.Lock] = {}
 """By lease: a process takes it for one window after the other, without waiting for itself."""
@@ -236,6 +238,7 @@ def run_window(
     bucket: Bucket,
     reporter: Reporter,
     stop: Stop | None = None,
+    converters: Converters | None = None,
 ) -> WindowResult:
     """Land one window of a backfill that was begun, in this process or any other.
 
@@ -249,7 +252,7 @@ def run_window(
         if done := backfill.done.get(str(number)):
             return WindowResult(done=done, by_another=True)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder, counting():
-            reading = _Reading(of, backfill, window, reporter, stop, Path(folder))
+            reading = _Reading(of, backfill, window, reporter, stop, Path(folder), converters)
             result = reading.published()
         if result is not None:
             return result
@@ -267,6 +270,7 @@ class _Reading:
         reporter: Reporter,
         stop: Stop,
         folder: Path,
+        converters: Converters | None,
     ) -> None:
         self._of = of
         self._id = backfill.id
@@ -282,7 +286,7 @@ class _Reading:
         )
         config = of.config
         extraction = WindowExtraction(
-            config, of.resource, reporter, folder, stop, of.cursor(), window
+            config, of.resource, reporter, folder, stop, of.cursor(), window, converters
         )
         with extraction:
             extraction.read(self._load)
@@ -398,11 +402,12 @@ def run_backfill(
 
     Several processes may do this at once: a window that another has begun comes last.
     """
-    run = _Run(of, backfill, reporter)
     settle(of.bucket)
-    outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
-    if run.begun_by_others:
-        outcomes += side_by_side(run.window, run.begun_by_others, workers)
+    with Converters(most_converters(), reporter.warned) as converters:
+        run = _Run(of, backfill, reporter, converters)
+        outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
+        if run.begun_by_others:
+            outcomes += side_by_side(run.window, run.begun_by_others, workers)
     for outcome in outcomes:
         if outcome is not None:  # no window's failure, but a bug
             raise outcome
@@ -411,10 +416,13 @@ def run_backfill(
 
 
 class _Run:
-    def __init__(self, of: Subject, backfill: Backfill, reporter: BackfillReporter) -> None:
+    def __init__(
+        self, of: Subject, backfill: Backfill, reporter: BackfillReporter, converters: Converters
+    ) -> None:
         self._of = of
         self._id = backfill.id
         self._reporter = reporter
+        self._converters = converters
         self._lock = threading.Lock()
         self._notes: set[str] = set()
         self._read: dict[int, int] = {}
@@ -447,6 +455,7 @@ class _Run:
                 of.bucket,
                 _OfWindow(self, window),
                 stop,
+                self._converters,
             )
         except Exception as error:
             raise_if_interrupted(error)
