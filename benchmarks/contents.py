@@ -40,7 +40,8 @@ def contents_of(folder: Path) -> Contents:
     return Contents(**json.loads(done.stdout))
 
 
-def _look(folder: Path) -> Contents:
+def look(folder: Path) -> Contents:
+    """As `contents_of`, in this process."""
     import duckdb
 
     files = sorted(folder.rglob("*.parquet"))
@@ -83,4 +84,4 @@ def spelled(name: str, kind: Kind) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_look(Path(sys.argv[1])).__dict__))
+    print(json.dumps(look(Path(sys.argv[1])).__dict__))

@@ -48,7 +48,7 @@ PUBLISHED_BYTES = 1_000_000_000
 _CHUNK = 10_000_000
 # What an hour brings of a quiet stream, and of a busy one.
 _FEW_ROWS = 20
-_MANY_ROWS = 5_000
+_ROWS = (_FEW_ROWS, 5_000)
 _BARE = "import dlt"
 _MB = 1_000_000
 _MIB = 1024 * 1024
@@ -215,10 +215,10 @@ def latency(setting: Setting) -> list[Mark]:
     ]
 
 
-def many_streams(setting: Setting) -> list[Mark]:
+def many_streams(setting: Setting, streams: int = STREAMS) -> list[Mark]:
     records = max(SMALL_PAGE, setting.records * SMALL_PAGE // PAGE_SIZE)
     with serve(records, DELAY, SMALL_PAGE) as api:
-        workspace = set_up(setting.folder / "workspace", "twenty", api.env)
+        workspace = set_up(setting.folder / "workspace", "twenty", api.env, streams)
 
         def run(*words: str) -> Measurement:
             with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
@@ -226,15 +226,15 @@ def many_streams(setting: Setting) -> list[Mark]:
 
         cases = {
             "alone": partial(run, "bench_01"),
-            "all": partial(run, "--all", "--workers", str(STREAMS)),
+            "all": partial(run, "--all", "--workers", str(streams)),
         }
         runs = _in_turn(cases, setting.few_rounds)
     alone, together = _median(runs["alone"]), _median(runs["all"])
     pages = records // SMALL_PAGE
     return [
         Mark(
-            f"{STREAMS} streams of {pages} pages of {DELAY * 1000:.0f} ms each, "
-            f"`--all --workers {STREAMS}`",
+            f"{streams} streams of {pages} pages of {DELAY * 1000:.0f} ms each, "
+            f"`--all --workers {streams}`",
             "≤ 1.3 × one of them alone",
             f"{together / alone:.2f} × of {alone:.1f} s",
             together / alone / 1.3,
@@ -242,11 +242,11 @@ def many_streams(setting: Setting) -> list[Mark]:
     ]
 
 
-def backfill(setting: Setting) -> list[Mark]:
+def backfill(setting: Setting, windows: int = WINDOWS) -> list[Mark]:
     """Windows that each ask for their pages one after the other."""
     pages = max(1, setting.records // PAGE_SIZE // SHARE_OF_PAGES)
     step = pages * SMALL_PAGE
-    records = WINDOWS * step
+    records = windows * step
     with serve(records, DELAY, SMALL_PAGE) as api:
         workspace = set_up(setting.folder / "workspace", "windows", api.env)
 
@@ -259,7 +259,7 @@ def backfill(setting: Setting) -> list[Mark]:
         cases = {str(workers): partial(run, workers) for workers in (1, 2, 4)}
         runs = _in_turn(cases, setting.few_rounds)
     seconds = {workers: _median(done) for workers, done in runs.items()}
-    case = f"a backfill of {WINDOWS} windows of {pages} pages of {DELAY * 1000:.0f} ms each"
+    case = f"a backfill of {windows} windows of {pages} pages of {DELAY * 1000:.0f} ms each"
     return [
         Mark(
             f"{case}, `--workers {workers}`",
@@ -299,15 +299,15 @@ def publish(setting: Setting) -> list[Mark]:
     ]
 
 
-def compaction(setting: Setting) -> list[Mark]:
+def compaction(setting: Setting, rows_of_a_file: Sequence[int] = _ROWS) -> list[Mark]:
     """Hours that bring a few rows, and a day of hours that bring many."""
     from demo.servers import seaweedfs
 
-    small = max(24, setting.records // 200)
+    few = max(24, setting.records // 200)
     with seaweedfs(setting.folder / "seaweedfs") as s3:
         return [
-            _compaction(setting, s3, files, rows)
-            for files, rows in ((small, _FEW_ROWS), (24, _MANY_ROWS))
+            _compaction(setting, s3, few if rows == _FEW_ROWS else 24, rows)
+            for rows in rows_of_a_file
         ]
 
 

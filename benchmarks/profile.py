@@ -24,12 +24,14 @@ from benchmarks.contenders import DICTIONARY, KIT
 from benchmarks.marks import SMALL_PAGE, STREAMS
 from benchmarks.process import measure
 from benchmarks.programs.api import bodies
-from benchmarks.records import KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
+from benchmarks.records import CURSOR, KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
-from landing.catalog import read_config
+from landing.catalog import StreamConfig, read_config
 from landing.columns import Columns
+from landing.conversion import Conversion
+from landing.converters.pool import Converters, spec_of
 from landing.http import JsonPage
 from landing.http.jsonpage import decoding_to
 from landing.lineage import with_lineage
@@ -45,10 +47,11 @@ LOAD_ID = "1700000000.000000"
 SHARED = ("fixed", "download", "keys and lineage")
 IMPORTS = "imports besides dlt"
 ONE_STREAM = "one stream"
-ALL_STREAMS = f"{STREAMS} streams side by side"
-SMALL = (IMPORTS, "fixed", ONE_STREAM, ALL_STREAMS)
+ALL_STREAMS = "streams side by side"
+SMALL = (IMPORTS, "fixed", ONE_STREAM)
 Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
+HANDED_OVER = "handed to a converter"
 _TRIED = "pyarrow's JSON reader"
 
 MANY_STREAMS = f"""\
@@ -75,8 +78,12 @@ HOW_TO_READ = """\
   is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
   in one process, however it is arranged. Only parquet is written beside it, and the kernel's part
   of the download goes on there.
+- *handed to a converter* is what decoding and columns cost the run's own process where another
+  does them: finding the records of each page, which the source's code counts, and the pipes. It is
+  there in place of both from the first converter on, if there is a second core.
 - *whole run* has more than its stages: the cursor, the handing over of pages from thread to
-  thread, and what threads and the API's process cost each other in caches.
+  thread, what threads and the API's process cost each other in caches, and the start of a converter
+  and all that it does.
 - *pyarrow's JSON reader* was tried instead of decoding and columns, here for the fields that are
   not nested, times still as text. It holds no lock, but keeps no text of nested values, so that
   these have to be decoded a second time: more processor time in all, and on two cores, of which
@@ -87,16 +94,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--streams", type=int, default=STREAMS)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="other numbers only print")
     options = parser.parse_args()
-    records, rounds = options.records, options.rounds
-    text = _markdown(records, rounds, _measured(records, rounds))
-    if (records, rounds) == (RECORDS, ROUNDS):
+    records, streams, rounds = options.records, options.streams, options.rounds
+    text = _markdown(records, streams, rounds, _measured(records, streams, rounds))
+    if (records, streams, rounds) == (RECORDS, STREAMS, ROUNDS):
         PROFILE.write_text(text)
     print(text)
 
 
-def _measured(records: int, rounds: int) -> dict[str, float]:
+def _measured(records: int, streams: int, rounds: int) -> dict[str, float]:
     """Seconds by stage; those of one kind of stream have its source before a colon."""
     least = partial(_least, rounds)
     with tempfile.TemporaryDirectory(prefix="profile-") as name, serve(records) as api:
@@ -113,20 +121,20 @@ def _measured(records: int, rounds: int) -> dict[str, float]:
             run = partial(_landed, workspace, api.env, folder, STREAM)
             seconds[f"{source}: whole run"] = least(run) - import_dlt
         config = read_config(find_workspace(workspaces[KIT.source].scripts), KIT.source, STREAM)
-        together = _many_streams(records, folder, least)
+        together = _many_streams(records, streams, folder, least)
         seconds |= {name: each - import_dlt for name, each in together.items()}
-        stages = _stages(Columns(config.fields), folder)
+        stages = _stages(config, folder)
         tune_process()
         return seconds | {name: least(partial(_timed, stage)) for name, stage in stages.items()}
 
 
-def _many_streams(records: int, folder: Path, least: Least) -> dict[str, float]:
+def _many_streams(records: int, streams: int, folder: Path, least: Least) -> dict[str, float]:
     """As in the mark of many streams, but without its API's delay."""
     with serve(max(SMALL_PAGE, records * SMALL_PAGE // PAGE_SIZE), page_size=SMALL_PAGE) as api:
-        workspace = set_up(folder / "twenty", "twenty", api.env)
+        workspace = set_up(folder / "twenty", "twenty", api.env, streams)
         runs = {
             ONE_STREAM: ("bench_01",),
-            ALL_STREAMS: ("--all", "--workers", str(STREAMS)),
+            ALL_STREAMS: ("--all", "--workers", str(streams)),
         }
         return {
             name: least(partial(_landed, workspace, api.env, folder, *words))
@@ -153,18 +161,27 @@ def _timed(stage: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def _stages(columns: Columns, folder: Path) -> dict[str, Callable[[], Any]]:
+def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
+    columns = Columns(config.fields)
     contents = list(bodies())
     spans = [slice(n, n + PAGES_A_BATCH) for n in range(0, len(contents), PAGES_A_BATCH)]
-    with decoding_to(columns.record):
+    with decoding_to(lambda: columns.record):
         pages = [JsonPage(content, "data") for content in contents]
     rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
     tables = [columns.from_pages(pages[span]).table for span in spans]
 
     def decode_typed() -> None:
-        with decoding_to(columns.record):
+        with decoding_to(lambda: columns.record):
             for content in contents:
                 JsonPage(content, "data")
+
+    def handed_over() -> None:
+        with Converters(1, print, start_bytes=0) as converters:
+            _wait_for(converters, columns)
+            conversion = Conversion(config, columns, converters)
+            batches = (tuple(JsonPage(c, "data") for c in contents[span]) for span in spans)
+            for offered in conversion.offered(batches, CURSOR):
+                conversion.converted(offered.batch, offered)
 
     def decode() -> None:
         for content in contents:
@@ -184,12 +201,21 @@ def _stages(columns: Columns, folder: Path) -> dict[str, Callable[[], Any]]:
         "download": lambda: list(bodies()),
         "kit: decode": decode_typed,
         "kit: columns": lambda: [columns.from_pages(pages[span]) for span in spans],
+        HANDED_OVER: handed_over,
         "dictionary: decode": decode,
         "dictionary: columns": lambda: [columns.from_rows(batch) for batch in rows],
         "keys and lineage": lineage,
         "parquet": parquet,
         _TRIED: partial(_read_with_arrow, contents, spans, columns.schema),
     }
+
+
+def _wait_for(converters: Converters, columns: Columns) -> None:
+    spec = spec_of(columns)
+    assert spec is not None, "no field of the benchmark is private"
+    while not converters.are_up:
+        converters.submit(spec, (), None)
+        time.sleep(0.01)
 
 
 def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schema) -> None:
@@ -206,7 +232,7 @@ def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schem
         pa.json.read_json(io.BytesIO(text), read, parse)
 
 
-def _markdown(records: int, rounds: int, seconds: Mapping[str, float]) -> str:
+def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, float]) -> str:
     rows = [(name, *[f"{seconds[name]:.2f}"] * 2) for name in SHARED]
     for stage in ("decode", "columns"):
         rows.append((stage, *(f"{seconds[f'{s}: {stage}']:.2f}" for s in _SOURCES)))
@@ -216,7 +242,10 @@ def _markdown(records: int, rounds: int, seconds: Mapping[str, float]) -> str:
     rows.append(("**in turn**", *(f"{in_turn[s]:.2f}" for s in _SOURCES)))
     rows.append(("parquet, beside", *[f"{seconds['parquet']:.2f}"] * 2))
     rows.append(("**whole run**", *(f"{seconds[f'{s}: whole run']:.2f}" for s in _SOURCES)))
+    rows.append((HANDED_OVER, "", f"{seconds[HANDED_OVER]:.2f}"))
     rows.append((_TRIED, "", f"{seconds[_TRIED]:.2f}"))
+    small = [(name, f"{seconds[name]:.2f}") for name in SMALL]
+    small.append((f"{streams} {ALL_STREAMS}", f"{seconds[ALL_STREAMS]:.2f}"))
     return (
         "\n\n".join(
             [
@@ -227,7 +256,7 @@ def _markdown(records: int, rounds: int, seconds: Mapping[str, float]) -> str:
                 table(("stage", "dictionary stream", "client of the kit"), rows),
                 HOW_TO_READ,
                 MANY_STREAMS,
-                table(("run", "seconds"), [(name, f"{seconds[name]:.2f}") for name in SMALL]),
+                table(("run", "seconds"), small),
                 HOW_TO_READ_SMALL,
             ]
         )

@@ -33,8 +33,9 @@ class Workspace:
         return measure("landing_run", [str(script), self.source, *words], env=env)
 
 
-def set_up(folder: Path, source: str, api: Mapping[str, str]) -> Workspace:
-    """Copy the scripts and the source, discover, and select the fields that are kept."""
+def set_up(folder: Path, source: str, api: Mapping[str, str], most: int | None = None) -> Workspace:
+    """Copy the scripts and the source, discover, and select the fields that are kept, of `most`
+    streams if that is given."""
     root = folder / "orchestration"
     scripts = root / "dlt"
     (scripts / "sources").mkdir(parents=True)
@@ -48,7 +49,7 @@ def set_up(folder: Path, source: str, api: Mapping[str, str]) -> Workspace:
     _discover(scripts, source, api)
     configs = root / "dag" / "streams" / source
     configs.mkdir(parents=True)
-    for discovered in (root / "dag" / "sources" / source).glob("*.json"):
+    for discovered in sorted((root / "dag" / "sources" / source).glob("*.json"))[:most]:
         config = json.loads(discovered.read_text())
         (configs / discovered.name).write_text(json.dumps(_selected(config)))
     return Workspace(scripts, source)

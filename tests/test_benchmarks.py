@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import marks
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
-from benchmarks.contents import Contents, contents_of
+from benchmarks.contents import Contents, look
 from benchmarks.marks import Mark, Setting, backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
@@ -49,7 +48,7 @@ def land(folder: Path, rows: list[dict[str, Any]]) -> Contents:
     lineage = [{**row, "_dlt_id": str(n), "_dlt_load_id": "1"} for n, row in enumerate(rows)]
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(lineage), folder / "rows.parquet")
-    return contents_of(folder)
+    return look(folder)
 
 
 def landed_record(number: int) -> dict[str, Any]:
@@ -131,16 +130,15 @@ def test_a_contender_that_fails_says_why() -> None:
 
 
 def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
-    (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path))
-    assert mark.case.startswith("20 streams of 1 pages")
+    (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path), streams=3)
+    assert mark.case == "3 streams of 1 pages of 50 ms each, `--all --workers 3`"
 
 
-def test_compaction_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "_MANY_ROWS", 200)
-    few, many = compaction(Setting(records=1_000, rounds=1, folder=tmp_path))
-    assert few.case.startswith("compacting 24 files of 20 rows")
-    assert many.case.startswith("compacting 24 files of 200 rows")
-    assert "files/s" in many.measured
+def test_compaction_is_measured(tmp_path: Path) -> None:
+    setting = Setting(records=1_000, rounds=1, folder=tmp_path)
+    (mark,) = compaction(setting, rows_of_a_file=[20])
+    assert mark.case.startswith("compacting 24 files of 20 rows")
+    assert "files/s" in mark.measured
 
 
 def test_upserts_are_measured(tmp_path: Path) -> None:
@@ -149,14 +147,19 @@ def test_upserts_are_measured(tmp_path: Path) -> None:
 
 
 def test_a_backfill_with_several_workers_is_measured(tmp_path: Path) -> None:
-    two, four = backfill(Setting(records=1_000, rounds=1, folder=tmp_path))
-    assert two.case == "a backfill of 20 windows of 1 pages of 50 ms each, `--workers 2`"
+    two, four = backfill(Setting(records=1_000, rounds=1, folder=tmp_path), windows=4)
+    assert two.case == "a backfill of 4 windows of 1 pages of 50 ms each, `--workers 2`"
     assert four.asked == "≥ 3.4 × one worker"
 
 
 def test_the_profile_names_every_stage() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.profile", "--records", "1000", "--rounds", "1"],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.profile",
+            *["--records", "1000", "--streams", "3", "--rounds", "1"],
+        ],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -165,8 +168,15 @@ def test_the_profile_names_every_stage() -> None:
     )
     assert done.returncode == 0, done.stderr
     stages = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
-    assert {"fixed", "download", "decode", "columns", "**whole run**"} <= set(stages)
-    assert {"imports besides dlt", "one stream", "20 streams side by side"} <= set(stages)
+    assert {
+        "fixed",
+        "download",
+        "decode",
+        "columns",
+        "**whole run**",
+        "handed to a converter",
+    } <= set(stages)
+    assert {"imports besides dlt", "one stream", "3 streams side by side"} <= set(stages)
 
 
 def test_a_mark_says_by_how_much_it_is_missed() -> None:

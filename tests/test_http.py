@@ -82,7 +82,7 @@ def test_a_page_of_bytes_gives_the_same_rows_and_misfits_as_dictionaries(
 ) -> None:
     columns = Columns(fields)
     assert (columns.record is None) == (fields is FIELDS)
-    with decoding_to(columns.record) if is_early and columns.record else nullcontext():
+    with decoding_to(lambda: columns.record) if is_early and columns.record else nullcontext():
         page = JsonPage(json.dumps({"result": {"data": rows}}).encode(), records="result.data")
     assert len(page) == len(rows)
     typed, careful = columns.convert((page,)), columns.convert(page.rows())
@@ -101,7 +101,7 @@ def test_the_number_of_records_ends_a_paging_loop() -> None:
 @pytest.mark.parametrize("content", [b"<html>", b'{"data": 1}', b'{"dat": []}', b"", b"[1"])
 @pytest.mark.parametrize("record", [msgspec.Raw, Columns(DECODED_FIELDS).record])
 def test_what_is_no_page_of_records_is_refused_at_once(content: bytes, record: Any) -> None:
-    with decoding_to(record), pytest.raises(ValueError, match=r"."):
+    with decoding_to(lambda: record), pytest.raises(ValueError, match=r"."):
         JsonPage(content, records="data")
 
 
@@ -188,7 +188,7 @@ def test_an_exception_comes_in_its_place() -> None:
 
 def test_pages_in_flight_are_decoded_as_the_consumers_are() -> None:
     record = Columns({"id": Field(type="integer")}).record
-    with decoding_to(record):
+    with decoding_to(lambda: record):
         (page,) = in_flight(JsonPage, [b'[{"id": 7, "more": 1}]'])
     assert [type(each) for each in page.decoded(record)] == [record]
     assert page.decoded(record) is page.decoded(record), "decoded once, when it was made"

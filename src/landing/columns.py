@@ -80,6 +80,7 @@ class Columns:
         is_protected: bool = False,
         tombstones: Tombstones | None = None,
     ) -> None:
+        self.fields = fields
         self._columns = {
             name: column_of(field, is_protected=is_protected)
             for name, field in landing_fields(fields).items()
@@ -94,6 +95,7 @@ class Columns:
         self.schema = of_fields.append(DELETED_AT_FIELD) if tombstones is not None else of_fields
         self.record = _record_type(self._columns, self._hint) if known is None else None
         """What a record in JSON decodes to; None if only a dictionary will do."""
+        self.has_private = any(column.is_private for column in self._columns.values())
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):
@@ -105,8 +107,16 @@ class Columns:
 
         Pages with any value that is not of its field's type go the way of `from_rows`.
         """
+        converted = self.typed(pages)
+        return self.carefully(pages) if converted is None else converted
+
+    def carefully(self, pages: Sequence[JsonPage]) -> Converted:
+        return self.from_rows([row for page in pages for row in page.rows()])
+
+    def typed(self, pages: Sequence[JsonPage]) -> Converted | None:
+        """None if some value is not of its field's type, or wants a look of its own."""
         if self.record is None or not any(pages):
-            return self.from_rows(_rows(pages))
+            return None
         try:
             records = [record for page in pages for record in page.decoded(self.record)]
             rows = map(msgspec.structs.astuple, records)
@@ -117,10 +127,10 @@ class Columns:
                 for name, column in self._columns.items()
             ]
         except NOT_IN_ARROW:
-            return self.from_rows(_rows(pages))
+            return None
         table = self._table(arrays, gone, len(records))
         if oversized(table) or (gone is not None and self._keyless(table)):
-            return self.from_rows(_rows(pages))
+            return None
         return Converted(table, values.__getitem__)
 
     def from_rows(self, rows: Sequence[Row], gone: Sequence[bool] | None = None) -> Converted:
@@ -276,10 +286,6 @@ def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
 
 def _is_known(name: str, known: Collection[str]) -> bool:
     return name in known or name.startswith(LINEAGE_PREFIX)
-
-
-def _rows(pages: Sequence[JsonPage]) -> list[Row]:
-    return [row for page in pages for row in page.rows()]
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -23,7 +23,9 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
 from landing.catalog import StreamConfig
-from landing.columns import Batch, Converted, MisfitRow, columns_of
+from landing.columns import Converted, MisfitRow, columns_of
+from landing.conversion import BATCHES_AHEAD, Conversion, Offered
+from landing.converters.pool import Converters
 from landing.cursor import CursorTracker, CursorValue, RowFilter
 from landing.drift import Drift
 from landing.errors import SourceError, StreamError
@@ -87,6 +89,7 @@ class Extraction:
         reporter: Reporter,
         folder: Path,
         stop: Stop | None = None,
+        converters: Converters | None = None,
     ) -> None:
         self.is_over = False
         self.count = 0
@@ -99,6 +102,7 @@ class Extraction:
         self._stop = stop or Stop()
         self._slice = slice_limits()
         self._columns = columns_of(config)
+        self._conversion = Conversion(config, self._columns, converters)
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
@@ -146,12 +150,12 @@ class Extraction:
         together with `into`. Asks for no second page."""
         state = resource_state(pipeline_state(), self._config.stream).setdefault(STATE_KEY, {})
         self._begin(state)
-        opened = open_pages(self._resource, self._streams_state, record=self._columns.record)
+        opened = open_pages(self._resource, self._streams_state, record=self._conversion.record)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self._open.close()
         for batch in batches([page] if page is not None else [], least=1):
             self.count += row_count(batch)
-            yield self._admitted(batch, self._tracker)
+            yield self._admitted(Offered(batch), self._tracker)
         self._tell(self._tracker)
 
     def _parts(self, load: Load) -> Iterator[Any]:
@@ -270,21 +274,24 @@ class Extraction:
 
     def _new_rows(self, tracker: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
         """What is new, a batch at a time, and whether it had been withheld."""
-        least = 1 if tracker is not None and tracker.may_end_early else BATCH_ROWS
+        may_end_early = tracker is not None and tracker.may_end_early
+        least = 1 if may_end_early else BATCH_ROWS
         opened = open_pages(
             self._resource,
             self._streams_state,
             ahead=PAGES_AHEAD,
             check=self._look,
-            record=self._columns.record,
+            record=self._conversion.record,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
         given = Given()
         self._reporter.reading(self._config.stream, given)
         pages = without_loops(counting_into(given, hinted), self._config)
-        for batch in batches(pages, least):
-            self.count += row_count(batch)
-            pieces = self._admitted(batch, tracker)
+        cursor = tracker.name if tracker is not None else None
+        ahead = 0 if may_end_early else BATCHES_AHEAD
+        for offered in self._conversion.offered(batches(pages, least), cursor, ahead):
+            self.count += row_count(offered.batch)
+            pieces = self._admitted(offered, tracker)
             self._reporter.progress(self._config.stream, self.count)
             self._take_back(tracker)
             if pieces:
@@ -327,11 +334,11 @@ class Extraction:
                 "request has no answer, or raise LANDING_STALL_MINUTES"
             )
 
-    def _admitted(self, batch: Batch, tracker: RowFilter | None) -> Pieces:
+    def _admitted(self, offered: Offered, tracker: RowFilter | None) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
-            self._absent -= present_names(batch, self._absent)
-        converted = self._converted(batch)
+            self._absent -= present_names(offered.batch, self._absent)
+        converted = self._converted(offered)
         if self._snapshot is not None:
             self._snapshot.see(converted)
         earlier, later = self._quarantine.new(converted)
@@ -341,8 +348,8 @@ class Extraction:
             table = tracker.admit(table, converted.raw(tracker.name), aside)
         return [piece for piece in (earlier, table, later) if len(piece)]
 
-    def _converted(self, batch: Batch) -> Converted:
-        return self._columns.convert(self._drift.looked_at(batch))
+    def _converted(self, offered: Offered) -> Converted:
+        return self._conversion.converted(self._drift.looked_at(offered.batch), offered)
 
     def _cursor_values(self, misfits: Sequence[MisfitRow], name: str) -> Iterator[CursorValue]:
         """Those of the misfits that have one."""

@@ -26,7 +26,7 @@ from dlt.extract.resource import DltResource
 from landing.columns import Batch, Row
 from landing.errors import SourceError, StreamError
 from landing.http import JsonPage
-from landing.http.jsonpage import decoding_to
+from landing.http.jsonpage import decoding_to, undecoded
 from landing.prefetch import Prefetched
 from landing.report import Given
 from landing.state import SCHEMA
@@ -69,18 +69,16 @@ def open_pages(
     *,
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
-    record: Any = None,
+    record: Callable[[], Any] = undecoded,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
     while it waits; without, it is asked for no page that is not consumed. A JsonPage is decoded
-    to the type `record` as it is made.
+    to the type that `record` gives as it is made.
     """
-    context = partial(
-        _context, resource, state if state is not None else _no_state(), record or msgspec.Raw
-    )
+    context = partial(_context, resource, state if state is not None else _no_state(), record)
     make = partial(_iterate, resource)
     if not ahead:
         with context(), closing(make()) as items:
@@ -91,7 +89,9 @@ def open_pages(
 
 
 @contextmanager
-def _context(resource: DltResource, state: TPipelineState, record: Any) -> Iterator[None]:
+def _context(
+    resource: DltResource, state: TPipelineState, record: Callable[[], Any]
+) -> Iterator[None]:
     """What dlt binds to a thread for a resource that runs in it."""
     section = ConfigSectionContext(
         sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
@@ -109,7 +109,7 @@ def standing_alone(
 ) -> AbstractContextManager[None]:
     """What dlt binds to a thread in a pipeline's extract step; a state that nobody keeps, unless
     one is given."""
-    return _context(resource, state if state is not None else _no_state(), msgspec.Raw)
+    return _context(resource, state if state is not None else _no_state(), undecoded)
 
 
 def _no_state() -> TPipelineState:

@@ -13,6 +13,7 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.converters.pool import Converters
 from landing.errors import LandingError
 from landing.extraction import Extraction
 from landing.failures import explained, raise_if_interrupted
@@ -28,7 +29,7 @@ from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source, parents_of
 from landing.state import SCHEMA, pipeline_name
 from landing.tables import keeper_of, place_of
-from landing.workspace import bucket_settings
+from landing.workspace import bucket_settings, most_converters
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -75,7 +76,7 @@ def run_streams(
         config, resource = job
         reporter.started(config)
         try:
-            landed = run_stream(config, resource, bucket, reporter, stop)
+            landed = run_stream(config, resource, bucket, reporter, stop, converters)
         except Exception as error:
             raise_if_interrupted(error)
             failure = _failure(source, config, error)
@@ -87,7 +88,9 @@ def run_streams(
         return landed
 
     settle(bucket)
-    for (config, _), done in zip(jobs, side_by_side(run, jobs, workers), strict=True):
+    with Converters(most_converters(), reporter.warned) as converters:
+        outcomes = side_by_side(run, jobs, workers)
+    for (config, _), done in zip(jobs, outcomes, strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)
         else:
@@ -106,6 +109,7 @@ def run_stream(
     bucket: Bucket,
     reporter: Reporter,
     stop: Stop | None = None,
+    converters: Converters | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
 
@@ -134,7 +138,7 @@ def run_stream(
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
-        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
+        with Extraction(config, resource, reporter, Path(folder), stop, converters) as extraction:
             _land(pipeline, extraction.into(loads[0]))
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)

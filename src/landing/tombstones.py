@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.data_types import coerce_value
 
 from landing.catalog import HardDelete, StreamConfig
 from landing.fields import DELETED_AT
@@ -117,6 +116,8 @@ def _is_true(value: Any) -> bool:
     """As dlt has it for a boolean column: what can't be one says nothing."""
     if isinstance(value, bool | int | float | Decimal):
         return bool(value)
+    from dlt.common.data_types import coerce_value  # large, and not what a converter imports
+
     try:
         return bool(coerce_value("bool", "text", value)) if isinstance(value, str) else False
     except ValueError:

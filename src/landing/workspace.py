@@ -14,12 +14,16 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
+from landing.cores import cores
 from landing.errors import SettingsError, WorkspaceError, listed
 
 DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
 DEFAULT_STALL_MINUTES = 60.0
+DEFAULT_CONVERTERS = 3
+"""At most: beyond, what a run does itself takes longer."""
+MAX_CONVERTERS = 64
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,20 @@ def slice_limits() -> SliceLimits:
 def stall_seconds() -> float:
     """How long a stream may give nothing before its run fails, from `LANDING_STALL_MINUTES`."""
     return _positive("LANDING_STALL_MINUTES", DEFAULT_STALL_MINUTES, "minutes") * 60
+
+
+def most_converters() -> int:
+    """Processes that convert pages beside a run, from `LANDING_CONVERTERS`; unless it is set, one
+    less than there are cores."""
+    text = os.environ.get("LANDING_CONVERTERS", "").strip()
+    if not text:
+        return min(cores() - 1, DEFAULT_CONVERTERS)
+    if not text.isdecimal() or int(text) > MAX_CONVERTERS:
+        raise SettingsError(
+            f"LANDING_CONVERTERS is '{text}': it has to be a number of processes from 0 to "
+            f"{MAX_CONVERTERS}"
+        )
+    return int(text)
 
 
 def _positive(name: str, default: float, unit: str) -> float:

@@ -19,7 +19,9 @@ from dlt.extract.resource import DltResource
 from landing.backfill.windows import Cursor, Window
 from landing.bucket import Bucket
 from landing.catalog import StreamConfig
-from landing.columns import Batch, Columns, Converted, MisfitRow
+from landing.columns import Columns, Converted, MisfitRow
+from landing.conversion import Offered
+from landing.converters.pool import Converters
 from landing.cursor import CursorValue
 from landing.errors import SourceError, StreamError, UsageError
 from landing.extraction import Extraction
@@ -160,10 +162,11 @@ class WindowExtraction(Extraction):
         stop: Stop,
         cursor: Cursor,
         window: Window | None,
+        converters: Converters | None = None,
     ) -> None:
         self._cursor = cursor
         self._window = window
-        super().__init__(config, resource, reporter, folder, stop)
+        super().__init__(config, resource, reporter, folder, stop, converters)
         self.filter: WindowFilter | None = None
         if window is not None and self._held is not None:
             self.filter = WindowFilter(self._held, self._columns, window)
@@ -186,8 +189,8 @@ class WindowExtraction(Extraction):
         self._streams_state = {"sources": {}, "_local": {}}
         self._rows = self._new_rows(self.filter)
 
-    def _converted(self, batch: Batch) -> Converted:
-        converted = super()._converted(batch)
+    def _converted(self, offered: Offered) -> Converted:
+        converted = super()._converted(offered)
         if self.filter is None or not converted.misfits:
             return converted
         return replace(converted, misfits=list(filter(self.filter.concerns, converted.misfits)))

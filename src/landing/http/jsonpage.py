@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -16,13 +16,18 @@ from landing.jsontext import MAX_NESTING, readable, without_depths
 _SAMPLED_EVERY = 100
 _FEW = 200
 
-_RECORD: ContextVar[Any] = ContextVar("record", default=msgspec.Raw)
+
+def undecoded() -> Any:
+    return msgspec.Raw
+
+
+_RECORD: ContextVar[Callable[[], Any]] = ContextVar("record", default=undecoded)
 
 
 @contextmanager
-def decoding_to(record: Any) -> Iterator[None]:
-    """Pages made in this context are decoded to the type `record` when they are made, not counted
-    first and decoded later."""
+def decoding_to(record: Callable[[], Any]) -> Iterator[None]:
+    """Pages made in this context are decoded to the type that `record` gives when they are made,
+    not counted first and decoded later."""
     token = _RECORD.set(record)
     try:
         yield
@@ -49,9 +54,9 @@ class JsonPage:
 
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
-        self._skip = 0
+        self.skipped = 0
         self.path = tuple(records.split(".")) if records else ()
-        self._record = _RECORD.get()
+        self._record = _RECORD.get()()
         try:
             self._records = self._decode(self._record)
         except (ValueError, msgspec.MsgspecError):
@@ -60,13 +65,18 @@ class JsonPage:
             self._record = msgspec.Raw
             self._records = self._decode(self._record)
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether its records are values of a type already, and not only found."""
+        return self._record is not msgspec.Raw
+
     def __len__(self) -> int:
-        return max(len(self._records) - self._skip, 0)
+        return max(len(self._records) - self.skipped, 0)
 
     def without_first(self, count: int) -> JsonPage:
         """The page without its first records, as where pages overlap."""
         rest = copy.copy(self)
-        rest._skip += count
+        rest.skipped += count
         return rest
 
     def rows(self) -> list[Mapping[str, Any]]:
@@ -97,7 +107,7 @@ class JsonPage:
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
         records = self._records if record is self._record else self._decode(record)
-        return records[self._skip :] if self._skip else records
+        return records[self.skipped :] if self.skipped else records
 
     def _decode(self, record: Any) -> list[Any]:
         decode = _decoder(record, self.path).decode
