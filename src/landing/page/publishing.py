@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landing.bucket import Bucket
 from landing.errors import LandingError, SettingsError
-from landing.page.profiles import Depth
 from landing.report import Reporter
 from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.page.profiles import Depth
 
 AFTER_RUNS = "LANDING_REPORT_MINUTES"
 VALUES = "LANDING_REPORT_VALUES"
@@ -65,7 +68,8 @@ def after_runs(workspace: Workspace) -> Iterator[Reporter]:
 
     html.check_installed()
     profiles.check_installed()
-    yield AfterRun(workspace, timedelta(minutes=int(asked)), Depth(values=shows_values()))
+    depth = profiles.Depth(values=shows_values())
+    yield AfterRun(workspace, timedelta(minutes=int(asked)), depth)
 
 
 class AfterRun(Reporter):
@@ -93,7 +97,7 @@ class AfterRun(Reporter):
         try:
             bucket = Bucket(bucket_settings(self._workspace))
             if self._is_due(bucket):
-                put_page(bucket, page_of(self._workspace, bucket, depth=self._depth))
+                put_page(bucket, _page_of(self._workspace, bucket, self._depth))
         except Exception as error:
             self._error = error
 
@@ -102,15 +106,10 @@ class AfterRun(Reporter):
         return there is None or datetime.now(UTC) - there.modified >= self._least_age
 
 
-def page_of(
-    workspace: Workspace,
-    bucket: Bucket,
-    *,
-    depth: Depth,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> str:
+def _page_of(workspace: Workspace, bucket: Bucket, depth: Depth) -> str:
     """Of all sources."""
     from landing.page.facts import gathered
     from landing.page.html import rendered
 
-    return rendered(gathered(workspace, workspace.source_names(), bucket, now(), depth=depth))
+    sources, now = workspace.source_names(), datetime.now(UTC)
+    return rendered(gathered(workspace, sources, bucket, now, depth=depth))
