@@ -51,14 +51,15 @@ def shows_values() -> bool:
     return asked == "some"
 
 
-def after_runs(workspace: Workspace) -> Iterator[Reporter]:
-    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+def least_age() -> timedelta | None:
+    """Of the page in the bucket, at which a run makes it anew; None if runs make none.
 
-    Raises SettingsError if it does so in words that can't be read.
+    Raises SettingsError if `LANDING_REPORT_MINUTES` is malformed, or what a page needs is not
+    installed.
     """
     asked = os.environ.get(AFTER_RUNS, "").strip()
     if not asked:
-        return
+        return None
     if not asked.isdecimal():
         raise SettingsError(
             f"{AFTER_RUNS} is '{asked}': it has to be a whole number of minutes, such as 15, or 0 "
@@ -68,8 +69,20 @@ def after_runs(workspace: Workspace) -> Iterator[Reporter]:
 
     html.check_installed()
     profiles.check_installed()
-    depth = profiles.Depth(values=shows_values())
-    yield AfterRun(workspace, timedelta(minutes=int(asked)), depth)
+    return timedelta(minutes=int(asked))
+
+
+def after_runs(workspace: Workspace) -> Iterator[Reporter]:
+    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+
+    Raises SettingsError as `least_age` does.
+    """
+    age = least_age()
+    if age is None:
+        return
+    from landing.page.profiles import Depth
+
+    yield AfterRun(workspace, age, Depth(values=shows_values()))
 
 
 class AfterRun(Reporter):
