@@ -28,6 +28,8 @@ _SETTINGS = (
     "LANDING_FILE_MB",
     "LANDING_TOKEN_KEY",
     "LANDING_PRIVACY_KEY",
+    "LANDING_REPORT_MINUTES",
+    "LANDING_REPORT_VALUES",
     "MY_API_URL",
     "MY_API_KEY",
 )
@@ -42,6 +44,7 @@ _LONG = (
     "test_replay",
     "test_new",
     "test_demo",
+    "test_report",
     "test_tutorial",
     "test_dagster",
     "test_quarantine",

@@ -9,6 +9,7 @@ from landing.catalog import configured_streams, read_config
 from landing.doctor.findings import Finding, Findings, fine, wrong
 from landing.errors import CatalogError
 from landing.observe import check_installed
+from landing.page.publishing import least_age, shows_values
 from landing.privacy import check_key
 from landing.sources import load_source
 from landing.tables import place_of
@@ -39,6 +40,8 @@ def settings() -> tuple[float, list[Finding]]:
         stall_seconds()
     with findings.told_by("settings", "unset it, or mend it"):
         check_installed()
+        least_age()
+        shows_values()
     return needed, findings.all or [fine("settings", "those of the engine are valid")]
 
 

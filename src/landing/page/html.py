@@ -43,49 +43,52 @@ def rendered(report: Report) -> str:
     streams = sorted(report.streams, key=lambda one: (_ORDER.index(one.status.status), one.name))
     series = _series(report)
     script, library = _asset("report.js"), _asset("echarts.js")
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            streams=streams,
-            totals=_totals(report),
-            tone=lambda status: _TONES.get(status, "bad"),
-            series=series,
-            figures=_figures(report, streams, series),
-            runs_shown=RUNS_SHOWN,
-            style=_asset("report.css"),
-            script=script,
-            library=library,
-            policy=_policy([script, library]),
-            now=report.generated,
-        )
+    template = _environment().get_template("report.html")
+    return template.render(
+        report=report,
+        streams=streams,
+        totals=_totals(report),
+        tone=lambda status: _TONES.get(status, "bad"),
+        series=series,
+        figures=_figures(report, streams, series),
+        runs_shown=RUNS_SHOWN,
+        style=_asset("report.css"),
+        script=script,
+        library=library,
+        policy=_policy([script, library]),
+        now=report.generated,
     )
-    return redacted(page)
 
 
-@cache
 def _environment() -> Environment:
     try:
         import jinja2
+        from markupsafe import Markup
     except ModuleNotFoundError as error:
         raise SettingsError(
             "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
         ) from error
+    safe = cache(redacted)  # the same names and reasons come again and again
+
+    def told(value: Any) -> Any:
+        """Whatever is written into the page, but for what is our own."""
+        return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
+        finalize=told,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters |= {
-        "span": _span,
-        "size": _size,
-        "stamp": _stamp,
-        "number": lambda value: f"{value:,}",
-        "share": _share,
-        "ticked": _ticked,
+        "span": lambda seconds: Markup(_span(seconds)),
+        "size": lambda count: Markup(_size(count)),
+        "stamp": lambda moment: Markup(_stamp(moment)),
+        "number": lambda count: Markup(f"{count:,}"),
+        "share": lambda part, whole: Markup.escape(_share(part, whole)),
+        "ticked": lambda text: _ticked(safe(text)),
     }
     return made
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landing.bucket import Bucket
 from landing.errors import LandingError, SettingsError
-from landing.page.profiles import Depth
 from landing.report import Reporter
 from landing.workspace import Workspace, bucket_settings
+
+if TYPE_CHECKING:
+    from landing.page.profiles import Depth
 
 AFTER_RUNS = "LANDING_REPORT_MINUTES"
 VALUES = "LANDING_REPORT_VALUES"
@@ -48,14 +51,15 @@ def shows_values() -> bool:
     return asked == "some"
 
 
-def after_runs(workspace: Workspace) -> Iterator[Reporter]:
-    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+def least_age() -> timedelta | None:
+    """Of the page in the bucket, at which a run makes it anew; None if runs make none.
 
-    Raises SettingsError if it does so in words that can't be read.
+    Raises SettingsError if `LANDING_REPORT_MINUTES` is malformed, or what a page needs is not
+    installed.
     """
     asked = os.environ.get(AFTER_RUNS, "").strip()
     if not asked:
-        return
+        return None
     if not asked.isdecimal():
         raise SettingsError(
             f"{AFTER_RUNS} is '{asked}': it has to be a whole number of minutes, such as 15, or 0 "
@@ -65,7 +69,20 @@ def after_runs(workspace: Workspace) -> Iterator[Reporter]:
 
     html.check_installed()
     profiles.check_installed()
-    yield AfterRun(workspace, timedelta(minutes=int(asked)), Depth(values=shows_values()))
+    return timedelta(minutes=int(asked))
+
+
+def after_runs(workspace: Workspace) -> Iterator[Reporter]:
+    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+
+    Raises SettingsError as `least_age` does.
+    """
+    age = least_age()
+    if age is None:
+        return
+    from landing.page.profiles import Depth
+
+    yield AfterRun(workspace, age, Depth(values=shows_values()))
 
 
 class AfterRun(Reporter):
@@ -93,7 +110,7 @@ class AfterRun(Reporter):
         try:
             bucket = Bucket(bucket_settings(self._workspace))
             if self._is_due(bucket):
-                put_page(bucket, page_of(self._workspace, bucket, depth=self._depth))
+                put_page(bucket, _page_of(self._workspace, bucket, self._depth))
         except Exception as error:
             self._error = error
 
@@ -102,15 +119,10 @@ class AfterRun(Reporter):
         return there is None or datetime.now(UTC) - there.modified >= self._least_age
 
 
-def page_of(
-    workspace: Workspace,
-    bucket: Bucket,
-    *,
-    depth: Depth,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> str:
+def _page_of(workspace: Workspace, bucket: Bucket, depth: Depth) -> str:
     """Of all sources."""
     from landing.page.facts import gathered
     from landing.page.html import rendered
 
-    return rendered(gathered(workspace, workspace.source_names(), bucket, now(), depth=depth))
+    sources, now = workspace.source_names(), datetime.now(UTC)
+    return rendered(gathered(workspace, sources, bucket, now, depth=depth))
