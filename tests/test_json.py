@@ -62,7 +62,7 @@ def parsers(verb: str) -> Sequence[argparse.ArgumentParser]:
     return [*below[0].choices.values()] if below else [parser]
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"run"}))
+@pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_it_and_a_shape(verb: str) -> None:
     for parser in parsers(verb):
         assert "--json" in parser.format_help()

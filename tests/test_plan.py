@@ -192,7 +192,7 @@ def test_a_broken_key_is_part_of_the_plan(
     assert "answered 401 Unauthorized" in told.err
     assert "`landing env shop` lists" in told.err
     failed = document(shop)["preview"]
-    assert failed["error"]["type"] == "ApiError"
+    assert failed["error"]["class"] == "ApiError"
     assert failed["rows"] == []
 
 

@@ -333,7 +333,7 @@ def test_json_is_one_document_with_all_streams(shop: Kit, api: Api) -> None:
     assert orders["drift"]["gained"]["total"] == "number"
     assert orders["requests"] >= 5
     assert broken["status"] == "failed"
-    assert broken["error"]["type"] == "StreamError"
+    assert broken["error"]["class"] == "StreamError"
     assert "no luck" in broken["error"]["message"]
     assert "1 record does not fit" in done.err
     assert "`landing quarantine show shop orders` shows the 1 record" in done.err

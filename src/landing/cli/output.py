@@ -43,7 +43,8 @@ def print_json(document: Any) -> None:
     """The one document of a command with `--json`."""
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=1).decode()
+    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+    text = msgspec.json.format(encode(document), indent=1).decode()
     print("\n".join(map(printable, text.split("\n"))))
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landing.cli.arguments import add_grace, add_json, add_sources
 from landing.cli.output import counted, positive, sized
 from landing.errors import UsageError
 from landing.workspace import Workspace, bucket_settings
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what loads recorded; fields are profiled by the newest rows. Values of fields that are "
         "private, keys, or sensitive by their names are not on it."
     )
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="all sources, unless told")
+    add_sources(parser)
     parser.add_argument(
         "--output", type=Path, metavar="PATH", help=f"where to write it (default {_FILE})"
     )
@@ -38,13 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--days", type=positive, default=14, metavar="N", help="to look back (default 14)"
     )
-    parser.add_argument(
-        "--grace",
-        type=positive,
-        default=60,
-        metavar="MINUTES",
-        help="after it was due, in which a stream is not late (default 60)",
-    )
+    add_grace(parser)
     parser.add_argument(
         "--profile-mb",
         type=_whole,
@@ -57,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show no value of any field (default LANDING_REPORT_VALUES)",
     )
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON instead")
+    add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:

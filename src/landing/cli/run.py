@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.cli.output import complain, exit_code, positive
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.output import complain, exit_code, positive, print_json
 from landing.errors import LandingError, UsageError, listed
 from landing.workspace import BucketSettings, Workspace, bucket_settings
 
@@ -25,8 +26,8 @@ HELP = "land what is new of a source's streams as parquet"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("streams", metavar="STREAM", nargs="*")
+    add_source(parser)
+    add_streams(parser)
     parser.add_argument("--all", action="store_true", help="all configured, selected streams")
     parser.add_argument(
         "--workers",
@@ -45,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --dry-run: ask the API for nothing",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON array at the end instead")
+    add_json(parser)
     parser.add_argument(
         "--log-format",
         choices=FORMATS,
@@ -99,7 +100,7 @@ def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.json:
         from landing.cli import runjson
 
-        runjson.print_json(map(runjson.plan, made))
+        print_json([runjson.plan(one) for one in made])
     for error in broken.values():
         complain(error, options)
     return exit_code([*broken.values(), *filter(None, map(_failure, made))])
@@ -143,7 +144,7 @@ def _tell(options: argparse.Namespace, result: RunResult, failed: dict[str, Exce
     if options.json:
         from landing.cli import runjson
 
-        runjson.print_json(runjson.results(options.source, result, failed))
+        print_json(runjson.results(options.source, result, failed))
     if options.log is not None:
         return
     from landing.cli.results import print_remedies, print_results

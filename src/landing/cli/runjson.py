@@ -1,117 +1,202 @@
-"""What `landing run --json` prints; docs/monitoring.md lists the keys, which stay."""
+"""What `landing run --json` prints."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
+from landing.cli.shapes import Error
 from landing.planning import Plan
 from landing.preview import Preview
-from landing.report import RunResult, StreamResult
+from landing.report import Drifted, RunResult, StreamResult, TableResult
+from landing.schemahistory import TypeChange
 from landing.secrets import redacted
 
-Document = dict[str, Any]
+
+class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a stream that failed, only its name and the error are known."""
+
+    source: str
+    stream: str
+    status: Literal["landed", "nothing_new", "failed"]
+    read: int = 0
+    """Records that the stream gave."""
+    rows: int = 0
+    deleted: int = 0
+    """Of the rows, those that say that a record was deleted."""
+    quarantined: int = 0
+    files: int = 0
+    bytes: int = 0
+    read_from: Any = None
+    cursor_before: Any = None
+    cursor_after: Any = None
+    seconds: float | None = None
+    load_ids: list[str] = []
+    location: str | None = None
+    requests: int = 0
+    """Of the client kit, as are retries, by cause, waits and bytes."""
+    retries: dict[str, int] = {}
+    pacing_seconds: float = 0.0
+    retry_seconds: float = 0.0
+    answer_bytes: int = 0
+    drift: Drifted | None = None
+    table: TableResult | None = None
+    error: Error | None = None
 
 
-def print_json(documents: Iterable[Document]) -> None:
-    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
-    sys.stdout.write(msgspec.json.format(encode(list(documents)), indent=1).decode() + "\n")
+class PlannedColumn(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    type: str
+    """Arrow's."""
 
 
-def results(source: str, result: RunResult, failed: Mapping[str, Exception]) -> list[Document]:
-    """An object for each stream: those that landed, then those that failed."""
+class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
+    against: int | None
+    """The version of the schema history; None if nothing has landed."""
+    added: list[str]
+    removed: list[str]
+    changed: list[TypeChange]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    field: str
+    reason: str
+    records: int
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Without secrets."""
+
+    method: str
+    url: str
+    params: Any
+    body: Any
+
+
+class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
+    requests: list[Request]
+    total: int | None
+    """Rows, if the API tells."""
+    read: int
+    new: int
+    undecided: int
+    """Which only a stream's end decides about."""
+    refused: list[Refused]
+    rows: list[dict[str, Any]]
+    """At most ten, as they would land."""
+    drift: Drifted
+    notes: list[str]
+    error: Error | None
+
+
+class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    config: str
+    """The file."""
+    sync_mode: str
+    destination_sync_mode: str
+    primary_key: list[str]
+    cursor_field: str | None
+    cursor: Any
+    read_from: Any
+    """Behind the cursor by a lookback."""
+    location: str
+    table: str | None
+    columns: list[PlannedColumn]
+    change: ColumnsChange | None
+    """None if the last files have the same columns."""
+    doubts: list[str]
+    """What in the config may be a mistake."""
+    preview: PagePreview | None
+    """None with --no-preview."""
+
+
+def results(source: str, result: RunResult, failed: Mapping[str, Exception]) -> list[StreamRun]:
+    """Those that landed, then those that failed."""
     return [
-        *(_landed(stream) for stream in result.landed),
-        *(_failed(source, stream, error) for stream, error in failed.items()),
+        *map(_landed, result.landed),
+        *(
+            StreamRun(source=source, stream=stream, status="failed", error=Error.of(error))
+            for stream, error in failed.items()
+        ),
     ]
 
 
-def _landed(result: StreamResult) -> Document:
+def _landed(result: StreamResult) -> StreamRun:
     traffic = result.traffic
-    return {
-        "source": result.source,
-        "stream": result.stream,
-        "status": "landed" if result.files else "nothing_new",
-        "read": result.read,
-        "rows": result.rows,
-        "deleted": result.deleted,
-        "quarantined": result.quarantined,
-        "files": result.files,
-        "bytes": result.bytes,
-        "read_from": result.read_from,
-        "cursor_before": result.cursor_before,
-        "cursor_after": result.cursor_after,
-        "seconds": round(result.seconds, 3),
-        "load_ids": result.load_ids,
-        "location": result.location,
-        "requests": traffic.requests,
-        "retries": dict(traffic.retries),
-        "pacing_seconds": round(traffic.pacing_seconds, 3),
-        "retry_seconds": round(traffic.retry_seconds, 3),
-        "answer_bytes": traffic.bytes,
-        "drift": asdict(result.drift),
-        "table": None if result.table is None else asdict(result.table),
-        "error": None,
-    }
+    return StreamRun(
+        source=result.source,
+        stream=result.stream,
+        status="landed" if result.files else "nothing_new",
+        read=result.read,
+        rows=result.rows,
+        deleted=result.deleted,
+        quarantined=result.quarantined,
+        files=result.files,
+        bytes=result.bytes,
+        read_from=result.read_from,
+        cursor_before=result.cursor_before,
+        cursor_after=result.cursor_after,
+        seconds=round(result.seconds, 3),
+        load_ids=result.load_ids,
+        location=result.location,
+        requests=traffic.requests,
+        retries=dict(traffic.retries),
+        pacing_seconds=round(traffic.pacing_seconds, 3),
+        retry_seconds=round(traffic.retry_seconds, 3),
+        answer_bytes=traffic.bytes,
+        drift=result.drift,
+        table=result.table,
+    )
 
 
-def _failed(source: str, stream: str, error: Exception) -> Document:
-    return {"source": source, "stream": stream, "status": "failed", "error": _error(error)}
-
-
-def _error(error: Exception) -> Document:
-    return {
-        "type": type(error).__name__,
-        "message": redacted(str(error)),
-        "exit_code": getattr(error, "exit_code", 1),
-    }
-
-
-def plan(planned: Plan) -> Document:
+def plan(planned: Plan) -> StreamPlanned:
     config, change = planned.config, planned.change
-    return {
-        "source": config.source,
-        "stream": config.stream,
-        "config": config.origin,
-        "sync_mode": config.sync_mode,
-        "destination_sync_mode": config.destination_sync_mode,
-        "primary_key": list(config.primary_key),
-        "cursor_field": config.cursor_field if config.is_incremental else None,
-        "cursor": planned.cursor,
-        "read_from": planned.read_from,
-        "location": planned.location,
-        "table": planned.table,
-        "columns": [{"name": column.name, "type": str(column.type)} for column in planned.columns],
-        "change": None
+    return StreamPlanned(
+        source=config.source,
+        stream=config.stream,
+        config=config.origin,
+        sync_mode=config.sync_mode,
+        destination_sync_mode=config.destination_sync_mode,
+        primary_key=list(config.primary_key),
+        cursor_field=config.cursor_field if config.is_incremental else None,
+        cursor=planned.cursor,
+        read_from=planned.read_from,
+        location=planned.location,
+        table=planned.table,
+        columns=[PlannedColumn(name=one.name, type=str(one.type)) for one in planned.columns],
+        change=None
         if change is None
-        else {
-            "against": None if planned.is_first else change.version - 1,
-            "added": change.added,
-            "removed": change.removed,
-            "changed": [msgspec.structs.asdict(one) for one in change.changed],
-        },
-        "doubts": planned.doubts,
-        "preview": None if planned.preview is None else _preview(planned.preview),
-    }
+        else ColumnsChange(
+            against=None if planned.is_first else change.version - 1,
+            added=change.added,
+            removed=change.removed,
+            changed=change.changed,
+        ),
+        doubts=planned.doubts,
+        preview=None if planned.preview is None else _preview(planned.preview),
+    )
 
 
-def _preview(found: Preview) -> Document:
-    return {
-        "requests": [asdict(one) for one in found.requests],
-        "total": found.total,
-        "read": found.read,
-        "new": found.new,
-        "undecided": found.undecided,
-        "refused": [
-            {"field": field, "reason": reason, "records": count}
+def _preview(found: Preview) -> PagePreview:
+    return PagePreview(
+        requests=[
+            Request(method=one.method, url=one.url, params=one.params, body=one.body)
+            for one in found.requests
+        ],
+        total=found.total,
+        read=found.read,
+        new=found.new,
+        undecided=found.undecided,
+        refused=[
+            Refused(field=field, reason=reason, records=count)
             for (field, reason), count in found.refused.most_common()
         ],
-        "rows": [] if found.rows is None else found.rows.to_pylist(),
-        "drift": asdict(found.drift),
-        "notes": [redacted(note) for note in found.notes],
-        "error": None if found.error is None else _error(found.error),
-    }
+        rows=[] if found.rows is None else found.rows.to_pylist(),
+        drift=found.drift,
+        notes=[redacted(note) for note in found.notes],
+        error=None if found.error is None else Error.of(found.error),
+    )

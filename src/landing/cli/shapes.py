@@ -329,8 +329,10 @@ class StateKept(msgspec.Struct, frozen=True, kw_only=True):
 def documents() -> dict[str, Any]:
     """The type of each, by the verb that prints it, and what tells several of one verb apart."""
     from landing.checks import CheckResult
+    from landing.cli.runjson import StreamPlanned, StreamRun
     from landing.doctor import Finding
     from landing.observe.status import StreamStatus
+    from landing.page.facts import Report
     from landing.schemahistory import SchemaVersion
     from landing.stateview import StreamState
     from landing.verify import Result
@@ -357,6 +359,9 @@ def documents() -> dict[str, Any]:
         "quarantine-list": list[QuarantineListed],
         "quarantine-show": QuarantinedRecord,
         "rebuild": Rebuilt,
+        "report": Report,
+        "run": list[StreamRun],
+        "run-dry-run": list[StreamPlanned],
         "schema": list[SchemaVersion],
         "show": dict[str, Any],
         "state": StreamState,
