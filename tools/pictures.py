@@ -12,11 +12,12 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import time_machine
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from landing.cli import main as landing
 from tests.histories import make_history
@@ -25,8 +26,9 @@ IMAGES = Path(__file__).parent.parent / "docs" / "images"
 NOW = datetime(2026, 6, 12, 9, 20, tzinfo=UTC)
 LARGEST = 250_000
 DRAWN = """() => [...document.querySelectorAll("[data-chart]")].every((chart) => {
-    const { top, height } = chart.getBoundingClientRect();
-    return !height || top > innerHeight || chart.querySelector("svg path");
+    const { top, bottom } = chart.getBoundingClientRect();
+    const isSeen = chart.checkVisibility() && top < innerHeight && bottom > 0;
+    return !isSeen || chart.querySelector("svg path");
 })"""
 # Name, width, height, scheme, and whether the first streams' details are shown.
 SHOTS = (
@@ -80,7 +82,7 @@ def _shoot(page: Path, folder: Path) -> int:
                 opened.evaluate(
                     "scrollTo(0, document.querySelector('details[open]').offsetTop - 16)"
                 )
-            opened.wait_for_function(DRAWN)
+            _await_charts(opened)
             file = folder / f"{name}.png"
             opened.screenshot(path=file)
             size = file.stat().st_size
@@ -89,6 +91,13 @@ def _shoot(page: Path, folder: Path) -> int:
             opened.close()
         browser.close()
     return int(code)
+
+
+def _await_charts(page: Page) -> None:
+    until = time.monotonic() + 60
+    while not page.evaluate(DRAWN):  # the page's policy keeps wait_for_function from working
+        assert time.monotonic() < until, "a chart is not drawn"
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":
