@@ -139,7 +139,7 @@ class Converters:
             self._may_start = 0
             self._started.discard(converter)
             self._ready.discard(converter)
-            if not self._ready:
+            if not self._ready and not self._is_over:
                 self._leave_undone()
 
     def _leave_undone(self) -> None:
