@@ -23,7 +23,7 @@ HOW_TO_READ = """\
   the CDK, the SDK). Everything else counts: the start of Python, other imports, this project's
   lease, state and load record. *process* is the same with that import. *CPU* is user and system
   time of the whole process, more than one core's where threads work at once; *peak* is its
-  resident memory.
+  resident memory. Both are with what processes it starts take.
 - The API is a process of its own on the loopback interface. It has its pages encoded before the
   clock runs, but it shares the machine's cores with the contender it serves.
 - *download only* is the wire. The *floor* is a script that knows these 20 fields and nothing else:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -137,6 +138,18 @@ def test_what_does_not_fit_is_left_to_a_careful_look(
         assert (asked.result(60) is not None) == fits
 
 
+def test_a_cursor_that_has_no_form_between_processes_is_left_to_a_careful_look(
+    converters: Converters, told: list[str]
+) -> None:
+    columns = Columns({"id": Field(type=["integer", "string"])})
+    spec = begun(converters, columns)
+    for value, fits in ((2**70, False), (7, True)):
+        asked = converters.submit(spec, (page({"id": value}),), "id")
+        assert asked is not None
+        assert (asked.result(60) is not None) == fits
+    assert told == []
+
+
 def test_pages_that_are_decoded_already_stay_here(converters: Converters) -> None:
     from landing.http.jsonpage import decoding_to
 
@@ -216,6 +229,7 @@ def test_another_one_comes_where_one_cannot_keep_up(told: list[str]) -> None:
         assert (first := asked[0].result(60)) is not None
         assert list(first.raw("id")) == [0]
     assert children() == before
+    assert [each for each in threading.enumerate() if each.name == "landing-converter"] == []
     assert told == []
 
 

@@ -14,7 +14,7 @@ from landing.converters.frames import Spec, encode
 from landing.converters.process import Converter, Job
 from landing.http import JsonPage
 
-START_BYTES = 8 * 1024 * 1024
+START_BYTES = 4 * 1024 * 1024
 """Of pages; fewer are done before a converter would be there."""
 _PATIENCE = 5.0
 """Seconds that a converter has to end in; past them its thread is left behind."""
@@ -139,7 +139,7 @@ class Converters:
             self._may_start = 0
             self._started.discard(converter)
             self._ready.discard(converter)
-            if not self._ready:
+            if not self._ready and not self._is_over:
                 self._leave_undone()
 
     def _leave_undone(self) -> None:

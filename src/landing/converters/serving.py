@@ -36,11 +36,20 @@ def _answer(known: dict[int, Columns], requests: BinaryIO, answers: BinaryIO) ->
         spec = request.spec
         known[request.columns] = Columns(spec.fields, tombstones=spec.tombstones)
     converted = _converted(known[request.columns], request, contents)
-    if converted is None:
+    head = None if converted is None else _head(converted, request.given)
+    if converted is None or head is None:
         _tell(answers, encode(Answer(fits=False)))
-        return
-    given = [] if request.given is None else list(converted.given(request.given))
-    _tell(answers, encode(Answer(fits=True, given=given)), _arrow(converted.table))
+    else:
+        _tell(answers, head, _arrow(converted.table))
+
+
+def _head(converted: Converted, name: str | None) -> bytes | None:
+    """None if a value as the API gave it, such as an integer of 65 bits, has no form here."""
+    given = [] if name is None else list(converted.given(name))
+    try:
+        return encode(Answer(fits=True, given=given))
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def _tell(answers: BinaryIO, *frames: bytes | pa.Buffer) -> None:
