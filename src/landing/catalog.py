@@ -88,6 +88,10 @@ class _StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     fields: dict[str, Field]
 
 
+for _model in (DiscoveredSchema, _StreamFile, Field):  # see landing.jsontext.object_type
+    msgspec.json.Decoder(_model)
+
+
 @dataclass(frozen=True)
 class HardDelete:
     """dlt's `hard_delete` hint: the column by which a stream says that a record is deleted."""

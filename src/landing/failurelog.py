@@ -52,6 +52,9 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.started is None else (self.finished - self.started).total_seconds()
 
 
+_DECODER = msgspec.json.Decoder(FailedRun)
+
+
 def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
     left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
     bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
@@ -94,6 +97,6 @@ def _read(bucket: Bucket, path: str) -> FailedRun | None:
     if stored is None:
         return None
     try:
-        return msgspec.json.decode(stored.data, type=FailedRun)
+        return _DECODER.decode(stored.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BucketError(f"{bucket.location(path)} is damaged ({error}): delete it") from None

@@ -129,9 +129,13 @@ def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[ms
     declared = [(f"member{n}", type_, default) for n, type_ in enumerate(members.values())]
     names = {f"member{n}": name for n, name in enumerate(members)}
     try:
-        return msgspec.defstruct(title, declared, rename=names)
+        made = msgspec.defstruct(title, declared, rename=names)
     except ValueError:  # quotes, backslashes and control characters
         raise NoShapeError from None
+    # msgspec describes a type when it is first decoded to. A thread that comes to it meanwhile
+    # takes what is there so far, and crashes: so all types have their decoder before threads do.
+    msgspec.json.Decoder(made)
+    return made
 
 
 def _member(field: Field) -> Any:

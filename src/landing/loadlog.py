@@ -57,6 +57,9 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.started is None else (self.finished - self.started).total_seconds()
 
 
+_DECODER = msgspec.json.Decoder(LoadRecord)
+
+
 def load_records(
     bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
 ) -> list[LoadRecord]:
@@ -90,7 +93,7 @@ def _record(bucket: Bucket, path: str) -> LoadRecord | None:
     if stored is None:
         return None
     try:
-        return msgspec.json.decode(stored.data, type=LoadRecord)
+        return _DECODER.decode(stored.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BucketError(
             f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "

@@ -55,6 +55,9 @@ class SchemaVersion(msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
 
 
+_DECODER = msgspec.json.Decoder(SchemaVersion)
+
+
 class Recorded(msgspec.Struct, frozen=True):
     known: KnownSchema
     new: SchemaVersion | None
@@ -125,7 +128,7 @@ def _read(bucket: Bucket, paths: StreamPaths, number: int) -> SchemaVersion | No
     if stored is None:
         return None
     try:
-        return msgspec.json.decode(stored.data, type=SchemaVersion)
+        return _DECODER.decode(stored.data)
     except msgspec.DecodeError as error:
         raise BucketError(
             f"{bucket.location(paths.schema(number))} is damaged ({error}): put an earlier "

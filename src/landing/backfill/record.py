@@ -84,6 +84,9 @@ class Backfill(msgspec.Struct, kw_only=True):
         return load_id_after(self.first_stamp, by=(window.number + 1) * ROOM)
 
 
+_DECODER = msgspec.json.Decoder(Backfill)
+
+
 class Records:
     """The backfills of one stream."""
 
@@ -105,7 +108,7 @@ class Records:
         if stored is None:
             raise UsageError(f"{self._bucket.location(path)}: there is no such backfill")
         try:
-            return msgspec.json.decode(stored.data, type=Backfill)
+            return _DECODER.decode(stored.data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BucketError(
                 f"{self._bucket.location(path)} is damaged ({error}): delete it; what it landed "

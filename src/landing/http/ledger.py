@@ -129,9 +129,12 @@ class _Document(msgspec.Struct, frozen=True):
     taken: dict[str, _Taken]
 
 
+_DECODER = msgspec.json.Decoder(_Document)
+
+
 def _read(found: StoredObject | None) -> Mapping[str, _Taken]:
     """Nothing of a damaged object: it is written anew."""
     try:
-        return msgspec.json.decode(found.data, type=_Document).taken if found else {}
+        return _DECODER.decode(found.data).taken if found else {}
     except msgspec.DecodeError:
         return {}

@@ -38,6 +38,9 @@ class Compaction(msgspec.Struct, frozen=True):
     files: list[RecordedFile]
 
 
+_DECODER = msgspec.json.Decoder(Compaction)
+
+
 @dataclass(frozen=True)
 class Account:
     """Of one stream at about one moment."""
@@ -109,7 +112,7 @@ def _compaction(bucket: Bucket, path: str) -> Compaction | None:
     if stored is None:
         return None
     try:
-        return msgspec.json.decode(stored.data, type=Compaction)
+        return _DECODER.decode(stored.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BucketError(
             f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "
