@@ -177,6 +177,10 @@ class Zone:
         found = [entry["path"] for page in obstore.list(self.store, prefix) for entry in page]
         return sorted(found, key=natural)
 
+    def paths_but_failures(self) -> list[str]:
+        """All but the records that runs which failed leave."""
+        return [path for path in self.paths() if "/failures/" not in path]
+
     def parts(self, source: str, stream: str) -> list[str]:
         return self.paths(f"{source}/{stream}")
 

@@ -156,7 +156,7 @@ def test_a_refresh_that_has_lost_too_much_fails(
 ) -> None:
     source.configure(deletes_limit=limit)
     source.lands(1, 2, 3, 4)
-    before = folder_zone.paths("")
+    before = folder_zone.paths()
     source.has(*left)
     done = source.run()
     if fails is None:
@@ -167,7 +167,7 @@ def test_a_refresh_that_has_lost_too_much_fails(
     assert fails in done.err
     assert "set deletes_limit to" in done.err
     assert "Traceback" not in done.text
-    assert folder_zone.paths("") == before, "nothing landed"
+    assert folder_zone.paths_but_failures() == before, "nothing landed"
     assert "deleted" not in source.lands(1, 2, 3, 4).out
 
 
@@ -493,7 +493,7 @@ def test_a_hint_needs_a_key_and_has_to_be_declared_up_front(kit: Kit, folder_zon
     assert done.code == 2
     assert "declares hard_delete for 'gone', but no primary key tells which" in done.err
     assert "streams.py" in done.err
-    assert folder_zone.paths("") == []
+    assert folder_zone.paths_but_failures() == []
 
 
 def test_a_hint_that_comes_with_a_page_is_refused(kit: Kit, folder_zone: Zone) -> None:

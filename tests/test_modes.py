@@ -268,4 +268,4 @@ def test_a_pair_that_makes_no_sense_is_refused(shop: Kit, folder_zone: Zone) -> 
     done = shop.run("shop", "changes_append")
     assert done.code == 2
     assert "destination_sync_mode: 'overwrite' puts what a run reads in the place" in done.err
-    assert [path for path in folder_zone.paths() if "/failures/" not in path] == []
+    assert folder_zone.paths_but_failures() == []
