@@ -31,7 +31,10 @@ def doubts_of(source: Source, config: StreamConfig) -> list[str]:
     """What in a config may be a mistake, and keeps no run from going on."""
     unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
-    doubts = [f"not in {file}: field {name}" for name in unknown]
+    doubts = [
+        f"not in {file}: field {name} (if the source has none such, take it out of {config.origin})"
+        for name in unknown
+    ]
     if config.schedule_mistake is not None:
         doubts.append(f"{config.origin}: {config.schedule_mistake}")
     return doubts

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import positive, print_json
 from landing.errors import UsageError, listed, nearest
 from landing.workspace import Workspace
@@ -108,14 +109,15 @@ def _results(
 
 def _printed(source: str, results: Iterable[CheckResult]) -> Iterable[CheckResult]:
     """Print each result as it comes: a check of a slow API takes its time."""
-    heading = None
+    heading, width = None, terminal_width()
     for result in results:
         name = source if result.stream is None else f"{source}/{result.stream}"
         if name != heading:
             print(name)
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        print(f"  {result.check:<12} {status:<8} {result.detail}", flush=True)
+        line = f"  {result.check:<12} {status:<8} {result.detail}"
+        print(hanging(line, 24, width), flush=True)
         yield result
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import complain, counted, exit_code, positive, print_json
 from landing.workspace import Workspace
 
@@ -56,6 +57,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     else:
         for stream in done.streams:
             _print(stream)
+        _print_next(workspace, done)
     for name, error in result.failed.items():
         kept = workspace.discovered_file(source.name, name)
         complain(error, options)
@@ -118,6 +120,19 @@ def _doubts(found: Discovered) -> Iterator[str]:
         field = found.schema.fields[cursor]
         if field.kinds == {"string"} and field.format is None:
             yield f"{cursor}: the cursor, and no date-time: compared as text"
+
+
+def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:
+    """To standard error: what to do with files that are new, where no config is a copy yet."""
+    fresh = [one.stream for one in done.streams if one.state == "new"]
+    if not done.written or all(workspace.config_file(done.source, one).exists() for one in fresh):
+        return
+    told = (
+        f"copy what you want to {workspace.shown(workspace.config_dir(done.source))}/, keep the "
+        'fields to land, set "selected": true; then '
+        f"`landing run {done.source} {fresh[0]} --dry-run` shows what a run would do"
+    )
+    print(hanging(f"  → {told}", 4, terminal_width(sys.stderr)), file=sys.stderr)
 
 
 def _print(stream: DiscoveredStream) -> None:

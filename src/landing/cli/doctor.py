@@ -58,7 +58,7 @@ def _told(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
     elif amiss:
         print(f"{counted(amiss, 'thing')} to mend")
     else:
-        print("all is well")
+        print("all is well here; whether an API answers, `landing check SOURCE` tries")
     return 1 if amiss else 0
 
 

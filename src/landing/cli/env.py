@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from landing.cli.arguments import add_source
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, print_json, printable
 from landing.workspace import Workspace
 
@@ -84,10 +85,11 @@ def _print_list(what: str, variables: Sequence[Variable]) -> None:
     told = f"{missing} of the required ones not set" if missing else "all required ones are set"
     print(f"{what}: {counted(len(variables), 'variable')}, {told}")
     width = min(_NAMES_WIDTH, max((len(v.name) for v in variables), default=0))
+    under = 2 + width + 2 + 8 + 2 + 7 + 2
     for variable in variables:
         need = "required" if variable.is_required else "optional"
         line = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  {variable.description}"
-        print(printable(line.rstrip()))
+        print(hanging(printable(line.rstrip()), under, terminal_width()))
 
 
 def _print_dotenv(variables: Sequence[Variable]) -> None:

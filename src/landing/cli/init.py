@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.new import (
     Planned,
     add_answers,
@@ -123,11 +124,12 @@ def _print(options: argparse.Namespace, made: NewWorkspace) -> None:
         print_made(made.source, indent="  ")
     print(f"installs {made.requirement}")
     if made.is_of_this_machine:
-        print(
+        note = (
             "! requirements.txt names a path of this machine, which no colleague and no CI has: "
             "before it is committed, put there what they can reach, or begin with `landing init "
             "--engine 'dlt-landing @ git+https://…@COMMIT'`"
         )
+        print(hanging(note, 2, terminal_width()))
     print("Next:")
     for step in _steps(options.folder, made):
         print(f"  {step}")

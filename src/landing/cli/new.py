@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from landing.cli.arguments import add_json, add_source
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import print_json, told_aside
 from landing.errors import UsageError
 from landing.workspace import Workspace
@@ -112,7 +113,7 @@ def print_made(made: NewSource, indent: str = "") -> None:
     for file in made.files:
         print(f"{indent}{file}")
     for note in made.notes:
-        print(f"! {note}")
+        print(hanging(f"! {note}", 2, terminal_width()))
 
 
 def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
@@ -261,7 +262,7 @@ def _chosen(question: str, kinds: Mapping[str, Kind]) -> str:
     print(f"{question}:")
     width = max(map(len, kinds))
     for name, kind in kinds.items():
-        print(f"  {name:<{width}}  {kind.summary}")
+        print(hanging(f"  {name:<{width}}  {kind.summary}", width + 4, terminal_width()))
     while (answer := asked("Kind")) not in kinds:
         print(f"There is no '{answer}'.")
     return answer

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from landing.cli.colours import painted
 from landing.cli.grid import cells, grid, hanging, terminal_width
 from landing.cli.output import counted, printable, sized, table_lines
+from landing.errors import listed
 from landing.report import Drifted, RunResult, StreamResult
 
 _SHOWN_FIELDS = 6
@@ -46,10 +47,12 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
                 f"config is mended, `landing quarantine land {name}` lands them"
             )
     if drifted := [stream for stream in landed if stream.drift]:
-        names = " ".join(stream.stream for stream in drifted)
+        source, names = drifted[0].source, [stream.stream for stream in drifted]
+        configs = listed(f"{name}.json" for name in names)
         yield (
-            f"`landing discover {drifted[0].source} {names}` takes note of the fields as they are "
-            "now; then adapt the stream configs, if need be"
+            f"`landing discover {source} {' '.join(names)}` takes note of the fields as they are "
+            f"now; then add those to land, and take out those that are gone, in "
+            f"dag/streams/{source}/: {configs}"
         )
 
 

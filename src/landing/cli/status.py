@@ -48,10 +48,18 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.json:
         print_json(found)
     elif not found:
-        print("no stream is selected: `landing discover SOURCE` finds out what there is")
+        print(_none_selected(workspace, width=terminal_width()))
     else:
         _print(found, now)
     return 1 if any(one.problems for one in found) else 0
+
+
+def _none_selected(workspace: Workspace, width: int | None) -> str:
+    line = (
+        "no stream is selected: `landing discover SOURCE` finds out what there is; a copy in "
+        f'{workspace.shown(workspace.config_dir("SOURCE"))}/ with "selected": true is one'
+    )
+    return hanging(line, 0, width)
 
 
 def _print(found: Sequence[StreamStatus], now: datetime) -> None:
