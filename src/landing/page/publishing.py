@@ -115,7 +115,8 @@ class AfterRun(Reporter):
             self._error = error
 
     def _is_due(self, bucket: Bucket) -> bool:
-        there = next(iter(bucket.listed(IN_BUCKET.rpartition("/")[0])), None)
+        beside = bucket.listed(IN_BUCKET.rpartition("/")[0])
+        there = next((one for one in beside if one.path == IN_BUCKET), None)
         return there is None or datetime.now(UTC) - there.modified >= self._least_age
 
 
