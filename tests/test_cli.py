@@ -117,3 +117,31 @@ def test_output_into_a_closed_pipe_is_no_traceback(
         check=False,
     )
     assert "Traceback" not in done.stderr
+
+
+GIVES_UP = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from landing.cli import env, main
+
+def hangs():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(threading.Event().wait)
+
+def call(options, workspace):
+    threading.Thread(target=hangs, name="landing-report", daemon=True).start()
+    print("told")
+    return 1
+
+env.call = call
+sys.argv = ["landing", "env", "my_source"]
+sys.exit(main())
+"""
+
+
+def test_what_was_given_up_does_not_keep_a_command_from_its_end(kit: Kit) -> None:
+    command = [sys.executable, "-c", GIVES_UP]
+    done = subprocess.run(
+        command, cwd=kit.root, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (1, "told\n"), done.stderr

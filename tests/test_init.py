@@ -230,6 +230,22 @@ class Installed:
         ),
         (
             {
+                "url": "https://t0ken@git.example.com/kit.git",
+                "vcs_info": {"vcs": "git", "commit_id": "0a1b"},
+            },
+            "dlt-landing[auth]@ git+https://git.example.com/kit.git@0a1b",
+            False,
+        ),
+        (
+            {
+                "url": "ssh://git@git.example.com/kit.git",
+                "vcs_info": {"vcs": "git", "commit_id": "0a1b"},
+            },
+            "dlt-landing[auth]@ git+ssh://git@git.example.com/kit.git@0a1b",
+            False,
+        ),
+        (
+            {
                 "url": "https://files.example.com/dlt_landing-1.2-py3-none-any.whl",
                 "archive_info": {"hashes": {"sha256": "ab"}},
             },

@@ -234,6 +234,28 @@ def test_a_stream_without_news_says_so(kit: Kit, folder_zone: Zone) -> None:
     assert "request" not in told.out, "it asks nobody"
 
 
+def test_a_stream_with_requests_in_flight_is_asked_for_one_page(
+    kit: Kit, api: Api, use: Callable[[Api], None], folder_zone: Zone
+) -> None:
+    use(api)
+    paging = "from landing.http import in_flight\n" + STREAMS.replace(
+        'yield from shop().pages("orders", records="data", params=params, paging=OffsetPages(500))',
+        """api = shop()
+    def page(offset):
+        return list(api.pages("orders", records="data", params={"offset": offset, "limit": 100}))
+    for pages in in_flight(page, range(0, 800, 100), at_once=8):
+        yield from pages""",
+    )
+    kit.add_source("shop", paging)
+    configure(kit, FIELDS)
+    told = planned(kit)
+    assert told.code == 0, told.text
+    assert "              offset = 0\n" in told.out
+    assert len(api.requests) == 1
+    assert kit.run("shop", "orders").code == 0
+    assert len(api.requests) == 9
+
+
 def test_a_client_on_plain_requests_is_heard_too(
     kit: Kit, api: Api, use: Callable[[Api], None], folder_zone: Zone
 ) -> None:

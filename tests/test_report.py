@@ -230,6 +230,15 @@ def test_what_a_page_may_show(kit: Kit, name: str, field: dict[str, Any], told: 
     assert discretion_of(pa.field(name, pa.string()), config).withheld == told
 
 
+def test_a_column_that_left_the_config_is_not_shown(kit: Kit) -> None:
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    config = read_config(Workspace(kit.root), "shop", "orders")
+    gone = discretion_of(pa.field("city", pa.string()), config)
+    assert gone.withheld == "no longer in the config"
+    deleted = discretion_of(pa.field("_deleted_at", pa.timestamp("us", "UTC")), config)
+    assert deleted.shows_range
+
+
 def test_a_value_that_few_rows_share_is_not_shown(kit: Kit, folder_zone: Zone) -> None:
     kit.configure("shop", "orders", fields={"city": {"type": "string"}})
     put(folder_zone, pa.table({"city": ["Rome"] * 5 + ["Pisa"] * 4 + [None]}))
@@ -312,6 +321,7 @@ def test_no_secret_is_on_the_page(
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "s3cr3t-of-the-shop")
     monkeypatch.setenv("SHOP_KEY", "function")  # which the charting library has, too
+    monkeypatch.setenv("SHOP_PASSWORD", "streams")  # a key of the facts
     kit.add_source("shop", STREAMS)
     kit.configure("shop", "orders", fields=FIELDS, description="with s3cr3t-of-the-shop")
     assert kit.landing("report").code == 0
@@ -319,7 +329,9 @@ def test_no_secret_is_on_the_page(
     assert "with ***" in page
     assert "s3cr3t" not in page
     assert (PAGE / "assets" / "echarts.js").read_text() in page
-    assert "s3cr3t" not in kit.landing("report", "--json").out
+    facts = kit.landing("report", "--json").out
+    assert "s3cr3t" not in facts
+    assert json.loads(facts)["streams"][0]["description"] == "with ***"
 
 
 def test_empty_states_say_what_to_do(

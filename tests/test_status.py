@@ -17,7 +17,8 @@ import pytest
 import time_machine
 
 from landing.bucket import Bucket
-from landing.cli.grid import cells, grid, hanging
+from landing.cli.grid import cells, grid
+from landing.cli.lines import hanging
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.lineage import with_lineage

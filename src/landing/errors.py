@@ -99,11 +99,11 @@ def counted(count: int, thing: str) -> str:
 def sized(count: int) -> str:
     """`512 B`, `81.2 KB`."""
     size = float(count)
-    for unit in ("B", "KB", "MB"):
+    for unit in ("B", "KB", "MB", "GB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
-    return f"{size:.1f} GB"
+    return f"{size:,.1f} TB"
 
 
 def lasting(seconds: float) -> str:

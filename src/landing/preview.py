@@ -18,6 +18,7 @@ from landing.errors import LandingError
 from landing.extraction import Extraction
 from landing.failures import explained, raise_if_interrupted
 from landing.http.asked import Asked, listening
+from landing.http.inflight import one_by_one
 from landing.http.traffic import counting
 from landing.keptstates import read_state
 from landing.layout import StreamPaths, next_load_id
@@ -73,7 +74,7 @@ def preview(
     reporter = Reporters([_Told(found), reporter])
     heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
     try:
-        with listening() as found.requests, counting(heard):
+        with listening() as found.requests, counting(heard), one_by_one():
             _look(found, config, resource, bucket, reporter)
     except Exception as error:
         raise_if_interrupted(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal, TextIO
 
+from landing.cli.lines import is_dumb
+
 _CODES = {"bold": "1", "red": "1;31", "yellow": "33"}
 
 
@@ -18,4 +20,4 @@ def _shows_colours(on: TextIO) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return on.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    return on.isatty() and not is_dumb()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json, add_sources
-from landing.cli.grid import hanging, terminal_width
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, print_json, printable
 from landing.errors import WorkspaceError
 from landing.workspace import Workspace

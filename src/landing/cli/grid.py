@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from landing.cli.lines import hanging as hanging
-from landing.cli.lines import terminal_width as terminal_width
 from landing.cli.output import printable
 
 BETWEEN = "  "

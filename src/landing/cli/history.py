@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from landing.cli.arguments import add_json, add_limit, add_source, add_stream, known_stream
-from landing.cli.grid import hanging, terminal_width
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, print_json, printable, sized
 from landing.workspace import Workspace
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -11,6 +12,11 @@ from typing import TextIO
 def terminal_width(of: TextIO | None = None) -> int | None:
     """Of standard output, or another; None where lines may be of any length, as in a pipe."""
     return shutil.get_terminal_size().columns if (of or sys.stdout).isatty() else None
+
+
+def is_dumb() -> bool:
+    """Whether the terminal, if there is one, knows neither colours nor a line's beginning."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
 
 
 def hanging(line: str, under: int, width: int | None) -> str:

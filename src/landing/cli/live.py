@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
+from landing.cli.lines import is_dumb
 from landing.cli.output import printable
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ Line = Sequence[tuple[str, str]]
 
 def is_watched() -> bool:
     """Whether a person is at the other end, who sees lines move."""
-    is_dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
-    return sys.stderr.isatty() and not is_dumb and not is_ci()
+    return sys.stderr.isatty() and not is_dumb() and not is_ci()
 
 
 def is_ci() -> bool:

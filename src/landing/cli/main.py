@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -189,14 +190,19 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
 
 
 def _ended(code: int) -> int:
-    """The process's end: at once if it was interrupted, whatever requests are still under way."""
-    if code in _INTERRUPTED:
+    """The process's end: at once if it was interrupted, or has given up on something that goes on
+    in a thread, which Python would wait for or end amid a request."""
+    if code in _INTERRUPTED or any(map(_is_left_behind, threading.enumerate())):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     # Python's last collections would look at all that a run has made, and free nothing.
     gc.freeze()
     return code
+
+
+def _is_left_behind(thread: threading.Thread) -> bool:
+    return thread.daemon and thread.name.startswith("landing-")
 
 
 class _Terminated(KeyboardInterrupt):

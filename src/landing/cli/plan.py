@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from landing.cli.grid import hanging, terminal_width
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, printable
 from landing.cli.rowtable import row_lines, row_width
 from landing.http.asked import Asked

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from landing.cli.colours import painted
-from landing.cli.grid import cells, grid, hanging, terminal_width
+from landing.cli.grid import cells, grid
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, printable, sized, table_lines
 from landing.errors import listed
 from landing.report import Drifted, RunResult, StreamResult

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.shapes import Error
+from landing.cli.shapes import Error, QuarantineReason
+from landing.http.asked import Asked
 from landing.planning import Plan
 from landing.preview import Preview
 from landing.report import Drifted, RunResult, StreamResult, TableResult
@@ -60,30 +61,15 @@ class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
     changed: list[TypeChange]
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    field: str
-    reason: str
-    records: int
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """Without secrets."""
-
-    method: str
-    url: str
-    params: Any
-    body: Any
-
-
 class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
-    requests: list[Request]
+    requests: list[Asked]
     total: int | None
     """Rows, if the API tells."""
     read: int
     new: int
     undecided: int
     """Which only a stream's end decides about."""
-    refused: list[Refused]
+    refused: list[QuarantineReason]
     rows: list[dict[str, Any]]
     """At most ten, as they would land."""
     drift: Drifted
@@ -183,16 +169,13 @@ def plan(planned: Plan) -> StreamPlanned:
 
 def _preview(found: Preview) -> PagePreview:
     return PagePreview(
-        requests=[
-            Request(method=one.method, url=one.url, params=one.params, body=one.body)
-            for one in found.requests
-        ],
+        requests=found.requests,
         total=found.total,
         read=found.read,
         new=found.new,
         undecided=found.undecided,
         refused=[
-            Refused(field=field, reason=reason, records=count)
+            QuarantineReason(field=field, reason=reason, records=count)
             for (field, reason), count in found.refused.most_common()
         ],
         rows=[] if found.rows is None else found.rows.to_pylist(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from landing.cli.grid import cells
 from landing.cli.live import Line
 from landing.cli.output import counted, lasting, printable, sized
-from landing.observe.progress import StreamProgress, Watch, in_words
+from landing.observe.progress import StreamProgress, Watch, in_words, retries_in_words
 
 _GAP = "  "
 _WIDEST_NAME = 28
@@ -39,9 +39,7 @@ def _left(of: StreamProgress, now: float) -> str:
 
 
 def _retries(of: StreamProgress, now: float) -> str:
-    count = of.retries.total()
-    causes = ", ".join(of.retries)
-    return f"{count:,} {'retry' if count == 1 else 'retries'} ({causes})" if count else ""
+    return retries_in_words(of.retries) if of.retries else ""
 
 
 def _waited(of: StreamProgress, now: float) -> str:
@@ -76,14 +74,12 @@ class RunLines:
         streams = self._watch.streams
         if not streams:
             return [[(f"{self._source}: begins", "dim")]]
-        # The last line is for all, if there are several.
         if self._only_last:
             return _drawn(streams[-1:], width, now)
+        # The last line is for all, if there are several.
         count = max(len(streams), self._watch.planned_streams)
         foot = [self._foot(streams, count, now)] if count > 1 else []
-        shown = _shown(streams, height - len(foot))
-        lines = list(_drawn(shown, width, now))
-        return [*lines, *foot]
+        return [*_drawn(_shown(streams, height - len(foot)), width, now), *foot]
 
     def _foot(self, streams: Sequence[StreamProgress], count: int, now: float) -> Line:
         over = sum(of.is_over for of in streams)

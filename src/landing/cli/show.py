@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json, add_limit, add_source, add_stream, known_stream
-from landing.cli.grid import terminal_width
+from landing.cli.lines import terminal_width
 from landing.cli.output import counted, positive, printable
 from landing.cli.rowtable import row_lines
 from landing.workspace import Workspace

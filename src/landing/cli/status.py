@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_grace, add_json, add_sources
-from landing.cli.grid import grid, hanging, terminal_width
+from landing.cli.grid import grid
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, print_json, printable
 from landing.workspace import Workspace, bucket_settings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from landing.cli.arguments import add_json, add_source, add_streams
-from landing.cli.grid import hanging, terminal_width
+from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import complain, counted, exit_code, print_json, printable
 from landing.errors import CatalogError, LandingError, UsageError
 from landing.workspace import Workspace, bucket_settings

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from itertools import islice
 from typing import TypeVar
 
 Start = TypeVar("Start")
 Result = TypeVar("Result")
+
+_one_by_one: ContextVar[bool] = ContextVar("one_by_one", default=False)
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Inside, nothing is fetched before it is asked for."""
+    token = _one_by_one.set(True)
+    try:
+        yield
+    finally:
+        _one_by_one.reset(token)
 
 
 def in_flight(
@@ -22,7 +35,9 @@ def in_flight(
     windows. A loop that ends at the first empty page has asked for up to `at_once - 1` pages too
     many. The first exception is raised in its place; calls under way are then waited for.
     """
-
+    if _one_by_one.get():
+        yield from map(fetch, starts)
+        return
     remaining = iter(starts)
     with ThreadPoolExecutor(at_once, thread_name_prefix="landing-fetch") as threads:
 

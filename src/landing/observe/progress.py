@@ -256,6 +256,12 @@ def in_words(of: StreamProgress, now: float) -> str:
     return "reads"
 
 
+def retries_in_words(retries: Counter[str]) -> str:
+    """`3 retries (429, 503)`."""
+    count = retries.total()
+    return f"{count:,} {'retry' if count == 1 else 'retries'} ({', '.join(retries)})"
+
+
 def line(of: StreamProgress, now: float) -> str:
     """All there is to tell, for a log."""
     rows = f"{of.rows:,}" if of.total is None else f"{of.rows:,} of {of.total:,}"
@@ -266,9 +272,8 @@ def line(of: StreamProgress, now: float) -> str:
         told.append(f"{rate:,.0f} rows/s")
     if of.size:
         told.append(sized(of.size))
-    if retries := of.retries.total():
-        causes = ", ".join(of.retries)
-        told.append(f"{retries:,} {'retry' if retries == 1 else 'retries'} ({causes})")
+    if of.retries:
+        told.append(retries_in_words(of.retries))
     if of.pacing_seconds >= 0.05:
         told.append(f"waited {of.pacing_seconds:.1f} s for pacing")
     if (left := of.seconds_left(now)) is not None:

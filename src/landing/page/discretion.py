@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from landing.catalog import StreamConfig
+from landing.fields import DELETED_AT
 
 FREQUENT = 5
 """Values that are shown at most."""
@@ -48,6 +49,8 @@ class Discretion:
 
 def discretion_of(column: pa.Field, config: StreamConfig) -> Discretion:
     field = config.fields.get(column.name)
+    if field is None and column.name != DELETED_AT:
+        return Discretion("no longer in the config")
     if field is not None and (field.privacy is not None or field.has_private_parts):
         return Discretion("private")
     if column.name in config.primary_key:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from landing.errors import SettingsError
+from landing.errors import SettingsError, sized
 from landing.page.facts import Report, StreamFacts
 from landing.secrets import redacted
 
@@ -30,7 +30,6 @@ _ORDER = (
     *("unreadable", "died", "failed", "failing", "late", "quarantine", "running", "never", "ok"),
 )
 _TONES = {"ok": "good", "running": "busy", "never": "idle", "quarantine": "warn", "late": "warn"}
-_SIZES = ("B", "KB", "MB", "GB", "TB")
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -84,7 +83,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "span": lambda seconds: Markup(_span(seconds)),
-        "size": lambda count: Markup(_size(count)),
+        "size": lambda count: Markup(sized(count)),
         "stamp": lambda moment: Markup(_stamp(moment)),
         "number": lambda count: Markup(f"{count:,}"),
         "share": lambda part, whole: Markup.escape(_share(part, whole)),
@@ -197,14 +196,6 @@ def _span(seconds: float) -> str:
         if abs(seconds) >= 2 * size or (unit == "min" and abs(seconds) >= size):
             return f"{seconds / size:,.0f} {unit}"
     return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"
-
-
-def _size(count: float) -> str:
-    for unit in _SIZES[:-1]:
-        if count < 1024:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1024
-    return f"{count:,.1f} {_SIZES[-1]}"
 
 
 def _stamp(moment: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from landing.bucket import Bucket, Gone, Listed
 from landing.catalog import StreamConfig
 from landing.errors import SettingsError
-from landing.layout import StreamPaths, load_id_of, time_of
+from landing.layout import StreamPaths, load_id_of, next_load_id, time_of
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MEGABYTE = 1024 * 1024
 _OURS = "_dlt_"
 """How the names of our own columns begin."""
+_IN_MEMORY = threading.Semaphore(2)
+"""Streams whose rows are at a time: a page after a run is made in what memory the run has."""
 _LONGEST = 80
 """Characters of a value."""
 
@@ -85,25 +88,26 @@ def profile_of(
     """
     files = _files(bucket, paths, since) if depth.most_bytes else []
     rows = _Newest(bucket, depth.most_bytes)
-    try:
-        rows.read(files)
-    except (pa.ArrowInvalid, Gone):  # damaged, or compacted meanwhile: `landing verify` tells
-        rows.is_cut = True
-    if not rows.tables:
-        return None
-    table = pa.concat_tables(rows.tables)
-    return Profile(
-        rows=len(table),
-        files=rows.files,
-        since=time_of(rows.oldest),
-        is_cut=rows.is_cut,
-        columns=list(_profiles(table, config, depth)),
-    )
+    with _IN_MEMORY:
+        try:
+            rows.read(files)
+        except (pa.ArrowInvalid, Gone):  # damaged, or compacted meanwhile: `landing verify` tells
+            rows.is_cut = True
+        if not rows.tables:
+            return None
+        table = pa.concat_tables(rows.tables)
+        return Profile(
+            rows=len(table),
+            files=rows.files,
+            since=time_of(rows.oldest),
+            is_cut=rows.is_cut,
+            columns=list(_profiles(table, config, depth)),
+        )
 
 
 def _files(bucket: Bucket, paths: StreamPaths, since: datetime) -> list[Listed]:
     """The newest first."""
-    first = paths.part(f"{since.timestamp():017.6f}", 0)
+    first = paths.part(next_load_id(since, None), 0)
     files = [file for file in bucket.listed(paths.data, first) if load_id_of(file.path)]
     return sorted(files, key=lambda file: file.path, reverse=True)
 
@@ -119,7 +123,7 @@ class _Newest:
 
     def read(self, files: list[Listed]) -> None:
         for file in files:
-            with self._bucket.file(file.path) as opened:
+            with self._bucket.file(file.path, file.bytes) as opened:
                 parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
                 if self.tables and not parquet.schema_arrow.equals(self.tables[0].schema):
                     self.is_cut = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,12 +33,14 @@ def put_page(bucket: Bucket, page: str) -> str:
 
 def write_page(file: Path, page: str) -> None:
     """In one step, so that nobody opens half of it. Raises SettingsError if it can't be written."""
-    draft = file.with_name(f".{file.name}.tmp")
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(page, encoding="utf-8")
         draft.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise SettingsError(
             f"{file} can't be written: {error.strerror or error}; name another file (--output)"
         ) from None
@@ -115,7 +118,8 @@ class AfterRun(Reporter):
             self._error = error
 
     def _is_due(self, bucket: Bucket) -> bool:
-        there = next(iter(bucket.listed(IN_BUCKET.rpartition("/")[0])), None)
+        beside = bucket.listed(IN_BUCKET.rpartition("/")[0])
+        there = next((one for one in beside if one.path == IN_BUCKET), None)
         return there is None or datetime.now(UTC) - there.modified >= self._least_age
 
 

@@ -79,7 +79,8 @@ def _address(origin: dict[str, Any]) -> str:
 
 
 def _without_password(url: str) -> str:
-    """Installers leave it out as well, or should."""
+    """Installers leave it out as well, or should; a token is a user without a password."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl() if ":" in user else url
+    is_secret = ":" in user or parts.scheme in ("http", "https")
+    return parts._replace(netloc=host).geturl() if is_secret else url
