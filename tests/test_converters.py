@@ -203,6 +203,21 @@ def test_one_that_cannot_be_started_is_told_and_nothing_is_given_away(
     assert len(told) == 1
 
 
+def test_one_for_which_there_is_no_thread_is_told_and_nothing_is_given_away(
+    converters: Converters, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    spec = spec_of(Columns(FIELDS))
+    assert spec is not None
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for number in range(3):
+        assert converters.submit(spec, (page(record(number)),), None) is None
+    assert len(told) == 1
+    assert "can't start new thread" in told[0]
+
+
 def test_few_pages_start_none_and_no_core_to_spare_either() -> None:
     spec = spec_of(Columns(FIELDS))
     assert spec is not None

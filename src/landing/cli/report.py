@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 HELP = "a page for colleagues: freshness, rows, durations, fields, quarantine, runs"
 _FILE = "landing-report.html"
-_MEGABYTE = 1024 * 1024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +81,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _gathered(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> Report:
     from landing.catalog import check_source
     from landing.page.facts import gathered
-    from landing.page.profiles import Depth
+    from landing.page.profiles import MEGABYTE, Depth
     from landing.page.publishing import shows_values
 
     sources = [check_source(workspace, name) for name in options.sources]
@@ -95,7 +94,7 @@ def _gathered(options: argparse.Namespace, workspace: Workspace, bucket: Bucket)
         grace=timedelta(minutes=options.grace),
         depth=Depth(
             values=shows_values() and not options.no_values,
-            most_bytes=options.profile_mb * _MEGABYTE,
+            most_bytes=options.profile_mb * MEGABYTE,
         ),
     )
 

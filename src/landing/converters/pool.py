@@ -92,8 +92,13 @@ class Converters:
         ):
             self._may_start -= 1
             thread = threading.Thread(target=self._run, name="landing-converter", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # as many as the machine or the container allows
+                self._may_start = 0
+                self._tell_lost(error)
+            else:
+                self._threads.append(thread)
 
     def _run(self) -> None:
         """The life of one converter, which its thread waits for most of the time."""
@@ -102,10 +107,13 @@ class Converters:
                 self._serve(converter)
         except Exception as error:
             if not self._is_over:
-                self._tell(
-                    "a process that converts pages has ended "
-                    f"({str(error) or type(error).__name__}): the run goes on without, and slower"
-                )
+                self._tell_lost(error)
+
+    def _tell_lost(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        self._tell(
+            f"a process that converts pages has ended ({why}): the run goes on without, and slower"
+        )
 
     def _serve(self, converter: Converter) -> None:
         with self._lock:

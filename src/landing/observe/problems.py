@@ -1,0 +1,114 @@
+"""What of a stream needs a person's look, each with what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from landing.bucket import Bucket, StoredObject
+from landing.catalog import StreamConfig
+from landing.errors import CatalogError, SettingsError, SourceError
+from landing.failurelog import FailedRun
+from landing.layout import StreamPaths, load_id_of
+from landing.observe.freshness import lateness
+
+_OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
+
+Kind: TypeAlias = Literal[
+    "unreadable", "died", "failed", "failing", "late", "quarantine", "schedule"
+]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    kind: Kind
+    told: str
+    remedy: str
+
+
+class LeaseStatus(msgspec.Struct, frozen=True):
+    doing: str
+    holder: str
+    since: str
+    is_dead: bool
+    """Not renewed for so long that whoever held it has died."""
+
+
+def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
+    if lease is not None and lease.is_dead:
+        told = f"{lease.holder} held the lease since {lease.since}, and died with it"
+        yield Problem("died", told, _run(paths, "takes it over and completes it"))
+
+
+def of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
+    if failed:
+        told = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
+        show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
+        yield Problem("failed", told, f"{show}; mend the types of these fields, or the limit")
+
+
+def of_failing_run(
+    paths: StreamPaths, run: FailedRun | None, limit_load_id: str | None
+) -> Iterator[Problem]:
+    """Of any other cause than the quarantine_limit, which has its own remedy."""
+    if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
+        return
+    told = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
+    if run.error in _OF_SETTINGS:
+        remedy = f"`landing doctor {paths.source}` looks at settings, source and configs"
+    else:
+        again = _run(paths, "tries again")
+        remedy = f"{again}; `landing history {paths.source} {paths.stream}` has earlier failures"
+    yield Problem("failing", told, remedy)
+
+
+def of_interrupted(
+    bucket: Bucket,
+    paths: StreamPaths,
+    load_id: str | None,
+    lease: LeaseStatus | None,
+    *,
+    is_backfilled: bool,
+) -> Iterator[Problem]:
+    """Files without the record of their load, where nobody is about to write it."""
+    if lease is not None:
+        return
+    after = paths.end_of(load_id) if load_id else None
+    loads = set(filter(None, map(load_id_of, bucket.list(paths.data, after))))
+    if not loads:
+        return
+    after = paths.load_record(load_id) if load_id else None
+    recorded = {path.rpartition("/")[2] for path in bucket.list(paths.load_records, after)}
+    if died := sorted(load for load in loads if f"{load}.json" not in recorded):
+        told = f"whatever published load {died[-1]} died before its end"
+        remedy = _run(paths, "lands its rows again")
+        if is_backfilled:
+            remedy += ", or the backfill that is under way, if it is started again"
+        yield Problem("died", told, remedy)
+
+
+def of_schedule(
+    config: StreamConfig, stored: StoredObject | None, now: datetime, grace: timedelta
+) -> Iterator[Problem]:
+    late = lateness(config, None if stored is None else stored.modified, now, grace)
+    if late is not None:
+        paths = StreamPaths(config.source, config.stream)
+        remedy = _run(paths, "lands what is new; then look why nothing started it")
+        yield Problem("late", late.told, remedy)
+    if config.schedule_mistake is not None:
+        told = f"{config.origin}: {config.schedule_mistake}"
+        yield Problem("schedule", told, "until then it is never said to be late")
+
+
+def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
+    if quarantined:
+        what = "record waits" if quarantined == 1 else "records wait"
+        told = f"{quarantined:,} {what} in quarantine"
+        show = f"`landing quarantine list {paths.source} {paths.stream}` says why"
+        yield Problem("quarantine", told, f"{show}; `land` takes them once the config is mended")
+
+
+def _run(paths: StreamPaths, does: str) -> str:
+    return f"`landing run {paths.source} {paths.stream}` {does}"
