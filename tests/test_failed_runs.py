@@ -60,7 +60,8 @@ def test_a_failing_stream_is_said_to_fail_until_a_run_of_it_lands(
     assert "answered 401" in found["last_failure"]["message"]
     told = shop.landing("status")
     assert "shop/orders: the last run failed at " in told.out
-    assert "→ `landing run shop orders` tries again" in told.out
+    assert "→ `landing env shop` lists the source's variables" in told.out
+    assert "`landing run shop orders` tries again" in " ".join(told.out.split())
 
     history = shop.landing("history", "shop", "orders")
     assert history.out.count(" UTC  failed after ") == 2

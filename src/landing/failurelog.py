@@ -31,6 +31,8 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     """The class of what was raised."""
     message: str
     """Without secrets."""
+    remedy: str | None = None
+    """What the run itself said to try."""
     started: datetime | None = None
     """None if the run came to nothing before it began with the stream."""
     read: int = 0

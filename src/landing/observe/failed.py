@@ -94,6 +94,7 @@ class FailedRuns(Reporter):
             finished=datetime.now(UTC),
             error=type(error).__name__,
             message=redacted(str(error))[:_LONGEST],
+            remedy=None if (remedy := getattr(error, "remedy", None)) is None else redacted(remedy),
             host=socket.gethostname(),
             **stood,
         )

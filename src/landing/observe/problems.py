@@ -10,7 +10,7 @@ import msgspec
 
 from landing.bucket import Bucket, StoredObject
 from landing.catalog import StreamConfig
-from landing.errors import CatalogError, SettingsError, SourceError
+from landing.errors import ApiError, CatalogError, SettingsError, SourceError
 from landing.failurelog import FailedRun
 from landing.layout import StreamPaths, load_id_of
 from landing.observe.freshness import lateness
@@ -60,6 +60,8 @@ def of_failing_run(
         remedy = f"`landing doctor {paths.source}` looks at settings, source and configs"
     else:
         again = _run(paths, "tries again")
+        if run.error == ApiError.__name__ and run.remedy is not None:
+            again = f"{run.remedy}; {again}"
         remedy = f"{again}; `landing history {paths.source} {paths.stream}` has earlier failures"
     yield Problem("failing", told, remedy)
 
