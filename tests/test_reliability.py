@@ -155,7 +155,8 @@ def test_a_bucket_that_fails_is_told_in_one_line_with_the_stream(
     )
     done = orders.run("my_source", "orders")
     assert uploads.hits
-    (line,) = done.err.splitlines()
+    line, remedy = done.err.splitlines()
+    assert remedy.startswith("  → `landing ")
     assert line.startswith("error: stream 'my_source/orders': ")
     assert told in line
     proxy.mend()
