@@ -3,17 +3,15 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from obstore.store import LocalStore, S3Store
 
 from demo.servers import S3Server, seaweedfs
 from landing import secrets
-from tests.kit import Kit, Zone
+from tests.kit import Kit, Zone, own_sources
 from tests.servers.api import Api, serve_api
 from tests.servers.oauth import Provider, serve_oauth
 
@@ -95,20 +93,8 @@ def kit(
     """A workspace that is the current folder, with the repository's own sources."""
     made = Kit(tmp_path / "repository", capsys)
     monkeypatch.chdir(made.root / "dlt")
-    imported = _sources()
-    yield made
-    # dlt looks up the module of a function, which the workspace's own import took the place of.
-    for name in _sources():
-        del sys.modules[name]
-    sys.modules.update(imported)
-
-
-def _sources() -> dict[str, ModuleType]:
-    return {
-        name: module
-        for name, module in sys.modules.items()
-        if name == "sources" or name.startswith("sources.")
-    }
+    with own_sources():
+        yield made
 
 
 @pytest.fixture

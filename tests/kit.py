@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -87,6 +89,27 @@ class Outcome:
     @property
     def text(self) -> str:
         return self.out + self.err
+
+
+@contextmanager
+def own_sources() -> Iterator[None]:
+    """Within, the sources of another workspace than the repository's are imported."""
+    imported = _sources()
+    try:
+        yield
+    finally:
+        # dlt looks up the module of a function, whose place the other import took.
+        for name in _sources():
+            del sys.modules[name]
+        sys.modules.update(imported)
+
+
+def _sources() -> dict[str, ModuleType]:
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name == "sources" or name.startswith("sources.")
+    }
 
 
 class Kit:

@@ -31,7 +31,7 @@ from landing.page.discretion import discretion_of
 from landing.page.profiles import Depth, profile_of
 from landing.workspace import Workspace, bucket_settings
 from tests.histories import SCHEDULES, History, make_history
-from tests.kit import Kit, Zone
+from tests.kit import Kit, Zone, own_sources
 from tests.servers.api import Api
 from tests.test_dagster_ui import FLAGS
 from tests.test_status import FIELDS, ORDER, STREAMS
@@ -85,7 +85,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three days of four streams, and the page of it."""
     folder = tmp_path_factory.mktemp("past")
     (folder / "orchestration" / "dlt" / "sources").mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, own_sources():
         patch.chdir(folder)
         patch.setenv("DLT_BUCKET_URL", (folder / "zone").as_uri())
         make_history(folder, NOW, days=3, runs_a_day=3)
