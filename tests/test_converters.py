@@ -23,7 +23,6 @@ from obstore.store import LocalStore
 from landing.columns import Columns
 from landing.converters.frames import Spec
 from landing.converters.pool import Converters, spec_of
-from landing.cores import cores
 from landing.errors import SettingsError
 from landing.fields import Field
 from landing.http import JsonPage
@@ -291,21 +290,6 @@ def _is_running(process: int) -> bool:
         return False
 
 
-def test_containers_are_asked_how_many_cores_they_may_use(tmp_path: Path) -> None:
-    machine = cores(tmp_path / "no-cgroup")
-    assert machine >= 1
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert cores(tmp_path) == 1
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert cores(tmp_path) == machine
-    (tmp_path / "cpu.max").unlink()
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    for quota, expected in (("50000", 1), ("-1", machine)):
-        (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
-        assert cores(tmp_path) == expected
-
-
 def test_the_setting_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANDING_CONVERTERS", "0")
     assert most_converters() == 0
@@ -313,7 +297,7 @@ def test_the_setting_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"LANDING_CONVERTERS is 'two'.* from 0 to 64"):
         most_converters()
     monkeypatch.delenv("LANDING_CONVERTERS")
-    assert most_converters() == min(cores() - 1, 3)
+    assert most_converters() == 0
 
 
 STREAMS = """\

@@ -14,14 +14,12 @@ from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
-from landing.cores import cores
 from landing.errors import SettingsError, WorkspaceError, listed
 
 DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
 DEFAULT_STALL_MINUTES = 60.0
-DEFAULT_CONVERTERS = 3
 """At most: beyond, what a run does itself takes longer."""
 MAX_CONVERTERS = 64
 
@@ -225,11 +223,9 @@ def stall_seconds() -> float:
 
 
 def most_converters() -> int:
-    """Processes that convert pages beside a run, from `LANDING_CONVERTERS`; unless it is set, one
-    less than there are cores."""
-    text = os.environ.get("LANDING_CONVERTERS", "").strip()
-    if not text:
-        return min(cores() - 1, DEFAULT_CONVERTERS)
+    """Processes that convert pages beside a run, from `LANDING_CONVERTERS`; none unless it
+    is set, since each takes 100 MB or more for a few percent of the time."""
+    text = os.environ.get("LANDING_CONVERTERS", "").strip() or "0"
     if not text.isdecimal() or int(text) > MAX_CONVERTERS:
         raise SettingsError(
             f"LANDING_CONVERTERS is '{text}': it has to be a number of processes from 0 to "

@@ -28,8 +28,7 @@ GRACE = 30
 WORKERS = 8
 """Streams of a source side by side, `landing run`'s own default."""
 # What `python -m benchmarks --only memory-of-streams` measured: docs/deployment.md has the figures.
-BASE_MIB = 192 + 144
-"""Of the run, and of a converter beside it."""
+BASE_MIB = 192
 STREAM_MIB = 96
 LIMIT = 2
 """Times what is requested: pages of large records, and row groups of wide ones."""
