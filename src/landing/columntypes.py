@@ -126,7 +126,7 @@ def column_of(field: Field, *, is_protected: bool = False) -> Column:
     if kinds == {"string"} and field.format == "date-time":
         return Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, _decoded_timestamps)
     if kinds == {"string"} and field.format == "date":
-        return Column(pa.date32(), _quick_dates, fit_date, str)
+        return Column(pa.date32(), _quick_dates, fit_date, str, _decoded_dates)
     if field.encoding == "native" and kinds == {"array"}:
         return _native_list(field.items or Field(type="null"), is_protected)
     members = landing_fields(field.properties or {})
@@ -240,7 +240,15 @@ def _without_offset(texts: pa.Array) -> pa.Array:
 
 
 def _quick_dates(values: Sequence[Any]) -> pa.Array:
-    return _within_years(_quick_strings(values).cast(pa.date32()))
+    return _dates(_quick_strings(values))
+
+
+def _decoded_dates(values: Sequence[Any]) -> pa.Array:
+    return _dates(pa.array(values, pa.string()))
+
+
+def _dates(texts: pa.Array) -> pa.Array:
+    return _within_years(texts.cast(pa.date32()))
 
 
 def _within_years(times: Any) -> Any:

@@ -129,7 +129,8 @@ def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[ms
     declared = [(f"member{n}", type_, default) for n, type_ in enumerate(members.values())]
     names = {f"member{n}": name for n, name in enumerate(members)}
     try:
-        made = msgspec.defstruct(title, declared, rename=names)
+        # Decoded JSON has no cycles, so its objects need no place for the collector.
+        made = msgspec.defstruct(title, declared, rename=names, gc=False)
     except ValueError:  # quotes, backslashes and control characters
         raise NoShapeError from None
     # msgspec describes a type when it is first decoded to. A thread that comes to it meanwhile
