@@ -28,7 +28,7 @@ from benchmarks.records import CURSOR, KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
-from landing.catalog import StreamConfig, read_config
+from landing.catalog import read_config
 from landing.columns import Columns
 from landing.conversion import Conversion
 from landing.converters.pool import Converters, spec_of
@@ -36,6 +36,7 @@ from landing.http import JsonPage
 from landing.http.jsonpage import decoding_to
 from landing.lineage import with_lineage
 from landing.parts import PartWriter
+from landing.streamconfig import StreamConfig
 from landing.tuning import tune_process
 from landing.versions import Stamps
 from landing.workspace import find_workspace

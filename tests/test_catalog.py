@@ -14,19 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.catalog import (
-    Defaults,
-    DiscoveredSchema,
-    Options,
-    StreamConfig,
     configured_streams,
     encode,
-    json_schemas,
     read_config,
     read_discovered,
     write_discovered,
 )
 from landing.errors import CatalogError
 from landing.fields import FORMATS, KINDS, MAX_DEPTH, Field
+from landing.streamconfig import Defaults, DiscoveredSchema, Options, StreamConfig, json_schemas
 from landing.workspace import Workspace
 from tests.kit import REPOSITORY
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from landing.catalog import Defaults, Options, json_schemas
 from landing.fields import FORMATS, KINDS, Field
+from landing.streamconfig import Defaults, Options, json_schemas
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 

@@ -91,6 +91,15 @@ def test_variables_configs_schedules_and_settings_are_looked_at(
     assert "ODOO_URL" in json.dumps(findings(shop, "odoo"))
 
 
+def test_a_config_of_a_stream_that_the_source_has_not_got_is_found(
+    shop: Kit, folder_zone: Zone
+) -> None:
+    shop.configure("shop", "ordrs", fields=FIELDS)
+    found = wrong(shop)
+    assert list(found) == ["shop/ordrs"]
+    assert "source 'shop' has no stream 'ordrs'; did you mean 'orders'?" in found["shop/ordrs"]
+
+
 def test_an_extra_that_a_config_needs_and_is_not_installed_is_found(
     shop: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,19 @@ def test_a_stream_that_never_landed_is_failing_and_its_record_tells_where_it_sto
     assert f", {record['read']:,} records read\n" in shop.landing("history", "shop", "orders").out
 
 
+def test_the_newest_records_are_kept(
+    shop: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landing.failurelog.KEPT", 2)
+    for status_code in (401, 403, 404, 410):
+        api.fail_next(status=status_code)
+        assert shop.run("shop", "orders").code == 1
+    told = [record["message"] for record in records(zone)]
+    assert len(told) == 2
+    assert "answered 404" in told[0]
+    assert "answered 410" in told[1]
+
+
 def test_clocks_that_differ_by_hours_change_nothing(shop: Kit, api: Api, folder_zone: Zone) -> None:
     assert shop.run("shop", "orders").code == 0
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=5)):

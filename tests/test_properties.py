@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.catalog import StreamConfig, read_config
+from landing.catalog import read_config
 from landing.columns import NEW_FIELDS, Batch, Columns, Converted, columns_of
 from landing.drift import Drift
 from landing.errors import CatalogError, StreamError
@@ -30,6 +30,7 @@ from landing.fields import FORMATS, Field
 from landing.http import JsonPage
 from landing.privacy import MASK
 from landing.quarantine import Quarantine
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 from tests.test_catalog import FIELD_MODELS, JSON, SCHEMAS, founding, nested_field, places
 from tests.test_columns import FIELDS, LIKELY, VALUES, means, read_back

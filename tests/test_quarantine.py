@@ -339,7 +339,7 @@ def versions(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[A
     kit.add_source("versions", VERSIONS)
 
     def run(pages: list[list[Any]], **keys: Any) -> None:
-        monkeypatch.setattr("landing.extraction.BATCH_ROWS", 1)  # a page is a batch
+        monkeypatch.setattr("landing.reader.BATCH_ROWS", 1)  # a page is a batch
         numbers = iter(range(1, 10_000))
         told = [[{"id": i, "at": next(numbers), "name": n} for i, n in page] for page in pages]
         (kit.repository / "pages.json").write_text(json.dumps(told))

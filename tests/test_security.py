@@ -20,11 +20,11 @@ from dlt.sources.helpers.requests import Client
 from requests.auth import AuthBase, HTTPDigestAuth
 
 from landing import secrets
-from landing.catalog import check_name
 from landing.errors import CatalogError, SettingsError
 from landing.http import Retries, Session
 from landing.http.redirects import guard
 from landing.http.retries import GaveUp
+from landing.names import check_name
 from landing.sources import load_source
 from landing.workspace import find_workspace
 from tests.kit import REPOSITORY, Kit, Zone

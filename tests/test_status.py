@@ -188,6 +188,28 @@ def test_a_backfill_under_way_is_said(shop: Kit, api: Api, folder_zone: Zone) ->
     assert "a backfill is under way, " in shop.landing("status").out
 
 
+def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_adapted(
+    shop: Kit, api: Api, folder_zone: Zone
+) -> None:
+    rows = [{"id": n, "updated_at": ORDER["updated_at"], "total": n, "tip": 0.5} for n in range(99)]
+    api.set_rows("orders", rows)
+    assert shop.run("shop", "orders").code == 0
+    only_gained = {"gained": {"tip": "number"}, "lost": [], "changed": {}}
+    assert status(shop, 0)["drift"] == only_gained, "99 records are too few to miss a field in"
+
+    api.set_rows("orders", [{**row, "updated_at": "2024-06-02 00:00:00"} for row in rows * 2])
+    assert shop.run("shop", "orders").code == 0
+    assert status(shop, 0)["drift"] == {**only_gained, "lost": ["name"]}
+    told = shop.landing("status").out
+    assert "shop/orders: the source's fields differ: + tip (number); − name\n" in told
+    assert "→ `landing discover shop orders` writes what there is now" in told
+
+    fields = {**FIELDS, "tip": {"type": "number"}}
+    del fields["name"]
+    configure(shop, fields=fields)
+    assert status(shop, 0)["drift"] is None
+
+
 def test_a_broken_config_and_a_damaged_state_are_rows_among_the_others(
     shop: Kit, folder_zone: Zone
 ) -> None:

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from obstore.store import LocalStore
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, TableFormat
 from landing.fields import Field
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.report import TableResult
+from landing.streamconfig import StreamConfig, TableFormat
 from landing.tables import keeper_of
 from landing.workspace import BucketSettings
 

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import Converted, columns_of
 from landing.fields import Field
 from landing.layout import StreamPaths
 from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.snapshot import KeysState, Snapshot
+from landing.streamconfig import StreamConfig
 from landing.workspace import BucketSettings
 
 KINDS = {"integers": "integer", "texts of 36 characters": "string"}

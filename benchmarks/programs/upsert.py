@@ -118,8 +118,8 @@ def with_deltalake() -> None:
 
 def bucket_and_config():  # type: ignore[no-untyped-def]
     from landing.bucket import Bucket
-    from landing.catalog import StreamConfig
     from landing.fields import Field
+    from landing.streamconfig import StreamConfig
     from landing.workspace import Workspace, bucket_settings
 
     config = StreamConfig(

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from landing.bounds import TOO_LARGE, largest_column, oversized
-from landing.catalog import LINEAGE_PREFIX, StreamConfig
 from landing.columntypes import NOT_IN_ARROW, Column, column_of, python_values
 from landing.fields import DELETED_AT, Field, landing_fields
 from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type
+from landing.names import LINEAGE_PREFIX
+from landing.streamconfig import StreamConfig
 from landing.tombstones import (
     DELETED_AT_FIELD,
     NO_KEY,

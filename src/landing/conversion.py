@@ -8,10 +8,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from landing.catalog import StreamConfig
 from landing.columns import Batch, Columns, Converted
 from landing.converters.pool import Converters, Result, spec_of
 from landing.http.jsonpage import undecoded
+from landing.streamconfig import StreamConfig
 
 BATCHES_AHEAD = 2
 """With converters while the one before is stamped and written; each is memory."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.columns import Columns
+from landing.columns import Columns, MisfitRow
 from landing.digest import BUCKETS, Digest, row_hashes
 from landing.errors import SourceError
 from landing.fitting import Misfit
@@ -89,6 +89,9 @@ class RowFilter(Protocol):
 
     def rest(self) -> Iterator[pa.Table]:
         """Rows that can be told only once the stream has ended."""
+
+    def concerns(self, misfit: MisfitRow) -> bool:
+        """Whether a row that does not fit would be taken, or may be."""
 
 
 class CursorTracker:
@@ -230,6 +233,9 @@ class CursorTracker:
         """Once the stream has ended: withheld rows of which at least one was not known."""
         yield from self._at_last.unknown(self._known)
         yield from self._without.unknown(self._known_without)
+
+    def concerns(self, misfit: MisfitRow) -> bool:
+        return True  # quarantine knows which it has
 
     def state(self, *, ended: bool = True) -> CursorState:
         """What the next run is to know; before the stream has `ended`, of what has landed."""

@@ -11,28 +11,18 @@ import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
-from landing.catalog import (
-    Defaults,
-    DestinationSyncMode,
-    DiscoveredSchema,
-    Options,
-    SyncMode,
-    check_name,
-    discovered_streams,
-    is_own_name,
-    private_fields,
-    read_discovered,
-    write_discovered,
-)
+from landing.catalog import discovered_streams, private_fields, read_discovered, write_discovered
 from landing.columns import Batch
 from landing.errors import SourceError, StreamError, nearest
 from landing.failures import explained, raise_if_interrupted
 from landing.fields import Field
 from landing.incremental import cursor_parameter, declared_incremental, hold
 from landing.inference import declared_fields, fields_of
+from landing.names import check_name, is_own_name
 from landing.pages import open_pages, with_arguments
 from landing.parents import hold_parents
 from landing.sources import Source, parents_of, static_columns
+from landing.streamconfig import Defaults, DestinationSyncMode, DiscoveredSchema, Options, SyncMode
 
 DEFAULT_SAMPLE = 100
 

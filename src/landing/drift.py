@@ -14,7 +14,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.catalog import StreamConfig, is_own_name
 from landing.columns import NEW_FIELDS, Batch, Row
 from landing.columntypes import column_of, python_values
 from landing.errors import StreamError
@@ -22,7 +21,9 @@ from landing.fields import Field, landing_fields
 from landing.http.jsonpage import sampled_every
 from landing.inference import kind_of
 from landing.jsontext import Unreadable
+from landing.names import is_own_name
 from landing.report import Drifted
+from landing.streamconfig import StreamConfig
 
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""

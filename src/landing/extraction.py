@@ -7,50 +7,39 @@ far can be published, and the cursor moved, before the stream has ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
-from landing.catalog import StreamConfig
-from landing.columns import Converted, MisfitRow, columns_of
-from landing.conversion import BATCHES_AHEAD, Conversion, Offered
+from landing.columns import columns_of
 from landing.converters.pool import Converters
-from landing.cursor import CursorTracker, CursorValue, RowFilter
-from landing.drift import Drift
-from landing.errors import SourceError, StreamError
+from landing.cursor import CursorTracker
+from landing.drift import ENOUGH
+from landing.errors import StreamError
 from landing.fields import landing_fields
-from landing.fitting import Misfit
 from landing.incremental import HeldIncremental, hold
 from landing.landing import Load
 from landing.layout import WITHHELD_STAMPS, load_id_after
 from landing.lineage import LINEAGE_FIELDS, with_lineage
 from landing.pages import (
-    BATCH_ROWS,
-    Page,
-    batches,
-    counting_into,
-    open_pages,
     pipeline_state,
-    present_names,
-    row_count,
     with_arguments,
 )
 from landing.parents import hold_parents
 from landing.parts import Part, PartWriter
 from landing.quarantine import Quarantine, Rejected
-from landing.repeats import without_loops
-from landing.report import Drifted, Given, Reporter
+from landing.reader import Pieces, Reader
+from landing.report import Drifted, Reporter
 from landing.resync import Resync, due_resync
 from landing.schemahistory import recorded
 from landing.sidebyside import Stop
@@ -64,16 +53,11 @@ from landing.state import (
     resource_state,
     take_over,
 )
-from landing.tombstones import is_tombstone, tombstone_count
+from landing.streamconfig import StreamConfig
+from landing.tombstones import tombstone_count
 from landing.versions import Stamps
 from landing.window import LIMIT as WINDOW_ROWS
-from landing.workspace import part_bytes, slice_limits, stall_seconds
-
-# Enough to fetch while the last page is decoded; each page ahead is memory.
-PAGES_AHEAD = 3
-
-Pieces: TypeAlias = list[pa.Table | list[Rejected]]
-"""Rows in the order in which they are stamped: those that land, and those for quarantine."""
+from landing.workspace import part_bytes, slice_limits
 
 
 class Extraction:
@@ -92,19 +76,12 @@ class Extraction:
         converters: Converters | None = None,
     ) -> None:
         self.is_over = False
-        self.count = 0
-        """Records that the stream has given."""
-        self.drift = Drifted()
         config = as_declared(config, resource)
         self._config = config
         self._reporter = reporter
         self._folder = folder
-        self._stop = stop or Stop()
         self._slice = slice_limits()
         self._columns = columns_of(config)
-        self._conversion = Conversion(config, self._columns, converters)
-        self._drift = Drift(config)
-        self._stalled_after = stall_seconds()
         self._schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         # A full refresh is read as one load; its rows share a load id whatever they repeat, unless
         # readers have to look for the newest row of each key.
@@ -113,28 +90,46 @@ class Extraction:
         self._quarantine = Quarantine(
             folder / "quarantine.jsonl", config, self._columns, self._version_key
         )
-        self._names = list(landing_fields(config.fields))
         self._snapshot: Snapshot | None = None
         if config.deletes == "snapshot":
             self._snapshot = Snapshot(config, self._columns, folder)
         hint = config.hard_delete
-        asked = dict.fromkeys([*self._names, *([hint.column] if hint is not None else [])])
+        names = landing_fields(config.fields)
+        asked = dict.fromkeys([*names, *([hint.column] if hint is not None else [])])
         self._resource = with_arguments(resource, fields=list(asked))
         self._held = self._hold()
-        self._absent = set(self._names)
         self._tracker: CursorTracker | None = None
         self._rows: Iterator[tuple[bool, Pieces]] = iter(())
         self._withheld_stamps: Stamps | None = None
         self._streams_state: Any = None
         self._published: _Published | None = None
         self._resync: Resync | None = None
-        self._open = ExitStack()
+        self._reader = Reader(
+            config,
+            self._resource,
+            self._columns,
+            self._quarantine,
+            self._snapshot,
+            reporter,
+            stop or Stop(),
+            converters,
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._reader.close()
+
+    @property
+    def count(self) -> int:
+        """Records that the stream has given."""
+        return self._reader.count
+
+    @property
+    def drift(self) -> Drifted:
+        """Told at the stream's end."""
+        return self._reader.drift
 
     def _hold(self) -> HeldIncremental | None:
         return hold_cursor(self._config, self._resource)
@@ -150,13 +145,7 @@ class Extraction:
         together with `into`. Asks for no second page."""
         state = resource_state(pipeline_state(), self._config.stream).setdefault(STATE_KEY, {})
         self._begin(state)
-        opened = open_pages(self._resource, self._streams_state, record=self._conversion.record)
-        page = next(map(self._known_hints, self._open.enter_context(opened)), None)
-        self._open.close()
-        for batch in batches([page] if page is not None else [], least=1):
-            self.count += row_count(batch)
-            yield self._admitted(Offered(batch), self._tracker)
-        self._tell(self._tracker)
+        yield from self._reader.first_page(self._streams_state, self._tracker)
 
     def _parts(self, load: Load) -> Iterator[Any]:
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
@@ -196,12 +185,15 @@ class Extraction:
             known = state.get("cursor", {})
             self._tracker = CursorTracker(self._held, self._columns, known, self._folder)
             self._quarantine.known = frozenset(state.get("quarantined", ()))
-        self._rows = self._new_rows(self._tracker)
+        self._rows = self._reader.rows(self._streams_state, self._tracker)
 
     def _next_rows(self, load: Load, writer: PartWriter) -> Iterator[tuple[bool, Pieces]]:
         begun = time.monotonic()
-        for row in self._rows:
-            yield row
+        for is_withheld, pieces in self._rows:
+            self._take_back()
+            if not pieces:
+                continue
+            yield is_withheld, pieces
             if self._slice.is_full(writer.bytes, time.monotonic() - begun) and self._may_publish():
                 assert self._tracker is not None, "only a cursor says what may be published"
                 self._prepare_to_publish(load)
@@ -272,122 +264,18 @@ class Extraction:
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
-    def _new_rows(self, tracker: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
-        """What is new, a batch at a time, and whether it had been withheld."""
-        may_end_early = tracker is not None and tracker.may_end_early
-        least = 1 if may_end_early else BATCH_ROWS
-        opened = open_pages(
-            self._resource,
-            self._streams_state,
-            ahead=PAGES_AHEAD,
-            check=self._look,
-            record=self._conversion.record,
-        )
-        hinted = map(self._known_hints, self._open.enter_context(opened))
-        given = Given()
-        self._reporter.reading(self._config.stream, given)
-        pages = without_loops(counting_into(given, hinted), self._config)
-        cursor = tracker.name if tracker is not None else None
-        ahead = 0 if may_end_early else BATCHES_AHEAD
-        for offered in self._conversion.offered(batches(pages, least), cursor, ahead):
-            self.count += row_count(offered.batch)
-            pieces = self._admitted(offered, tracker)
-            self._reporter.progress(self._config.stream, self.count)
-            self._take_back(tracker)
-            if pieces:
-                yield False, pieces
-            if tracker is not None and tracker.is_past:
-                break
-        self._open.close()
-        if tracker is not None:
-            for table in tracker.rest():
-                yield from self._by_age(table, tracker.name)
-        self._tell(tracker)
-
-    def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
-        """Withheld rows are older than all others, but a deletion that has no cursor value is the
-        stream's last word on its record."""
-        is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
-        for mask, is_withheld in ((pc.invert(is_last), True), (is_last, False)):
-            if (rows := table.filter(mask)).num_rows:
-                yield is_withheld, [rows]
-
-    def _known_hints(self, page: Page) -> Page:
-        """Which columns a stream's files have is settled before its first page comes."""
-        for name, column in (page.columns or {}).items():
-            hint = self._config.hard_delete
-            if column.get("hard_delete") and (hint is None or hint.column != name):
-                raise SourceError(
-                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
-                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
-                    "@dlt.resource"
-                )
-        return page
-
-    def _look(self, waited: float) -> None:
-        """While the stream is waited for: without an end, it would keep its lease for ever."""
-        self._stop.check()
-        if waited > self._stalled_after:
-            raise StreamError(
-                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
-                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
-                "request has no answer, or raise LANDING_STALL_MINUTES"
-            )
-
-    def _admitted(self, offered: Offered, tracker: RowFilter | None) -> Pieces:
-        """What of a batch is new, that which does not fit before and after the rows that do."""
-        if self._absent:
-            self._absent -= present_names(offered.batch, self._absent)
-        converted = self._converted(offered)
-        if self._snapshot is not None:
-            self._snapshot.see(converted)
-        earlier, later = self._quarantine.new(converted)
-        table = converted.table
-        if tracker is not None:
-            aside = list(self._cursor_values(converted.misfits, tracker.name))
-            table = tracker.admit(table, converted.raw(tracker.name), aside)
-        return [piece for piece in (earlier, table, later) if len(piece)]
-
-    def _converted(self, offered: Offered) -> Converted:
-        return self._conversion.converted(self._drift.looked_at(offered.batch), offered)
-
-    def _cursor_values(self, misfits: Sequence[MisfitRow], name: str) -> Iterator[CursorValue]:
-        """Those of the misfits that have one."""
-        for misfit in misfits:
-            raw = misfit.row.get(name)
-            try:
-                typed = self._columns.value(name, raw)
-            except Misfit:
-                continue
-            if typed.is_valid:
-                yield CursorValue(typed, raw)
-
-    def _take_back(self, tracker: RowFilter | None) -> None:
+    def _take_back(self) -> None:
         """Put the cursor back that was moved in the belief that lower values were all seen."""
-        if tracker is None or not tracker.went_back:
+        if self._tracker is None or not self._tracker.went_back:
             return
         if self._published is not None and not self._published.is_taken_back:
             self._published.take_back()
             self._reporter.note(
                 self._config.stream,
-                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one, or "
-                "none: the cursor stays where it was until the stream's end; leave row_order out",
+                f"declares row_order 'asc', but gave a lower {self._tracker.name} after a higher "
+                "one, or none: the cursor stays where it was until the stream's end; leave "
+                "row_order out",
             )
-
-    def _tell(self, tracker: RowFilter | None) -> None:
-        source, stream, read = self._config.source, self._config.stream, self.count
-        if read and self._absent == set(self._names):
-            raise StreamError(
-                f"stream '{source}/{stream}': none of its {read:,} records has any "
-                f"of the fields of {self._config.origin}; nothing was landed",
-                remedy=f"`landing discover {source} {stream}` writes what there is now",
-            )
-        self.drift = self._drift.found(self._absent if read else ())
-        for note in self._drift.notes(read, self._absent):
-            self._reporter.drifted(stream, note)
-        if tracker is not None and tracker.rows_without_cursor:
-            count = tracker.rows_without_cursor
-            self._reporter.note(stream, f"{count} records have no {tracker.name}; landed if new")
 
     def _check_limit(self, load: Load) -> None:
         """Raises StreamError, before anything of the load is published, if too little fits."""
@@ -413,6 +301,8 @@ class Extraction:
             for note in self._quarantine.notes():
                 self._reporter.note(self._config.stream, note)
             take_over(pipeline_state(), self._streams_state, self._config.stream)
+            # A field that few records lack may be one that few have.
+            load.drift = self.drift if self.count >= ENOUGH else replace(self.drift, lost=[])
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
         load.quarantined = self._quarantine.count
         load.quarantine_file = self._quarantine.close()

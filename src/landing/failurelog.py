@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -11,7 +12,11 @@ import msgspec
 from landing.bucket import Bucket, Listed, StoredObject
 from landing.errors import BucketError
 from landing.layout import StreamPaths
+from landing.records import read_record, read_records
 
+KEPT = 1_000
+"""Records of a stream, which may fail each hour until somebody looks."""
+_REMEDY = "delete it"
 _CLOCKS_DIFFER = timedelta(days=1)
 """At most, between the bucket, whose time the state has, and a machine, of which a name is."""
 
@@ -60,6 +65,13 @@ _DECODER = msgspec.json.Decoder(FailedRun)
 def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
     left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
     bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
+    with suppress(BucketError):  # the record is there, and the next one tries again
+        _forget_oldest(bucket, paths)
+
+
+def _forget_oldest(bucket: Bucket, paths: StreamPaths) -> None:
+    for path in sorted(bucket.list(paths.failed_runs))[:-KEPT]:
+        bucket.delete(path)
 
 
 def _left(stored: StoredObject | None) -> StateLeft | None:
@@ -74,7 +86,7 @@ def failed_runs(
     Raises BucketError for one that is damaged.
     """
     files = sorted((file.path for file in _listed(bucket, paths, since)), reverse=True)[:limit]
-    return [run for path in files if (run := _read(bucket, path)) is not None]
+    return read_records(bucket, files, _DECODER, _REMEDY)
 
 
 def failing_run(
@@ -85,20 +97,11 @@ def failing_run(
     files = _listed(bucket, paths, since)
     if not files:
         return None
-    last = _read(bucket, max(files, key=lambda file: (file.modified, file.path)).path)
+    newest = max(files, key=lambda file: (file.modified, file.path))
+    last = read_record(bucket, newest.path, _DECODER, _REMEDY)
     return last if last is not None and last.state == _left(stored) else None
 
 
 def _listed(bucket: Bucket, paths: StreamPaths, since: datetime | None) -> Sequence[Listed]:
     after = None if since is None else paths.failed_run(since.astimezone(UTC))
     return list(bucket.listed(paths.failed_runs, after))
-
-
-def _read(bucket: Bucket, path: str) -> FailedRun | None:
-    stored = bucket.get(path)
-    if stored is None:
-        return None
-    try:
-        return _DECODER.decode(stored.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BucketError(f"{bucket.location(path)} is damaged ({error}): delete it") from None

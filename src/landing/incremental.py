@@ -14,9 +14,9 @@ from dlt.extract.incremental import IncrementalResourceWrapper
 from dlt.extract.incremental.lag import apply_lag_with_suppression
 from dlt.extract.resource import DltResource
 
-from landing.catalog import StreamConfig
 from landing.errors import SourceError
 from landing.lookback import Lookback, later
+from landing.streamconfig import StreamConfig
 
 Incremental = dlt.sources.incremental
 

@@ -8,9 +8,10 @@ from typing import TypeAlias
 from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, unknown_fields
+from landing.catalog import unknown_fields
 from landing.privacy import check_key
 from landing.sources import Source
+from landing.streamconfig import StreamConfig
 from landing.tables import place_of
 
 Job: TypeAlias = tuple[StreamConfig, DltResource]

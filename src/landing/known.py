@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from landing.bucket import Bucket
-from landing.catalog import check_source
 from landing.layout import StreamPaths
+from landing.names import check_source
 from landing.workspace import Workspace
 
 

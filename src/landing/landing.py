@@ -41,7 +41,6 @@ from dlt.common.schema import Schema
 from dlt.common.storages.load_package import load_package_state
 
 from landing.bucket import Bucket
-from landing.catalog import SyncMode
 from landing.errors import BucketError, LandingError
 from landing.layout import (
     StreamPaths,
@@ -53,9 +52,10 @@ from landing.layout import (
 )
 from landing.lease import Lease
 from landing.parts import Part
-from landing.report import Reporter
+from landing.report import Drifted, Reporter
 from landing.schemahistory import KnownSchema, SchemaVersion, recorded
 from landing.state import json_document, stored_by_us, stored_state
+from landing.streamconfig import SyncMode
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class Load:
     """Of its columns, where the bucket does not have it yet."""
     backfill: dict[str, Any] | None = None
     """What of which backfill its rows are."""
+    drift: Drifted = field(default_factory=Drifted)
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -245,6 +246,7 @@ class Load:
             "from_quarantine": self.from_quarantine,
             "read_from": self.read_from,
             "backfill": self.backfill,
+            "drift": asdict(self.drift) if self.drift else None,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -11,13 +9,14 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from landing.bucket import Bucket
-from landing.errors import BucketError
 from landing.layout import StreamPaths, load_id_after, next_load_id
+from landing.records import RESTORE, read_record, read_records
+from landing.report import Drifted
 
 Kind: TypeAlias = Literal["run", "backfill", "quarantine"]
 _STAMPED_AHEAD = Decimal(1)
 """Rows of a load are stamped less than that above its id."""
-_AT_ONCE = 8
+_REMEDY = f"{RESTORE}; the rows stay"
 
 
 class RecordedFile(msgspec.Struct, frozen=True):
@@ -40,6 +39,8 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     from_quarantine: list[str] = []
     read_from: Any = None
     backfill: dict[str, Any] | None = None
+    drift: Drifted | None = None
+    """Fields that no record had only where there were enough to tell."""
     cursor_before: Any = None
     cursor_after: Any = None
     files: list[RecordedFile] = []
@@ -69,7 +70,7 @@ def load_records(
     """
     after = None if since is None else paths.load_record(next_load_id(since, None))
     files = sorted(bucket.list(paths.load_records, after), reverse=True)
-    return list(_read(bucket, files[:limit]))
+    return read_records(bucket, files[:limit], _DECODER, _REMEDY)
 
 
 def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRecord | None:
@@ -77,25 +78,4 @@ def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRe
     # Only the last of a year's records are listed.
     after = load_id and paths.load_record(load_id_after(load_id, by=-_STAMPED_AHEAD))
     found = sorted(bucket.list(paths.load_records, after or None))
-    return next(_read(bucket, found[-1:]), None)
-
-
-def _read(bucket: Bucket, files: Sequence[str]) -> Iterator[LoadRecord]:
-    if len(files) < 2:
-        yield from filter(None, (_record(bucket, path) for path in files))
-        return
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-records") as threads:
-        yield from filter(None, threads.map(lambda path: _record(bucket, path), files))
-
-
-def _record(bucket: Bucket, path: str) -> LoadRecord | None:
-    stored = bucket.get(path)
-    if stored is None:
-        return None
-    try:
-        return _DECODER.decode(stored.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BucketError(
-            f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "
-            "or delete it; the rows stay"
-        ) from None
+    return read_record(bucket, found[-1], _DECODER, _REMEDY) if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landing.catalog import StreamConfig
+from landing.streamconfig import StreamConfig
 
 
 def in_words(config: StreamConfig) -> str:

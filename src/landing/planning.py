@@ -10,7 +10,6 @@ import pyarrow as pa
 from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.extraction import hold_cursor
 from landing.jobs import doubts_of, jobs_of
@@ -23,6 +22,7 @@ from landing.resync import is_done
 from landing.schemahistory import SchemaVersion, recorded
 from landing.sources import Source
 from landing.state import stored_by_us, stored_cursor
+from landing.streamconfig import StreamConfig
 from landing.tables import place_of
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.errors import LandingError
 from landing.extraction import Extraction
@@ -27,6 +26,7 @@ from landing.pages import standing_alone
 from landing.report import Drifted, Heard, Reporter, Reporters
 from landing.sources import Source, parents_of
 from landing.state import STATE_KEY, new_state, resource_state
+from landing.streamconfig import StreamConfig
 
 ROWS = 10
 """Shown of the page."""

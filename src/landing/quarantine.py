@@ -21,9 +21,9 @@ from uuid import UUID
 import msgspec
 
 from landing.bounds import bounded
-from landing.catalog import StreamConfig
 from landing.columns import Columns, Converted, MisfitRow, Row
 from landing.privacy import row_protector
+from landing.streamconfig import StreamConfig
 from landing.versions import key_of, keys_of
 
 # The state is to stay small; beyond these, a row may stand in quarantine more than once.

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from landing.catalog import StreamConfig
 from landing.columns import Batch
 from landing.errors import StreamError
 from landing.pages import Page, row_count
+from landing.streamconfig import StreamConfig
 
 TIMES = 100
 TIMES_WITHOUT_KEY = 10_000

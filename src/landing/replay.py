@@ -20,7 +20,6 @@ from typing import IO
 import pyarrow as pa
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.landing import Load
 from landing.layout import StreamPaths, quarantine_file_of, time_of
@@ -31,6 +30,7 @@ from landing.parts import Part, PartWriter
 from landing.quarantine import KeptRow, kept_line, read_line, row_json
 from landing.report import TableResult
 from landing.state import stored_load_id
+from landing.streamconfig import StreamConfig
 from landing.tables import keeper_of
 from landing.tombstones import tombstone_count
 from landing.workspace import part_bytes

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from landing.catalog import StreamConfig
 from landing.http.traffic import Attempt, Traffic
+from landing.streamconfig import StreamConfig
 
 _FAILURES_TOLD = 10
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from landing.catalog import StreamConfig
 from landing.cursor import CursorState, CursorTracker
 from landing.incremental import HeldIncremental
+from landing.streamconfig import StreamConfig
 
 _KEY = "resync"
 

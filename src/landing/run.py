@@ -12,7 +12,7 @@ from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.converters.pool import Converters
 from landing.errors import LandingError
 from landing.extraction import Extraction
@@ -28,6 +28,7 @@ from landing.settling import settle
 from landing.sidebyside import Stop, side_by_side, waits
 from landing.sources import Source, parents_of
 from landing.state import SCHEMA, pipeline_name
+from landing.streamconfig import StreamConfig
 from landing.tables import keeper_of, place_of
 from landing.workspace import bucket_settings, most_converters
 

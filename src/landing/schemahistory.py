@@ -15,8 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from landing.bucket import Bucket
-from landing.errors import BucketError
 from landing.layout import StreamPaths, number_of
+from landing.records import read_record
 
 
 class KnownSchema(TypedDict):
@@ -124,13 +124,4 @@ def _numbers(bucket: Bucket, paths: StreamPaths, at_least: int) -> list[int]:
 
 
 def _read(bucket: Bucket, paths: StreamPaths, number: int) -> SchemaVersion | None:
-    stored = bucket.get(paths.schema(number))
-    if stored is None:
-        return None
-    try:
-        return _DECODER.decode(stored.data)
-    except msgspec.DecodeError as error:
-        raise BucketError(
-            f"{bucket.location(paths.schema(number))} is damaged ({error}): put an earlier "
-            "version of it back, or delete it"
-        ) from None
+    return read_record(bucket, paths.schema(number), _DECODER)

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import Columns, Converted, MisfitRow
 from landing.errors import StreamError
 from landing.fields import DELETED_AT
@@ -27,6 +26,7 @@ from landing.keysets import KeySet, compared, marks_of, tables, whole, with_mark
 from landing.layout import StreamPaths, load_id_of
 from landing.parts import PartWriter
 from landing.privacy import HASH
+from landing.streamconfig import StreamConfig
 from landing.tombstones import is_tombstone
 
 _COMPARED_ROWS = 500_000

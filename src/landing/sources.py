@@ -15,11 +15,13 @@ from dlt.extract.reference import SourceFactory
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
-from landing.catalog import HardDelete, StreamConfig, check_name, check_source, read_config
+from landing.catalog import read_config
 from landing.errors import SourceError, WorkspaceError, listed, nearest
 from landing.failures import explained, missing_variable, place_in_source
 from landing.http.redirects import guard
+from landing.names import check_name, check_source
 from landing.secrets import log_no_secrets, redacted
+from landing.streamconfig import HardDelete, StreamConfig
 from landing.workspace import Workspace
 
 PACKAGE = "sources"
@@ -63,6 +65,11 @@ class Source:
                 remedy=f"`landing discover {self.name}` asks the API for what there is",
             )
         return streams[name]
+
+    def check_stream(self, name: str) -> None:
+        """Raises what `stream` does, but asks no API: where only that can tell, any name passes."""
+        if not any(self._factories()):
+            self.stream(name)
 
     def config(self, stream: str) -> StreamConfig:
         """A stream's config, with what only the stream itself can say.

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from dlt.common.pipeline import TPipelineState
 
 from landing.bucket import Bucket, StoredObject
-from landing.catalog import StreamConfig
 from landing.columns import Columns
 from landing.errors import StreamError, UsageError
 from landing.fitting import Misfit
@@ -47,6 +46,7 @@ from landing.state import (
     resource_state,
     state_of,
 )
+from landing.streamconfig import StreamConfig
 
 _OF_READING = ("cursor", "quarantined", "resync", "taken_back")
 """Of what is ours: where the next run starts. All else is about the files that landed, such as the

@@ -8,13 +8,13 @@ from typing import Any
 from dlt.common.pipeline import TPipelineState
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.incremental import HeldIncremental, reads_from
 from landing.keptstates import cursors_of, kept_numbers, read_state
 from landing.layout import StreamPaths
 from landing.lease import lease_holder
 from landing.loadlog import LoadRecord, last_load
 from landing.state import STATE_KEY, names_kept, resource_state
+from landing.streamconfig import StreamConfig
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.catalog import HardDelete, StreamConfig
 from landing.fields import DELETED_AT
+from landing.streamconfig import HardDelete, StreamConfig
 
 DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
 NO_KEY = "no value, though it tells which record is deleted"

@@ -13,9 +13,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from landing.catalog import json_schemas
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import EXIT_CODES, VERBS
+from landing.streamconfig import json_schemas
 from tools.site import messages
 from tools.site.pages import REPOSITORY
 

@@ -28,7 +28,6 @@ from landing.backfill.record import Backfill
 from landing.backfill.subject import Subject, subject, told_if_table_fails
 from landing.backfill.windows import Request, Window, shown
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.errors import StreamError, UsageError, counted, listed, nearest
 from landing.failures import explained
@@ -39,6 +38,7 @@ from landing.parts import PartWriter
 from landing.report import Reporter, TableResult
 from landing.sidebyside import Stop
 from landing.sources import Source
+from landing.streamconfig import StreamConfig
 from landing.tombstones import is_tombstone
 from landing.workspace import part_bytes
 

@@ -8,7 +8,6 @@ and is thrown away, and neither the cursor nor anything else of its live runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from dlt.extract.resource import DltResource
 
 from landing.backfill.windows import Cursor, Window
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
-from landing.columns import Columns, Converted, MisfitRow
-from landing.conversion import Offered
+from landing.columns import Columns, MisfitRow
 from landing.converters.pool import Converters
 from landing.cursor import CursorValue
 from landing.errors import SourceError, StreamError, UsageError
@@ -34,6 +31,7 @@ from landing.parents import hold_parents
 from landing.report import Reporter
 from landing.sidebyside import Stop
 from landing.state import stored_cursor
+from landing.streamconfig import StreamConfig
 
 
 def cursor_of(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Cursor:
@@ -187,13 +185,7 @@ class WindowExtraction(Extraction):
 
     def _begin(self, state: dict[str, Any]) -> None:
         self._streams_state = {"sources": {}, "_local": {}}
-        self._rows = self._new_rows(self.filter)
-
-    def _converted(self, offered: Offered) -> Converted:
-        converted = super()._converted(offered)
-        if self.filter is None or not converted.misfits:
-            return converted
-        return replace(converted, misfits=list(filter(self.filter.concerns, converted.misfits)))
+        self._rows = self._reader.rows(self._streams_state, self.filter)
 
     def _check_limit(self, load: Load) -> None:
         limit, quarantine = self._config.quarantine_limit, self._quarantine

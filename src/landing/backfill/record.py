@@ -8,7 +8,6 @@ goes below it (`Load.begin`), whatever becomes of the stream's state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -16,10 +15,11 @@ import msgspec
 
 from landing.backfill.windows import Bound, Request, Window, windows_of
 from landing.bucket import Bucket
-from landing.errors import BucketError, UsageError
+from landing.errors import UsageError
 from landing.landing import Load
 from landing.layout import StreamPaths, load_id_after, reserved_by
 from landing.lease import Lease
+from landing.records import read_record, read_records
 from landing.state import stored_load_id
 
 ROOM = Decimal("0.01")
@@ -85,6 +85,7 @@ class Backfill(msgspec.Struct, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(Backfill)
+_REMEDY = "delete it; what it landed stays"
 
 
 class Records:
@@ -94,26 +95,21 @@ class Records:
         self._bucket = bucket
         self._paths = paths
 
-    def all(self) -> Iterator[Backfill]:
+    def all(self) -> list[Backfill]:
         """The oldest first."""
-        for path in sorted(self._bucket.list(self._paths.backfills)):
-            if reserved_by(path) and path.endswith(".json"):
-                yield self._read(path)
+        paths = [
+            path
+            for path in sorted(self._bucket.list(self._paths.backfills))
+            if reserved_by(path) and path.endswith(".json")
+        ]
+        return read_records(self._bucket, paths, _DECODER, _REMEDY)
 
     def get(self, backfill_id: str) -> Backfill:
-        return self._read(self._paths.backfill(backfill_id))
-
-    def _read(self, path: str) -> Backfill:
-        stored = self._bucket.get(path)
-        if stored is None:
+        path = self._paths.backfill(backfill_id)
+        found = read_record(self._bucket, path, _DECODER, _REMEDY)
+        if found is None:
             raise UsageError(f"{self._bucket.location(path)}: there is no such backfill")
-        try:
-            return _DECODER.decode(stored.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BucketError(
-                f"{self._bucket.location(path)} is damaged ({error}): delete it; what it landed "
-                "stays"
-            ) from error
+        return found
 
     def put(self, backfill: Backfill) -> None:
         content = msgspec.json.format(msgspec.json.encode(backfill), indent=1)
@@ -124,7 +120,7 @@ class Records:
         digest = _digest(request)
         paths = sorted(self._bucket.list(self._paths.backfills))
         own = [path for path in paths if path.endswith(f"-{digest}.json")]
-        return self._read(own[-1]) if own else None
+        return read_record(self._bucket, own[-1], _DECODER, _REMEDY) if own else None
 
     def begin(
         self,

@@ -13,7 +13,6 @@ from landing.backfill.reading import cursor_of
 from landing.backfill.record import Records
 from landing.backfill.windows import Cursor
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.failures import raise_if_interrupted
 from landing.layout import StreamPaths
 from landing.lease import Lease
@@ -21,6 +20,7 @@ from landing.privacy import check_key
 from landing.report import Reporter, TableResult
 from landing.sidebyside import Stop, waits
 from landing.sources import Source
+from landing.streamconfig import StreamConfig
 from landing.tables import keeper_of
 
 _turns: dict[str, threading.Lock] = {}

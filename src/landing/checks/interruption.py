@@ -13,7 +13,6 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 from dlt.extract.resource import DltResource
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.checks.subject import Subject
 from landing.columns import Batch, Row
 from landing.errors import BucketError
@@ -23,6 +22,7 @@ from landing.layout import StreamPaths
 from landing.lineage import LINEAGE_FIELDS
 from landing.report import Reporter
 from landing.run import run_stream
+from landing.streamconfig import StreamConfig
 from landing.workspace import BucketSettings
 
 

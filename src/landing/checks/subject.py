@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
-from landing.catalog import StreamConfig, as_config, read_discovered
+from landing.catalog import as_config, read_discovered
 from landing.columns import Batch, Columns, Row
 from landing.discovery import described, primary_key, rows_of
 from landing.fields import Field
@@ -25,6 +25,7 @@ from landing.inference import fields_of
 from landing.pages import open_pages, row_count, with_arguments
 from landing.parents import hold_parents
 from landing.sources import Source, as_declared
+from landing.streamconfig import StreamConfig
 from landing.tombstones import tombstones_of
 
 Key = tuple[Any, ...]

@@ -69,8 +69,8 @@ def known_stream(options: argparse.Namespace, workspace: Workspace) -> tuple[Buc
 
 
 def named_stream(options: argparse.Namespace) -> StreamPaths:
-    from landing.catalog import check_name
     from landing.layout import StreamPaths
+    from landing.names import check_name
 
     source = check_name(options.source, "source")
     return StreamPaths(source, check_name(options.stream, "stream"))

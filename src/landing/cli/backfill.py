@@ -105,8 +105,8 @@ def _called(options: argparse.Namespace, workspace: Workspace) -> Done:
 
 def _list(options: argparse.Namespace, bucket: Bucket) -> Done:
     from landing.backfill import Records
-    from landing.catalog import check_name
     from landing.cli.backfilljson import listed
+    from landing.names import check_name
 
     given = (options.start, options.end, options.by, options.step, options.fields)
     if not options.list and any(value is not None for value in given):

@@ -120,7 +120,8 @@ def _keeps_table(workspace: Workspace, source: str, stream: str) -> bool:
 
 
 def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]:
-    from landing.catalog import check_name, configured_streams
+    from landing.catalog import configured_streams
+    from landing.names import check_name
 
     check_name(options.source, "source")
     configured = list(configured_streams(workspace, options.source))

@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.catalog import check_source
     from landing.doctor import of_machine, of_workspace
+    from landing.names import check_source
 
     sources = [check_source(workspace, name) for name in options.sources]
 

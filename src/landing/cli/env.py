@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.catalog import check_source
+    from landing.names import check_source
     from landing.variables import bucket_variables, described_variables
 
     source: str | None = options.source

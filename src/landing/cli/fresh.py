@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
-    from landing.catalog import check_source
+    from landing.names import check_source
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
 

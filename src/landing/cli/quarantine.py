@@ -64,7 +64,7 @@ def _configure_land(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
-    from landing.catalog import check_name
+    from landing.names import check_name
 
     for name, what in ((options.source, "source"), (options.stream, "stream")):
         if name:

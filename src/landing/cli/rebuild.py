@@ -13,8 +13,8 @@ from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.bucket import Bucket
-    from landing.catalog import StreamConfig
     from landing.report import TableResult
+    from landing.streamconfig import StreamConfig
     from landing.tables.place import Place
 
 HELP = "make a stream's current-state table again from its landed files"

@@ -79,7 +79,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _gathered(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> Report:
-    from landing.catalog import check_source
+    from landing.names import check_source
     from landing.page.facts import gathered
     from landing.page.profiles import MEGABYTE, Depth
     from landing.page.publishing import shows_values

@@ -13,11 +13,11 @@ from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.bucket import Bucket
-    from landing.catalog import StreamConfig
     from landing.incremental import HeldIncremental
     from landing.layout import StreamPaths
     from landing.stateedit import Change
     from landing.stateview import StreamState
+    from landing.streamconfig import StreamConfig
 
 HELP = "where a stream's next run starts: show it, set it, start over, go back"
 WORDS = "[VERB] SOURCE STREAM"
@@ -61,8 +61,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _words(words: list[str]) -> tuple[str, StreamPaths, list[str]]:
-    from landing.catalog import check_name
     from landing.layout import StreamPaths
+    from landing.names import check_name
 
     verb, names = (words[0], words[1:]) if words[0] in VERBS else ("show", words)
     if len(names) < 2:
@@ -112,8 +112,8 @@ def _change(
 
 
 def _stream_named(text: str) -> StreamPaths:
-    from landing.catalog import check_name
     from landing.layout import StreamPaths
+    from landing.names import check_name
 
     source, slash, stream = text.partition("/")
     if not slash:

@@ -11,6 +11,7 @@ from landing.cli.arguments import add_grace, add_json, add_sources
 from landing.cli.grid import grid
 from landing.cli.lines import hanging, terminal_width
 from landing.cli.output import counted, print_json, printable
+from landing.cli.results import drift_in_words
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.bucket import Bucket
-    from landing.catalog import check_source
+    from landing.names import check_source
     from landing.observe.status import stream_statuses
 
     bucket = Bucket(bucket_settings(workspace))
@@ -91,6 +92,9 @@ def _notes(one: StreamStatus) -> Iterator[str]:
     for problem in one.problems:
         yield f"{one.name}: {problem.told}"
         yield f"  → {problem.remedy}"
+    if one.drift is not None:
+        yield f"{one.name}: the source's fields differ: {drift_in_words(one.drift)}"
+        yield f"  → `landing discover {one.source} {one.stream}` writes what there is now"
     if one.lease is not None and not one.lease.is_dead:
         yield f"{one.name}: {one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
     for backfill in one.backfills:

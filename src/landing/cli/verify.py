@@ -14,8 +14,8 @@ from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:
     from landing.bucket import Bucket
-    from landing.catalog import StreamConfig
     from landing.layout import StreamPaths
+    from landing.streamconfig import StreamConfig
     from landing.verify import Result
 
 HELP = "check that all is there that has landed, as a reader of the files meets it"
@@ -86,9 +86,9 @@ def _verified(
 def _streams(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket
 ) -> list[StreamPaths]:
-    from landing.catalog import check_name
     from landing.known import check_known
     from landing.layout import StreamPaths
+    from landing.names import check_name
 
     if options.streams:
         check_name(options.source, "source")
@@ -104,8 +104,8 @@ def _streams(
 
 def _of_source(workspace: Workspace, bucket: Bucket, source: str) -> Sequence[StreamPaths]:
     """Those that have landed; the bucket may have some that nobody runs any more."""
-    from landing.catalog import check_name, check_source
     from landing.layout import StreamPaths
+    from landing.names import check_name, check_source
 
     check_name(source, "source")
     landed = {path.split("/")[1] for path in bucket.list(source)}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from landing.catalog import StreamConfig
 from landing.dagster import metadata, results
 from landing.dagster.engine import import_engine
 from landing.dagster.options import Options
@@ -16,6 +15,7 @@ from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
 from landing.dagster.streams import KINDS, Stream
 from landing.errors import BucketError, UsageError
+from landing.streamconfig import StreamConfig
 from landing.workspace import bucket_settings
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from datetime import UTC, date
 
 import dagster as dg
 
-from landing.catalog import StreamConfig
 from landing.dagster.engine import import_engine
 from landing.dagster.options import Options, Span
 from landing.dagster.outcomes import told
 from landing.dagster.streams import KINDS, Stream
 from landing.errors import UsageError
 from landing.lookback import moment_of
+from landing.streamconfig import StreamConfig
 
 _TIMES = ("date-time", "date")
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columntypes import column_of
 from landing.fields import landing_fields
 from landing.lineage import LINEAGE_FIELDS
 from landing.report import StreamResult
 from landing.secrets import redacted
+from landing.streamconfig import StreamConfig
 
 PREVIEWED_ROWS = 10
 _PREVIEWED_COLUMNS = 30

@@ -7,10 +7,10 @@ import time
 from logging import Logger
 from typing import Any
 
-from landing.catalog import StreamConfig
 from landing.http.traffic import Attempt
 from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
+from landing.streamconfig import StreamConfig
 
 TOLD_EVERY = 10.0
 """Seconds between two lines of a kind that would come without end: each is a row of Dagster's

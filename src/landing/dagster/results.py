@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.dagster.reporting import RunLog
 from landing.errors import BucketError
 from landing.lineage import LOAD_ID
 from landing.report import StreamResult
+from landing.streamconfig import StreamConfig
 
 QUARANTINE, COLUMNS, KEYS = "quarantine", "columns", "keys"
 CHECKED_ROWS = 1_000_000

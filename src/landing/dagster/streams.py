@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.errors import LandingError
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 
 KINDS = {"dlt", "parquet"}

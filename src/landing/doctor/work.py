@@ -11,7 +11,7 @@ from landing.errors import CatalogError
 from landing.observe import check_installed
 from landing.page.publishing import least_age, shows_values
 from landing.privacy import check_key
-from landing.sources import load_source
+from landing.sources import Source, load_source
 from landing.tables import place_of
 from landing.variables import described_variables
 from landing.workspace import BucketSettings, Workspace, part_bytes, slice_limits, stall_seconds
@@ -51,8 +51,9 @@ def source_findings(
     """Of one that nobody asked for and that has no stream config, no variable need be set."""
     findings = Findings()
     is_used = is_asked_for or any(configured_streams(workspace, source))
+    loaded: Source | None = None
     with findings.told_by(source, f"mend it; `landing discover {source}` then asks its API"):
-        load_source(workspace, source)
+        loaded = load_source(workspace, source)
     if is_used:
         with findings.told_by(source, "mend it"):
             findings.all.extend(_unset(workspace, source))
@@ -60,7 +61,7 @@ def source_findings(
         variables = ", and all variables that it requires are set" if is_used else ""
         yield fine(source, f"imports{variables}")
     yield from findings.all
-    yield from _configs(workspace, source, bucket)
+    yield from _configs(workspace, source, loaded, bucket)
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
@@ -79,7 +80,9 @@ def _is_set(name: str) -> bool:
     return bool(os.environ.get(name, "").strip())
 
 
-def _configs(workspace: Workspace, source: str, bucket: BucketSettings | None) -> Iterator[Finding]:
+def _configs(
+    workspace: Workspace, source: str, loaded: Source | None, bucket: BucketSettings | None
+) -> Iterator[Finding]:
     streams = list(configured_streams(workspace, source))
     found: list[Finding] = []
     selected = 0
@@ -96,6 +99,9 @@ def _configs(workspace: Workspace, source: str, bucket: BucketSettings | None) -
             continue
         selected += 1
         findings = Findings()
+        if loaded is not None:
+            with findings.told_by(f"{source}/{stream}", "rename the file, or delete it"):
+                loaded.check_stream(stream)
         with findings.told_by(f"{source}/{stream}", _dry_run(source, stream)):
             check_key(config.fields, config.origin)
             if bucket is not None:

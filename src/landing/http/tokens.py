@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from landing.bucket import Bucket, StoredObject
-from landing.catalog import check_name
 from landing.errors import BucketError, SettingsError
+from landing.names import check_name
 from landing.workspace import Workspace, bucket_settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.errors import CatalogError
 from landing.schedule import Schedule
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 
 Per = Literal["source", "stream"]

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
 from landing.failurelog import FailedRun, put_failed_run
 from landing.layout import StreamPaths
 from landing.report import Reporter
 from landing.secrets import redacted
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace, bucket_settings
 
 TAKES = 10.0

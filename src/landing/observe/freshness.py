@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.errors import CatalogError
 from landing.layout import StreamPaths
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 
 GRACE = timedelta(hours=1)

@@ -25,11 +25,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__
-from landing.catalog import StreamConfig
 from landing.http.traffic import Attempt
 from landing.observe.lag import moment_of
 from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
+from landing.streamconfig import StreamConfig
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000

@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from landing.bucket import Bucket, StoredObject
-from landing.catalog import StreamConfig
 from landing.errors import ApiError, CatalogError, SettingsError, SourceError
 from landing.failurelog import FailedRun
 from landing.layout import StreamPaths, load_id_of
 from landing.observe.freshness import lateness
+from landing.streamconfig import StreamConfig
 
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from landing.catalog import StreamConfig
 from landing.errors import SettingsError, counted, lasting, sized
 from landing.http.traffic import Attempt
 from landing.report import Given, Reporter, StreamResult
+from landing.streamconfig import StreamConfig
 
 EVERY = 30.0
 """Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""

@@ -10,9 +10,10 @@ import msgspec
 
 from landing.backfill import Records
 from landing.bucket import Bucket, StoredObject
-from landing.catalog import StreamConfig, configured_streams, read_config
+from landing.catalog import configured_streams, read_config
 from landing.errors import BucketError, CatalogError
 from landing.failurelog import FailedRun, failing_run
+from landing.fields import landing_fields
 from landing.keptstates import state_in
 from landing.layout import StreamPaths
 from landing.lease import EXPIRES_AFTER, Holder, lease_holder
@@ -29,9 +30,11 @@ from landing.observe.problems import (
     of_schedule,
 )
 from landing.replay import StreamQuarantine, quarantined_streams
+from landing.report import Drifted
 from landing.sidebyside import Stop, side_by_side
 from landing.state import STATE_KEY, resource_state
 from landing.stateview import cursor_in
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 
 _AT_ONCE = 8
@@ -102,6 +105,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Records that made the last run fail."""
     lease: LeaseStatus | None = None
     backfills: list[BackfillUnderWay] = []
+    drift: Drifted | None = None
+    """How the source's fields differed from those of the config, as the last load saw it."""
     problems: list[Problem] = []
 
     @property
@@ -167,6 +172,7 @@ def _looked_at(
     failing = failing_run(bucket, paths, stored)
     backfills = list(_backfills(bucket, paths))
     moment = moment_of(cursor)
+    last = last_load(bucket, paths, load_id)
     problems = [
         *of_lease(paths, lease),
         *of_failed_run(paths, waiting.failed),
@@ -181,7 +187,7 @@ def _looked_at(
         status=_verdict(problems, stored, lease),
         last_run=None if stored is None else stored.modified,
         last_failure=_failure(failing),
-        last_load=_brief(last_load(bucket, paths, load_id)),
+        last_load=_brief(last),
         schedule=None if config.schedule is None else config.schedule.cron,
         due=None if config.schedule is None else config.schedule.after(now),
         cursor_field=name,
@@ -195,6 +201,7 @@ def _looked_at(
         failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,
+        drift=_still_differs(config, last),
         problems=problems,
     )
 
@@ -236,6 +243,22 @@ def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]
     for one in Records(bucket, paths).all():
         if one.finished is None:
             yield BackfillUnderWay(one.id, one.started, len(one.windows), len(one.done), one.rows)
+
+
+def _still_differs(config: StreamConfig, record: LoadRecord | None) -> Drifted | None:
+    """Without what the config has been adapted to since."""
+    if record is None or record.drift is None:
+        return None
+    found = record.drift
+    lands = landing_fields(config.fields)
+    differs = Drifted(
+        gained={
+            name: kind for name, kind in found.gained.items() if name not in config.known_names
+        },
+        lost=[name for name in found.lost if name in lands],
+        changed={name: change for name, change in found.changed.items() if name in lands},
+    )
+    return differs or None
 
 
 def _brief(record: LoadRecord | None) -> LastLoad | None:

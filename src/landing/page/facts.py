@@ -14,7 +14,7 @@ import msgspec
 
 from landing import __version__
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, read_config
+from landing.catalog import read_config
 from landing.errors import BucketError, CatalogError
 from landing.failurelog import FailedRun, failed_runs
 from landing.layout import StreamPaths
@@ -25,6 +25,7 @@ from landing.observe.status import StreamStatus, stream_statuses
 from landing.page.profiles import Depth, Profile, profile_of
 from landing.schemahistory import SchemaVersion, TypeChange, schema_versions
 from landing.sidebyside import Stop, side_by_side
+from landing.streamconfig import StreamConfig
 from landing.workspace import Workspace
 
 _AT_ONCE = 8

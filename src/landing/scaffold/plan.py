@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from landing.catalog import check_name
 from landing.errors import UsageError, listed, nearest
+from landing.names import check_name
 
 DEFAULT_PAGE_ROWS = 500
 DEFAULT_INITIAL_VALUE = "1970-01-01T00:00:00Z"

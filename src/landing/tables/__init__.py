@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
+from landing.streamconfig import StreamConfig
 from landing.tables.place import place_of
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.columns import columns_of
 from landing.errors import TableError
 from landing.fields import DELETED_AT
 from landing.layout import StreamPaths, load_id_after, load_id_of
 from landing.lineage import LINEAGE_FIELDS, LOAD_ID
+from landing.streamconfig import StreamConfig
 from landing.tables.winners import among
 from landing.tombstones import is_tombstone
 

@@ -9,9 +9,9 @@ import msgspec
 import pyarrow as pa
 
 from landing.bucket import Bucket
-from landing.catalog import DestinationSyncMode, StreamConfig, TableFormat
 from landing.errors import CatalogError
 from landing.layout import StreamPaths
+from landing.streamconfig import DestinationSyncMode, StreamConfig, TableFormat
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):

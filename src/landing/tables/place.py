@@ -11,10 +11,10 @@ from tempfile import TemporaryFile
 from urllib.parse import unquote, urlsplit
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig, TableFormat
 from landing.errors import CatalogError, SettingsError
 from landing.fields import landing_fields
 from landing.layout import StreamPaths
+from landing.streamconfig import StreamConfig, TableFormat
 from landing.workspace import BucketSettings, s3_keys, tables_settings
 
 CATALOG_VARIABLE = "LANDING_DUCKLAKE_CATALOG"

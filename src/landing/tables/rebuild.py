@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.layout import StreamPaths
 from landing.lease import Lease
 from landing.report import TableResult
+from landing.streamconfig import StreamConfig
 from landing.tables import keeper_of
 
 

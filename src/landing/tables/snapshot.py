@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.catalog import StreamConfig
 from landing.lineage import LOAD_ID, ROW_ID
+from landing.streamconfig import StreamConfig
 from landing.tables.landed import Group, Landed
 from landing.tables.winners import Winners, keyless, narrow
 

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.errors import LeaseHeld, TableError
 from landing.lease import Lease
 from landing.report import TableResult
 from landing.secrets import redacted
+from landing.streamconfig import StreamConfig
 from landing.tables.landed import Batch, Landed
 from landing.tables.marker import Marker, check_marker, read_marker, write_marker
 from landing.tables.place import Place

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from landing.bucket import Bucket
-from landing.catalog import StreamConfig
 from landing.errors import counted
 from landing.layout import StreamPaths, is_compacted
+from landing.streamconfig import StreamConfig
 from landing.verify.accounts import (
     Account,
     account_of,

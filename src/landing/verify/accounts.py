@@ -7,21 +7,20 @@ they appeared, and none is there that no record knows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
 
 from landing.bucket import Bucket, Listed
-from landing.errors import BucketError, counted
+from landing.errors import counted
 from landing.layout import StreamPaths, load_id_of
 from landing.lease import lease_holder
 from landing.loadlog import LoadRecord, RecordedFile, load_records
+from landing.records import read_record, read_records
 from landing.state import stored_load_id
 from landing.verify.findings import Finding
 
-_AT_ONCE = 8
 _COPIED = timedelta(hours=1)
 """Between a file's time in the bucket and its load's record, after which it was put there anew."""
 _CLOSE = timedelta(seconds=1)
@@ -102,22 +101,8 @@ def _compactions(bucket: Bucket, paths: StreamPaths) -> tuple[list[Compaction], 
     """Those that were done, and the one that is under way."""
     folder = paths.pending_compaction.rpartition("/")[0]
     names = [path for path in bucket.list(folder) if path != paths.pending_compaction]
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-records") as threads:
-        done = list(threads.map(lambda path: _compaction(bucket, path), names))
-    return list(filter(None, done)), _compaction(bucket, paths.pending_compaction)
-
-
-def _compaction(bucket: Bucket, path: str) -> Compaction | None:
-    stored = bucket.get(path)
-    if stored is None:
-        return None
-    try:
-        return _DECODER.decode(stored.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BucketError(
-            f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "
-            "or delete it"
-        ) from None
+    done = read_records(bucket, names, _DECODER)
+    return done, read_record(bucket, paths.pending_compaction, _DECODER)
 
 
 def file_findings(account: Account) -> Iterator[Finding]:

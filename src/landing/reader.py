@@ -1,0 +1,203 @@
+"""What a stream yields, to rows that are new: page by page, those for quarantine among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.pipeline import TPipelineState
+from dlt.extract.resource import DltResource
+
+from landing.columns import Columns, Converted, MisfitRow
+from landing.conversion import BATCHES_AHEAD, Conversion, Offered
+from landing.converters.pool import Converters
+from landing.cursor import CursorValue, RowFilter
+from landing.drift import Drift
+from landing.errors import SourceError, StreamError
+from landing.fields import landing_fields
+from landing.fitting import Misfit
+from landing.pages import (
+    BATCH_ROWS,
+    Page,
+    batches,
+    counting_into,
+    open_pages,
+    present_names,
+    row_count,
+)
+from landing.quarantine import Quarantine, Rejected
+from landing.repeats import without_loops
+from landing.report import Drifted, Given, Reporter
+from landing.sidebyside import Stop
+from landing.snapshot import Snapshot
+from landing.streamconfig import StreamConfig
+from landing.tombstones import is_tombstone
+from landing.workspace import stall_seconds
+
+# Enough to fetch while the last page is decoded; each page ahead is memory.
+PAGES_AHEAD = 3
+
+Pieces: TypeAlias = list[pa.Table | list[Rejected]]
+"""Rows in the order in which they are stamped: those that land, and those for quarantine."""
+
+
+class Reader:
+    """Reads a stream once, from its first page to its last or as far as its filter wants.
+
+    `close` it where that was not to its end.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        resource: DltResource,
+        columns: Columns,
+        quarantine: Quarantine,
+        snapshot: Snapshot | None,
+        reporter: Reporter,
+        stop: Stop,
+        converters: Converters | None,
+    ) -> None:
+        self.count = 0
+        """Records that the stream has given."""
+        self.drift = Drifted()
+        """Settled at the end."""
+        self._config = config
+        self._resource = resource
+        self._columns = columns
+        self._quarantine = quarantine
+        self._snapshot = snapshot
+        self._reporter = reporter
+        self._stop = stop
+        self._conversion = Conversion(config, columns, converters)
+        self._drift = Drift(config)
+        self._stalled_after = stall_seconds()
+        self._names = frozenset(landing_fields(config.fields))
+        self._absent = set(self._names)
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def rows(
+        self, state: TPipelineState, filter_: RowFilter | None
+    ) -> Iterator[tuple[bool, Pieces]]:
+        """What is new, a batch at a time, and whether it had been withheld; nothing of a batch that
+        has nothing new. The stream reads and writes `state`."""
+        may_end_early = filter_ is not None and filter_.may_end_early
+        least = 1 if may_end_early else BATCH_ROWS
+        opened = open_pages(
+            self._resource,
+            state,
+            ahead=PAGES_AHEAD,
+            check=self._look,
+            record=self._conversion.record,
+        )
+        hinted = map(self._known_hints, self._open.enter_context(opened))
+        given = Given()
+        self._reporter.reading(self._config.stream, given)
+        pages = without_loops(counting_into(given, hinted), self._config)
+        cursor = filter_.name if filter_ is not None else None
+        ahead = 0 if may_end_early else BATCHES_AHEAD
+        for offered in self._conversion.offered(batches(pages, least), cursor, ahead):
+            self.count += row_count(offered.batch)
+            pieces = self._admitted(offered, filter_)
+            self._reporter.progress(self._config.stream, self.count)
+            yield False, pieces
+            if filter_ is not None and filter_.is_past:
+                break
+        self.close()
+        if filter_ is not None:
+            for table in filter_.rest():
+                yield from self._by_age(table, filter_.name)
+        self._tell(filter_)
+
+    def first_page(self, state: TPipelineState, filter_: RowFilter | None) -> Iterator[Pieces]:
+        """What of the first page is new; asks for no second one, and not together with `rows`."""
+        opened = open_pages(self._resource, state, record=self._conversion.record)
+        page = next(map(self._known_hints, self._open.enter_context(opened)), None)
+        self.close()
+        for batch in batches([page] if page is not None else [], least=1):
+            self.count += row_count(batch)
+            yield self._admitted(Offered(batch), filter_)
+        self._tell(filter_)
+
+    def _known_hints(self, page: Page) -> Page:
+        """Which columns a stream's files have is settled before its first page comes."""
+        for name, column in (page.columns or {}).items():
+            hint = self._config.hard_delete
+            if column.get("hard_delete") and (hint is None or hint.column != name):
+                raise SourceError(
+                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
+                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
+                    "@dlt.resource"
+                )
+        return page
+
+    def _look(self, waited: float) -> None:
+        """While the stream is waited for: without an end, it would keep its lease for ever."""
+        self._stop.check()
+        if waited > self._stalled_after:
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
+                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
+                "request has no answer, or raise LANDING_STALL_MINUTES"
+            )
+
+    def _admitted(self, offered: Offered, filter_: RowFilter | None) -> Pieces:
+        """What of a batch is new, that which does not fit before and after the rows that do."""
+        if self._absent:
+            self._absent -= present_names(offered.batch, self._absent)
+        converted = self._converted(offered, filter_)
+        if self._snapshot is not None:
+            self._snapshot.see(converted)
+        earlier, later = self._quarantine.new(converted)
+        table = converted.table
+        if filter_ is not None:
+            aside = list(self._cursor_values(converted.misfits, filter_.name))
+            table = filter_.admit(table, converted.raw(filter_.name), aside)
+        return [piece for piece in (earlier, table, later) if len(piece)]
+
+    def _converted(self, offered: Offered, filter_: RowFilter | None) -> Converted:
+        converted = self._conversion.converted(self._drift.looked_at(offered.batch), offered)
+        if filter_ is None or not converted.misfits:
+            return converted
+        return replace(converted, misfits=list(filter(filter_.concerns, converted.misfits)))
+
+    def _cursor_values(self, misfits: Sequence[MisfitRow], name: str) -> Iterator[CursorValue]:
+        """Those of the misfits that have one."""
+        for misfit in misfits:
+            raw = misfit.row.get(name)
+            try:
+                typed = self._columns.value(name, raw)
+            except Misfit:
+                continue
+            if typed.is_valid:
+                yield CursorValue(typed, raw)
+
+    def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
+        """Withheld rows are older than all others, but a deletion that has no cursor value is the
+        stream's last word on its record."""
+        is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
+        for mask, is_withheld in ((pc.invert(is_last), True), (is_last, False)):
+            if (rows := table.filter(mask)).num_rows:
+                yield is_withheld, [rows]
+
+    def _tell(self, filter_: RowFilter | None) -> None:
+        source, stream, read = self._config.source, self._config.stream, self.count
+        if read and self._absent == self._names:
+            raise StreamError(
+                f"stream '{source}/{stream}': none of its {read:,} records has any "
+                f"of the fields of {self._config.origin}; nothing was landed",
+                remedy=f"`landing discover {source} {stream}` writes what there is now",
+            )
+        self.drift = self._drift.found(self._absent if read else ())
+        for note in self._drift.notes(read, self._absent):
+            self._reporter.drifted(stream, note)
+        if filter_ is not None and filter_.rows_without_cursor:
+            count = filter_.rows_without_cursor
+            self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")
