@@ -116,8 +116,8 @@ def _childrens_peaks(process: int) -> Iterator[dict[int, int]]:
 
 
 def _children(process: int) -> Iterator[int]:
-    for listed in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):
+    with suppress(OSError):  # it may end at any moment
+        for listed in Path(f"/proc/{process}/task").glob("*/children"):
             yield from map(int, listed.read_text().split())
 
 

@@ -166,13 +166,13 @@ def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
     columns = Columns(config.fields)
     contents = list(bodies())
     spans = [slice(n, n + PAGES_A_BATCH) for n in range(0, len(contents), PAGES_A_BATCH)]
-    with decoding_to(lambda: columns.record):
+    with decoding_to(lambda: columns.early):
         pages = [JsonPage(content, "data") for content in contents]
     rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
     tables = [columns.from_pages(pages[span]).table for span in spans]
 
     def decode_typed() -> None:
-        with decoding_to(lambda: columns.record):
+        with decoding_to(lambda: columns.early):
             for content in contents:
                 JsonPage(content, "data")
 

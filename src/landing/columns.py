@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from landing.bounds import TOO_LARGE, largest_column, oversized
-from landing.columntypes import NOT_IN_ARROW, Column, column_of, python_values
+from landing.columntypes import NOT_IN_ARROW, column_of, python_values
 from landing.fields import DELETED_AT, Field, landing_fields
 from landing.http import JsonPage
-from landing.jsontext import NoShapeError, object_type
 from landing.names import LINEAGE_PREFIX
+from landing.pagecolumns import PageColumns, record_type
 from landing.streamconfig import StreamConfig
 from landing.tombstones import (
     DELETED_AT_FIELD,
@@ -94,9 +94,18 @@ class Columns:
         self._hint = hint.column if hint is not None else None
         of_fields = pa.schema([(name, column.type) for name, column in self._columns.items()])
         self.schema = of_fields.append(DELETED_AT_FIELD) if tombstones is not None else of_fields
-        self.record = _record_type(self._columns, self._hint) if known is None else None
+        self.record = record_type(self._columns, self._hint) if known is None else None
         """What a record in JSON decodes to; None if only a dictionary will do."""
+        self._of_pages: PageColumns | None = None
+        if self.record is not None and tombstones is None:
+            self._of_pages = PageColumns(self._columns)
         self.has_private = any(column.is_private for column in self._columns.values())
+
+    @property
+    def early(self) -> Any:
+        """What the records of a page are best decoded to as it is made; None as with `record`."""
+        of_pages = self._of_pages
+        return of_pages.record if of_pages is not None and of_pages.is_worth_it else self.record
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):
@@ -118,6 +127,10 @@ class Columns:
         """None if some value is not of its field's type, or wants a look of its own."""
         if self.record is None or not any(pages):
             return None
+        if self._of_pages is not None and (found := self._of_pages.read(pages)) is not None:
+            arrays = [found.arrays[name] for name in self._columns]
+            table = self._table(arrays, None, found.rows)
+            return None if oversized(table) else Converted(table, found.given)
         try:
             records = [record for page in pages for record in page.decoded(self.record)]
             rows = map(msgspec.structs.astuple, records)
@@ -297,21 +310,6 @@ def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any
         except KeyError:
             pass
     return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _record_type(columns: Mapping[str, Column], hint: str | None) -> type[msgspec.Struct] | None:
-    """What a record decodes to: its configured fields alone, and what says that it is deleted; null
-    where it has not got one."""
-    members = {
-        name: Any if column.json_type is Any else column.json_type | None
-        for name, column in columns.items()
-    }
-    if hint is not None:
-        members.setdefault(hint, Any)
-    try:
-        return object_type("Record", members, None)
-    except NoShapeError:
-        return None
 
 
 def _arrow_row(table: pa.Table, index: int) -> Row:

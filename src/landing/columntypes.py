@@ -53,15 +53,18 @@ Reasons = dict[int, str]
 class Column:
     """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit.
 
-    `json_type` is what a value of the field decodes to from JSON bytes, and `decoded` converts
-    such values; where that is not set, `quick` does. With `is_private`, no value may pass as it
-    is, whatever type it has already.
+    `json_type` is what a value of the field decodes to from JSON bytes. Such values are an array of
+    `read_type` as they are, which Arrow's JSON reader gives as well, and `read` makes the column of
+    that; where there is no such type, `decoded` converts the values, or else `quick`. With
+    `is_private`, no value may pass as it is, whatever type it has already.
     """
 
     type: pa.DataType
     quick: Callable[[Sequence[Any]], pa.Array] | None
     fit: Callable[[Any], Any]
     json_type: Any = Any
+    read_type: pa.DataType | None = None
+    read: Callable[[pa.Array], pa.Array] | None = None
     decoded: Callable[[Sequence[Any]], pa.Array] | None = None
     is_private: bool = False
 
@@ -77,6 +80,8 @@ class Column:
 
     def from_json(self, values: Sequence[Any]) -> pa.Array:
         """Values decoded as `json_type`. Raises where one needs a look of its own."""
+        if self.read_type is not None:
+            return self.from_read(pa.array(values, self.read_type))
         convert = self.decoded or self.quick
         if convert is not None:
             return convert(values)
@@ -84,6 +89,10 @@ class Column:
         if reasons:
             raise ValueError("misfits have to be told with their whole rows")
         return array
+
+    def from_read(self, array: pa.Array) -> pa.Array:
+        """Values of `read_type`. Raises where one needs a look of its own."""
+        return array if self.read is None else self.read(array)
 
     def convert_arrow(self, values: pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, Reasons]:
         if self.is_private:
@@ -117,24 +126,33 @@ def column_of(field: Field, *, is_protected: bool = False) -> Column:
         fit = private_fit(field, is_protected=is_protected)
         return Column(pa.string(), None, fit, is_private=True)
     kinds = field.kinds
-    if kinds == {"integer"}:
-        return Column(pa.int64(), _quick_integers, fit_integer, int, _as(pa.int64()))
-    if kinds == {"number"}:
-        return Column(pa.float64(), _quick_numbers, fit_number, int | float, _as(pa.float64()))
-    if kinds == {"boolean"}:
-        return Column(pa.bool_(), _quick_booleans, fit_boolean, bool)
-    if kinds == {"string"} and field.format == "date-time":
-        return Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, _decoded_timestamps)
-    if kinds == {"string"} and field.format == "date":
-        return Column(pa.date32(), _quick_dates, fit_date, str, _decoded_dates)
+    if (plain := _plain(field)) is not None:
+        return plain
     if field.encoding == "native" and kinds == {"array"}:
         return _native_list(field.items or Field(type="null"), is_protected)
     members = landing_fields(field.properties or {})
     if field.encoding == "native" and kinds == {"object"} and members:
         return _native_struct(members, is_protected)
-    if kinds == {"string"}:
-        return Column(pa.string(), _quick_strings, fit_text, str, _as(pa.string()))
     return _text_column(field, is_protected)
+
+
+def _plain(field: Field) -> Column | None:
+    """Of a field whose values are of one kind, and not nested."""
+    text = pa.string()
+    match sorted(field.kinds), field.format:
+        case ["integer"], _:
+            return Column(pa.int64(), _quick_integers, fit_integer, int, pa.int64())
+        case ["number"], _:
+            return Column(pa.float64(), _quick_numbers, fit_number, int | float, pa.float64())
+        case ["boolean"], _:
+            return Column(pa.bool_(), _quick_booleans, fit_boolean, bool, pa.bool_())
+        case ["string"], "date-time":
+            return Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, text, _timestamps)
+        case ["string"], "date":
+            return Column(pa.date32(), _quick_dates, fit_date, str, text, _dates)
+        case ["string"], _:
+            return Column(text, _quick_strings, fit_text, str, text)
+    return None
 
 
 def _text_column(field: Field, is_protected: bool) -> Column:
@@ -149,7 +167,7 @@ def _text_column(field: Field, is_protected: bool) -> Column:
         return Column(pa.string(), None, fit)
     if not field.kinds or not field.kinds <= {"array", "object"}:
         return Column(pa.string(), None, fit)
-    return Column(pa.string(), partial(_quick_texts, shape), fit, shape, _shaped_texts)
+    return Column(pa.string(), partial(_quick_texts, shape), fit, shape, decoded=_shaped_texts)
 
 
 def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
@@ -206,17 +224,8 @@ def _quick_strings(values: Sequence[Any]) -> pa.Array:
     return _inferred(values, pa.string())
 
 
-def _as(type_: pa.DataType) -> Callable[[Sequence[Any]], pa.Array]:
-    """For decoded values, whose Python types are known: no need to infer them."""
-    return lambda values: pa.array(values, type_)
-
-
 def _quick_timestamps(values: Sequence[Any]) -> pa.Array:
     return _timestamps(_quick_strings(values))
-
-
-def _decoded_timestamps(values: Sequence[Any]) -> pa.Array:
-    return _timestamps(pa.array(values, pa.string()))
 
 
 def _timestamps(texts: pa.Array) -> pa.Array:
@@ -241,10 +250,6 @@ def _without_offset(texts: pa.Array) -> pa.Array:
 
 def _quick_dates(values: Sequence[Any]) -> pa.Array:
     return _dates(_quick_strings(values))
-
-
-def _decoded_dates(values: Sequence[Any]) -> pa.Array:
-    return _dates(pa.array(values, pa.string()))
 
 
 def _dates(texts: pa.Array) -> pa.Array:

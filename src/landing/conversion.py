@@ -43,7 +43,7 @@ class Conversion:
         """The type that the records of a page are decoded to as it is made."""
         if self._columns.record is None or (self._spec and self._converters_are_up):
             return undecoded()
-        return self._columns.record
+        return self._columns.early
 
     @property
     def _converters_are_up(self) -> bool:

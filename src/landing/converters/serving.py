@@ -59,7 +59,7 @@ def _tell(answers: BinaryIO, *frames: bytes | pa.Buffer) -> None:
 
 
 def _converted(columns: Columns, request: Request, contents: Sequence[bytes]) -> Converted | None:
-    with decoding_to(lambda: columns.record):
+    with decoding_to(lambda: columns.early):
         try:
             pages = [
                 JsonPage(content, head.records).without_first(head.skipped)

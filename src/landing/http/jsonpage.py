@@ -70,6 +70,10 @@ class JsonPage:
         """Whether its records are values of a type already, and not only found."""
         return self._record is not msgspec.Raw
 
+    def holds(self, record: Any) -> bool:
+        """Whether its records are decoded to that type."""
+        return self._record is record
+
     def __len__(self) -> int:
         return max(len(self._records) - self.skipped, 0)
 

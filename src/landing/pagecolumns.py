@@ -1,0 +1,202 @@
+"""Columns of JSON pages, of most fields by Arrow's reader, which needs no interpreter lock.
+
+That reader knows no nested values as text, nor values of several kinds: such fields are decoded, as
+their page is made. It takes nothing that the decoder would not, but for numbers that it rounds, NaN
+and text that is not UTF-8, which are looked for here; what it refuses is for the decoder to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.columntypes import NOT_IN_ARROW, Column
+from landing.http import JsonPage
+from landing.jsontext import NoShapeError, object_type
+
+LEAST_FIELDS = 8
+"""Fewer are decoded in less time than Arrow takes to go through their pages."""
+LEAST_BYTES = 64 * 1024
+"""Of pages; below, the reader's start takes longer than the rest."""
+_MOST_BYTES = 2**31 - 2
+_BYTES_A_VALUE = 100
+"""Of a page's JSON; where it is more, most of a page is what nobody wants, and passed over faster
+by the decoder."""
+_REFUSALS = 3
+"""In a row, after which the next pages are not tried."""
+_EXACT = 2**53
+"""Whole numbers up to here are floats without loss."""
+
+
+@dataclass(frozen=True)
+class Found:
+    arrays: Mapping[str, pa.Array]
+    rows: int
+    pages: Sequence[JsonPage]
+    read: Mapping[str, pa.Array]
+    decoded: Mapping[str, Sequence[Any]]
+
+    def given(self, name: str) -> Sequence[Any]:
+        """A field's values of all records, as the API gave them."""
+        if name in self.decoded:
+            return self.decoded[name]
+        if pa.types.is_floating(self.read[name].type):
+            return self._numbers(name)
+        return _Values(self.read[name])
+
+    def _numbers(self, name: str) -> Sequence[int | float | None]:
+        """Whole ones are integers, as the API spells them."""
+        record = object_type("Number", {name: int | float | None}, None)
+        return [one.member0 for page in self.pages for one in page.decoded(record)]
+
+
+class PageColumns:
+    """The columns of pages whose records were decoded to `record` as they were made."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self._columns = columns
+        self._types = {
+            name: column.read_type for name, column in columns.items() if column.read_type
+        }
+        rest = {name: column for name, column in columns.items() if name not in self._types}
+        self._rest = list(rest)
+        self.record: Any = record_type(rest) if rest else msgspec.Raw
+        self._refusals = 0 if self._could_work() else _REFUSALS
+
+    def _could_work(self) -> bool:
+        return len(self._types) >= LEAST_FIELDS and self.record is not None
+
+    @property
+    def is_worth_it(self) -> bool:
+        return self._refusals < _REFUSALS
+
+    def _may_read(self, pages: Sequence[JsonPage]) -> bool:
+        size = _size(pages)
+        if not self.is_worth_it or not LEAST_BYTES <= size <= _MOST_BYTES:
+            return False
+        return all(page.holds(self.record) and not page.skipped for page in pages)
+
+    def read(self, pages: Sequence[JsonPage]) -> Found | None:
+        """None if some value wants a look of its own, or where this is not the way to go."""
+        if not self._may_read(pages):
+            return None
+        if _size(pages) > _BYTES_A_VALUE * len(self._types) * sum(map(len, pages)):
+            self._refusals = _REFUSALS
+            return None
+        try:
+            found = self._found(pages)
+        except NOT_IN_ARROW:
+            self._refusals += 1
+            return None
+        self._refusals = 0
+        return found
+
+    def _found(self, pages: Sequence[JsonPage]) -> Found:
+        decoded = self._decoded(pages)
+        read = _read(pages, self._types)
+        arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
+        for name, values in decoded.items():
+            arrays[name] = self._columns[name].from_json(values)
+        return Found(arrays, sum(map(len, pages)), pages, read, decoded)
+
+    def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
+        if not self._rest:
+            return {}
+        records = [record for page in pages for record in page.decoded(self.record)]
+        rows = map(msgspec.structs.astuple, records)
+        return dict(zip(self._rest, zip(*rows, strict=True), strict=True))
+
+
+def _size(pages: Sequence[JsonPage]) -> int:
+    return sum(len(page.content) for page in pages)
+
+
+def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
+    """What a record decodes to: these fields alone, and what says that it is deleted; null where it
+    has not got one. None if only a dictionary will do."""
+    members = {
+        name: Any if column.json_type is Any else column.json_type | None
+        for name, column in columns.items()
+    }
+    if hint is not None:
+        members.setdefault(hint, Any)
+    try:
+        return object_type("Record", members, None)
+    except NoShapeError:
+        return None
+
+
+def _read(pages: Sequence[JsonPage], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
+    """Each field's values of all records. Raises pa.ArrowInvalid or ValueError where one is not of
+    its type, or would lose something."""
+    records = _records(pages, pa.struct(list(types.items())))
+    records.validate(full=True)  # text is UTF-8
+    read = dict(zip(types, records.flatten(), strict=True))
+    for array in read.values():
+        if pa.types.is_floating(array.type):
+            _check_exact(array)
+    return read
+
+
+def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
+    import pyarrow.json  # not for small runs
+
+    (path,) = {page.path or ("",) for page in pages}
+    text = pa.py_buffer(b"\n".join(map(_body, pages)))
+    lists = pyarrow.json.read_json(
+        pa.BufferReader(text),
+        pyarrow.json.ReadOptions(use_threads=False, block_size=text.size + 1),
+        pyarrow.json.ParseOptions(
+            explicit_schema=_schema(path, record), unexpected_field_behavior="ignore"
+        ),
+    )[path[0]].combine_chunks()
+    if len(path) > 1:
+        lists = pc.struct_field(lists, list(path[1:]))
+    records = lists.flatten()
+    if lists.value_lengths().to_pylist() != [len(page) for page in pages] or records.null_count:
+        raise ValueError("not the records that the decoder found")
+    return records
+
+
+def _body(page: JsonPage) -> bytes:
+    return page.content if page.path else b'{"":%b}' % page.content
+
+
+def _schema(path: Sequence[str], record: pa.DataType) -> pa.Schema:
+    inner: pa.DataType = pa.list_(record)
+    for key in reversed(path[1:]):
+        inner = pa.struct([(key, inner)])
+    return pa.schema([(path[0], inner)])
+
+
+def _check_exact(numbers: pa.Array) -> None:
+    bounds = pc.min_max(numbers)
+    beyond = [b for b in (bounds["min"].as_py(), bounds["max"].as_py()) if b is not None]
+    if any(abs(bound) >= _EXACT for bound in beyond) or pc.any(pc.is_nan(numbers)).as_py():
+        raise ValueError("numbers that may be rounded, or are none")
+
+
+class _Values(Sequence[Any]):
+    """An array's values, each made as it is asked for."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        found = self._array[index]
+        return found.to_pylist() if isinstance(index, slice) else found.as_py()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._array.to_pylist())

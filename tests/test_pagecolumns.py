@@ -1,0 +1,231 @@
+"""Pages that Arrow reads have the rows that they have decoded, or are left to the decoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landing import pagecolumns
+from landing.columns import Columns, Converted
+from landing.fields import Field
+from landing.http import JsonPage
+from landing.http.jsonpage import decoding_to
+from landing.pagecolumns import PageColumns
+from tests.test_http import DECODED_FIELDS, PLAUSIBLE, VALUES, rows_of
+
+PLAIN = {
+    "id": Field(type="integer"),
+    "ratio": Field(type="number"),
+    "price": Field(type="number"),
+    "paid": Field(type="boolean"),
+    "name": Field(type="string"),
+    "city": Field(type="string"),
+    "at": Field(type="string", format="date-time"),
+    "day": Field(type="string", format="date"),
+}
+FIELDS = {**PLAIN, "tags": Field(type="array"), "mixed": Field(type=["integer", "string"])}
+
+
+def row(number: int, **other: Any) -> dict[str, Any]:
+    plain = {
+        "id": number,
+        "ratio": number / 8,
+        "price": number if number % 2 else number + 0.5,
+        "paid": number % 3 == 0,
+        "name": f"näme {number}\n\u0000\U0001f600",
+        "city": None if number % 5 else "x" * 60,
+        "at": f"2024-01-01 10:00:{number % 60:02d}",
+        "day": "2024-02-29",
+    }
+    nested = {"tags": [number, {"a": None}], "mixed": number if number % 2 else "n"}
+    return {**plain, **nested, "unwanted": {"id": -1}, **other}
+
+
+def pages_of(columns: Columns, *bodies: bytes, records: str = "data") -> list[JsonPage]:
+    with decoding_to(lambda: columns.early):
+        return [JsonPage(body, records) for body in bodies]
+
+
+def body(*rows: dict[str, Any], **style: Any) -> bytes:
+    return json.dumps({"next": None, "data": rows}, **style).encode()
+
+
+def read_by_arrow(columns: Columns, pages: list[JsonPage]) -> Converted | None:
+    """None where it is not Arrow that reads them."""
+    assert columns._of_pages is not None
+    return columns.typed(pages) if columns._of_pages.read(pages) is not None else None
+
+
+def carefully(columns: Columns, pages: list[JsonPage]) -> Converted:
+    return columns.from_rows([row for page in pages for row in page.rows()])
+
+
+@pytest.fixture
+def of_any_size() -> Iterator[None]:
+    with mock.patch.object(pagecolumns, "LEAST_BYTES", 0):
+        yield
+
+
+@pytest.mark.parametrize("fields", [FIELDS, PLAIN])
+@pytest.mark.parametrize("style", [{}, {"indent": 1}, {"ensure_ascii": False}])
+def test_large_pages_are_read_by_arrow_and_have_the_same_rows(
+    fields: dict[str, Field], style: dict[str, Any]
+) -> None:
+    columns = Columns(fields)
+    bodies = [body(*map(row, range(n, n + 400)), **style) for n in (0, 400, 800)]
+    pages = pages_of(columns, bodies[0], body(), *bodies[1:])
+    found = read_by_arrow(columns, pages)
+    assert found is not None
+    expected = carefully(columns, pages)
+    assert found.table.equals(expected.table)
+    assert found.table.schema.equals(expected.table.schema)
+    for name in fields:
+        here, there = found.raw(name), expected.raw(name)
+        assert list(map(repr, here)) == list(map(repr, there)), "spelled as the API has it"
+        assert here[7] == there[7]
+        assert list(here[3:9]) == list(there[3:9])
+
+
+@pytest.mark.usefixtures("of_any_size")
+@pytest.mark.parametrize("records", ["", "data", "result.all.data"])
+def test_records_are_found_wherever_they_are_in_a_page(records: str) -> None:
+    columns = Columns(FIELDS)
+    found: Any = [row(1), row(2)]
+    for key in reversed(records.split(".") if records else []):
+        found = {"data": 1, "other": [{"id": "no"}], key: found}
+    pages = pages_of(columns, json.dumps(found).encode(), records=records)
+    converted = read_by_arrow(columns, pages)
+    assert converted is not None
+    assert converted.table.equals(carefully(columns, pages).table)
+
+
+@pytest.mark.usefixtures("of_any_size")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "1.0"),
+        ("id", "1e3"),
+        ("id", "9223372036854775808"),
+        ("id", "true"),
+        ("id", '"7"'),
+        ("id", '1, "id": 2'),
+        ("ratio", "9007199254740993"),
+        ("ratio", "123456789012345678901234567890"),
+        ("ratio", "1e400"),
+        ("ratio", '"0.5"'),
+        ("name", "7"),
+        ("paid", "0"),
+        ("at", '"yesterday"'),
+        ("day", '"2024-02-30"'),
+    ],
+)
+def test_what_needs_a_look_of_its_own_gets_it(name: str, value: str) -> None:
+    columns = Columns(FIELDS)
+    odd = json.dumps(row(2, **{name: "HERE"})).replace('"HERE"', value)
+    first = json.dumps(row(1)).encode()
+    pages = pages_of(columns, b'{"data": [%b, %b]}' % (first, odd.encode()))
+    assert read_by_arrow(columns, pages) is None
+    converted, expected = columns.convert(tuple(pages)), carefully(columns, pages)
+    assert converted.table.equals(expected.table)
+    assert [(m.index, m.field, m.reason) for m in converted.misfits] == [
+        (m.index, m.field, m.reason) for m in expected.misfits
+    ]
+
+
+@pytest.mark.usefixtures("of_any_size")
+def test_text_that_is_not_utf_8_is_no_text() -> None:
+    columns = Columns(PLAIN)
+    content = body(row(1), row(2)).replace(b"2024-02-29", b"\xff")
+    assert read_by_arrow(columns, pages_of(columns, content)) is None
+    in_text = body(row(1, city="HERE"), row(2)).replace(b"HERE", b"\xed\xa0\x80")
+    pages = pages_of(columns, in_text)
+    assert read_by_arrow(columns, pages) is None
+    assert [m.field for m in columns.convert(tuple(pages)).misfits] == ["city"]
+
+
+@pytest.mark.usefixtures("of_any_size")
+@pytest.mark.parametrize("record", ["null", "7", "[]"])
+def test_records_that_are_no_objects_are_no_rows_of_nulls(record: str) -> None:
+    columns = Columns(PLAIN)
+    pages = pages_of(
+        columns, b'{"data": [%b, %b]}' % (json.dumps(row(1)).encode(), record.encode())
+    )
+    assert columns.typed(pages) is None
+    with pytest.raises(ValueError, match="not an object"):
+        columns.convert(tuple(pages))
+
+
+@pytest.mark.usefixtures("of_any_size")
+def test_a_page_without_its_first_records_is_decoded() -> None:
+    columns = Columns(FIELDS)
+    (page,) = pages_of(columns, body(*map(row, range(9))))
+    rest = [page.without_first(4)]
+    assert read_by_arrow(columns, rest) is None
+    assert columns.convert(tuple(rest)).table["id"].to_pylist() == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.usefixtures("of_any_size")
+def test_what_is_refused_again_and_again_is_decoded_from_then_on() -> None:
+    columns = Columns(FIELDS)
+    assert columns.early is not columns.record
+    for number in range(2):
+        assert columns.typed(pages_of(columns, body(row(number, id="7")))) is None
+        assert columns.typed(pages_of(columns, body(row(number)))) is not None
+    for number in range(3):
+        assert columns.early is not columns.record
+        assert columns.typed(pages_of(columns, body(row(number, id="7")))) is None
+    assert columns.early is columns.record
+    pages = pages_of(columns, body(row(1)))
+    assert columns.typed(pages) is not None
+    assert read_by_arrow(columns, pages) is None
+
+
+@pytest.mark.usefixtures("of_any_size")
+def test_pages_of_which_little_is_wanted_are_decoded() -> None:
+    columns = Columns(PLAIN)
+    pages = pages_of(columns, body(*(row(n, unwanted="x" * 2_000) for n in range(9))))
+    assert columns.typed(pages) is not None
+    assert columns.early is columns.record
+
+
+def test_small_pages_and_few_fields_are_decoded() -> None:
+    columns = Columns(FIELDS)
+    assert read_by_arrow(columns, pages_of(columns, body(row(1)))) is None
+    few = Columns({name: PLAIN[name] for name in ("id", "ratio", "name")})
+    assert few.early is few.record
+
+
+def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -> None:
+    assert Columns({**PLAIN, 'odd "name"': Field(type="array")}).early is None
+    assert PageColumns({}).record is msgspec.Raw
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(DECODED_FIELDS, VALUES))),
+    st.sampled_from([None, 1]),
+)
+def test_whatever_a_page_holds_its_rows_and_misfits_are_those_of_dictionaries(
+    rows: list[dict[str, Any]], indent: int | None
+) -> None:
+    with (
+        mock.patch.object(pagecolumns, "LEAST_BYTES", 0),
+        mock.patch.object(pagecolumns, "LEAST_FIELDS", 1),
+        mock.patch.object(pagecolumns, "_BYTES_A_VALUE", 10**9),
+    ):
+        columns = Columns(DECODED_FIELDS)
+        pages = pages_of(columns, body(*rows, indent=indent))
+        found, expected = columns.convert(tuple(pages)), carefully(columns, pages)
+    assert found.table.equals(expected.table)
+    assert [(m.field, m.reason, m.row) for m in found.misfits] == [
+        (m.field, m.reason, m.row) for m in expected.misfits
+    ]
+    assert list(found.raw("id")) == list(expected.raw("id"))
+    assert list(map(repr, found.raw("ratio"))) == list(map(repr, expected.raw("ratio")))
