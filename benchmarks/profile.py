@@ -24,14 +24,12 @@ from benchmarks.contenders import DICTIONARY, KIT
 from benchmarks.marks import SMALL_PAGE, STREAMS
 from benchmarks.process import measure
 from benchmarks.programs.api import bodies
-from benchmarks.records import CURSOR, KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
+from benchmarks.records import KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
 from landing.catalog import read_config
 from landing.columns import Columns
-from landing.conversion import Conversion
-from landing.converters.pool import Converters, spec_of
 from landing.http import JsonPage
 from landing.http.jsonpage import decoding_to
 from landing.lineage import with_lineage
@@ -52,8 +50,7 @@ ALL_STREAMS = "streams side by side"
 SMALL = (IMPORTS, "fixed", ONE_STREAM)
 Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
-HANDED_OVER = "handed to a converter"
-_TRIED = "pyarrow's JSON reader"
+ARROW = "Arrow's reader, beside"
 
 MANY_STREAMS = f"""\
 ## Small runs and many streams
@@ -77,18 +74,13 @@ HOW_TO_READ = """\
   imports, the lease, the state, and dlt's steps.
 - Stages that hold the interpreter lock take turns, however many threads there are: while one page
   is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
-  in one process, however it is arranged. Only parquet is written beside it, and the kernel's part
-  of the download goes on there.
-- *handed to a converter* is what decoding and columns cost the run's own process where another
-  does them: finding the records of each page, which the source's code counts, and the pipes. It is
-  there in place of both from the first converter on, if there is a second core.
+  in one process, however it is arranged. Arrow reads and parquet is written beside it, and the
+  kernel's part of the download goes on there.
+- *Arrow's reader* takes the fields of a page that are not nested from its bytes, times still as
+  text, and holds no lock meanwhile; it is no part of *columns* here. The nested fields are decoded,
+  and made text again.
 - *whole run* has more than its stages: the cursor, the handing over of pages from thread to
-  thread, what threads and the API's process cost each other in caches, and the start of a converter
-  and all that it does.
-- *pyarrow's JSON reader* was tried instead of decoding and columns, here for the fields that are
-  not nested, times still as text. It holds no lock, but keeps no text of nested values, so that
-  these have to be decoded a second time: more processor time in all, and on two cores, of which
-  the API has its share, no gain."""
+  thread, and what threads and the API's process cost each other in caches and memory."""
 
 
 def main() -> None:
@@ -126,7 +118,9 @@ def _measured(records: int, streams: int, rounds: int) -> dict[str, float]:
         seconds |= {name: each - import_dlt for name, each in together.items()}
         stages = _stages(config, folder)
         tune_process()
-        return seconds | {name: least(partial(_timed, stage)) for name, stage in stages.items()}
+        seconds |= {name: least(partial(_timed, stage)) for name, stage in stages.items()}
+        seconds["kit: columns"] -= seconds[ARROW]
+        return seconds
 
 
 def _many_streams(records: int, streams: int, folder: Path, least: Least) -> dict[str, float]:
@@ -176,14 +170,6 @@ def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
             for content in contents:
                 JsonPage(content, "data")
 
-    def handed_over() -> None:
-        with Converters(1, print, start_bytes=0) as converters:
-            _wait_for(converters, columns)
-            conversion = Conversion(config, columns, converters)
-            batches = (tuple(JsonPage(c, "data") for c in contents[span]) for span in spans)
-            for offered in conversion.offered(batches, CURSOR):
-                conversion.converted(offered.batch, offered)
-
     def decode() -> None:
         for content in contents:
             msgspec.json.decode(content.decode())
@@ -202,21 +188,12 @@ def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
         "download": lambda: list(bodies()),
         "kit: decode": decode_typed,
         "kit: columns": lambda: [columns.from_pages(pages[span]) for span in spans],
-        HANDED_OVER: handed_over,
         "dictionary: decode": decode,
         "dictionary: columns": lambda: [columns.from_rows(batch) for batch in rows],
         "keys and lineage": lineage,
         "parquet": parquet,
-        _TRIED: partial(_read_with_arrow, contents, spans, columns.schema),
+        ARROW: partial(_read_with_arrow, contents, spans, columns.schema),
     }
-
-
-def _wait_for(converters: Converters, columns: Columns) -> None:
-    spec = spec_of(columns)
-    assert spec is not None, "no field of the benchmark is private"
-    while not converters.are_up:
-        converters.submit(spec, (), None)
-        time.sleep(0.01)
 
 
 def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schema) -> None:
@@ -241,10 +218,9 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
         s: sum(seconds[n] for n in (*SHARED, f"{s}: decode", f"{s}: columns")) for s in _SOURCES
     }
     rows.append(("**in turn**", *(f"{in_turn[s]:.2f}" for s in _SOURCES)))
+    rows.append((ARROW, "", f"{seconds[ARROW]:.2f}"))
     rows.append(("parquet, beside", *[f"{seconds['parquet']:.2f}"] * 2))
     rows.append(("**whole run**", *(f"{seconds[f'{s}: whole run']:.2f}" for s in _SOURCES)))
-    rows.append((HANDED_OVER, "", f"{seconds[HANDED_OVER]:.2f}"))
-    rows.append((_TRIED, "", f"{seconds[_TRIED]:.2f}"))
     small = [(name, f"{seconds[name]:.2f}") for name in SMALL]
     small.append((f"{streams} {ALL_STREAMS}", f"{seconds[ALL_STREAMS]:.2f}"))
     return (

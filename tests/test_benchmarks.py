@@ -174,7 +174,7 @@ def test_the_profile_names_every_stage() -> None:
         "decode",
         "columns",
         "**whole run**",
-        "handed to a converter",
+        "Arrow's reader, beside",
     } <= set(stages)
     assert {"imports besides dlt", "one stream", "3 streams side by side"} <= set(stages)
 

@@ -21,6 +21,7 @@ from landing.bounds import TOO_LARGE, largest_column, oversized
 from landing.columntypes import NOT_IN_ARROW, column_of, python_values
 from landing.fields import DELETED_AT, Field, landing_fields
 from landing.http import JsonPage
+from landing.http.jsonpage import undecoded
 from landing.names import LINEAGE_PREFIX
 from landing.pagecolumns import PageColumns, record_type
 from landing.streamconfig import StreamConfig
@@ -103,9 +104,11 @@ class Columns:
 
     @property
     def early(self) -> Any:
-        """What the records of a page are best decoded to as it is made; None as with `record`."""
+        """What the records of a page are best decoded to as it is made."""
         of_pages = self._of_pages
-        return of_pages.record if of_pages is not None and of_pages.is_worth_it else self.record
+        if of_pages is not None and of_pages.is_worth_it:
+            return of_pages.record
+        return undecoded() if self.record is None else self.record
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):

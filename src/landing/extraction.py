@@ -22,7 +22,6 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import StoredObject
 from landing.columns import columns_of
-from landing.converters.pool import Converters
 from landing.cursor import CursorTracker
 from landing.drift import ENOUGH
 from landing.errors import StreamError
@@ -73,7 +72,6 @@ class Extraction:
         reporter: Reporter,
         folder: Path,
         stop: Stop | None = None,
-        converters: Converters | None = None,
     ) -> None:
         self.is_over = False
         config = as_declared(config, resource)
@@ -112,7 +110,6 @@ class Extraction:
             self._snapshot,
             reporter,
             stop or Stop(),
-            converters,
         )
 
     def __enter__(self) -> Self:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.pipeline import TPipelineState
 from dlt.extract.resource import DltResource
 
-from landing.columns import Columns, Converted, MisfitRow
-from landing.conversion import BATCHES_AHEAD, Conversion, Offered
-from landing.converters.pool import Converters
+from landing.columns import Batch, Columns, Converted, MisfitRow
 from landing.cursor import CursorValue, RowFilter
 from landing.drift import Drift
 from landing.errors import SourceError, StreamError
@@ -60,7 +58,6 @@ class Reader:
         snapshot: Snapshot | None,
         reporter: Reporter,
         stop: Stop,
-        converters: Converters | None,
     ) -> None:
         self.count = 0
         """Records that the stream has given."""
@@ -73,7 +70,6 @@ class Reader:
         self._snapshot = snapshot
         self._reporter = reporter
         self._stop = stop
-        self._conversion = Conversion(config, columns, converters)
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
         self._names = frozenset(landing_fields(config.fields))
@@ -95,17 +91,15 @@ class Reader:
             state,
             ahead=PAGES_AHEAD,
             check=self._look,
-            record=self._conversion.record,
+            record=self._record,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
         given = Given()
         self._reporter.reading(self._config.stream, given)
         pages = without_loops(counting_into(given, hinted), self._config)
-        cursor = filter_.name if filter_ is not None else None
-        ahead = 0 if may_end_early else BATCHES_AHEAD
-        for offered in self._conversion.offered(batches(pages, least), cursor, ahead):
-            self.count += row_count(offered.batch)
-            pieces = self._admitted(offered, filter_)
+        for batch in batches(pages, least):
+            self.count += row_count(batch)
+            pieces = self._admitted(batch, filter_)
             self._reporter.progress(self._config.stream, self.count)
             yield False, pieces
             if filter_ is not None and filter_.is_past:
@@ -118,12 +112,12 @@ class Reader:
 
     def first_page(self, state: TPipelineState, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state, record=self._conversion.record)
+        opened = open_pages(self._resource, state, record=self._record)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):
             self.count += row_count(batch)
-            yield self._admitted(Offered(batch), filter_)
+            yield self._admitted(batch, filter_)
         self._tell(filter_)
 
     def _known_hints(self, page: Page) -> Page:
@@ -148,11 +142,15 @@ class Reader:
                 "request has no answer, or raise LANDING_STALL_MINUTES"
             )
 
-    def _admitted(self, offered: Offered, filter_: RowFilter | None) -> Pieces:
+    def _record(self) -> Any:
+        """What the records of a page are decoded to as it is made."""
+        return self._columns.early
+
+    def _admitted(self, batch: Batch, filter_: RowFilter | None) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
-            self._absent -= present_names(offered.batch, self._absent)
-        converted = self._converted(offered, filter_)
+            self._absent -= present_names(batch, self._absent)
+        converted = self._converted(batch, filter_)
         if self._snapshot is not None:
             self._snapshot.see(converted)
         earlier, later = self._quarantine.new(converted)
@@ -162,8 +160,8 @@ class Reader:
             table = filter_.admit(table, converted.raw(filter_.name), aside)
         return [piece for piece in (earlier, table, later) if len(piece)]
 
-    def _converted(self, offered: Offered, filter_: RowFilter | None) -> Converted:
-        converted = self._conversion.converted(self._drift.looked_at(offered.batch), offered)
+    def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
+        converted = self._columns.convert(self._drift.looked_at(batch))
         if filter_ is None or not converted.misfits:
             return converted
         return replace(converted, misfits=list(filter(filter_.concerns, converted.misfits)))

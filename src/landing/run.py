@@ -13,7 +13,6 @@ from dlt.extract.source import DltSource
 
 from landing.bucket import Bucket
 from landing.catalog import configured_streams, read_config
-from landing.converters.pool import Converters
 from landing.errors import LandingError
 from landing.extraction import Extraction
 from landing.failures import explained, raise_if_interrupted
@@ -30,7 +29,7 @@ from landing.sources import Source, parents_of
 from landing.state import SCHEMA, pipeline_name
 from landing.streamconfig import StreamConfig
 from landing.tables import keeper_of, place_of
-from landing.workspace import bucket_settings, most_converters
+from landing.workspace import bucket_settings
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -77,7 +76,7 @@ def run_streams(
         config, resource = job
         reporter.started(config)
         try:
-            landed = run_stream(config, resource, bucket, reporter, stop, converters)
+            landed = run_stream(config, resource, bucket, reporter, stop)
         except Exception as error:
             raise_if_interrupted(error)
             failure = _failure(source, config, error)
@@ -89,8 +88,7 @@ def run_streams(
         return landed
 
     settle(bucket)
-    with Converters(most_converters(), reporter.warned) as converters:
-        outcomes = side_by_side(run, jobs, workers)
+    outcomes = side_by_side(run, jobs, workers)
     for (config, _), done in zip(jobs, outcomes, strict=True):
         if isinstance(done, StreamResult):
             result.landed.append(done)
@@ -110,7 +108,6 @@ def run_stream(
     bucket: Bucket,
     reporter: Reporter,
     stop: Stop | None = None,
-    converters: Converters | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
 
@@ -139,7 +136,7 @@ def run_stream(
         zone = LandingZone(loads[0])
         pipeline = _pipeline(zone, paths, Path(folder))
         pipeline.sync_destination()
-        with Extraction(config, resource, reporter, Path(folder), stop, converters) as extraction:
+        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
             _land(pipeline, extraction.into(loads[0]))
             while not extraction.is_over:
                 reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)

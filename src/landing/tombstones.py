@@ -116,7 +116,7 @@ def _is_true(value: Any) -> bool:
     """As dlt has it for a boolean column: what can't be one says nothing."""
     if isinstance(value, bool | int | float | Decimal):
         return bool(value)
-    from dlt.common.data_types import coerce_value  # large, and not what a converter imports
+    from dlt.common.data_types import coerce_value  # large, and not for each reader of a config
 
     try:
         return bool(coerce_value("bool", "text", value)) if isinstance(value, str) else False

@@ -21,7 +21,6 @@ DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
 DEFAULT_STALL_MINUTES = 60.0
 """At most: beyond, what a run does itself takes longer."""
-MAX_CONVERTERS = 64
 
 
 @dataclass(frozen=True)
@@ -220,18 +219,6 @@ def slice_limits() -> SliceLimits:
 def stall_seconds() -> float:
     """How long a stream may give nothing before its run fails, from `LANDING_STALL_MINUTES`."""
     return _positive("LANDING_STALL_MINUTES", DEFAULT_STALL_MINUTES, "minutes") * 60
-
-
-def most_converters() -> int:
-    """Processes that convert pages beside a run, from `LANDING_CONVERTERS`; none unless it
-    is set, since each takes 100 MB or more for a few percent of the time."""
-    text = os.environ.get("LANDING_CONVERTERS", "").strip() or "0"
-    if not text.isdecimal() or int(text) > MAX_CONVERTERS:
-        raise SettingsError(
-            f"LANDING_CONVERTERS is '{text}': it has to be a number of processes from 0 to "
-            f"{MAX_CONVERTERS}"
-        )
-    return int(text)
 
 
 def _positive(name: str, default: float, unit: str) -> float:

@@ -20,7 +20,6 @@ from landing.backfill.subject import Subject, subject
 from landing.backfill.windows import Window
 from landing.bucket import Bucket
 from landing.columns import columns_of
-from landing.converters.pool import Converters
 from landing.errors import StreamError
 from landing.http.traffic import counting
 from landing.landing import Load
@@ -51,7 +50,6 @@ def run_window(
     bucket: Bucket,
     reporter: Reporter,
     stop: Stop | None = None,
-    converters: Converters | None = None,
 ) -> WindowResult:
     """Land one window of a backfill that was begun, in this process or any other.
 
@@ -66,7 +64,7 @@ def run_window(
         if done := backfill.done.get(str(number)):
             return WindowResult(done=done, by_another=True)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder, counting():
-            reading = _Reading(of, backfill, window, reporter, stop, Path(folder), converters)
+            reading = _Reading(of, backfill, window, reporter, stop, Path(folder))
             result = reading.published()
         if result is not None:
             return result
@@ -84,7 +82,6 @@ class _Reading:
         reporter: Reporter,
         stop: Stop,
         folder: Path,
-        converters: Converters | None,
     ) -> None:
         self._of = of
         self._id = backfill.id
@@ -100,7 +97,7 @@ class _Reading:
         )
         config = of.config
         extraction = WindowExtraction(
-            config, of.resource, reporter, folder, stop, of.cursor(), window, converters
+            config, of.resource, reporter, folder, stop, of.cursor(), window
         )
         with extraction:
             extraction.read(self._load)

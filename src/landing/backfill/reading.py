@@ -18,7 +18,6 @@ from dlt.extract.resource import DltResource
 from landing.backfill.windows import Cursor, Window
 from landing.bucket import Bucket
 from landing.columns import Columns, MisfitRow
-from landing.converters.pool import Converters
 from landing.cursor import CursorValue
 from landing.errors import SourceError, StreamError, UsageError
 from landing.extraction import Extraction
@@ -160,11 +159,10 @@ class WindowExtraction(Extraction):
         stop: Stop,
         cursor: Cursor,
         window: Window | None,
-        converters: Converters | None = None,
     ) -> None:
         self._cursor = cursor
         self._window = window
-        super().__init__(config, resource, reporter, folder, stop, converters)
+        super().__init__(config, resource, reporter, folder, stop)
         self.filter: WindowFilter | None = None
         if window is not None and self._held is not None:
             self.filter = WindowFilter(self._held, self._columns, window)

@@ -13,13 +13,11 @@ from landing.backfill.publishing import WindowResult, run_window
 from landing.backfill.record import Backfill
 from landing.backfill.subject import Subject, told_if_table_fails
 from landing.backfill.windows import Window
-from landing.converters.pool import Converters
 from landing.errors import BucketError, LandingError, counted
 from landing.failures import explained, raise_if_interrupted
 from landing.report import Reporter, TableResult
 from landing.settling import settle
 from landing.sidebyside import Stop, side_by_side
-from landing.workspace import most_converters
 
 
 @dataclass
@@ -73,11 +71,10 @@ def run_backfill(
     Several processes may do this at once: a window that another has begun comes last.
     """
     settle(of.bucket)
-    with Converters(most_converters(), reporter.warned) as converters:
-        run = _Run(of, backfill, reporter, converters)
-        outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
-        if run.begun_by_others:
-            outcomes += side_by_side(run.window, run.begun_by_others, workers)
+    run = _Run(of, backfill, reporter)
+    outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
+    if run.begun_by_others:
+        outcomes += side_by_side(run.window, run.begun_by_others, workers)
     for outcome in outcomes:
         if outcome is not None:  # no window's failure, but a bug
             raise outcome
@@ -88,13 +85,10 @@ def run_backfill(
 
 
 class _Run:
-    def __init__(
-        self, of: Subject, backfill: Backfill, reporter: BackfillReporter, converters: Converters
-    ) -> None:
+    def __init__(self, of: Subject, backfill: Backfill, reporter: BackfillReporter) -> None:
         self._of = of
         self._id = backfill.id
         self._reporter = reporter
-        self._converters = converters
         self._lock = threading.Lock()
         self._notes: set[str] = set()
         self._read: dict[int, int] = {}
@@ -127,7 +121,6 @@ class _Run:
                 of.bucket,
                 _OfWindow(self, window),
                 stop,
-                self._converters,
             )
         except Exception as error:
             raise_if_interrupted(error)

@@ -65,11 +65,6 @@ class JsonPage:
             self._record = msgspec.Raw
             self._records = self._decode(self._record)
 
-    @property
-    def is_decoded(self) -> bool:
-        """Whether its records are values of a type already, and not only found."""
-        return self._record is not msgspec.Raw
-
     def holds(self, record: Any) -> bool:
         """Whether its records are decoded to that type."""
         return self._record is record
