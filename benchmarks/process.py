@@ -2,7 +2,6 @@
 
 Peak memory is what the kernel says, and a child starts with the peak of the process it was made
 from. The runner therefore imports nothing large: what needs pyarrow or DuckDB is a program too.
-What the program starts itself is counted with it, each process at its peak.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,7 +22,6 @@ IMPORT_REPORT = "BENCH_IMPORT_REPORT"
 # dlt reads these when it is imported.
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
 _TAIL = 2_000
-_LOOK_EVERY = 0.1
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -39,7 +35,7 @@ class Measurement:
     import_seconds: float
     """Of the framework alone (dlt, the CDK, the SDK); other imports are the program's work."""
     cpu_seconds: float
-    """User and system time of the whole process, and of those it started and waited for."""
+    """User and system time of the whole process."""
     peak_bytes: int
 
     @property
@@ -73,8 +69,7 @@ def measure(
                 stderr=stderr,
             )
             try:
-                with _childrens_peaks(process.pid) as peaks:
-                    _, status, usage = os.wait4(process.pid, 0)
+                _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
                 process.kill()
                 process.wait()
@@ -88,37 +83,8 @@ def measure(
             process_seconds=ended - started,
             import_seconds=_import_seconds(report),
             cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_bytes=usage.ru_maxrss * _MAXRSS_UNIT + sum(peaks.values()),
+            peak_bytes=usage.ru_maxrss * _MAXRSS_UNIT,
         )
-
-
-@contextmanager
-def _childrens_peaks(process: int) -> Iterator[dict[int, int]]:
-    """Of each process that this one starts, looked at every now and then until the block ends."""
-    peaks: dict[int, int] = {}
-    is_over = threading.Event()
-
-    def look() -> None:
-        while not is_over.wait(_LOOK_EVERY):
-            for child in _children(process):
-                # Its last one: before it is a program of its own, it has that of its parent.
-                with suppress(OSError, IndexError):
-                    status = Path(f"/proc/{child}/status").read_text()
-                    peaks[child] = int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield peaks
-    finally:
-        is_over.set()
-        thread.join()
-
-
-def _children(process: int) -> Iterator[int]:
-    with suppress(OSError):  # it may end at any moment
-        for listed in Path(f"/proc/{process}/task").glob("*/children"):
-            yield from map(int, listed.read_text().split())
 
 
 def _import_seconds(report: Path) -> float:

@@ -191,21 +191,27 @@ def test_a_backfill_under_way_is_said(shop: Kit, api: Api, folder_zone: Zone) ->
 def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_adapted(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
-    rows = [{"id": n, "updated_at": ORDER["updated_at"], "total": n, "tip": 0.5} for n in range(99)]
+    configure(shop, fields={**FIELDS, "code": {"type": "string"}})
+    row = {"updated_at": ORDER["updated_at"], "total": 1, "code": 7, "tip": 0.5}
+    rows = [{"id": n, **row} for n in range(99)]
     api.set_rows("orders", rows)
     assert shop.run("shop", "orders").code == 0
-    only_gained = {"gained": {"tip": "number"}, "lost": [], "changed": {}}
-    assert status(shop, 0)["drift"] == only_gained, "99 records are too few to miss a field in"
+    changed = {"code": "string → integer"}
+    seen = {"gained": {"tip": "number"}, "lost": [], "changed": changed}
+    assert status(shop, 0)["drift"] == seen, "99 records are too few to miss a field in"
 
     api.set_rows("orders", [{**row, "updated_at": "2024-06-02 00:00:00"} for row in rows * 2])
     assert shop.run("shop", "orders").code == 0
-    assert status(shop, 0)["drift"] == {**only_gained, "lost": ["name"]}
+    assert status(shop, 0)["drift"] == {**seen, "lost": ["name"]}
     told = shop.landing("status").out
-    assert "shop/orders: the source's fields differ: + tip (number); − name\n" in told
+    assert "shop/orders: the source's fields differ: + tip (number); − name; ~ code: " in told
     assert "→ `landing discover shop orders` writes what there is now" in told
 
-    fields = {**FIELDS, "tip": {"type": "number"}}
+    fields = {**FIELDS, "tip": {"type": "number"}, "code": {"type": "string"}}
     del fields["name"]
+    configure(shop, fields=fields)
+    assert status(shop, 0)["drift"] == {"gained": {}, "lost": [], "changed": changed}
+    fields["code"] = {"type": ["string", "integer"]}
     configure(shop, fields=fields)
     assert status(shop, 0)["drift"] is None
 

@@ -31,6 +31,7 @@ SAMPLED_PAGES = 10
 """Of so many pages of JSON one is looked at, since finding its records takes a pass over it."""
 _NAMED = 20
 _REMEMBERED = 1_000
+_BECAME = " → "
 _KINDS = {
     bool: "boolean",
     int: "integer",
@@ -113,8 +114,7 @@ class Drift:
             gained={name: _spelled(kinds) for name, kinds in self._gained.items()},
             lost=sorted(absent),
             changed={
-                name: f"{_spelled(self._kinds[name])} → {_spelled(kinds)}"
-                for name, kinds in self._changed.items()
+                name: _became(self._kinds[name], kinds) for name, kinds in self._changed.items()
             },
         )
 
@@ -144,13 +144,28 @@ class Drift:
 
     def _change(self, name: str, kinds: set[str]) -> str:
         field = self._config.fields[name]
-        change = f"{_spelled(self._kinds[name])} → {_spelled(kinds)}"
+        change = _became(self._kinds[name], kinds)
         if self._config.on_drift == "fail":
             return change
         goes = (
             "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
         )
         return f"{change}, {goes}"
+
+
+def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
+    """What a run told, without that to which the config or discovery has been adapted since."""
+    known, lands = config.known_names, landing_fields(config.fields)
+    expected = {name: _spelled(kinds) for name, kinds in _expected_kinds(config)}
+    return Drifted(
+        gained={name: kinds for name, kinds in drifted.gained.items() if name not in known},
+        lost=[name for name in drifted.lost if name in lands],
+        changed={
+            name: change
+            for name, change in drifted.changed.items()
+            if change.partition(_BECAME)[0] == expected.get(name)
+        },
+    )
 
 
 def _typical(values: pa.ChunkedArray) -> Any:
@@ -195,6 +210,10 @@ def _takes(field: Field, kinds: set[str]) -> bool:
         return True
     column = column_of(msgspec.structs.replace(field, privacy=None))
     return pa.types.is_string(column.type) and not column.is_private
+
+
+def _became(expected: Collection[str], seen: Collection[str]) -> str:
+    return f"{_spelled(expected)}{_BECAME}{_spelled(seen)}"
 
 
 def _spelled(kinds: Collection[str]) -> str:

@@ -70,8 +70,7 @@ def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
 
 
 def _forget_oldest(bucket: Bucket, paths: StreamPaths) -> None:
-    for path in sorted(bucket.list(paths.failed_runs))[:-KEPT]:
-        bucket.delete(path)
+    bucket.delete_all(sorted(bucket.list(paths.failed_runs))[:-KEPT])
 
 
 def _left(stored: StoredObject | None) -> StateLeft | None:

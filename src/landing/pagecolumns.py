@@ -1,14 +1,15 @@
 """Columns of JSON pages, of most fields by Arrow's reader, which needs no interpreter lock.
 
 That reader knows no nested values as text, nor values of several kinds: such fields are decoded, as
-their page is made. It takes nothing that the decoder would not, but for numbers that it rounds, NaN
+their page is made. It takes nothing otherwise than the decoder, but for numbers that it rounds, -0,
 and text that is not UTF-8, which are looked for here; what it refuses is for the decoder to see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, overload
 
 import msgspec
@@ -25,8 +26,8 @@ LEAST_BYTES = 64 * 1024
 """Of pages; below, the reader's start takes longer than the rest."""
 _MOST_BYTES = 2**31 - 2
 _BYTES_A_VALUE = 100
-"""Of a page's JSON; where it is more, most of a page is what nobody wants, and passed over faster
-by the decoder."""
+"""Of JSON for each value that Arrow would give; where it is more, most of a page is nested, or is
+what nobody wants, and the decoder goes through it faster."""
 _REFUSALS = 3
 """In a row, after which the next pages are not tried."""
 _EXACT = 2**53
@@ -40,6 +41,8 @@ class Found:
     pages: Sequence[JsonPage]
     read: Mapping[str, pa.Array]
     decoded: Mapping[str, Sequence[Any]]
+    number: Callable[[str], Any]
+    """What a record decodes to of which only that number counts."""
 
     def given(self, name: str) -> Sequence[Any]:
         """A field's values of all records, as the API gave them."""
@@ -51,8 +54,8 @@ class Found:
 
     def _numbers(self, name: str) -> Sequence[int | float | None]:
         """Whole ones are integers, as the API spells them."""
-        record = object_type("Number", {name: int | float | None}, None)
-        return [one.member0 for page in self.pages for one in page.decoded(record)]
+        decoded = (page.decoded(self.number(name)) for page in self.pages)
+        return [record.member0 for records in decoded for record in records]
 
 
 class PageColumns:
@@ -67,6 +70,7 @@ class PageColumns:
         self._rest = list(rest)
         self.record: Any = record_type(rest) if rest else msgspec.Raw
         self._refusals = 0 if self._could_work() else _REFUSALS
+        self._number = cache(_number_type)
 
     def _could_work(self) -> bool:
         return len(self._types) >= LEAST_FIELDS and self.record is not None
@@ -75,20 +79,12 @@ class PageColumns:
     def is_worth_it(self) -> bool:
         return self._refusals < _REFUSALS
 
-    def _may_read(self, pages: Sequence[JsonPage]) -> bool:
-        size = _size(pages)
-        if not self.is_worth_it or not LEAST_BYTES <= size <= _MOST_BYTES:
-            return False
-        return all(page.holds(self.record) and not page.skipped for page in pages)
-
     def read(self, pages: Sequence[JsonPage]) -> Found | None:
         """None if some value wants a look of its own, or where this is not the way to go."""
-        if not self._may_read(pages):
-            return None
-        if _size(pages) > _BYTES_A_VALUE * len(self._types) * sum(map(len, pages)):
-            self._refusals = _REFUSALS
+        if not self.is_worth_it or not all(page.holds(self.record) for page in pages):
             return None
         try:
+            self._check_worth(pages)
             found = self._found(pages)
         except NOT_IN_ARROW:
             self._refusals += 1
@@ -96,13 +92,21 @@ class PageColumns:
         self._refusals = 0
         return found
 
+    def _check_worth(self, pages: Sequence[JsonPage]) -> None:
+        size = sum(len(page.content) for page in pages)
+        values = len(self._types) * sum(map(len, pages))
+        if not LEAST_BYTES <= size <= min(_MOST_BYTES, _BYTES_A_VALUE * values):
+            raise ValueError("decoded in less time")
+        if any(page.skipped for page in pages):
+            raise ValueError("records that do not count")
+
     def _found(self, pages: Sequence[JsonPage]) -> Found:
         decoded = self._decoded(pages)
         read = _read(pages, self._types)
         arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
         for name, values in decoded.items():
             arrays[name] = self._columns[name].from_json(values)
-        return Found(arrays, sum(map(len, pages)), pages, read, decoded)
+        return Found(arrays, sum(map(len, pages)), pages, read, decoded, self._number)
 
     def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
         if not self._rest:
@@ -110,10 +114,6 @@ class PageColumns:
         records = [record for page in pages for record in page.decoded(self.record)]
         rows = map(msgspec.structs.astuple, records)
         return dict(zip(self._rest, zip(*rows, strict=True), strict=True))
-
-
-def _size(pages: Sequence[JsonPage]) -> int:
-    return sum(len(page.content) for page in pages)
 
 
 def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
@@ -129,6 +129,10 @@ def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
         return object_type("Record", members, None)
     except NoShapeError:
         return None
+
+
+def _number_type(name: str) -> Any:
+    return object_type("Number", {name: int | float | None}, None)
 
 
 def _read(pages: Sequence[JsonPage], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
@@ -175,10 +179,11 @@ def _schema(path: Sequence[str], record: pa.DataType) -> pa.Schema:
 
 
 def _check_exact(numbers: pa.Array) -> None:
-    bounds = pc.min_max(numbers)
-    beyond = [b for b in (bounds["min"].as_py(), bounds["max"].as_py()) if b is not None]
-    if any(abs(bound) >= _EXACT for bound in beyond) or pc.any(pc.is_nan(numbers)).as_py():
-        raise ValueError("numbers that may be rounded, or are none")
+    if pc.any(pc.greater_equal(pc.abs(numbers), _EXACT)).as_py():
+        raise ValueError("numbers that may be rounded")
+    is_zero = pc.equal(numbers, 0.0)
+    if pc.any(pc.and_(is_zero, pc.less(pc.divide(1.0, numbers), 0.0))).as_py():
+        raise ValueError("-0, which is 0 where it is whole")
 
 
 class _Values(Sequence[Any]):

@@ -100,7 +100,9 @@ def _configs(
         selected += 1
         findings = Findings()
         if loaded is not None:
-            with findings.told_by(f"{source}/{stream}", "rename the file, or delete it"):
+            with findings.told_by(
+                f"{source}/{stream}", "rename the file, delete it, or export the stream"
+            ):
                 loaded.check_stream(stream)
         with findings.told_by(f"{source}/{stream}", _dry_run(source, stream)):
             check_key(config.fields, config.origin)

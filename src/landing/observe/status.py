@@ -11,9 +11,9 @@ import msgspec
 from landing.backfill import Records
 from landing.bucket import Bucket, StoredObject
 from landing.catalog import configured_streams, read_config
+from landing.drift import not_adapted
 from landing.errors import BucketError, CatalogError
 from landing.failurelog import FailedRun, failing_run
-from landing.fields import landing_fields
 from landing.keptstates import state_in
 from landing.layout import StreamPaths
 from landing.lease import EXPIRES_AFTER, Holder, lease_holder
@@ -106,7 +106,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     lease: LeaseStatus | None = None
     backfills: list[BackfillUnderWay] = []
     drift: Drifted | None = None
-    """How the source's fields differed from those of the config, as the last load saw it."""
+    """How the source's fields differed from those of the config, if the last load is a run's."""
     problems: list[Problem] = []
 
     @property
@@ -201,7 +201,7 @@ def _looked_at(
         failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,
-        drift=_still_differs(config, last),
+        drift=_drift(config, last),
         problems=problems,
     )
 
@@ -245,20 +245,10 @@ def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]
             yield BackfillUnderWay(one.id, one.started, len(one.windows), len(one.done), one.rows)
 
 
-def _still_differs(config: StreamConfig, record: LoadRecord | None) -> Drifted | None:
-    """Without what the config has been adapted to since."""
-    if record is None or record.drift is None:
+def _drift(config: StreamConfig, last: LoadRecord | None) -> Drifted | None:
+    if last is None or last.kind != "run" or last.drift is None:
         return None
-    found = record.drift
-    lands = landing_fields(config.fields)
-    differs = Drifted(
-        gained={
-            name: kind for name, kind in found.gained.items() if name not in config.known_names
-        },
-        lost=[name for name in found.lost if name in lands],
-        changed={name: change for name, change in found.changed.items() if name in lands},
-    )
-    return differs or None
+    return not_adapted(config, last.drift) or None
 
 
 def _brief(record: LoadRecord | None) -> LastLoad | None:
