@@ -51,6 +51,9 @@ SMALL = (IMPORTS, "fixed", ONE_STREAM)
 Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
 ARROW = "Arrow's reader, beside"
+PLAIN = [name for name, kind in KEPT.items() if kind != "json"]
+FEW = (4, 8, 12, len(PLAIN))
+_FEW_COLUMNS = (("bytes a value", ".0f"), ("decoded", ".2f"), ("read", ".2f"))
 
 MANY_STREAMS = f"""\
 ## Small runs and many streams
@@ -68,6 +71,10 @@ HOW_TO_READ_SMALL = """\
   little each of them waits. Processes would have a lock each, but a source's login, its session
   and what else its client keeps in memory would be one per process, too, and some APIs end a
   session when the same user logs in again."""
+
+HOW_TO_READ_FEW = """\
+Processor seconds for the same pages, of which only so many plain fields are kept; without the lock,
+Arrow's count for less. It reads pages that have up to 50 bytes for each of its values."""
 
 HOW_TO_READ = """\
 - *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
@@ -116,10 +123,12 @@ def _measured(records: int, streams: int, rounds: int) -> dict[str, float]:
         config = read_config(find_workspace(workspaces[KIT.source].scripts), KIT.source, STREAM)
         together = _many_streams(records, streams, folder, least)
         seconds |= {name: each - import_dlt for name, each in together.items()}
-        stages = _stages(config, folder)
+        contents = list(bodies())
+        stages = _stages(config, contents, folder) | _few_fields(config, contents)
         tune_process()
         seconds |= {name: least(partial(_timed, stage)) for name, stage in stages.items()}
         seconds["kit: columns"] -= seconds[ARROW]
+        seconds |= {_bytes_of(count): _bytes_a_value(contents, count) for count in FEW}
         return seconds
 
 
@@ -156,10 +165,15 @@ def _timed(stage: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
+def _spans(contents: list[bytes]) -> list[slice]:
+    return [slice(n, n + PAGES_A_BATCH) for n in range(0, len(contents), PAGES_A_BATCH)]
+
+
+def _stages(
+    config: StreamConfig, contents: list[bytes], folder: Path
+) -> dict[str, Callable[[], Any]]:
     columns = Columns(config.fields)
-    contents = list(bodies())
-    spans = [slice(n, n + PAGES_A_BATCH) for n in range(0, len(contents), PAGES_A_BATCH)]
+    spans = _spans(contents)
     with decoding_to(lambda: columns.early):
         pages = [JsonPage(content, "data") for content in contents]
     rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
@@ -192,19 +206,44 @@ def _stages(config: StreamConfig, folder: Path) -> dict[str, Callable[[], Any]]:
         "dictionary: columns": lambda: [columns.from_rows(batch) for batch in rows],
         "keys and lineage": lineage,
         "parquet": parquet,
-        ARROW: partial(_read_with_arrow, contents, spans, columns.schema),
+        ARROW: partial(_read_with_arrow, contents, columns.schema),
     }
 
 
-def _read_with_arrow(contents: list[bytes], spans: list[slice], schema: pa.Schema) -> None:
-    fields = [schema.field(name) for name, kind in KEPT.items() if kind != "json"]
+def _few_fields(config: StreamConfig, contents: list[bytes]) -> dict[str, Callable[[], Any]]:
+    stages: dict[str, Callable[[], Any]] = {}
+    for count in FEW:
+        columns = Columns({name: config.fields[name] for name in PLAIN[:count]})
+        stages[f"{count} decoded"] = partial(_decoded, contents, columns)
+        stages[f"{count} read"] = partial(_read_with_arrow, contents, columns.schema)
+    return stages
+
+
+def _decoded(contents: list[bytes], columns: Columns) -> None:
+    for span in _spans(contents):
+        with decoding_to(lambda: columns.record):
+            pages = [JsonPage(content, "data") for content in contents[span]]
+        columns.typed(pages)
+
+
+def _bytes_of(count: int) -> str:
+    return f"{count} bytes a value"
+
+
+def _bytes_a_value(contents: list[bytes], count: int) -> float:
+    records = sum(len(JsonPage(content, "data")) for content in contents)
+    return sum(map(len, contents)) / records / count
+
+
+def _read_with_arrow(contents: list[bytes], schema: pa.Schema) -> None:
+    fields = [field for field in schema if field.name in PLAIN]
     record = pa.struct(
         [(f.name, pa.string() if pa.types.is_temporal(f.type) else f.type) for f in fields]
     )
     parse = pa.json.ParseOptions(
         explicit_schema=pa.schema([("data", pa.list_(record))]), unexpected_field_behavior="ignore"
     )
-    for span in spans:
+    for span in _spans(contents):
         text = b"\n".join(contents[span])
         read = pa.json.ReadOptions(use_threads=False, block_size=len(text) + 1)
         pa.json.read_json(io.BytesIO(text), read, parse)
@@ -221,6 +260,10 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
     rows.append((ARROW, "", f"{seconds[ARROW]:.2f}"))
     rows.append(("parquet, beside", *[f"{seconds['parquet']:.2f}"] * 2))
     rows.append(("**whole run**", *(f"{seconds[f'{s}: whole run']:.2f}" for s in _SOURCES)))
+    few = [
+        (f"{count}", *(f"{seconds[f'{count} {what}']:{form}}" for what, form in _FEW_COLUMNS))
+        for count in FEW
+    ]
     small = [(name, f"{seconds[name]:.2f}") for name in SMALL]
     small.append((f"{streams} {ALL_STREAMS}", f"{seconds[ALL_STREAMS]:.2f}"))
     return (
@@ -232,6 +275,9 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
                 f"{machine.description()}. Load of the machine: {machine.load()}.",
                 table(("stage", "dictionary stream", "client of the kit"), rows),
                 HOW_TO_READ,
+                "## Arrow or the decoder",
+                table(("plain fields kept", "bytes a value", "decoded", "read by Arrow"), few),
+                HOW_TO_READ_FEW,
                 MANY_STREAMS,
                 table(("run", "seconds"), small),
                 HOW_TO_READ_SMALL,

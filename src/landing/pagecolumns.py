@@ -20,14 +20,12 @@ from landing.columntypes import NOT_IN_ARROW, Column
 from landing.http import JsonPage
 from landing.jsontext import NoShapeError, object_type
 
-LEAST_FIELDS = 8
-"""Fewer are decoded in less time than Arrow takes to go through their pages."""
 LEAST_BYTES = 64 * 1024
 """Of pages; below, the reader's start takes longer than the rest."""
 _MOST_BYTES = 2**31 - 2
-_BYTES_A_VALUE = 100
+_BYTES_A_VALUE = 50
 """Of JSON for each value that Arrow would give; where it is more, most of a page is nested, or is
-what nobody wants, and the decoder goes through it faster."""
+what nobody wants, and the decoder goes through it faster (benchmarks/PROFILE.md)."""
 _REFUSALS = 3
 """In a row, after which the next pages are not tried."""
 _EXACT = 2**53
@@ -73,7 +71,7 @@ class PageColumns:
         self._number = cache(_number_type)
 
     def _could_work(self) -> bool:
-        return len(self._types) >= LEAST_FIELDS and self.record is not None
+        return bool(self._types) and self.record is not None
 
     @property
     def is_worth_it(self) -> bool:
