@@ -38,7 +38,7 @@ HOW_TO_READ = """\
 - The records are made up, and regular: text that repeats compresses better than life does.
 - Ratios differ between machines, and marks with 50 ms a page more so: the API waits as long
   wherever it runs, while the work takes as long as the machine does. What others gave, of the
-  versions of their day, is in [results/](results/)."""
+  versions of their day, is in `benchmarks/results/`."""
 
 
 @dataclass(frozen=True)
