@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from obstore.store import LocalStore, S3Store
+from playwright.sync_api import Browser, sync_playwright
 
 from demo.servers import S3Server, seaweedfs
 from landing import secrets
@@ -51,7 +53,27 @@ _LONG = (
     "test_scaling",
     "test_compaction",
 )
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Not for the whole session: a loop of asyncio runs as long as it does."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium (make test does, as root on Debian)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import time_machine
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import landing.page
 from landing.bucket import Bucket
@@ -33,23 +33,11 @@ from landing.workspace import Workspace, bucket_settings
 from tests.histories import SCHEDULES, History, make_history
 from tests.kit import Kit, Zone, own_sources
 from tests.servers.api import Api
-from tests.test_dagster_ui import FLAGS
 from tests.test_status import FIELDS, ORDER, STREAMS
 
-CHROMIUM = shutil.which("chromium")
 PAGE = Path(landing.page.__file__).parent
 NOW = datetime(2026, 6, 12, 9, 20, tzinfo=UTC)
 EVIL = "</script><img src=x onerror=\"document.title='pwned'\"><b>'\"&{{7*7}}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium: apt-get install chromium (make test does, as root on Debian)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

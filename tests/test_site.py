@@ -7,7 +7,6 @@ import html
 import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import VERBS
@@ -29,8 +28,6 @@ from landing.http import __all__ as KIT
 from tests.kit import REPOSITORY
 from tools.site import hooks, pages, reference
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SEEN = ("index", "troubleshooting", "comparison", "reference/command-line")
 
@@ -55,16 +52,6 @@ def address(site: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield made
-        made.close()
 
 
 # ── What it has ──────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ import obstore
 
 from demo.servers import S3Server
 from tests.kit import Zone, natural
-from tests.servers.proxy import slow
+from tests.servers.proxy import late
 from torture.figures import Search, Section, Tally
 from torture.fleet import PYTHON, Ended, Fleet, Gate, Running, serve_fleet
 from torture.sources import EXACT
@@ -76,6 +76,7 @@ CLOCKS: dict[str, Callable[[datetime], datetime | None]] = {
     "the clock is a day ahead": lambda now: now + timedelta(days=1),
 }
 OVERLAPPED = "another run is started meanwhile"
+_PATIENT = {"MY_API_TIMEOUT": "100", "LANDING_STALL_MINUTES": "10"}
 
 
 @dataclass
@@ -134,16 +135,14 @@ def _load(fleet: Fleet, feeder: Feeder, number: int, fed: _Fed) -> None:
     clock = list(CLOCKS)[number // 2 % len(CLOCKS)]
     is_overlapped = number % 5 == 4
     tally = fed.tallies[OVERLAPPED if is_overlapped else clock]
-    started = _start(fleet, clock)
-    second = _refused(fleet, started) if is_overlapped else None
-    done = fleet.ended(started)
+    if is_overlapped:
+        done = _overlapped(fleet, clock, tally)
+        fed.refused += 1
+    else:
+        done = fleet.ended(_start(fleet, clock))
     tally.times += 1
     if done.code != 0:
         tally.problems.append(f"ended with {done.code}: {done.text.strip()}")
-    if second is not None:
-        fed.refused += second.code == 3 and f"process {started.process.pid}" in second.err
-        if second.code != 3:
-            tally.problems.append(f"the second run ended with {second.code}: {second.text}")
     fed.crossed += clock == MIDNIGHT and _crossed_midnight(fleet)
     landed = fleet.landed[STREAM]
     new = len(landed.look())
@@ -156,18 +155,26 @@ def _load(fleet: Fleet, feeder: Feeder, number: int, fed: _Fed) -> None:
     landed.problems.clear()
 
 
-def _start(fleet: Fleet, clock: str) -> Running:
+def _start(fleet: Fleet, clock: str, **env: str) -> Running:
     moment = CLOCKS[clock](datetime.now(UTC))
     program = (*PYTHON, str(_RUN_AT), moment.isoformat()) if moment else PYTHON
-    return fleet.start(program=program, LANDING_FILE_MB=_FILE_MB)
+    return fleet.start(program=program, LANDING_FILE_MB=_FILE_MB, **env)
 
 
-def _refused(fleet: Fleet, holder: Running) -> Ended:
-    """A second run, once the first one has the lease and for as long as it reads."""
-    fleet.api_proxy.spoil(slow(0.15), times=40)
-    while not fleet.held() and holder.process.poll() is None:
-        time.sleep(0.01)
-    return fleet.run()
+def _overlapped(fleet: Fleet, clock: str, tally: Tally) -> Ended:
+    """A run, and a second one that begins and ends while the first one waits for a page."""
+    may_go_on = threading.Event()
+    waited = fleet.api_proxy.spoil(late(may_go_on))
+    first = _start(fleet, clock, **_PATIENT)
+    try:
+        while not waited.hits and first.process.poll() is None:
+            time.sleep(0.01)
+        second = fleet.run()
+    finally:
+        may_go_on.set()
+    if second.code != 3 or f"process {first.process.pid}" not in second.err:
+        tally.problems.append(f"the second run ended with {second.code}: {second.text}")
+    return fleet.ended(first)
 
 
 def _crossed_midnight(fleet: Fleet) -> bool:

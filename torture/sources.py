@@ -15,7 +15,8 @@ from dlt.sources.helpers import requests
 class MyAPI:
     def __init__(self):
         self.url = os.environ["MY_API_URL"]
-        client = requests.Client(request_timeout=1, request_backoff_factor=0.1)
+        timeout = float(os.environ.get("MY_API_TIMEOUT", "1"))
+        client = requests.Client(request_timeout=timeout, request_backoff_factor=0.1)
         self.session = client.session
         self.session.headers["Authorization"] = f"Bearer {os.environ['MY_API_KEY']}"
 

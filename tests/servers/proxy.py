@@ -210,6 +210,14 @@ def slow(seconds: float) -> Fault:
     return fault
 
 
+def late(until: threading.Event) -> Fault:
+    def fault(exchange: Exchange) -> None:
+        until.wait()
+        passed_on(exchange)
+
+    return fault
+
+
 def reset_in_mid_answer(exchange: Exchange) -> None:
     exchange.answer_half(exchange.forward())
 
