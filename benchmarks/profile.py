@@ -28,16 +28,16 @@ from benchmarks.records import KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
-from landing.catalog import read_config
-from landing.columns import Columns
+from landing.catalog.files import read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import find_workspace
+from landing.columns.conversion import Columns
+from landing.columns.json_page import decoding_to
+from landing.extraction.row_versions import RowVersions
+from landing.extraction.tuning import tune_process
 from landing.http import JsonPage
-from landing.http.jsonpage import decoding_to
-from landing.lineage import with_lineage
-from landing.parts import PartWriter
-from landing.streamconfig import StreamConfig
-from landing.tuning import tune_process
-from landing.versions import Stamps
-from landing.workspace import find_workspace
+from landing.zone.lineage import with_lineage
+from landing.zone.parts import PartWriter
 
 PROFILE = Path(__file__).parent / "PROFILE.md"
 ROUNDS = 3
@@ -189,8 +189,10 @@ def _stages(
             msgspec.json.decode(content.decode())
 
     def lineage() -> list[pa.Table]:
-        stamps = Stamps(LOAD_ID, (KEY,))
-        return [with_lineage(piece, s) for each in tables for s, piece in stamps.stamped(each)]
+        row_versions = RowVersions(LOAD_ID, (KEY,))
+        return [
+            with_lineage(piece, s) for each in tables for s, piece in row_versions.versioned(each)
+        ]
 
     def parquet() -> None:
         writer = PartWriter(folder, with_lineage(tables[0], LOAD_ID).schema, 2**40)

@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 # What a command imports once it knows its verb.
 import dlt.pipeline  # noqa: F401
 
-import landing.backfill.fields
-import landing.run
-import landing.sources  # noqa: F401
 from landing.cli.main import main
 
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from demo.servers import free_ports
-from landing.cli.shapes import output_schemas
+from landing.cli.json.schemas import output_schemas
 from landing.http import FileTokens
 from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.oauth import Client, Provider

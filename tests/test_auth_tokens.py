@@ -29,9 +29,9 @@ from landing.http import (
     Session,
     token_store,
 )
-from landing.http.auth_login import begin
-from landing.http.token_endpoint import AccessToken, Answer
-from landing.http.tokens import Tokens
+from landing.http.auth.authorization_code import begin
+from landing.http.auth.token_endpoint import AccessToken, TokenAnswer
+from landing.http.auth.token_store import Tokens
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import ORDERS
 from tests.servers.oauth import Client, Provider
@@ -44,7 +44,9 @@ REDIRECT = "http://127.0.0.1:8914/callback"
 CLIENT = """\
 import os, signal, sys
 from landing.http import BucketTokens, FileTokens, OAuth2RefreshToken, Session
+from landing.zone.shared_objects import share_bucket
 
+share_bucket()
 kind, name, folder, token_url, client_id, client_secret, orders = sys.argv[1:8]
 store = FileTokens(name, folder) if kind == "file" else BucketTokens(name, claim_seconds=2)
 auth = OAuth2RefreshToken(token_url, client_id, client_secret, store=store)
@@ -320,7 +322,7 @@ def test_a_process_without_the_variable_does_not_have_its_token_spent_again(
             renew(given)
         store = FileTokens("shop", tmp_path)
         login = OAuth2RefreshToken(server.url, "client", store=store)
-        login.keep(Answer(AccessToken("access", None), "of-the-login"))
+        login.keep(TokenAnswer(AccessToken("access", None), "of-the-login"))
         renew("given")
     spent = [dict(parse_qsl(seen.body.decode()))["refresh_token"] for seen in server.seen]
     assert spent.count("given") == 1
@@ -492,9 +494,11 @@ import sys
 sys.modules["authlib"] = sys.modules["cryptography"] = None
 from landing.errors import SettingsError
 from landing.http import *
-from landing.http.auth_login import begin
-from landing.http.tokens import Tokens
+from landing.http.auth.authorization_code import begin
+from landing.http.auth.token_store import Tokens
+from landing.zone.shared_objects import share_bucket
 import requests
+share_bucket()
 url = "http://127.0.0.1:9"
 file = FileTokens("shop", {str(tmp_path)!r})
 refresh = OAuth2RefreshToken(url, "id", store=file, refresh_token="given", authorize_url=url)
@@ -521,7 +525,7 @@ for attempt in (
 
 def test_a_run_without_oauth_does_not_import_its_packages() -> None:
     program = (
-        "import sys, landing.http, landing.run\n"
+        "import sys, landing.http, landing.operations.run\n"
         "from landing.http import ApiKey, Bearer, Session, SessionLogin\n"
         "print([name for name in ('authlib', 'cryptography', 'joserfc') if name in sys.modules])\n"
     )

@@ -22,18 +22,18 @@ import msgspec
 import obstore
 import pytest
 
-from landing import lease
-from landing.backfill import begin, plan, record, run_window
-from landing.backfill.fields import begin_fields, plan_fields, run_fields
-from landing.backfill.windows import Cursor, Request, windows_of
-from landing.bucket import Bucket
+from landing.catalog.fields import Field
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import UsageError
-from landing.fields import Field
-from landing.report import Reporter
-from landing.run import run_streams
-from landing.sources import load_source
-from landing.tables.sync import Keeper
-from landing.workspace import Workspace, bucket_settings
+from landing.events import Reporter
+from landing.extraction.sources import load_source
+from landing.operations.backfill import begin, plan, record, run_window
+from landing.operations.backfill.fields import begin_fields, plan_fields, run_fields
+from landing.operations.backfill.windows import Cursor, Request, windows_of
+from landing.operations.run import run_streams
+from landing.tables.sync import TableSync
+from landing.zone import lease
+from landing.zone.bucket import Bucket
 from tests import command
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
@@ -219,7 +219,7 @@ def test_what_a_live_run_lands_meanwhile_stays_the_newest(
     edited(api, 7, datetime(2023, 1, 8), "unseen by live runs")
     source = load_source(Workspace(shop.root), "shop")
     planned = plan(source, "orders", bucket, Request(start="2023-01-01", end="2024-01-01"))
-    begun = begin(planned, tell=lambda text: None)
+    begun = begin(planned, notify=lambda text: None)
     stale = api.rows()
     edited(api, 100, datetime(2024, 1, 1), "edited after it began")
     live = shop.run("shop", "orders")
@@ -254,21 +254,21 @@ def test_load_ids_stay_above_those_that_are_reserved_whatever_the_clock_says(
 ) -> None:
     source = load_source(Workspace(shop.root), "shop")
     request = Request(start="2023-01-01", end="2024-01-01", by="day")
-    begun = begin(plan(source, "orders", bucket, request), tell=lambda text: None)
+    begun = begin(plan(source, "orders", bucket, request), notify=lambda text: None)
     last = begun.windows[-1]
     assert (
-        begun.stamp_of(last) > f"{datetime.now(UTC).timestamp():017.6f}"
+        begun.row_version_of(last) > f"{datetime.now(UTC).timestamp():017.6f}"
     )  # 365 × 0.01 s from then
     assert shop.run("shop", "orders").code == 0
     (first, *_) = zone.parts("shop", "orders")
-    assert Path(first).name[:17] > begun.end_of_stamps(last)
+    assert Path(first).name[:17] > begun.end_of_row_versions(last)
 
 
 def test_a_window_waits_for_a_live_run_and_a_live_run_for_a_window(
     shop: Kit, zone: Zone, bucket: Bucket
 ) -> None:
     source = load_source(Workspace(shop.root), "shop")
-    begun = begin(plan(source, "orders", bucket, Request(start="2023-11-01")), tell=print)
+    begun = begin(plan(source, "orders", bucket, Request(start="2023-11-01")), notify=print)
 
     numbers = iter((0, 1))
 
@@ -283,8 +283,8 @@ def test_a_window_waits_for_a_live_run_and_a_live_run_for_a_window(
         ("publication", window, "rows that were read before are being published: process 7"),
         ("publication", live, "rows that were read before are being published: process 7"),
     ):
-        held = {"purpose": purpose, "pid": 7, "host": "elsewhere"}
-        obstore.put(zone.store, LEASE, json.dumps(held).encode())
+        frozen = {"purpose": purpose, "pid": 7, "host": "elsewhere"}
+        obstore.put(zone.store, LEASE, json.dumps(frozen).encode())
         told = Told()
         with ThreadPoolExecutor(1) as thread:
             rows = thread.submit(call, told)
@@ -304,11 +304,11 @@ def test_a_window_that_waits_for_a_live_run_holds_up_no_other_stream(
     source = load_source(Workspace(shop.root), "shop")
     request = Request(start="2023-12-01", end="2024-01-01")
     ids = {
-        stream: begin(plan(source, stream, bucket, request), tell=print).id
+        stream: begin(plan(source, stream, bucket, request), notify=print).id
         for stream in ("orders", "others")
     }
-    held = {"purpose": "run", "pid": 7, "host": "elsewhere"}
-    obstore.put(zone.store, LEASE, json.dumps(held).encode())
+    frozen = {"purpose": "run", "pid": 7, "host": "elsewhere"}
+    obstore.put(zone.store, LEASE, json.dumps(frozen).encode())
     told = Told()
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(run_window, source, "orders", ids["orders"], 0, bucket, told)
@@ -464,7 +464,7 @@ def test_a_window_that_was_published_in_part_lands_again_with_later_load_ids(
     shop: Kit, zone: Zone, api: Api, bucket: Bucket
 ) -> None:
     source = load_source(Workspace(shop.root), "shop")
-    begun = begin(plan(source, "orders", bucket, Request(start="2023-12-01")), tell=print)
+    begun = begin(plan(source, "orders", bucket, Request(start="2023-12-01")), notify=print)
     stale = api.rows()
     run_window(source, "orders", begun.id, 0, bucket, Told())
     (path,) = (path for path in zone.paths("_dlt/shop/orders/backfills") if path.endswith("json"))
@@ -548,7 +548,7 @@ def test_what_landed_is_told_though_the_table_fails(
     words = ("backfill", "shop", "orders", *RANGE)
     api.fail_next(100, status=400, after=4)
     with monkeypatch.context() as broken:
-        broken.setattr(Keeper, "_made", no_table)
+        broken.setattr(TableSync, "_made", no_table)
         first = shop.landing(*words)
         api.clear_faults()
         second = shop.landing(*words)
@@ -745,8 +745,8 @@ def test_a_field_that_was_added_later_is_landed_for_rows_that_had_landed(
     assert zone.read(STATE) == state
     newest = zone.query("shop", "orders", NEWEST, union_by_name=True)
     assert newest == source_rows(api)[:-1]
-    stamps = "SELECT min(_dlt_load_id) FROM landed WHERE name NOT NULL"
-    (least,) = zone.query("shop", "orders", stamps, union_by_name=True)[0]
+    row_versions = "SELECT min(_dlt_load_id) FROM landed WHERE name NOT NULL"
+    (least,) = zone.query("shop", "orders", row_versions, union_by_name=True)[0]
     assert least <= landed < f"{float(least) + 0.001:017.6f}"
     assert "say --again" in shop.landing("backfill", "shop", "orders", "--fields", "name").err
     again = shop.landing("backfill", "shop", "orders", "--fields", "name", "--again")
@@ -766,7 +766,7 @@ def test_a_version_that_lands_while_fields_are_read_stays_the_newest(
     source = load_source(Workspace(shop.root), "shop")
     request = Request(start="2023-03-01", end="2023-04-01", fields=("name",))
     planned = plan_fields(source, "orders", bucket, request)
-    begun = begin_fields(planned, again=False, tell=print)
+    begun = begin_fields(planned, again=False, notify=print)
 
     class Edits(Told):
         """Edits a record that was read just now, and lands it by a live run."""

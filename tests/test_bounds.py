@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from landing.bounds import MAX_KEPT_BYTES, MAX_ROW_BYTES, TOO_LARGE, bounded
-from landing.columns import Columns, Converted
-from landing.fields import Field
+from landing.catalog.fields import Field
+from landing.columns.conversion import Columns, Converted
+from landing.columns.json_text import MAX_NESTING, TooDeepError, check_nesting, without_depths
+from landing.columns.size_limits import MAX_KEPT_BYTES, MAX_ROW_BYTES, TOO_LARGE, bounded
+from landing.extraction.pages import BATCH_BYTES, MOST_ROWS, Page, batches, row_count
 from landing.http import JsonPage
-from landing.jsontext import MAX_NESTING, TooDeepError, check_nesting, without_depths
-from landing.pages import BATCH_BYTES, MOST_ROWS, Page, batches, row_count
 from tests.kit import Kit, Zone
 
 FIELDS = {"id": Field(type="integer"), "body": Field(type="array"), "text": Field(type="string")}
@@ -31,7 +31,7 @@ def records(*bodies: bytes) -> bytes:
 
 
 def told(converted: Converted) -> tuple[list[int], list[str]]:
-    return converted.table["id"].to_pylist(), [misfit.reason for misfit in converted.misfits]
+    return converted.table["id"].to_pylist(), [error.reason for error in converted.errors]
 
 
 @pytest.mark.parametrize("levels", [MAX_NESTING + 1, 900, 5_000, 200_000])
@@ -108,7 +108,7 @@ def test_a_row_that_is_too_large_is_told_alone(shape: str) -> None:
     }[shape]
     converted = Columns(FIELDS).convert(batch)
     assert told(converted) == ([0, 1, 2, 4, 5, 6], [TOO_LARGE])
-    assert converted.misfits[0].field == "text"
+    assert converted.errors[0].field == "text"
 
 
 def test_many_rows_that_are_large_together_land() -> None:

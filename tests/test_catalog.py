@@ -13,17 +13,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.catalog import (
+from landing.catalog.fields import FORMATS, KINDS, MAX_DEPTH, Field
+from landing.catalog.files import (
     configured_streams,
     encode,
     read_config,
     read_discovered,
     write_discovered,
 )
+from landing.catalog.stream_config import (
+    Defaults,
+    DiscoveredSchema,
+    Options,
+    StreamConfig,
+    json_schemas,
+)
+from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
-from landing.fields import FORMATS, KINDS, MAX_DEPTH, Field
-from landing.streamconfig import Defaults, DiscoveredSchema, Options, StreamConfig, json_schemas
-from landing.workspace import Workspace
 from tests.kit import REPOSITORY
 
 CONFIG = "orchestration/dag/streams/odoo/orders.json"

@@ -122,7 +122,8 @@ def test_output_into_a_closed_pipe_is_no_traceback(
 GIVES_UP = """
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from landing.cli import env, main
+from landing.cli import main
+from landing.cli.verbs import env
 
 def hangs():
     with ThreadPoolExecutor(1) as pool:

@@ -23,11 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.columns import Columns, Converted
-from landing.fields import Field
-from landing.fitting import Misfit
-from landing.jsontext import pruned
-from landing.parts import PartWriter
+from landing.catalog.fields import Field
+from landing.columns.conversion import Columns, Converted
+from landing.columns.fitting import ConversionError
+from landing.columns.json_text import pruned
+from landing.zone.parts import PartWriter
 
 INTEGER = Field(type="integer")
 NUMBER = Field(type="number")
@@ -71,7 +71,7 @@ def landed(converted: Converted) -> list[Any]:
 
 
 def reasons(converted: Converted) -> list[str]:
-    return [misfit.reason for misfit in converted.misfits]
+    return [error.reason for error in converted.errors]
 
 
 def utc(*parts: int) -> datetime:
@@ -293,14 +293,14 @@ def test_what_does_not_fit_is_told_without_its_value(field: Field, value: Any, r
     assert landed(converted) == [None, None]
     assert reasons(converted) == [reason]
     assert converted.kept == [0, 2]
-    assert converted.misfits[0].row == {"value": value}
-    assert converted.misfits[0].field == "value"
+    assert converted.errors[0].row == {"value": value}
+    assert converted.errors[0].field == "value"
 
 
 def test_a_row_with_several_misfits_counts_once_by_its_first_field() -> None:
     row = {"id": "x", "at": "soon"}
     converted = Columns({"id": INTEGER, "at": DATE_TIME}).from_rows([row, {"id": 1}])
-    assert [(misfit.row, misfit.field) for misfit in converted.misfits] == [(row, "id")]
+    assert [(error.row, error.field) for error in converted.errors] == [(row, "id")]
     assert converted.table.to_pylist() == [{"id": 1, "at": None}]
 
 
@@ -346,14 +346,14 @@ def test_a_value_nested_too_deeply_for_json_is_a_misfit() -> None:
     for _ in range(1_500):
         value = [value]
     for field in (INTEGER, STRING, DATE_TIME, ARRAY, MIXED):
-        assert len(page(field, value).misfits) == 1
+        assert len(page(field, value).errors) == 1
 
 
 def test_a_single_value_in_its_columns_type() -> None:
     columns = Columns({"at": DATE_TIME})
     assert columns.value("at", "2024-01-01 10:00:00").as_py() == utc(2024, 1, 1, 10)
     assert not columns.value("at", None).is_valid
-    with pytest.raises(Misfit, match=NOT_DATE_TIME):
+    with pytest.raises(ConversionError, match=NOT_DATE_TIME):
         columns.value("at", "soon")
 
 
@@ -362,7 +362,7 @@ AFTER_9999 = pa.array([10**15, 0], pa.timestamp("s"))
 
 
 @pytest.mark.parametrize(
-    ("field", "given", "lands", "misfits"),
+    ("field", "given", "lands", "errors"),
     [
         (INTEGER, pa.array([1, None], pa.int32()), [1, None], []),
         (INTEGER, pa.array([1, 2**64 - 1], pa.uint64()), [1], ["an integer that does not fit"]),
@@ -415,14 +415,14 @@ AFTER_9999 = pa.array([10**15, 0], pa.timestamp("s"))
     ids=named,
 )
 def test_arrow_columns_of_other_types(
-    field: Field, given: pa.Array, lands: list[Any], misfits: list[str]
+    field: Field, given: pa.Array, lands: list[Any], errors: list[str]
 ) -> None:
     converted = column(field, given)
     assert landed(converted) == lands
-    assert len(reasons(converted)) == len(misfits)
-    for reason, expected in zip(reasons(converted), misfits, strict=True):
+    assert len(reasons(converted)) == len(errors)
+    for reason, expected in zip(reasons(converted), errors, strict=True):
         assert reason.startswith(expected)
-    assert all(misfit.row.keys() == {"value"} for misfit in converted.misfits)
+    assert all(error.row.keys() == {"value"} for error in converted.errors)
 
 
 def test_a_column_that_has_its_type_already_is_not_copied() -> None:
@@ -551,7 +551,7 @@ def test_each_row_reads_back_equal_from_parquet_or_is_a_misfit(
     converted = Columns(FIELDS).from_rows(rows)
     kept = range(len(rows)) if converted.kept is None else converted.kept
     lost = [row for index, row in enumerate(rows) if index not in kept]
-    assert sorted(map(id, lost)) == sorted(id(misfit.row) for misfit in converted.misfits)
+    assert sorted(map(id, lost)) == sorted(id(error.row) for error in converted.errors)
 
     found = read_back(tmp_path_factory.getbasetemp(), converted.table)
     assert len(found) == len(kept)
@@ -608,15 +608,15 @@ def test_quick_and_careful_paths_agree(rows: list[dict[str, Any]]) -> None:
     columns = Columns(FIELDS)
     odd = dict.fromkeys(FIELDS, object())  # no quick path takes a page with this
     careful = columns.from_rows([*rows, odd])
-    others = [misfit for misfit in careful.misfits if misfit.row is not odd]
-    assert len(others) == len(careful.misfits) - 1
-    assert outcomes([columns.from_rows(rows)]) == outcomes([replace(careful, misfits=others)])
+    others = [error for error in careful.errors if error.row is not odd]
+    assert len(others) == len(careful.errors) - 1
+    assert outcomes([columns.from_rows(rows)]) == outcomes([replace(careful, errors=others)])
 
 
 def outcomes(pages_: list[Converted]) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
     def told() -> Iterator[tuple[Any, ...]]:
         for converted in pages_:
-            yield from ((id(m.row), m.field, m.reason) for m in converted.misfits)
+            yield from ((id(m.row), m.field, m.reason) for m in converted.errors)
 
     # As text, since NaN equals nothing.
     rows = [repr(row) for converted in pages_ for row in converted.table.to_pylist()]

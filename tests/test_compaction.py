@@ -22,12 +22,12 @@ import pytest
 import time_machine
 
 from demo.servers import S3Server
-from landing.bucket import Bucket
-from landing.layout import StreamPaths, compacted_path
-from landing.lease import Lease
-from landing.lineage import with_lineage
-from landing.rewriting import NotEqual, check_equal
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.operations.rewriting import NotEqual, check_equal
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, compacted_path
+from landing.zone.lease import Lease
+from landing.zone.lineage import with_lineage
 from tests.kit import Kit, Zone, natural
 from tests.servers.proxy import Exchange, Proxy, Request, passed_on, serve_proxy
 

@@ -18,12 +18,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from landing.bucket import Bucket
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.dagster import definitions, outcomes
 from landing.errors import BucketError
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import HOST, Api
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from landing.fields import FORMATS, KINDS, Field
-from landing.streamconfig import Defaults, Options, json_schemas
+from landing.catalog.fields import FORMATS, KINDS, Field
+from landing.catalog.stream_config import Defaults, Options, json_schemas
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from landing.bucket import Bucket, StoredObject
 from landing.errors import BucketUnusable
+from landing.zone.bucket import Bucket, StoredObject
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 from tests.test_status import FIELDS, STREAMS, configure
@@ -116,10 +116,12 @@ def test_packages_out_of_range_and_a_full_disk_are_found(
 ) -> None:
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "dlt" else version(name))
-    monkeypatch.setattr("landing.doctor.machine.platform.python_version", lambda: "3.9.1")
+    monkeypatch.setattr(
+        "landing.operations.doctor.machine.platform.python_version", lambda: "3.9.1"
+    )
     monkeypatch.setenv("LANDING_SLICE_MB", "99999")
     room = SimpleNamespace(free=150 * 1024**3)
-    monkeypatch.setattr("landing.doctor.machine.shutil.disk_usage", lambda folder: room)
+    monkeypatch.setattr("landing.operations.doctor.machine.shutil.disk_usage", lambda folder: room)
     found = wrong(shop)
     assert found["packages"].startswith("dlt is 0.1, but dlt<1.32,>=1.31 is needed")
     assert found["python"] == "3.9.1, but >=3.11 is needed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from landing.columns import NEW_FIELDS
+from landing.columns.conversion import NEW_FIELDS
 from tests.kit import Kit, Outcome, Zone
 
 ROWS = [{"id": n, "total": n + 0.5, "name": f"order {n}"} for n in range(150)]

@@ -11,11 +11,11 @@ import obstore
 import pytest
 import time_machine
 
-from landing.bucket import Bucket
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import BucketUnusable
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 from tests.test_status import FIELDS, ORDER, STREAMS
@@ -98,7 +98,7 @@ def test_a_stream_that_never_landed_is_failing_and_its_record_tells_where_it_sto
 def test_the_newest_records_are_kept(
     shop: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landing.failurelog.KEPT", 2)
+    monkeypatch.setattr("landing.zone.failure_log.KEPT", 2)
     for status_code in (401, 403, 404, 410):
         api.fail_next(status=status_code)
         assert shop.run("shop", "orders").code == 1

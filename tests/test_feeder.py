@@ -21,7 +21,7 @@ import pytest
 import time_machine
 
 from demo.servers import S3Server
-from landing.layout import StreamPaths
+from landing.zone.layout import StreamPaths
 from tests.feeders import FEEDER, Feeder, program, quiet_home
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
@@ -245,14 +245,17 @@ def lands(
     zone: Zone,
     hour: float,
     *rows: tuple[Any, ...],
-    stamp: float | None = None,
+    row_version: float | None = None,
     columns: str = "id n",
     stream: str = "shop/orders",
     **types: pa.DataType,
 ) -> str:
     """A file of a run at this hour, with the load id of `stamp` in its rows."""
     names = [*columns.split(), "_dlt_load_id", "_dlt_id"]
-    lineage = [(load_id(hour if stamp is None else stamp), f"{hour}-{n}") for n in range(len(rows))]
+    lineage = [
+        (load_id(hour if row_version is None else row_version), f"{hour}-{n}")
+        for n in range(len(rows))
+    ]
     records = [
         dict(zip(names, (*row, *line), strict=True))
         for row, line in zip(rows, lineage, strict=True)
@@ -280,12 +283,12 @@ def story(kit: Kit, zone: Zone, feeder: Feeder, text: str = "") -> dict[Any, Any
     module.BATCH_FILES = 2
     deletes = "id n _deleted_at"
     lands(zone, 1, (1, 10), (2, 20), (3, 30), (4, 40))
-    lands(zone, 2, (1, 11), (1, 12), (5, 50), stamp=1.5)
+    lands(zone, 2, (1, 11), (1, 12), (5, 50), row_version=1.5)
     feeder.feed()
     lands(zone, 3, (2, None, GONE), (6, 60, None), columns=deletes)
     feeder.feed()
-    lands(zone, 4, (1, 9), (2, 19), (3, 29), stamp=0.5)  # from quarantine: as old as they are
-    lands(zone, 5, (3, None, GONE), columns=deletes, stamp=0.5)  # and so is a delete
+    lands(zone, 4, (1, 9), (2, 19), (3, 29), row_version=0.5)  # from quarantine: as old as they are
+    lands(zone, 5, (3, None, GONE), columns=deletes, row_version=0.5)  # and so is a delete
     lands(zone, 6, (4, None, GONE), (5, 51, None), columns=deletes)
     lands(zone, 7, (4, 41, None), columns=deletes)
     lands(zone, 8, (6, None, GONE), (6, 61, None), columns=deletes)  # the tombstone has the say

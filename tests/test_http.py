@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.columns import Columns
-from landing.fields import Field
+from landing.catalog.fields import Field
+from landing.columns.conversion import Columns
+from landing.columns.json_page import decoding_to
 from landing.http import JsonPage, in_flight
-from landing.http.jsonpage import decoding_to
 from tests.kit import FOUNDING_CLIENT, Kit, Zone
 from tests.servers.api import Api
 
@@ -87,8 +87,8 @@ def test_a_page_of_bytes_gives_the_same_rows_and_misfits_as_dictionaries(
     assert len(page) == len(rows)
     typed, careful = columns.convert((page,)), columns.convert(page.rows())
     assert typed.table.equals(careful.table)
-    assert [(m.field, m.reason, m.row) for m in typed.misfits] == [
-        (m.field, m.reason, m.row) for m in careful.misfits
+    assert [(m.field, m.reason, m.row) for m in typed.errors] == [
+        (m.field, m.reason, m.row) for m in careful.errors
     ]
     assert list(typed.raw("id")) == list(careful.raw("id"))
 

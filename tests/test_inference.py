@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.columns import Columns
-from landing.fields import MAX_DEPTH, Field
-from landing.inference import declared_fields, fields_of
+from landing.catalog.fields import MAX_DEPTH, Field
+from landing.columns.conversion import Columns
+from landing.columns.inference import declared_fields, fields_of
 
 
 def inferred(*values: Any) -> Field:
@@ -110,7 +110,7 @@ def test_codes_that_some_parser_would_take_for_a_date_stay_text(code: str) -> No
 )
 def test_python_values_get_a_field_that_they_land_in(value: Any, field: Field) -> None:
     assert inferred(value) == field
-    assert Columns({"value": field}).from_rows([{"value": value}]).misfits == ()
+    assert Columns({"value": field}).from_rows([{"value": value}]).errors == ()
 
 
 def test_nested_fields_are_merged_over_all_elements_of_all_records() -> None:
@@ -191,4 +191,4 @@ def test_every_sampled_record_fits_the_fields_inferred_from_it(
     records: list[dict[str, Any]],
 ) -> None:
     converted = Columns(fields_of(records)).from_rows(records)
-    assert converted.misfits == ()
+    assert converted.errors == ()

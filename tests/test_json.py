@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 
 from landing.cli import main as run_main
+from landing.cli.json.schemas import documents, output_schemas
 from landing.cli.main import VERBS
-from landing.cli.shapes import documents, output_schemas
-from landing.lease import Lease
+from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 from tests.test_status import ORDER, PATHS, STREAMS, bucket, configure
@@ -67,7 +67,7 @@ def test_every_verb_has_it_and_a_shape(verb: str) -> None:
     for parser in parsers(verb):
         assert "--json" in parser.format_help()
     shapes = [name for name in documents() if name == verb or name.startswith(f"{verb}-")]
-    assert shapes, "landing.cli.shapes.documents() has none"
+    assert shapes, "landing.cli.json.schemas.documents() has none"
 
 
 def test_the_committed_schemas_are_those_of_the_shapes() -> None:

@@ -9,8 +9,8 @@ PROGRAM = """
 import sys
 import threading
 
-from landing.http.jsonpage import JsonPage, _decoder, decoding_to
-from landing.jsontext import object_type
+from landing.columns.json_page import JsonPage, _decoder, decoding_to
+from landing.columns.json_text import object_type
 
 sys.setswitchinterval(1e-6)
 BODY = b'{"data": [' + b", ".join([b'{"id": 1, "inner5": {"x1": 1}}'] * 50) + b"]}"

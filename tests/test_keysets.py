@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from landing.keysets import KeySet, compared, marks_of, with_marks
+from landing.extraction.key_sets import KeySet, compared, marks_of, with_marks
 
 KINDS = {
     "integers": (pa.int64(), lambda n: n * 64),

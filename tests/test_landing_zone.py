@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from landing import landing, lease
-from landing.bucket import Bucket, StoredObject
-from landing.columns import MisfitRow
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.columns.conversion import RowError
 from landing.errors import LandingError
-from landing.lease import Lease
-from landing.quarantine import kept_line, row_json
-from landing.workspace import Workspace, bucket_settings
+from landing.extraction.quarantine import kept_line, row_json
+from landing.zone import destination as landing
+from landing.zone import lease
+from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone, natural
 from tests.servers.api import Api
 
@@ -95,8 +96,8 @@ def test_rows_after_a_run_that_left_only_its_quarantine_are_newer_than_those(
     orders.run("my_source", "orders")
     died = "1925000000.000000"
     row = {"id": 3, "total": "much"}
-    misfit = MisfitRow(0, row, "total", "text where a number is configured")
-    left = kept_line(row_json(row), misfit, died, died)
+    error = RowError(0, row, "total", "text where a number is configured")
+    left = kept_line(row_json(row), error, died, died)
     obstore.put(zone.store, f"_quarantine/my_source/orders/{died}.jsonl", left)
     api.update("orders", 3, total=0.5)
     orders.run("my_source", "orders")
@@ -202,12 +203,12 @@ def test_a_run_whose_lease_was_taken_publishes_no_more(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "RENEWED_EVERY", timedelta(milliseconds=20))
-    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
-        held.check()
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as frozen:
+        frozen.check()
         bucket.put("_dlt/a/b/lease.json", b'{"token": "somebody else"}')
-        assert held._lost.wait(5)
+        assert frozen._lost.wait(5)
         with pytest.raises(LandingError, match="lost its lease"):
-            held.check()
+            frozen.check()
     stored = bucket.get("_dlt/a/b/lease.json")
     assert stored is not None, "another's lease is not given back"
 
@@ -216,11 +217,11 @@ def test_a_run_that_can_not_renew_its_lease_publishes_no_more(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the renewal waits for, the publishing thread goes by its own timer."""
-    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
-        held.check()
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as frozen:
+        frozen.check()
         monkeypatch.setattr(lease, "TRUSTED_FOR", timedelta(0))
         with pytest.raises(LandingError, match="lost its lease"):
-            held.check()
+            frozen.check()
 
 
 def test_a_renewed_lease_is_not_taken_for_the_one_seen_before(

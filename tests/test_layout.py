@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landing.layout import StreamPaths, load_id_of, next_load_id
+from landing.zone.layout import StreamPaths, load_id_of, next_load_id
 from tests.kit import natural
 
 NOON = datetime(2026, 1, 21, 12, tzinfo=UTC)

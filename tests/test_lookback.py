@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from landing import window
+from landing.extraction import lookback_window as window
 from tests.kit import Kit, Zone
 
 STREAM = """\

@@ -14,15 +14,15 @@ import obstore
 import pytest
 import time_machine
 
-import landing.landing as landing_module
-from landing import compaction as compaction_module
-from landing import lease as lease_module
-from landing.backfill import fields as fields_module
-from landing.bucket import Bucket
-from landing.compaction import Terms, compact
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.workspace import Workspace, bucket_settings
+import landing.zone.destination as landing_module
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.operations import compaction as compaction_module
+from landing.operations.backfill import fields as fields_module
+from landing.operations.compaction import Terms, compact
+from landing.zone import lease as lease_module
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
 from tests.kit import Kit, Zone
 from tests.test_together import FIELDS, Shop, row
 

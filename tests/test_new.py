@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from landing.catalog.workspace import Workspace
 from landing.errors import UsageError
 from landing.scaffold import (
     AUTHS,
@@ -27,7 +28,6 @@ from landing.scaffold import (
     planned_auth,
     write_source,
 )
-from landing.workspace import Workspace
 from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.api import Api
 from tests.servers.library import COUNTS, Library, library

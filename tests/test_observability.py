@@ -26,12 +26,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from landing import bucket as buckets
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError
 from landing.observe.freshness import late_streams
 from landing.observe.lag import moment_of
 from landing.observe.prometheus import Metrics
-from landing.workspace import Workspace, bucket_settings
+from landing.zone import bucket as buckets
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 

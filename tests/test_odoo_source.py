@@ -16,9 +16,9 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 
-from landing.failures import explained
+from landing.catalog.workspace import find_workspace
+from landing.extraction.failures import explained
 from landing.http import Retries
-from landing.workspace import find_workspace
 from tests.servers.odoo import Call, OdooServer
 from tests.servers.scripted import Exchange, serve
 

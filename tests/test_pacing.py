@@ -24,7 +24,7 @@ import requests
 from demo.servers import free_ports
 from landing.errors import SettingsError
 from landing.http import Pace, Retries, Session, in_flight
-from landing.http.budget import Budget, read_budget
+from landing.http.pacing.quota_headers import Budget, read_budget
 from landing.http.retries import GaveUp
 from landing.http.traffic import counting
 from tests.kit import REPOSITORY
@@ -149,27 +149,27 @@ def test_a_day_that_is_used_up_fails_instead_of_waiting_for_it() -> None:
 
 
 def test_a_gate_that_was_open_before_one_of_a_day_leaves_the_day_its_permits() -> None:
-    earlier = Pace(per_second=1000).gate("http://mixed.example/")
-    day = Pace(per_day=2, longest_wait=1).gate("http://mixed.example/")
+    earlier = Pace(per_second=1000).limiter("http://mixed.example/")
+    day = Pace(per_day=2, longest_wait=1).limiter("http://mixed.example/")
     for _ in range(2):
-        with day.passing(1):
+        with day.acquire(1):
             pass
     time.sleep(1.1)
-    with earlier.passing(1):  # the first of a gate tidies
+    with earlier.acquire(1):  # the first of a gate tidies
         pass
-    with pytest.raises(GaveUp, match="used up"), day.passing(1):
+    with pytest.raises(GaveUp, match="used up"), day.acquire(1):
         pass
 
 
 def test_a_process_forked_meanwhile_keeps_no_place() -> None:
-    gate = Pace(at_once=1, longest_wait=1).gate("http://forked.example/")
-    with gate.passing(1):
+    limiter = Pace(at_once=1, longest_wait=1).limiter("http://forked.example/")
+    with limiter.acquire(1):
         forked = os.fork()
         if forked == 0:
             time.sleep(30)
             os._exit(0)
     try:
-        with gate.passing(1) as waited:
+        with limiter.acquire(1) as waited:
             assert waited < 0.5
     finally:
         os.kill(forked, signal.SIGKILL)
@@ -203,42 +203,42 @@ def test_a_reset_that_moves_with_each_answer_does_not_use_up_the_limit() -> None
 
 def test_pacing_costs_less_than_a_millisecond(record_property: Callable[..., None]) -> None:
     for pace in (Pace(), Pace(per_second=100_000), Pace(per_second=100_000, per_day=10**9)):
-        gate = pace.gate("http://127.0.0.1:9/")
+        limiter = pace.limiter("http://127.0.0.1:9/")
         began = time.process_time()  # others on the machine do not count
         for _ in range(500):
-            with gate.passing(1):
+            with limiter.acquire(1):
                 pass
         assert (time.process_time() - began) / 500 < 0.001
 
 
 def test_the_state_is_for_its_owner_alone(folder: Path) -> None:
-    Pace(per_second=1).gate("http://api.example/").passing(1)
+    Pace(per_second=1).limiter("http://api.example/").acquire(1)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert all("api.example" not in file.name for file in folder.iterdir())
     folder.chmod(0o777)
     with pytest.raises(SettingsError, match="others could write to that folder"):
-        Pace(per_second=1).gate("http://another.example/")
+        Pace(per_second=1).limiter("http://another.example/")
 
 
 def test_a_damaged_file_is_made_anew(folder: Path) -> None:
-    Pace(per_second=5).gate("http://damaged.example/")
+    Pace(per_second=5).limiter("http://damaged.example/")
     (database,) = folder.glob("*.sqlite")
     database.write_bytes(b"no database" * 1000)
     for leftover in folder.glob("*.sqlite-*"):
         leftover.unlink()
-    with Pace(per_second=6).gate("http://damaged.example/").passing(1) as waited:
+    with Pace(per_second=6).limiter("http://damaged.example/").acquire(1) as waited:
         assert waited < 1
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_requests(folder: Path) -> None:
-    gate = Pace(per_second=2).gate("http://clock.example/")
+    limiter = Pace(per_second=2).limiter("http://clock.example/")
     (database,) = folder.glob("*.sqlite")
     tomorrow = time.time() + 86_400
     with sqlite3.connect(database) as connection:
         rows = [("", int(tomorrow * 1000))] * 2
         connection.executemany("INSERT INTO permits VALUES (?, ?)", rows)
         connection.execute("UPDATE allowance SET held_until = ?, set_at = ?", (tomorrow + 60,) * 2)
-    with gate.passing(1) as waited:
+    with limiter.acquire(1) as waited:
         assert 0.5 < waited < 2
 
 

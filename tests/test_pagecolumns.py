@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing import pagecolumns
-from landing.columns import Columns, Converted
-from landing.fields import Field
+from landing.catalog.fields import Field
+from landing.columns import arrow_pages as pagecolumns
+from landing.columns.arrow_pages import PageColumns
+from landing.columns.conversion import Columns, Converted
+from landing.columns.json_page import decoding_to
 from landing.http import JsonPage
-from landing.http.jsonpage import decoding_to
-from landing.pagecolumns import PageColumns
 from tests.test_http import DECODED_FIELDS, PLAUSIBLE, VALUES, rows_of
 
 PLAIN = {
@@ -136,8 +136,8 @@ def test_what_needs_a_look_of_its_own_gets_it(name: str, value: str) -> None:
     converted, expected = columns.convert(tuple(pages)), carefully(columns, pages)
     assert converted.table.equals(expected.table)
     assert repr(converted.table["ratio"].to_pylist()) == repr(expected.table["ratio"].to_pylist())
-    assert [(m.index, m.field, m.reason) for m in converted.misfits] == [
-        (m.index, m.field, m.reason) for m in expected.misfits
+    assert [(m.index, m.field, m.reason) for m in converted.errors] == [
+        (m.index, m.field, m.reason) for m in expected.errors
     ]
 
 
@@ -149,7 +149,7 @@ def test_text_that_is_not_utf_8_is_no_text() -> None:
     in_text = body(row(1, city="HERE"), row(2)).replace(b"HERE", b"\xed\xa0\x80")
     pages = pages_of(columns, in_text)
     assert read_by_arrow(columns, pages) is None
-    assert [m.field for m in columns.convert(tuple(pages)).misfits] == ["city"]
+    assert [m.field for m in columns.convert(tuple(pages)).errors] == ["city"]
 
 
 @pytest.mark.usefixtures("of_any_size")
@@ -227,8 +227,8 @@ def test_whatever_a_page_holds_its_rows_and_misfits_are_those_of_dictionaries(
         pages = pages_of(columns, body(*rows, indent=indent))
         found, expected = columns.convert(tuple(pages)), carefully(columns, pages)
     assert found.table.equals(expected.table)
-    assert [(m.field, m.reason, m.row) for m in found.misfits] == [
-        (m.field, m.reason, m.row) for m in expected.misfits
+    assert [(m.field, m.reason, m.row) for m in found.errors] == [
+        (m.field, m.reason, m.row) for m in expected.errors
     ]
     assert list(found.raw("id")) == list(expected.raw("id"))
     assert list(map(repr, found.raw("ratio"))) == list(map(repr, expected.raw("ratio")))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from landing import parts
-from landing.parts import ROW_GROUP_ROWS, Part, PartWriter
+from landing.zone import parts
+from landing.zone.parts import ROW_GROUP_ROWS, Part, PartWriter
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string()), ("key", pa.string())])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from landing.http import asked
+from landing.http import captured as asked
 from landing.http.traffic import Attempt, counting
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api

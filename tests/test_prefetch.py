@@ -9,7 +9,7 @@ from contextlib import closing, nullcontext
 
 import pytest
 
-from landing.prefetch import Prefetched
+from landing.extraction.prefetch import Prefetched
 
 
 def numbers(made: list[int], count: int = 1_000_000) -> Generator[int, None, None]:

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from dlt.common.versioned_state import decompress_state
 
-from landing.columns import Columns
+from landing.catalog.fields import Field
+from landing.columns.conversion import Columns
+from landing.columns.privacy import MASK, row_protector
 from landing.errors import SettingsError
-from landing.fields import Field
 from landing.http import JsonPage
-from landing.privacy import MASK, row_protector
 from tests.kit import Kit, Zone
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -106,9 +106,7 @@ def test_values_that_a_type_takes_for_equal_have_one_hash(
 def test_what_does_not_fit_its_type_is_told_though_it_is_hashed() -> None:
     field = Field(type="integer", privacy="hash")
     converted = Columns({"value": field}).from_rows([{"value": "ann@example.com"}])
-    assert [misfit.reason for misfit in converted.misfits] == [
-        "text where an integer is configured"
-    ]
+    assert [error.reason for error in converted.errors] == ["text where an integer is configured"]
 
 
 @pytest.mark.parametrize("field", [CUSTOMER, native(CUSTOMER)], ids=["json", "native"])
@@ -148,7 +146,7 @@ def test_private_parts_in_an_unexpected_shape_never_land(field: Field, value: An
         Columns({"customer": field}).from_arrow(pa.Table.from_pylist([row])),
     ):
         assert converted.table.num_rows == 0
-        assert converted.misfits[0].reason.endswith("is configured")
+        assert converted.errors[0].reason.endswith("is configured")
         assert "ann" not in json.dumps(row_protector({"customer": field})(row))
 
 

@@ -22,16 +22,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.catalog import read_config
-from landing.columns import NEW_FIELDS, Batch, Columns, Converted, columns_of
-from landing.drift import Drift
+from landing.catalog.fields import FORMATS, Field
+from landing.catalog.files import read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
+from landing.columns.conversion import NEW_FIELDS, Batch, Columns, Converted, columns_of
+from landing.columns.privacy import MASK
 from landing.errors import CatalogError, StreamError
-from landing.fields import FORMATS, Field
+from landing.extraction.drift import Drift
+from landing.extraction.quarantine import Quarantine
 from landing.http import JsonPage
-from landing.privacy import MASK
-from landing.quarantine import Quarantine
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
 from tests.test_catalog import FIELD_MODELS, JSON, SCHEMAS, founding, nested_field, places
 from tests.test_columns import FIELDS, LIKELY, VALUES, means, read_back
 
@@ -145,7 +145,7 @@ def test_every_row_reads_back_equal_or_stands_in_quarantine(
             assert is_exact(found["number"], rows[index].get("number"))
         out = sorted(index for index in range(len(rows)) if index not in kept)
         assert sorted(len(rows[index]) for index in out) == sorted(
-            len(misfit.row) for misfit in converted.misfits
+            len(error.row) for error in converted.errors
         )
         for line in map(json.loads, lines):
             assert line["row"]
@@ -189,7 +189,7 @@ def test_nothing_private_comes_through(
 
 
 def notes(converted: Converted) -> list[str]:
-    return [f"{misfit.field}: {misfit.reason}" for misfit in converted.misfits]
+    return [f"{error.field}: {error.reason}" for error in converted.errors]
 
 
 def assert_protected(found: dict[str, Any], row: dict[str, Any]) -> None:
@@ -278,7 +278,7 @@ def assert_runs(config: StreamConfig, row: dict[str, Any]) -> None:
     drift = Drift(config)
     try:
         converted = columns.convert(drift.looked_at([row]))
-        assert converted.table.num_rows + len(converted.misfits) == 1
+        assert converted.table.num_rows + len(converted.errors) == 1
         assert (NEW_FIELDS in columns.schema.names) == (config.on_drift == "land")
         list(drift.notes(1, config.fields))
     except StreamError:

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing import lease
-from landing.columns import Columns, MisfitRow
-from landing.fields import Field
-from landing.quarantine import kept_line, read_line, row_json
+from landing.catalog.fields import Field
+from landing.columns.conversion import Columns, RowError
+from landing.extraction.quarantine import kept_line, read_line, row_json
+from landing.zone import lease
 from tests.kit import Kit, Zone, natural
 from tests.servers.api import Api
 from torture.feeding import Feeder
@@ -339,7 +339,7 @@ def versions(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[A
     kit.add_source("versions", VERSIONS)
 
     def run(pages: list[list[Any]], **keys: Any) -> None:
-        monkeypatch.setattr("landing.reader.BATCH_ROWS", 1)  # a page is a batch
+        monkeypatch.setattr("landing.extraction.reader.BATCH_ROWS", 1)  # a page is a batch
         numbers = iter(range(1, 10_000))
         told = [[{"id": i, "at": next(numbers), "name": n} for i, n in page] for page in pages]
         (kit.repository / "pages.json").write_text(json.dumps(told))
@@ -616,12 +616,12 @@ def test_a_kill_while_landing_from_quarantine_loses_no_row(
     assert count <= landed + rows_left
     new = [path for path in zone.parts("my_source", "orders") if path not in before]
     assert all(natural(path) > natural(before[-1]) for path in new)
-    stamps = zone.query(
+    row_versions = zone.query(
         "my_source",
         "orders",
         "SELECT count(*) FROM landed GROUP BY id HAVING count(DISTINCT _dlt_load_id) > 1",
     )
-    assert stamps == [], "landed twice, a row is of the load that it came with"
+    assert row_versions == [], "landed twice, a row is of the load that it came with"
 
 
 # --- rows and their JSON ---
@@ -702,7 +702,7 @@ def test_whatever_a_row_holds_it_lands_the_same_or_stays(field: Field, value: An
 
 
 def assert_lands_the_same(field: Field, value: Any) -> None:
-    line = read_line(kept_line(row_json({"x": value}), MisfitRow(0, {}, "y", "no"), "1", "1"))
+    line = read_line(kept_line(row_json({"x": value}), RowError(0, {}, "y", "no"), "1", "1"))
     assert line is not None
     if isinstance(line.row, str):
         return  # stays, for a person to look at
@@ -720,7 +720,7 @@ def test_a_row_that_json_can_not_hold_is_kept_as_text_and_stays(
     kit: Kit, folder_zone: Zone, value: Any
 ) -> None:
     line = read_line(
-        kept_line(row_json({"id": "x", "n": value}), MisfitRow(0, {}, "id", "no"), "1", "1")
+        kept_line(row_json({"id": "x", "n": value}), RowError(0, {}, "id", "no"), "1", "1")
     )
     assert line is not None
     assert line.row == f"{{'id': 'x', 'n': {value!r}}}"
@@ -730,11 +730,11 @@ def test_lines_that_can_not_land_stay_word_for_word(kit: Kit, folder_zone: Zone)
     kit.add_source("plain", "import dlt\n@dlt.resource\ndef rows():\n    yield []\n")
     kit.configure("plain", "rows", fields={"n": {"type": "integer"}})
     path = "_quarantine/plain/rows/1769000000.000000.jsonl"
-    stamp = "1769000000.000000"
-    misfit = MisfitRow(0, {}, "n", "no")
-    text = kept_line(row_json({"n": float("nan")}), misfit, stamp, "1")
+    row_version = "1769000000.000000"
+    error = RowError(0, {}, "n", "no")
+    text = kept_line(row_json({"n": float("nan")}), error, row_version, "1")
     broken = b'{"row": {"n": 1}, "fie\n'
-    fits = kept_line(b'{"n":1}', misfit, stamp, stamp)
+    fits = kept_line(b'{"n":1}', error, row_version, row_version)
     obstore.put(folder_zone.store, path, text + broken + fits)
     done = kit.landing("quarantine", "land", "plain", "rows")
     assert "1 row in 1 file" in done.out, done.text

@@ -11,11 +11,11 @@ import obstore
 import pytest
 
 from demo.servers import S3Server
-from landing import lease as lease_module
-from landing import stores
-from landing.bucket import Bucket
-from landing.lease import Lease
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.zone import lease as lease_module
+from landing.zone import object_store as stores
+from landing.zone.bucket import Bucket
+from landing.zone.lease import Lease
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 from tests.servers.proxy import (
@@ -123,12 +123,12 @@ def test_a_renewal_that_hangs_is_tried_again_before_the_lease_is_given_up(
     for pause in ("RENEWED_EVERY", "TRIED_AGAIN_AFTER"):
         monkeypatch.setattr(lease_module, pause, timedelta(seconds=0.1))
     bucket = Bucket(bucket_settings(Workspace(kit.root)))
-    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as held:
+    with Lease(bucket, "_dlt/a/b/lease.json", "a/b") as frozen:
         hanging = proxy.spoil(lambda exchange: exchange.await_patience(60), when=_is_put)
         await_it(lambda: hanging.hits)
-        confirmed = held._confirmed
-        await_it(lambda: held._confirmed > confirmed)
-        held.check()
+        confirmed = frozen._confirmed
+        await_it(lambda: frozen._confirmed > confirmed)
+        frozen.check()
 
 
 def await_it(condition: Callable[[], object]) -> None:

@@ -22,14 +22,14 @@ import time_machine
 from playwright.sync_api import Browser, Page
 
 import landing.page
-from landing.bucket import Bucket
-from landing.catalog import read_config
-from landing.failurelog import FailedRun, put_failed_run
-from landing.layout import StreamPaths
-from landing.lineage import with_lineage
+from landing.catalog.files import read_config
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.page.discretion import discretion_of
 from landing.page.profiles import Depth, profile_of
-from landing.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.failure_log import FailedRun, put_failed_run
+from landing.zone.layout import StreamPaths
+from landing.zone.lineage import with_lineage
 from tests.histories import SCHEDULES, History, make_history
 from tests.kit import Kit, Zone, own_sources
 from tests.servers.api import Api

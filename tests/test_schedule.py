@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from landing.catalog import read_config
-from landing.schedule import Schedule, parse_schedule
-from landing.workspace import Workspace
+from landing.catalog.files import read_config
+from landing.catalog.schedule import Schedule, parse_schedule
+from landing.catalog.workspace import Workspace
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from demo.servers import S3Server
-from landing.bucket import Bucket
-from landing.layout import StreamPaths
-from landing.state import stored_by_us
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.state import stored_by_us
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Proxy, Request, passed_on, refuses, serve_proxy
 

@@ -20,13 +20,13 @@ from dlt.sources.helpers.requests import Client
 from requests.auth import AuthBase, HTTPDigestAuth
 
 from landing import secrets
+from landing.catalog.names import check_name
+from landing.catalog.workspace import find_workspace
 from landing.errors import CatalogError, SettingsError
+from landing.extraction.sources import load_source
 from landing.http import Retries, Session
 from landing.http.redirects import guard
 from landing.http.retries import GaveUp
-from landing.names import check_name
-from landing.sources import load_source
-from landing.workspace import find_workspace
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, Server, serve
 

@@ -12,12 +12,12 @@ from dlt.common.versioned_state import decompress_state
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
 from demo.servers import S3Server
-from landing.bucket import Bucket
-from landing.keptstates import KEPT
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.state import stored_by_us, stored_cursor, stored_load_id
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.previous_states import KEPT
+from landing.zone.state import stored_by_us, stored_cursor, stored_load_id
 from tests.kit import Kit, Zone
 from tests.servers.proxy import refuses, serve_proxy
 

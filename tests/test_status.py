@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 import time_machine
 
-from landing.bucket import Bucket
-from landing.cli.grid import cells, grid
-from landing.cli.lines import hanging
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.lineage import with_lineage
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.cli.text.grid import cells, grid
+from landing.cli.text.lines import hanging
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.lineage import with_lineage
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 
@@ -172,7 +172,7 @@ def test_a_load_that_was_cut_off_is_said_until_the_next_run(
     left = put(folder_zone, datetime.now(UTC), pa.table({"id": [1]}))
     found = status(shop, 1)
     assert found["status"] == "died"
-    assert f"load {left} died" in found["problems"][0]["told"]
+    assert f"load {left} died" in found["problems"][0]["message"]
     api.add("orders", {**ORDER, "id": 9_001})
     assert shop.run("shop", "orders").code == 0
     assert status(shop, 0)["status"] == "ok"
@@ -227,7 +227,7 @@ def test_a_broken_config_and_a_damaged_state_are_rows_among_the_others(
     found = {one["stream"]: one for one in json.loads(done.out)}
     assert sorted(found) == ["broken", "orders"]
     assert {one["status"] for one in found.values()} == {"unreadable"}
-    assert "state.json is damaged" in found["orders"]["problems"][0]["told"]
+    assert "state.json is damaged" in found["orders"]["problems"][0]["message"]
 
 
 def test_a_table_fits_80_columns_and_a_pipe_has_names_whole() -> None:

@@ -19,14 +19,14 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from obstore.store import LocalStore
 
-from landing.bucket import Bucket
-from landing.fields import Field
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.report import TableResult
-from landing.streamconfig import StreamConfig, TableFormat
-from landing.tables import keeper_of
-from landing.workspace import BucketSettings
+from landing.catalog.fields import Field
+from landing.catalog.stream_config import StreamConfig, TableFormat
+from landing.catalog.workspace import BucketSettings
+from landing.events import TableResult
+from landing.tables import table_sync_of
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
 
 PATHS = StreamPaths("shop", "orders")
 DELETED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Version:
     """A row; `load` and `stamp` are small numbers that become load ids."""
 
     key: int
-    stamp: int
+    row_version: int
     at: int | None = None
     is_gone: bool = False
 
@@ -86,8 +86,8 @@ class Stream:
                 "id": v.key,
                 "kind": 'o\'k "x"',
                 "at": None if v.is_gone else v.at,
-                "name": None if v.is_gone else f"{v.key} {v.at} {v.stamp}",
-                "_dlt_load_id": load_id(v.stamp),
+                "name": None if v.is_gone else f"{v.key} {v.at} {v.row_version}",
+                "_dlt_load_id": load_id(v.row_version),
                 "_dlt_id": f"{number}-{index}",
                 "_deleted_at": DELETED if v.is_gone else None,
             }
@@ -113,10 +113,10 @@ class Stream:
         )
 
     def update(self, *, rebuild: bool = False) -> TableResult:
-        keeper = keeper_of(self._config, self._bucket)
-        assert keeper is not None
+        table_sync = table_sync_of(self._config, self._bucket)
+        assert table_sync is not None
         with Lease(self._bucket, PATHS.lease, "shop/orders") as lease:
-            return keeper.rebuild(lease) if rebuild else keeper.update(lease)
+            return table_sync.rebuild(lease) if rebuild else table_sync.update(lease)
 
     def table(self, folder: Path) -> list[dict[str, Any]]:
         from deltalake import DeltaTable
@@ -146,22 +146,22 @@ def expected(files: Sequence[File], *, by_cursor: bool = True) -> dict[int, str]
             seen.setdefault(version.key, []).append((version, number * 1000 + index))
     current = {}
     for key, versions in seen.items():
-        until = max((v.stamp for v, _ in versions if v.is_gone), default=-1)
+        until = max((v.row_version for v, _ in versions if v.is_gone), default=-1)
         candidates = [
-            ((v.at is not None, v.at or 0) if by_cursor else (), v.stamp, place, v)
+            ((v.at is not None, v.at or 0) if by_cursor else (), v.row_version, place, v)
             for v, place in versions
-            if not v.is_gone and v.stamp > until
+            if not v.is_gone and v.row_version > until
         ]
         if candidates:
             winner = max(candidates, key=lambda candidate: candidate[:3])[3]
-            current[key] = f"{key} {winner.at} {winner.stamp}"
+            current[key] = f"{key} {winner.at} {winner.row_version}"
     return current
 
 
 VERSIONS = st.builds(
     Version,
     key=st.integers(1, 3),
-    stamp=st.integers(1, 9),
+    row_version=st.integers(1, 9),
     at=st.none() | st.integers(1, 4),
     is_gone=st.sampled_from([False, False, False, True]),
 )
@@ -175,8 +175,8 @@ def histories(draw: st.DrawFn) -> list[list[File]]:
     files = []
     for load in sorted(loads):
         versions = draw(st.lists(VERSIONS, min_size=1, max_size=5))
-        stamped = [Version(v.key, min(v.stamp, load), v.at, v.is_gone) for v in versions]
-        files.append(File(load, tuple(stamped)))
+        versioned = [Version(v.key, min(v.row_version, load), v.at, v.is_gone) for v in versions]
+        files.append(File(load, tuple(versioned)))
     cuts = draw(st.lists(st.integers(0, len(files)), max_size=3))
     bounds = [0, *sorted(cuts), len(files)]
     return [files[start:end] for start, end in itertools.pairwise(bounds)]

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import time_machine
 
-from landing.bucket import Bucket
-from landing.layout import StreamPaths
-from landing.lease import Lease
-from landing.lineage import with_lineage
-from landing.verify import CHECKS
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.operations.verify import CHECKS
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.lineage import with_lineage
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 from tests.test_status import FIELDS, ORDER, STREAMS, configure
@@ -102,9 +102,9 @@ def test_what_runs_landed_on_s3_is_verified(
     land_twice(kit, api)
     found = verified(kit)
     assert {one["status"] for one in found.values()} == {"passed"}
-    assert found["files"]["told"] == "2 files of 2 loads"
-    assert found["rows"]["told"].startswith("21 rows by the footers of 2 files")
-    assert found["newest"]["told"].startswith("21 values of id")
+    assert found["files"]["message"] == "2 files of 2 loads"
+    assert found["rows"]["message"].startswith("21 rows by the footers of 2 files")
+    assert found["newest"]["message"].startswith("21 values of id")
     told = kit.landing("verify", "shop")
     assert told.code == 0
     assert "7 checks passed or skipped, 0 failed" in told.out
@@ -174,8 +174,8 @@ def test_compacted_files_stand_for_those_they_were_made_of(
     assert kit.landing("compact", "shop", "orders").code == 0
     found = verified(kit)
     assert {one["status"] for one in found.values()} == {"passed"}
-    assert found["files"]["told"] == "1 file of 2 loads, 1 of them compacted"
-    assert "21 rows" in found["rows"]["told"]
+    assert found["files"]["message"] == "1 file of 2 loads, 1 of them compacted"
+    assert "21 rows" in found["rows"]["message"]
 
     first = min(before)
     obstore.put(folder_zone.store, first, before[first])
@@ -255,7 +255,7 @@ def test_streams_whose_config_changed_have_each_file_with_its_version(
         land_one_more(landed, api, key, f"2024-06-0{key - 9_000} 00:00:00")
     found = verified(landed)
     assert {one["status"] for one in found.values()} == {"passed"}
-    assert found["columns"]["told"] == "4 files with those of the schema history, 3 versions"
+    assert found["columns"]["message"] == "4 files with those of the schema history, 3 versions"
 
 
 def test_backfills_quarantine_and_full_refreshes_are_verified_like_runs(

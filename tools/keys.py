@@ -15,14 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket
-from landing.columns import Converted, columns_of
-from landing.fields import Field
-from landing.layout import StreamPaths
-from landing.lineage import LINEAGE_FIELDS, with_lineage
-from landing.snapshot import KeysState, Snapshot
-from landing.streamconfig import StreamConfig
-from landing.workspace import BucketSettings
+from landing.catalog.fields import Field
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import BucketSettings
+from landing.columns.conversion import Converted, columns_of
+from landing.extraction.missing_keys import KeysState, KnownKeys
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
 
 KINDS = {"integers": "integer", "texts of 36 characters": "string"}
 BATCH = 5_000
@@ -91,7 +91,7 @@ def _refreshed(
     folder.mkdir()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is that of what follows
     before, begun = _kilobytes("VmRSS"), time.process_time()
-    snapshot = Snapshot(config, columns_of(config), folder)
+    snapshot = KnownKeys(config, columns_of(config), folder)
     for start in range(0, len(keys), BATCH):
         table = _keys(config, keys[start : start + BATCH])
         snapshot.see(Converted(table, table.__getitem__))

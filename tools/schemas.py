@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from landing.cli.shapes import output_schemas
-from landing.streamconfig import json_schemas
+from landing.catalog.stream_config import json_schemas
+from landing.cli.json.schemas import output_schemas
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 

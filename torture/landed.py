@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.versioned_state import decompress_state
 
-from landing.layout import load_id_of
-from landing.state import SCHEMA
+from landing.zone.layout import load_id_of
+from landing.zone.state import SCHEMA
 from tests.kit import Zone, natural
 from torture.figures import Search
 

@@ -22,11 +22,11 @@ with framework_import():
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from landing.bucket import Bucket
-    from landing.compaction import Terms, compact
-    from landing.layout import StreamPaths
-    from landing.lineage import with_lineage
-    from landing.workspace import Workspace, bucket_settings
+    from landing.catalog.workspace import Workspace, bucket_settings
+    from landing.operations.compaction import Terms, compact
+    from landing.zone.bucket import Bucket
+    from landing.zone.layout import StreamPaths
+    from landing.zone.lineage import with_lineage
 
 A_DAY = 24
 PATHS = StreamPaths("bench", "bench")

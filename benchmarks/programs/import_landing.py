@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-from landing.tuning import import_faster, tune_process
+from landing.extraction.tuning import import_faster, tune_process
 
 if __name__ == "__main__":
     import_faster()
-    importlib.import_module("landing.run")
+    importlib.import_module("landing.operations.run")
     tune_process()

@@ -30,7 +30,7 @@ def rows(ids: object, load_id: str):  # type: ignore[no-untyped-def]
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from landing.lineage import with_lineage
+    from landing.zone.lineage import with_lineage
 
     texts = pc.cast(ids, pa.string())
     table = pa.table(
@@ -51,7 +51,7 @@ def prepare(count: int, changed: int) -> None:
     import pyarrow.parquet as pq
     from deltalake import DeltaTable, write_deltalake
 
-    from landing.layout import StreamPaths
+    from landing.zone.layout import StreamPaths
 
     bucket, config = bucket_and_config()
     paths = StreamPaths(config.source, config.stream)
@@ -70,14 +70,14 @@ def prepare(count: int, changed: int) -> None:
 
 
 def update() -> None:
-    from landing.lease import Lease
-    from landing.tables import keeper_of
+    from landing.tables import table_sync_of
+    from landing.zone.lease import Lease
 
     bucket, config = bucket_and_config()
-    keeper = keeper_of(config, bucket)
-    assert keeper is not None
+    table_sync = table_sync_of(config, bucket)
+    assert table_sync is not None
     with Lease(bucket, "_dlt/shop/orders/lease.json", "shop/orders") as lease:
-        done = keeper.update(lease)
+        done = table_sync.update(lease)
     print(done.upserted, file=sys.stderr)
 
 
@@ -97,7 +97,7 @@ def with_deltalake() -> None:
         import pyarrow.parquet as pq
         from deltalake import DeltaTable
     bucket, config = bucket_and_config()
-    from landing.layout import StreamPaths
+    from landing.zone.layout import StreamPaths
 
     path = StreamPaths(config.source, config.stream).part(SECOND, 0)
     store = pyarrow.fs.S3FileSystem(
@@ -117,10 +117,10 @@ def with_deltalake() -> None:
 
 
 def bucket_and_config():  # type: ignore[no-untyped-def]
-    from landing.bucket import Bucket
-    from landing.fields import Field
-    from landing.streamconfig import StreamConfig
-    from landing.workspace import Workspace, bucket_settings
+    from landing.catalog.fields import Field
+    from landing.catalog.stream_config import StreamConfig
+    from landing.catalog.workspace import Workspace, bucket_settings
+    from landing.zone.bucket import Bucket
 
     config = StreamConfig(
         source="shop",

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from landing.catalog import configured_streams, read_config
-from landing.checks import CHECKS, CONNECTS, CheckResult, Limits, Suite
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file
 from landing.errors import LandingError, SettingsError
-from landing.recordings import Recording
-from landing.sources import load_source
-from landing.workspace import Workspace, find_workspace, load_env_file
+from landing.extraction.sources import load_source
+from landing.operations.checks import CHECKS, CONNECTS, CheckResult, Limits, Suite
+from landing.operations.recordings import Recording
 
 
 def source_checks(

@@ -13,13 +13,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from landing.catalog.stream_config import json_schemas
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import EXIT_CODES, VERBS
-from landing.streamconfig import json_schemas
 from tools.site import messages
 from tools.site.pages import REPOSITORY
 
-MODULES = ("landing.http", "landing.backfill", "landing.dagster", "landing.testing")
+MODULES = ("landing.http", "landing.operations.backfill", "landing.dagster", "landing.testing")
 SETTINGS = REPOSITORY / ".env.example"
 WIDTH = 85
 """Characters of a usage line, which a block on a desktop has room for."""

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import time_machine
 
-import landing.run  # noqa: F401  (seconds that are not to pass on the moved clock)
+import landing.operations.run  # noqa: F401  (seconds that are not to pass on the moved clock)
 
 if __name__ == "__main__":
     _, moment, *sys.argv = sys.argv

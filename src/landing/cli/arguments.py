@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from landing.cli.output import positive
-from landing.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
+from landing.cli.text.output import positive
 
 if TYPE_CHECKING:
-    from landing.bucket import Bucket
-    from landing.layout import StreamPaths
+    from landing.zone.bucket import Bucket
+    from landing.zone.layout import StreamPaths
 
 SOURCE, STREAM = "SOURCE", "STREAM"
 """How help calls them, and what completion takes them for."""
@@ -59,8 +59,8 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
 
 def known_stream(options: argparse.Namespace, workspace: Workspace) -> tuple[Bucket, StreamPaths]:
     """The bucket, and the stream that is named, which the workspace or the bucket has to know."""
-    from landing.bucket import Bucket
-    from landing.known import check_known
+    from landing.operations.known_streams import check_known
+    from landing.zone.bucket import Bucket
 
     paths = named_stream(options)
     bucket = Bucket(bucket_settings(workspace))
@@ -69,8 +69,8 @@ def known_stream(options: argparse.Namespace, workspace: Workspace) -> tuple[Buc
 
 
 def named_stream(options: argparse.Namespace) -> StreamPaths:
-    from landing.layout import StreamPaths
-    from landing.names import check_name
+    from landing.catalog.names import check_name
+    from landing.zone.layout import StreamPaths
 
     source = check_name(options.source, "source")
     return StreamPaths(source, check_name(options.stream, "stream"))

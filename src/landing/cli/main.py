@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from landing import __version__
-from landing.cli import (
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file
+from landing.cli.examples import Help, epilog
+from landing.cli.text.output import complain, print_failed, report_event
+from landing.cli.verbs import (
     backfill,
     check,
     compact,
@@ -38,10 +41,7 @@ from landing.cli import (
     status,
     verify,
 )
-from landing.cli.examples import Help, epilog
-from landing.cli.output import complain, print_failed, told_by
 from landing.errors import LandingError, UsageError, WorkspaceError
-from landing.workspace import Workspace, find_workspace, load_env_file
 
 EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
@@ -161,13 +161,13 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return _failed(options, error, error.exit_code)
     except KeyboardInterrupt as interrupt:
         text = "interrupted; the next run goes on from the last load"
-        told_by(options, "warning", "interrupted", text)
+        report_event(options, "warning", "interrupted", text)
         code = _INTERRUPTED[isinstance(interrupt, _Terminated)]
         return _failed(options, KeyboardInterrupt(text), code)
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
-        told_by(options, "error", "bug", "".join(traceback.format_exception(error)))
+        report_event(options, "error", "bug", "".join(traceback.format_exception(error)))
         return _failed(options, error, 1)
 
 

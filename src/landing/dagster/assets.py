@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import bucket_settings
 from landing.dagster import metadata, results
 from landing.dagster.engine import import_engine
-from landing.dagster.options import Options
-from landing.dagster.outcomes import told
+from landing.dagster.options import LocationOptions
+from landing.dagster.outcomes import message
 from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
 from landing.dagster.streams import KINDS, Stream
 from landing.errors import BucketError, UsageError
-from landing.streamconfig import StreamConfig
-from landing.workspace import bucket_settings
 
 if TYPE_CHECKING:
-    from landing.bucket import Bucket
-    from landing.report import StreamResult
+    from landing.events import StreamResult
+    from landing.zone.bucket import Bucket
 
 
-def asset_of(stream: Stream, options: Options) -> dg.AssetsDefinition:
+def asset_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition:
     if stream.config is None:
         return _broken(stream, options)
     config = stream.config
@@ -35,20 +35,20 @@ def asset_of(stream: Stream, options: Options) -> dg.AssetsDefinition:
         pool=stream.source,
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with told(context, options.retries):
+        with message(context, options.retries):
             return _landed(context, stream, options)
 
     return land
 
 
 def _landed(
-    context: dg.AssetExecutionContext, stream: Stream, options: Options
+    context: dg.AssetExecutionContext, stream: Stream, options: LocationOptions
 ) -> dg.MaterializeResult[Any]:
     workspace = options.workspace
     import_engine(workspace)
-    from landing import run
-    from landing.bucket import Bucket
-    from landing.sources import load_source
+    from landing.extraction.sources import load_source
+    from landing.operations import run
+    from landing.zone.bucket import Bucket
 
     log = RunLog(context.log)
     with reporting(context, stream, options, log) as reporter:
@@ -77,7 +77,7 @@ def _materialized(
     return dg.MaterializeResult(asset_key=key, metadata=facts, check_results=list(checks))
 
 
-def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpec:
+def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.AssetSpec:
     return dg.AssetSpec(
         stream.key,
         description=_description(stream, config),
@@ -91,8 +91,8 @@ def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpe
 
 
 def _description(stream: Stream, config: StreamConfig) -> str:
-    told = config.description or f"Stream {stream.name} of {stream.source}."
-    return f"{told}\n\n**No schedule**: {stream.mistake}" if stream.mistake else told
+    message = config.description or f"Stream {stream.name} of {stream.source}."
+    return f"{message}\n\n**No schedule**: {stream.mistake}" if stream.mistake else message
 
 
 def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
@@ -106,7 +106,7 @@ def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
     return due.with_label(f"{cron} ({timezone})")
 
 
-def _broken(stream: Stream, options: Options) -> dg.AssetsDefinition:
+def _broken(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition:
     """It is seen, and says what is wrong with it; all others go on."""
     spec = dg.AssetSpec(
         stream.key,
@@ -119,7 +119,7 @@ def _broken(stream: Stream, options: Options) -> dg.AssetsDefinition:
 
     @dg.multi_asset(name=stream.op_name(), specs=[spec])
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with told(context, options.retries):
+        with message(context, options.retries):
             raise UsageError(f"{stream.mistake} (then reload the code location)")
 
     return land

@@ -6,18 +6,18 @@ from datetime import UTC, date
 
 import dagster as dg
 
+from landing.catalog.lookback import moment_of
+from landing.catalog.stream_config import StreamConfig
 from landing.dagster.engine import import_engine
-from landing.dagster.options import Options, Span
-from landing.dagster.outcomes import told
+from landing.dagster.options import LocationOptions, Span
+from landing.dagster.outcomes import message
 from landing.dagster.streams import KINDS, Stream
 from landing.errors import UsageError
-from landing.lookback import moment_of
-from landing.streamconfig import StreamConfig
 
 _TIMES = ("date-time", "date")
 
 
-def backfill_of(stream: Stream, options: Options) -> dg.AssetsDefinition | None:
+def backfill_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition | None:
     """None for a stream whose cursor is no time."""
     config = stream.config
     if config is None or not _is_by_time(config):
@@ -29,7 +29,7 @@ def backfill_of(stream: Stream, options: Options) -> dg.AssetsDefinition | None:
         pool=stream.source,
     )
     def backfill(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with told(context, options.retries):
+        with message(context, options.retries):
             import_engine(options.workspace)
             from landing.dagster.windows import land_window
 
@@ -46,7 +46,7 @@ def _is_by_time(config: StreamConfig) -> bool:
     return field.kinds == {"string"} and field.format in _TIMES
 
 
-def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpec:
+def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.AssetSpec:
     return dg.AssetSpec(
         stream.backfill_key,
         description=f"The past of {stream.source}/{stream.name}: the records whose "
@@ -60,7 +60,7 @@ def _spec(stream: Stream, config: StreamConfig, options: Options) -> dg.AssetSpe
     )
 
 
-def _first_day(config: StreamConfig, options: Options) -> date:
+def _first_day(config: StreamConfig, options: LocationOptions) -> date:
     try:
         first = moment_of(config.initial_value)
     except (ValueError, OverflowError):

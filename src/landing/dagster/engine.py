@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from landing.catalog.workspace import Workspace
 from landing.errors import WorkspaceError
-from landing.workspace import Workspace
 
 
 def import_engine(workspace: Workspace) -> None:
@@ -31,8 +31,8 @@ def import_engine(workspace: Workspace) -> None:
 @cache
 def _tune() -> None:
     """A step's process does nothing but land; one that runs many steps is tuned once."""
-    import landing.run  # noqa: F401
-    from landing.tuning import tune_process
+    import landing.operations.run  # noqa: F401
+    from landing.extraction.tuning import tune_process
 
     tune_process()
 

@@ -8,17 +8,19 @@ from typing import Any
 
 import dagster as dg
 
-from landing.dagster.options import Options
-from landing.dagster.outcomes import told
+from landing.catalog.workspace import bucket_settings
+from landing.dagster.options import LocationOptions
+from landing.dagster.outcomes import message
 from landing.dagster.streams import Stream
 from landing.observe.freshness import Late
-from landing.workspace import bucket_settings
 
 NAME = "freshness"
 CRON = "0 * * * *"
 
 
-def freshness_of(streams: Sequence[Stream], options: Options) -> dg.AssetChecksDefinition | None:
+def freshness_of(
+    streams: Sequence[Stream], options: LocationOptions
+) -> dg.AssetChecksDefinition | None:
     """One step for all streams that have a schedule, or should have: it asks the bucket when each
     one's state was last written. None if there are none."""
     watched = {stream.key: stream for stream in streams if _is_watched(stream)}
@@ -29,7 +31,7 @@ def freshness_of(streams: Sequence[Stream], options: Options) -> dg.AssetChecksD
         name=f"{NAME}_of_streams", specs=list(map(_spec, watched.values())), can_subset=True
     )
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with told(context, options.retries):
+        with message(context, options.retries):
             asked = [watched[check.asset_key] for check in context.selected_asset_check_keys]
             found = list(_results(asked, options))
         yield from found
@@ -54,7 +56,7 @@ def _spec(stream: Stream) -> dg.AssetCheckSpec:
     )
 
 
-def _results(streams: Sequence[Stream], options: Options) -> Iterator[dg.AssetCheckResult]:
+def _results(streams: Sequence[Stream], options: LocationOptions) -> Iterator[dg.AssetCheckResult]:
     late = _late(streams, options)
     for stream in streams:
         found = late.get((stream.source, stream.name))
@@ -67,11 +69,11 @@ def _results(streams: Sequence[Stream], options: Options) -> Iterator[dg.AssetCh
         )
 
 
-def _late(streams: Sequence[Stream], options: Options) -> Mapping[tuple[str, str], Late]:
+def _late(streams: Sequence[Stream], options: LocationOptions) -> Mapping[tuple[str, str], Late]:
     """What is late among them; a webhook, if there is one, is told as by `landing fresh`."""
-    from landing.bucket import Bucket
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
+    from landing.zone.bucket import Bucket
 
     hook = webhook()
     bucket, now = Bucket(bucket_settings(options.workspace)), datetime.now(UTC)

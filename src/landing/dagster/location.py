@@ -9,13 +9,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from landing.catalog.workspace import Workspace, load_env_file
 from landing.dagster.assets import asset_of
 from landing.dagster.backfills import backfill_of
 from landing.dagster.freshness import freshness_of
-from landing.dagster.options import FIRST_DAY, RETRIES, Options, Span
+from landing.dagster.options import FIRST_DAY, RETRIES, LocationOptions, Span
 from landing.dagster.streams import streams_of
 from landing.errors import WorkspaceError
-from landing.workspace import Workspace, load_env_file
 
 SENSOR = "landing_schedules"
 
@@ -34,7 +34,7 @@ def definitions(
     Partitions of the past are `backfill_by` long, and those of a stream whose config has no
     `initial_value` begin at `backfill_from`. Raises WorkspaceError if there is no such workspace.
     """
-    options = Options(
+    options = LocationOptions(
         workspace=_workspace(Path(orchestration).resolve()),
         owners=tuple(owners),
         retries=retries,

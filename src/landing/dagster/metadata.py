@@ -9,13 +9,13 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket
-from landing.columntypes import column_of
-from landing.fields import landing_fields
-from landing.lineage import LINEAGE_FIELDS
-from landing.report import StreamResult
+from landing.catalog.fields import landing_fields
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.column_types import column_of
+from landing.events import StreamResult
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
+from landing.zone.bucket import Bucket
+from landing.zone.lineage import LINEAGE_FIELDS
 
 PREVIEWED_ROWS = 10
 _PREVIEWED_COLUMNS = 30

@@ -9,7 +9,7 @@ from typing import Literal
 
 import dagster as dg
 
-from landing.workspace import Workspace
+from landing.catalog.workspace import Workspace
 
 Span = Literal["day", "week", "month"]
 
@@ -20,7 +20,7 @@ FIRST_DAY = date(2020, 1, 1)
 
 
 @dataclass(frozen=True)
-class Options:
+class LocationOptions:
     workspace: Workspace
     retries: dg.RetryPolicy = RETRIES
     """Of failures that may pass by themselves; a mistake is not tried again."""

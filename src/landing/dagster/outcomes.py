@@ -39,7 +39,7 @@ def _policy(error: Exception, retries: dg.RetryPolicy) -> dg.RetryPolicy | None:
 
 
 @contextmanager
-def told(context: Context, retries: dg.RetryPolicy) -> Iterator[None]:
+def message(context: Context, retries: dg.RetryPolicy) -> Iterator[None]:
     """What is raised within, as Dagster takes it.
 
     The policy is not the op's own, by which Dagster would also try again what a person has

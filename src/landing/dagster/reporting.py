@@ -7,12 +7,12 @@ import time
 from logging import Logger
 from typing import Any
 
+from landing.catalog.stream_config import StreamConfig
+from landing.events import Reporter, StreamResult
 from landing.http.traffic import Attempt
-from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
 
-TOLD_EVERY = 10.0
+REPORTED_EVERY = 10.0
 """Seconds between two lines of a kind that would come without end: each is a row of Dagster's
 database."""
 
@@ -25,7 +25,7 @@ class RunLog(Reporter):
         self.uploads: list[str] = []
         """Paths of the parts, in the order of publication."""
         self._log = log
-        self._told: dict[str, float] = {}
+        self._message: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def started(self, config: StreamConfig) -> None:
@@ -73,7 +73,7 @@ class RunLog(Reporter):
     def _is_due(self, kind: str) -> bool:
         now = time.monotonic()
         with self._lock:
-            if now - self._told.get(kind, 0.0) < TOLD_EVERY:
+            if now - self._message.get(kind, 0.0) < REPORTED_EVERY:
                 return False
-            self._told[kind] = now
+            self._message[kind] = now
             return True

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket
+from landing.catalog.stream_config import StreamConfig
 from landing.dagster.reporting import RunLog
 from landing.errors import BucketError
-from landing.lineage import LOAD_ID
-from landing.report import StreamResult
-from landing.streamconfig import StreamConfig
+from landing.events import StreamResult
+from landing.zone.bucket import Bucket
+from landing.zone.lineage import LOAD_ID
 
 QUARANTINE, COLUMNS, KEYS = "quarantine", "columns", "keys"
 CHECKED_ROWS = 1_000_000
@@ -23,16 +23,16 @@ CHECKED_ROWS = 1_000_000
 
 
 def specs(key: dg.AssetKey, config: StreamConfig) -> list[dg.AssetCheckSpec]:
-    told = {
+    message = {
         QUARANTINE: "Each record of the run fits its columns; what does not is in quarantine.",
         COLUMNS: "The source gave the fields and types that the stream config and discovery know.",
     }
     if config.primary_key:
-        told[KEYS] = (
+        message[KEYS] = (
             f"The newest load's files are readable, and no two of its rows have the same "
             f"{', '.join(config.primary_key)} and {LOAD_ID}: so the newest row for each key is one."
         )
-    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in told.items()]
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in message.items()]
 
 
 def results(
@@ -92,20 +92,20 @@ def _keys(
     keyed = rows.filter(whole)
     distinct = keyed.group_by(names).aggregate([]).num_rows
     twice, keyless = keyed.num_rows - distinct, rows.num_rows - keyed.num_rows
-    told = f"{rows.num_rows:,} rows of the newest load: {twice:,} have the key of another one"
+    message = f"{rows.num_rows:,} rows of the newest load: {twice:,} have the key of another one"
     if keyless:
-        told += f", {keyless:,} lack a value in their key"
+        message += f", {keyless:,} lack a value in their key"
     if rows.num_rows >= CHECKED_ROWS:
-        told += f"; only its first {CHECKED_ROWS:,} were looked at"
+        message += f"; only its first {CHECKED_ROWS:,} were looked at"
     facts = {"rows": rows.num_rows, "duplicates": twice, "keyless": keyless}
-    return _of_keys(key, not twice and not keyless, told, facts)
+    return _of_keys(key, not twice and not keyless, message, facts)
 
 
 def _of_keys(
-    key: dg.AssetKey, passed: bool, told: str, facts: dict[str, int] | None = None
+    key: dg.AssetKey, passed: bool, message: str, facts: dict[str, int] | None = None
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        asset_key=key, check_name=KEYS, passed=passed, description=told, metadata=facts or {}
+        asset_key=key, check_name=KEYS, passed=passed, description=message, metadata=facts or {}
     )
 
 

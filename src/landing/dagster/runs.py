@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from landing.dagster.options import Options
+from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import Context, is_final
 from landing.dagster.reporting import RunLog
 from landing.dagster.streams import Stream
 from landing.errors import LandingError
+from landing.events import Reporter, Reporters
 from landing.observe import json_log, observers
 from landing.observe.alerts import Alerts
 from landing.page.publishing import after_runs
-from landing.report import Reporter, Reporters
 
 
 class _IfFinal(Reporter):
@@ -37,7 +37,7 @@ class _IfFinal(Reporter):
 
 @contextmanager
 def reporting(
-    context: Context, stream: Stream, options: Options, log: RunLog
+    context: Context, stream: Stream, options: LocationOptions, log: RunLog
 ) -> Iterator[Reporter]:
     """Streams that are late are told by the check of freshness, once for all."""
 

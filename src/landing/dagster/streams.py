@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from landing.catalog import configured_streams, read_config
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
 from landing.errors import LandingError
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
 
 KINDS = {"dlt", "parquet"}
 _HASHED = 8
@@ -43,8 +43,8 @@ class Stream:
         parts = (self.source, self.name, *more)
         name = "__".join(parts)
         plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        is_told_apart = plain == name and not any("__" in part for part in parts)
-        if is_told_apart:
+        is_distinct = plain == name and not any("__" in part for part in parts)
+        if is_distinct:
             return plain
         return f"{plain}_{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:_HASHED]}"
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import dagster as dg
 
-from landing.backfill import (
+from landing.catalog.workspace import bucket_settings
+from landing.dagster.options import LocationOptions
+from landing.dagster.outcomes import Context
+from landing.dagster.reporting import RunLog
+from landing.dagster.runs import reporting
+from landing.dagster.streams import Stream
+from landing.errors import LandingError
+from landing.events import Reporter
+from landing.extraction.side_by_side import Stop, waits
+from landing.extraction.sources import load_source
+from landing.operations.backfill import (
     BackfillReporter,
     Progress,
     Request,
@@ -17,21 +27,11 @@ from landing.backfill import (
     plan,
     run_backfill,
 )
-from landing.bucket import Bucket
-from landing.dagster.options import Options
-from landing.dagster.outcomes import Context
-from landing.dagster.reporting import RunLog
-from landing.dagster.runs import reporting
-from landing.dagster.streams import Stream
-from landing.errors import LandingError
-from landing.report import Reporter
-from landing.sidebyside import Stop, waits
-from landing.sources import load_source
-from landing.workspace import bucket_settings
+from landing.zone.bucket import Bucket
 
 
 def land_window(
-    context: Context, stream: Stream, options: Options, start: datetime, end: datetime
+    context: Context, stream: Stream, options: LocationOptions, start: datetime, end: datetime
 ) -> dg.MaterializeResult[Any]:
     """Once more, if it has landed before; one that was begun and not finished goes on."""
     log = RunLog(context.log)
@@ -42,11 +42,11 @@ def land_window(
             start=start.date().isoformat(), end=end.date().isoformat(), by=options.backfill_by
         )
         planned = plan(source, stream.name, bucket, request)
-        for doubt in planned.doubts:
-            reporter.note(stream.name, doubt)
+        for warning in planned.warnings:
+            reporter.note(stream.name, warning)
         windows = _Windows(stream.name, reporter)
         waiting = waits(Stop(), lambda text: reporter.note(stream.name, text))
-        begun = begin(planned, again=True, tell=waiting)
+        begun = begin(planned, again=True, notify=waiting)
         result = run_backfill(planned.subject, begun, windows, workers=1)
     for error in result.failed.values():
         raise error

@@ -3,17 +3,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from landing.http.inflight import in_flight
-from landing.http.jsonpage import JsonPage
+from landing.columns.json_page import JsonPage
+from landing.http.concurrency import in_flight
 
 if TYPE_CHECKING:
     from landing.http.api import Api
-    from landing.http.auth import ApiKey, Basic, Bearer, SignedRequests
-    from landing.http.auth_oauth import JwtBearer, OAuth2ClientCredentials, OAuth2RefreshToken
-    from landing.http.auth_session import SessionLogin
+    from landing.http.auth.credentials import ApiKey, Basic, Bearer, SignedRequests
+    from landing.http.auth.oauth import JwtBearer, OAuth2ClientCredentials, OAuth2RefreshToken
+    from landing.http.auth.session_login import SessionLogin
+    from landing.http.auth.token_store import BucketTokens, FileTokens, token_store
     from landing.http.bodies import Csv, JsonLines
-    from landing.http.pacing import Pace
-    from landing.http.paging import (
+    from landing.http.pacing.pace import Pace
+    from landing.http.paging.counted import NumberedPages, OffsetPages
+    from landing.http.paging.pointers import (
         CursorPages,
         HeaderUrlPages,
         KeysetPages,
@@ -21,11 +23,9 @@ if TYPE_CHECKING:
         NextUrlPages,
         SinglePage,
     )
-    from landing.http.ranges import NumberedPages, OffsetPages
+    from landing.http.paging.time_windows import TimeWindows
     from landing.http.retries import Retries
     from landing.http.session import Session
-    from landing.http.tokens import BucketTokens, FileTokens, token_store
-    from landing.http.windows import TimeWindows
 
 __all__ = [
     "Api",
@@ -61,31 +61,31 @@ __all__ = [
 # What needs `requests` is imported once it is asked for, so that other sources don't pay for it.
 _MODULES = {
     "Api": "api",
-    "ApiKey": "auth",
-    "Basic": "auth",
-    "Bearer": "auth",
-    "BucketTokens": "tokens",
+    "ApiKey": "auth.credentials",
+    "Basic": "auth.credentials",
+    "Bearer": "auth.credentials",
+    "BucketTokens": "auth.token_store",
     "Csv": "bodies",
-    "CursorPages": "paging",
-    "FileTokens": "tokens",
-    "HeaderUrlPages": "paging",
+    "CursorPages": "paging.pointers",
+    "FileTokens": "auth.token_store",
+    "HeaderUrlPages": "paging.pointers",
     "JsonLines": "bodies",
-    "JwtBearer": "auth_oauth",
-    "KeysetPages": "paging",
-    "LinkPages": "paging",
-    "NextUrlPages": "paging",
-    "NumberedPages": "ranges",
-    "OAuth2ClientCredentials": "auth_oauth",
-    "OAuth2RefreshToken": "auth_oauth",
-    "OffsetPages": "ranges",
-    "Pace": "pacing",
+    "JwtBearer": "auth.oauth",
+    "KeysetPages": "paging.pointers",
+    "LinkPages": "paging.pointers",
+    "NextUrlPages": "paging.pointers",
+    "NumberedPages": "paging.counted",
+    "OAuth2ClientCredentials": "auth.oauth",
+    "OAuth2RefreshToken": "auth.oauth",
+    "OffsetPages": "paging.counted",
+    "Pace": "pacing.pace",
     "Retries": "retries",
     "Session": "session",
-    "SessionLogin": "auth_session",
-    "SignedRequests": "auth",
-    "SinglePage": "paging",
-    "TimeWindows": "windows",
-    "token_store": "tokens",
+    "SessionLogin": "auth.session_login",
+    "SignedRequests": "auth.credentials",
+    "SinglePage": "paging.pointers",
+    "TimeWindows": "paging.time_windows",
+    "token_store": "auth.token_store",
 }
 
 

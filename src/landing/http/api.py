@@ -14,8 +14,8 @@ from landing.errors import SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
-from landing.http.pacing import Pace
-from landing.http.paging import CursorPages, Paging, SinglePage, pages_of
+from landing.http.pacing.pace import Pace
+from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
 from landing.http.query import Query
 from landing.http.retries import Retries
 from landing.http.session import Session

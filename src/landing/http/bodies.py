@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from landing.http.jsonpage import JsonPage
+from landing.columns.json_page import JsonPage
 
 Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from landing.columns.json_page import JsonPage
 from landing.http.bodies import value_at
-from landing.http.jsonpage import JsonPage
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Connection:
 
     def page(self, content: bytes) -> JsonPage:
         if errors := value_at(content, "errors"):
-            raise ValueError(f"GraphQL says: {_told(errors)}")
+            raise ValueError(f"GraphQL says: {_message(errors)}")
         place = f"data.{self.path}"
         try:
             return JsonPage(content, f"{place}.nodes")
@@ -46,11 +46,11 @@ def _edge() -> Any:
     return msgspec.defstruct("Edge", [("node", msgspec.Raw)])
 
 
-def _told(errors: Any) -> str:
+def _message(errors: Any) -> str:
     listed = errors if isinstance(errors, list) else [errors]
-    told = [
+    message = [
         str(error.get("message", error)) if isinstance(error, dict) else str(error)
         for error in listed[:3]
     ]
     more = f" (and {len(listed) - 3} more)" if len(listed) > 3 else ""
-    return "; ".join(told) + more
+    return "; ".join(message) + more

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CHUNK = 64 * 1024
 _SIGNED_FOR = 0.1
 """Seconds of waiting for a turn after which credentials are made anew."""
-_TOLD_WAIT = 0.5
+_REPORTED_WAIT = 0.5
 """Seconds for which a person looks at a line."""
 
 
@@ -109,11 +109,11 @@ class Sending:
         # A token is obtained before the wait for a turn, as that may take long and fail; what has
         # the time in it, as a signature does, is made anew at the turn.
         request = self._signed()
-        gate = self._session.pace.gate(str(request.url))
+        limiter = self._session.pace.limiter(str(request.url))
         deadline = self._session.retries.deadline
         self._size = 0
         try:
-            with gate.passing(self._cost, deadline, self._wait) as paced:
+            with limiter.acquire(self._cost, deadline, self._wait) as paced:
                 self._paced += paced
                 self._traffic.sent(paced)
                 if paced > _SIGNED_FOR:
@@ -121,7 +121,7 @@ class Sending:
                 response = self._session.send_once(
                     request, **self._options, timeout=self._timeout()
                 )
-                gate.answered(response)
+                limiter.answered(response)
                 if not self._is_stream or response.is_redirect:
                     self._read(response)
                 return response
@@ -198,7 +198,7 @@ class Sending:
 
     def _wait(self, seconds: float) -> None:
         """For a turn."""
-        if seconds >= _TOLD_WAIT and self._traffic.listener is not None:
+        if seconds >= _REPORTED_WAIT and self._traffic.listener is not None:
             self._traffic.listener.delayed(seconds)
         self._sleep(seconds)
 

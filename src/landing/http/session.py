@@ -16,7 +16,7 @@ from requests.utils import get_auth_from_url
 
 from landing.errors import SettingsError
 from landing.http import redirects
-from landing.http.pacing import Pace
+from landing.http.pacing.pace import Pace
 from landing.http.retries import Retries
 from landing.http.sending import Call, Sending, SignedLater
 

@@ -83,8 +83,8 @@ class Traffic:
         """A list is about to be read. Of two, what one of them has is not what there is."""
         with self._lock:
             self._readings += 1
-            was_told, self._expected = self._expected is not None, None
-        if was_told and self.listener is not None:
+            was_reported, self._expected = self._expected is not None, None
+        if was_reported and self.listener is not None:
             self.listener.expected(None)
 
     def expects(self, rows: int) -> None:
@@ -100,9 +100,9 @@ class Traffic:
         """What the first answer of a list tells; later ones may count what is left."""
         if self._readings != 1 or self._expected is not None:
             return
-        told = next((headers[name] for name in _TOTALS if name in headers), "")
-        if told.strip().isdecimal():
-            self.expects(int(told))
+        message = next((headers[name] for name in _TOTALS if name in headers), "")
+        if message.strip().isdecimal():
+            self.expects(int(message))
 
     def received(self, size: int) -> None:
         with self._lock:
@@ -117,13 +117,13 @@ class Traffic:
         """`12 requests, 3 retries (429), waited 4.2 s for pacing`; empty if there were none."""
         if not self.requests:
             return ""
-        told = [f"{self.requests:,} request{'s' if self.requests != 1 else ''}"]
+        message = [f"{self.requests:,} request{'s' if self.requests != 1 else ''}"]
         if count := self.retries.total():
             causes = ", ".join(f"{cause} ×{n}" if n > 1 else cause for cause, n in self._causes())
-            told.append(f"{count:,} {'retries' if count != 1 else 'retry'} ({causes})")
+            message.append(f"{count:,} {'retries' if count != 1 else 'retry'} ({causes})")
         waits = ((self.pacing_seconds, "for pacing"), (self.retry_seconds, "to retry"))
-        told += [f"waited {seconds:.1f} s {why}" for seconds, why in waits if seconds >= 0.05]
-        return ", ".join(told)
+        message += [f"waited {seconds:.1f} s {why}" for seconds, why in waits if seconds >= 0.05]
+        return ", ".join(message)
 
     def _causes(self) -> list[tuple[str, int]]:
         if len(self.retries) == 1:  # its number is that of all retries

@@ -11,14 +11,14 @@ from landing.kubernetes.manifests import HEADER
 
 def differences(folder: Path, files: Mapping[str, str]) -> list[str]:
     """What `write` would change, a sentence for each file."""
-    told = []
+    message = []
     for name, text in sorted(files.items()):
         file = folder / name
         if not file.is_file():
-            told.append(f"{name} is missing")
+            message.append(f"{name} is missing")
         elif file.read_text(encoding="utf-8") != text:
-            told.append(f"{name} is not what the stream configs say")
-    return [*told, *(f"{file.name} has no stream any more" for file in _left(folder, files))]
+            message.append(f"{name} is not what the stream configs say")
+    return [*message, *(f"{file.name} has no stream any more" for file in _left(folder, files))]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from landing.catalog import configured_streams, read_config
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.schedule import Schedule
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
-from landing.schedule import Schedule
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
 
 Per = Literal["source", "stream"]
 Key: TypeAlias = tuple[str, ...]
@@ -107,7 +107,7 @@ def dns_names(wanted: Iterable[Key], longest: int) -> dict[Key, str]:
     slugs = {key: _slug(key) for key in keys}
     taken = Counter(slugs.values())
     return {
-        key: slug if taken[slug] == 1 and len(slug) <= longest else _told_apart(slug, key, longest)
+        key: slug if taken[slug] == 1 and len(slug) <= longest else _distinct(slug, key, longest)
         for key, slug in slugs.items()
     }
 
@@ -116,7 +116,7 @@ def _slug(parts: Sequence[str]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-def _told_apart(slug: str, key: Key, longest: int) -> str:
+def _distinct(slug: str, key: Key, longest: int) -> str:
     return f"{slug[: longest - _HASHED - 1].rstrip('-')}-{_digest(key)}"
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landing.catalog.workspace import Workspace
 from landing.errors import SettingsError
+from landing.events import Reporter
 from landing.observe.alerts import Alerts, webhook
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
-from landing.report import Reporter
 from landing.secrets import register_lasting
-from landing.workspace import Workspace
 
 if TYPE_CHECKING:
     from landing.observe.logs import JsonLog

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from landing.errors import LandingError, LeaseHeld, SettingsError
+from landing.events import Reporter
 from landing.observe.freshness import Late
-from landing.report import Reporter
 from landing.secrets import redacted, register_lasting
 
 _NAME = "LANDING_ALERT_WEBHOOK"

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from landing.bucket import Bucket
-from landing.catalog import configured_streams, read_config
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
-from landing.failurelog import FailedRun, put_failed_run
-from landing.layout import StreamPaths
-from landing.report import Reporter
+from landing.events import Reporter
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace, bucket_settings
+from landing.zone.bucket import Bucket
+from landing.zone.failure_log import FailedRun, put_failed_run
+from landing.zone.layout import StreamPaths
 
 TAKES = 10.0
 """Seconds at most that the end of a run waits for its records."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from landing.bucket import Bucket
-from landing.catalog import configured_streams, read_config
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
-from landing.layout import StreamPaths
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
 
 GRACE = timedelta(hours=1)
 """After a stream was due, in which it is not said to be late."""
@@ -26,12 +26,12 @@ class Late:
     """When a run last moved its state; None if none ever did."""
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         last = "never" if self.last is None else f"last at {_shown(self.last)}"
         return f"landed {last}, but was due at {_shown(self.due)}"
 
     def __str__(self) -> str:
-        return f"{self.source}/{self.stream}: {self.told}"
+        return f"{self.source}/{self.stream}: {self.message}"
 
 
 def late_streams(

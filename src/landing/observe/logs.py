@@ -11,11 +11,11 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from landing.catalog.stream_config import StreamConfig
+from landing.events import Reporter, StreamResult
 from landing.http.traffic import Attempt, Traffic
 from landing.observe.progress import StreamProgress, line
-from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
 
 
 class JsonLog(Reporter):

@@ -25,11 +25,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__
+from landing.catalog.stream_config import StreamConfig
+from landing.events import Reporter, StreamResult
 from landing.http.traffic import Attempt
 from landing.observe.lag import moment_of
-from landing.report import Reporter, StreamResult
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000
@@ -142,8 +142,8 @@ class Telemetry(Reporter):
     def failed(self, stream: str, error: Exception) -> None:
         self._has_failed = True
         if stream in self._streams:  # else its config could not be read
-            told = Status(StatusCode.ERROR, redacted(str(error)))
-            self._streams[stream].span.set_status(told)
+            message = Status(StatusCode.ERROR, redacted(str(error)))
+            self._streams[stream].span.set_status(message)
             self._end(stream, "failed")
 
     def aborted(self, streams: Sequence[str], error: Exception) -> None:

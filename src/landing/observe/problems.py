@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from landing.bucket import Bucket, StoredObject
+from landing.catalog.stream_config import StreamConfig
 from landing.errors import ApiError, CatalogError, SettingsError, SourceError
-from landing.failurelog import FailedRun
-from landing.layout import StreamPaths, load_id_of
 from landing.observe.freshness import lateness
-from landing.streamconfig import StreamConfig
+from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.failure_log import FailedRun
+from landing.zone.layout import StreamPaths, load_id_of
 
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
@@ -24,7 +24,7 @@ Kind: TypeAlias = Literal[
 
 class Problem(msgspec.Struct, frozen=True):
     kind: Kind
-    told: str
+    message: str
     remedy: str
 
 
@@ -38,15 +38,15 @@ class LeaseStatus(msgspec.Struct, frozen=True):
 
 def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
     if lease is not None and lease.is_dead:
-        told = f"{lease.holder} held the lease since {lease.since}, and died with it"
-        yield Problem("died", told, _run(paths, "takes it over and completes it"))
+        message = f"{lease.holder} held the lease since {lease.since}, and died with it"
+        yield Problem("died", message, _run(paths, "takes it over and completes it"))
 
 
 def of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
     if failed:
-        told = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
+        message = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
         show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
-        yield Problem("failed", told, f"{show}; mend the types of these fields, or the limit")
+        yield Problem("failed", message, f"{show}; mend the types of these fields, or the limit")
 
 
 def of_failing_run(
@@ -55,7 +55,7 @@ def of_failing_run(
     """Of any other cause than the quarantine_limit, which has its own remedy."""
     if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
         return
-    told = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
+    message = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
     if run.error in _OF_SETTINGS:
         remedy = f"`landing doctor {paths.source}` looks at settings, source and configs"
     else:
@@ -63,7 +63,7 @@ def of_failing_run(
         if run.error == ApiError.__name__ and run.remedy is not None:
             again = f"{run.remedy}; {again}"
         remedy = f"{again}; `landing history {paths.source} {paths.stream}` has earlier failures"
-    yield Problem("failing", told, remedy)
+    yield Problem("failing", message, remedy)
 
 
 def of_interrupted(
@@ -84,11 +84,11 @@ def of_interrupted(
     after = paths.load_record(load_id) if load_id else None
     recorded = {path.rpartition("/")[2] for path in bucket.list(paths.load_records, after)}
     if died := sorted(load for load in loads if f"{load}.json" not in recorded):
-        told = f"whatever published load {died[-1]} died before its end"
+        message = f"whatever published load {died[-1]} died before its end"
         remedy = _run(paths, "lands its rows again")
         if is_backfilled:
             remedy += ", or the backfill that is under way, if it is started again"
-        yield Problem("died", told, remedy)
+        yield Problem("died", message, remedy)
 
 
 def of_schedule(
@@ -98,18 +98,18 @@ def of_schedule(
     if late is not None:
         paths = StreamPaths(config.source, config.stream)
         remedy = _run(paths, "lands what is new; then look why nothing started it")
-        yield Problem("late", late.told, remedy)
+        yield Problem("late", late.message, remedy)
     if config.schedule_mistake is not None:
-        told = f"{config.origin}: {config.schedule_mistake}"
-        yield Problem("schedule", told, "until then it is never said to be late")
+        message = f"{config.origin}: {config.schedule_mistake}"
+        yield Problem("schedule", message, "until then it is never said to be late")
 
 
 def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
     if quarantined:
         what = "record waits" if quarantined == 1 else "records wait"
-        told = f"{quarantined:,} {what} in quarantine"
+        message = f"{quarantined:,} {what} in quarantine"
         show = f"`landing quarantine list {paths.source} {paths.stream}` says why"
-        yield Problem("quarantine", told, f"{show}; `land` takes them once the config is mended")
+        yield Problem("quarantine", message, f"{show}; `land` takes them once the config is mended")
 
 
 def _run(paths: StreamPaths, does: str) -> str:

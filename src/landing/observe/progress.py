@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from landing.catalog.stream_config import StreamConfig
 from landing.errors import SettingsError, counted, lasting, sized
+from landing.events import Given, Reporter, StreamResult
 from landing.http.traffic import Attempt
-from landing.report import Given, Reporter, StreamResult
-from landing.streamconfig import StreamConfig
 
 EVERY = 30.0
 """Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""
@@ -186,11 +186,11 @@ class Ticker:
     """Has each stream that is under way told once per interval, also while nothing happens."""
 
     def __init__(
-        self, watch: Watch, seconds: float, tell: Callable[[StreamProgress], None]
+        self, watch: Watch, seconds: float, notify: Callable[[StreamProgress], None]
     ) -> None:
         self._watch = watch
         self._seconds = seconds
-        self._tell = tell
+        self._notify = notify
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="landing-progress", daemon=True)
         self._thread.start()
@@ -206,16 +206,16 @@ class Ticker:
             for of in self._watch.streams:
                 if not of.is_over and now >= due.setdefault(of.stream, of.begun + self._seconds):
                     due[of.stream] = now + self._seconds
-                    self._tell(of)
+                    self._notify(of)
 
 
 class Every(Watch):
     """Has it told at the interval that the environment asks for."""
 
-    def __init__(self, tell: Callable[[StreamProgress], None]) -> None:
+    def __init__(self, notify: Callable[[StreamProgress], None]) -> None:
         super().__init__()
         seconds = interval()
-        self._ticker = Ticker(self, seconds, tell) if seconds else None
+        self._ticker = Ticker(self, seconds, notify) if seconds else None
 
     def close(self) -> None:
         if self._ticker is not None:
@@ -265,17 +265,17 @@ def retries_in_words(retries: Counter[str]) -> str:
 def line(of: StreamProgress, now: float) -> str:
     """All there is to tell, for a log."""
     rows = f"{of.rows:,}" if of.total is None else f"{of.rows:,} of {of.total:,}"
-    told = [f"{rows} rows read"]
+    message = [f"{rows} rows read"]
     if of.pages:
-        told.append(counted(of.pages, "page"))
+        message.append(counted(of.pages, "page"))
     if (rate := of.rate(now)) is not None:
-        told.append(f"{rate:,.0f} rows/s")
+        message.append(f"{rate:,.0f} rows/s")
     if of.size:
-        told.append(sized(of.size))
+        message.append(sized(of.size))
     if of.retries:
-        told.append(retries_in_words(of.retries))
+        message.append(retries_in_words(of.retries))
     if of.pacing_seconds >= 0.05:
-        told.append(f"waited {of.pacing_seconds:.1f} s for pacing")
+        message.append(f"waited {of.pacing_seconds:.1f} s for pacing")
     if (left := of.seconds_left(now)) is not None:
-        told.append(f"about {lasting(left)} left")
-    return f"{', '.join(told)}; {in_words(of, now)}"
+        message.append(f"about {lasting(left)} left")
+    return f"{', '.join(message)}; {in_words(of, now)}"

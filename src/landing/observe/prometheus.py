@@ -19,12 +19,12 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from landing.catalog.schedule import Schedule
+from landing.catalog.stream_config import StreamConfig
 from landing.errors import LandingError
+from landing.events import Reporter, StreamResult
 from landing.observe.lag import moment_of
-from landing.report import Reporter, StreamResult
-from landing.schedule import Schedule
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
 
 LABELS = ("source", "stream")
 LAST_SUCCESS = "landing_last_success_timestamp_seconds"

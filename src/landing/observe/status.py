@@ -8,16 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.backfill import Records
-from landing.bucket import Bucket, StoredObject
-from landing.catalog import configured_streams, read_config
-from landing.drift import not_adapted
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.failurelog import FailedRun, failing_run
-from landing.keptstates import state_in
-from landing.layout import StreamPaths
-from landing.lease import EXPIRES_AFTER, Holder, lease_holder
-from landing.loadlog import LoadRecord, last_load
+from landing.events import Drifted
+from landing.extraction.drift import not_adapted
+from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
 from landing.observe.problems import (
     LeaseStatus,
@@ -29,13 +26,16 @@ from landing.observe.problems import (
     of_quarantine,
     of_schedule,
 )
-from landing.replay import StreamQuarantine, quarantined_streams
-from landing.report import Drifted
-from landing.sidebyside import Stop, side_by_side
-from landing.state import STATE_KEY, resource_state
-from landing.stateview import cursor_in
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
+from landing.operations.backfill import Records
+from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
+from landing.operations.state_view import cursor_in
+from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.failure_log import FailedRun, failing_run
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import EXPIRES_AFTER, Holder, lease_holder
+from landing.zone.load_log import LoadRecord, last_load
+from landing.zone.previous_states import state_in
+from landing.zone.state import STATE_KEY, resource_state
 
 _AT_ONCE = 8
 _REASONS = 10
@@ -145,8 +145,8 @@ def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | Stre
                 yield config
 
 
-def _unreadable(source: str, stream: str, told: str, remedy: str) -> StreamStatus:
-    problem = Problem("unreadable", told, remedy)
+def _unreadable(source: str, stream: str, message: str, remedy: str) -> StreamStatus:
+    problem = Problem("unreadable", message, remedy)
     return StreamStatus(source=source, stream=stream, status="unreadable", problems=[problem])
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from landing.fields import DELETED_AT
-from landing.streamconfig import StreamConfig
+from landing.catalog.fields import DELETED_AT
+from landing.catalog.stream_config import StreamConfig
 
 FREQUENT = 5
 """Values that are shown at most."""

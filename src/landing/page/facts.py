@@ -13,20 +13,20 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from landing import __version__
-from landing.bucket import Bucket
-from landing.catalog import read_config
+from landing.catalog.files import read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.failurelog import FailedRun, failed_runs
-from landing.layout import StreamPaths
-from landing.loadlog import LoadRecord, load_records
+from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.freshness import GRACE
 from landing.observe.lag import moment_of
 from landing.observe.status import StreamStatus, stream_statuses
 from landing.page.profiles import Depth, Profile, profile_of
-from landing.schemahistory import SchemaVersion, TypeChange, schema_versions
-from landing.sidebyside import Stop, side_by_side
-from landing.streamconfig import StreamConfig
-from landing.workspace import Workspace
+from landing.zone.bucket import Bucket
+from landing.zone.failure_log import FailedRun, failed_runs
+from landing.zone.layout import StreamPaths
+from landing.zone.load_log import LoadRecord, load_records
+from landing.zone.schema_history import SchemaVersion, TypeChange, schema_versions
 
 _AT_ONCE = 8
 LOADS_READ = 500

@@ -69,14 +69,14 @@ def _environment() -> Environment:
         ) from error
     safe = cache(redacted)  # the same names and reasons come again and again
 
-    def told(value: Any) -> Any:
+    def message(value: Any) -> Any:
         """Whatever is written into the page, but for what is our own."""
         return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
-        finalize=told,
+        finalize=message,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

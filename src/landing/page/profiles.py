@@ -13,11 +13,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket, Gone, Listed
+from landing.catalog.stream_config import StreamConfig
 from landing.errors import SettingsError
-from landing.layout import StreamPaths, load_id_of, next_load_id, time_of
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
-from landing.streamconfig import StreamConfig
+from landing.zone.bucket import Bucket, Gone, Listed
+from landing.zone.layout import StreamPaths, load_id_of, next_load_id, time_of
 
 if TYPE_CHECKING:
     import duckdb

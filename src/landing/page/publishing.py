@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.bucket import Bucket
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError, SettingsError
-from landing.report import Reporter
-from landing.workspace import Workspace, bucket_settings
+from landing.events import Reporter
+from landing.zone.bucket import Bucket
 
 if TYPE_CHECKING:
     from landing.page.profiles import Depth

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from landing.catalog.workspace import Workspace
 from landing.errors import UsageError
 from landing.scaffold import render
 from landing.scaffold.plan import SourcePlan
-from landing.workspace import Workspace
 
 
 def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:

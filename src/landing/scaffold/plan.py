@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from landing.catalog.names import check_name
 from landing.errors import UsageError, listed, nearest
-from landing.names import check_name
 
 DEFAULT_PAGE_ROWS = 500
 DEFAULT_INITIAL_VALUE = "1970-01-01T00:00:00Z"
@@ -291,8 +291,8 @@ def _arguments(
     missing = [name for name, one in known.items() if one.default is None and not given.get(name)]
     if missing:
         needed = " ".join(f"{flag}-arg {name}=…" for name in missing)
-        told = "; ".join(f"{name}: {known[name].question}" for name in missing)
-        raise UsageError(f"{flag}={kind} needs {needed} ({told})")
+        message = "; ".join(f"{name}: {known[name].question}" for name in missing)
+        raise UsageError(f"{flag}={kind} needs {needed} ({message})")
     found: dict[str, str | int] = {}
     for name, argument in known.items():
         value: str | int = given.get(name) or argument.default or ""

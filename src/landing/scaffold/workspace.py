@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from landing.catalog.workspace import Workspace, find_workspace
 from landing.errors import UsageError, WorkspaceError
 from landing.scaffold.engine import Engine, engine, packages_of
 from landing.scaffold.files import all_or_none
-from landing.workspace import Workspace, find_workspace
 
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".tmpl"

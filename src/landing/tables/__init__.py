@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from landing.bucket import Bucket
-from landing.streamconfig import StreamConfig
+from landing.catalog.stream_config import StreamConfig
 from landing.tables.place import place_of
+from landing.zone.bucket import Bucket
 
 if TYPE_CHECKING:
-    from landing.tables.sync import Keeper
+    from landing.tables.sync import TableSync
 
 
-def keeper_of(config: StreamConfig, bucket: Bucket) -> Keeper | None:
+def table_sync_of(config: StreamConfig, bucket: Bucket) -> TableSync | None:
     """What keeps the stream's table; None for a stream that has none, which pays for no import.
 
     Raises a UsageError if the table can't be written here.
@@ -26,9 +26,9 @@ def keeper_of(config: StreamConfig, bucket: Bucket) -> Keeper | None:
     place = place_of(config, bucket.settings)
     if place is None:
         return None
-    from landing.tables.sync import Keeper
+    from landing.tables.sync import TableSync
 
-    return Keeper(place, config, bucket)
+    return TableSync(place, config, bucket)
 
 
 __all__ = ["keeper_of", "place_of"]

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.lineage import LOAD_ID, ROW_ID
 from landing.tables.table import Counts
 from landing.tables.winners import GONE, UNTIL, newer, quoted, removed, same_key
+from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _NUMBER = "_dlt_number"
 

@@ -14,11 +14,11 @@ import duckdb
 import pyarrow as pa
 
 from landing.errors import SettingsError, TableError
-from landing.lineage import ROW_ID
 from landing.tables.decision import decide
 from landing.tables.place import CATALOG_VARIABLE, Place, ducklake_catalog
 from landing.tables.table import Counts, explained
 from landing.tables.winners import literal, quoted
+from landing.zone.lineage import ROW_ID
 
 _LAKE = "lake"
 _SQLITE = "ducklake:sqlite:"

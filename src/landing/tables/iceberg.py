@@ -27,11 +27,11 @@ from pyiceberg.expressions import (
 from pyiceberg.table import Table as IcebergTable
 
 from landing.errors import TableError
-from landing.lineage import LOAD_ID, ROW_ID
 from landing.tables.decision import decide
 from landing.tables.place import Place
 from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained
 from landing.tables.winners import connected
+from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _NAME = ("landing", "table")
 _SUFFIX = ".metadata.json"

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from landing.bucket import Bucket
-from landing.columns import columns_of
+from landing.catalog.fields import DELETED_AT
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.conversion import columns_of
+from landing.columns.tombstones import is_tombstone
 from landing.errors import TableError
-from landing.fields import DELETED_AT
-from landing.layout import StreamPaths, load_id_after, load_id_of
-from landing.lineage import LINEAGE_FIELDS, LOAD_ID
-from landing.streamconfig import StreamConfig
 from landing.tables.winners import among
-from landing.tombstones import is_tombstone
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, load_id_after, load_id_of
+from landing.zone.lineage import LINEAGE_FIELDS, LOAD_ID
 
 BATCH_ROWS = 250_000
 BATCH_BYTES = 128 * 1024 * 1024
@@ -30,7 +30,7 @@ _MARGIN = Decimal(1)
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """A row group of a landed file."""
 
     path: str
@@ -83,7 +83,7 @@ class Landed:
 
     def __init__(self, bucket: Bucket, config: StreamConfig) -> None:
         self.paths = StreamPaths(config.source, config.stream)
-        self.misfits: dict[str, int] = {}
+        self.conversion_errors: dict[str, int] = {}
         """How many values of older files don't fit a column, whose type has changed since."""
         self._bucket = bucket
         self._columns = columns_of(config, is_protected=True)
@@ -100,20 +100,20 @@ class Landed:
             path for path in self._bucket.list(self.paths.data, after) if load_id_of(path)
         )
 
-    def groups(self, path: str) -> Iterator[Group]:
+    def groups(self, path: str) -> Iterator[RowGroup]:
         try:
             with self._bucket.file(path) as opened:
                 file = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
                 count = file.num_row_groups
                 for number in range(count):
-                    yield Group(path, number, number == count - 1, file)
+                    yield RowGroup(path, number, number == count - 1, file)
         except pa.ArrowInvalid as error:
             raise TableError(
                 f"{self._bucket.location(path)} is damaged ({error}): put an earlier version of "
                 "it back, or remove it"
             ) from None
 
-    def rows(self, group: Group, names: Sequence[str] | None = None) -> pa.Table:
+    def rows(self, group: RowGroup, names: Sequence[str] | None = None) -> pa.Table:
         """A row group's columns of these names, or all; DELETED_AT besides, if it has it."""
         wanted = [name for name in self.schema.names if names is None or name in names]
         present = set(group.file.schema_arrow.names).intersection([*wanted, DELETED_AT])
@@ -128,15 +128,15 @@ class Landed:
             return table[name]
         if name not in table.schema.names:
             return pa.chunked_array([pa.nulls(table.num_rows, self.schema.field(name).type)])
-        values, misfits = self._columns.refit(name, table[name])
-        if misfits:
-            self.misfits[name] = self.misfits.get(name, 0) + misfits
+        values, errors = self._columns.refit(name, table[name])
+        if errors:
+            self.conversion_errors[name] = self.conversion_errors.get(name, 0) + errors
         return values
 
     def batches(self, after: str | None) -> Iterator[Batch]:
         """All rows of the files after a path, of small files many at a time."""
         pending: list[pa.Table] = []
-        group: Group | None = None
+        group: RowGroup | None = None
         for path in self.files(after):
             for group in self.groups(path):
                 rows = self.rows(group)

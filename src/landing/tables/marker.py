@@ -8,10 +8,10 @@ from datetime import datetime
 import msgspec
 import pyarrow as pa
 
-from landing.bucket import Bucket
+from landing.catalog.stream_config import DestinationSyncMode, StreamConfig, TableFormat
 from landing.errors import CatalogError
-from landing.layout import StreamPaths
-from landing.streamconfig import DestinationSyncMode, StreamConfig, TableFormat
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):

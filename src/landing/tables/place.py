@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.parse import unquote, urlsplit
 
-from landing.bucket import Bucket
+from landing.catalog.fields import landing_fields
+from landing.catalog.stream_config import StreamConfig, TableFormat
+from landing.catalog.workspace import BucketSettings, s3_keys, tables_settings
 from landing.errors import CatalogError, SettingsError
-from landing.fields import landing_fields
-from landing.layout import StreamPaths
-from landing.streamconfig import StreamConfig, TableFormat
-from landing.workspace import BucketSettings, s3_keys, tables_settings
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
 
 CATALOG_VARIABLE = "LANDING_DUCKLAKE_CATALOG"
 _MODULES: dict[TableFormat, tuple[str, ...]] = {

@@ -13,13 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.lineage import LOAD_ID, ROW_ID
-from landing.streamconfig import StreamConfig
-from landing.tables.landed import Group, Landed
+from landing.catalog.stream_config import StreamConfig
+from landing.tables.landed import Landed, RowGroup
 from landing.tables.winners import Winners, keyless, narrow
+from landing.zone.lineage import LOAD_ID, ROW_ID
 
 
-class Snapshot:
+class TableSnapshot:
     """The current rows of a stream, or, with stamps, the rows of one full refresh: all that carry
     a load id from the first to the second, since versions of a record have ids of their own."""
 
@@ -27,14 +27,14 @@ class Snapshot:
         self,
         landed: Landed,
         config: StreamConfig,
-        stamps: tuple[str, str] | None,
+        row_versions: tuple[str, str] | None,
         folder: Path,
     ) -> None:
         self.rows = 0
         """So far read by whoever reads them."""
         self.keyless = 0
         self._landed = landed
-        self._stamps = stamps
+        self._row_versions = row_versions
         self._is_whole = config.destination_sync_mode == "overwrite"
         # A row that a compaction which died has left in two files is one by its own id.
         self._key = config.primary_key or (ROW_ID,)
@@ -49,9 +49,9 @@ class Snapshot:
         self._all = self._landed.files()
         if not self._is_whole:
             return self._all
-        if self._stamps is None:
+        if self._row_versions is None:
             return []
-        day = self._landed.paths.part(self._stamps[0], 0).rpartition("/")[0]
+        day = self._landed.paths.part(self._row_versions[0], 0).rpartition("/")[0]
         return [path for path in self._all if path > day]
 
     def reader(self) -> pa.RecordBatchReader:
@@ -85,13 +85,13 @@ class Snapshot:
         finally:
             winners.close()
 
-    def _narrow(self, group: Group, start: int) -> pa.Table:
+    def _narrow(self, group: RowGroup, start: int) -> pa.Table:
         names = [*self._key, LOAD_ID, *([self._cursor] if self._cursor else [])]
         rows = self._landed.rows(group, names)
         versions = narrow(rows, self._key, self._cursor, start)
         if self._is_whole:
-            assert self._stamps is not None, "else there are no files to read"
-            first, last = self._stamps
+            assert self._row_versions is not None, "else there are no files to read"
+            first, last = self._row_versions
             of_load = pc.and_(
                 pc.greater_equal(rows[LOAD_ID], first), pc.less_equal(rows[LOAD_ID], last)
             )
@@ -99,12 +99,12 @@ class Snapshot:
         self.keyless += keyless(rows, self._key)
         return versions
 
-    def _groups(self) -> Iterator[tuple[int, Group]]:
+    def _groups(self) -> Iterator[tuple[int, RowGroup]]:
         """With the number of the first row of each."""
         start = 0
         for path in self._files:
             for group in self._landed.groups(path):
-                if self._stamps is None or group.may_have(*self._stamps):
+                if self._row_versions is None or group.may_have(*self._row_versions):
                     yield start, group
                 start += group.row_count
 

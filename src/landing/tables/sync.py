@@ -18,21 +18,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.bucket import Bucket
+from landing.catalog.stream_config import StreamConfig
 from landing.errors import LeaseHeld, TableError
-from landing.lease import Lease
-from landing.report import TableResult
+from landing.events import TableResult
 from landing.secrets import redacted
-from landing.streamconfig import StreamConfig
+from landing.tables.formats import check_place, open_table
 from landing.tables.landed import Batch, Landed
 from landing.tables.marker import Marker, check_marker, read_marker, write_marker
 from landing.tables.place import Place
-from landing.tables.snapshot import Snapshot
-from landing.tables.table import Counts, check_place, open_table, plain
+from landing.tables.snapshot import TableSnapshot
+from landing.tables.table import Counts, plain
 from landing.tables.winners import changes, keyless
+from landing.zone.bucket import Bucket
+from landing.zone.lease import Lease
 
 
-class Keeper:
+class TableSync:
     """Keeps the table of one stream. Whoever calls `update` or `rebuild` holds the lease."""
 
     def __init__(self, place: Place, config: StreamConfig, bucket: Bucket) -> None:
@@ -142,7 +143,9 @@ class Keeper:
         if config.destination_sync_mode == "overwrite":
             load_id = load_id or self._newest_snapshot(None)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-            snapshot = Snapshot(self._landed, config, self._stamps(load_id), Path(folder))
+            snapshot = TableSnapshot(
+                self._landed, config, self._row_versions(load_id), Path(folder)
+            )
             lease.check()
             with snapshot.unmasked():
                 self._table.replace(snapshot.reader())
@@ -151,7 +154,7 @@ class Keeper:
         self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)
         return self._result(Counts(snapshot.rows), is_new=True)
 
-    def _stamps(self, load_id: str | None) -> tuple[str, str] | None:
+    def _row_versions(self, load_id: str | None) -> tuple[str, str] | None:
         """The first and the last load id of a full refresh."""
         if load_id is None:
             return None
@@ -190,7 +193,7 @@ class Keeper:
             inserted=counts.upserted if is_new else counts.inserted,
             removed=counts.removed,
             keyless=self._keyless,
-            misfits=dict(self._landed.misfits),
+            conversion_errors=dict(self._landed.conversion_errors),
         )
 
 

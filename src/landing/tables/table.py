@@ -66,28 +66,5 @@ def explained(place: Place) -> Iterator[None]:
 
 def plain(text: str) -> str:
     """A message without colours, line breaks, and addresses in a library's code."""
-    told = [line for line in _COLOUR.sub("", text).splitlines() if "<unknown>" not in line]
-    return " ".join(" ".join(told).replace("↳", ":").split())
-
-
-def check_place(place: Place) -> None:
-    """Raises BucketError or SettingsError if a table can't be there."""
-    next(iter(place.bucket.list(place.path)), None)
-    if place.format == "ducklake":
-        from landing.tables.ducklake import check_catalog
-
-        check_catalog(place)
-
-
-def open_table(place: Place, key: tuple[str, ...], cursor: str | None) -> Table:
-    if place.format == "delta":
-        from landing.tables.delta import DeltaLake
-
-        return DeltaLake(place, key, cursor)
-    if place.format == "iceberg":
-        from landing.tables.iceberg import Iceberg
-
-        return Iceberg(place, key, cursor)
-    from landing.tables.ducklake import DuckLake
-
-    return DuckLake(place, key, cursor)
+    message = [line for line in _COLOUR.sub("", text).splitlines() if "<unknown>" not in line]
+    return " ".join(" ".join(message).replace("↳", ":").split())

@@ -16,9 +16,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.fields import DELETED_AT
-from landing.lineage import LOAD_ID
-from landing.tombstones import is_tombstone
+from landing.catalog.fields import DELETED_AT
+from landing.columns.tombstones import is_tombstone
+from landing.zone.lineage import LOAD_ID
 
 GONE = "_dlt_gone"
 """Of a key's row among changes: only tombstones are left of it, so that the rest is null."""

@@ -5,6 +5,6 @@ guessed by the names that APIs use, and marked as a guess in the files that are 
 """
 
 from landing.scaffold.openapi.document import Document, read_document
-from landing.scaffold.openapi.source import Found, source_plan
+from landing.scaffold.openapi.source import FoundStreams, source_plan
 
-__all__ = ["Document", "Found", "read_document", "source_plan"]
+__all__ = ["Document", "FoundStreams", "read_document", "source_plan"]

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"api|rest|v\d+(\.\d+)*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundStreams:
     plan: SourcePlan
     notes: Sequence[str] = field(default_factory=list)
     """What was left out, and what a person has to do."""
@@ -34,7 +34,7 @@ def source_plan(
     base_url: str | None,
     auth: AuthPlan | None,
     only: Sequence[str] = (),
-) -> Found:
+) -> FoundStreams:
     """Raises UsageError if the document has no list that can be read, or not the named ones."""
     endpoints, notes = _endpoints(document)
     streams = _named_streams(endpoints)
@@ -46,8 +46,8 @@ def source_plan(
             )
     chosen = {stream: streams[stream] for stream in only} if only else streams
     if not chosen:
-        told = "; ".join(notes) or "no GET of it answers with a list of objects"
-        raise UsageError(f"{document.location}: no stream can be made of it: {told}")
+        message = "; ".join(notes) or "no GET of it answers with a list of objects"
+        raise UsageError(f"{document.location}: no stream can be made of it: {message}")
     plan = SourcePlan(
         name,
         base_url or _base_url(document),
@@ -55,7 +55,7 @@ def source_plan(
         [_stream(stream, endpoint) for stream, endpoint in chosen.items()],
         title=document.title,
     )
-    return Found(plan, [*notes, *_auth_notes(document, plan, is_given=auth is not None)])
+    return FoundStreams(plan, [*notes, *_auth_notes(document, plan, is_given=auth is not None)])
 
 
 def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:

@@ -1,0 +1,149 @@
+"""The files of the catalog, read and written: what a source can provide, and what of it is synced.
+
+Both are validated as a whole when they are read. Whatever is wrong is one CatalogError that names
+file and place, says what is wrong, and offers the nearest right word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from landing.catalog.documents import decode, parse
+from landing.catalog.fields import Field
+from landing.catalog.resolution import check_stream_name, resolved
+from landing.catalog.stream_config import DiscoveredSchema, StreamConfig, StreamFile
+from landing.catalog.workspace import Workspace
+from landing.errors import CatalogError, nearest
+
+OWN_CONNECTORS = ("dlt", "landing")
+LINE_WIDTH = 100
+
+
+def read_discovered(workspace: Workspace, source: str, stream: str) -> DiscoveredSchema | None:
+    """The discovered schema of a stream, or None if there is no file."""
+    file = workspace.discovered_file(source, stream)
+    if not file.is_file():
+        return None
+    shown = workspace.shown(file)
+    discovered = decode(file, shown, DiscoveredSchema)
+    check_stream_name(discovered.stream, stream, shown)
+    return discovered
+
+
+def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema) -> Path:
+    """Write the file in one step, so that a reader or a full disk never sees half of it."""
+    file = workspace.discovered_file(source, schema.stream)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.tmp")
+    draft.write_bytes(encode(schema))
+    draft.replace(file)
+    return file
+
+
+def encode(document: msgspec.Struct) -> bytes:
+    """The JSON text of a file: a field on a line of its own wherever it fits on one."""
+    return (_laid_out(msgspec.to_builtins(document), 0) + "\n").encode()
+
+
+def _laid_out(value: Any, depth: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False)
+    fits = len(flat) + 2 * depth <= LINE_WIDTH
+    if not isinstance(value, dict) or not value or (fits and depth > 1):
+        return flat
+    inner, outer = "  " * (depth + 1), "  " * depth
+    lines = [
+        f"{inner}{json.dumps(key, ensure_ascii=False)}: {_laid_out(nested, depth + 1)}"
+        for key, nested in value.items()
+    ]
+    return "{\n" + ",\n".join(lines) + f"\n{outer}}}"
+
+
+def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
+    """The stream config, or, where a person has not made one yet, the discovered schema as one.
+
+    Raises CatalogError for a mistake in the file, or if there is neither file.
+    """
+    file = workspace.config_file(source, stream)
+    if not file.is_file():
+        file = workspace.discovered_file(source, stream)
+    if not file.is_file():
+        config = workspace.shown(workspace.config_file(source, stream))
+        raise CatalogError(
+            f"{config}: no such file; run `python discover-source.py {source} {stream}`, copy "
+            f"{workspace.shown(file)} there and keep the fields you want"
+        )
+    shown = workspace.shown(file)
+    try:
+        discovered = read_discovered(workspace, source, stream)
+        known = discovered.fields if discovered is not None else {}
+        return resolved(source, stream, shown, decode(file, shown, StreamFile), known)
+    except CatalogError as error:
+        error.remedy = f"mend it; `landing run {source} {stream} --dry-run` tries it"
+        raise
+
+
+def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field]:
+    """The fields of a stream's own config, which says what is private; none if there is no such.
+
+    Raises CatalogError for a mistake in the file.
+    """
+    file = workspace.config_file(source, stream)
+    shown = workspace.shown(file)
+    if not file.is_file() or _connector(file, shown) not in (None, *OWN_CONNECTORS):
+        return {}
+    return decode(file, shown, StreamFile).fields
+
+
+def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
+    """A discovered schema as the stream config that a bare copy of it would be."""
+    copied = msgspec.convert(msgspec.to_builtins(schema), StreamFile)
+    return resolved(source, schema.stream, "what was discovered", copied, schema.fields)
+
+
+def discovered_streams(workspace: Workspace, source: str) -> list[str]:
+    return sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
+
+
+def unknown_fields(config: StreamConfig) -> list[str]:
+    """Fields of a config, nested ones with dots, that discovery did not see: likely misspelt."""
+    return list(_unknown(config.fields, config.discovered, "")) if config.discovered else []
+
+
+def _unknown(named: Mapping[str, Field], seen: Mapping[str, Field], prefix: str) -> Iterator[str]:
+    for name, field in named.items():
+        found = seen.get(name)
+        if found is None:
+            yield f"{prefix}{name}{nearest(name, seen)}"
+            continue
+        inner, known = field, found
+        while inner.items is not None and known.items is not None:
+            inner, known = inner.items, known.items
+        if inner.properties and known.properties:
+            yield from _unknown(inner.properties, known.properties, f"{prefix}{name}.")
+
+
+def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
+    """Names of the streams a person has configured for this project's connector.
+
+    Files whose name starts with `_`, and those of other connectors, are left alone.
+    """
+    for file in sorted(workspace.config_dir(source).glob("*.json")):
+        if file.name.startswith(("_", ".")):
+            continue
+        if _connector(file, workspace.shown(file)) in (None, *OWN_CONNECTORS):
+            yield file.stem
+
+
+def _connector(file: Path, shown: str) -> str | None:
+    """The connector a file names; None also for a broken file, which reading it will explain."""
+    try:
+        document = parse(file, shown)
+    except CatalogError:
+        return None
+    connector = document.get("connector") if isinstance(document, dict) else None
+    return connector if isinstance(connector, str) else None

@@ -1,0 +1,46 @@
+"""Names that become folders, bucket prefixes and columns."""
+
+from __future__ import annotations
+
+import re
+
+from landing.catalog.fields import DELETED_AT
+from landing.catalog.workspace import Workspace
+from landing.errors import CatalogError, WorkspaceError, listed, nearest
+
+LINEAGE_PREFIX = "_dlt_"
+MAX_NAME = 200
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def check_source(workspace: Workspace, name: str) -> str:
+    """`name` if there is such a source, of which nothing is imported; WorkspaceError otherwise."""
+    check_name(name, "source")
+    known = workspace.source_names()
+    if name not in known:
+        raise WorkspaceError(
+            f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
+            f"there are: {listed(known)}",
+            remedy=f"`landing new {name}` writes one",
+        )
+    return name
+
+
+def check_name(name: str, what: str) -> str:
+    """`name` if it can be a folder and a bucket prefix of one level; CatalogError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise CatalogError(
+            f"'{name}' is not a {what} name: letters, digits, '_', '-' and '.' only, "
+            "starting with a letter or digit"
+        )
+    if len(name) > MAX_NAME:
+        raise CatalogError(
+            f"'{name[:20]}…' is not a {what} name: it has {len(name)} characters, and folders "
+            f"take {MAX_NAME} at most"
+        )
+    return name
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a column of this name says something about its row, and is none of the source's."""
+    return name.startswith(LINEAGE_PREFIX) or name == DELETED_AT

@@ -1,0 +1,207 @@
+"""A stream's file to its config, every default resolved, or the first of its mistakes.
+
+A mistake is a CatalogError that names file and key, says what is wrong, and offers the nearest
+right word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from landing.catalog.fields import DELETED_AT, Field, landing_fields
+from landing.catalog.lookback import Lookback, parse_lookback
+from landing.catalog.names import LINEAGE_PREFIX, is_own_name
+from landing.catalog.schedule import Schedule, parse_schedule
+from landing.catalog.stream_config import (
+    DestinationSyncMode,
+    StreamConfig,
+    StreamFile,
+    SyncMode,
+    TableFormat,
+)
+from landing.errors import CatalogError, nearest
+
+COMPARABLE = (frozenset({"integer"}), frozenset({"number"}), frozenset({"string"}))
+
+
+def resolved(
+    source: str, stream: str, shown: str, raw: StreamFile, discovered: Mapping[str, Field]
+) -> StreamConfig:
+    check_stream_name(raw.stream, stream, shown)
+    _check_landable(raw.fields, shown)
+    primary_key = _names(raw, "primary_key", shown, discovered)
+    # A copied default of a field that was then taken out is no mistake where nothing goes by it.
+    goes_by_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
+    cursor = _names(raw, "cursor_field", shown, discovered) if goes_by_cursor else ()
+    for key, names in (("primary_key", primary_key), ("cursor_field", cursor)):
+        _check_comparable(raw.fields, key, names, shown)
+        _check_open(raw.fields, key, names, shown)
+    offered = raw.options.sync_modes if raw.options else ["incremental"]
+    fallback: SyncMode = "incremental" if cursor and "incremental" in offered else "full_refresh"
+    sync_mode = raw.sync_mode or fallback
+    if sync_mode == "incremental" and not cursor:
+        raise CatalogError(
+            f"{shown}: cursor_field: is missing, which sync_mode 'incremental' goes by; name a "
+            "field that grows with every change, or set sync_mode to 'full_refresh'"
+        )
+    destination = raw.destination_sync_mode or "append"
+    _check_pair(sync_mode, destination, primary_key, shown)
+    _check_deletes(raw, sync_mode, primary_key, shown)
+    schedule, schedule_mistake = _schedule(raw)
+    return StreamConfig(
+        source=source,
+        stream=stream,
+        origin=shown,
+        sync_mode=sync_mode,
+        destination_sync_mode=destination,
+        primary_key=primary_key,
+        cursor_field=cursor[0] if cursor else None,
+        initial_value=raw.initial_value,
+        lookback=_lookback(raw, cursor, shown),
+        selected=raw.selected,
+        quarantine_limit=raw.quarantine_limit,
+        backfill=raw.backfill,
+        table_format=_table_format(raw, destination, shown),
+        deletes=raw.deletes,
+        deletes_limit=raw.deletes_limit,
+        schedule=schedule,
+        schedule_mistake=schedule_mistake,
+        fields=raw.fields,
+        on_drift=raw.on_drift,
+        discovered=discovered,
+        description=raw.description,
+    )
+
+
+def _check_pair(
+    sync_mode: SyncMode, destination: DestinationSyncMode, primary_key: tuple[str, ...], shown: str
+) -> None:
+    if destination == "merge" and not primary_key:
+        raise CatalogError(
+            f"{shown}: primary_key: is missing, which destination_sync_mode 'merge' goes by"
+        )
+    if destination == "overwrite" and sync_mode == "incremental":
+        raise CatalogError(
+            f"{shown}: destination_sync_mode: 'overwrite' puts what a run reads in the place of "
+            "all that was there, but sync_mode 'incremental' reads changes alone; set sync_mode "
+            "to 'full_refresh', or destination_sync_mode to 'merge'"
+        )
+
+
+def _check_deletes(
+    raw: StreamFile, sync_mode: SyncMode, primary_key: tuple[str, ...], shown: str
+) -> None:
+    if raw.deletes is None:
+        if raw.deletes_limit is not None:
+            raise CatalogError(f"{shown}: deletes_limit: has no effect without deletes")
+        return
+    if sync_mode == "incremental":
+        raise CatalogError(
+            f"{shown}: deletes: '{raw.deletes}' compares all of the source's keys, but sync_mode "
+            "'incremental' reads changes alone; set sync_mode to 'full_refresh', or leave deletes "
+            "out"
+        )
+    if not primary_key:
+        raise CatalogError(f"{shown}: primary_key: is missing, which deletes goes by")
+
+
+def _table_format(
+    raw: StreamFile, destination: DestinationSyncMode, shown: str
+) -> TableFormat | None:
+    if destination != "append":
+        return raw.table_format or "delta"
+    if raw.table_format is not None:
+        raise CatalogError(
+            f"{shown}: table_format: no table is kept with destination_sync_mode 'append'; set "
+            "that to 'merge' or 'overwrite', or leave table_format out"
+        )
+    return None
+
+
+def _schedule(raw: StreamFile) -> tuple[Schedule | None, str | None]:
+    if raw.schedule is None:
+        return None, None
+    try:
+        return parse_schedule(raw.schedule), None
+    except ValueError as error:
+        return None, f"schedule: {error}"
+
+
+def _lookback(raw: StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback | None:
+    if raw.lookback is None or not cursor:
+        return None
+    try:
+        return parse_lookback(raw.lookback, raw.fields[cursor[0]])
+    except ValueError as error:
+        raise CatalogError(f"{shown}: lookback: {error}") from None
+
+
+def _names(
+    raw: StreamFile, key: str, shown: str, discovered: Mapping[str, Field]
+) -> tuple[str, ...]:
+    """The top-level fields that `primary_key` or `cursor_field` names, or its default does."""
+    own, default = getattr(raw, key), getattr(raw.defaults, key)
+    said, place = (own, key) if own else (default or [], f"defaults.{key}")
+    paths = [said] if said and key == "cursor_field" else said
+    names = []
+    for path in paths:
+        if len(path) != 1:
+            raise CatalogError(
+                f"{shown}: {place}: {path} has to be the name of one top-level field"
+            )
+        if path[0] not in raw.fields:
+            is_taken_out = not own or own == default or path[0] in discovered
+            what = key.replace("_", " ").removesuffix(" field")
+            hint = (
+                f": it is the {what}; put it back into fields, or set {key} to another field"
+                if is_taken_out
+                else nearest(path[0], raw.fields)
+            )
+            raise CatalogError(f"{shown}: {place}: '{path[0]}' is not in fields{hint}")
+        names.append(path[0])
+    return tuple(names)
+
+
+def _check_comparable(
+    fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str
+) -> None:
+    for name in names:
+        kinds = fields[name].kinds
+        if kinds not in COMPARABLE and not (key == "primary_key" and kinds == {"boolean"}):
+            what = " or ".join(sorted(kinds)) or "of no known type"
+            raise CatalogError(
+                f"{shown}: {key}: '{name}' is {what}; it has to be an integer, a number or a string"
+            )
+
+
+def _check_open(fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str) -> None:
+    """A key may be hashed, which keeps it unique; a cursor's value stands in the state."""
+    for name in names:
+        privacy = fields[name].privacy
+        if privacy is None or (privacy == "hash" and key == "primary_key"):
+            continue
+        remedy = "hash it" if key == "primary_key" else "go by another field"
+        raise CatalogError(
+            f"{shown}: fields.{name}.privacy: is '{privacy}', but '{name}' is in {key}; {remedy} "
+            "or leave privacy out"
+        )
+
+
+def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
+    if not fields:
+        raise CatalogError(f"{shown}: fields: is empty; name at least one field to land")
+    if not landing_fields(fields):
+        raise CatalogError(f"{shown}: fields: all are dropped; name at least one field to land")
+    for name in fields:
+        if is_own_name(name):
+            raise CatalogError(
+                f"{shown}: fields.{name}: names starting with {LINEAGE_PREFIX}, and {DELETED_AT}, "
+                "are ours; leave the field out"
+            )
+
+
+def check_stream_name(said: str, stream: str, shown: str) -> None:
+    if said != stream:
+        raise CatalogError(
+            f"{shown}: stream: is '{said}' but the file is named {stream}.json; make them the same"
+        )

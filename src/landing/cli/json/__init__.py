@@ -1,0 +1,1 @@
+"""Results as `--json` prints them."""

@@ -1,0 +1,87 @@
+"""JSON Schemas of what the verbs print with `--json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from landing.cli.json.run import StreamPlanned, StreamRun
+from landing.cli.json.shapes import (
+    BackfillDone,
+    BackfillListed,
+    BackfillPlanned,
+    Checked,
+    CompactedStream,
+    Completion,
+    CronJobs,
+    DiscoveryDone,
+    Failed,
+    FieldsDone,
+    LateStream,
+    LoadListed,
+    LoggedIn,
+    NewSource,
+    NewWorkspace,
+    QuarantinedRecord,
+    QuarantineLanded,
+    QuarantineListed,
+    Rebuilt,
+    StateChanged,
+    StateKept,
+    VariableListed,
+)
+from landing.observe.status import StreamStatus
+from landing.operations.checks import CheckResult
+from landing.operations.doctor import Finding
+from landing.operations.state_view import StreamState
+from landing.operations.verify import Result
+from landing.page.facts import Report
+from landing.zone.schema_history import SchemaVersion
+
+
+def documents() -> dict[str, Any]:
+    """The type of each, by the verb that prints it, and what tells several of one verb apart."""
+
+    return {
+        "error": Failed,
+        "backfill": BackfillDone,
+        "backfill-dry-run": BackfillPlanned,
+        "backfill-fields": FieldsDone,
+        "backfill-list": list[BackfillListed],
+        "check": Checked[CheckResult],
+        "compact": list[CompactedStream],
+        "completion": Completion,
+        "discover": DiscoveryDone,
+        "doctor": list[Finding],
+        "env": list[VariableListed],
+        "fresh": list[LateStream],
+        "history": list[LoadListed],
+        "init": NewWorkspace,
+        "k8s": CronJobs,
+        "login": LoggedIn,
+        "new": NewSource,
+        "quarantine-land": QuarantineLanded,
+        "quarantine-list": list[QuarantineListed],
+        "quarantine-show": QuarantinedRecord,
+        "rebuild": Rebuilt,
+        "report": Report,
+        "run": list[StreamRun],
+        "run-dry-run": list[StreamPlanned],
+        "schema": list[SchemaVersion],
+        "show": dict[str, Any],
+        "state": StreamState,
+        "state-change": StateChanged,
+        "state-history": list[StateKept],
+        "status": list[StreamStatus],
+        "verify": list[Result],
+    }
+
+
+def output_schemas() -> dict[str, dict[str, Any]]:
+    """A JSON Schema of each, by file name."""
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {
+        f"{name}.json": {"$schema": draft, "title": name, **msgspec.json.schema(document)}
+        for name, document in documents().items()
+    }

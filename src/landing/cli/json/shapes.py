@@ -1,0 +1,326 @@
+"""What the verbs print with `--json`, where it is not what the engine itself gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from landing.errors import LandingError
+from landing.events import TableResult
+from landing.secrets import redacted
+
+R = TypeVar("R")
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"}):
+    """What went wrong, and what to try next."""
+
+    kind: str
+    """Of the tree in landing.errors, or `interrupted`, or `bug`."""
+    message: str
+    remedy: str | None
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: BaseException, code: int | None = None) -> Error:
+        message = redacted(str(error))
+        if not isinstance(error, LandingError):
+            kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
+            return cls(kind=kind, message=message, remedy=None, exit_code=code or 1)
+        return cls(
+            kind=type(error).__name__,
+            message=message,
+            remedy=None if error.remedy is None else redacted(error.remedy),
+            exit_code=code or error.exit_code,
+        )
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of a command that ended before it had one of its own."""
+
+    error: Error
+
+
+class StreamFailed(msgspec.Struct, frozen=True, kw_only=True):
+    stream: str
+    error: Error
+
+
+class Drawn(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of a backfill."""
+
+    number: int
+    start: str | int | float
+    end: str | int | float
+
+
+class PlannedWindow(Drawn, frozen=True, kw_only=True):
+    asks_from: Any
+    asks_to: Any
+    done: bool
+
+
+class BackfillPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """With --dry-run: windows, or with --fields what is to be done in words."""
+
+    source: str
+    stream: str
+    windows: list[PlannedWindow]
+    fields: list[str]
+    message: str | None
+    needs_again: bool
+    """The same has finished before."""
+    warnings: list[str]
+
+
+class WindowFailed(msgspec.Struct, frozen=True, kw_only=True):
+    window: Drawn
+    error: Error
+
+
+class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    id: str
+    windows: int
+    done: int
+    rows: int
+    without_cursor: int
+    """Records that no window has."""
+    seconds: float
+    failed: list[WindowFailed]
+    table: TableResult | None
+
+
+class FieldsDone(msgspec.Struct, frozen=True, kw_only=True):
+    """With --fields."""
+
+    source: str
+    stream: str
+    fields: list[str]
+    read: int
+    rows: int
+    files: int
+    bytes: int
+    unfit: int
+    location: str
+    table: TableResult | None
+
+
+class BackfillListed(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    id: str
+    started: datetime
+    finished: datetime | None
+    start: str | int | float | None
+    end: str | int | float | None
+    by: str | None
+    fields: Sequence[str]
+    windows: int
+    done: int
+    rows: int
+
+
+class Checked(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    source: str
+    passed: int
+    failed: int
+    skipped: int
+    results: Sequence[R]
+
+
+class CompactedStream(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    days: list[date]
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    left: list[str]
+    """Why some days stay as they are."""
+    error: Error | None
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    shell: str
+    script: str
+
+
+class DiscoveredStream(msgspec.Struct, frozen=True, kw_only=True):
+    stream: str
+    file: str
+    state: Literal["new", "changed", "unchanged", "gone"]
+    fields: int
+    changes: Sequence[str]
+    warnings: list[str]
+
+
+class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    written: bool
+    streams: list[DiscoveredStream]
+    failed: list[StreamFailed]
+
+
+class VariableListed(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    required: bool
+    state: Literal["set", "not set", "empty"]
+    secret: bool
+    description: str
+
+
+class LateStream(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    due: datetime
+    last: datetime | None
+    message: str
+
+
+class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["run", "backfill", "quarantine", "failed"]
+    started: datetime | None
+    finished: datetime
+    seconds: float | None
+    rows: int
+    """Of a failed run, those that it had landed before, in loads of their own."""
+    load_id: str | None = None
+    """None of a failed run."""
+    sync_mode: str | None = None
+    read: int | None = None
+    """Records, of a failed run."""
+    deleted: int = 0
+    files: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    read_from: Any = None
+    cursor_before: Any = None
+    cursor_after: Any = None
+    backfill: dict[str, Any] | None = None
+    from_quarantine: list[str] = []
+    error: str | None = None
+    """The class of what a failed run raised."""
+    message: str | None = None
+
+
+class CronJob(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    source: str
+    streams: Sequence[str]
+    schedule: str
+
+
+class CronJobs(msgspec.Struct, frozen=True, kw_only=True):
+    folder: str
+    written: bool
+    jobs: list[CronJob]
+    unscheduled: Sequence[str]
+    differences: Sequence[str]
+    """With --check: what the folder has otherwise."""
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    store: str
+
+
+class NewSource(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    files: list[str]
+    variables: list[str]
+    """That have to be set before its API is asked."""
+    notes: Sequence[str]
+
+
+class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):
+    folder: str
+    files: list[str]
+    kept: list[str]
+    """That were there already."""
+    requirement: str
+    is_of_this_machine: bool
+    """Whether nobody else can install the engine by that requirement."""
+    source: NewSource | None
+
+
+class QuarantinedRecord(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"row_version": "_dlt_load_id"}
+):
+    """A line of `quarantine show`."""
+
+    row: Any
+    field: str
+    reason: str
+    load_id: str
+    row_version: str
+    """The `_dlt_load_id` that it lands with."""
+    deleted: bool = False
+
+
+class QuarantinedLoad(msgspec.Struct, frozen=True, kw_only=True):
+    load_id: str
+    records: int
+
+
+class QuarantineReason(msgspec.Struct, frozen=True, kw_only=True):
+    field: str
+    reason: str
+    records: int
+
+
+class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    records: int
+    failed_run: int
+    """Records that made the last run fail."""
+    loads: list[QuarantinedLoad]
+    reasons: list[QuarantineReason]
+
+
+class Staying(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+    records: int
+
+
+class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    dry_run: bool
+    rows: int
+    files: int
+    bytes: int
+    location: str
+    stays: list[Staying]
+    table: TableResult | None
+
+
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    table: TableResult | None
+    """None if the answer was no."""
+
+
+class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    verb: str
+    message: Sequence[str]
+    kept: int | None
+    """The number by which `restore` brings back what was; None if nothing was changed."""
+
+
+class StateKept(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    kept: str
+    before: str
+    cursors: dict[str, Any]
+    exists: bool
+    """False if there was no state then."""

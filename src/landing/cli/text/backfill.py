@@ -1,0 +1,62 @@
+"""A backfill as a person at a terminal sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from landing.cli.text.live import Line, Live, is_watched
+from landing.cli.text.output import counted, lasting
+from landing.cli.text.run import Terminal
+from landing.errors import LandingError
+from landing.extraction.side_by_side import Stop, waits
+from landing.operations.backfill import BackfillReporter, Progress, WindowResult
+from landing.operations.backfill.windows import Window
+
+
+class BackfillTerminal(Terminal, BackfillReporter):
+    """Tells a person about a backfill as it goes on."""
+
+    def __init__(self, source: str, stream: str) -> None:
+        super().__init__(source)
+        self._name = f"{source}/{stream}"
+        self._read = 0
+        self._progress: Progress | None = None
+        self._live = Live(self._line) if is_watched() else None
+
+    def waiting(self, stream: str) -> Callable[[str], None]:
+        return waits(Stop(), lambda text: self.note(stream, text))
+
+    def progress(self, stream: str, rows: int) -> None:
+        self._read = rows
+
+    def window_done(self, result: WindowResult, progress: Progress) -> None:
+        done = result.done
+        whose = ", by another process" if result.by_another else ""
+        self._notify(f"{result.window}: {counted(done.rows, 'row')}{whose}", progress)
+
+    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
+        self._notify(f"{window}: failed", progress)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def _notify(self, what: str, progress: Progress) -> None:
+        self._progress = progress
+        self._say(f"  {what}  ({_so_far(progress)})")
+
+    def _line(self, width: int, height: int) -> Sequence[Line]:
+        message = f"{self._read:,} rows read"
+        if self._progress is not None:
+            message += f"  {_so_far(self._progress)}"
+        return [[("• ", "cyan"), (self._name, "bold"), (f"  {message}", "")]]
+
+
+def _so_far(progress: Progress) -> str:
+    left = progress.seconds_left
+    failed = f", {progress.failed:,} failed" if progress.failed else ""
+    eta = f", about {lasting(left)} left" if left else ""
+    return (
+        f"{progress.done:,} of {progress.windows:,} windows{failed}, "
+        f"{counted(progress.rows, 'row')}{eta}"
+    )

@@ -1,0 +1,121 @@
+"""Lines at the foot of a terminal that are drawn again and again while something goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Self
+
+from landing.cli.text.lines import is_dumb
+from landing.cli.text.output import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live as Drawn
+    from rich.text import Text
+
+_AFTER = 0.5
+"""Seconds before the first drawing: what is over by then imports no more than it needs."""
+_EVERY = 0.2
+
+Line = Sequence[tuple[str, str]]
+"""Pieces of text, each with its style as rich has it."""
+
+
+def is_watched() -> bool:
+    """Whether a person is at the other end, who sees lines move."""
+    return sys.stderr.isatty() and not is_dumb() and not is_ci()
+
+
+def is_ci() -> bool:
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
+
+
+class Live:
+    """Draws on standard error from a thread of its own, from a moment after it was made until
+    `close`. What is printed meanwhile stands above; it leaves nothing behind.
+
+    `lines` is asked with the width and the height that there are.
+    """
+
+    def __init__(self, lines: Callable[[int, int], Sequence[Line]]) -> None:
+        self._lines = lines
+        self._width = 0
+        self._cells: list[int] = []
+        """Of the lines as they were drawn last."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="landing-live", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        if self._over.wait(_AFTER):
+            return
+        from rich.console import Console
+        from rich.live import Live as Drawn
+
+        # Colours as the environment asks; that it is a terminal was seen before.
+        console = Console(stderr=True, force_terminal=True, highlight=False)
+        drawn = Drawn(
+            get_renderable=lambda: self._text(console),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # a file gets what is printed as it is
+            vertical_overflow="crop",
+        )
+        with drawn:
+            while not self._over.wait(_EVERY):
+                self._refit(drawn, console.width)
+                drawn.refresh()
+
+    def _refit(self, drawn: Drawn, width: int) -> None:
+        """Have all lines taken back that a terminal made of those drawn, by breaking them when it
+        became narrower."""
+        if width < self._width:
+            rows = sum(max(1, ceil(cells / width)) for cells in self._cells)
+            drawn._live_render._shape = (width, rows)
+        self._width = width
+
+    def _text(self, console: Console) -> Text:
+        from rich.text import Text
+
+        width, height = console.size
+        # Without the last cell, so that no terminal wraps a line and then loses count of them.
+        rows = [Text.assemble(*line) for line in self._lines(width - 1, max(1, height - 1))]
+        for row in rows:
+            row.truncate(width - 1, overflow="ellipsis")
+        self._cells = [row.cell_len for row in rows]
+        text = Text("\n", no_wrap=True, overflow="crop").join(rows)
+        text.no_wrap = True
+        return text
+
+
+class Sampling:
+    """A line on which stream of a source is sampled, where somebody watches."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._message = "begins"
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if is_watched():
+            self._live = Live(self._line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.close()
+
+    def notify(self, stream: str, number: int, count: int) -> None:
+        self._message = f"samples {stream} ({number} of {count})"
+
+    def _line(self, width: int, height: int) -> Sequence[Line]:
+        return [[("• ", "cyan"), (f"{self._source}: ", "bold"), (printable(self._message), "")]]

@@ -1,0 +1,128 @@
+"""What a run would do, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.output import counted, printable
+from landing.cli.text.rows import row_lines, row_width
+from landing.http.captured import CapturedRequest
+from landing.operations.planning import RunPlan
+from landing.operations.preview import Preview
+from landing.secrets import redacted
+from landing.zone.lineage import LOAD_ID, ROW_ID
+
+_UNDER = 12
+"""Where what is told begins."""
+
+
+def print_plan(plan: RunPlan) -> None:
+    """All but why its page could not be had, which is for standard error."""
+    width = terminal_width()
+    config = plan.config
+    does = "asks for no records" if plan.preview is None else "reads one page"
+    print(f"{config.source}/{config.stream}  (dry run: {does}, writes nothing)")
+    for name, message in _facts(plan):
+        print(hanging(printable(f"  {name:<9} {message}"), _UNDER, width))
+    for line in _columns(plan):
+        print(printable(line))
+    if plan.preview is not None:
+        for line in _rows(plan.preview, width):
+            print(line)
+
+
+def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    config = plan.config
+    yield "config", config.origin
+    yield "mode", f"{config.sync_mode}, {config.destination_sync_mode}: {plan.mode}"
+    yield "key", ", ".join(config.primary_key) or "none"
+    if config.is_incremental:
+        since = "the beginning" if plan.cursor is None else plan.read_from
+        stands = "" if plan.read_from == plan.cursor else f" (the cursor is at {plan.cursor})"
+        yield "cursor", f"{config.cursor_field}, from {since}{stands}"
+    if plan.deletes is not None:
+        yield "deletes", plan.deletes
+    if plan.preview is not None:
+        yield from _looked(plan.preview, f"{config.source} {config.stream}")
+    yield "to", f"{plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet"
+    if plan.table is not None:
+        yield "table", f"{config.table_format} at {plan.table}"
+    for warning in plan.warnings:
+        yield "!", warning
+
+
+def _looked(found: Preview, name: str) -> Iterator[tuple[str, str]]:
+    """What the first page told."""
+    if found.requests:
+        yield from _request(found.requests)
+    if found.total is not None:
+        yield "rows", f"{found.total:,}, says the API"
+    yield "page", _page(found)
+    for (field, reason), count in found.refused.most_common():
+        yield "refused", f"{field}: {reason} ({count:,}); goes to quarantine"
+    for note in found.notes:
+        yield "!", redacted(note)
+    if found.drift:
+        yield "→", f"`landing discover {name}` takes note of the fields as they are now"
+
+
+def _request(requests: Sequence[CapturedRequest]) -> Iterator[tuple[str, str]]:
+    """The one that gave the page, or that failed."""
+    last = requests[-1]
+    yield "request", f"{last.method} {last.url}"
+    for name, value in last.params:
+        yield "", f"  {name} = {value}"
+    if last.body is not None:
+        yield "", f"  {last.body}"
+    if (times := requests.count(last)) > 1:
+        yield "", f"made {times} times"
+    if others := len(requests) - times:
+        yield "", f"after {counted(others, 'other')}, as for a login or a parent"
+
+
+def _page(found: Preview) -> str:
+    if found.error is not None:
+        return "would not land, as below" if found.read else "could not be had, as below"
+    if not found.read:
+        return "no record: there is nothing new"
+    message = [f"{counted(found.read, 'record')}: {found.new:,} would land"]
+    if refused := found.refused.total():
+        message.append(f"{refused:,} would be refused")
+    if found.undecided > 0:
+        message.append(f"{found.undecided:,} landed before, or stand at the cursor")
+    return ", ".join(message)
+
+
+def _columns(plan: RunPlan) -> Iterator[str]:
+    config, change = plan.config, plan.change
+    against = "as in the last files"
+    if change is not None:
+        against = "nothing has landed yet" if plan.is_first else "against the last files:"
+    yield f"  columns   {len(plan.columns)}, {against}"
+    marks = {}
+    if change is not None and not plan.is_first:
+        marks = dict.fromkeys(change.added, "  + new")
+        marks |= {one.name: f"  ~ was {one.before}" for one in change.changed}
+    width = max(len(name) for name in plan.columns.names)
+    for column in plan.columns:
+        field = config.fields.get(column.name)
+        privacy = f" ({field.privacy})" if field is not None and field.privacy else ""
+        mark = marks.get(column.name, "")
+        yield f"    {column.name:<{width}}  {column.type}{privacy}{mark}"
+    for name in change.removed if change is not None else ():
+        yield f"    {name:<{width}}  - lands no more"
+
+
+def _rows(found: Preview, width: int | None) -> Iterator[str]:
+    if found.rows is None or not found.rows.num_rows:
+        return
+    shown = counted(found.rows.num_rows, "row")
+    of = "" if found.new == found.rows.num_rows else f", of {found.new:,}"
+    yield f"  preview   {shown} as they would land{of}"
+    rows, names = found.rows.to_pylist(), found.rows.column_names
+    within = None if width is None else width - 4
+    if within is not None and row_width(names, rows) > within:
+        names = [name for name in names if name not in (LOAD_ID, ROW_ID)]  # the room is for data
+    for line in row_lines(names, rows, within, more=""):
+        yield f"    {line}"

@@ -1,0 +1,197 @@
+"""`landing compact`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from landing.catalog.lookback import parse_duration
+from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.text.output import complain, counted, exit_code, print_json, sized
+from landing.errors import CatalogError, UsageError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from landing.cli.json.shapes import CompactedStream
+    from landing.operations.compaction import Compacted
+    from landing.zone.bucket import Bucket
+
+HELP = "make few large files of the many small ones of past days"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_streams(parser)
+    parser.add_argument("--all", action="store_true", help="all configured streams")
+    parser.add_argument(
+        "--older-than",
+        type=_duration,
+        default="7d",
+        metavar="DURATION",
+        help="only days that ended so long ago (default 7d)",
+    )
+    parser.add_argument(
+        "--feeder-at",
+        metavar="PATH",
+        help="the last file that the stream's feeder has processed: days that it is not past stay",
+    )
+    parser.add_argument(
+        "--wait",
+        type=_minutes,
+        default=10.0,
+        metavar="MINUTES",
+        help="how long to wait for a run of the stream to end (default 10)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
+    add_json(parser)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1
+    if not 0 <= minutes <= 1440:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of minutes from 0 to 1440")
+    return minutes
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.operations.known_streams import check_known
+    from landing.zone.bucket import Bucket
+    from landing.zone.layout import StreamPaths
+
+    streams = _streams(options, workspace)
+    bucket = Bucket(bucket_settings(workspace))
+    for stream in streams:
+        check_known(workspace, bucket, StreamPaths(options.source, stream))
+    closed_before = datetime.now(UTC) - options.older_than
+    results = [_compacted(options, workspace, bucket, one, closed_before) for one in streams]
+    _print(results, options, closed_before.date())
+    failures = [result.failure for result in results if result.failure is not None]
+    for failure in failures:
+        complain(failure, options)
+    return exit_code(failures)
+
+
+def _compacted(
+    options: argparse.Namespace,
+    workspace: Workspace,
+    bucket: Bucket,
+    stream: str,
+    closed_before: datetime,
+) -> Compacted:
+    from landing.operations.compaction import Compacted, Terms, compact, plan_compaction, planned
+    from landing.zone.layout import StreamPaths
+
+    paths = StreamPaths(options.source, stream)
+    try:
+        keeps_table = _keeps_table(workspace, options.source, stream)
+    except CatalogError as error:  # of one stream; the others go on
+        return Compacted(options.source, stream, failure=error)
+    terms = Terms(
+        closed_before=closed_before,
+        file_bytes=part_bytes(),
+        feeder_at=_feeder_at(options, bucket, paths.data),
+        keeps_table=keeps_table,
+    )
+    if options.dry_run:
+        return planned(paths, plan_compaction(bucket, paths, terms))
+    return compact(bucket, paths, terms, options.wait * 60)
+
+
+def _keeps_table(workspace: Workspace, source: str, stream: str) -> bool:
+    """A stream without a config may have one elsewhere, so a table that it had counts."""
+    from landing.catalog.files import read_config
+
+    if not workspace.config_file(source, stream).is_file():
+        return True
+    return read_config(workspace, source, stream).table_format is not None
+
+
+def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]:
+    from landing.catalog.files import configured_streams
+    from landing.catalog.names import check_name
+
+    check_name(options.source, "source")
+    configured = list(configured_streams(workspace, options.source))
+    if bool(options.streams) == options.all:
+        raise UsageError(
+            "name streams or say --all, not both"
+            if options.all
+            else f"name the streams to compact, or say --all; configured for "
+            f"'{options.source}': {listed(configured)}"
+        )
+    streams: list[str] = configured if options.all else options.streams
+    for stream in streams:
+        check_name(stream, "stream")
+    if options.feeder_at is not None and len(streams) != 1:
+        raise UsageError("--feeder-at is a path of one stream: name that stream alone")
+    return streams
+
+
+def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | None:
+    """The path below the bucket's prefix, however it was given."""
+    if options.feeder_at is None:
+        return None
+    from landing.zone.layout import load_id_of
+
+    path: str = options.feeder_at.removeprefix(f"{bucket.url}/")
+    if not path.startswith(f"{data}/") or load_id_of(path) is None:
+        raise UsageError(
+            f"--feeder-at '{options.feeder_at}' is no file of {data}: give its path below "
+            f"{bucket.url}, such as {data}/year=2026/month=01/day=21/"
+            "1769000000.123456.00000.parquet"
+        )
+    return path
+
+
+def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open: date) -> None:
+    if options.json:
+        print_json([_listed(result) for result in results])
+        return
+    for result in results:
+        print(_summary(result, first_open, is_planned=options.dry_run))
+        for left in result.left:
+            print(f"  stays  {left}")
+
+
+def _listed(result: Compacted) -> CompactedStream:
+    from landing.cli.json.shapes import CompactedStream, Error
+
+    return CompactedStream(
+        source=result.source,
+        stream=result.stream,
+        days=sorted(result.days),
+        files_before=result.files_before,
+        files_after=result.files_after,
+        bytes_before=result.bytes_before,
+        bytes_after=result.bytes_after,
+        left=result.left,
+        error=None if result.failure is None else Error.of(result.failure),
+    )
+
+
+def _summary(result: Compacted, first_open: date, *, is_planned: bool) -> str:
+    name = f"{result.source}/{result.stream}"
+    if not result.files_before and result.failure:
+        return f"{name}: nothing was compacted"
+    if not result.files_before:
+        ended = "yet" if first_open >= datetime.now(UTC).date() else "so long ago"
+        return f"{name}: nothing to compact before {first_open}, which has not ended {ended} (UTC)"
+    before = f"{counted(result.files_before, 'file')} ({sized(result.bytes_before)})"
+    after = counted(result.files_after, "file")
+    days = counted(len(result.days), "day")
+    if is_planned:
+        return f"{name}: {days}, {before} would become {after}  (dry run: writes nothing)"
+    return f"{name}: {days}, {before} became {after} ({sized(result.bytes_after)})"

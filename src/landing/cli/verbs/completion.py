@@ -1,0 +1,118 @@
+"""`landing completion`, and what a shell is told when Tab is pressed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from landing.catalog.workspace import Workspace, find_workspace
+from landing.cli import arguments
+from landing.cli.arguments import add_json
+from landing.cli.text.output import print_json
+from landing.cli.verbs import state
+from landing.errors import WorkspaceError
+
+HELP = "print what makes a shell complete verbs, options, sources and streams"
+SHELLS = ("bash", "zsh", "fish")
+_NEW_NAMES = ("landing new",)
+"""Verbs whose SOURCE is one that is not there yet."""
+
+Completer: TypeAlias = Callable[..., list[str]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "What it prints is for the shell to run; --help shows how."
+    parser.add_argument("shell", choices=SHELLS)
+    add_json(parser)
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    return _called(options)
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    return _called(options)
+
+
+def _called(options: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    script = shellcode(["landing"], shell=options.shell)
+    if options.json:
+        from landing.cli.json.shapes import Completion
+
+        print_json(Completion(shell=options.shell, script=script))
+    else:
+        print(script)
+    return 0
+
+
+def complete_if_asked(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell and ends the process, if it is a shell that has started it.
+
+    Nothing of dlt is imported: it looks at names of files in the workspace alone.
+    """
+    if "_ARGCOMPLETE" not in os.environ:
+        return
+    import argcomplete
+
+    _attach(parser)
+    argcomplete.autocomplete(parser, always_complete_options=False)
+
+
+def _attach(parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                _attach(verb)
+        elif parser.prog not in _NEW_NAMES and (completer := _completer(action)) is not None:
+            action.completer = completer  # type: ignore[attr-defined]
+
+
+def _completer(action: argparse.Action) -> Completer | None:
+    """By what help calls an argument, so that a new verb is completed like the others."""
+    match action.metavar:
+        case arguments.SOURCE:
+            return lambda **_: list(_sources())
+        case arguments.STREAM:
+            return lambda parsed_args, **_: list(_streams(parsed_args.source))
+        case "SOURCE/STREAM":
+            return lambda **_: [f"{one}/{stream}" for one in _sources() for stream in _streams(one)]
+        case state.WORDS:
+            return lambda parsed_args, **_: list(_state_words(parsed_args.words or []))
+    return None
+
+
+def _state_words(before: list[str]) -> Iterator[str]:
+    names = before[1:] if before[:1] and before[0] in state.VERBS else before
+    if not before:
+        yield from state.VERBS
+    if not names:
+        yield from _sources()
+    elif len(names) == 1:
+        yield from _streams(names[0])
+
+
+def _sources() -> Iterator[str]:
+    workspace = _workspace()
+    if workspace is not None:
+        yield from workspace.source_names()
+
+
+def _streams(source: str | None) -> Iterator[str]:
+    """Those that are configured or were discovered."""
+    workspace = _workspace()
+    if workspace is None or source is None:
+        return
+    folders = workspace.config_dir(source), workspace.discovered_dir(source)
+    yield from sorted({file.stem for folder in folders for file in folder.glob("[!_.]*.json")})
+
+
+def _workspace() -> Workspace | None:
+    try:
+        return find_workspace(Path.cwd())
+    except WorkspaceError:
+        return None

@@ -1,0 +1,146 @@
+"""`landing discover`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.output import complain, counted, exit_code, positive, print_json
+
+if TYPE_CHECKING:
+    from landing.cli.json.shapes import DiscoveredStream, DiscoveryDone
+    from landing.operations.discovery import Discovered, DiscoveryResult
+
+HELP = "sample a source's API and write what it can provide to dag/sources/"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_streams(parser, "all, if none is named")
+    parser.add_argument(
+        "--sample-limit",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="records to ask the API for, per stream (default 100)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 if a file differs from what the API shows",
+    )
+    add_json(parser)
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.cli.text.live import Sampling
+    from landing.extraction.sources import load_source
+    from landing.operations.discovery import discover
+
+    source = load_source(workspace, options.source)
+    with Sampling(source.name) as sampling:
+        result = discover(
+            source,
+            options.streams,
+            options.sample_limit,
+            write=not options.check,
+            notify=sampling.notify,
+        )
+    done = _done(options, workspace, result)
+    if options.json:
+        print_json(done)
+    else:
+        for stream in done.streams:
+            _print(stream)
+        _print_next(workspace, done)
+    for name, error in result.failed.items():
+        kept = workspace.discovered_file(source.name, name)
+        complain(error, options)
+        if kept.is_file():
+            print(f"       {workspace.shown(kept)} is left as it was", file=sys.stderr)
+    if result.failed:
+        return exit_code(result.failed.values())
+    differs = any(stream.state != "unchanged" for stream in done.streams)
+    return 1 if options.check and differs else 0
+
+
+def _done(
+    options: argparse.Namespace, workspace: Workspace, result: DiscoveryResult
+) -> DiscoveryDone:
+    from landing.cli.json.shapes import DiscoveredStream, DiscoveryDone, Error, StreamFailed
+
+    def file(name: str) -> str:
+        return workspace.shown(workspace.discovered_file(options.source, name))
+
+    found = [_found(name, file(name), one) for name, one in result.found.items()]
+    gone = [
+        DiscoveredStream(
+            stream=name, file=file(name), state="gone", fields=0, changes=[], warnings=[]
+        )
+        for name in result.gone
+    ]
+    return DiscoveryDone(
+        source=options.source,
+        written=not options.check,
+        streams=found + gone,
+        failed=[
+            StreamFailed(stream=name, error=Error.of(error))
+            for name, error in result.failed.items()
+        ],
+    )
+
+
+def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
+    from landing.cli.json.shapes import DiscoveredStream
+
+    return DiscoveredStream(
+        stream=name,
+        file=file,
+        state="new" if found.is_new else "changed" if found.changes else "unchanged",
+        fields=len(found.schema.fields),
+        changes=found.changes,
+        warnings=list(_warnings(found)),
+    )
+
+
+def _warnings(found: Discovered) -> Iterator[str]:
+    from landing.operations.discovery import spelled
+
+    for name, field in found.schema.fields.items():
+        if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
+            yield f"{name}: mixed kinds, {spelled(field)}; lands as text"
+        elif not field.kinds:
+            yield f"{name}: null in every sampled record; lands as text"
+    for cursor in found.schema.defaults.cursor_field or []:
+        field = found.schema.fields[cursor]
+        if field.kinds == {"string"} and field.format is None:
+            yield f"{cursor}: the cursor, and no date-time: compared as text"
+
+
+def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:
+    """To standard error: what to do with files that are new, where no config is a copy yet."""
+    fresh = [one.stream for one in done.streams if one.state == "new"]
+    if not done.written or all(workspace.config_file(done.source, one).exists() for one in fresh):
+        return
+    message = (
+        f"copy what you want to {workspace.shown(workspace.config_dir(done.source))}/, keep the "
+        'fields to land, set "selected": true; then '
+        f"`landing run {done.source} {fresh[0]} --dry-run` shows what a run would do"
+    )
+    print(hanging(f"  → {message}", 4, terminal_width(sys.stderr)), file=sys.stderr)
+
+
+def _print(stream: DiscoveredStream) -> None:
+    if stream.state == "gone":
+        print(f"{stream.file}: the source has no such stream any more; delete the file")
+        return
+    print(f"{stream.file}: {counted(stream.fields, 'field')}, {stream.state}")
+    for change in stream.changes:
+        print(f"  {change}")
+    for warning in stream.warnings:
+        print(f"  ! {warning}")

@@ -1,0 +1,114 @@
+"""`landing env`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_source
+from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.output import counted, print_json, printable
+
+if TYPE_CHECKING:
+    from landing.catalog.variables import Variable
+    from landing.cli.json.shapes import VariableListed
+
+HELP = "list the environment variables that a source reads, and which are set"
+_NAMES_WIDTH = 28
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Found in the source's modules, of which nothing is run; values are never shown. Without "
+        "SOURCE: those of the bucket."
+    )
+    add_source(parser, is_optional=True)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON document instead (docs/json.md)"
+    )
+    form.add_argument(
+        "--dotenv", action="store_true", help="print lines for .env instead, without values"
+    )
+    form.add_argument(
+        "--secret",
+        action="store_true",
+        help="print the Secret that `landing k8s` refers to instead, without values",
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog.names import check_source
+    from landing.catalog.variables import bucket_variables, described_variables
+
+    source: str | None = options.source
+    if source is None:
+        variables = bucket_variables()
+    else:
+        variables = described_variables(workspace, check_source(workspace, source))
+    if options.json:
+        print_json([_listed(variable) for variable in variables])
+    elif options.dotenv:
+        _print_dotenv(variables)
+    elif options.secret:
+        _print_secret(_secret_name(workspace, source), variables)
+    else:
+        _print_list(source or "the bucket", variables)
+    return 0
+
+
+def _state(variable: Variable) -> Literal["set", "not set", "empty"]:
+    value = os.environ.get(variable.name)
+    if value is None:
+        return "not set"
+    return "set" if value.strip() else "empty"
+
+
+def _listed(variable: Variable) -> VariableListed:
+    from landing.cli.json.shapes import VariableListed
+    from landing.secrets import is_secret_name
+
+    return VariableListed(
+        name=variable.name,
+        required=variable.is_required,
+        state=_state(variable),
+        secret=is_secret_name(variable.name),
+        description=variable.description,
+    )
+
+
+def _print_list(what: str, variables: Sequence[Variable]) -> None:
+    missing = sum(v.is_required and _state(v) != "set" for v in variables)
+    message = f"{missing} of the required ones not set" if missing else "all required ones are set"
+    print(f"{what}: {counted(len(variables), 'variable')}, {message}")
+    width = min(_NAMES_WIDTH, max((len(v.name) for v in variables), default=0))
+    under = 2 + width + 2 + 8 + 2 + 7 + 2
+    for variable in variables:
+        need = "required" if variable.is_required else "optional"
+        line = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  {variable.description}"
+        print(hanging(printable(line.rstrip()), under, terminal_width()))
+
+
+def _print_dotenv(variables: Sequence[Variable]) -> None:
+    for variable in variables:
+        if variable.description:
+            print(f"# {printable(variable.description)}")
+        print(f"{'' if variable.is_required else '# '}{variable.name}=")
+
+
+def _print_secret(name: str, variables: Sequence[Variable]) -> None:
+    print("# Fill in, and encrypt with sops before it is committed: docs/deployment.md says how.")
+    print(f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ntype: Opaque\nstringData:")
+    for variable in variables:
+        if variable.description:
+            print(f"  # {printable(variable.description)}")
+        print(f'  {"" if variable.is_required else "# "}{variable.name}: ""')
+
+
+def _secret_name(workspace: Workspace, source: str | None) -> str:
+    from landing.kubernetes import BUCKET_SECRET, source_secret, source_slugs
+
+    return source_secret(source_slugs(workspace)[source]) if source else BUCKET_SECRET

@@ -1,0 +1,146 @@
+"""`landing init`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json
+from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.output import counted, print_json, stdout_to_stderr
+from landing.cli.verbs.new import (
+    Planned,
+    add_answers,
+    asked,
+    planned_source,
+    print_kinds,
+    print_made,
+    written,
+)
+from landing.errors import UsageError, WorkspaceError
+
+if TYPE_CHECKING:
+    from landing.cli.json.shapes import NewWorkspace
+
+HELP = "make a workspace: folders, scripts, settings, Makefile, CI, a first source"
+_PARTS = ("dagster", "feeder")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes new files only. The first source is asked for at a terminal, or written from the "
+        "options that `landing new` has, too."
+    )
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
+    parser.add_argument(
+        "--keep", action="store_true", help="leave files that are there as they are, add the others"
+    )
+    parser.add_argument(
+        "--dagster", action="store_true", help="with a code location of the streams for Dagster"
+    )
+    parser.add_argument(
+        "--feeder", action="store_true", help="with the reference feeder, from files to a DuckLake"
+    )
+    parser.add_argument(
+        "--engine",
+        metavar="REQUIREMENT",
+        help="how the workspace installs dlt-landing; default: as it is installed here",
+    )
+    first = parser.add_mutually_exclusive_group()
+    first.add_argument("--source", metavar="NAME", help="write a first source")
+    first.add_argument("--no-source", action="store_true", help="ask for none")
+    add_json(parser)
+    add_answers(parser.add_argument_group("the first source"))
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    return _called(options)
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    return _called(options)
+
+
+def _called(options: argparse.Namespace) -> int:
+    if print_kinds(options):
+        return 0
+    with stdout_to_stderr(options):
+        planned = _planned(options)
+    made = _made(options, planned)
+    if options.json:
+        print_json(made)
+    else:
+        _print(options, made)
+    return 0
+
+
+def _planned(options: argparse.Namespace) -> Planned | None:
+    """The first source; all questions come before anything is written."""
+    if options.source is None and not options.no_source and sys.stdin.isatty():
+        options.source = asked("Name of the first source (just Enter: none yet)", "") or None
+    if options.source is not None:
+        return planned_source(options)
+    if options.base_url or options.openapi:
+        raise UsageError("the options of a first source need its name: say --source NAME")
+    return None
+
+
+def _made(options: argparse.Namespace, planned: Planned | None) -> NewWorkspace:
+    from landing.cli.json.shapes import NewWorkspace
+    from landing.scaffold.workspace import Design, write_workspace
+
+    made = write_workspace(
+        Design(
+            options.folder,
+            frozenset(part for part in _PARTS if getattr(options, part)),
+            engine=options.engine,
+            keeps=options.keep,
+        )
+    )
+    shown = made.workspace.shown
+    return NewWorkspace(
+        folder=str(made.workspace.repository),
+        files=[shown(file) for file in made.written],
+        kept=[shown(file) for file in made.kept],
+        requirement=made.engine.requirement,
+        is_of_this_machine=made.engine.is_of_this_machine,
+        source=None if planned is None else written(made.workspace, planned),
+    )
+
+
+def _print(options: argparse.Namespace, made: NewWorkspace) -> None:
+    print(f"{made.folder}: {counted(len(made.files), 'file')}")
+    for file in made.files:
+        print(f"  {file}")
+    for file in made.kept:
+        print(f"  {file} stays as it was")
+    if made.source is not None:
+        print(f"source {made.source.source}:")
+        print_made(made.source, indent="  ")
+    print(f"installs {made.requirement}")
+    if made.is_of_this_machine:
+        note = (
+            "! requirements.txt names a path of this machine, which no colleague and no CI has: "
+            "before it is committed, put there what they can reach, or begin with `landing init "
+            "--engine 'dlt-landing @ git+https://…@COMMIT'`"
+        )
+        print(hanging(note, 2, terminal_width()))
+    print("Next:")
+    for step in _steps(options.folder, made):
+        print(f"  {step}")
+
+
+def _steps(folder: Path, made: NewWorkspace) -> Iterator[str]:
+    if folder.resolve() != Path.cwd():
+        yield f"cd {shlex.quote(str(folder))}"
+    yield "make setup && source .venv/bin/activate"
+    source = made.source
+    variables = [] if source is None else source.variables
+    yield f"cp .env.example .env    # and set {', '.join(['the bucket', *variables])} there"
+    yield "landing doctor"
+    yield "landing new SOURCE" if source is None else f"landing discover {source.source}"

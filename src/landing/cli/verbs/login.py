@@ -1,0 +1,73 @@
+"""`landing login`."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from typing import TYPE_CHECKING
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json, add_source
+from landing.cli.text.output import positive, print_json, stdout_to_stderr
+from landing.errors import UsageError
+
+if TYPE_CHECKING:
+    from landing.http.auth.authorization_code import Login
+
+HELP = "grant a source access in the browser, and keep its refresh token"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "For sources whose client.py has a function auth() that returns an OAuth2RefreshToken."
+    )
+    add_source(parser)
+    parser.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="log in with a browser on another machine, and paste the address that it ends at",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=300,
+        metavar="SECONDS",
+        help="how long to wait for the browser (default 300)",
+    )
+    add_json(parser)
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.extraction.sources import load_source
+    from landing.http.auth.authorization_code import begin
+    from landing.operations.login import source_auth
+
+    auth = source_auth(load_source(workspace, options.source))
+    login = begin(auth)
+    with stdout_to_stderr(options):
+        login.finish(_pasted(login) if options.no_browser else _awaited(login, options.timeout))
+    if options.json:
+        from landing.cli.json.shapes import LoggedIn
+
+        print_json(LoggedIn(source=options.source, store=repr(auth.store)))
+    else:
+        print(f"{options.source}: logged in; tokens are kept in {auth.store!r}")
+    return 0
+
+
+def _awaited(login: Login, seconds: int) -> str:
+    from landing.http.auth.authorization_code import listening
+
+    with listening(login) as redirect:
+        print(f"Grant access at:\n\n{login.url}\n", flush=True)
+        webbrowser.open(login.url)
+        return redirect.address(seconds)
+
+
+def _pasted(login: Login) -> str:
+    print(f"Grant access at:\n\n{login.url}\n")
+    print("The browser then ends at an address that may not load. Paste it here:", flush=True)
+    try:
+        return input()
+    except EOFError:
+        raise UsageError("nothing was pasted; run it again in a terminal") from None

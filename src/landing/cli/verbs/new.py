@@ -1,0 +1,268 @@
+"""`landing new`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json, add_source
+from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.errors import UsageError
+
+if TYPE_CHECKING:
+    from landing.cli.json.shapes import NewSource
+    from landing.scaffold import AuthPlan, CursorPlan, PagingPlan, SourcePlan, StreamPlan
+    from landing.scaffold.plan import Kind
+
+Planned: TypeAlias = "tuple[SourcePlan, Sequence[str]]"
+HELP = "write a new source: client, streams, a test, lines for .env.example"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "What is left out is asked for, at a terminal."
+    add_source(parser)
+    add_answers(parser)
+    add_json(parser)
+
+
+def add_answers(parser: argparse._ActionsContainer) -> None:
+    """What a source is written from."""
+    parser.add_argument("--base-url", metavar="URL", help="what all paths are below")
+    parser.add_argument(
+        "--openapi",
+        metavar="FILE|URL",
+        help="an OpenAPI 3 document: a stream for each endpoint that gives a list",
+    )
+    _add_kind(parser, "auth", "how the API knows who asks")
+    _add_kind(parser, "paging", "how a page leads to the next")
+    parser.add_argument(
+        "--streams",
+        nargs="+",
+        metavar="NAME[=PATH]",
+        help="a stream for each; PATH is below the base URL, and NAME if it is not said; with "
+        "--openapi, which of the document's to write",
+    )
+    parser.add_argument(
+        "--records", metavar="PATH", help="where the list of records is in the body (data.items)"
+    )
+    parser.add_argument("--primary-key", metavar="FIELD", help="what tells records apart (id)")
+    parser.add_argument("--cursor", metavar="FIELD", help="the field that grows with every change")
+    parser.add_argument(
+        "--since", metavar="PARAMETER", help="what asks the API for this cursor value and above"
+    )
+
+
+def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
+    parser.add_argument(f"--{name}", metavar="KIND", help=f"{what}; --{name}=help lists the kinds")
+    parser.add_argument(
+        f"--{name}-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"more about it; --{name}=help lists the names",
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    if print_kinds(options):
+        return 0
+    with stdout_to_stderr(options):
+        planned = planned_source(options)
+    made = written(workspace, planned)
+    if options.json:
+        print_json(made)
+        return 0
+    print_made(made)
+    print(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
+    return 0
+
+
+def print_kinds(options: argparse.Namespace) -> bool:
+    """Whether they were asked for."""
+    from landing.scaffold import AUTHS, PAGINGS
+
+    if "help" not in (options.auth, options.paging):
+        return False
+    _print_kinds("paging" if options.auth != "help" else "auth", PAGINGS, AUTHS)
+    return True
+
+
+def planned_source(options: argparse.Namespace) -> Planned:
+    """From a document or from answers, and what is to be known of it; nothing is written."""
+    return _from_document(options) if options.openapi else (_from_answers(options), [])
+
+
+def written(workspace: Workspace, planned: Planned) -> NewSource:
+    from landing.cli.json.shapes import NewSource
+    from landing.scaffold import write_source
+
+    plan, notes = planned
+    return NewSource(
+        source=plan.name,
+        files=[workspace.shown(file) for file in write_source(workspace, plan)],
+        variables=[name for name, _ in plan.variables()],
+        notes=notes,
+    )
+
+
+def print_made(made: NewSource, indent: str = "") -> None:
+    for file in made.files:
+        print(f"{indent}{file}")
+    for note in made.notes:
+        print(hanging(f"! {note}", 2, terminal_width()))
+
+
+def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
+    for name, kind in (pagings if what == "paging" else auths).items():
+        print(f"--{what}={name}: {kind.summary}")
+        for argument in kind.arguments:
+            default = "" if argument.default in (None, "") else f" (default {argument.default})"
+            needed = " (required)" if argument.default is None else default
+            print(f"    --{what}-arg {argument.name}=…: {argument.question}{needed}")
+
+
+def _from_document(options: argparse.Namespace) -> Planned:
+    from landing.scaffold.openapi import read_document, source_plan
+
+    found = source_plan(
+        read_document(options.openapi),
+        options.source,
+        base_url=options.base_url,
+        auth=_given_auth(options),
+        only=options.streams or (),
+    )
+    return found.plan, found.notes
+
+
+def _given_auth(options: argparse.Namespace) -> AuthPlan | None:
+    from landing.scaffold import planned_auth
+
+    return planned_auth(options.auth, _pairs("auth", options.auth_arg)) if options.auth else None
+
+
+def _from_answers(options: argparse.Namespace) -> SourcePlan:
+    from landing.scaffold import SourcePlan
+    from landing.scaffold.plan import check_url
+
+    needed = {
+        "--base-url": options.base_url,
+        "--auth": options.auth,
+        "--paging": options.paging,
+        "--streams": options.streams,
+    }
+    missing = [flag for flag, value in needed.items() if not value]
+    if missing and not sys.stdin.isatty():
+        raise UsageError(f"say {', '.join(missing)} (or --openapi): there is no terminal to ask at")
+    asks = bool(missing)
+    base_url = check_url(options.base_url or asked("Base URL, which all paths are below"))
+    auth = _auth(options, asks)
+    paging = _paging(options, asks)
+    names = options.streams or asked("Streams, as name or name=path, with spaces between").split()
+    records = _value(options.records, asks, "Path of the list of records in the body", "")
+    key = _value(options.primary_key, asks, "Field that tells records apart", "id")
+    cursor = _cursor(options, asks)
+    streams = [_stream(name, records, paging, key, cursor) for name in names]
+    return SourcePlan(options.source, base_url, auth, streams)
+
+
+def _auth(options: argparse.Namespace, asks: bool) -> AuthPlan:
+    from landing.scaffold import AUTHS, planned_auth
+
+    kind = options.auth or _chosen("How the API knows who asks", AUTHS)
+    return planned_auth(kind, _about(AUTHS, kind, _pairs("auth", options.auth_arg), asks))
+
+
+def _paging(options: argparse.Namespace, asks: bool) -> PagingPlan:
+    from landing.scaffold import PAGINGS, paging_plan
+
+    kind = options.paging or _chosen("How a page leads to the next", PAGINGS)
+    return paging_plan(kind, _about(PAGINGS, kind, _pairs("paging", options.paging_arg), asks))
+
+
+def _about(
+    kinds: Mapping[str, Kind], kind: str, given: dict[str, str], asks: bool
+) -> dict[str, str]:
+    """What is said of a kind's arguments, and, if questions are asked at all, what is answered."""
+    if asks and kind in kinds:
+        for argument in kinds[kind].arguments:
+            if argument.name not in given:
+                question = argument.question[:1].upper() + argument.question[1:]
+                default = None if argument.default is None else str(argument.default)
+                given[argument.name] = asked(question, default)
+    return given
+
+
+def _cursor(options: argparse.Namespace, asks: bool) -> CursorPlan | None:
+    from landing.scaffold import CursorPlan
+
+    field = _value(options.cursor, asks, "Field that grows with every change, if there is one", "")
+    if not field:
+        if options.since:
+            raise UsageError("--since needs --cursor: which field is it compared with?")
+        return None
+    since = options.since
+    if not since and asks:
+        since = asked(f"Parameter that asks for {field} from a value on")
+    if not since:
+        raise UsageError(
+            "--cursor needs --since: which parameter asks the API for it? (without one, leave both "
+            "out and set cursor_field in the stream config)"
+        )
+    return CursorPlan(field, since)
+
+
+def _stream(
+    name: str, records: str, paging: PagingPlan, key: str, cursor: CursorPlan | None
+) -> StreamPlan:
+    from landing.scaffold import StreamPlan
+
+    name, _, path = name.partition("=")
+    return StreamPlan(
+        name,
+        path.lstrip("/") or name,
+        records=records,
+        paging=paging,
+        primary_key=[key] if key else [],
+        cursor=cursor,
+    )
+
+
+def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--{flag}-arg {text}: it has to be NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _value(given: str | None, asks: bool, question: str, default: str) -> str:
+    if given is not None or not asks:
+        return default if given is None else given
+    return asked(question, default)
+
+
+def asked(question: str, default: str | None = None) -> str:
+    hint = f" [{default}]" if default else ""
+    while True:
+        try:
+            answer = input(f"{question}{hint}: ").strip()
+        except EOFError:
+            raise UsageError("the answers ended too early; nothing was written") from None
+        if answer or default is not None:
+            return answer or str(default)
+
+
+def _chosen(question: str, kinds: Mapping[str, Kind]) -> str:
+    print(f"{question}:")
+    width = max(map(len, kinds))
+    for name, kind in kinds.items():
+        print(hanging(f"  {name:<{width}}  {kind.summary}", width + 4, terminal_width()))
+    while (answer := asked("Kind")) not in kinds:
+        print(f"There is no '{answer}'.")
+    return answer

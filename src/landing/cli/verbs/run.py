@@ -1,0 +1,236 @@
+"""`landing run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings
+from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.text.output import complain, exit_code, positive, print_json
+from landing.errors import LandingError, UsageError, listed
+
+if TYPE_CHECKING:
+    from landing.events import Reporter, RunResult
+    from landing.extraction.sources import Source
+    from landing.observe.freshness import Late
+    from landing.operations.planning import RunPlan
+
+FORMATS = ("text", "json")
+HELP = "land what is new of a source's streams as parquet"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_streams(parser)
+    parser.add_argument("--all", action="store_true", help="all configured, selected streams")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="streams to run side by side (default 8)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be done, and the first page as it would land; write nothing",
+    )
+    parser.add_argument(
+        "--no-preview",
+        action="store_true",
+        help="with --dry-run: ask the API for nothing",
+    )
+    add_json(parser)
+    parser.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        help="json: an object a line to standard error, nothing else (default LANDING_LOG_FORMAT, "
+        "or text)",
+    )
+    parser.add_argument(
+        "--metrics-file",
+        type=Path,
+        metavar="PATH",
+        help="write Prometheus metrics of the run there, for node-exporter's textfile collector",
+    )
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.extraction.tuning import import_faster
+
+    import_faster()
+    if options.dry_run:
+        return _plan(options, workspace)
+    if options.no_preview:
+        raise UsageError("--no-preview goes with --dry-run")
+    from landing.observe import json_log
+
+    options.log = json_log(options.source, options.log_format)
+    with closing(_display(options)) as display:
+        reporter = _reporters(options, workspace, display)
+        try:
+            return _run(options, workspace, reporter, display)
+        except LandingError as error:
+            reporter.aborted(options.streams, error)
+            raise
+        finally:
+            reporter.close()
+
+
+def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.cli.text.run import RunDisplay
+    from landing.operations.planning import plan_streams
+    from landing.zone.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default and not options.json:
+        print(_default_bucket(settings))
+    with closing(RunDisplay(options.source, only_last=True)) as display:
+        plans = plan_streams(
+            source, streams, Bucket(settings), display, previews=not options.no_preview
+        )
+        made = list(_message(plans, options))
+    if options.json:
+        from landing.cli.json import run as runjson
+
+        print_json([runjson.plan(one) for one in made])
+    for error in broken.values():
+        complain(error, options)
+    return exit_code([*broken.values(), *filter(None, map(_failure, made))])
+
+
+def _message(plans: Iterable[RunPlan], options: argparse.Namespace) -> Iterator[RunPlan]:
+    from landing.cli.text.plan import print_plan
+
+    for plan in plans:
+        if not options.json:
+            print_plan(plan)
+        if (error := _failure(plan)) is not None:
+            complain(error, options)
+        yield plan
+
+
+def _failure(plan: RunPlan) -> LandingError | None:
+    return None if plan.preview is None else plan.preview.error
+
+
+def _run(
+    options: argparse.Namespace, workspace: Workspace, reporter: Reporter, display: Reporter
+) -> int:
+    from landing.operations import run
+    from landing.zone.bucket import Bucket
+
+    source, streams, broken = _asked(options, workspace)
+    settings = bucket_settings(workspace)
+    if settings.is_default:
+        reporter.warned(_default_bucket(settings))
+    for stream, error in broken.items():
+        reporter.failed(stream, error)
+    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+    display.close()
+    failed = {**broken, **result.failed}
+    _notify(options, result, failed)
+    return exit_code(failed.values())
+
+
+def _notify(options: argparse.Namespace, result: RunResult, failed: dict[str, Exception]) -> None:
+    if options.json:
+        from landing.cli.json import run as runjson
+
+        print_json(runjson.results(options.source, result, failed))
+    if options.log is not None:
+        return
+    from landing.cli.text.results import print_remedies, print_results
+
+    if not options.json:
+        print_results(result)
+    print_remedies(result)
+    for failure in failed.values():
+        complain(failure, options)
+
+
+def _asked(
+    options: argparse.Namespace, workspace: Workspace
+) -> tuple[Source, list[str], dict[str, LandingError]]:
+    """The source, its streams to run, and the error of each whose config can't be read."""
+    from landing.extraction.sources import load_source
+    from landing.extraction.tuning import tune_process
+    from landing.operations import run
+
+    source = load_source(workspace, options.source)
+    tune_process()
+    streams: list[str] = options.streams
+    if bool(streams) == options.all:
+        raise UsageError(_which(source.name, workspace, named=bool(streams)))
+    if not options.all:
+        return source, streams, {}
+    streams, broken = run.selected_streams(source)
+    if not streams and not broken:
+        raise UsageError(_none_selected(source.name, workspace))
+    return source, streams, broken
+
+
+def _default_bucket(settings: BucketSettings) -> str:
+    return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
+
+
+def _display(options: argparse.Namespace) -> Reporter:
+    """How far the run is, for whoever reads its lines."""
+    if options.log is None:
+        from landing.cli.text.run import RunDisplay
+
+        return RunDisplay(options.source)
+    from landing.observe.progress import Every
+
+    return Every(options.log.at)
+
+
+def _reporters(options: argparse.Namespace, workspace: Workspace, display: Reporter) -> Reporter:
+    from landing.cli.text.run import Terminal
+    from landing.events import Reporters
+    from landing.observe import observers
+    from landing.observe.freshness import late_streams
+    from landing.page.publishing import after_runs
+
+    source: str = options.source
+
+    def late() -> Iterator[Late]:
+        from landing.zone.bucket import Bucket
+
+        bucket = Bucket(bucket_settings(workspace))
+        return late_streams(workspace, source, bucket, datetime.now(UTC))
+
+    # What tells a person comes last: it is closed when the others have told how they fared.
+    summarizes = sys.stdout.isatty() and not options.json
+    message = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
+    others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
+    return Reporters([display, *others, message])
+
+
+def _which(source: str, workspace: Workspace, *, named: bool) -> str:
+    if named:
+        return "name streams or say --all, not both"
+    from landing.catalog.files import configured_streams
+
+    configured = listed(configured_streams(workspace, source))
+    return f"name the streams to run, or say --all; configured for '{source}': {configured}"
+
+
+def _none_selected(source: str, workspace: Workspace) -> str:
+    from landing.catalog.files import configured_streams
+
+    names = list(configured_streams(workspace, source))
+    folder = workspace.shown(workspace.config_dir(source))
+    if not names:
+        return (
+            f"{folder} has no stream configs: copy files there from dag/sources/{source}/, keep "
+            'the fields you want, and set "selected": true'
+        )
+    return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'

@@ -1,0 +1,69 @@
+"""`landing schema`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json, add_source, add_stream, known_stream
+from landing.cli.text.output import counted, print_json, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from landing.zone.schema_history import SchemaVersion
+
+HELP = "the columns of a stream's files, and how they have changed"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_stream(parser)
+    parser.add_argument("--history", action="store_true", help="all versions, not only the last")
+    add_json(parser)
+
+
+def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.zone.schema_history import last_version, schema_versions
+
+    bucket, paths = known_stream(options, workspace)
+    if options.history:
+        versions = list(schema_versions(bucket, paths))
+    else:
+        last = last_version(bucket, paths)
+        versions = [] if last is None else [last]
+    if options.json:
+        print_json(versions)
+    elif not versions:
+        print(f"{paths.data}: no load has recorded its columns yet")
+    elif options.history:
+        _print_history(paths.data, versions)
+    else:
+        _print_columns(paths.data, versions[-1])
+    return 0
+
+
+def _print_columns(name: str, version: SchemaVersion) -> None:
+    print(f"{name}: {_title(version)}")
+    width = max(len(column.name) for column in version.columns)
+    for column in version.columns:
+        print(f"  {printable(column.name):<{width}}  {column.type}")
+
+
+def _title(version: SchemaVersion) -> str:
+    since = f"{version.time:%Y-%m-%d %H:%M} UTC, load {version.load_id}"
+    columns = counted(len(version.columns), "column")
+    return f"version {version.version} since {since}: {columns}"
+
+
+def _print_history(name: str, versions: Sequence[SchemaVersion]) -> None:
+    print(name)
+    for version in versions:
+        print(f"  {_title(version)}")
+        for added in version.added:
+            print(f"    + {printable(added)} ({version.types[added]})")
+        for removed in version.removed:
+            print(f"    - {printable(removed)}")
+        for change in version.changed:
+            print(f"    ~ {printable(change.name)}: {change.before} → {change.after}")

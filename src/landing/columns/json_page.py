@@ -1,0 +1,130 @@
+"""A page of records as the bytes the API sent, decoded only where it is needed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from landing.columns.json_text import MAX_NESTING, readable, without_depths
+
+_SAMPLED_EVERY = 100
+_FEW = 200
+
+
+def undecoded() -> Any:
+    return msgspec.Raw
+
+
+_RECORD: ContextVar[Callable[[], Any]] = ContextVar("record", default=undecoded)
+
+
+@contextmanager
+def decoding_to(record: Callable[[], Any]) -> Iterator[None]:
+    """Pages made in this context are decoded to the type that `record` gives when they are made,
+    not counted first and decoded later."""
+    token = _RECORD.set(record)
+    try:
+        yield
+    finally:
+        _RECORD.reset(token)
+
+
+def sampled_every(count: int) -> int:
+    """Of so many records, each how many-th is looked at: of few, as a small run has, all."""
+    return 1 if count <= _FEW else _SAMPLED_EVERY
+
+
+class JsonPage:
+    """Yield this from a stream instead of a list of dictionaries, and the fields that the stream
+    config leaves out cost nothing.
+
+    `content` is the body of a JSON response; `records` is where the list of records is in it:
+    a key, a path with dots, or empty where the body is the list itself. `len` is the number of
+    records, so that `if not page: break` ends a paging loop.
+
+    Such pages do not go through `add_map` and `add_filter` functions for single records.
+    Raises ValueError at once if the body is not JSON or has no list there.
+    """
+
+    def __init__(self, content: bytes, records: str = "") -> None:
+        self.content = content
+        self.skipped = 0
+        self.path = tuple(records.split(".")) if records else ()
+        self._record = _RECORD.get()()
+        try:
+            self._records = self._decode(self._record)
+        except (ValueError, msgspec.MsgspecError):
+            if self._record is msgspec.Raw:
+                raise
+            self._record = msgspec.Raw
+            self._records = self._decode(self._record)
+
+    def holds(self, record: Any) -> bool:
+        """Whether its records are decoded to that type."""
+        return self._record is record
+
+    def __len__(self) -> int:
+        return max(len(self._records) - self.skipped, 0)
+
+    def without_first(self, count: int) -> JsonPage:
+        """The page without its first records, as where pages overlap."""
+        rest = copy.copy(self)
+        rest.skipped += count
+        return rest
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The records as dictionaries, with all fields."""
+        try:
+            rows: list[Any] = self.decoded(Any)
+        except (msgspec.MsgspecError, UnicodeError):
+            rows = [readable(raw) for raw in self.decoded(msgspec.Raw)]
+        for row in rows:
+            if not isinstance(row, dict):
+                raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
+        return rows
+
+    def pieces(self, most: int) -> Iterator[JsonPage]:
+        """The page as pages of at most so many records."""
+        if len(self) <= most:
+            yield self
+            return
+        raws = self.decoded(msgspec.Raw)
+        for start in range(0, len(raws), most):
+            yield JsonPage(b"[" + b",".join(raws[start : start + most]) + b"]")
+
+    def sample(self) -> list[Mapping[str, Any]]:
+        """The first record and each `sampled_every`-th after it, as dictionaries."""
+        raws = self.decoded(msgspec.Raw)[:: sampled_every(len(self))]
+        return [row for row in map(readable, raws) if isinstance(row, dict)]
+
+    def decoded(self, record: Any) -> list[Any]:
+        """The records as values of the type `record`. Raises msgspec.ValidationError."""
+        records = self._records if record is self._record else self._decode(record)
+        return records[self.skipped :] if self.skipped else records
+
+    def _decode(self, record: Any) -> list[Any]:
+        decode = _decoder(record, self.path).decode
+        try:
+            value: Any = decode(self.content)
+        except RecursionError:
+            # What is left is still too deep to land, and told with its record.
+            self.content = without_depths(self.content, 2 * MAX_NESTING)
+            value = decode(self.content)
+        for _ in self.path:
+            value = value.inner
+        records: list[Any] = value
+        return records
+
+
+@cache
+def _decoder(record: Any, path: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    body: Any = list[record]
+    for key in reversed(path):
+        body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": key})
+    return msgspec.json.Decoder(body)

@@ -1,0 +1,162 @@
+"""Arrays and objects to JSON text, with only the nested properties that their field lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from landing.catalog.fields import Field
+
+MAX_NESTING = 256
+"""Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
+
+_encoder = msgspec.json.Encoder()
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+class TooDeepError(ValueError):
+    """A value that is nested deeper than MAX_NESTING."""
+
+
+_REFUSED = (msgspec.MsgspecError, UnicodeError)
+
+
+class NoShapeError(Exception):
+    """A field that lists properties among several kinds: only a look at each value helps."""
+
+
+def shape_of(field: Field) -> Any:
+    """The type that keeps what the field lists and drops the rest; Any where it lists nothing.
+
+    Values convert to it, and JSON decodes to it, in one go for a page. Raises NoShapeError.
+    """
+    if field.kinds == {"object"} and field.properties is not None:
+        members = {name: _member(nested) for name, nested in field.properties.items()}
+        return object_type("Object", members, msgspec.UNSET)
+    if field.kinds == {"array"} and field.items is not None:
+        element = shape_of(field.items)
+        return Any if element is Any else list[element | None]  # type: ignore[valid-type]
+    if _lists_properties(field):
+        raise NoShapeError
+    return Any
+
+
+def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:
+    """Python values in their field's shape. Raises msgspec.ValidationError where one has not."""
+    page = list[shape | None]
+    return values if shape is Any else msgspec.convert(values, page)
+
+
+def check_nesting(text: bytes) -> None:
+    """Raises TooDeepError for JSON text that is nested deeper than MAX_NESTING."""
+    if text.count(b"[") + text.count(b"{") <= MAX_NESTING:
+        return
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        depth += _step(match[0])
+        if depth > MAX_NESTING:
+            raise TooDeepError
+
+
+def without_depths(text: bytes, most: int) -> bytes:
+    """JSON text with null in place of what is nested deeper than `most` levels."""
+    kept: list[bytes] = []
+    start = depth = 0
+    for match in _STRUCTURE.finditer(text):
+        step = _step(match[0])
+        depth += step
+        if step > 0 and depth == most + 1:
+            kept += text[start : match.start()], b"null"
+        elif step < 0 and depth == most:
+            start = match.end()
+    return b"".join([*kept, text[start:]]) if depth == 0 else text
+
+
+def _step(token: bytes) -> int:
+    return 1 if token in b"[{" else -1 if token in b"]}" else 0
+
+
+class Unreadable:
+    """A JSON value that the decoder refuses: a number of too many digits, or text not in UTF-8.
+
+    Its text is as it came, what is not UTF-8 escaped.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def __repr__(self) -> str:
+        return self._raw.decode(errors="backslashreplace")
+
+    @property
+    def is_number(self) -> bool:
+        return self._raw[:1] in b"-0123456789"
+
+
+def readable(raw: msgspec.Raw) -> Any:
+    """A value with Unreadable in it at most as the whole, or as a member."""
+    try:
+        return msgspec.json.decode(raw)
+    except _REFUSED:
+        pass
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except _REFUSED:
+        return Unreadable(bytes(raw))
+    return {name: _member_of(member) for name, member in members.items()}
+
+
+def _member_of(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except _REFUSED:
+        return Unreadable(bytes(raw))
+
+
+def lines(values: Sequence[Any]) -> bytes:
+    """The JSON text of each value, ended by a line feed, which no JSON text has inside."""
+    return _encoder.encode_lines(values)
+
+
+def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[msgspec.Struct]:
+    """A type for objects of which only these members count; `default` where one is missing.
+
+    Raises NoShapeError for names that the decoder can't look for.
+    """
+    declared = [(f"member{n}", type_, default) for n, type_ in enumerate(members.values())]
+    names = {f"member{n}": name for n, name in enumerate(members)}
+    try:
+        # Decoded JSON has no cycles, so its objects need no place for the collector.
+        made = msgspec.defstruct(title, declared, rename=names, gc=False)
+    except ValueError:  # quotes, backslashes and control characters
+        raise NoShapeError from None
+    # msgspec describes a type when it is first decoded to. A thread that comes to it meanwhile
+    # takes what is there so far, and crashes: so all types have their decoder before threads do.
+    msgspec.json.Decoder(made)
+    return made
+
+
+def _member(field: Field) -> Any:
+    shape = shape_of(field)
+    return Any if shape is Any else shape | None | msgspec.UnsetType
+
+
+def _lists_properties(field: Field) -> bool:
+    items = field.items
+    return field.properties is not None or (items is not None and _lists_properties(items))
+
+
+def pruned(value: Any, field: Field) -> Any:
+    """What `shape_of` keeps of one value, whatever it is."""
+    if isinstance(value, Mapping) and field.properties is not None:
+        return {
+            name: pruned(value[name], nested)
+            for name, nested in field.properties.items()
+            if name in value
+        }
+    if isinstance(value, list | tuple) and field.items is not None:
+        return [pruned(element, field.items) for element in value]
+    return value

@@ -1,0 +1,124 @@
+"""Rows that say that a record was deleted: its key, when that was noticed, and nothing else.
+
+The files of a stream whose config has deletes carry the column `_deleted_at`, whether they have
+such rows or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.catalog.fields import DELETED_AT
+from landing.catalog.stream_config import HardDelete, StreamConfig
+
+DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
+NO_KEY = "no value, though it tells which record is deleted"
+_UNDATED = datetime.fromtimestamp(0, UTC)
+
+
+def is_tombstone(table: pa.Table) -> pa.ChunkedArray | pa.Array:
+    """Which rows of a landed table are tombstones, as booleans, also in files of a time when
+    nothing was noticed."""
+    if DELETED_AT not in table.schema.names:
+        return pa.repeat(False, table.num_rows)
+    return pc.is_valid(table[DELETED_AT])
+
+
+def tombstone_count(table: pa.Table) -> int:
+    if DELETED_AT not in table.schema.names:
+        return 0
+    return int(table.num_rows - table[DELETED_AT].null_count)
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """Which rows of a stream are tombstones, and what of their columns lands."""
+
+    key: tuple[str, ...]
+    cursor: str | None
+    """The field that an incremental run goes by, which it has to see of tombstones as well."""
+    hint: HardDelete | None
+
+    def found(self, hinted: Sequence[Any]) -> list[bool]:
+        """Which rows are, by their values of the hinted column."""
+        assert self.hint is not None, "only a stream with the hint has such values"
+        test = _is_true if self.hint.is_boolean else _is_set
+        return [not _is_null(value) and test(value) for value in hinted]
+
+    def keeps(self, column: str) -> bool:
+        """Whether a tombstone has a value there until its cursor was seen."""
+        return column in self.key or column == self.cursor
+
+    def undated(self, gone: Sequence[bool]) -> pa.Array:
+        """The column of time for rows just read: the same each time that a tombstone is, so that
+        one which has landed is recognized."""
+        return pa.array([_UNDATED if is_gone else None for is_gone in gone], DELETED_AT_FIELD.type)
+
+    def dated(self, table: pa.Table, noticed: datetime) -> pa.Table:
+        """The rows as they land."""
+        if not tombstone_count(table):
+            return table
+        mask = pc.is_valid(table[DELETED_AT])
+        values = {DELETED_AT: pc.if_else(mask, _scalar(noticed), _scalar(None))}
+        if self.cursor is not None and self.cursor not in self.key:
+            values[self.cursor] = blanked(table[self.cursor], mask)
+        for name, column in values.items():
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, table.schema.field(index), column)
+        return table
+
+    def of_keys(self, keys: pa.Table, schema: pa.Schema, noticed: datetime) -> pa.Table:
+        """Tombstones of the records with these keys."""
+        count = keys.num_rows
+        columns = {name: keys[name] for name in keys.schema.names}
+        columns[DELETED_AT] = pa.repeat(_scalar(noticed), count)
+        arrays = [columns.get(field.name, pa.nulls(count, field.type)) for field in schema]
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def tombstones_of(config: StreamConfig) -> Tombstones | None:
+    """None for a stream whose deletions are not noticed."""
+    if not config.has_deletes:
+        return None
+    cursor = config.cursor_field if config.is_incremental else None
+    return Tombstones(config.primary_key, cursor, config.hard_delete)
+
+
+def blanked(values: pa.ChunkedArray, gone: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
+    """The values with null in place of those of tombstones, whatever their type."""
+    rows = pa.array(range(len(values)), pa.int64())
+    kept = pc.if_else(gone, pa.scalar(None, pa.int64()), rows)
+    return values.take(kept)
+
+
+def _scalar(moment: datetime | None) -> pa.Scalar:
+    return pa.scalar(moment, DELETED_AT_FIELD.type)
+
+
+def _is_null(value: Any) -> bool:
+    """pandas' nulls among numbers and times equal nothing, themselves included."""
+    return value is None or (isinstance(value, float | datetime) and value != value)
+
+
+def _is_set(value: Any) -> bool:
+    """As dlt has it for a column of any type: false is what a boolean column would say."""
+    return value is not False
+
+
+def _is_true(value: Any) -> bool:
+    """As dlt has it for a boolean column: what can't be one says nothing."""
+    if isinstance(value, bool | int | float | Decimal):
+        return bool(value)
+    from dlt.common.data_types import coerce_value  # large, and not for each reader of a config
+
+    try:
+        return bool(coerce_value("bool", "text", value)) if isinstance(value, str) else False
+    except ValueError:
+        return False

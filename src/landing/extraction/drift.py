@@ -1,0 +1,233 @@
+"""Fields that the source gained or lost, and types that changed, told once for a whole run.
+
+A field is new if neither the stream config nor the discovered schema has it; what discovery saw
+and the config leaves out is a choice. Only fields at the top of a record are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import count
+from typing import Any, TypeGuard
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.catalog.fields import Field, landing_fields
+from landing.catalog.names import is_own_name
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.column_types import column_of, python_values
+from landing.columns.conversion import NEW_FIELDS, Batch, Row
+from landing.columns.inference import kind_of
+from landing.columns.json_page import sampled_every
+from landing.columns.json_text import Unreadable
+from landing.errors import StreamError
+from landing.events import Drifted
+
+ENOUGH = 100
+"""Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
+SAMPLED_PAGES = 10
+"""Of so many pages of JSON one is looked at, since finding its records takes a pass over it."""
+_NAMED = 20
+_REMEMBERED = 1_000
+_BECAME = " → "
+_KINDS = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
+class Drift:
+    """Looks at the rows of a run: a sample of them, or all where the config's `on_drift` asks.
+
+    With `fail`, the first batch that drifts raises StreamError, before any of it lands.
+    """
+
+    def __init__(self, config: StreamConfig) -> None:
+        self._config = config
+        self._known = config.known_names
+        self._kinds = dict(_expected_kinds(config))
+        self._usual = {name: _types(self._kinds.get(name)) for name in self._known}
+        self._pages = count()
+        self._gained: dict[str, set[str]] = {}
+        self._changed: dict[str, set[str]] = {}
+
+    def looked_at(self, batch: Batch) -> Batch:
+        """The batch, with its rows decoded if all of them had to be."""
+        if self._config.on_drift != "report" and isinstance(batch, tuple):
+            batch = [row for page in batch for row in page.rows()]
+        for row in batch if self._reads_all(batch) else self._sampled(batch):
+            for name, value in row.items():
+                if type(value) not in self._usual.get(name, ()):
+                    self._compare(name, value)
+        if self._config.on_drift == "fail" and (self._gained or self._changed):
+            raise self._refusal(self._message())
+        return batch
+
+    def _reads_all(self, batch: Batch) -> TypeGuard[list[Row]]:
+        return self._config.on_drift != "report" and isinstance(batch, list)
+
+    def _sampled(self, batch: Batch) -> Iterator[Row]:
+        if isinstance(batch, pa.Table):
+            yield {name: _typical(batch[name]) for name in batch.schema.names}
+        elif isinstance(batch, tuple):
+            for page in batch:
+                if next(self._pages) % SAMPLED_PAGES == 0:
+                    yield from page.sample()
+        else:
+            yield from batch[:: sampled_every(len(batch))]
+
+    def _compare(self, name: str, value: Any) -> None:
+        if name not in self._known:
+            # Where names are data, they come without end.
+            is_one_more = name in self._gained or len(self._gained) < _REMEMBERED
+            if is_one_more and not is_own_name(name):
+                self._gained.setdefault(name, set()).update(_kinds_of(value))
+            return
+        expected = self._kinds.get(name)
+        if expected is not None:
+            unexpected = [kind for kind in _kinds_of(value) if kind not in expected]
+            if unexpected:
+                self._changed.setdefault(name, set()).update(unexpected)
+
+    def notes(self, read: int, absent: Collection[str]) -> Iterator[str]:
+        """What a person should know after `read` records of which none had the `absent` fields.
+
+        Raises StreamError where the config has runs fail for lost fields.
+        """
+        if self._gained or self._changed:
+            yield f"drift: {self._message()}"
+        if read and absent:
+            lost = ", ".join(sorted(absent))
+            if self._config.on_drift == "fail" and read >= ENOUGH:
+                raise self._refusal(f"- {lost}: no record had it")
+            yield f"no record had {lost}; such columns are all null"
+
+    def found(self, absent: Collection[str]) -> Drifted:
+        """As data what `notes` tells; `absent` are the fields that no record had."""
+        return Drifted(
+            gained={name: _spelled(kinds) for name, kinds in self._gained.items()},
+            lost=sorted(absent),
+            changed={
+                name: _became(self._kinds[name], kinds) for name, kinds in self._changed.items()
+            },
+        )
+
+    def _refusal(self, message: str) -> StreamError:
+        config = self._config
+        return StreamError(
+            f"stream '{config.source}/{config.stream}' drifted, at which {config.origin} has its "
+            f"runs fail (on_drift): {message}. Discover the stream again, and adapt the fields if "
+            "need be",
+            remedy=f"`landing discover {config.source} {config.stream}` writes what there is now",
+        )
+
+    def _message(self) -> str:
+        message = [
+            f"~ {name}: {self._change(name, kinds)}" for name, kinds in self._changed.items()
+        ]
+        if self._gained:
+            gained = [f"{name} ({_spelled(kinds)})" for name, kinds in self._gained.items()]
+            message.insert(0, f"+ {_shortened(gained)}{self._whereto()}")
+        return "; ".join(message)
+
+    def _whereto(self) -> str:
+        match self._config.on_drift:
+            case "land":
+                return f", landed as JSON in {NEW_FIELDS}"
+            case "fail":
+                return ""
+        return ", not landed: add to fields, or discover the stream again to leave out for good"
+
+    def _change(self, name: str, kinds: set[str]) -> str:
+        field = self._config.fields[name]
+        change = _became(self._kinds[name], kinds)
+        if self._config.on_drift == "fail":
+            return change
+        goes = (
+            "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
+        )
+        return f"{change}, {goes}"
+
+
+def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
+    """What a run told, without that to which the config or discovery has been adapted since."""
+    known, lands = config.known_names, landing_fields(config.fields)
+    expected = {name: _spelled(kinds) for name, kinds in _expected_kinds(config)}
+    return Drifted(
+        gained={name: kinds for name, kinds in drifted.gained.items() if name not in known},
+        lost=[name for name in drifted.lost if name in lands],
+        changed={
+            name: change
+            for name, change in drifted.changed.items()
+            if change.partition(_BECAME)[0] == expected.get(name)
+        },
+    )
+
+
+def _typical(values: pa.ChunkedArray) -> Any:
+    """One value of an Arrow column, which has one type; null only if there is no other."""
+    values = values.drop_null()
+    if pa.types.is_floating(values.type):
+        broken = values.filter(pc.not_equal(pc.floor(values), values))
+        values = broken if len(broken) else values
+    return python_values(values[:1])[0] if len(values) else None
+
+
+def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
+    """Of each field that lands, the kinds that discovery saw, or else those of the config."""
+    for name, field in landing_fields(config.fields).items():
+        seen = config.discovered.get(name)
+        kinds = (seen.kinds if seen is not None else None) or field.kinds
+        if kinds:
+            yield name, _widened(kinds)
+
+
+def _types(kinds: Collection[str] | None) -> frozenset[type]:
+    """Python types of values that need no further look; all of JSON's where no kind is expected."""
+    found = [type_ for type_, kind in _KINDS.items() if kinds is None or kind in kinds]
+    return frozenset([*found, type(None)])
+
+
+def _widened(kinds: frozenset[str]) -> frozenset[str]:
+    return kinds | {"integer"} if "number" in kinds else kinds
+
+
+def _kinds_of(value: Any) -> Iterable[str]:
+    if value is None or isinstance(value, Unreadable):
+        return ()
+    if isinstance(value, float) and value.is_integer():
+        return ("integer",)
+    return (_KINDS.get(type(value)) or kind_of(value)[0],)
+
+
+def _takes(field: Field, kinds: set[str]) -> bool:
+    """Whether the field's column holds values of the kinds, whatever they are."""
+    if field.privacy == "mask" or kinds <= _widened(field.kinds):
+        return True
+    column = column_of(msgspec.structs.replace(field, privacy=None))
+    return pa.types.is_string(column.type) and not column.is_private
+
+
+def _became(expected: Collection[str], seen: Collection[str]) -> str:
+    return f"{_spelled(expected)}{_BECAME}{_spelled(seen)}"
+
+
+def _spelled(kinds: Collection[str]) -> str:
+    seen = set(kinds)
+    if "number" in seen:
+        seen.discard("integer")
+    return " or ".join(sorted(seen)) or "null"
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    if more <= 0:
+        return ", ".join(names)
+    at_least = "at least " if len(names) == _REMEMBERED else ""
+    return f"{', '.join(names[:_NAMED])} and {at_least}{more} more"

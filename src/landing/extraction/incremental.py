@@ -1,0 +1,166 @@
+"""A stream's `dlt.sources.incremental`, held still while the stream reads.
+
+What a stream or its hints declare is copied onto one that does not move, since a stream that pages
+by `last_value` would lose rows if it did. Filtering, and the move at the end, are the tracker's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, TypeVar
+
+import dlt
+from dlt.extract.incremental import IncrementalResourceWrapper
+from dlt.extract.incremental.lag import apply_lag_with_suppression
+from dlt.extract.resource import DltResource
+
+from landing.catalog.lookback import Lookback, later
+from landing.catalog.stream_config import StreamConfig
+from landing.errors import SourceError
+
+Incremental = dlt.sources.incremental
+
+
+class FrozenIncremental(Incremental[Any]):
+    """dlt's incremental as a stream sees it, whose `last_value` does not move while it reads.
+
+    It lets all rows pass: filtering and the new value are CursorTracker's, which moves the state
+    after the stream's last row. With `from_start`, earlier state is neither read nor written.
+    """
+
+    from_start = False
+    lookback: Lookback | None = None
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:
+        return rows
+
+    def get_state(self) -> Any:
+        if self.from_start:
+            start = self.initial_value
+            return {"initial_value": start, "last_value": start, "unique_hashes": []}
+        return super().get_state()
+
+    @property
+    def looks_back(self) -> bool:
+        return self.lookback is not None or bool(self.lag)
+
+    def behind(self, value: Any) -> Any:
+        """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
+        the stream declares, but never before the initial value.
+
+        Raises SourceError if no lookback can be counted from it.
+        """
+        if value is None or self.lookback is None:
+            return apply_lag_with_suppression(
+                self.lag,
+                self.last_value_func or max,
+                self.initial_value,
+                None,
+                value,
+                self.resource_name,
+                self.get_incremental_value_type(),
+            )
+        try:
+            start = self.lookback.before(value)
+        except ValueError as error:
+            raise SourceError(
+                f"cursor '{self.cursor_path}': no lookback can be counted from {value!r}, which is "
+                "not spelled as dates and times are; leave lookback out"
+            ) from error
+        return start if self.initial_value is None else later(start, self.initial_value)
+
+    def _get_last_value(self) -> Any:
+        state = self._cached_state if self._cached_state is not None else self.get_state()
+        return self.behind(state["last_value"])
+
+
+FrozenT = TypeVar("FrozenT", bound=FrozenIncremental)
+
+
+def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
+    """The incremental that the stream's function declares as a default, or dlt hints carry."""
+    step = resource.incremental
+    hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
+    if isinstance(hinted, Incremental) and hinted.cursor_path:
+        return hinted
+    default = declared_default(resource._pipe.gen)
+    return default if default is not None and default.cursor_path else None
+
+
+def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
+    return _incremental_parameter(resource._pipe.gen)
+
+
+def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
+    if not callable(generator):
+        return None
+    # A resource that was called with arguments shows none; what it wraps still has them.
+    signature = inspect.signature(inspect.unwrap(generator))
+    return IncrementalResourceWrapper.get_incremental_arg(signature)
+
+
+def freeze(
+    resource: DltResource, cursor_field: str | None, initial_value: Any, *, from_start: bool
+) -> FrozenIncremental | None:
+    """Put a held incremental in the place of the stream's own, and return it.
+
+    None where neither the stream nor the stream config knows a cursor.
+    """
+    declared = declared_incremental(resource)
+    path = declared.cursor_path if declared else cursor_field
+    if path is None:
+        return None
+    if cursor_field is not None and path != cursor_field:
+        raise SourceError(
+            f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
+            f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
+        )
+    if declared is not None and declared.end_value is not None:
+        raise SourceError(
+            f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
+            "would ever land; leave it out"
+        )
+    frozen = frozen_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
+    if initial_value is not None:
+        frozen.initial_value = initial_value
+    frozen.from_start = from_start
+    frozen.resource_name = resource.name
+    resource.apply_hints(incremental=frozen)
+    return frozen
+
+
+def reads_from(config: StreamConfig, frozen: FrozenIncremental | None, value: Any) -> Any:
+    """Where a run starts whose cursor is at `value`: behind it by the lookback."""
+    if frozen is None:  # without the source's code, what it declares itself is not known
+        assert config.cursor_field is not None, "a stream without a cursor starts at the start"
+        frozen = FrozenIncremental(config.cursor_field, initial_value=config.initial_value)
+        frozen.lookback = config.lookback
+    try:
+        return frozen.initial_value if value is None else frozen.behind(value)
+    except (ValueError, TypeError):
+        raise SourceError(
+            f"cursor '{config.cursor_field}': no lookback can be counted from {value!r}; spell it "
+            "as ISO dates and times are, or leave lookback out"
+        ) from None
+
+
+def declared_default(generator: Any) -> Incremental[Any] | None:
+    parameter = _incremental_parameter(generator)
+    default = parameter.default if parameter else None
+    return default if isinstance(default, Incremental) else None
+
+
+def frozen_copy(declared: Incremental[Any], kind: type[FrozenT]) -> FrozenT:
+    frozen = kind(
+        declared.cursor_path,
+        initial_value=declared.initial_value,
+        last_value_func=declared.last_value_func,
+        row_order=declared.row_order,
+        on_cursor_value_missing=declared.on_cursor_value_missing,
+        lag=declared.lag,
+        range_start=declared.range_start,
+        range_end=declared.range_end,
+    )
+    if hasattr(declared, "__orig_class__"):
+        frozen.__orig_class__ = declared.__orig_class__
+    return frozen

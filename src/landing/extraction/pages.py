@@ -1,0 +1,259 @@
+"""What a stream yields, one batch after another, whatever shape it comes in."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from dlt.common.configuration import known_sections
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.libs import is_pandas_frame, is_polars_frame
+from dlt.common.pipeline import StateInjectableContext, TPipelineState
+from dlt.extract.hints import HintsMeta
+from dlt.extract.items import PipeItem
+from dlt.extract.pipe_iterator import PipeIterator
+from dlt.extract.resource import DltResource
+
+from landing.columns.conversion import Batch, Row
+from landing.columns.json_page import decoding_to, undecoded
+from landing.errors import SourceError, StreamError
+from landing.events import Given
+from landing.extraction.prefetch import Prefetched
+from landing.http import JsonPage
+from landing.zone.state import SCHEMA
+
+# Streams that yield record by record would otherwise pay a page's overhead for each.
+BATCH_ROWS = 5_000
+MOST_ROWS = 50_000
+"""Of a page, what is converted at once; it comes in pieces beyond."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""JSON at which pages are enough for a batch, however few rows they have."""
+_WEIGHED_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Page:
+    batch: Batch
+    columns: Mapping[str, Any] | None = None
+    """Column hints that came with the page (`dlt.mark.with_hints`), by name."""
+
+
+def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
+    """The resource called with those of the arguments that its function has and that are set."""
+    function = resource._pipe.gen
+    if resource._args_bound or not callable(function):
+        return resource
+    accepted = inspect.signature(function).parameters
+    given = {name: v for name, v in arguments.items() if name in accepted and v is not None}
+    return resource(**given) if given else resource
+
+
+def pipeline_state() -> TPipelineState:
+    """The state of the dlt pipeline that runs in this thread."""
+    return Container()[StateInjectableContext].state
+
+
+@contextmanager
+def open_pages(
+    resource: DltResource,
+    state: TPipelineState | None = None,
+    *,
+    ahead: int = 0,
+    check: Callable[[float], None] | None = None,
+    record: Callable[[], Any] = undecoded,
+) -> Iterator[Iterator[Page]]:
+    """Run the stream: its generator, its parents, its maps and filters, as dlt does.
+
+    The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
+    it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
+    while it waits; without, it is asked for no page that is not consumed. A JsonPage is decoded
+    to the type that `record` gives as it is made.
+    """
+    context = partial(_context, resource, state if state is not None else _no_state(), record)
+    make = partial(_iterate, resource)
+    if not ahead:
+        with context(), closing(make()) as items:
+            yield _pages(resource, items)
+        return
+    with closing(Prefetched(make, context, ahead, check)) as prefetched:
+        yield _pages(resource, iter(prefetched))
+
+
+@contextmanager
+def _context(
+    resource: DltResource, state: TPipelineState, record: Callable[[], Any]
+) -> Iterator[None]:
+    """What dlt binds to a thread for a resource that runs in it."""
+    section = ConfigSectionContext(
+        sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
+    )
+    with (
+        Container().injectable_context(StateInjectableContext(state=state)),
+        Container().injectable_context(section),
+        decoding_to(record),
+    ):
+        yield
+
+
+def standing_alone(
+    resource: DltResource, state: TPipelineState | None = None
+) -> AbstractContextManager[None]:
+    """What dlt binds to a thread in a pipeline's extract step; a state that nobody keeps, unless
+    one is given."""
+    return _context(resource, state if state is not None else _no_state(), undecoded)
+
+
+def _no_state() -> TPipelineState:
+    return TPipelineState(sources={}, _local={})
+
+
+def _pages(resource: DltResource, items: Iterator[PipeItem]) -> Iterator[Page]:
+    return (_page(resource.name, item.item, item.meta) for item in items)
+
+
+def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
+    # dlt's own iteration over a resource drops the hints that come with a page and the state
+    # that a stream writes, so this goes one level below it.
+    try:
+        with PipeIterator.from_pipe(resource._pipe) as items:
+            yield from map(_kept, items)
+    except SystemExit as stop:
+        raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
+
+
+def _kept(item: PipeItem) -> PipeItem:
+    """A stream that runs ahead may clear and fill again what it has yielded."""
+    rows = item.item
+    return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
+
+
+def _page(stream: str, item: Any, meta: Any) -> Page:
+    hints = meta.hints if isinstance(meta, HintsMeta) else None
+    columns = hints.get("columns") if hints else None
+    return Page(_batch(stream, item), columns if isinstance(columns, Mapping) else None)
+
+
+def _batch(stream: str, item: Any) -> Batch:
+    if isinstance(item, list):
+        return _rows(stream, item)
+    if isinstance(item, Mapping):
+        return [item]
+    if isinstance(item, JsonPage):
+        return (item,)
+    if isinstance(item, pa.Table):
+        return item
+    if isinstance(item, pa.RecordBatch):
+        return pa.Table.from_batches([item])
+    if is_pandas_frame(item):
+        return pa.Table.from_pandas(item, preserve_index=False)
+    if is_polars_frame(item):
+        return item.to_arrow()
+    raise _not_rows(stream, item)
+
+
+def _rows(stream: str, items: list[Any]) -> Batch:
+    if all(type(item) is dict for item in items):
+        return items
+    if items and all(isinstance(item, pa.Table | pa.RecordBatch) for item in items):
+        tables = [_batch(stream, item) for item in items]
+        return pa.concat_tables(tables, promote_options="permissive")
+    for item in items:
+        if not isinstance(item, Mapping):
+            raise _not_rows(stream, item)
+    return items
+
+
+def _not_rows(stream: str, item: Any) -> SourceError:
+    return SourceError(
+        f"stream '{stream}' yielded a {type(item).__name__}; it has to yield records as "
+        "dictionaries (one, or a list of them), Arrow tables or data frames"
+    )
+
+
+def counting_into(given: Given, pages: Iterable[Page]) -> Iterator[Page]:
+    """The pages as they come; a stream may give each record as one."""
+    for page in pages:
+        given.pages += 1
+        given.rows += row_count(page.batch)
+        yield page
+
+
+def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
+    """Pages put together to batches of at least `least` rows, or of BATCH_BYTES; the last may be
+    smaller. Pages of more than MOST_ROWS come in pieces.
+
+    Pages of different shapes are not put together, and the order of rows stays.
+    """
+    pending: list[Row] | tuple[JsonPage, ...] = []
+    weigh_at = 1
+    for batch in chain.from_iterable(_pieces(page.batch) for page in pages):
+        if isinstance(batch, pa.Table) or type(batch) is not type(pending):
+            if pending:
+                yield pending
+            pending = []
+            weigh_at = 1
+        if isinstance(batch, pa.Table):
+            yield batch
+            continue
+        if isinstance(pending, list) and isinstance(batch, list):
+            pending.extend(batch)
+        else:
+            pending = (*pending, *batch) if pending else batch
+        count = row_count(pending)
+        if count >= least or (count >= weigh_at and _weight(pending) >= BATCH_BYTES):
+            yield pending
+            pending = []
+            weigh_at = 1
+        elif count >= weigh_at:
+            weigh_at = 2 * count
+    if pending:
+        yield pending
+
+
+def _pieces(batch: Batch) -> Iterator[Batch]:
+    if isinstance(batch, tuple):
+        yield from ((piece,) for page in batch for piece in page.pieces(MOST_ROWS))
+    elif row_count(batch) <= MOST_ROWS:
+        yield batch
+    else:
+        for start in range(0, row_count(batch), MOST_ROWS):
+            end = start + MOST_ROWS
+            yield batch[start:end] if isinstance(batch, list) else batch.slice(start, MOST_ROWS)
+
+
+def _weight(batch: list[Row] | tuple[JsonPage, ...]) -> int:
+    """Bytes of JSON; of dictionaries, what the last of them let expect."""
+    if isinstance(batch, tuple):
+        return sum(len(page.content) for page in batch)
+    try:
+        last = msgspec.json.encode(batch[-_WEIGHED_ROWS:], enc_hook=str)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return 0  # no JSON, as what does not fit may be
+    return len(last) * len(batch) // min(len(batch), _WEIGHED_ROWS)
+
+
+def row_count(batch: Batch) -> int:
+    return sum(map(len, batch)) if isinstance(batch, tuple) else len(batch)
+
+
+def present_names(batch: Batch, names: Iterable[str]) -> set[str]:
+    """Those of the field names that any record of the batch has."""
+    if isinstance(batch, tuple):
+        return {name for name in names if any(_is_key(name, page.content) for page in batch)}
+    if isinstance(batch, list):
+        return {name for name in names if any(name in row for row in batch)}
+    return set(names) & set(batch.schema.names)
+
+
+def _is_key(name: str, content: bytes) -> bool:
+    """Whether a page may have the key, spelled plainly or with escapes."""
+    return msgspec.json.encode(name) in content or json.dumps(name).encode() in content

@@ -1,0 +1,125 @@
+"""The parents of a transformer's stream, and their cursors, which the child's run keeps.
+
+A parent's cursor is in the state of the child: it moves with the child's load, so that a child is
+asked for again until it landed, and stays apart from that of the parent's own runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from dlt.extract.incremental import IncrementalResourceWrapper
+from dlt.extract.items import SupportsPipe
+from dlt.extract.resource import DltResource
+
+from landing.catalog.lookback import moment_of
+from landing.errors import SourceError
+from landing.extraction.incremental import (
+    FrozenIncremental,
+    Incremental,
+    declared_default,
+    frozen_copy,
+)
+from landing.extraction.sources import parents_of
+from landing.http import JsonPage
+
+
+class ParentIncremental(FrozenIncremental):
+    """A parent's incremental: rows below its last value are left out, and so their children.
+
+    The last value that the parent sees holds still; what dlt keeps in the state moves with the
+    rows, and is thrown away with the rest of the state if the run fails.
+    """
+
+    child: FrozenIncremental | None = None
+
+    # dlt looks for a type argument in a class's own bases alone.
+    __orig_bases__ = (Incremental[Any],)
+
+    def bind(self, pipe: SupportsPipe) -> ParentIncremental:
+        super().bind(pipe)
+        self._kept: Any = self._cached_state
+        self._cached_state = self._kept.copy()
+        self.lookback = self.child.lookback if self.child is not None else None
+        if self.lookback is not None and not self.lookback.fits(self._cached_state["last_value"]):
+            # Late children would be missed without one, so the parent is read from its start.
+            self._cached_state["last_value"], self.lookback = self.initial_value, None
+        self._start = self._get_last_value()
+        return self
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:
+        if isinstance(rows, JsonPage):
+            return self._admitted_page(rows)
+        if isinstance(rows, Mapping):
+            return rows if self._admits(rows.get(self.cursor_path)) else None
+        if isinstance(rows, list):
+            return self._admitted(rows)
+        if isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        if isinstance(rows, pa.Table):
+            return rows.filter(pa.array(map(self._admits, self._column(rows)), pa.bool_()))
+        raise SourceError(
+            f"parent stream '{self.resource_name}' has a cursor, so it has to yield records as "
+            f"dictionaries or Arrow tables, not a {type(rows).__name__}"
+        )
+
+    def _admitted_page(self, page: JsonPage) -> JsonPage:
+        admits = [self._admits(row.get(self.cursor_path)) for row in page.rows()]
+        if all(admits):
+            return page
+        raws = page.decoded(msgspec.Raw)
+        kept = (bytes(raw) for raw, is_kept in zip(raws, admits, strict=True) if is_kept)
+        return JsonPage(b"[" + b",".join(kept) + b"]")
+
+    def _admitted(self, rows: list[Any]) -> list[Any]:
+        return [row for row in rows if self._admits(row.get(self.cursor_path))]
+
+    def _column(self, table: pa.Table) -> list[Any]:
+        known = self.cursor_path in table.column_names
+        return table[self.cursor_path].to_pylist() if known else [None] * table.num_rows
+
+    def _admits(self, value: Any) -> bool:
+        if value is None:
+            return True
+        last = self._kept["last_value"]
+        if last is None or self._is_beyond(value, last):
+            self._kept["last_value"] = value
+        return self._start is None or not self._is_beyond(self._start, value)
+
+    def _is_beyond(self, value: Any, bound: Any) -> bool:
+        left: Any = moment_of(value)
+        right: Any = moment_of(bound)
+        if left is None or right is None:
+            left, right = value, bound
+        try:
+            return bool(left < right if self.last_value_func is min else left > right)
+        except TypeError:
+            raise SourceError(
+                f"parent stream '{self.resource_name}': its cursor '{self.cursor_path}' has "
+                f"{value!r} and {bound!r}, which can't be compared"
+            ) from None
+
+
+def freeze_parents(
+    resource: DltResource, child: FrozenIncremental | None, *, from_start: bool
+) -> None:
+    """Put incrementals that hold still in the place of the parents' own.
+
+    Parents are read from their start if the child is, or if it gives its newest rows first: such
+    a run ends before it has seen all parents.
+    """
+    newest_first = child is not None and child.row_order == "desc"
+    for parent in parents_of(resource):
+        for step in parent._pipe.steps:
+            if not isinstance(step, IncrementalResourceWrapper):
+                continue
+            declared = step.incremental or declared_default(parent._pipe.gen)
+            if declared is not None and declared.cursor_path:
+                frozen = frozen_copy(declared, ParentIncremental)
+                frozen.child = child
+                frozen.from_start = from_start or newest_first
+                frozen.resource_name = parent.name
+                step.set_incremental(frozen, from_hints=True)

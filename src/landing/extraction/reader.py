@@ -1,0 +1,201 @@
+"""What a stream yields, to rows that are new: page by page, those for quarantine among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.pipeline import TPipelineState
+from dlt.extract.resource import DltResource
+
+from landing.catalog.fields import landing_fields
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import stall_seconds
+from landing.columns.conversion import Batch, Columns, Converted, RowError
+from landing.columns.fitting import ConversionError
+from landing.columns.tombstones import is_tombstone
+from landing.errors import SourceError, StreamError
+from landing.events import Drifted, Given, Reporter
+from landing.extraction.cursor import CursorValue, RowFilter
+from landing.extraction.drift import Drift
+from landing.extraction.missing_keys import KnownKeys
+from landing.extraction.pages import (
+    BATCH_ROWS,
+    Page,
+    batches,
+    counting_into,
+    open_pages,
+    present_names,
+    row_count,
+)
+from landing.extraction.quarantine import Quarantine, Rejected
+from landing.extraction.repeated_pages import without_loops
+from landing.extraction.side_by_side import Stop
+
+# Enough to fetch while the last page is decoded; each page ahead is memory.
+PAGES_AHEAD = 3
+
+Pieces: TypeAlias = list[pa.Table | list[Rejected]]
+"""Rows in the order in which they are stamped: those that land, and those for quarantine."""
+
+
+class StreamReader:
+    """Reads a stream once, from its first page to its last or as far as its filter wants.
+
+    `close` it where that was not to its end.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        resource: DltResource,
+        columns: Columns,
+        quarantine: Quarantine,
+        snapshot: KnownKeys | None,
+        reporter: Reporter,
+        stop: Stop,
+    ) -> None:
+        self.count = 0
+        """Records that the stream has given."""
+        self.drift = Drifted()
+        """Settled at the end."""
+        self._config = config
+        self._resource = resource
+        self._columns = columns
+        self._quarantine = quarantine
+        self._snapshot = snapshot
+        self._reporter = reporter
+        self._stop = stop
+        self._drift = Drift(config)
+        self._stalled_after = stall_seconds()
+        self._names = frozenset(landing_fields(config.fields))
+        self._absent = set(self._names)
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def rows(
+        self, state: TPipelineState, filter_: RowFilter | None
+    ) -> Iterator[tuple[bool, Pieces]]:
+        """What is new, a batch at a time, and whether it had been withheld; nothing of a batch that
+        has nothing new. The stream reads and writes `state`."""
+        may_end_early = filter_ is not None and filter_.may_end_early
+        least = 1 if may_end_early else BATCH_ROWS
+        opened = open_pages(
+            self._resource,
+            state,
+            ahead=PAGES_AHEAD,
+            check=self._look,
+            record=self._record,
+        )
+        hinted = map(self._known_hints, self._open.enter_context(opened))
+        given = Given()
+        self._reporter.reading(self._config.stream, given)
+        pages = without_loops(counting_into(given, hinted), self._config)
+        for batch in batches(pages, least):
+            self.count += row_count(batch)
+            pieces = self._admitted(batch, filter_)
+            self._reporter.progress(self._config.stream, self.count)
+            yield False, pieces
+            if filter_ is not None and filter_.is_past:
+                break
+        self.close()
+        if filter_ is not None:
+            for table in filter_.rest():
+                yield from self._by_age(table, filter_.name)
+        self._notify(filter_)
+
+    def first_page(self, state: TPipelineState, filter_: RowFilter | None) -> Iterator[Pieces]:
+        """What of the first page is new; asks for no second one, and not together with `rows`."""
+        opened = open_pages(self._resource, state, record=self._record)
+        page = next(map(self._known_hints, self._open.enter_context(opened)), None)
+        self.close()
+        for batch in batches([page] if page is not None else [], least=1):
+            self.count += row_count(batch)
+            yield self._admitted(batch, filter_)
+        self._notify(filter_)
+
+    def _known_hints(self, page: Page) -> Page:
+        """Which columns a stream's files have is settled before its first page comes."""
+        for name, column in (page.columns or {}).items():
+            hint = self._config.hard_delete
+            if column.get("hard_delete") and (hint is None or hint.column != name):
+                raise SourceError(
+                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
+                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
+                    "@dlt.resource"
+                )
+        return page
+
+    def _look(self, waited: float) -> None:
+        """While the stream is waited for: without an end, it would keep its lease for ever."""
+        self._stop.check()
+        if waited > self._stalled_after:
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
+                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
+                "request has no answer, or raise LANDING_STALL_MINUTES"
+            )
+
+    def _record(self) -> Any:
+        """What the records of a page are decoded to as it is made."""
+        return self._columns.early
+
+    def _admitted(self, batch: Batch, filter_: RowFilter | None) -> Pieces:
+        """What of a batch is new, that which does not fit before and after the rows that do."""
+        if self._absent:
+            self._absent -= present_names(batch, self._absent)
+        converted = self._converted(batch, filter_)
+        if self._snapshot is not None:
+            self._snapshot.see(converted)
+        earlier, later = self._quarantine.new(converted)
+        table = converted.table
+        if filter_ is not None:
+            rejected = list(self._cursor_values(converted.errors, filter_.name))
+            table = filter_.admit(table, converted.raw(filter_.name), rejected)
+        return [piece for piece in (earlier, table, later) if len(piece)]
+
+    def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
+        converted = self._columns.convert(self._drift.looked_at(batch))
+        if filter_ is None or not converted.errors:
+            return converted
+        return replace(converted, errors=list(filter(filter_.concerns, converted.errors)))
+
+    def _cursor_values(self, errors: Sequence[RowError], name: str) -> Iterator[CursorValue]:
+        """Those of rows that did not convert and have one."""
+        for error in errors:
+            raw = error.row.get(name)
+            try:
+                typed = self._columns.value(name, raw)
+            except ConversionError:
+                continue
+            if typed.is_valid:
+                yield CursorValue(typed, raw)
+
+    def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
+        """Withheld rows are older than all others, but a deletion that has no cursor value is the
+        stream's last word on its record."""
+        is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
+        for mask, is_deferred in ((pc.invert(is_last), True), (is_last, False)):
+            if (rows := table.filter(mask)).num_rows:
+                yield is_deferred, [rows]
+
+    def _notify(self, filter_: RowFilter | None) -> None:
+        source, stream, read = self._config.source, self._config.stream, self.count
+        if read and self._absent == self._names:
+            raise StreamError(
+                f"stream '{source}/{stream}': none of its {read:,} records has any "
+                f"of the fields of {self._config.origin}; nothing was landed",
+                remedy=f"`landing discover {source} {stream}` writes what there is now",
+            )
+        self.drift = self._drift.found(self._absent if read else ())
+        for note in self._drift.notes(read, self._absent):
+            self._reporter.drifted(stream, note)
+        if filter_ is not None and filter_.rows_without_cursor:
+            count = filter_.rows_without_cursor
+            self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")

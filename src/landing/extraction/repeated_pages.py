@@ -1,0 +1,87 @@
+"""An API whose paging does not move gives the same page for ever; a run must not."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.conversion import Batch
+from landing.errors import StreamError
+from landing.extraction.pages import Page, row_count
+
+TIMES = 100
+TIMES_WITHOUT_KEY = 10_000
+"""Without a primary key, equal pages may be what the source has; so many are not."""
+_REMEMBERED = 100_000
+_STRETCHES = 16
+_STRETCH_BYTES = 512
+
+
+def without_loops(pages: Iterable[Page], config: StreamConfig) -> Iterator[Page]:
+    """The pages as they come. Raises StreamError once one of them has come far too often."""
+    times = TIMES if config.primary_key else TIMES_WITHOUT_KEY
+    seen: Counter[int] = Counter()
+    alone: Batch = []
+    in_a_row = 0
+    for page in pages:
+        if row_count(page.batch) < 2:
+            in_a_row = in_a_row + 1 if _is_same(page.batch, alone) else 1
+            alone = page.batch
+            if config.primary_key and in_a_row > TIMES_WITHOUT_KEY:
+                raise _loop(config, page, in_a_row)
+        elif (sign := _sign(page.batch)) is not None:
+            seen[sign] += 1
+            if seen[sign] > times:
+                raise _loop(config, page, seen[sign])
+            if len(seen) > _REMEMBERED:
+                seen.clear()
+        yield page
+
+
+def _loop(config: StreamConfig, page: Page, times: int) -> StreamError:
+    count = row_count(page.batch)
+    what = "record" if count == 1 else f"page of {count:,} records"
+    return StreamError(
+        f"stream '{config.source}/{config.stream}': the API gave the same {what} {times - 1:,} "
+        "times: its paging does not move; look at how the stream asks for the next page"
+    )
+
+
+def _is_same(batch: Batch, other: Batch) -> bool:
+    if isinstance(batch, tuple):
+        return isinstance(other, tuple) and batch[0].content == other[0].content
+    try:
+        return type(batch) is type(other) and bool(batch == other)
+    except RecursionError:  # values of thousands of levels
+        return False
+
+
+def _sign(batch: Batch) -> int | None:
+    """What tells pages apart: the first and the last of their records. None where these are equal,
+    as they may be in many pages without a loop."""
+    if isinstance(batch, tuple):
+        return _checksum((row_count(batch), [_sample(page.content) for page in batch]))
+    if isinstance(batch, pa.Table):
+        ends: Any = batch.slice(0, 1).to_pylist(), batch.slice(len(batch) - 1).to_pylist()
+    else:
+        ends = batch[:1], batch[-1:]
+    try:
+        return None if ends[0] == ends[1] else _checksum((row_count(batch), ends))
+    except (RecursionError, ValueError):  # values of thousands of levels, or of digits
+        return None
+
+
+def _sample(content: bytes) -> tuple[int, list[bytes]]:
+    """Of a body its length and some stretches, since what is around the records may not change."""
+    step = max(1, len(content) // _STRETCHES)
+    starts = range(0, len(content), step)
+    return len(content), [content[start : start + _STRETCH_BYTES] for start in starts]
+
+
+def _checksum(value: object) -> int:
+    return zlib.crc32(repr(value).encode(errors="replace"))

@@ -1,0 +1,214 @@
+"""Sources of a workspace: imported from their folder, listed, and asked for their streams."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
+from dlt.extract.reference import SourceFactory
+from dlt.extract.resource import DltResource
+from dlt.extract.source import DltSource
+
+from landing.catalog.files import read_config
+from landing.catalog.names import check_name, check_source
+from landing.catalog.stream_config import HardDelete, StreamConfig
+from landing.catalog.workspace import Workspace
+from landing.errors import SourceError, WorkspaceError, listed, nearest
+from landing.extraction.failures import explained, missing_variable, place_in_source
+from landing.http.redirects import guard
+from landing.secrets import log_no_secrets, redacted
+from landing.zone.shared_objects import share_bucket
+
+PACKAGE = "sources"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source package; a stream is a dlt resource it exports, itself or in a `@dlt.source`."""
+
+    name: str
+    module: types.ModuleType
+    workspace: Workspace
+
+    def streams(self) -> dict[str, DltResource]:
+        """All streams by name. Calls `@dlt.source` functions, which may ask the API.
+
+        Raises SourceError if the package exports none.
+        """
+        found = {**dict(self._exported()), **self._made}
+        if not found:
+            raise SourceError(
+                f"{self._shown}: exports no streams; import the resources of streams.py there "
+                "and name them in __all__"
+            )
+        return {stream: _with_own_parents(resource) for stream, resource in found.items()}
+
+    def stream(self, name: str) -> DltResource:
+        """One stream, asking the API for the list only if the package doesn't name it itself.
+
+        Raises WorkspaceError, with what there is, if there is no such stream.
+        """
+        check_name(name, "stream")
+        exported = dict(self._exported())
+        if name in exported:
+            return _with_own_parents(exported[name])
+        streams = self.streams()
+        if name not in streams:
+            raise WorkspaceError(
+                f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
+                f"it has: {listed(streams)}",
+                remedy=f"`landing discover {self.name}` asks the API for what there is",
+            )
+        return streams[name]
+
+    def check_stream(self, name: str) -> None:
+        """Raises what `stream` does, but asks no API: where only that can tell, any name passes."""
+        if not any(self._factories()):
+            self.stream(name)
+
+    def config(self, stream: str) -> StreamConfig:
+        """A stream's config, with what only the stream itself can say.
+
+        Raises CatalogError or SourceError for a mistake in either.
+        """
+        resource = self.stream(stream)
+        return as_declared(read_config(self.workspace, self.name, stream), resource)
+
+    @cached_property
+    def _made(self) -> dict[str, DltResource]:
+        """What the `@dlt.source` functions give; asked once, since that may cost requests."""
+        made: dict[str, DltResource] = {}
+        for name, factory in self._factories():
+            made.update(self._resources(name, factory))
+        return made
+
+    @property
+    def _shown(self) -> str:
+        return self.workspace.shown(self.workspace.sources / self.name / "__init__.py")
+
+    def _exports(self) -> Iterator[tuple[str, Any]]:
+        names = getattr(self.module, "__all__", None)
+        if names is None:
+            names = [name for name in vars(self.module) if not name.startswith("_")]
+        for name in names:
+            if not hasattr(self.module, name):
+                raise SourceError(f"{self._shown}: __all__ names '{name}', which is not there")
+            yield name, getattr(self.module, name)
+
+    def _exported(self) -> Iterator[tuple[str, DltResource]]:
+        seen: dict[str, DltResource] = {}
+        for _, value in self._exports():
+            if isinstance(value, DltResource):
+                if seen.setdefault(value.name, value) is not value:
+                    raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
+                yield value.name, value
+
+    def _factories(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self._exports():
+            if isinstance(value, SourceFactory | DltSource):
+                yield name, value
+
+    def _resources(self, name: str, factory: Any) -> dict[str, DltResource]:
+        """Raises SettingsError, ApiError or StreamError if the function fails."""
+        try:
+            source = factory if isinstance(factory, DltSource) else factory()
+        except Exception as error:
+            raise explained(
+                self.workspace, self.name, f"source function '{self.name}.{name}'", error
+            ) from error
+        return dict(source.resources.items())
+
+
+def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
+    """The config with what its stream declares: by which column it says that a record is deleted.
+
+    Raises SourceError if nothing tells which record that would be.
+    """
+    columns = static_columns(resource)
+    hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
+    if hinted is None:
+        return replace(config, hard_delete=None)
+    if not config.primary_key:
+        raise SourceError(
+            f"stream '{config.source}/{config.stream}' declares hard_delete for "
+            f"'{hinted['name']}', but no primary key tells which record is deleted; name one in "
+            f"its streams.py (primary_key=), or as primary_key in {config.origin}"
+        )
+    hint = HardDelete(hinted["name"], hinted.get("data_type") == "bool")
+    return replace(config, hard_delete=hint)
+
+
+def static_columns(resource: DltResource) -> Mapping[str, Any]:
+    """The columns that a stream declares, as dlt has them; not those that depend on its rows."""
+    try:
+        return resource.compute_table_schema().get("columns", {})
+    except DataItemRequiredForDynamicTableHints:
+        return {}
+
+
+def parents_of(resource: DltResource) -> Iterator[DltResource]:
+    """What a transformer's stream takes its items from, the nearest first."""
+    parent = resource._parent
+    while parent is not None:
+        yield parent
+        parent = parent._parent
+
+
+def _with_own_parents(resource: DltResource) -> DltResource:
+    """A parent may be a stream too, and both be run side by side, each with a cursor of its own."""
+    return resource._clone(with_parent=True) if resource._parent is not None else resource
+
+
+def load_source(workspace: Workspace, name: str) -> Source:
+    """Import `dlt/sources/{name}/`.
+
+    Raises WorkspaceError if there is no such folder, SourceError if its Python does not import.
+    """
+    check_source(workspace, name)
+    _use(workspace)
+    guard()
+    log_no_secrets("dlt", "urllib3")
+    share_bucket()
+    try:
+        module = importlib.import_module(f"{PACKAGE}.{name}")
+    except Exception as error:
+        message = _import_failed(workspace, name, error)
+        raise SourceError(message, remedy=f"mend it; `landing doctor {name}` tries it") from error
+    return Source(name, module, workspace)
+
+
+def _use(workspace: Workspace) -> None:
+    """Make `sources` the workspace's package, forgetting another workspace's.
+
+    Not by sys.path: an installed distribution named `sources` would come first or be hidden.
+    """
+    path = [str(workspace.sources)]
+    current = sys.modules.get(PACKAGE)
+    if current is not None and list(getattr(current, "__path__", ())) == path:
+        return
+    for name in [n for n in sys.modules if n == PACKAGE or n.startswith(f"{PACKAGE}.")]:
+        del sys.modules[name]
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = path
+    sys.modules[PACKAGE] = package
+
+
+def _import_failed(workspace: Workspace, name: str, error: Exception) -> str:
+    if variable := missing_variable(error):
+        return (
+            f"{variable} is read while source '{name}' is imported; read it inside the client's "
+            "__init__, so that streams can be listed without it"
+        )
+    place = place_in_source(workspace, error) or workspace.shown(workspace.sources / name)
+    if isinstance(error, ImportError) and "dlt.sources.incremental" in str(error):
+        return (
+            f"{place}: dlt.sources.incremental is a class, not a module; delete that import and "
+            "annotate the parameter as dlt.sources.incremental[str]"
+        )
+    return redacted(f"{place}: {type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""Who asks: credentials, logins and tokens. Public names are those of `landing.http`."""

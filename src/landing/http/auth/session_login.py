@@ -1,0 +1,175 @@
+"""Login with a request of its own, and the cookie that it sets."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import Cookie
+from itertools import count
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests import PreparedRequest, Response
+from requests.cookies import RequestsCookieJar
+
+from landing import secrets
+from landing.errors import ApiError
+from landing.http.auth.renewed import RenewedAuth
+from landing.http.retries import Retries, retry_after
+
+_TIMEOUT = (10, 30)
+_RETRIES = Retries(total=2, base=0.5, longest_wait=10.0)
+"""Few, as all threads wait for the login meanwhile."""
+
+
+@dataclass(frozen=True)
+class LoginCookies:
+    jar: RequestsCookieJar = field(repr=False)
+    name: str | None
+    """Of the session's cookie; None if any of the jar may be it."""
+    ends: float | None
+    """Seconds since 1970; None if nobody said."""
+
+    def is_due(self) -> bool:
+        return self.ends is not None and time.time() >= self.ends
+
+    def attach(self, request: PreparedRequest) -> None:
+        """Into the request's own jar, from which requests takes what it sends after a redirect."""
+        cookies: RequestsCookieJar = request._cookies  # type: ignore[attr-defined]
+        cookies.update(self.jar)
+        request.headers.pop("Cookie", None)
+        request.prepare_cookies(cookies)
+
+    def is_in(self, request: PreparedRequest) -> bool:
+        """As to the session's cookie: others, such as a language, are the same in each login."""
+        sent = _sent_cookies(request)
+        own = PreparedRequest()
+        own.prepare(method="GET", url=request.url, cookies=self.jar)
+        expected = {
+            cookie for cookie in _sent_cookies(own) if self.name in (None, cookie.partition("=")[0])
+        }
+        return expected <= sent
+
+
+def _sent_cookies(request: PreparedRequest) -> set[str]:
+    return set(filter(None, str(request.headers.get("Cookie", "")).split("; ")))
+
+
+class SessionLogin(RenewedAuth[LoginCookies]):
+    """Logs in with `data` (a form) or `json`, and again once the API answers 401, sends a
+    request to the page at `url`, or the cookie named `cookie` ends.
+
+    A login without an answer that sets `cookie` (any cookie, if none is named) raises ApiError.
+    Where login takes several steps, a subclass overrides `log_in`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        data: Mapping[str, str] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        cookie: str | None = None,
+    ) -> None:
+        self.url = url
+        self.cookie = cookie
+        self._sent: dict[str, Any] = {"data": data, "json": json, "headers": headers}
+        for sent in (data, json, headers):
+            secrets.register_lasting(*_secrets_in(sent), what="a credential of the login")
+        super().__init__(url, cookie, jsonlib.dumps(self._sent, sort_keys=True, default=dict))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._shown!r}, ***)"
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.register_hook("response", self._sign_in_page_is_401)  # type: ignore[no-untyped-call]
+        return super().__call__(request)
+
+    def obtain(self, refused: LoginCookies | None) -> LoginCookies:
+        with requests.Session() as session:
+            try:
+                response = self._answer(session)
+            except requests.RequestException as error:
+                raise ApiError(
+                    f"login at {self._shown} failed: {type(error).__name__}; is the API up and the "
+                    "address right?"
+                ) from None
+            jar = session.cookies
+        if response.status_code >= 400:
+            is_busy = response.status_code == 429 or response.status_code >= 500
+            hint = "try again later" if is_busy else "check the source's user and password"
+            raise ApiError(
+                f"login at {self._shown} answered {response.status_code} {response.reason}: {hint}"
+            )
+        found = [cookie for cookie in jar if self.cookie in (None, cookie.name)]
+        if not found:
+            what = f"the cookie '{self.cookie}'" if self.cookie else "a cookie"
+            raise ApiError(
+                f"login at {self._shown} answered {response.status_code}, but did not set {what}: "
+                "check the source's user and password"
+            )
+        unsure = "" if self.cookie else " (if it is that: SessionLogin(cookie=…) says which)"
+        for cookie in jar:
+            if self._is_secret(cookie):
+                what = f"the session's cookie '{cookie.name}'{unsure}"
+                secrets.register(str(cookie.value), what=what)
+        ends = found[0].expires if self.cookie else None
+        return LoginCookies(jar, self.cookie, ends)
+
+    def _answer(self, session: requests.Session) -> Response:
+        """Of the last attempt: a login changes nothing, so it may be repeated as reads are."""
+        for attempt in count(1):
+            try:
+                outcome: Response | requests.RequestException = self.log_in(session)
+            except requests.RequestException as error:
+                outcome = error
+            asked = retry_after(outcome) if isinstance(outcome, Response) else None
+            wait = max(_RETRIES.wait(attempt), asked or 0.0)
+            is_final = _RETRIES.cause("POST", outcome, is_read=True) is None
+            if is_final or attempt > _RETRIES.total or wait > _RETRIES.longest_wait:
+                break
+            session.cookies.clear()
+            time.sleep(wait)
+        if isinstance(outcome, requests.RequestException):
+            raise outcome
+        return outcome
+
+    def _is_secret(self, cookie: Cookie) -> bool:
+        """Others, such as a language, may be in any record; without a name, any may be the one."""
+        is_marked = secrets.is_secret_name(cookie.name) or cookie.has_nonstandard_attr("HttpOnly")
+        return bool(cookie.value) and (self.cookie in (None, cookie.name) or is_marked)
+
+    @property
+    def _shown(self) -> str:
+        return secrets.redacted(self.url.partition("?")[0])
+
+    def log_in(self, session: requests.Session) -> Response:
+        """Log in with `session`, whose cookies are then kept; gives the last answer."""
+        return session.post(self.url, allow_redirects=False, timeout=_TIMEOUT, **self._sent)
+
+    def _sign_in_page_is_401(self, response: Response, **_: object) -> None:
+        """A redirect to the login page is how an API with cookies says that they ended."""
+        if not response.is_redirect:
+            return
+        target = urlsplit(urljoin(response.url, response.headers["Location"]))
+        own = urlsplit(self.url)
+        if (target.netloc, target.path) == (own.netloc, own.path):
+            del response.headers["Location"]
+            response.status_code, response.reason = 401, "Unauthorized"
+
+
+def _secrets_in(sent: Any) -> Iterator[str]:
+    """Values below names that say so, such as `password`."""
+    if isinstance(sent, list | tuple):
+        for each in sent:
+            yield from _secrets_in(each)
+    elif isinstance(sent, Mapping):
+        for name, value in sent.items():
+            if isinstance(value, str) and secrets.is_secret_name(str(name)):
+                yield value
+            else:
+                yield from _secrets_in(value)

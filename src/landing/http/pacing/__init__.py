@@ -1,0 +1,1 @@
+"""How fast an API is asked. Public names are those of `landing.http`."""

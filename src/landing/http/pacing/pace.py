@@ -1,0 +1,130 @@
+"""How fast and how many at once: one pace for all threads, streams and processes of a machine."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+from pyrate_limiter import Duration, Rate
+
+from landing.http.pacing.rate_limiter import RateLimiter
+
+if TYPE_CHECKING:
+    from landing.http.pacing.shared_quota import SharedQuota
+
+_MARGIN_MS = 50
+"""Windows are longer by this than asked for: requests leave evenly but arrive less so."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What to keep to. Without any limit, only what the API's own headers say is kept to.
+
+    In no window of a second, minute or day are there more requests than that; `burst` says how
+    many of them may leave at the same moment, after which they are spread evenly. Two paces are
+    one if their `key` is the same; by default it is the host and port of the request.
+    """
+
+    per_second: float | None = None
+    per_minute: float | None = None
+    per_day: float | None = None
+    burst: int | None = None
+    at_once: int | None = None
+    cost: int | Callable[[requests.PreparedRequest], int] = 1
+    """What a request counts for, as of APIs that count points."""
+    key: str | None = None
+    longest_wait: float = 3600.0
+    """Seconds; a request that would have to wait longer fails, saying for what."""
+    in_bucket: bool = False
+    """Count `per_day` in the bucket too, where pods and other machines count it."""
+
+    def __post_init__(self) -> None:
+        for name in ("per_second", "per_minute", "per_day", "burst", "at_once"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"Pace({name}={value}): it has to be above 0")
+        if self.burst is not None and not self._asked():
+            raise ValueError("Pace(burst=…) needs per_second, per_minute or per_day")
+        if self.in_bucket and self.per_day is None:
+            raise ValueError("Pace(in_bucket=True) needs per_day, which is what is counted there")
+
+    @property
+    def rates(self) -> list[Rate]:
+        """The limits from the shortest window to the longest, less those that others imply."""
+        asked = self._asked()
+        windows = [_whole(limit, milliseconds) for limit, milliseconds in asked]
+        if asked and self.burst is not None:
+            limit, milliseconds = min(asked, key=lambda each: each[0] / each[1])
+            # Only spreads what the windows hold, so it has no margin.
+            windows.append(Rate(self.burst, max(1, ceil(self.burst / limit * milliseconds))))
+        rates: list[Rate] = []
+        for rate in sorted(windows, key=lambda each: each.interval):
+            while rates and rate.limit <= rates[-1].limit:
+                rates.pop()
+            if not rates or rate.limit / rate.interval < rates[-1].limit / rates[-1].interval:
+                rates.append(rate)
+        return rates
+
+    def _asked(self) -> list[tuple[float, float]]:
+        windows = (
+            (self.per_second, Duration.SECOND),
+            (self.per_minute, Duration.MINUTE),
+            (self.per_day, Duration.DAY),
+        )
+        return [(limit, float(window.value)) for limit, window in windows if limit is not None]
+
+    def limiter(self, url: str) -> RateLimiter:
+        """Where requests to `url` wait their turn."""
+        return _limiter(self.key or urlsplit(url).netloc.rpartition("@")[2].lower(), self)
+
+    def quota(self, key: str) -> SharedQuota | None:
+        if not self.in_bucket or self.per_day is None:
+            return None
+        from landing.http.pacing.shared_quota import SharedQuota
+
+        day = _whole(self.per_day, float(Duration.DAY.value))
+        return SharedQuota(key, day.limit, day.interval / 1000)
+
+    def price(self, request: requests.PreparedRequest) -> int:
+        return self.cost(request) if callable(self.cost) else self.cost
+
+
+def _whole(limit: float, milliseconds: float) -> Rate:
+    """A window that holds a whole number of requests: 0.5 a second is 1 in two, and of 2.5 a
+    second, 2 are in each."""
+    stretch = max(1.0, 1 / limit)
+    return Rate(max(1, int(limit)), ceil(milliseconds * stretch) + _MARGIN_MS)
+
+
+_limiters: dict[tuple[str, Pace], RateLimiter] = {}
+_limiters_lock = threading.Lock()
+
+
+def _limiter(key: str, pace: Pace) -> RateLimiter:
+    with _limiters_lock:
+        limiter = _limiters.get((key, pace))
+        if limiter is None:
+            limiter = RateLimiter(key, pace.rates, pace.at_once, pace.longest_wait, pace.quota(key))
+            _limiters[key, pace] = limiter
+        return limiter
+
+
+_of_parents: list[RateLimiter] = []
+
+
+def _leave_to_parent() -> None:
+    """A forked process must neither use nor close its parent's connections to SQLite, nor wait
+    for locks of threads that it does not have."""
+    global _limiters_lock
+    _limiters_lock = threading.Lock()
+    _of_parents.extend(_limiters.values())
+    _limiters.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

@@ -1,0 +1,1 @@
+"""How the pages of an endpoint follow one another. Public names are those of `landing.http`."""

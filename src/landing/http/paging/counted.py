@@ -1,0 +1,246 @@
+"""Paging by counting: offsets and page numbers, over rows that may move while they are read.
+
+Where a row is deleted, or an edit moves it to the end, the rows after it move up, and one of them
+past a reader that goes on counting. What is here notices that and goes back for it. Needed is an
+order in which a row either keeps its place among the others or moves to the end: by a key, or
+ascending by the time of the last change, then by key. In any order, a row may come twice.
+
+Rows are known by what they hold: where some are equal, all are read, but moves among them can't be
+noticed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import count
+
+from landing.errors import ApiError
+from landing.http.bodies import Page
+from landing.http.concurrency import in_flight
+from landing.http.paging.seen_rows import Rows
+from landing.http.query import Answer, Query
+
+MOST_STEPS_BACK = 200
+_WIDENED = 4
+
+
+class _Counted(ABC):
+    def __init__(
+        self, limit: int, size: str, total: str, identity: Sequence[str], at_once: int
+    ) -> None:
+        self._limit = limit
+        self._size = size
+        self._total = total
+        self._identity = tuple(identity)
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._size: self._limit})
+        rows = Rows(query, self._identity, self._total)
+        yield from self._read_all(query, rows)
+        if rows.lacking:
+            rows.begin_again()
+            yield from self._read_all(query, rows)
+            rows.refuse_lacking()
+
+    @abstractmethod
+    def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]: ...
+
+
+class OffsetPages(_Counted):
+    """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
+    one that does not shows that rows moved; then the reader steps back to known ones, and lets
+    pages share more rows from then on, so that as many may move with each request.
+
+    `total` is where the body has the number of all rows: there have to be as many in the end, and
+    a page that is not full and reaches it is the last; without, one more request finds the end.
+    `identity` are fields that tell a row and its version, for APIs of which other fields differ
+    with every answer. `at_once` requests are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        offset: str = "offset",
+        size: str = "limit",
+        *,
+        total: str = "",
+        identity: Sequence[str] = (),
+        at_once: int = 1,
+    ) -> None:
+        # Of two rows, one is to know and one to read.
+        super().__init__(max(limit, 2), size, total, identity, at_once)
+        self._offset = offset
+
+    def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]:
+        start: int | None = 0
+        overlap = 1
+        steps_back = read = 0
+        while start is not None:
+            start = yield from self._read_on(query, rows, start, overlap)
+            overlap = min(overlap * _WIDENED, self._limit // 2)
+            steps_back = steps_back + 1 if rows.count == read else 0
+            read = rows.count
+            if steps_back == MOST_STEPS_BACK:
+                raise ApiError(
+                    f"{query.shown}: rows move faster than they can be read by offset; ask for "
+                    "larger pages, or page by a cursor or a key"
+                )
+
+    def _read_on(
+        self, query: Query, rows: Rows, start: int, overlap: int
+    ) -> Generator[Page, None, int | None]:
+        """Read to the end, or to a page that does not begin with a known row; return the offset
+        to step back to, None at the end."""
+        previous: tuple[int, list[int]] = (start, [])
+        for offset, answer, shared, is_alone in self._answers(query, start, overlap):
+            ids = rows.identities(answer.page)
+            if offset == 0:
+                rows.refuse_restart(ids)
+            elif not ids or ids[0] not in rows:
+                return max(offset - self._limit + 1, 0)
+            if offset != previous[0] and ids == previous[1] and len(ids) > 1:
+                raise _unknown_parameter(query, self._offset)
+            known = _shared(previous[1], ids, shared)
+            is_next = known > 0 or rows.is_at_start
+            yield from rows.following(answer, ids, known) if is_next else rows.unread(answer, ids)
+            reached = len(ids) < self._limit and rows.reached(offset + len(ids))
+            if is_alone and (len(ids) <= shared or reached):
+                return None
+            previous = offset, ids
+        return None
+
+    def _answers(
+        self, query: Query, start: int, overlap: int
+    ) -> Iterator[tuple[int, Answer, int, bool]]:
+        """From `start` on, each beginning with the last rows of the one before, however many came,
+        and how many these are.
+
+        True with those that were asked for once all before them were there: of several under way
+        together, the end may be the first to be answered, and a row move there after that.
+        """
+        shared = 1
+        while True:
+            first = self._answer(query, start)
+            yield start, first, shared, True
+            shared = min(overlap, max(len(first.page) // 2, 1))
+            step = len(first.page) - shared
+            start += step
+            if self._at_once == 1:
+                continue
+            answered = partial(self._answer, query)
+            for offset, answer in _ordered(answered, count(start, step), self._at_once):
+                yield offset, answer, shared, False
+                start = offset + len(answer.page) - shared
+                if len(answer.page) != step + shared:
+                    break
+
+    def _answer(self, query: Query, offset: int) -> Answer:
+        return query.with_values({self._offset: offset}).ask()
+
+
+class NumberedPages(_Counted):
+    """Pages by number, from `first` on, with `limit` rows each.
+
+    Such pages can't overlap. So once a page is there, the one before it is asked for again: a row
+    that moved up past the reader is on that one now. This doubles the requests beyond the first;
+    `verify=False` leaves it out, for rows that are never deleted and keep their places when
+    edited. `total` and `identity` are those of `OffsetPages`. `past_end` is the status, such as
+    404, of APIs that do not answer with an empty page beyond the last. Up to `at_once` requests
+    are under way together.
+    """
+
+    def __init__(
+        self,
+        limit: int = 500,
+        number: str = "page",
+        size: str = "limit",
+        *,
+        first: int = 1,
+        total: str = "",
+        identity: Sequence[str] = (),
+        past_end: int | None = None,
+        verify: bool = True,
+        at_once: int = 1,
+    ) -> None:
+        super().__init__(limit, size, total, identity, at_once)
+        self._number = number
+        self._first = first
+        self._past_end = past_end
+        self._verify = verify
+
+    def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]:
+        end = yield from self._read_on(query, rows, self._first, self._at_once, again=False)
+        if self._at_once > 1 and end > self._first:
+            # Of several under way together, the end may be the first to be answered, and a row
+            # move there after that: so the end is read once more, page by page.
+            yield from self._read_on(query, rows, max(end - 2, self._first), 1, again=True)
+
+    def _read_on(
+        self, query: Query, rows: Rows, start: int, at_once: int, *, again: bool
+    ) -> Generator[Page, None, int]:
+        """Read to the end, of pages that were read already if `again`; return the number of the
+        page that showed it."""
+        answered = partial(self._answer, query)
+        seen: dict[int, list[int]] = {}
+        size = 0  # of a full page, which may be less than was asked for
+        numbers = range(start, start + 1)  # the first page may be all
+        while True:
+            end: int | None = None
+            for number, answer in _ordered(answered, numbers, at_once):
+                ids = rows.identities(answer.page)
+                if ids and ids == seen.get(number - 1):
+                    raise _unknown_parameter(query, self._number)
+                yield from rows.unread(answer, ids) if again else rows.following(answer, ids, 0)
+                seen[number] = ids
+                size = max(size, len(ids))
+                reached = rows.reached((number - self._first) * size + len(ids))
+                if end is None and (not ids or (reached and len(ids) < self._limit)):
+                    end = number
+            if self._verify:
+                yield from self._moved(query, rows, seen)
+            if end is not None:
+                return end
+            last = numbers[-1]
+            seen = {last: seen[last]}
+            numbers = range(last + 1, last + 1 + at_once)
+
+    def _moved(self, query: Query, rows: Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
+        """The unread rows that by now are on pages that were read, all but the last of them."""
+        answered = partial(self._answer, query)
+        numbers = [number for number in sorted(seen, reverse=True)[1:] if seen[number]]
+        for number, again in _ordered(answered, numbers, self._at_once):
+            latest = rows.latest(seen[number])
+            ids = rows.identities(again.page)
+            yield from rows.unread(again, ids)
+            # If nothing is left that was read by then, more rows moved up than a page has.
+            while number > self._first and not rows.any_read_by(latest, ids):
+                number -= 1
+                again = answered(number)
+                ids = rows.identities(again.page)
+                yield from rows.unread(again, ids)
+
+    def _answer(self, query: Query, number: int) -> Answer:
+        past_end = self._past_end if number > self._first else None
+        return query.with_values({self._number: number}).ask(past_end=past_end)
+
+
+def _ordered(
+    answered: Callable[[int], Answer], numbers: Iterable[int], at_once: int
+) -> Generator[tuple[int, Answer], None, None]:
+    yield from in_flight(lambda n: (n, answered(n)), numbers, at_once=at_once)
+
+
+def _shared(before: list[int], ids: list[int], most: int) -> int:
+    """How many rows at the end of the page before are those that this one begins with."""
+    lengths = range(min(most, len(before), len(ids)), 0, -1)
+    return next((n for n in lengths if before[-n:] == ids[:n]), 0)
+
+
+def _unknown_parameter(query: Query, name: str) -> ApiError:
+    return ApiError(
+        f"{query.shown}: two pages hold the same rows; is the parameter '{name}' what the API "
+        "calls it?"
+    )

@@ -1,0 +1,83 @@
+"""Paging by time: one span after another, each with pages of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from landing.errors import ApiError
+from landing.http import traffic
+from landing.http.bodies import Page
+from landing.http.concurrency import in_flight
+from landing.http.paging.pointers import Paging, SinglePage, pages_of
+from landing.http.query import Query
+
+
+class TimeWindows:
+    """Windows of `days`, from `start` until `end`, as the parameters `since` and `until`.
+
+    `start` and `end` are datetimes or ISO 8601 texts, such as a cursor's `last_value` and
+    `end_value`; without a zone they are UTC, and without an `end` it is now. A window begins where
+    the one before ended; a row that is exactly there comes once or twice, whichever end the API
+    counts as in. `spelled` makes a parameter of a moment; by default it is ISO 8601. `within` is
+    the paging inside a window. With `at_once`, several windows are read together, each of them
+    kept in memory until its turn.
+
+    Raises ApiError if `start` is None, as of a cursor that has no value yet.
+    """
+
+    def __init__(
+        self,
+        start: datetime | str | None,
+        *,
+        days: float,
+        since: str = "since",
+        until: str = "until",
+        end: datetime | str | None = None,
+        spelled: Callable[[datetime], Any] = datetime.isoformat,
+        within: Paging | None = None,
+        at_once: int = 1,
+    ) -> None:
+        if start is None:
+            raise ApiError(
+                "TimeWindows has no start, as of the first run of a cursor; give the cursor an "
+                "`initial_value`, or say the start otherwise"
+            )
+        self._start = _in_utc(start)
+        self._span = timedelta(days=days)
+        self._since = since
+        self._until = until
+        self._end = None if end is None else _in_utc(end)
+        self._spelled = spelled
+        self._within = within or SinglePage()
+        self._at_once = at_once
+
+    def read(self, query: Query) -> Iterator[Page]:
+        if self._at_once == 1:
+            for window in self._windows():
+                yield from self._pages(query, window)
+            return
+        for pages in in_flight(
+            lambda window: list(self._pages(query, window)),
+            self._windows(),
+            at_once=self._at_once,
+        ):
+            yield from pages
+
+    def _pages(self, query: Query, window: tuple[datetime, datetime]) -> Iterator[Page]:
+        traffic.current().reads()  # what one window has is not what there is
+        since, until = map(self._spelled, window)
+        return pages_of(self._within, query.with_values({self._since: since, self._until: until}))
+
+    def _windows(self) -> Iterator[tuple[datetime, datetime]]:
+        end = self._end or datetime.now(UTC)
+        start = self._start
+        while start < end:
+            yield start, min(start + self._span, end)
+            start += self._span
+
+
+def _in_utc(moment: datetime | str) -> datetime:
+    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

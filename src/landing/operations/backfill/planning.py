@@ -1,0 +1,119 @@
+"""Which windows a backfill has, and the record of it from which any process can run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from landing.errors import UsageError
+from landing.extraction.sources import Source
+from landing.operations.backfill.reading import asks_for_all
+from landing.operations.backfill.record import Backfill
+from landing.operations.backfill.subject import BackfilledStream, subject
+from landing.operations.backfill.windows import Bound, Cursor, Request, Window, windows_of
+from landing.zone.bucket import Bucket
+from landing.zone.state import stored_cursor
+
+
+@dataclass(frozen=True)
+class BackfillPlan:
+    """What a backfill would do, without anything done."""
+
+    subject: BackfilledStream
+    request: Request
+    windows: list[Window]
+    handed: list[tuple[Any, Any]]
+    """What the stream is given of each window as `initial_value` and `end_value`."""
+    earlier: Backfill | None
+    """The last one of the same request; if it has not finished, this one goes on with it."""
+    warnings: list[str]
+
+    @property
+    def is_going_on(self) -> bool:
+        return self.earlier is not None and self.earlier.finished is None
+
+    @property
+    def bounds(self) -> tuple[Bound, Bound]:
+        return self.windows[0].start, self.windows[-1].end
+
+
+def plan(source: Source, stream: str, bucket: Bucket, request: Request) -> BackfillPlan:
+    """The windows of a request. Raises UsageError for one that does not go with the stream."""
+    of = subject(source, stream, bucket)
+    cursor = of.cursor()
+    request = _complete(request, cursor)
+    earlier = of.records.last_of(request)
+    if earlier is not None and earlier.finished is None:
+        windows = earlier.windows
+    else:
+        assert request.by is not None, "it is complete"
+        windows = windows_of(*bounds_of(of, cursor, request), request.by, request.step)
+    warnings = []
+    if asks_for_all(of.resource):
+        warnings.append("takes no cursor: it is read as a whole for each window")
+    handed = [
+        (cursor.handed(window.start), cursor.handed(window.end, is_end=True)) for window in windows
+    ]
+    return BackfillPlan(of, request, windows, handed, earlier, warnings)
+
+
+def _complete(request: Request, cursor: Cursor) -> Request:
+    """The request with what it leaves to the kind of the cursor."""
+    by = request.by or ("ids" if cursor.is_number else "month")
+    if cursor.is_number and by != "ids":
+        raise UsageError(f"--by {by} is for times, but cursor '{cursor.name}' is a number: say ids")
+    if not cursor.is_number and by == "ids":
+        raise UsageError(
+            f"--by ids is for numbers, but cursor '{cursor.name}' is a time: say day, week or month"
+        )
+    if (request.step is None) == (by == "ids"):
+        raise UsageError(
+            "--by ids needs a --step, how far a window reaches"
+            if by == "ids"
+            else f"--step is for --by ids; windows by {by} are as long as a {by}"
+        )
+    if request.start is None:
+        raise UsageError("say by --from where the first window begins")
+    return msgspec.structs.replace(request, by=by)
+
+
+def bounds_of(of: BackfilledStream, cursor: Cursor, request: Request) -> tuple[Bound, Bound]:
+    """Where the request begins and ends, which without `end` is where the live cursor stands."""
+    assert request.start is not None, "checked before"
+    start = cursor.bound("--from", request.start)
+    if request.end is not None:
+        return start, cursor.bound("--to", request.end)
+    end = cursor.present(stored_cursor(of.bucket, of.paths, cursor.name))
+    if end is None:
+        raise UsageError(
+            f"say --to: {of.name} has not run yet, so nothing tells how far its ids reach"
+        )
+    return start, end
+
+
+def begin(planned: BackfillPlan, *, again: bool = False, notify: Callable[[str], None]) -> Backfill:
+    """The record of the plan's backfill, from which any process can run its windows.
+
+    `tell` is called, again and again, while a run that is under way is waited for. Raises
+    UsageError if the same has finished before, unless it is to run `again`.
+    """
+    of = planned.subject
+    of.check_table()
+    begun = planned.earlier
+    if begun is None or (begun.finished is not None and again):
+        begun = of.records.begin(
+            planned.request, planned.bounds, len(planned.windows), of.lease(notify), again=again
+        )
+    if begun.finished is not None:
+        raise finished(begun)
+    return begun
+
+
+def finished(backfill: Backfill) -> UsageError:
+    return UsageError(
+        f"the same backfill has finished ({backfill.id}, {backfill.finished:%Y-%m-%d %H:%M} UTC, "
+        f"{backfill.rows:,} rows); say --again to read everything once more"
+    )

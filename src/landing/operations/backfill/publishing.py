@@ -1,0 +1,163 @@
+"""One window: read without a lease, so that live runs go on, and published under the stream's.
+
+What is read carries the load ids that were reserved for its window, and what is published has a
+name of the moment. A window that is read twice, by two processes or since the first was killed, is
+published by the one that comes first, or with later load ids.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from landing.columns.conversion import columns_of
+from landing.errors import StreamError
+from landing.events import Reporter
+from landing.extraction.side_by_side import Stop
+from landing.extraction.sources import Source
+from landing.http.traffic import counting
+from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.record import Backfill, Done
+from landing.operations.backfill.subject import BackfilledStream, subject
+from landing.operations.backfill.windows import Window
+from landing.zone.bucket import Bucket
+from landing.zone.destination import Load
+from landing.zone.lineage import LINEAGE_FIELDS
+
+
+class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Plain data, for whatever process asks."""
+
+    done: Done
+    by_another: bool = False
+    """Another process published the window first; what was read here was thrown away."""
+    without_cursor: int = 0
+
+    @property
+    def window(self) -> Window:
+        return Window(self.done.number, self.done.start, self.done.end)
+
+
+def run_window(
+    source: Source,
+    stream: str,
+    backfill_id: str,
+    number: int,
+    bucket: Bucket,
+    reporter: Reporter,
+    stop: Stop | None = None,
+) -> WindowResult:
+    """Land one window of a backfill that was begun, in this process or any other.
+
+    Returns at once if the window is done, and may be called by several at a time. The stream's
+    table is left to its next run, or to `Subject.update_table`.
+    """
+    of = subject(source, stream, bucket)
+    stop = stop or Stop()
+    while True:
+        backfill = of.records.get(backfill_id)
+        window = backfill.window(number)
+        if done := backfill.done.get(str(number)):
+            return WindowResult(done=done, by_another=True)
+        with tempfile.TemporaryDirectory(prefix="landing-") as folder, counting():
+            reading = _Reading(of, backfill, window, reporter, stop, Path(folder))
+            result = reading.published()
+        if result is not None:
+            return result
+        # Another reading of it was cut off while it was published: this one's load ids are taken.
+
+
+class _Reading:
+    """A window's rows on the local disk."""
+
+    def __init__(
+        self,
+        of: BackfilledStream,
+        backfill: Backfill,
+        window: Window,
+        reporter: Reporter,
+        stop: Stop,
+        folder: Path,
+    ) -> None:
+        self._of = of
+        self._id = backfill.id
+        self._window = window
+        self._stamp = backfill.row_version_of(window)
+        self._load = Load(
+            of.bucket,
+            of.paths,
+            of.lease(of.waiting(stop, reporter)),
+            load_id=self._stamp,
+            last_row_version=self._stamp,
+            backfill={"id": backfill.id, "from": window.start, "to": window.end},
+        )
+        config = of.config
+        extraction = WindowExtraction(
+            config, of.resource, reporter, folder, stop, of.cursor(), window
+        )
+        with extraction:
+            extraction.read(self._load)
+        assert extraction.filter is not None, "there is a window"
+        self._without_cursor = extraction.filter.without_cursor
+        last = self._load.last_row_version or self._stamp
+        if last >= backfill.end_of_row_versions(window):
+            raise StreamError(
+                f"stream '{of.name}', {window}: records with the same primary key came too often "
+                "in this window to tell their versions apart: choose smaller windows, or a "
+                f"primary_key in {config.origin} that tells records apart"
+            )
+        self._last_row_version = last
+
+    def published(self) -> WindowResult | None:
+        """None if what was read can't be told from what another process published a part of."""
+        number = str(self._window.number)
+        with self._of.turn, self._load.lease:
+            records = self._of.records
+            backfill = records.get(self._id)
+            if done := backfill.done.get(number):
+                return WindowResult(done=done, by_another=True)
+            if backfill.row_version_of(self._window) != self._stamp:
+                return None
+            load = self._load
+            load.load_id = None
+            if load.parts or load.quarantine_file:
+                backfill.row_versions[number] = self._last_row_version
+                records.put(backfill)
+                publish(self._of, load)
+            load.lease.confirm()
+            done = Done(
+                number=self._window.number,
+                start=self._window.start,
+                end=self._window.end,
+                load_id=load.load_id,
+                rows=load.rows,
+                quarantined=load.quarantined,
+                finished=datetime.now(UTC),
+            )
+            backfill.done[number] = done
+            backfill.rows += done.rows
+            records.finish(backfill)
+            return WindowResult(done=done, without_cursor=self._without_cursor)
+
+
+def publish(of: BackfilledStream, load: Load) -> None:
+    """All that was read of a load, under a name of now; its lease is held."""
+    load_id = load.publish(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
+    if load.quarantine_file is not None:
+        load.bucket.put(load.paths.quarantine(load_id), _of_load(load.quarantine_file, load_id))
+    load.put_record(load_id)
+
+
+def _of_load(quarantine: Path, load_id: str) -> Path:
+    """The lines, which were written before the load had its id, with that."""
+    named = quarantine.with_suffix(".named")
+    with quarantine.open("rb") as lines, named.open("wb") as out:
+        for line in lines:
+            kept = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            kept["load_id"] = msgspec.Raw(msgspec.json.encode(load_id))
+            out.write(msgspec.json.encode(kept) + b"\n")
+    return named

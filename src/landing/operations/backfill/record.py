@@ -1,0 +1,172 @@
+"""What a backfill has done, in the bucket: enough for any process to go on with it.
+
+Only a holder of the stream's lease writes a record, so that its writes never cross. The id of a
+backfill begins with the load id up to which its rows' ids are reserved: no load that begins later
+goes below it (`Load.begin`), whatever becomes of the stream's state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from landing.errors import UsageError
+from landing.operations.backfill.windows import Bound, Request, Window, windows_of
+from landing.zone.bucket import Bucket
+from landing.zone.destination import Load
+from landing.zone.layout import StreamPaths, load_id_after, reserved_by
+from landing.zone.lease import Lease
+from landing.zone.records import read_record, read_records
+from landing.zone.state import stored_load_id
+
+ROOM = Decimal("0.01")
+"""Seconds of load ids for the rows of a window: 10,000 versions of a record, or readings that were
+cut off while they were published."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """A window that has landed, or of which there was nothing to land."""
+
+    number: int
+    start: Bound
+    end: Bound
+    load_id: str | None
+    rows: int
+    quarantined: int
+    finished: datetime
+
+
+class Backfill(
+    msgspec.Struct,
+    kw_only=True,
+    rename={"first_row_version": "first_stamp", "row_versions": "stamps"},  # as they are kept
+):
+    """`_dlt/{source}/{stream}/backfills/{id}.json`."""
+
+    id: str
+    request: Request
+    start: Bound | None
+    end: Bound | None
+    first_row_version: str
+    started: datetime
+    finished: datetime | None = None
+    rows: int = 0
+    done: dict[str, Done] = {}
+    row_versions: dict[str, str] = {}
+    """Of windows whose publication has begun, the last load id that a row carries; of fields, a
+    mark of that publication."""
+
+    @property
+    def windows(self) -> list[Window]:
+        if self.start is None or self.end is None or self.request.by is None:
+            return []
+        return windows_of(self.start, self.end, self.request.by, self.request.step)
+
+    def window(self, number: int) -> Window:
+        windows = self.windows
+        if not 0 <= number < len(windows):
+            raise UsageError(
+                f"backfill {self.id} has no window {number}, but 0 to {len(windows) - 1}"
+            )
+        return windows[number]
+
+    @property
+    def undone(self) -> list[Window]:
+        return [window for window in self.windows if str(window.number) not in self.done]
+
+    def row_version_of(self, window: Window) -> str:
+        """The first load id of a reading of the window: above those of readings before."""
+        last = self.row_versions.get(str(window.number))
+        if last is not None:
+            return load_id_after(last)
+        return load_id_after(self.first_row_version, by=window.number * ROOM)
+
+    def end_of_row_versions(self, window: Window) -> str:
+        return load_id_after(self.first_row_version, by=(window.number + 1) * ROOM)
+
+
+_DECODER = msgspec.json.Decoder(Backfill)
+_REMEDY = "delete it; what it landed stays"
+
+
+class Records:
+    """The backfills of one stream."""
+
+    def __init__(self, bucket: Bucket, paths: StreamPaths) -> None:
+        self._bucket = bucket
+        self._paths = paths
+
+    def all(self) -> list[Backfill]:
+        """The oldest first."""
+        paths = [
+            path
+            for path in sorted(self._bucket.list(self._paths.backfills))
+            if reserved_by(path) and path.endswith(".json")
+        ]
+        return read_records(self._bucket, paths, _DECODER, _REMEDY)
+
+    def get(self, backfill_id: str) -> Backfill:
+        path = self._paths.backfill(backfill_id)
+        found = read_record(self._bucket, path, _DECODER, _REMEDY)
+        if found is None:
+            raise UsageError(f"{self._bucket.location(path)}: there is no such backfill")
+        return found
+
+    def put(self, backfill: Backfill) -> None:
+        content = msgspec.json.format(msgspec.json.encode(backfill), indent=1)
+        self._bucket.put(self._paths.backfill(backfill.id), content)
+
+    def last_of(self, request: Request) -> Backfill | None:
+        """The last backfill of the same request."""
+        digest = _digest(request)
+        paths = sorted(self._bucket.list(self._paths.backfills))
+        own = [path for path in paths if path.endswith(f"-{digest}.json")]
+        return read_record(self._bucket, own[-1], _DECODER, _REMEDY) if own else None
+
+    def begin(
+        self,
+        request: Request,
+        bounds: tuple[Bound, Bound] | None,
+        count: int,
+        lease: Lease,
+        *,
+        again: bool,
+    ) -> Backfill:
+        """The record of a backfill of `count` windows, which from here on has load ids reserved.
+
+        Waits for a live run that is under way: it may have read newer versions than its load id,
+        which is lower, would tell. Goes on with a backfill that another process has just begun.
+        """
+        with lease:
+            last = self.last_of(request)
+            if last is not None and (last.finished is None or not again):
+                return last
+            first = Load(self._bucket, self._paths, lease).begin(
+                stored_load_id(self._bucket, self._paths)
+            )
+            reserved = load_id_after(first, by=max(1, count) * ROOM)
+            start, end = bounds or (None, None)
+            begun = Backfill(
+                id=f"{reserved}-{_digest(request)}",
+                request=request,
+                start=start,
+                end=end,
+                first_row_version=first,
+                started=datetime.now(UTC),
+            )
+            lease.check()
+            self.put(begun)
+            return begun
+
+    def finish(self, backfill: Backfill) -> None:
+        """Write the record, as finished if no window is left to do."""
+        if not backfill.undone:
+            backfill.finished = datetime.now(UTC)
+        self.put(backfill)
+
+
+def _digest(request: Request) -> str:
+    return hashlib.blake2b(msgspec.json.encode(request), digest_size=4).hexdigest()

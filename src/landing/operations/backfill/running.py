@@ -1,0 +1,204 @@
+"""All windows of a backfill, several at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from landing.errors import BucketError, LandingError, counted
+from landing.events import Reporter, TableResult
+from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.side_by_side import Stop, side_by_side
+from landing.extraction.warm_up import settle
+from landing.operations.backfill.publishing import WindowResult, run_window
+from landing.operations.backfill.record import Backfill
+from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails
+from landing.operations.backfill.windows import Window
+
+
+@dataclass
+class Progress:
+    """Of all windows, those that an earlier process did included."""
+
+    windows: int
+    done: int
+    rows: int = 0
+    failed: int = 0
+    before: int = 0
+    """Done when this process began."""
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the windows so far let expect; None before the first."""
+        own = self.done - self.before
+        if not own:
+            return None
+        left = self.windows - self.done - self.failed
+        return (time.monotonic() - self.begun) / own * left
+
+
+class BackfillReporter(Reporter):
+    """From several threads, one call at a time."""
+
+    def window_done(self, result: WindowResult, progress: Progress) -> None:
+        """A window is in the landing zone."""
+
+    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
+        """A window is not; the others go on."""
+
+
+@dataclass(frozen=True)
+class BackfillResult:
+    id: str
+    progress: Progress
+    failed: dict[Window, LandingError]
+    without_cursor: int
+    seconds: float
+    table: TableResult | None
+    """What became of the stream's table; None if it keeps none."""
+
+
+def run_backfill(
+    of: BackfilledStream, backfill: Backfill, reporter: BackfillReporter, workers: int
+) -> BackfillResult:
+    """All windows that are not done, `workers` at a time; one that fails stops no other.
+
+    Several processes may do this at once: a window that another has begun comes last.
+    """
+    settle(of.bucket)
+    run = _Run(of, backfill, reporter)
+    outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
+    if run.begun_by_others:
+        outcomes += side_by_side(run.window, run.begun_by_others, workers)
+    for outcome in outcomes:
+        if outcome is not None:  # no window's failure, but a bug
+            raise outcome
+    run.tidy()
+    with message_if_table_fails(of, reporter, run.message()):
+        table = of.update_table(of.waiting(Stop(), reporter))
+    return run.result(table)
+
+
+class _Run:
+    def __init__(
+        self, of: BackfilledStream, backfill: Backfill, reporter: BackfillReporter
+    ) -> None:
+        self._of = of
+        self._id = backfill.id
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._notes: set[str] = set()
+        self._read: dict[int, int] = {}
+        self._failed: dict[Window, LandingError] = {}
+        self._without_cursor = 0
+        self.begun_by_others: list[Window] = []
+        known = len(backfill.done)
+        self._progress = Progress(len(backfill.windows), known, backfill.rows, before=known)
+
+    def if_unbegun(self, window: Window, stop: Stop) -> None:
+        token = uuid.uuid4().hex.encode()
+        try:
+            is_ours = self._of.bucket.create(self._begun(window), token) is not None
+        except BucketError as error:
+            self._fail(window, error)
+            return
+        if is_ours:
+            self.window(window, stop)
+        else:
+            self.begun_by_others.append(window)
+
+    def window(self, window: Window, stop: Stop) -> None:
+        of = self._of
+        try:
+            result = run_window(
+                of.source,
+                of.config.stream,
+                self._id,
+                window.number,
+                of.bucket,
+                _OfWindow(self, window),
+                stop,
+            )
+        except Exception as error:
+            raise_if_interrupted(error)
+            self._fail(window, error)
+        else:
+            self._finish(result)
+        finally:
+            with suppress(BucketError):  # it only says who has begun
+                of.bucket.delete(self._begun(window))
+
+    def tidy(self) -> None:
+        """What processes left that were killed after they had published a window."""
+        if not self._failed:
+            with suppress(BucketError):
+                for path in list(self._of.bucket.list(f"{self._of.paths.backfills}/{self._id}")):
+                    self._of.bucket.delete(path)
+
+    def _begun(self, window: Window) -> str:
+        return self._of.paths.begun_window(self._id, window.number)
+
+    def _fail(self, window: Window, error: Exception) -> None:
+        what = f"stream '{self._of.name}', {window}"
+        message = explained(self._of.source.workspace, self._of.config.source, what, error)
+        if message is not error:
+            message.__cause__ = error
+        with self._lock:
+            self._failed[window] = message
+            self._progress.failed += 1
+            self._reporter.window_failed(window, message, self._progress)
+
+    def _finish(self, result: WindowResult) -> None:
+        with self._lock:
+            self._progress.done += 1
+            self._progress.rows += result.done.rows
+            self._without_cursor += result.without_cursor
+            self._reporter.window_done(result, self._progress)
+
+    def note(self, text: str) -> None:
+        """Once, however many windows have it to tell."""
+        with self._lock:
+            if text not in self._notes:
+                self._notes.add(text)
+                self._reporter.note(self._of.config.stream, text)
+
+    def read(self, window: Window, rows: int) -> None:
+        with self._lock:
+            self._read[window.number] = rows
+            self._reporter.progress(self._of.config.stream, sum(self._read.values()))
+
+    def message(self) -> Iterator[str]:
+        """What was done and what failed, for a person who gets no result."""
+        progress = self._progress
+        windows, rows = counted(progress.windows, "window"), counted(progress.rows, "row")
+        yield f"{progress.done:,} of {windows} landed, {rows}"
+        yield from map(str, self._failed.values())
+
+    def result(self, table: TableResult | None) -> BackfillResult:
+        return BackfillResult(
+            id=self._id,
+            table=table,
+            progress=self._progress,
+            failed=self._failed,
+            without_cursor=self._without_cursor,
+            seconds=time.monotonic() - self._progress.begun,
+        )
+
+
+@dataclass(frozen=True)
+class _OfWindow(Reporter):
+    """What one window tells, to the reporter of all."""
+
+    run: _Run
+    window: Window
+
+    def note(self, stream: str, text: str) -> None:
+        self.run.note(text)
+
+    def progress(self, stream: str, rows: int) -> None:
+        self.run.read(self.window, rows)

@@ -1,0 +1,200 @@
+"""The windows of a backfill: spans of the cursor's values, cut at days, weeks, months or steps.
+
+A bound is kept as JSON can hold it: a number, an ISO date, or an ISO date-time in UTC. A stream is
+handed the same moment as its own values spell it, since its API understands what it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from landing.catalog.fields import Field
+from landing.catalog.lookback import moment_of, respelled, unit_of
+from landing.errors import UsageError
+
+Bound: TypeAlias = str | int | float
+Unit = Literal["day", "week", "month", "ids"]
+
+MOST = 2_000
+"""Windows of a backfill: five years by day, or ten times as much by week."""
+_DAY = timedelta(days=1)
+_FINEST = timedelta(microseconds=1)
+_INTEGERS = 2**63
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asked for; of two that are equal, the second goes on with the first."""
+
+    start: str | None = None
+    end: str | None = None
+    by: Unit | None = None
+    step: int | None = None
+    fields: tuple[str, ...] = ()
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Rows whose cursor is at or above `start` and below `end`."""
+
+    number: int
+    start: Bound
+    end: Bound
+
+    def __str__(self) -> str:
+        return f"{shown(self.start)} … {shown(self.end)}"
+
+
+def shown(bound: Bound) -> str:
+    """As a person writes it: without what every midnight has."""
+    text = f"{bound:,}" if isinstance(bound, int | float) else bound
+    return text.removesuffix("+00:00").removesuffix("T00:00:00")
+
+
+class Cursor:
+    """A stream's cursor: what bounds it has, and how its API spells them.
+
+    Raises UsageError if no windows can be cut of its kind of values.
+    """
+
+    def __init__(self, name: str, field: Field, like: Any) -> None:
+        self.name = name
+        self._kind = (field.format or "") if field.kinds == {"string"} else next(iter(field.kinds))
+        self._like = like
+        if self._kind not in ("integer", "number", "date", "date-time"):
+            raise UsageError(
+                f"cursor '{name}' is text, of which no windows can be cut; if its values are "
+                "times, set its format to 'date-time' or 'date' in the stream config"
+            )
+
+    @property
+    def is_number(self) -> bool:
+        return self._kind in ("integer", "number")
+
+    def bound(self, option: str, text: str) -> Bound:
+        """What a person wrote after `--from` or `--to`."""
+        try:
+            if self.is_number:
+                return self._number(text)
+            moment = moment_of(text)
+        except (ValueError, OverflowError):
+            moment = None
+        if moment is None:
+            raise self._no_bound(option, text)
+        if self._kind == "date":
+            if moment.time() != datetime.min.time():
+                raise self._no_bound(option, text)
+            return moment.date().isoformat()
+        return moment.isoformat()
+
+    def _number(self, text: str) -> int | float:
+        number = int(text) if self._kind == "integer" else float(text)
+        if not abs(number) < _INTEGERS:
+            raise OverflowError
+        return number
+
+    def _no_bound(self, option: str, text: str) -> UsageError:
+        what = {
+            "integer": "a whole number",
+            "number": "a number",
+            "date": "a date such as 2024-01-31",
+            "date-time": "a date or date-time such as 2024-01-31 or 2024-01-31T12:00:00Z",
+        }[self._kind]
+        return UsageError(f"{option} '{text}' is not {what}, as the cursor '{self.name}' is")
+
+    def present(self, stored: Any) -> Bound | None:
+        """Where the live cursor stands, or else now; None for numbers, of which none is now."""
+        if self.is_number:
+            return stored if isinstance(stored, int | float) else None
+        known = moment_of(_as_text(stored))
+        if self._kind == "date":
+            return (known.date() if known else datetime.now(UTC).date() + _DAY).isoformat()
+        return (known or datetime.now(UTC)).isoformat()
+
+    def handed(self, bound: Bound, *, is_end: bool = False) -> Any:
+        """A bound as a stream is given it. Where the spelling has no room for the whole of it, it
+        is a little further out, so that the API leaves no row of the window out."""
+        if not isinstance(bound, str):
+            return bound
+        moment = datetime.fromisoformat(bound).replace(tzinfo=UTC)
+        if isinstance(self._like, datetime):
+            return moment.replace(tzinfo=None) if self._like.tzinfo is None else moment
+        if isinstance(self._like, date):
+            return (moment + _DAY - _FINEST if is_end else moment).date()
+        like = self._like
+        if not isinstance(like, str) or moment_of(like) is None:
+            like = bound if self._kind == "date" else bound.replace("+00:00", "Z")
+        own = datetime.fromisoformat(like)
+        local = moment.astimezone(own.tzinfo) if own.tzinfo else moment.replace(tzinfo=None)
+        try:
+            text = respelled(like, local)
+        except ValueError as error:
+            raise UsageError(f"cursor '{self.name}': {error}; no window can be asked for") from None
+        if is_end and datetime.fromisoformat(text) < local:
+            return respelled(like, local + unit_of(like))
+        return text
+
+    def handed_before(self, bound: Bound) -> Any:
+        """As a stream is given it whose API leaves out what is exactly there."""
+        if self.is_number:
+            return bound - 1  # type: ignore[operator]
+        step = _DAY if self._kind == "date" else timedelta(seconds=1)
+        earlier = datetime.fromisoformat(str(bound)).replace(tzinfo=UTC) - step
+        return self.handed(earlier.date().isoformat() if step == _DAY else earlier.isoformat())
+
+
+def _as_text(value: Any) -> Any:
+    return (
+        value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+    )
+
+
+def windows_of(start: Bound, end: Bound, by: Unit, step: int | None = None) -> list[Window]:
+    """All of [start, end), the first and the last as short as they are.
+
+    Raises UsageError if there is none, or far too many.
+    """
+    if not start < end:  # type: ignore[operator]
+        raise UsageError(f"--from {shown(start)} is not before --to {shown(end)}")
+    following = _following(by, step)
+    windows: list[Window] = []
+    while start < end:  # type: ignore[operator]
+        if len(windows) == MOST:
+            raise UsageError(
+                f"more than {MOST:,} windows from {shown(windows[0].start)} to {shown(end)}; "
+                f"choose {'a larger --step' if by == 'ids' else 'longer ones with --by'}, or "
+                "backfill a part after the other"
+            )
+        try:
+            until = min(following(start), end)
+        except OverflowError:  # the last day of the year 9999
+            until = end
+        windows.append(Window(len(windows), start, until))
+        start = until
+    return windows
+
+
+def _following(by: Unit, step: int | None) -> Callable[[Bound], Bound]:
+    if by == "ids":
+        assert step is not None, "checked with the options"
+        return lambda bound: bound + step  # type: ignore[operator]
+    boundary = _BOUNDARIES[by]
+
+    def following(bound: Bound) -> Bound:
+        assert isinstance(bound, str), "only numbers are cut by ids"
+        moment = datetime.fromisoformat(bound)
+        day = boundary(moment.date())
+        if len(bound) == len("2024-01-31"):
+            return day.isoformat()
+        return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
+
+    return following
+
+
+_BOUNDARIES: Mapping[str, Callable[[date], date]] = {
+    "day": lambda day: day + _DAY,
+    "week": lambda day: day + timedelta(days=7 - day.weekday()),
+    "month": lambda day: (day.replace(day=1) + timedelta(days=31)).replace(day=1),
+}

@@ -1,0 +1,134 @@
+"""The cursor, and reads that begin at one of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from landing.columns.conversion import Row
+from landing.operations.checks.subject import CheckedStream, Read
+from landing.operations.checks.verdicts import CheckFailed, CheckSkipped
+from landing.operations.discovery import spelled
+
+
+def cursor(subject: CheckedStream) -> str:
+    """Each record has a cursor, and all of them can be compared."""
+    name = _cursor_name(subject)
+    if subject.cursor_type is None:
+        raise CheckFailed(f"no record has the cursor field '{name}'")
+    without = unusable = 0
+    for row in subject.first.rows:
+        without += row.get(name) is None
+        unusable += row.get(name) is not None and subject.cursor_of(row) is None
+    if unusable:
+        raise CheckFailed(
+            f"{unusable:,} records have a '{name}' that is no "
+            f"{spelled(subject.cursor_type)}, so it can't be compared"
+        )
+    if without == len(subject.first.rows):
+        raise CheckFailed(f"no record has a value in '{name}'")
+    if without:
+        return f"{name}; {without:,} records have none and land once"
+    return name
+
+
+def incremental(subject: CheckedStream) -> str:
+    """A read from a cursor value gives what is there from that value on, and nothing older."""
+    name = _cursor_name(subject)
+    if not subject.takes_cursor:
+        raise CheckSkipped(
+            "the stream does not ask by the cursor: each run reads it from its start"
+        )
+    values = _cursor_values(subject)
+    if len(values) < 2:
+        raise CheckSkipped(f"all records have the same '{name}'")
+    frozen = subject.frozen
+    if frozen.row_order == "desc":
+        return _newest_first(subject)
+    ordered = sorted(values, reverse=frozen.last_value_func is min)
+    middle = subject.read(since=values[ordered[len(ordered) // 2]])
+    _nothing_older(subject, middle)
+    _nothing_missing(subject, middle)
+    found = f"{len(middle.rows):,} of {len(subject.first.rows):,} records from the middle value on"
+    if not subject.first.is_whole:
+        return found
+    last = subject.read(since=values[ordered[-1]])
+    _nothing_older(subject, last)
+    _nothing_missing(subject, last)
+    return f"{found}, {len(last.rows):,} from the last"
+
+
+def _cursor_values(subject: CheckedStream) -> dict[Any, Any]:
+    """The cursor's distinct values, each with its spelling by the API."""
+    name = _cursor_name(subject)
+    return {subject.cursor_of(row): row[name] for row in _with_cursor(subject)}
+
+
+def _with_cursor(subject: CheckedStream) -> Iterator[Row]:
+    return (row for row in subject.first.rows if subject.cursor_of(row) is not None)
+
+
+def _newest_first(subject: CheckedStream) -> str:
+    """A stream that declares the order `desc` is ended by the engine at the first known row."""
+    values = [subject.cursor_of(row) for row in _with_cursor(subject)]
+    if any(later > earlier for earlier, later in pairwise(values)):
+        raise CheckFailed("row_order is 'desc', but the records do not come newest first")
+    return "newest first; a run ends at the first known record"
+
+
+def _nothing_older(subject: CheckedStream, read: Read) -> None:
+    start = subject.typed(read.start)
+    falls = subject.frozen.last_value_func is min
+    cursors = [subject.cursor_of(row) for row in read.rows]
+    older = sum(at is not None and (at > start if falls else at < start) for at in cursors)
+    if older:
+        raise CheckFailed(
+            f"asked from {read.start} on, it gave {older:,} of {len(read.rows):,} records that "
+            "are older: pass the cursor's last_value to the API"
+        )
+
+
+def _nothing_missing(subject: CheckedStream, read: Read) -> None:
+    first = subject.first
+    cursors = [subject.cursor_of(row) for row in _with_cursor(subject)]
+    if not (first.is_whole and read.is_whole) and cursors != sorted(cursors):
+        raise CheckSkipped(
+            f"the records do not come in the order of '{subject.cursor_field}', and the read was "
+            "cut off: raise --max-rows to compare all"
+        )
+    start = subject.typed(read.start)
+    frozen = subject.frozen
+    is_open, falls = frozen.range_start == "open", frozen.last_value_func is min
+    expected = [
+        row
+        for row in _with_cursor(subject)
+        if _is_due(subject.cursor_of(row), start, is_open=is_open, falls=falls)
+    ]
+    missing = _without(subject, expected, read.rows)
+    if not missing:
+        return
+    at_start = sum(subject.cursor_of(row) == start for row in missing)
+    hint = ": ask the API for >=, not >" if at_start == len(missing) else ""
+    raise CheckFailed(
+        f"asked from {read.start} on, it left out {len(missing):,} records that it gave before, "
+        f"{at_start:,} of them with exactly that value{hint}"
+    )
+
+
+def _is_due(at: Any, start: Any, *, is_open: bool, falls: bool) -> bool:
+    if at == start:
+        return not is_open
+    return bool(at < start if falls else at > start)
+
+
+def _without(subject: CheckedStream, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    identity = subject.identity()
+    known = set(subject.identities(others))
+    return [row for row in rows if identity(row) not in known]
+
+
+def _cursor_name(subject: CheckedStream) -> str:
+    if subject.cursor_field is None:
+        raise CheckSkipped("neither the stream nor its config has a cursor")
+    return subject.cursor_field

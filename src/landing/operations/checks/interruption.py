@@ -1,0 +1,156 @@
+"""Runs that die in the middle, in a landing zone that is thrown away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.extract.items_transform import BaseItemTransform, ItemTransform
+from dlt.extract.resource import DltResource
+
+from landing.catalog.fields import DELETED_AT
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import BucketSettings
+from landing.columns.conversion import Batch, Row
+from landing.errors import BucketError
+from landing.events import Reporter
+from landing.extraction.failures import causes, raise_if_interrupted
+from landing.operations.checks.subject import CheckedStream
+from landing.operations.run import run_stream
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lineage import LINEAGE_FIELDS
+
+
+class Died(Exception):
+    """Stands for whatever ends a process."""
+
+
+class NothingDied(Exception):
+    """A run that was to die completed, so that nothing is known of what follows a death."""
+
+
+class _Cut(ItemTransform[Any, Any]):
+    """Ends a stream, as if there were no more after the page that reaches `rows`, or by dying
+    with the page after it; where there is none, nothing dies."""
+
+    placement_affinity: ClassVar[float] = 2  # after the maps and filters of the source
+
+    def __init__(self, rows: int, *, dies: bool) -> None:
+        BaseItemTransform.__init__(self)
+        self._rows = rows
+        self._dies = dies
+
+    def bind(self, pipe: Any) -> _Cut:
+        self._generator = pipe.gen
+        self._seen = 0
+        return self
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        if item is None:
+            return None
+        if self._seen >= self._rows:
+            if self._dies:
+                raise Died
+            return None
+        self._seen += len(item) if not isinstance(item, dict) else 1
+        if self._seen >= self._rows and not self._dies and hasattr(self._generator, "close"):
+            self._generator.close()
+        return item
+
+
+class _BucketThatDies(Bucket):
+    """Takes all files of a load, and then not the state that would make it complete."""
+
+    def __init__(self, settings: BucketSettings, last: str) -> None:
+        super().__init__(settings)
+        self._last = last
+
+    def put(self, path: str, content: bytes | Path) -> None:
+        if path == self._last:
+            raise BucketError("the process died before it wrote the state")
+        super().put(path, content)
+
+
+class _Notes(Reporter):
+    def note(self, stream: str, text: str) -> None:
+        print(text)
+
+
+def landing_folder(subject: CheckedStream) -> Path:
+    return subject.folder / "landing-zone"
+
+
+def rows_after_interruptions(subject: CheckedStream) -> list[Row]:
+    """What landed, in the order of loads: after a run that died while it read, one that died
+    when all files were there but not the state, and one that completed.
+
+    Raises NothingDied if one of the first two completed.
+    """
+    settings = BucketSettings(landing_folder(subject).as_uri(), None, is_default=False)
+    paths = StreamPaths(subject.config.source, subject.config.stream)
+    _expect_death(subject, _Cut(_rows_before_death(subject), dies=True), Bucket(settings))
+    _expect_death(subject, None, _BucketThatDies(settings, paths.state))
+    run_stream(_without_table(subject.config), _limited(subject), Bucket(settings), _Notes())
+    return _rows(landing_folder(subject) / paths.data)
+
+
+def _without_table(config: StreamConfig) -> StreamConfig:
+    """A table would be the real one, or its catalog: both are where the environment says."""
+    return replace(config, destination_sync_mode="append", table_format=None)
+
+
+def _rows_before_death(subject: CheckedStream) -> int:
+    """About half of them, but never so many that the last page was read: of one page, none."""
+    sizes = [size for size in subject.first.sizes if size]
+    return min(sum(sizes) // 2, sum(sizes[:-1]))
+
+
+def _expect_death(subject: CheckedStream, cut: _Cut | None, bucket: Bucket) -> None:
+    resource = _limited(subject)
+    if cut is not None:
+        resource.add_step(cut)
+    try:
+        run_stream(_without_table(subject.config), resource, bucket, _Notes())
+    except Exception as error:
+        raise_if_interrupted(error)
+        _reraise_unless_ours(error)
+    else:
+        raise NothingDied("the stream ended before a run of it could die: nothing was resumed")
+
+
+def _reraise_unless_ours(error: Exception) -> None:
+    if not any(isinstance(cause, Died | BucketError) for cause in causes(error)):
+        raise error
+
+
+def _limited(subject: CheckedStream) -> DltResource:
+    """The stream for a run, ended with the page that reaches the limit, as the first read was."""
+    resource = subject.resource()
+    if not subject.first.is_whole:
+        resource.add_step(_Cut(len(subject.first.rows), dies=False))
+    return resource
+
+
+def _rows(folder: Path) -> list[Row]:
+    tables = [pq.read_table(file, partitioning=None) for file in sorted(folder.rglob("*.parquet"))]
+    if not tables:
+        return []
+    table = pa.concat_tables(tables).sort_by("_dlt_load_id")
+    return _comparable(table.drop_columns([field.name for field in LINEAGE_FIELDS]))
+
+
+def as_landed(subject: CheckedStream, page: Batch) -> list[Row]:
+    """The records of a page as rows that compare with those that landed."""
+    table = subject.columns.convert(page).table
+    return _comparable(subject.columns.dated(table, datetime.now(UTC)))
+
+
+def _comparable(table: pa.Table) -> list[Row]:
+    """Without the times at which deletions were noticed, which differ from run to run."""
+    names = [name for name in table.schema.names if name != DELETED_AT]
+    return list(table.select(names).to_pylist())

@@ -1,0 +1,218 @@
+"""A stream under check: read in several ways, each as much as its limits allow."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+
+from landing.catalog.fields import Field
+from landing.catalog.files import as_config, read_discovered
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.conversion import Batch, Columns, Row
+from landing.columns.fitting import ConversionError
+from landing.columns.inference import fields_of
+from landing.columns.tombstones import tombstones_of
+from landing.extraction.incremental import (
+    FrozenIncremental,
+    cursor_parameter,
+    declared_incremental,
+    freeze,
+)
+from landing.extraction.pages import open_pages, row_count, with_arguments
+from landing.extraction.parents import freeze_parents
+from landing.extraction.sources import Source, as_declared
+from landing.operations.discovery import described, primary_key, rows_of
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a check asks of an API."""
+
+    rows: int = 1_000
+    """Records of one read; a read ends with the page that reaches them."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a stream gave, page by page as it yielded them."""
+
+    pages: Sequence[Batch]
+    is_whole: bool
+    """Whether the stream ended by itself, and not by the limit."""
+    start: Any = None
+    """The cursor's `last_value` that the stream saw."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """Column hints that came with pages, by name."""
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return [row for page in self.pages for row in rows_of(page, row_count(page))]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [row_count(page) for page in self.pages]
+
+
+class CheckedStream:
+    """One stream of a source. Reads are made once and kept, since each costs requests."""
+
+    def __init__(self, source: Source, stream: str, limits: Limits) -> None:
+        self.source = source
+        self.stream = stream
+        self.limits = limits
+        self._folder = tempfile.TemporaryDirectory(prefix="landing-check-")
+        self.folder = Path(self._folder.name)
+        self.heard = io.StringIO()
+        """What it printed and logged while it was checked."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.source.name}/{self.stream}"
+
+    def resource(self) -> DltResource:
+        """The stream anew: holding a cursor or binding arguments changes a resource."""
+        return self.source.stream(self.stream)._clone(with_parent=True)
+
+    def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
+        """Read from the cursor value `since`, or from the start, with arguments for the function.
+
+        Ends with the page that reaches `most` records.
+        """
+        resource = with_arguments(self.resource(), **arguments)
+        if since is None and self.written_config is not None:
+            since = self.written_config.initial_value
+        cursor = self.cursor_field if self.takes_cursor else None
+        frozen = freeze(resource, cursor, since, from_start=True)
+        freeze_parents(resource, None, from_start=True)
+        start = frozen.last_value if frozen is not None else None
+        most = most or self.limits.rows
+        pages: list[Batch] = []
+        columns: dict[str, Any] = {}
+        count = 0
+        with open_pages(resource) as found:
+            for page in found:
+                pages.append(page.batch)
+                columns.update(page.columns or {})
+                count += row_count(page.batch)
+                if count >= most:
+                    return Read(pages, is_whole=False, start=start, columns=columns)
+        return Read(pages, is_whole=True, start=start, columns=columns)
+
+    @cached_property
+    def first(self) -> Read:
+        """The stream as a first run reads it."""
+        return self.read()
+
+    @cached_property
+    def written_config(self) -> StreamConfig | None:
+        """What is configured, or else discovered, of the stream. Raises CatalogError."""
+        workspace = self.source.workspace
+        configured = workspace.config_file(self.source.name, self.stream).is_file()
+        if configured or read_discovered(workspace, self.source.name, self.stream):
+            return self.source.config(self.stream)
+        return None
+
+    @cached_property
+    def config(self) -> StreamConfig:
+        """As `written_config`; where there is no file yet, as discovery would propose it."""
+        if self.written_config is not None:
+            return self.written_config
+        found = described(self.resource(), self.first.rows, self.first.columns)
+        return as_declared(as_config(self.source.name, found), self.resource())
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        if self.written_config is not None and self.written_config.primary_key:
+            return self.written_config.primary_key
+        return tuple(primary_key(self.resource()))
+
+    @cached_property
+    def cursor_field(self) -> str | None:
+        if self.written_config is not None and self.written_config.cursor_field:
+            return self.written_config.cursor_field
+        declared = declared_incremental(self.resource())
+        return declared.cursor_path if declared is not None else None
+
+    @cached_property
+    def takes_cursor(self) -> bool:
+        """Whether the stream's function is told where to start."""
+        return cursor_parameter(self.resource()) is not None
+
+    def parameter(self, name: str) -> inspect.Parameter | None:
+        """A parameter of the stream's function."""
+        function = self.resource()._pipe.gen
+        return inspect.signature(function).parameters.get(name) if callable(function) else None
+
+    @cached_property
+    def frozen(self) -> FrozenIncremental:
+        """The cursor as the stream declares it."""
+        frozen = freeze(self.resource(), self.cursor_field, None, from_start=True)
+        assert frozen is not None, "only asked of streams with a cursor"
+        return frozen
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns(self.config.fields, tombstones=tombstones_of(self.config))
+
+    @cached_property
+    def cursor_type(self) -> Field | None:
+        """The cursor's field, also where the config leaves it out; None if no record has it."""
+        name = self.cursor_field
+        if name is None or name in self.config.fields:
+            return self.config.fields[name] if name else None
+        return fields_of(self.first.rows).get(name)
+
+    def cursor_of(self, row: Row) -> Any:
+        """A record's cursor in its column's type, to compare by; None without a usable one."""
+        return self.typed(row.get(self.cursor_field or ""))
+
+    def typed(self, raw: Any) -> Any:
+        """A value of the cursor, to compare by; None if it is not of its type."""
+        if self._cursor_column is None or self.cursor_field is None:
+            return None
+        try:
+            value: pa.Scalar = self._cursor_column.value(self.cursor_field, raw)
+        except ConversionError:
+            return None
+        return value.as_py()
+
+    @cached_property
+    def _cursor_column(self) -> Columns | None:
+        if self.cursor_field is None or self.cursor_type is None:
+            return None
+        return Columns({self.cursor_field: self.cursor_type})
+
+    def identity(self) -> Callable[[Row], Key]:
+        """What tells records apart: the primary key, or without one the whole content."""
+        key = self.key
+        if key:
+            return lambda row: tuple(_hashable(row.get(name)) for name in key)
+        return lambda row: (content(row),)
+
+    def identities(self, rows: Iterable[Row]) -> list[Key]:
+        """Of each record once, in the order of the records."""
+        return list(dict.fromkeys(map(self.identity(), rows)))
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+def content(row: Row) -> bytes:
+    """A record's content, whatever the order of its fields."""
+    return msgspec.json.encode(row, enc_hook=str, order="deterministic")
+
+
+def _hashable(value: Any) -> Any:
+    return content({"": value}) if isinstance(value, list | dict) else value

@@ -1,0 +1,327 @@
+"""What a source can provide: sampled from its API, declared by its streams, kept as JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+
+from landing.catalog.fields import Field
+from landing.catalog.files import (
+    discovered_streams,
+    private_fields,
+    read_discovered,
+    write_discovered,
+)
+from landing.catalog.names import check_name, is_own_name
+from landing.catalog.stream_config import (
+    Defaults,
+    DestinationSyncMode,
+    DiscoveredSchema,
+    Options,
+    SyncMode,
+)
+from landing.columns.conversion import Batch
+from landing.columns.inference import declared_fields, fields_of
+from landing.errors import SourceError, StreamError, nearest
+from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.incremental import cursor_parameter, declared_incremental, freeze
+from landing.extraction.pages import open_pages, with_arguments
+from landing.extraction.parents import freeze_parents
+from landing.extraction.sources import Source, parents_of, static_columns
+
+DEFAULT_SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """One stream as its API shows it now, against the file that was there."""
+
+    schema: DiscoveredSchema
+    changes: Sequence[str]
+    is_new: bool
+
+
+@dataclass
+class DiscoveryResult:
+    found: dict[str, Discovered] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    """Streams that have a file and that the source does not have any more."""
+
+
+def discover(
+    source: Source,
+    streams: Sequence[str],
+    sample_limit: int,
+    *,
+    write: bool,
+    notify: Callable[[str, int, int], None] = lambda stream, number, count: None,
+) -> DiscoveryResult:
+    """Discover the named streams, or all. One that fails leaves its file as it was. `tell` learns
+    which one is sampled now, and how many of them there are.
+
+    Raises WorkspaceError for a stream that the source doesn't have, before any is sampled.
+    """
+    resources = {name: source.stream(name) for name in streams} or source.streams()
+    result = DiscoveryResult()
+    if not streams:
+        known = discovered_streams(source.workspace, source.name)
+        result.gone = [name for name in known if name not in resources]
+    for number, (name, resource) in enumerate(resources.items(), 1):
+        notify(name, number, len(resources))
+        try:
+            check_name(name, "stream")  # a server may name its tables as it likes
+            result.found[name] = _compared(source, sample(resource, sample_limit))
+            if write:
+                write_discovered(source.workspace, source.name, result.found[name].schema)
+        except Exception as error:
+            raise_if_interrupted(error)
+            failure = explained(
+                source.workspace, source.name, f"stream '{source.name}/{name}'", error
+            )
+            result.failed[name] = failure
+            if failure is not error:
+                failure.__cause__ = error
+    return result
+
+
+def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
+    """Ask the API for at most `limit` records and describe the stream.
+
+    Raises StreamError if it gives none and declares no columns.
+    """
+    freeze(resource, None, None, from_start=True)
+    freeze_parents(resource, None, from_start=True)
+    return described(resource, *_read(_limited(resource, limit), limit))
+
+
+def described(
+    resource: DltResource, records: list[Mapping[str, Any]], hinted: Mapping[str, Any]
+) -> DiscoveredSchema:
+    """The stream as these records and the columns that it declares show it.
+
+    `hinted` are column hints that came with its pages. Raises StreamError if there is neither.
+    """
+    sampled = fields_of(records)
+    columns = {**static_columns(resource), **hinted}
+    fields = _in_order(columns, sampled, {**sampled, **declared_fields(columns, sampled)})
+    if not fields:
+        raise StreamError(
+            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
+            "was written: see that there are some, or declare its columns"
+        )
+    schema = _schema(resource, fields)
+    _check_declared(schema)
+    return schema
+
+
+def _check_declared(schema: DiscoveredSchema) -> None:
+    """A key or cursor that no record has would only be found out in the stream config."""
+    keys = [path[0] for path in schema.defaults.primary_key or []]
+    cursor = schema.defaults.cursor_field or []
+    for what, names in (("primary key", keys), ("cursor field", cursor)):
+        for name in names:
+            if name not in schema.fields:
+                raise SourceError(
+                    f"stream '{schema.stream}' declares the {what} '{name}', which none of its "
+                    f"records has{nearest(name, schema.fields)}; mend its streams.py"
+                )
+
+
+def _in_order(
+    columns: Mapping[str, Any], sampled: Mapping[str, Field], fields: Mapping[str, Field]
+) -> dict[str, Field]:
+    """Declared order where the stream names all columns, else that of the records."""
+    is_complete = sampled.keys() <= columns.keys()
+    names = [*columns] if is_complete else [*sampled, *columns]
+    # Another's lineage and marks of deletion would collide with ours.
+    return {n: fields[n] for n in names if n in fields and not is_own_name(n)}
+
+
+def _limited(resource: DltResource, limit: int) -> DltResource:
+    """The stream with pages no larger than the sample, and so its parents; their own page size
+    may be smaller."""
+    for parent in parents_of(resource):
+        if not parent._args_bound and (size := _page_size(parent, limit)):
+            parent.bind(limit=size)
+    return with_arguments(resource, limit=_page_size(resource, limit))
+
+
+def _page_size(resource: DltResource, limit: int) -> int | None:
+    """None if the stream has no parameter for it."""
+    function = resource._pipe.gen
+    own = inspect.signature(function).parameters.get("limit") if callable(function) else None
+    if own is None:
+        return None
+    return min(limit, own.default) if isinstance(own.default, int) else limit
+
+
+def _read(
+    resource: DltResource, limit: int
+) -> tuple[list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    records: list[Mapping[str, Any]] = []
+    columns: dict[str, Mapping[str, Any]] = {}
+    with open_pages(resource) as pages:
+        for page in pages:
+            columns.update(page.columns or {})
+            records.extend(rows_of(page.batch, limit - len(records)))
+            if len(records) >= limit:
+                break
+    return records, columns
+
+
+def rows_of(batch: Batch, most: int) -> list[Mapping[str, Any]]:
+    """The first `most` records of a batch, with all their fields."""
+    if isinstance(batch, pa.Table):
+        return list(batch.slice(0, most).to_pylist())
+    if isinstance(batch, tuple):
+        return [row for page in batch for row in page.rows()][:most]
+    return batch[:most]
+
+
+def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
+    key = primary_key(resource)
+    incremental = declared_incremental(resource)
+    cursor = incremental.cursor_path if incremental else None
+    sync_modes: list[SyncMode] = ["full_refresh"]
+    if cursor:
+        sync_modes = ["incremental", "full_refresh"]
+    elif cursor_parameter(resource):
+        sync_modes = ["full_refresh", "incremental"]
+    destination: list[DestinationSyncMode] = ["append", "merge"] if key else ["append"]
+    destination.append("overwrite")
+    return DiscoveredSchema(
+        stream=resource.name,
+        description=_description(resource),
+        options=Options(sync_modes, destination),
+        defaults=Defaults(
+            primary_key=[[name] for name in key] or None,
+            cursor_field=[cursor] if cursor else None,
+        ),
+        fields=fields,
+    )
+
+
+def primary_key(resource: DltResource) -> list[str]:
+    """The names of the key's fields that the stream declares; empty without a key."""
+    columns = static_columns(resource)
+    return [name for name, column in columns.items() if column.get("primary_key")]
+
+
+def _description(resource: DltResource) -> str | None:
+    text = inspect.getdoc(resource._pipe.gen) if callable(resource._pipe.gen) else None
+    return " ".join(text.split("\n\n")[0].split()) if text else None
+
+
+def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
+    old = read_discovered(source.workspace, source.name, new.stream)
+    fields = without_private(new.fields, private_fields(source.workspace, source.name, new.stream))
+    new = msgspec.structs.replace(new, fields=fields)
+    if old is None:
+        return Discovered(new, [], is_new=True)
+    merged = msgspec.structs.replace(
+        new,
+        schema_ref=old.schema_ref,
+        description=old.description or new.description,
+        fields={
+            **{name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
+            # A field that a person wrote about may just be rare; their words stay.
+            **{n: f for n, f in old.fields.items() if n not in new.fields and f.description},
+        },
+    )
+    return Discovered(merged, list(_changes(old, merged)), is_new=False)
+
+
+def _merged(old: Field | None, new: Field) -> Field:
+    """The new field, with what only the old one knows: a person's words, and types that this
+    sample happened to have no value for."""
+    if old is None:
+        return new
+    if not new.kinds or (old.kinds == {"number"} and new.kinds == {"integer"}):
+        return old
+    properties = old.properties if new.kinds == {"object"} else None
+    if new.properties:
+        known = old.properties or {}
+        properties = {name: _merged(known.get(name), f) for name, f in new.properties.items()}
+    return msgspec.structs.replace(
+        new,
+        description=old.description or new.description,
+        encoding=old.encoding,
+        privacy=old.privacy,
+        properties=None if old.privacy else properties,
+        items=_merged(old.items, new.items) if new.items and not old.privacy else None,
+    )
+
+
+def without_private(found: Mapping[str, Field], listed: Mapping[str, Field]) -> dict[str, Field]:
+    """Fields without what is inside those listed as private: an object's keys may be data, too."""
+    return {name: _without_private(field, listed.get(name)) for name, field in found.items()}
+
+
+def _without_private(found: Field, listed: Field | None) -> Field:
+    if listed is None:
+        return found
+    if listed.privacy is not None:
+        return msgspec.structs.replace(found, properties=None, items=None)
+    properties, items = found.properties, found.items
+    if properties is not None:
+        properties = without_private(properties, listed.properties or {})
+    if items is not None:
+        items = _without_private(items, listed.items)
+    return msgspec.structs.replace(found, properties=properties, items=items)
+
+
+def _changes(old: DiscoveredSchema, new: DiscoveredSchema) -> Iterator[str]:
+    for key in ("primary_key", "cursor_field"):
+        before, after = getattr(old.defaults, key), getattr(new.defaults, key)
+        if before != after:
+            yield f"~ {key}: {_keys(before)} → {_keys(after)}"
+    if old.options != new.options:
+        yield "~ options"
+    yield from _field_changes(old.fields, new.fields, "")
+
+
+def _field_changes(
+    old: Mapping[str, Field], new: Mapping[str, Field], prefix: str
+) -> Iterator[str]:
+    for name in old:
+        if name not in new:
+            yield f"- {prefix}{name}: the source gives it no more"
+    for name, f in new.items():
+        before = old.get(name)
+        if before is None:
+            yield f"+ {prefix}{name}: {spelled(f)}"
+        elif spelled(before) != spelled(f):
+            yield f"~ {prefix}{name}: {spelled(before)} → {spelled(f)}"
+        else:
+            yield from _nested_changes(before, f, f"{prefix}{name}")
+
+
+def _nested_changes(old: Field, new: Field, name: str) -> Iterator[str]:
+    yield from _field_changes(old.properties or {}, new.properties or {}, f"{name}.")
+    if old.items and new.items:
+        yield from _nested_changes(old.items, new.items, f"{name}[]")
+
+
+def spelled(f: Field) -> str:
+    """A field's type in a few words: `string (date-time)`, `integer or string`, `array of …`."""
+    kinds = [f.type] if isinstance(f.type, str) else list(f.type)
+    if kinds == ["null"]:
+        return "never seen"
+    text = " or ".join(kinds)
+    if f.items is not None:
+        text += f" of {spelled(f.items)}"
+    return f"{text} ({f.format})" if f.format else text
+
+
+def _keys(value: Any) -> str:
+    if not value:
+        return "none"
+    names = [name[0] if isinstance(name, list) else name for name in value]
+    return ", ".join(names)

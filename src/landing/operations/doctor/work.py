@@ -1,0 +1,129 @@
+"""The workspace: its sources, their variables, and the stream configs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.variables import described_variables
+from landing.catalog.workspace import (
+    BucketSettings,
+    Workspace,
+    part_bytes,
+    slice_limits,
+    stall_seconds,
+)
+from landing.columns.privacy import check_key
+from landing.errors import CatalogError
+from landing.extraction.sources import Source, load_source
+from landing.operations.doctor.findings import Finding, Findings, fine, wrong
+from landing.tables import place_of
+
+_AT_ONCE = 2
+"""Slices that a stream may have on the disk: one that is uploaded, and the next."""
+
+
+def env_file(workspace: Workspace) -> Finding:
+    file = workspace.repository / ".env"
+    if file.is_file():
+        return fine(".env", f"{file} was read; the environment outranks it")
+    return fine(".env", f"there is none at {file}, so the environment alone counts")
+
+
+def settings(checks: Iterable[Callable[[], object]]) -> tuple[float, list[Finding]]:
+    """How many bytes a run may need on the local disk, and what is wrong with the settings.
+
+    Each of `checks` raises SettingsError if a setting of its own is wrong.
+    """
+    findings = Findings()
+    needed = 0.0
+    docs = "docs/configuration.md lists all settings"
+    with findings.messages_of("settings", docs):
+        part_bytes()
+    with findings.messages_of("settings", docs):
+        needed = _AT_ONCE * slice_limits().bytes
+    with findings.messages_of("settings", docs):
+        stall_seconds()
+    with findings.messages_of("settings", "unset it, or mend it"):
+        for check in checks:
+            check()
+    return needed, findings.all or [fine("settings", "those of the engine are valid")]
+
+
+def source_findings(
+    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_asked_for: bool
+) -> Iterator[Finding]:
+    """Of one that nobody asked for and that has no stream config, no variable need be set."""
+    findings = Findings()
+    is_used = is_asked_for or any(configured_streams(workspace, source))
+    loaded: Source | None = None
+    with findings.messages_of(source, f"mend it; `landing discover {source}` then asks its API"):
+        loaded = load_source(workspace, source)
+    if is_used:
+        with findings.messages_of(source, "mend it"):
+            findings.all.extend(_unset(workspace, source))
+    if not findings.all:
+        variables = ", and all variables that it requires are set" if is_used else ""
+        yield fine(source, f"imports{variables}")
+    yield from findings.all
+    yield from _configs(workspace, source, loaded, bucket)
+
+
+def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
+    variables = described_variables(workspace, source)
+    unset = [one for one in variables if one.is_required and not _is_set(one.name)]
+    for one in unset:
+        described = f", {one.description}" if one.description else ""
+        yield wrong(
+            source,
+            f"{one.name} is not set{described}",
+            f"set it in the environment or .env; `landing env {source} --dotenv` prints the lines",
+        )
+
+
+def _is_set(name: str) -> bool:
+    return bool(os.environ.get(name, "").strip())
+
+
+def _configs(
+    workspace: Workspace, source: str, loaded: Source | None, bucket: BucketSettings | None
+) -> Iterator[Finding]:
+    streams = list(configured_streams(workspace, source))
+    found: list[Finding] = []
+    selected = 0
+    for stream in streams:
+        try:
+            config = read_config(workspace, source, stream)
+        except CatalogError as error:
+            found.append(wrong(f"{source}/{stream}", str(error), _dry_run(source, stream)))
+            continue
+        if config.schedule_mistake is not None:
+            message = f"{config.origin}: {config.schedule_mistake}"
+            found.append(wrong(f"{source}/{stream}", message, "mend it: nothing runs by it now"))
+        if not config.selected:
+            continue
+        selected += 1
+        findings = Findings()
+        if loaded is not None:
+            with findings.messages_of(
+                f"{source}/{stream}", "rename the file, delete it, or export the stream"
+            ):
+                loaded.check_stream(stream)
+        with findings.messages_of(f"{source}/{stream}", _dry_run(source, stream)):
+            check_key(config.fields, config.origin)
+            if bucket is not None:
+                place_of(config, bucket)
+        found += findings.all
+    yield from found or [fine(source, _message(streams, selected))]
+
+
+def _message(streams: Sequence[str], selected: int) -> str:
+    if not streams:
+        return "no stream is configured yet"
+    configs = "1 stream config" if len(streams) == 1 else f"{len(streams)} stream configs"
+    return f"{configs}, {selected} selected, all valid"
+
+
+def _dry_run(source: str, stream: str) -> str:
+    return f"mend it; `landing run {source} {stream} --dry-run` tries it"

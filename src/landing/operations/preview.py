@@ -1,0 +1,137 @@
+"""A stream's first page as it would land, and how it was asked for; nothing of it is kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from dlt.extract.resource import DltResource
+
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.conversion import columns_of
+from landing.errors import LandingError
+from landing.events import Drifted, Heard, Reporter, Reporters
+from landing.extraction.extraction import Extraction
+from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.pages import standing_alone
+from landing.extraction.sources import Source, parents_of
+from landing.http.captured import CapturedRequest, listening
+from landing.http.concurrency import one_by_one
+from landing.http.traffic import counting
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, next_load_id
+from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
+from landing.zone.previous_states import read_state
+from landing.zone.state import STATE_KEY, new_state, resource_state
+
+ROWS = 10
+"""Shown of the page."""
+
+
+@dataclass
+class Preview:
+    requests: list[CapturedRequest] = field(default_factory=list)
+    """In order; the last one gave the page, or failed. None are seen of a client that does not use
+    `requests`."""
+    total: int | None = None
+    """Rows that there are, if the API tells."""
+    read: int = 0
+    """Records on the page."""
+    new: int = 0
+    """Of those, the ones that would land for certain."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of those, the ones that would go to quarantine, by field and reason."""
+    rows: pa.Table | None = None
+    """The first of the new ones, as they would land."""
+    drift: Drifted = field(default_factory=Drifted)
+    notes: list[str] = field(default_factory=list)
+    error: LandingError | None = None
+    """Why the page could not be had, or would not land."""
+
+    @property
+    def undecided(self) -> int:
+        """Records that are known already, or may be: that is told at a run's end."""
+        return self.read - self.new - self.refused.total()
+
+
+def preview(
+    source: Source,
+    config: StreamConfig,
+    resource: DltResource,
+    bucket: Bucket,
+    reporter: Reporter,
+) -> Preview:
+    """Asks the API for one page; what fails at that is in the result.
+
+    Takes no lease and writes nothing to the bucket, though a client may that keeps its tokens or
+    counts its requests there.
+    """
+    found = Preview()
+    reporter = Reporters([_Message(found), reporter])
+    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    try:
+        with listening() as found.requests, counting(heard), one_by_one():
+            _look(found, config, resource, bucket, reporter)
+    except Exception as error:
+        raise_if_interrupted(error)
+        what = f"stream '{source.name}/{config.stream}'"
+        found.error = explained(source.workspace, source.name, what, error)
+    _warn(found, config)
+    return found
+
+
+def _look(
+    found: Preview,
+    config: StreamConfig,
+    resource: DltResource,
+    bucket: Bucket,
+    reporter: Reporter,
+) -> None:
+    paths = StreamPaths(config.source, config.stream)
+    state = read_state(bucket, paths) or new_state(paths)
+    last = resource_state(state, config.stream).get(STATE_KEY, {}).get("load_id")
+    columns = columns_of(config)
+    tables = [pa.schema([*columns.schema, *LINEAGE_FIELDS]).empty_table()]
+    now = datetime.now(UTC)
+    with (
+        tempfile.TemporaryDirectory(prefix="landing-") as folder,
+        standing_alone(resource, state),
+        Extraction(config, resource, reporter, Path(folder)) as extraction,
+    ):
+        try:
+            for pieces in extraction.first_page():
+                for piece in pieces:
+                    if isinstance(piece, list):
+                        found.refused.update((r.error.field, r.error.reason) for r in piece)
+                        continue
+                    found.new += piece.num_rows
+                    few = columns.dated(piece.slice(0, ROWS), now)
+                    tables.append(with_lineage(few, next_load_id(now, last)))
+        finally:
+            found.read = extraction.count
+            found.rows = pa.concat_tables(tables).slice(0, ROWS)
+            found.drift = extraction.drift
+
+
+def _warn(found: Preview, config: StreamConfig) -> None:
+    limit, refused = config.quarantine_limit, found.refused.total()
+    if limit is not None and refused > limit * (found.new + refused):
+        found.notes.append(
+            f"{refused:,} of {found.read:,} records of the first page do not fit, above the "
+            f"quarantine_limit of {limit:g}: if the rest is like it, the run fails"
+        )
+
+
+class _Message(Reporter):
+    def __init__(self, found: Preview) -> None:
+        self._found = found
+
+    def note(self, stream: str, text: str) -> None:
+        self._found.notes.append(text)
+
+    def expected(self, stream: str, rows: int | None) -> None:
+        self._found.total = rows

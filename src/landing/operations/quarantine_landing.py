@@ -1,0 +1,236 @@
+"""What is in quarantine in the bucket, and its rows landed once their stream config is mended.
+
+A row that fits now lands with the `_dlt_load_id` that it would have had in its own load, so that
+later versions of its record stay the newest, but in files of a new load, so that no reader misses
+them. Parts are published first and rows taken out of quarantine last: a kill in between leaves rows
+that the next time lands again, and loses none.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import part_bytes
+from landing.columns.conversion import columns_of
+from landing.columns.tombstones import tombstone_count
+from landing.events import TableResult
+from landing.extraction.pages import BATCH_ROWS
+from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.tables import table_sync_of
+from landing.zone.bucket import Bucket
+from landing.zone.destination import Load
+from landing.zone.layout import StreamPaths, quarantine_file_of, time_of
+from landing.zone.lease import Lease
+from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
+from landing.zone.parts import Part, PartWriter
+from landing.zone.state import stored_load_id
+
+NO_LINE = "a line that can't be read"
+NO_DELETES = "says that a record is deleted, which the stream declares no more"
+NO_JSON = "a record with values that JSON can't hold"
+
+
+@dataclass
+class StreamQuarantine:
+    """What is in quarantine of one stream: rows by load, and by field and reason."""
+
+    source: str
+    stream: str
+    loads: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: int = 0
+    """Rows of a run that failed for them, which are no load's: the next run reads them again."""
+    failed_load_id: str | None = None
+    """That it had begun with."""
+
+    @property
+    def rows(self) -> int:
+        return self.loads.total()
+
+
+def quarantined_streams(
+    bucket: Bucket, source: str = "", stream: str = ""
+) -> list[StreamQuarantine]:
+    """All streams that have something in quarantine, or those of one source, or one stream."""
+    found: dict[StreamPaths, StreamQuarantine] = {}
+    for path, paths, load_id in _files(bucket, "/".join(filter(None, (source, stream)))):
+        failed_load_id = _load_that_failed(bucket, paths, path) if load_id is None else None
+        if load_id is None and failed_load_id is None:
+            continue
+        summary = found.setdefault(paths, StreamQuarantine(paths.source, paths.stream))
+        summary.failed_load_id = failed_load_id or summary.failed_load_id
+        for line in bucket.lines(path):
+            if load_id is None:
+                summary.failed += 1
+            else:
+                kept = read_line(line)
+                summary.loads[load_id] += 1
+                summary.reasons[(kept.field, kept.reason) if kept else ("?", NO_LINE)] += 1
+    return list(found.values())
+
+
+def quarantined_rows(bucket: Bucket, paths: StreamPaths, *, failed: bool) -> Iterator[KeptRow]:
+    """The rows in quarantine, the oldest load first, or those of the last run that failed."""
+    for path, owner, load_id in _files(bucket, paths.data):
+        if owner == paths and (load_id is None) is failed:
+            yield from filter(None, map(read_line, bucket.lines(path)))
+
+
+def _files(bucket: Bucket, below: str) -> Iterator[tuple[str, StreamPaths, str | None]]:
+    for path in sorted(bucket.list(f"_quarantine/{below}".rstrip("/"))):
+        if found := quarantine_file_of(path):
+            yield path, *found
+
+
+def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | None:
+    """Of the last run above its limit; None if a load came after it."""
+    first = next(filter(None, map(read_line, bucket.lines(failed))), None)
+    if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
+        return None
+    return first.load_id
+
+
+def _copied(bucket: Bucket, path: str, file: Path) -> Path:
+    with file.open("wb") as out:
+        out.writelines(line + b"\n" for line in bucket.lines(path))
+    return file
+
+
+@dataclass(frozen=True)
+class Replayed:
+    rows: int
+    files: int
+    bytes: int
+    stays: Counter[str]
+    """Why rows stay in quarantine, with how many do for each reason."""
+    load_id: str | None
+    location: str
+    table: TableResult | None
+
+
+def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
+    """How much would land; nothing is written."""
+    paths = StreamPaths(config.source, config.stream)
+    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        sorted_out = _SortedOut(config, bucket, paths, Path(folder))
+        return sorted_out.result(None, bucket.location(paths.data))
+
+
+def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
+    """Land the rows in quarantine that fit the config as it is now.
+
+    Raises LeaseHeld if a run of the stream is under way; what others publish is waited for.
+    """
+    paths = StreamPaths(config.source, config.stream)
+    lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}", "publication")
+    with lease, tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        table_sync = table_sync_of(config, bucket)
+        if table_sync is not None:
+            table_sync.check()
+        sorted_out = _SortedOut(config, bucket, paths, Path(folder))
+        load = Load(bucket, paths, lease, parts=sorted_out.parts)
+        if load.parts:
+            load.from_quarantine = sorted_out.loads
+            load.deleted = sorted_out.deleted
+            load.put_record(load.publish(sorted_out.schema))
+        sorted_out.take_out(bucket, lease)
+        table = table_sync.update(lease) if table_sync is not None else None
+        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
+
+
+class _SortedOut:
+    """The quarantine of a stream on the local disk: parts of what fits, files of what stays."""
+
+    def __init__(
+        self, config: StreamConfig, bucket: Bucket, paths: StreamPaths, folder: Path
+    ) -> None:
+        self.parts: list[Part] = []
+        self.loads: list[str] = []
+        """Those that any row lands of."""
+        self.deleted = 0
+        self._stays: Counter[str] = Counter()
+        self._changed: list[tuple[str, Path]] = []
+        self._columns = columns_of(config, is_protected=True)
+        self.schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
+        writer = PartWriter(folder, self.schema, part_bytes())
+        for path, owner, load_id in _files(bucket, paths.data):
+            if owner == paths and load_id is not None:
+                copy = _copied(bucket, path, folder / f"{load_id}.jsonl")
+                self._sort_out(path, load_id, copy, writer)
+        self.parts.extend(writer.close())
+
+    def _sort_out(self, path: str, load_id: str, copy: Path, writer: PartWriter) -> None:
+        rest = copy.with_suffix(".rest")
+        fitting = 0
+        with copy.open("rb") as lines, rest.open("wb") as out:
+            for table in self._fitting(lines, out):
+                fitting += table.num_rows
+                self.parts.extend(writer.write(table))
+        if fitting:
+            self.loads.append(load_id)
+        if not filecmp.cmp(rest, copy, shallow=False):
+            self._changed.append((path, rest))
+        copy.unlink()
+
+    def _fitting(self, lines: Iterable[bytes], rest: IO[bytes]) -> Iterator[pa.Table]:
+        """The rows that fit now, with their lineage; the others go to `rest`."""
+        kept = self._readable(lines, rest)
+        for row_version, rows in groupby(kept, key=lambda row: row.row_version):
+            while batch := list(islice(rows, BATCH_ROWS)):
+                table = self._columns.dated(self._converted(batch, rest), time_of(row_version))
+                self.deleted += tombstone_count(table)
+                yield with_lineage(table, row_version)
+
+    def _readable(self, lines: Iterable[bytes], rest: IO[bytes]) -> Iterator[KeptRow]:
+        for line in lines:
+            kept = read_line(line)
+            if kept is None or isinstance(kept.row, str):
+                self._stays[NO_LINE if kept is None else NO_JSON] += 1
+                rest.write(line)
+            elif kept.is_tombstone and self._columns.tombstones is None:
+                self._stays[NO_DELETES] += 1
+                rest.write(line)
+            else:
+                yield kept
+
+    def _converted(self, batch: list[KeptRow], rest: IO[bytes]) -> pa.Table:
+        rows = [kept.row for kept in batch if not isinstance(kept.row, str)]
+        converted = self._columns.from_rows(rows, [kept.is_tombstone for kept in batch])
+        for error in converted.errors:
+            kept = batch[error.index]
+            self._stays[f"{error.field}: {error.reason}"] += 1
+            row = row_json(error.row)
+            rest.write(kept_line(row, error, kept.load_id, kept.row_version))
+        return converted.table
+
+    def take_out(self, bucket: Bucket, lease: Lease) -> None:
+        """Leave in quarantine only what stays there, with the reasons of now."""
+        for path, rest in self._changed:
+            lease.check()
+            if rest.stat().st_size:
+                bucket.put(path, rest)
+            else:
+                bucket.delete(path)
+
+    def result(
+        self, load_id: str | None, location: str, table: TableResult | None = None
+    ) -> Replayed:
+        return Replayed(
+            rows=sum(part.rows for part in self.parts),
+            files=len(self.parts),
+            bytes=sum(part.bytes for part in self.parts),
+            stays=self._stays,
+            load_id=load_id,
+            location=location,
+            table=table,
+        )

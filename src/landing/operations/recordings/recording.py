@@ -1,0 +1,227 @@
+"""One source's recording: its files, and the two ways to run something with them."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from landing.catalog.variables import source_variables
+from landing.catalog.workspace import Workspace
+from landing.errors import LandingError, UsageError
+from landing.http.pacing.rate_limiter import unpaced
+from landing.operations.recordings.scrubbing import Scrubber
+
+FOLDER = "recordings"
+_MATCHED_ON = ("method", "uri", "body")
+_TRANSIENT = {408, 425, 429, *range(500, 600)}
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded, beside the traffic: `check.json`."""
+
+    streams: list[str]
+    max_rows: int
+    environment: dict[str, str]
+    """The source's variables; those that are secret have placeholders."""
+
+
+class Recording:
+    def __init__(self, workspace: Workspace, source: str) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._folder = workspace.sources / source / FOLDER
+        self._facts = self._folder / "check.json"
+        self._traffic = self._folder / "check.yaml"
+
+    @property
+    def exists(self) -> bool:
+        return self._facts.is_file() and self._traffic.is_file()
+
+    @property
+    def shown(self) -> str:
+        return self._workspace.shown(self._folder)
+
+    def facts(self) -> Facts:
+        """Raises UsageError if there is no recording, or a damaged one."""
+        if not self.exists:
+            raise UsageError(
+                f"{self.shown} has no recording: make one with `landing check {self._source} "
+                "--record`"
+            )
+        try:
+            return msgspec.json.decode(self._facts.read_bytes(), type=Facts)
+        except msgspec.MsgspecError as error:
+            shown = self._workspace.shown(self._facts)
+            raise UsageError(f"{shown}: {error}; record anew with --record") from None
+
+    @contextmanager
+    def recorded(self, max_rows: int) -> Iterator[list[str]]:
+        """Record what is asked and answered meanwhile, in place of an earlier recording.
+
+        Yields the list to name the recorded streams in. The earlier recording is left if nothing
+        was asked, which raises LandingError, or if a secret can't be taken out, which raises
+        UnscrubbedSecret.
+        """
+        vcr = _vcrpy()
+        names = source_variables(self._workspace, self._source)
+        found = {name: os.environ[name] for name in names if name in os.environ}
+        scrubber = Scrubber(found)
+        environment = scrubber.variables(found)
+        streams: list[str] = []
+        draft = self._traffic.with_suffix(".draft")
+        recorder = vcr.VCR(
+            record_mode="all", decode_compressed_response=True, record_on_exception=False
+        )
+        recorder.register_persister(_ScrubbedFile(scrubber))
+        try:
+            with _one_request_at_a_time(), recorder.use_cassette(str(draft)):
+                yield streams
+            if not draft.is_file():
+                raise LandingError(
+                    f"nothing was recorded: source '{self._source}' made no request over HTTP"
+                )
+            facts = Facts(streams=streams, max_rows=max_rows, environment=environment)
+            draft.replace(self._traffic)
+            self._facts.write_bytes(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Answer from the recording whatever is asked meanwhile, with the variables of then.
+
+        A request that was not recorded raises what `missing_answer` knows.
+        """
+        vcr = _vcrpy()
+        facts = self.facts()
+        scrubber = Scrubber(facts.environment)
+        player = vcr.VCR(
+            record_mode="none", match_on=_MATCHED_ON, before_record_request=scrubber.request
+        )
+        player.register_persister(_ScrubbedFile(scrubber))
+        traffic = player.use_cassette(str(self._traffic), allow_playback_repeats=True)
+        with _environment(facts.environment), unpaced(), _one_request_at_a_time(), traffic:
+            yield
+
+
+class _ScrubbedFile:
+    """How vcrpy writes and reads a recording: one answer to each request, without secrets."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        self._scrubber = scrubber
+
+    def save_cassette(self, path: str, cassette: Mapping[str, Any], serializer: Any) -> None:
+        from vcr.serialize import serialize
+
+        traffic = list(zip(cassette["requests"], cassette["responses"], strict=True))
+        for request, response in traffic:
+            self._scrubber.learn(request, response)
+        answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        for request, response in traffic:
+            scrubbed = self._scrubber.response(request, response)
+            asked = self._scrubber.request(request)
+            self._scrubber.refuse_secrets(asked, scrubbed)
+            # The last answer stands for all: a replay that asks more often has no other.
+            key = (asked.method, asked.uri, asked.body)
+            if key not in answers or response["status"]["code"] not in _TRANSIENT:
+                answers[key] = (asked, scrubbed)
+        requests, responses = zip(*answers.values(), strict=True)
+        text = serialize({"requests": requests, "responses": responses}, serializer)
+        file = Path(path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def load_cassette(self, path: str, serializer: Any) -> Any:
+        from vcr.persisters.filesystem import CassetteNotFoundError
+
+        file = Path(path)
+        if not file.is_file():
+            raise CassetteNotFoundError
+        return _loaded(file, file.stat().st_mtime_ns, serializer)
+
+
+@lru_cache(maxsize=4)
+def _loaded(file: Path, changed: int, serializer: Any) -> Any:
+    """Parsed once for all tests that replay it."""
+    from vcr.serialize import deserialize
+
+    return deserialize(file.read_text(encoding="utf-8"), serializer)
+
+
+def missing_answer(error: BaseException) -> str | None:
+    """Method and address of the request that a replay had no answer to, if that is the error."""
+    if type(error).__name__ != "CannotOverwriteExistingCassetteException":
+        return None
+    request = error.failed_request  # type: ignore[attr-defined]
+    return f"{request.method} {request.uri.partition('?')[0]}"
+
+
+@contextmanager
+def _one_request_at_a_time() -> Iterator[None]:
+    """vcrpy patches and unpatches classes for all threads while a connection is made, so that
+    requests of several threads would pass it by."""
+    import urllib3
+
+    pool = urllib3.HTTPConnectionPool
+    own = pool.urlopen
+    lock = threading.RLock()
+
+    def urlopen(self: Any, method: str, *arguments: Any, **named: Any) -> Any:
+        with lock:
+            return _as_urllib3s(method, own(self, method, *arguments, **named))
+
+    pool.urlopen = urlopen  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        pool.urlopen = own  # type: ignore[method-assign]
+
+
+def _as_urllib3s(method: str, response: Any) -> Any:
+    """vcrpy's responses lack part of what urllib3's can do, as to unpack piece by piece."""
+    import urllib3
+
+    if isinstance(response, urllib3.HTTPResponse):  # one that was made so already, by a retry
+        return response
+    response.release_conn()
+    return urllib3.HTTPResponse(
+        io.BytesIO(response.data),
+        urllib3.HTTPHeaderDict(response.getheaders()),
+        response.status,
+        reason=response.reason,
+        preload_content=False,
+        original_response=response,  # from which requests takes cookies
+        request_method=method,
+    )
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _vcrpy() -> Any:
+    try:
+        import vcr
+    except ImportError:
+        raise UsageError(
+            "recording and replaying need vcrpy: pip install 'dlt-landing[dev]'"
+        ) from None
+    return vcr

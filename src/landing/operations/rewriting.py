@@ -1,0 +1,140 @@
+"""Parquet files to one that has their rows in their order, and the proof that it has them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.zone.lineage import LINEAGE_FIELDS
+from landing.zone.parts import Part, PartWriter
+
+_LINEAGE = frozenset(field.name for field in LINEAGE_FIELDS)
+
+
+class NotEqual(Exception):
+    """`str()` says what differs first."""
+
+
+def united(older: pa.Schema, newer: pa.Schema) -> pa.Schema | None:
+    """The columns of both, in the newer's order; None if one of them has another type there."""
+    common = set(older.names) & set(newer.names)
+    if any(older.field(name).type != newer.field(name).type for name in common):
+        return None
+    gone = [field.with_nullable(True) for field in older if field.name not in common]
+    fields = [_field(field, older) for field in newer]
+    own = [field for field in fields if field.name not in _LINEAGE]
+    lineage = [field for field in fields if field.name in _LINEAGE]
+    return pa.schema([*own, *gone, *lineage])
+
+
+def _field(field: pa.Field, older: pa.Schema) -> pa.Field:
+    index = older.get_field_index(field.name)
+    nullable = field.nullable or index < 0 or older.field(index).nullable
+    return pa.field(field.name, field.type, nullable)
+
+
+def alike(files: Sequence[Path]) -> Iterator[tuple[list[int], pa.Schema]]:
+    """Runs of files, by their positions, that one file can hold without changing a value; each
+    with the columns of that file."""
+    run: list[int] = []
+    columns: pa.Schema | None = None
+    for index, file in enumerate(files):
+        own = pq.read_schema(file).remove_metadata()
+        both = own if columns is None else united(columns, own)
+        if both is None:
+            assert columns is not None, "a file alone fits itself"
+            yield run, columns
+            run, both = [], own
+        run.append(index)
+        columns = both
+    if columns is not None:
+        yield run, columns
+
+
+def rewritten(files: Sequence[Path], columns: pa.Schema, folder: Path) -> Part:
+    writer = PartWriter(folder, columns, sys.maxsize)
+    parts = [
+        part
+        for file in files
+        for batch in _batches(file)
+        for part in writer.write(_as(columns, batch))
+    ]
+    (part,) = [*parts, *writer.close()]
+    return part
+
+
+def check_equal(files: Sequence[Path], columns: pa.Schema, one: Path) -> None:
+    """Raises NotEqual unless `one` has the rows of `files`, in their order, value by value."""
+    rows = _Rows(one)
+    if missing := [name for name in columns.names if name not in rows.names]:
+        raise NotEqual(f"column {missing[0]} is missing")
+    count = 0
+    for batch in chain.from_iterable(map(_batches, files)):
+        table = _as(columns, batch)
+        read = rows.next(table.num_rows)
+        if read.num_rows != table.num_rows:
+            raise NotEqual(f"it has {count + read.num_rows:,} rows and not all of them")
+        for name in columns.names:
+            if not _same(table[name], read[name]):
+                raise NotEqual(f"column {name} differs within {table.num_rows:,} rows from {count}")
+        count += table.num_rows
+    if rows.next(1).num_rows:
+        raise NotEqual(f"it has more than {count:,} rows")
+
+
+def row_count(file: Path) -> int:
+    return int(pq.read_metadata(file).num_rows)
+
+
+def _batches(file: Path) -> Iterator[pa.Table]:
+    """At most a row group each, which is what memory holds of a file."""
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches():
+            yield pa.Table.from_batches([batch])
+
+
+def _as(columns: pa.Schema, table: pa.Table) -> pa.Table:
+    arrays = [
+        table[field.name] if field.name in table.column_names else _nulls(table, field)
+        for field in columns
+    ]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _nulls(table: pa.Table, field: pa.Field) -> pa.Array:
+    return pa.nulls(table.num_rows, field.type)
+
+
+def _same(values: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:
+    if values.type != others.type:
+        return False
+    # A column with NaN does not equal itself.
+    return bool(values.equals(others)) or repr(values.to_pylist()) == repr(others.to_pylist())
+
+
+class _Rows:
+    """A file's rows, as many at a time as are asked for."""
+
+    def __init__(self, file: Path) -> None:
+        self.names = pq.read_schema(file).names
+        self._batches = _batches(file)
+        self._left: pa.Table | None = None
+
+    def next(self, count: int) -> pa.Table:
+        """Fewer at the end."""
+        tables = [] if self._left is None else [self._left]
+        while sum(table.num_rows for table in tables) < count:
+            batch = next(self._batches, None)
+            if batch is None:
+                break
+            tables.append(batch)
+        if not tables:
+            return pa.table({})
+        together = pa.concat_tables(tables)
+        self._left = together.slice(count)
+        return together.slice(0, count)

@@ -1,0 +1,173 @@
+"""Some rows of a stream's landed files, for a person to look at, without reading all files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.errors import BucketError, SettingsError, UsageError, nearest
+from landing.zone.bucket import Bucket, Listed
+from landing.zone.layout import StreamPaths, load_id_of
+from landing.zone.schema_history import schema_versions
+
+if TYPE_CHECKING:
+    import duckdb
+
+_POSITION = "_landing_position"
+_A_FILE = 64 * 1024
+"""Bytes that the footer of a file counts for, however small the file is."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    limit: int
+    where: str | None = None
+    """SQL, as DuckDB has it."""
+    columns: tuple[str, ...] = ()
+    """All, if none is named."""
+    newest: bool = False
+    """Whether to begin with what landed last."""
+    most_bytes: int = 256 * 1024 * 1024
+    """Of files, after which no further one is begun."""
+
+
+@dataclass
+class FoundRows:
+    columns: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    files: int = 0
+    """That the stream has."""
+    looked_at: int = 0
+    is_cut: bool = False
+    """Whether files were left out for `most_bytes` while rows were still wanted."""
+
+
+def landed_rows(bucket: Bucket, paths: StreamPaths, wanted: Wanted) -> FoundRows:
+    """Raises UsageError for a condition or a column that is none, and SettingsError if there is a
+    condition and DuckDB is not installed."""
+    files = [file for file in bucket.listed(paths.data) if load_id_of(file.path)]
+    files.sort(key=lambda file: file.path, reverse=wanted.newest)
+    known = _known_columns(bucket, paths)
+    if known:
+        _check_columns(wanted, known)
+    condition = None if wanted.where is None else _Condition(wanted.where, known)
+    found = FoundRows(files=len(files))
+    left = wanted.most_bytes
+    for file in files:
+        if len(found.rows) >= wanted.limit:
+            break
+        if left <= 0:
+            found.is_cut = True
+            break
+        left -= max(file.bytes, _A_FILE)
+        found.looked_at += 1
+        for table in _matching(bucket, file, wanted, condition):
+            _add(found, table, wanted)
+            if len(found.rows) >= wanted.limit:
+                break
+    if found.rows and not known:
+        _check_columns(wanted, found.columns)
+    return found
+
+
+def _known_columns(bucket: Bucket, paths: StreamPaths) -> list[str]:
+    """All that the stream's files have ever had, as far as that was recorded."""
+    versions = reversed(list(schema_versions(bucket, paths)))
+    return list(dict.fromkeys(column.name for one in versions for column in one.columns))
+
+
+def _check_columns(wanted: Wanted, known: Sequence[str]) -> None:
+    for name in wanted.columns:
+        if name not in known:
+            raise UsageError(f"--columns: no file has a column '{name}'{nearest(name, known)}")
+
+
+def _add(found: FoundRows, table: pa.Table, wanted: Wanted) -> None:
+    own = table.column_names
+    names = [name for name in wanted.columns or own if name in own]
+    found.columns += [name for name in names if name not in found.columns]
+    found.rows += table.select(names).slice(0, wanted.limit - len(found.rows)).to_pylist()
+
+
+def _matching(
+    bucket: Bucket, file: Listed, wanted: Wanted, condition: _Condition | None
+) -> Iterator[pa.Table]:
+    """The file's rows, a row group at a time."""
+    try:
+        with bucket.file(file.path, file.bytes) as opened:
+            parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
+            groups = range(parquet.num_row_groups)
+            for number in reversed(groups) if wanted.newest else groups:
+                table = parquet.read_row_group(number, columns=_needed(parquet, wanted))
+                yield _chosen(table, file.path, wanted, condition)
+    except pa.ArrowInvalid as error:
+        raise BucketError(
+            f"{bucket.location(file.path)} is damaged ({error}): put an earlier version of it "
+            "back, or remove it"
+        ) from None
+
+
+def _chosen(table: pa.Table, path: str, wanted: Wanted, condition: _Condition | None) -> pa.Table:
+    if condition is not None:
+        return table.take(condition.met_at(table, path, wanted))
+    if not wanted.newest:
+        return table.slice(0, wanted.limit)
+    last = range(len(table) - 1, max(-1, len(table) - 1 - wanted.limit), -1)
+    return table.take(pa.array(last, pa.int64()))
+
+
+def _needed(parquet: pq.ParquetFile, wanted: Wanted) -> list[str] | None:
+    """None is all: a condition may be about any column."""
+    if not wanted.columns or wanted.where is not None:
+        return None
+    return [name for name in wanted.columns if name in parquet.schema_arrow.names]
+
+
+class _Condition:
+    """SQL over rows that are handed to it: it reads no file and asks no server."""
+
+    def __init__(self, sql: str, known: Sequence[str]) -> None:
+        try:
+            import duckdb
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                "--where needs duckdb, which is not installed: "
+                "pip install 'dlt-landing[tables]' (or leave --where out)"
+            ) from error
+        self._sql = sql
+        self._known = known
+        self._connection: duckdb.DuckDBPyConnection = duckdb.connect(
+            config={"enable_external_access": "false", "threads": "1"}
+        )
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._errors = duckdb.Error
+
+    def met_at(self, table: pa.Table, path: str, wanted: Wanted) -> pa.Array:
+        """Positions of rows that meet it. Columns that only other files have are null."""
+        for name in self._known:
+            if name not in table.column_names:
+                table = table.append_column(name, pa.nulls(len(table)))
+        table = table.append_column(_POSITION, pa.array(range(len(table)), pa.int64()))
+        self._connection.register("landed", table)
+        order = "DESC" if wanted.newest else "ASC"
+        try:
+            # The line's end keeps a comment from taking the parenthesis with it.
+            found = self._connection.execute(
+                f"SELECT {_POSITION} FROM landed WHERE (\n{self._sql}\n) "
+                f"ORDER BY 1 {order} LIMIT {wanted.limit}"
+            ).to_arrow_table()
+            return found.column(0).combine_chunks()
+        except self._errors as error:
+            raise UsageError(f"--where {self._sql!r}: {_brief(error)} (at {path})") from None
+        finally:
+            self._connection.unregister("landed")
+
+
+def _brief(error: Exception) -> str:
+    """DuckDB's message without the statement that it points into, which nobody typed."""
+    lines = str(error).strip().partition("\n\nLINE ")[0].splitlines()
+    return " ".join(line.strip() for line in lines if line.strip())

@@ -1,0 +1,206 @@
+"""A stream from its API to the landing zone."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import dlt
+from dlt.extract.resource import DltResource
+from dlt.extract.source import DltSource
+
+from landing.catalog.files import configured_streams, read_config
+from landing.catalog.stream_config import StreamConfig
+from landing.catalog.workspace import bucket_settings
+from landing.columns.privacy import check_key
+from landing.errors import LandingError
+from landing.events import Heard, Reporter, RunResult, StreamResult, TableResult
+from landing.extraction.extraction import Extraction
+from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.side_by_side import Stop, side_by_side, waits
+from landing.extraction.sources import Source, parents_of
+from landing.extraction.warm_up import settle
+from landing.http.traffic import Traffic, counting
+from landing.operations.jobs import Job, jobs_of, warnings_of
+from landing.tables import place_of, table_sync_of
+from landing.zone.bucket import Bucket
+from landing.zone.destination import LandingZone, Load
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.state import SCHEMA, pipeline_name
+
+WORKERS = 8
+"""Streams at a time, unless told: most of a run is waiting for its API."""
+
+
+def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]]:
+    """The streams that `--all` runs, and the error of each config that can't be read.
+
+    One broken file does not keep the others from their hourly run.
+    """
+    selected: list[str] = []
+    broken: dict[str, LandingError] = {}
+    for stream in configured_streams(source.workspace, source.name):
+        try:
+            if read_config(source.workspace, source.name, stream).selected:
+                config = source.config(stream)
+                check_key(config.fields, config.origin)
+                place_of(config, bucket_settings(source.workspace))
+                selected.append(stream)
+        except LandingError as error:
+            broken[stream] = error
+    return selected, broken
+
+
+def run_streams(
+    source: Source,
+    streams: Sequence[str],
+    bucket: Bucket,
+    reporter: Reporter,
+    workers: int = WORKERS,
+) -> RunResult:
+    """Run the streams, up to `workers` of them side by side; one that fails stops no other.
+
+    Raises UsageError before anything is run if a config or a stream's name is wrong.
+    """
+    result = RunResult()
+    jobs = jobs_of(source, streams, bucket)
+    reporter.planned(streams)
+    for config, _ in jobs:
+        for note in warnings_of(source, config):
+            reporter.note(config.stream, note)
+
+    def run(job: Job, stop: Stop) -> StreamResult:
+        config, resource = job
+        reporter.started(config)
+        try:
+            landed = run_stream(config, resource, bucket, reporter, stop)
+        except Exception as error:
+            raise_if_interrupted(error)
+            failure = _failure(source, config, error)
+            reporter.failed(config.stream, failure)
+            if failure is error:
+                raise
+            raise failure from error
+        reporter.landed(landed)
+        return landed
+
+    settle(bucket)
+    outcomes = side_by_side(run, jobs, workers)
+    for (config, _), done in zip(jobs, outcomes, strict=True):
+        if isinstance(done, StreamResult):
+            result.landed.append(done)
+        else:
+            result.failed[config.stream] = done
+    return result
+
+
+def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
+    what = f"stream '{source.name}/{config.stream}'"
+    return explained(source.workspace, source.name, what, error)
+
+
+def run_stream(
+    config: StreamConfig,
+    resource: DltResource,
+    bucket: Bucket,
+    reporter: Reporter,
+    stop: Stop | None = None,
+) -> StreamResult:
+    """Land what is new of one stream.
+
+    Raises LeaseHeld if another run of it is under way; whatever else goes wrong comes as the
+    library raised it, and leaves the cursor where the last load that was published put it.
+    """
+    clock = time.monotonic()
+    paths = StreamPaths(config.source, config.stream)
+    # What a parent lists are not the rows of its children.
+    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    lease = Lease(
+        bucket,
+        paths.lease,
+        f"{config.source}/{config.stream}",
+        waiting=waits(stop or Stop(), lambda text: reporter.note(config.stream, text)),
+    )
+    with (
+        lease,
+        tempfile.TemporaryDirectory(prefix="landing-") as folder,
+        counting(heard) as traffic,
+    ):
+        table_sync = table_sync_of(config, bucket)
+        if table_sync is not None:
+            table_sync.check()
+        loads = [Load(bucket, paths, lease, config.sync_mode, reporter=reporter)]
+        zone = LandingZone(loads[0])
+        pipeline = _pipeline(zone, paths, Path(folder))
+        pipeline.sync_destination()
+        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
+            _land(pipeline, extraction.into(loads[0]))
+            while not extraction.is_over:
+                reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
+                _forget_loaded(pipeline)
+                zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
+                loads.append(zone.load)
+                _land(pipeline, extraction.into(zone.load))
+        if not any(load.is_complete for load in loads):
+            zone.load.renew_state()
+        table = None
+        if table_sync is not None:
+            reporter.updating(config.stream)
+            table = table_sync.update(lease)
+    return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
+
+
+def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
+    pipeline.extract(rows)
+    pipeline.normalize()
+    pipeline.load(workers=1)
+
+
+def _forget_loaded(pipeline: dlt.Pipeline) -> None:
+    """A run of many loads would fill the disk with what dlt keeps of those it has loaded."""
+    packages = pipeline._get_load_storage().loaded_packages
+    for load_id in packages.list_packages():
+        packages.delete_package(load_id)
+
+
+def _result(
+    config: StreamConfig,
+    loads: Sequence[Load],
+    extraction: Extraction,
+    table: TableResult | None,
+    traffic: Traffic,
+    seconds: float,
+) -> StreamResult:
+    load_ids = [load.load_id for load in loads if load.load_id is not None]
+    return StreamResult(
+        source=config.source,
+        stream=config.stream,
+        rows=sum(load.rows for load in loads),
+        files=sum(len(load.files) for load in loads),
+        bytes=sum(load.bytes for load in loads),
+        quarantined=sum(load.quarantined for load in loads),
+        deleted=sum(load.deleted for load in loads),
+        read_from=loads[0].read_from,
+        cursor_before=loads[0].cursor_before,
+        cursor_after=loads[-1].cursor_after,
+        seconds=seconds,
+        load_ids=load_ids,
+        location=loads[0].bucket.location(loads[0].paths.data),
+        traffic=traffic,
+        table=table,
+        read=extraction.count,
+        drift=extraction.drift,
+    )
+
+
+def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeline:
+    """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
+    return dlt.pipeline(
+        pipeline_name(paths),
+        pipelines_dir=str(folder / "dlt"),
+        destination=zone,
+        dataset_name=SCHEMA,
+    )

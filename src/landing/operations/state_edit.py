@@ -1,0 +1,300 @@
+"""A stream's state as a person sees it, and moves it without losing what it was.
+
+A change is prepared from the state that was read, told to a person, and made under the stream's
+lease if that state is still there: first the previous state is kept, then the new one is written.
+Load ids go on ascending whatever the cursor does, and so does the number of the schema version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.pipeline import TPipelineState
+
+from landing.catalog.stream_config import StreamConfig
+from landing.columns.conversion import Columns
+from landing.columns.fitting import ConversionError
+from landing.errors import StreamError, UsageError
+from landing.extraction.incremental import FrozenIncremental, reads_from
+from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.previous_states import (
+    KeptState,
+    cursors_of,
+    forget_oldest,
+    keep,
+    kept_numbers,
+    kept_state,
+    read_state,
+    state_in,
+)
+from landing.zone.state import (
+    SCHEMA,
+    STATE_KEY,
+    json_document,
+    names_kept,
+    new_state,
+    next_document,
+    pipeline_name,
+    resource_state,
+    state_of,
+)
+
+_OF_READING = ("cursor", "quarantined", "resync", "taken_back")
+"""Of what is ours: where the next run starts. All else is about the files that landed, such as the
+last load id, and goes on whatever the cursor does."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a stream's state is to become, and what a person should know of it before."""
+
+    verb: str
+    paths: StreamPaths
+    before: StoredObject | None
+    after: dict[str, Any]
+    message: list[str]
+
+
+def cursor_set(
+    bucket: Bucket, config: StreamConfig, frozen: FrozenIncremental | None, text: str
+) -> Change:
+    """The cursor at `text`. Raises UsageError if the stream has no cursor or it is no such value.
+
+    What is known of rows that landed stays where they are passed over, and goes where they are to
+    land again.
+    """
+    if not config.is_incremental or config.cursor_field is None:
+        raise UsageError(
+            f"{config.origin}: the stream has no cursor to set: each of its runs reads everything"
+        )
+    paths, name = StreamPaths(config.source, config.stream), config.cursor_field
+    before = bucket.get(paths.state)
+    state = state_in(bucket, paths, before) or new_state(paths)
+    resource = resource_state(state, config.stream)
+    entry = resource.setdefault("incremental", {}).setdefault(name, _untouched(config, frozen))
+    columns = Columns({name: config.fields[name]})
+    value, typed = _cursor_value(config, columns, text, entry["last_value"])
+    old = entry["last_value"]
+    forward = _is_beyond(typed, columns, name, old, frozen)
+    entry |= {"last_value": value, "unique_hashes": []}
+    ours = resource.setdefault(STATE_KEY, {})
+    if not ours.get("resync", {}).get("done"):
+        ours.pop("resync", None)
+    known = ours.get("cursor", {})
+    # Rows of exactly that value are read again, and may have landed or not.
+    stays = ("known_without", "window") if forward else ("known_without",)
+    ours["cursor"] = {key: known[key] for key in stays if key in known}
+    if not forward:
+        ours.pop("quarantined", None)
+    start = reads_from(config, frozen, value)
+    message = [f"cursor {name}: {'none' if old is None else old} → {value}"]
+    message += _message_of_rows(old, value, start, forward=forward)
+    if names := names_kept(state, config.stream):
+        message.append(f"what the stream keeps itself stays: {', '.join(names)}")
+    return Change("set", paths, before, _after(state, before), message)
+
+
+def _message_of_rows(old: Any, value: Any, start: Any, *, forward: bool) -> Iterator[str]:
+    yield f"the next run reads from {start}"
+    if old is None:
+        yield "rows before that do not land"
+    elif forward:
+        yield f"rows between {old} and {start} that have not landed are skipped for good"
+    else:
+        yield "rows from there on that have landed before land again"
+
+
+def _untouched(config: StreamConfig, frozen: FrozenIncremental | None) -> dict[str, Any]:
+    """As dlt begins what it keeps of a cursor."""
+    initial = config.initial_value if frozen is None else frozen.initial_value
+    return {"initial_value": initial, "last_value": None, "unique_hashes": []}
+
+
+def _cursor_value(
+    config: StreamConfig, columns: Columns, text: str, old: Any
+) -> tuple[Any, pa.Scalar]:
+    name = config.cursor_field
+    assert name is not None, "only a stream with a cursor comes here"
+    raw: Any = text
+    if config.fields[name].kinds <= {"integer", "number"}:
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            raw = text
+    try:
+        typed = columns.value(name, raw)
+        why = None if typed.is_valid else "no value"
+    except ConversionError as error:
+        why = str(error)
+    if why is not None:
+        raise UsageError(
+            f"--cursor '{text}' is {why}: give a value of {name} as the API spells it"
+            + ("" if old is None else f", such as {old}")
+        )
+    # A stream that gave dates and times as objects gets them as such.
+    return (typed.as_py() if isinstance(old, date | datetime) else raw), typed
+
+
+def _is_beyond(
+    typed: pa.Scalar, columns: Columns, name: str, old: Any, frozen: FrozenIncremental | None
+) -> bool:
+    """Whether a cursor moves on; one that stays, or has none to compare with, does not."""
+    try:
+        last = columns.value(name, old)
+    except ConversionError:  # the field's type was another one
+        return False
+    if not last.is_valid:
+        return False
+    descending = frozen is not None and frozen.last_value_func is min
+    return bool((pc.less if descending else pc.greater)(typed, last).as_py())
+
+
+def start_over(bucket: Bucket, paths: StreamPaths) -> Change:
+    before = bucket.get(paths.state)
+    state = state_in(bucket, paths, before)
+    if state is None:
+        raise UsageError(
+            f"{paths.data} has no state in {bucket.url}: its next run reads from the start anyway"
+        )
+    message = ["the next run reads from the start; all rows land again"]
+    if names := names_kept(state, paths.stream):
+        message.append(f"what the stream keeps itself goes, too: {', '.join(names)}")
+    return Change("reset", paths, before, _after(_emptied(state, paths), before), message)
+
+
+def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
+    """Another stream's state for `target`, which then goes on where that one is."""
+    paths = StreamPaths(target.source, target.stream)
+    if source == paths:
+        raise UsageError(f"{paths.data} is to be copied to itself: name another stream with --to")
+    state = read_state(bucket, source)
+    if state is None:
+        raise UsageError(f"{source.data} has no state in {bucket.url}: there is nothing to copy")
+    cursors = cursors_of(state, source.stream)
+    _check_same_cursor(cursors, source, target)
+    before = bucket.get(paths.state)
+    present = state_in(bucket, paths, before)
+    sources: Any = state.setdefault("sources", {})
+    resources = sources[SCHEMA]["resources"]
+    resources[paths.stream] = resources.pop(source.stream)
+    state["pipeline_name"] = pipeline_name(paths)
+    ours = _with_files_of(state, present, paths.stream)
+    ours.pop("quarantined", None)  # where it is in quarantine is the other stream's
+    resource_state(state, paths.stream)[STATE_KEY] = ours
+    message = [f"cursor {name}: {value}, from {source.data}" for name, value in cursors.items()]
+    message.append(f"{source.data} keeps its own state; only one of the two should go on running")
+    return Change("copy", paths, before, _after(state, before), message)
+
+
+def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: StreamConfig) -> None:
+    name = target.cursor_field if target.is_incremental else None
+    if name not in cursors and (name or cursors):
+        raise UsageError(
+            f"{source.data} goes by {', '.join(cursors) or 'no cursor'}, but {target.origin} by "
+            f"{name or 'none'}: only a state of the same cursor can be copied"
+        )
+    if name is None:
+        return
+    try:
+        Columns({name: target.fields[name]}).value(name, cursors[name])
+    except ConversionError as error:
+        raise UsageError(
+            f"{source.data} is at {name} {cursors[name]}, which is {error} by {target.origin}: "
+            "only a state of the same cursor can be copied"
+        ) from None
+
+
+def restored(bucket: Bucket, paths: StreamPaths, number: int | None) -> Change:
+    """A previous state, the newest unless told. Raises UsageError if there is none."""
+    kept = _chosen(bucket, paths, number)
+    before = bucket.get(paths.state)
+    present = state_in(bucket, paths, before)
+    if kept.document is None:
+        state = _emptied(present or new_state(paths), paths)
+        message = [f"state {kept.number}: none yet; the next run reads from the start"]
+    else:
+        state = state_of(kept.document, bucket.location(paths.kept_state(kept.number)))
+        if present is not None:
+            ours = _with_files_of(state, present, paths.stream)
+            resource_state(state, paths.stream)[STATE_KEY] = ours
+        message = [f"state {kept.number}, as it was before '{kept.before}' at {kept.kept}"]
+        message += [f"cursor {name}: {value}" for name, value in kept.cursors.items()]
+        message.append("rows that landed since, and are read again, land again")
+    return Change("restore", paths, before, _after(state, before), message)
+
+
+def _chosen(bucket: Bucket, paths: StreamPaths, number: int | None) -> KeptState:
+    numbers = kept_numbers(bucket, paths)
+    if number is None and numbers:
+        number = numbers[-1]
+    if number not in numbers:
+        known = ", ".join(map(str, numbers)) or "none"
+        what = "no earlier state" if number is None else f"no earlier state {number}"
+        raise UsageError(f"{paths.data} has {what}; there are: {known}")
+    kept = kept_state(bucket, paths, number)
+    if kept is None:
+        raise UsageError(f"{paths.data}: the earlier state {number} has just been removed")
+    return kept
+
+
+def make(bucket: Bucket, change: Change) -> int:
+    """The number under which the previous state is kept.
+
+    Raises StreamError if it is not there any more, and LeaseHeld if a run is under way.
+    """
+    paths = change.paths
+    with Lease(bucket, paths.lease, paths.data, "state") as lease:
+        present = bucket.get(paths.state)
+        if _data(present) != _data(change.before):
+            raise StreamError(
+                f"{paths.data}: its state has changed since it was read: a run has ended, or "
+                "someone has changed it; nothing was done, look at it again",
+                remedy=f"`landing state {paths.source} {paths.stream}` shows what it is now",
+            )
+        number = keep(bucket, paths, before=change.verb)
+        lease.confirm()
+        bucket.put(paths.state, json.dumps(change.after, default=str, indent=1).encode())
+        forget_oldest(bucket, paths)
+    return number
+
+
+def _data(stored: StoredObject | None) -> bytes | None:
+    return None if stored is None else stored.data
+
+
+def _emptied(state: TPipelineState, paths: StreamPaths) -> TPipelineState:
+    emptied = deepcopy(state)
+    emptied["sources"] = {}
+    resource_state(emptied, paths.stream)[STATE_KEY] = _of_files(state, paths.stream)
+    return emptied
+
+
+def _of_files(state: TPipelineState | None, stream: str) -> dict[str, Any]:
+    ours = {} if state is None else resource_state(state, stream).get(STATE_KEY, {})
+    return {name: value for name, value in ours.items() if name not in _OF_READING}
+
+
+def _with_files_of(
+    state: TPipelineState, present: TPipelineState | None, stream: str
+) -> dict[str, Any]:
+    """What is ours in `state`, but for the files that landed what the present one says."""
+    ours = resource_state(state, stream).get(STATE_KEY, {})
+    reading = {name: value for name, value in ours.items() if name in _OF_READING}
+    return reading | _of_files(present, stream)
+
+
+def _after(state: TPipelineState, before: StoredObject | None) -> dict[str, Any]:
+    """The next version of the document, whichever version `state` was."""
+    version = state["_state_version"]
+    if before is not None:
+        version = max(version, json_document(before.data)["version"])
+    return next_document(state, version + 1)

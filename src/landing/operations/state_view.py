@@ -1,0 +1,95 @@
+"""What a stream's state comes to, for a person to look at; nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlt.common.pipeline import TPipelineState
+
+from landing.catalog.stream_config import StreamConfig
+from landing.extraction.incremental import FrozenIncremental, reads_from
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import lease_holder
+from landing.zone.load_log import LoadRecord, last_load
+from landing.zone.previous_states import cursors_of, kept_numbers, read_state
+from landing.zone.state import STATE_KEY, names_kept, resource_state
+
+
+@dataclass(frozen=True)
+class LastLoad:
+    load_id: str
+    finished: str
+    rows: int
+    files: int
+
+
+@dataclass(frozen=True)
+class StreamState:
+    source: str
+    stream: str
+    exists: bool = False
+    """Whether the stream has a state, which any run leaves that landed something."""
+    cursor_field: str | None = None
+    cursor: Any = None
+    reads_from: Any = None
+    """Where the next run starts; None is the beginning."""
+    lookback: str | None = None
+    schema_version: int | None = None
+    load_id: str | None = None
+    """The highest that a row carries."""
+    last_load: LastLoad | None = None
+    lease: str | None = None
+    """Who holds it."""
+    keeps: list[str] = field(default_factory=list)
+    """Names of what the stream itself, or a parent of it, keeps in dlt's state."""
+    earlier: list[int] = field(default_factory=list)
+    """Previous states that can be restored."""
+
+
+def stream_state(
+    bucket: Bucket,
+    paths: StreamPaths,
+    config: StreamConfig | None,
+    frozen: FrozenIncremental | None,
+) -> StreamState:
+    """`config` and `held` are what the workspace knows of the stream, if it does."""
+    state = read_state(bucket, paths)
+    ours = {} if state is None else resource_state(state, paths.stream).get(STATE_KEY, {})
+    name, cursor = cursor_in(state, paths.stream, config)
+    start = reads_from(config, frozen, cursor) if config is not None and name else cursor
+    lookback = None if config is None or config.lookback is None else str(config.lookback.amount)
+    load_id = ours.get("load_id")
+    return StreamState(
+        source=paths.source,
+        stream=paths.stream,
+        exists=state is not None,
+        cursor_field=name,
+        cursor=cursor,
+        reads_from=start,
+        lookback=lookback,
+        schema_version=ours.get("schema", {}).get("version"),
+        load_id=load_id,
+        last_load=_brief(last_load(bucket, paths, load_id)),
+        lease=None if (held_by := lease_holder(bucket, paths.lease)) is None else str(held_by),
+        keeps=[] if state is None else names_kept(state, paths.stream),
+        earlier=kept_numbers(bucket, paths),
+    )
+
+
+def cursor_in(
+    state: TPipelineState | None, stream: str, config: StreamConfig | None
+) -> tuple[str | None, Any]:
+    """Name and last value of the field that a stream goes by; the value is None before any run."""
+    cursors = {} if state is None else cursors_of(state, stream)
+    if config is None:
+        return next(iter(cursors.items()), (None, None))
+    name = config.cursor_field if config.is_incremental else None
+    return name, None if name is None else cursors.get(name)
+
+
+def _brief(record: LoadRecord | None) -> LastLoad | None:
+    if record is None:
+        return None
+    return LastLoad(record.load_id, str(record.finished), record.rows, len(record.files))

@@ -1,0 +1,140 @@
+"""A stream's landing zone as its feeder meets it: is all there that was said to have landed?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from landing.catalog.stream_config import StreamConfig
+from landing.errors import counted
+from landing.operations.verify.accounts import (
+    Account,
+    account_of,
+    file_findings,
+    file_notes,
+    order_findings,
+    part_findings,
+    put_anew,
+)
+from landing.operations.verify.contents import Contents
+from landing.operations.verify.cursors import Gaps, state_findings
+from landing.operations.verify.findings import Result, Status, VerifyFinding
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, is_compacted
+
+CHECKS = ("files", "rows", "columns", "order", "cursor", "state", "newest")
+
+
+def verify_stream(
+    bucket: Bucket, paths: StreamPaths, config: StreamConfig | None, *, quick: bool = False
+) -> Iterator[Result]:
+    """One result for each check, as it is done; `config` is what the workspace knows of it.
+
+    With `quick`, nothing is read of the files but their footers.
+    """
+    account = account_of(bucket, paths)
+    yield _files(account)
+    yield from _contents(bucket, account)
+    yield _order(account)
+    yield from _cursor(bucket, account)
+    yield _newest(bucket, account, config, quick=quick)
+
+
+def _files(account: Account) -> Result:
+    compacted = sum(map(is_compacted, account.expected))
+    of = f"{counted(len(account.expected), 'file')} of {counted(len(account.records), 'load')}"
+    if compacted:
+        of += f", {compacted:,} of them compacted"
+    findings = [*part_findings(account.records, account.paths), *file_findings(account)]
+    return _result(account, "files", of, findings, list(file_notes(account)))
+
+
+def _contents(bucket: Bucket, account: Account) -> Iterator[Result]:
+    contents = Contents(bucket, account)
+    yield _result(
+        account,
+        "rows",
+        f"{counted(contents.rows, 'row')} by the footers of {counted(contents.files, 'file')}, as "
+        "the records say",
+        contents.row_findings,
+    )
+    versions = counted(contents.versions, "version")
+    message = f"{counted(contents.files, 'file')} with those of the schema history, {versions}"
+    notes = []
+    if contents.before_history:
+        notes.append(
+            f"{counted(contents.before_history, 'file')} landed before there was a schema history"
+        )
+    yield _result(account, "columns", message, contents.column_findings, notes)
+
+
+def _order(account: Account) -> Result:
+    anew = put_anew(account)
+    names = counted(len(account.in_order) - anew, "name")
+    message = f"{names} in the order of publication, by the bucket's times"
+    notes = [f"{counted(anew, 'file')} compacted, copied here or cut off: no order is known"]
+    findings = list(order_findings(account))
+    return _result(account, "order", message, findings, notes if anew else [])
+
+
+def _cursor(bucket: Bucket, account: Account) -> Iterator[Result]:
+    gaps = Gaps(bucket, account)
+    loads = counted(len(gaps.loads), "load")
+    message = f"{loads} of incremental runs, each from where the one before ended"
+    if gaps.loads:
+        yield _result(account, "cursor", message, gaps.findings, gaps.notes)
+    else:
+        yield _skipped(account, "cursor", "no load moved a cursor")
+    message = "the state is of the last load or a later one"
+    yield _result(account, "state", message, list(state_findings(account)))
+
+
+def _newest(
+    bucket: Bucket, account: Account, config: StreamConfig | None, *, quick: bool
+) -> Result:
+    if quick:
+        return _skipped(account, "newest", "keys are not read with --quick")
+    if config is None or not config.primary_key or not config.is_incremental:
+        return _skipped(account, "newest", "no config of an incremental stream with a primary key")
+    if find_spec("duckdb") is None:
+        return _skipped(account, "newest", "needs duckdb: pip install 'dlt-landing[tables]'")
+    from landing.operations.verify.keys import Keys
+
+    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        keys = Keys(bucket, account.in_order, config.primary_key, Path(folder))
+    values = counted(keys.keys, "value")
+    message = f"{values} of {', '.join(config.primary_key)}, each with one newest row"
+    findings = []
+    if keys.ambiguous:
+        such = "; ".join(", ".join(map(str, key)) for key in keys.examples)
+        what = (
+            f"{keys.ambiguous:,} of them have several newest rows with the same _dlt_load_id, such "
+            f"as {such}"
+        )
+        remedy = (
+            "if the key does not tell records apart, mend primary_key; else have readers order by "
+            f"{config.cursor_field} besides"
+        )
+        findings.append(VerifyFinding(what, remedy))
+    return _result(account, "newest", message, findings)
+
+
+def _result(
+    account: Account,
+    check: str,
+    message: str,
+    findings: list[VerifyFinding],
+    notes: list[str] | None = None,
+) -> Result:
+    status: Status = "failed" if findings else "passed"
+    paths = account.paths
+    return Result(paths.source, paths.stream, check, status, message, findings, notes or [])
+
+
+def _skipped(account: Account, check: str, why: str) -> Result:
+    return Result(account.paths.source, account.paths.stream, check, "skipped", why)
+
+
+__all__ = ["CHECKS", "Result", "VerifyFinding", "verify_stream"]

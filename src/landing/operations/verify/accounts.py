@@ -1,0 +1,241 @@
+"""The files of a stream in the bucket against what its records say that there is.
+
+Whoever reads names in order and trusts them finds each row: files are there, in the order in which
+they appeared, and none is there that no record knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from landing.errors import counted
+from landing.operations.verify.findings import VerifyFinding
+from landing.zone.bucket import Bucket, Listed
+from landing.zone.layout import StreamPaths, load_id_of
+from landing.zone.lease import lease_holder
+from landing.zone.load_log import LoadRecord, RecordedFile, load_records
+from landing.zone.records import read_record, read_records
+from landing.zone.state import stored_load_id
+
+_COPIED = timedelta(hours=1)
+"""Between a file's time in the bucket and its load's record, after which it was put there anew."""
+_CLOSE = timedelta(seconds=1)
+"""Times in some buckets are whole seconds."""
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """`_dlt/{source}/{stream}/compactions/{file}.json`"""
+
+    into: str
+    rows: int
+    bytes: int
+    begun: datetime
+    files: list[RecordedFile]
+
+
+_DECODER = msgspec.json.Decoder(Compaction)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Of one stream at about one moment."""
+
+    paths: StreamPaths
+    records: list[LoadRecord]
+    """The oldest first."""
+    files: dict[str, Listed]
+    expected: dict[str, RecordedFile]
+    """By path, compacted ones in the place of those that they are made of."""
+    replaced: frozenset[str]
+    """That were compacted, and should be gone."""
+    pending: Compaction | None
+    """A compaction that is under way, or died."""
+    holder: str | None
+    """Of the stream's lease."""
+    state_load_id: str | None
+
+    @property
+    def in_order(self) -> list[Listed]:
+        return sorted(self.ours, key=lambda file: file.path)
+
+    @property
+    def ours(self) -> Iterator[Listed]:
+        return (file for file in self.files.values() if load_id_of(file.path))
+
+
+def account_of(bucket: Bucket, paths: StreamPaths) -> Account:
+    """Records first and files then, so that a file which a record names has to be there. Once more
+    if it does not add up: a run may end, and a compaction replace files, in between."""
+    found = _account(bucket, paths)
+    return found if not list(file_findings(found)) else _account(bucket, paths)
+
+
+def _account(bucket: Bucket, paths: StreamPaths) -> Account:
+    holder = lease_holder(bucket, paths.lease)
+    records = load_records(bucket, paths)[::-1]
+    compactions, pending = _compactions(bucket, paths)
+    expected = {file.path: file for record in records for file in record.files}
+    replaced: set[str] = set()
+    for one in compactions:
+        replaced.update(file.path for file in one.files)
+        expected[one.into] = RecordedFile(one.into, one.rows, one.bytes)
+    for path in replaced:
+        expected.pop(path, None)
+    return Account(
+        paths=paths,
+        records=records,
+        files={file.path: file for file in bucket.listed(paths.data)},
+        expected=expected,
+        replaced=frozenset(replaced),
+        pending=pending,
+        holder=None if holder is None else str(holder),
+        state_load_id=stored_load_id(bucket, paths),
+    )
+
+
+def _compactions(bucket: Bucket, paths: StreamPaths) -> tuple[list[Compaction], Compaction | None]:
+    """Those that were done, and the one that is under way."""
+    folder = paths.pending_compaction.rpartition("/")[0]
+    names = [path for path in bucket.list(folder) if path != paths.pending_compaction]
+    done = read_records(bucket, names, _DECODER)
+    return done, read_record(bucket, paths.pending_compaction, _DECODER)
+
+
+def file_findings(account: Account) -> Iterator[VerifyFinding]:
+    """Files that are gone, that changed, and that nothing accounts for."""
+    yield from _missing(account)
+    yield from _unaccounted(account)
+
+
+def _missing(account: Account) -> Iterator[VerifyFinding]:
+    name = f"{account.paths.source} {account.paths.stream}"
+    for path, recorded in account.expected.items():
+        there = account.files.get(path)
+        if there is None and not _is_being_compacted(account, path):
+            yield VerifyFinding(
+                f"{path} is gone, with {recorded.rows:,} rows",
+                "put it back from a version or copy of the bucket, or land its rows again with "
+                f"`landing backfill {name} --from …`",
+            )
+        elif there is not None and there.bytes != recorded.bytes:
+            yield VerifyFinding(
+                f"{path} has {there.bytes:,} bytes, not the {recorded.bytes:,} that landed",
+                "someone has changed it: put the version back that landed",
+            )
+
+
+def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
+    name = f"{account.paths.source} {account.paths.stream}"
+    ids = {record.load_id for record in account.records}
+    for path in sorted(account.files.keys() - account.expected.keys()):
+        load_id = load_id_of(path)
+        if load_id is None:
+            yield VerifyFinding(
+                f"{path} is none of the stream's files, and readers meet it", "take it elsewhere"
+            )
+        elif path in account.replaced or _is_pending(account, path):
+            if account.holder is None:
+                yield VerifyFinding(
+                    f"{path} is there beside the file that it was compacted into, or is to be: "
+                    "its rows are there twice",
+                    f"`landing compact {name}` completes what was cut off",
+                )
+        elif load_id in ids:
+            yield VerifyFinding(
+                f"{path} is not in the record of its load {load_id}",
+                "find out who put it there; if nobody knows, take it elsewhere",
+            )
+        elif not _was_cut_off(account, load_id) and account.holder is None:
+            yield VerifyFinding(
+                f"{path} is of a load that was cut off, and nothing has landed since",
+                f"`landing run {name}` lands its rows again; if they were a backfill's, start that "
+                "again",
+            )
+
+
+def _is_being_compacted(account: Account, path: str) -> bool:
+    pending = account.pending
+    return (
+        account.holder is not None
+        and pending is not None
+        and any(file.path == path for file in pending.files)
+    )
+
+
+def _is_pending(account: Account, path: str) -> bool:
+    return account.pending is not None and path == account.pending.into
+
+
+def _was_cut_off(account: Account, load_id: str) -> bool:
+    """Whether it is of a load that died, after which others landed its rows again."""
+    return account.state_load_id is not None and load_id <= account.state_load_id
+
+
+def file_notes(account: Account) -> Iterator[str]:
+    ids = {record.load_id for record in account.records}
+    left = [
+        path
+        for path in account.files.keys() - account.expected.keys()
+        if (load_id := load_id_of(path)) is not None
+        and load_id not in ids
+        and path not in account.replaced
+        and not _is_pending(account, path)
+        and _was_cut_off(account, load_id)
+    ]
+    if left:
+        yield (
+            f"{counted(len(left), 'further file')} of loads that died, such as {min(left)}; later "
+            "ones landed their rows again"
+        )
+    if account.holder is not None:
+        yield f"{account.holder}: files that come or go meanwhile are not looked at"
+
+
+def order_findings(account: Account) -> Iterator[VerifyFinding]:
+    """Files that appeared after one whose name sorts behind theirs."""
+    latest: Listed | None = None
+    for file in _published(account):
+        if latest is not None and file.modified < latest.modified - _CLOSE:
+            yield VerifyFinding(
+                f"{file.path} sorts after {latest.path}, but was published before it "
+                f"({file.modified:%Y-%m-%d %H:%M:%S}, {latest.modified:%Y-%m-%d %H:%M:%S} UTC)",
+                "a reader that was past the former has missed the latter: have it read from there "
+                "again, and look who writes to the bucket besides",
+            )
+        if latest is None or file.modified > latest.modified:
+            latest = file
+
+
+def _published(account: Account) -> Iterator[Listed]:
+    """In the order of their names, those whose time in the bucket is that of their load."""
+    recorded = {file.path: one for one in account.records for file in one.files}
+    for file in account.in_order:
+        record = recorded.get(file.path)
+        if record is not None and abs(file.modified - record.finished) < _COPIED:
+            yield file
+
+
+def put_anew(account: Account) -> int:
+    """How many files say nothing of the order, as they were copied here or compacted."""
+    return sum(1 for _ in account.ours) - sum(1 for _ in _published(account))
+
+
+def part_findings(records: Iterable[LoadRecord], paths: StreamPaths) -> Iterator[VerifyFinding]:
+    """Records whose files are not the parts of their load, from the first to the last."""
+    for record in records:
+        named = [file.path for file in record.files]
+        if named != [paths.part(record.load_id, number) for number in range(len(named))]:
+            yield VerifyFinding(
+                f"the record of load {record.load_id} does not name its parts one after the other",
+                f"put {paths.load_record(record.load_id)} back from a version of the bucket",
+            )
+        elif record.rows != sum(file.rows for file in record.files):
+            yield VerifyFinding(
+                f"the record of load {record.load_id} says {record.rows:,} rows, and its files "
+                f"{sum(file.rows for file in record.files):,}",
+                f"put {paths.load_record(record.load_id)} back from a version of the bucket",
+            )

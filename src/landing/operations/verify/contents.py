@@ -1,0 +1,129 @@
+"""What the footers of a stream's files say: rows against the records, columns against the schema
+history. Of a file no more is read than its footer."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.operations.verify.accounts import Account
+from landing.operations.verify.findings import VerifyFinding
+from landing.zone.bucket import Bucket, Gone, Listed
+from landing.zone.layout import is_compacted, load_id_of
+from landing.zone.schema_history import SchemaVersion, schema_versions
+
+_AT_ONCE = 8
+_AHEAD = 64
+"""Files whose footers are fetched before what was fetched is looked at."""
+
+
+@dataclass(frozen=True)
+class Footer:
+    path: str
+    rows: int
+    columns: dict[str, str]
+    damage: str | None = None
+
+
+def footers(bucket: Bucket, files: Sequence[Listed]) -> Iterator[Footer]:
+    """In the order of the files."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
+        for start in range(0, len(files), _AHEAD):
+            some = files[start : start + _AHEAD]
+            yield from filter(None, threads.map(lambda file: _footer(bucket, file), some))
+
+
+def _footer(bucket: Bucket, file: Listed) -> Footer | None:
+    """None for a file that is gone: that is found by its record."""
+    try:
+        with bucket.file(file.path, file.bytes) as opened:
+            parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
+            columns = {field.name: str(field.type) for field in parquet.schema_arrow}
+            return Footer(file.path, parquet.metadata.num_rows, columns)
+    except pa.ArrowInvalid as error:
+        return Footer(file.path, 0, {}, str(error).splitlines()[0])
+    except Gone:
+        return None
+
+
+class Contents:
+    """Filled footer by footer."""
+
+    def __init__(self, bucket: Bucket, account: Account) -> None:
+        self._account = account
+        self._history = _History(list(schema_versions(bucket, account.paths)))
+        self.files = 0
+        self.rows = 0
+        self.before_history = 0
+        self.row_findings: list[VerifyFinding] = []
+        self.column_findings: list[VerifyFinding] = []
+        for footer in footers(bucket, account.in_order):
+            self._take(footer)
+
+    @property
+    def versions(self) -> int:
+        return len(self._history.versions)
+
+    def _take(self, footer: Footer) -> None:
+        self.files += 1
+        if footer.damage is not None:
+            message = f"{footer.path} is no parquet file ({footer.damage})"
+            remedy = "put the version back that landed"
+            self.row_findings.append(VerifyFinding(message, remedy))
+            return
+        self.rows += footer.rows
+        recorded = self._account.expected.get(footer.path)
+        if recorded is not None and recorded.rows != footer.rows:
+            message = f"{footer.path} has {footer.rows:,} rows, and its record {recorded.rows:,}"
+            self.row_findings.append(VerifyFinding(message, "put the version back that landed"))
+        self._take_columns(footer)
+
+    def _take_columns(self, footer: Footer) -> None:
+        expected = self._history.at(load_id_of(footer.path) or "")
+        if expected is None:
+            self.before_history += 1
+            return
+        if is_compacted(footer.path):
+            differs = sorted(
+                name
+                for name, type_ in footer.columns.items()
+                if (name, type_) not in self._history.ever
+            )
+        else:
+            differs = _differences(footer.columns, expected.types)
+        if differs:
+            paths = self._account.paths
+            message = (
+                f"{footer.path} has other columns than version {expected.version} of the schema "
+                f"history: {', '.join(differs)}"
+            )
+            remedy = (
+                f"readers that go by `landing schema {paths.source} {paths.stream}` meet what they "
+                "do not expect: find out who put the file there"
+            )
+            self.column_findings.append(VerifyFinding(message, remedy))
+
+
+def _differences(there: dict[str, str], expected: dict[str, str]) -> list[str]:
+    names = [name for name in {**expected, **there} if there.get(name) != expected.get(name)]
+    return [
+        f"{name} ({expected.get(name, 'not there')} → {there.get(name, 'not there')})"
+        for name in names
+    ]
+
+
+class _History:
+    def __init__(self, versions: Sequence[SchemaVersion]) -> None:
+        self.versions = sorted(versions, key=lambda one: one.version)
+        self._since = [one.load_id for one in self.versions]
+        self.ever = {item for one in self.versions for item in one.types.items()}
+
+    def at(self, load_id: str) -> SchemaVersion | None:
+        """That of a load; None before there was a history."""
+        index = bisect_right(self._since, load_id)
+        return self.versions[index - 1] if index else None

@@ -1,0 +1,92 @@
+"""Whether each run began where the one before it ended, and the state is where the last one did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from landing.operations.verify.accounts import Account
+from landing.operations.verify.findings import VerifyFinding
+from landing.zone.bucket import Bucket
+from landing.zone.load_log import LoadRecord
+from landing.zone.previous_states import kept_states
+
+_SECOND = timedelta(seconds=1)
+"""States are kept with the whole second."""
+
+
+def live(records: Sequence[LoadRecord]) -> list[LoadRecord]:
+    """Those of incremental runs, the oldest first: only these move the cursor."""
+    return [
+        record
+        for record in records
+        if record.kind == "run"
+        and record.sync_mode == "incremental"
+        and record.cursor_after is not None
+    ]
+
+
+class Gaps:
+    def __init__(self, bucket: Bucket, account: Account) -> None:
+        self._paths = account.paths
+        self.loads = live(account.records)
+        self.findings: list[VerifyFinding] = []
+        self.notes: list[str] = []
+        gaps = [(one, other) for one, other in pairwise(self.loads) if _is_gap(one, other)]
+        # Who moved a cursor kept the state that was.
+        kept = kept_states(bucket, self._paths) if gaps else []
+        moved = [datetime.fromisoformat(state.kept) for state in kept]
+        for one, other in gaps:
+            self._notify(one, other, moved)
+
+    def _notify(self, one: LoadRecord, other: LoadRecord, moved: Sequence[datetime]) -> None:
+        gap = (
+            f"between loads {one.load_id} and {other.load_id} the cursor went from "
+            f"{one.cursor_after} to {other.cursor_before}"
+        )
+        if any(one.finished - _SECOND <= when <= other.finished for when in moved):
+            self.notes.append(f"{gap}, as `landing state` was told to")
+        else:
+            name = f"{self._paths.source} {self._paths.stream}"
+            span = f"--from '{one.cursor_after}' --to '{other.cursor_before}'"
+            self.findings.append(
+                VerifyFinding(
+                    f"{gap}: no run has read that", f"`landing backfill {name} {span}` does"
+                )
+            )
+
+
+def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
+    """Whether a run began beyond where the one before it had ended."""
+    end, start = one.cursor_after, other.cursor_before
+    if start is None or type(end) is not type(start):
+        return False
+    return bool(_falls(one) is _falls(other) is False and start > end)
+
+
+def _falls(record: LoadRecord) -> bool:
+    """Whether its cursor goes down, as that of a stream that reads backwards does."""
+    before, after = record.cursor_before, record.cursor_after
+    return type(before) is type(after) and before is not None and bool(after < before)
+
+
+def state_findings(account: Account) -> Iterator[VerifyFinding]:
+    newest = next((one for one in reversed(account.records) if one.kind == "run"), None)
+    if newest is None or account.holder is not None:
+        return
+    name = f"{account.paths.source} {account.paths.stream}"
+    if account.state_load_id is None:
+        yield VerifyFinding(
+            f"{account.paths.state} is gone: the next run reads from the start, and lands all rows "
+            "again",
+            "put it back from a version of the bucket, or `landing state restore "
+            f"{name}` if an earlier one will do",
+        )
+    elif account.state_load_id < newest.load_id:
+        yield VerifyFinding(
+            f"{account.paths.state} is that of load {account.state_load_id}, before the last one "
+            f"that was recorded, {newest.load_id}",
+            f"a run died at its very end, or the state was put back: `landing run {name}` reads "
+            "from there again, and no row is lost",
+        )

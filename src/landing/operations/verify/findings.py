@@ -1,0 +1,26 @@
+"""What a check of a stream's landing zone comes to."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Status: TypeAlias = Literal["passed", "failed", "skipped"]
+
+
+class VerifyFinding(msgspec.Struct, frozen=True):
+    what: str
+    remedy: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    source: str
+    stream: str
+    check: str
+    status: Status
+    message: str
+    """What was checked."""
+    findings: list[VerifyFinding] = []
+    notes: list[str] = []
+    """What is as it may be, and yet good to know."""

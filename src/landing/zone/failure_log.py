@@ -1,0 +1,106 @@
+"""Runs of a stream that failed: what they leave in the bucket, and how it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from landing.errors import BucketError
+from landing.zone.bucket import Bucket, Listed, StoredObject
+from landing.zone.layout import StreamPaths
+from landing.zone.records import read_record, read_records
+
+KEPT = 1_000
+"""Records of a stream, which may fail each hour until somebody looks."""
+_REMEDY = "delete it"
+_CLOCKS_DIFFER = timedelta(days=1)
+"""At most, between the bucket, whose time the state has, and a machine, of which a name is."""
+
+
+class StateLeft(msgspec.Struct, frozen=True):
+    """Which state the run left behind: the next run that lands puts another in its place."""
+
+    modified: datetime
+    version: str | None
+
+
+class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/failures/{time}.json`, where `time` is spelled like a load id."""
+
+    finished: datetime
+    error: str
+    """The class of what was raised."""
+    message: str
+    """Without secrets."""
+    remedy: str | None = None
+    """What the run itself said to try."""
+    started: datetime | None = None
+    """None if the run came to nothing before it began with the stream."""
+    read: int = 0
+    """Records."""
+    published: int = 0
+    """Rows that it had landed before, in loads of their own."""
+    load_ids: list[str] = []
+    """Of loads that had begun."""
+    host: str = ""
+    state: StateLeft | None = None
+    """None if there was none."""
+
+    @property
+    def kind(self) -> Literal["failed"]:
+        return "failed"
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.started is None else (self.finished - self.started).total_seconds()
+
+
+_DECODER = msgspec.json.Decoder(FailedRun)
+
+
+def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
+    left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
+    bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
+    with suppress(BucketError):  # the record is there, and the next one tries again
+        _forget_oldest(bucket, paths)
+
+
+def _forget_oldest(bucket: Bucket, paths: StreamPaths) -> None:
+    bucket.delete_all(sorted(bucket.list(paths.failed_runs))[:-KEPT])
+
+
+def _left(stored: StoredObject | None) -> StateLeft | None:
+    return None if stored is None else StateLeft(stored.modified, stored.version)
+
+
+def failed_runs(
+    bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
+) -> list[FailedRun]:
+    """The newest first, of which no more than `limit` are read.
+
+    Raises BucketError for one that is damaged.
+    """
+    files = sorted((file.path for file in _listed(bucket, paths, since)), reverse=True)[:limit]
+    return read_records(bucket, files, _DECODER, _REMEDY)
+
+
+def failing_run(
+    bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
+) -> FailedRun | None:
+    """The last run that failed, unless one has landed since; `stored` is the state."""
+    since = None if stored is None else stored.modified - _CLOCKS_DIFFER
+    files = _listed(bucket, paths, since)
+    if not files:
+        return None
+    newest = max(files, key=lambda file: (file.modified, file.path))
+    last = read_record(bucket, newest.path, _DECODER, _REMEDY)
+    return last if last is not None and last.state == _left(stored) else None
+
+
+def _listed(bucket: Bucket, paths: StreamPaths, since: datetime | None) -> Sequence[Listed]:
+    after = None if since is None else paths.failed_run(since.astimezone(UTC))
+    return list(bucket.listed(paths.failed_runs, after))

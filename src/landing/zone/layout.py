@@ -1,0 +1,187 @@
+"""Names in the bucket. What a feeder reads and what it must not meet are kept apart here.
+
+    {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
+    _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
+    _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
+    _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
+    _dlt/{source}/{stream}/compactions/{file}.json · pending.json
+    _dlt/{source}/{stream}/failures/{time}.json
+    _report/index.html
+    _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
+
+A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
+the same by text and by natural order, in which runs of digits compare as numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COMPACTED = ".compacted.parquet"
+_PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}(?:\.compacted)*\.parquet$")
+_QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
+_BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
+_LAST_PART = 99_999
+DEFERRED_VERSIONS = Decimal("0.001")
+"""Seconds of load ids below each load's own that are kept for its rows known to be older."""
+
+
+@dataclass(frozen=True)
+class StreamPaths:
+    source: str
+    stream: str
+
+    @property
+    def data(self) -> str:
+        return f"{self.source}/{self.stream}"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All that is in the bucket of the stream is in one of these."""
+        return self.data, f"_dlt/{self.data}", self.quarantined
+
+    def part(self, load_id: str, number: int) -> str:
+        day = _EPOCH + timedelta(seconds=int(load_id.split(".")[0]))
+        return f"{self.data}/{day:year=%Y/month=%m/day=%d}/{load_id}.{number:05d}.parquet"
+
+    def end_of(self, load_id: str) -> str:
+        """A path that sorts after every part of this load, and before any of a later one."""
+        return self.part(load_id, _LAST_PART)
+
+    @property
+    def quarantined(self) -> str:
+        return f"_quarantine/{self.data}"
+
+    def quarantine(self, load_id: str) -> str:
+        return f"{self.quarantined}/{load_id}.jsonl"
+
+    @property
+    def failed_quarantine(self) -> str:
+        """Of the last run that failed for its quarantine_limit; no load has these rows."""
+        return f"{self.quarantined}/failed-run.jsonl"
+
+    @property
+    def state(self) -> str:
+        return f"_dlt/{self.data}/state.json"
+
+    @property
+    def lease(self) -> str:
+        return f"_dlt/{self.data}/lease.json"
+
+    @property
+    def all_keys(self) -> str:
+        return f"_dlt/{self.data}/keys"
+
+    def keys(self, load_id: str) -> str:
+        """Of the records that the source had at this load."""
+        return f"{self.all_keys}/{load_id}.parquet"
+
+    @property
+    def table_marker(self) -> str:
+        """The last path that the stream's current-state table has taken in, if it has one."""
+        return f"_dlt/{self.data}/table.json"
+
+    @property
+    def load_records(self) -> str:
+        return f"_dlt/{self.data}/loads"
+
+    def load_record(self, load_id: str) -> str:
+        return f"{self.load_records}/{load_id}.json"
+
+    @property
+    def failed_runs(self) -> str:
+        return f"_dlt/{self.data}/failures"
+
+    def failed_run(self, moment: datetime) -> str:
+        return f"{self.failed_runs}/{next_load_id(moment, None)}.json"
+
+    @property
+    def kept_states(self) -> str:
+        return f"_dlt/{self.data}/states"
+
+    def kept_state(self, number: int) -> str:
+        return f"{self.kept_states}/{number:06d}.json"
+
+    @property
+    def schemas(self) -> str:
+        return f"_dlt/{self.data}/schemas"
+
+    def schema(self, version: int) -> str:
+        return f"{self.schemas}/{version:05d}.json"
+
+    @property
+    def pending_compaction(self) -> str:
+        return f"_dlt/{self.data}/compactions/pending.json"
+
+    def compaction(self, into: str) -> str:
+        """The record of the files that became `into`."""
+        name = into.rsplit("/", 1)[-1].removesuffix(".parquet")
+        return f"_dlt/{self.data}/compactions/{name}.json"
+
+    @property
+    def backfills(self) -> str:
+        return f"_dlt/{self.data}/backfills"
+
+    def backfill(self, backfill_id: str) -> str:
+        return f"{self.backfills}/{backfill_id}.json"
+
+    def begun_window(self, backfill_id: str, number: int) -> str:
+        return f"{self.backfills}/{backfill_id}/{number:05d}.begun"
+
+
+def load_id_of(path: str) -> str | None:
+    """The load id in a part's path; None for files that are not ours."""
+    match = _PART.search(path)
+    return match[1] if match else None
+
+
+def time_of(load_id: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(load_id.replace(".", "")))
+
+
+def compacted_path(last: str) -> str:
+    """Where files are compacted into of which `last` is the last: right before it in either order,
+    so that it is new only to a reader that has not come to `last` yet."""
+    return last.removesuffix(".parquet") + _COMPACTED
+
+
+def is_compacted(path: str) -> bool:
+    return path.endswith(_COMPACTED)
+
+
+def number_of(path: str) -> int | None:
+    """Of a kept state or a schema; None for files that are not ours."""
+    name = path.rsplit("/", 1)[-1].removesuffix(".json")
+    return int(name) if name.isdecimal() else None
+
+
+def reserved_by(path: str) -> str | None:
+    """Up to where the backfill of a path has load ids reserved; None for other files."""
+    match = _BACKFILL.search(path)
+    return match[1] if match else None
+
+
+def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:
+    """Whose quarantine a path is, and of which load: None is a run that failed."""
+    match = _QUARANTINE.fullmatch(path)
+    if match is None:
+        return None
+    load_id = match[3] if match[3] != "failed-run" else None
+    return StreamPaths(match[1], match[2]), load_id
+
+
+def next_load_id(now: datetime, last: str | None) -> str:
+    """An id for `now`, or just above `last` where this machine's clock is behind it."""
+    own = Decimal((now - _EPOCH) // timedelta(microseconds=1)).scaleb(-6)
+    spelled = f"{own:017.6f}"
+    if last is None:
+        return spelled
+    return max(spelled, load_id_after(load_id_after(last), by=DEFERRED_VERSIONS))
+
+
+def load_id_after(load_id: str, by: Decimal = Decimal("0.000001")) -> str:
+    return f"{Decimal(load_id) + by:017.6f}"

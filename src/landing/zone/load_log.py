@@ -1,0 +1,81 @@
+"""The records that a stream's loads left in the bucket, read back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from landing.events import Drifted
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, load_id_after, next_load_id
+from landing.zone.records import RESTORE, read_record, read_records
+
+Kind: TypeAlias = Literal["run", "backfill", "quarantine"]
+_VERSIONS_AHEAD = Decimal(1)
+"""Rows of a load are stamped less than that above its id."""
+_REMEDY = f"{RESTORE}; the rows stay"
+
+
+class RecordedFile(msgspec.Struct, frozen=True):
+    path: str
+    rows: int
+    bytes: int
+
+
+class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/loads/{load_id}.json`; what older ones lack has a default."""
+
+    load_id: str
+    finished: datetime
+    started: datetime | None = None
+    sync_mode: str | None = None
+    rows: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    from_quarantine: list[str] = []
+    read_from: Any = None
+    backfill: dict[str, Any] | None = None
+    drift: Drifted | None = None
+    """Fields that no record had only where there were enough to tell."""
+    cursor_before: Any = None
+    cursor_after: Any = None
+    files: list[RecordedFile] = []
+
+    @property
+    def kind(self) -> Kind:
+        """What brought it."""
+        if self.backfill is not None:
+            return "backfill"
+        return "quarantine" if self.from_quarantine else "run"
+
+    @property
+    def seconds(self) -> float | None:
+        """From its first rows to its record."""
+        return None if self.started is None else (self.finished - self.started).total_seconds()
+
+
+_DECODER = msgspec.json.Decoder(LoadRecord)
+
+
+def load_records(
+    bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
+) -> list[LoadRecord]:
+    """The newest first, of which no more than `limit` are read; only those that began `since`.
+
+    Raises BucketError for one that is damaged.
+    """
+    after = None if since is None else paths.load_record(next_load_id(since, None))
+    files = sorted(bucket.list(paths.load_records, after), reverse=True)
+    return read_records(bucket, files[:limit], _DECODER, _REMEDY)
+
+
+def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRecord | None:
+    """The newest, where `load_id` is the one that the state has; None if no load left a record."""
+    # Only the last of a year's records are listed.
+    after = load_id and paths.load_record(load_id_after(load_id, by=-_VERSIONS_AHEAD))
+    found = sorted(bucket.list(paths.load_records, after or None))
+    return read_record(bucket, found[-1], _DECODER, _REMEDY) if found else None

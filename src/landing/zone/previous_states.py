@@ -1,0 +1,92 @@
+"""Previous states of a stream, kept in the bucket by whatever a person has done to its state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dlt.common.pipeline import TPipelineState
+
+from landing.errors import BucketError
+from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.layout import StreamPaths, number_of
+from landing.zone.state import json_document, resource_state, state_of
+
+KEPT = 20
+"""The newest of each stream."""
+
+
+@dataclass(frozen=True)
+class KeptState:
+    number: int
+    kept: str
+    before: str
+    """Which change took its place."""
+    document: dict[str, Any] | None
+    """As `state.json` had it; None if the stream had none."""
+    cursors: dict[str, Any]
+
+
+def read_state(bucket: Bucket, paths: StreamPaths) -> TPipelineState | None:
+    return state_in(bucket, paths, bucket.get(paths.state))
+
+
+def state_in(
+    bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
+) -> TPipelineState | None:
+    if stored is None:
+        return None
+    return state_of(json_document(stored.data), bucket.location(paths.state))
+
+
+def cursors_of(state: TPipelineState, stream: str) -> dict[str, Any]:
+    """The last value of each field that the stream, as dlt keeps it, goes by."""
+    kept = resource_state(state, stream).get("incremental", {})
+    return {name: entry.get("last_value") for name, entry in kept.items()}
+
+
+def keep(bucket: Bucket, paths: StreamPaths, before: str) -> int:
+    """Keep the present state, whatever it is; returns its number."""
+    present = bucket.get(paths.state)
+    numbers = kept_numbers(bucket, paths)
+    number = numbers[-1] + 1 if numbers else 1
+    kept = {
+        "kept": datetime.now(UTC).isoformat(timespec="seconds"),
+        "before": before,
+        "state": None if present is None else json_document(present.data),
+    }
+    bucket.put(paths.kept_state(number), json.dumps(kept, indent=1).encode())
+    return number
+
+
+def forget_oldest(bucket: Bucket, paths: StreamPaths) -> None:
+    bucket.delete_all([paths.kept_state(number) for number in kept_numbers(bucket, paths)[:-KEPT]])
+
+
+def kept_numbers(bucket: Bucket, paths: StreamPaths) -> list[int]:
+    """Ascending."""
+    found = map(number_of, bucket.list(paths.kept_states))
+    return sorted(number for number in found if number is not None)
+
+
+def kept_states(bucket: Bucket, paths: StreamPaths) -> list[KeptState]:
+    """The newest first."""
+    found = (kept_state(bucket, paths, number) for number in reversed(kept_numbers(bucket, paths)))
+    return [kept for kept in found if kept is not None]
+
+
+def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | None:
+    path = paths.kept_state(number)
+    stored = bucket.get(path)
+    if stored is None:
+        return None
+    kept = json_document(stored.data)
+    if not isinstance(kept, dict) or not {"kept", "before", "state"} <= set(kept):
+        raise BucketError(f"{bucket.location(path)} is damaged: delete it")
+    document = kept["state"]
+    cursors: dict[str, Any] = {}
+    if document is not None:
+        cursors = cursors_of(state_of(document, bucket.location(path)), paths.stream)
+    return KeptState(number, kept["kept"], kept["before"], document, cursors)

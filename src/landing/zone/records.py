@@ -1,0 +1,49 @@
+"""Records in the bucket, each a JSON object of a type that its reader knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from landing.errors import BucketError
+from landing.zone.bucket import Bucket
+
+RESTORE = "put an earlier version of it back, or delete it"
+_AT_ONCE = 8
+
+Record = TypeVar("Record")
+
+
+def read_record(
+    bucket: Bucket, path: str, decoder: msgspec.json.Decoder[Record], remedy: str = RESTORE
+) -> Record | None:
+    """None if there is no such object. Raises BucketError, with the remedy, if it is damaged."""
+    stored = bucket.get(path)
+    if stored is None:
+        return None
+    try:
+        return decoder.decode(stored.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BucketError(f"{bucket.location(path)} is damaged ({error}): {remedy}") from None
+
+
+def read_records(
+    bucket: Bucket,
+    paths: Sequence[str],
+    decoder: msgspec.json.Decoder[Record],
+    remedy: str = RESTORE,
+) -> list[Record]:
+    """Several at once, in the order of their paths; those that are gone meanwhile are left out."""
+
+    def read(path: str) -> Record | None:
+        return read_record(bucket, path, decoder, remedy)
+
+    if len(paths) < 2:
+        found = list(map(read, paths))
+    else:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-records") as threads:
+            found = list(threads.map(read, paths))
+    return [record for record in found if record is not None]
