@@ -26,6 +26,13 @@ class ReadCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Of one stream of the run."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlanned:
     """These streams are going to be run."""
 
@@ -33,9 +40,8 @@ class RunPlanned:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamStarted:
+class StreamStarted(StreamEvent):
     source: str
-    stream: str
     sync_mode: str
     cron: str | None
     """The stream's schedule; None if it has none."""
@@ -43,10 +49,9 @@ class StreamStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(StreamEvent):
     """Something a person should know that is not a failure; may come before `StreamStarted`."""
 
-    stream: str
     text: str
 
 
@@ -56,10 +61,9 @@ class DriftNote(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestMade:
+class RequestMade(StreamEvent):
     """One attempt at a request of the client kit has ended."""
 
-    stream: str
     method: str
     url: str
     """With its query, which may hold secrets: never show it as it is."""
@@ -78,75 +82,66 @@ class RequestMade:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestDelayed:
+class RequestDelayed(StreamEvent):
     """A request of the client kit waits this long for the rate limiter."""
 
-    stream: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class TotalExpected:
+class TotalExpected(StreamEvent):
     """The API says how many rows it has; None if that turned out not to be the total."""
 
-    stream: str
     rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingStarted:
+class ReadingStarted(StreamEvent):
     """The stream is about to give its pages; `counts` goes up as they come."""
 
-    stream: str
     counts: ReadCounts
 
 
 @dataclass(frozen=True, slots=True)
-class RowsRead:
+class RowsRead(StreamEvent):
     """Rows read so far; once per batch."""
 
-    stream: str
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
-class LoadStarted:
+class LoadStarted(StreamEvent):
     """The first rows of a load are there."""
 
-    stream: str
     load_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class PartGrowing:
+class PartGrowing(StreamEvent):
     """Bytes of the part that is being written; once per batch."""
 
-    stream: str
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class PartWritten:
+class PartWritten(StreamEvent):
     """A parquet part is complete on the local disk."""
 
-    stream: str
     rows: int
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class PublishingStarted:
+class PublishingStarted(StreamEvent):
     """All parts of a load are complete, and about to be uploaded."""
 
-    stream: str
     parts: int
 
 
 @dataclass(frozen=True, slots=True)
-class PartUploaded:
+class PartUploaded(StreamEvent):
     """A part is in the landing zone; uploading it took `seconds`."""
 
-    stream: str
     path: str
     rows: int
     size: int
@@ -154,33 +149,29 @@ class PartUploaded:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadPublished:
+class LoadPublished(StreamEvent):
     """A load is in the landing zone with its cursor, and the run goes on with another load."""
 
-    stream: str
     rows: int
     cursor: Any
 
 
 @dataclass(frozen=True, slots=True)
-class TableUpdating:
+class TableUpdating(StreamEvent):
     """The rows are in the landing zone, and the current-state table takes them in."""
-
-    stream: str
 
 
 @dataclass(frozen=True, slots=True)
-class StreamLanded:
+class StreamLanded(StreamEvent):
     """A stream's run is over, and all that was new is in the landing zone."""
 
     result: StreamResult
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFailed:
+class StreamFailed(StreamEvent):
     """A stream's run is over, or its config can't be read."""
 
-    stream: str
     error: Exception
 
 
@@ -204,28 +195,7 @@ class RunEnded:
     """The run is over, whatever way it ended. Consumers send what they still have."""
 
 
-Event: TypeAlias = (
-    RunPlanned
-    | StreamStarted
-    | Note
-    | RequestMade
-    | RequestDelayed
-    | TotalExpected
-    | ReadingStarted
-    | RowsRead
-    | LoadStarted
-    | PartGrowing
-    | PartWritten
-    | PublishingStarted
-    | PartUploaded
-    | LoadPublished
-    | TableUpdating
-    | StreamLanded
-    | StreamFailed
-    | RunAborted
-    | RunWarning
-    | RunEnded
-)
+Event: TypeAlias = StreamEvent | RunPlanned | RunAborted | RunWarning | RunEnded
 Emit: TypeAlias = Callable[[Event], None]
 
 

@@ -6,18 +6,7 @@ import threading
 import time
 from logging import Logger
 
-from landing.events import (
-    DriftNote,
-    Event,
-    LoadPublished,
-    Note,
-    PartUploaded,
-    RequestMade,
-    RowsRead,
-    RunWarning,
-    StreamLanded,
-    StreamStarted,
-)
+from landing import events
 from landing.results import StreamResult
 from landing.secrets import redacted
 
@@ -37,29 +26,29 @@ class RunLog:
         self._logged: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case RequestMade():
+            case events.RequestMade():
                 self._requested(event)
-            case RowsRead(stream, rows) if self._is_due("progress"):
+            case events.RowsRead(stream, rows) if self._is_due("progress"):
                 self._info(f"{stream}: {rows:,} rows read")
-            case StreamStarted(source, stream, sync_mode):
+            case events.StreamStarted(stream, source, sync_mode):
                 self._info(f"{source}/{stream} started, {sync_mode}")
-            case Note(stream, text):
-                if isinstance(event, DriftNote):
+            case events.Note(stream, text):
+                if isinstance(event, events.DriftNote):
                     self.drift.append(redacted(text))
                 self._warn(f"{stream}: {text}")
-            case PartUploaded(_, path, rows, size, seconds):
+            case events.PartUploaded(_, path, rows, size, seconds):
                 self.uploads.append(path)
                 self._info(f"{path}: {rows:,} rows, {size:,} bytes, uploaded in {seconds:.1f} s")
-            case LoadPublished(stream, rows, cursor):
+            case events.LoadPublished(stream, rows, cursor):
                 self._info(f"{stream}: {rows:,} rows published, cursor {cursor}; going on")
-            case StreamLanded(result):
+            case events.StreamLanded(result=result):
                 self._landed(result)
-            case RunWarning(text):
+            case events.RunWarning(text):
                 self._warn(text)
 
-    def _requested(self, event: RequestMade) -> None:
+    def _requested(self, event: events.RequestMade) -> None:
         name = event.stream
         if event.retried is not None and self._is_due("retry"):
             wait = f"{event.retry_wait:.1f} s"

@@ -9,19 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from landing import events
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
-from landing.events import (
-    Event,
-    LoadPublished,
-    LoadStarted,
-    RowsRead,
-    RunAborted,
-    RunEnded,
-    StreamFailed,
-    StreamStarted,
-)
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
 from landing.zone.failure_log import FailedRun, put_failed_run
@@ -53,24 +44,24 @@ class FailedRuns:
         self._writing: list[threading.Thread] = []
         self._unwritten: list[str] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case RowsRead(stream=stream, rows=rows):
+            case events.RowsRead(stream=stream, rows=rows):
                 self._runs[stream].read = rows
-            case StreamStarted(stream=stream):
+            case events.StreamStarted(stream=stream):
                 self._runs[stream] = _Standing()
-            case LoadStarted(stream=stream, load_id=load_id):
+            case events.LoadStarted(stream=stream, load_id=load_id):
                 self._runs[stream].load_ids.append(load_id)
-            case LoadPublished(stream=stream, rows=rows):
+            case events.LoadPublished(stream=stream, rows=rows):
                 self._runs[stream].published += rows
-            case StreamFailed(stream=stream, error=error):
+            case events.StreamFailed(stream=stream, error=error):
                 if not isinstance(error, LeaseHeld):  # the run that is under way goes on
                     self._keep([stream], error)
-            case RunAborted(streams=streams, error=error):
+            case events.RunAborted(streams=streams, error=error):
                 # Not for a mistake on the command line.
                 if isinstance(error, SourceError | SettingsError | CatalogError):
                     self._keep(self._meant(streams), error)
-            case RunEnded():
+            case events.RunEnded():
                 self._wait_for_records()
 
     def _meant(self, streams: Sequence[str]) -> Iterable[str]:

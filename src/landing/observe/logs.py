@@ -11,20 +11,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from landing.events import (
-    Event,
-    LoadPublished,
-    LoadStarted,
-    Note,
-    PartUploaded,
-    PartWritten,
-    RequestMade,
-    RunEnded,
-    RunWarning,
-    StreamFailed,
-    StreamLanded,
-    StreamStarted,
-)
+from landing import events
 from landing.observe.progress import StreamProgress, line
 from landing.results import StreamResult, Traffic
 from landing.secrets import redacted
@@ -45,32 +32,32 @@ class JsonLog:
         logging.getLogger().addHandler(self._libraries)
         logging.captureWarnings(True)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case RequestMade(retried=str()):
+            case events.RequestMade(retried=str()):
                 self._retried(event)
-            case StreamStarted(stream=stream, sync_mode=mode):
+            case events.StreamStarted(stream=stream, sync_mode=mode):
                 self.write("info", "stream_started", "started", stream, sync_mode=mode)
-            case Note(stream, text):
+            case events.Note(stream, text):
                 self.write("warning", "note", text, stream)
-            case LoadStarted(stream, load_id):
+            case events.LoadStarted(stream, load_id):
                 self._load_ids[stream] = load_id
                 self.write("info", "load_began", f"load {load_id} began", stream)
-            case PartWritten(stream, rows, size):
+            case events.PartWritten(stream, rows, size):
                 text = f"{rows:,} rows written"
                 self.write("info", "part_written", text, stream, rows=rows, bytes=size)
-            case PartUploaded():
+            case events.PartUploaded():
                 self._uploaded(event)
-            case LoadPublished(stream, rows, cursor):
+            case events.LoadPublished(stream, rows, cursor):
                 text, cursor = f"{rows:,} rows published, going on", _plain(cursor)
                 self.write("info", "load_published", text, stream, rows=rows, cursor=cursor)
-            case StreamLanded(result):
+            case events.StreamLanded(result=result):
                 self._landed(result)
-            case StreamFailed(stream, error):
+            case events.StreamFailed(stream, error):
                 self._failed(stream, error)
-            case RunWarning(text):
+            case events.RunWarning(text):
                 self.write("warning", "warning", text)
-            case RunEnded():
+            case events.RunEnded():
                 logging.captureWarnings(False)
                 logging.getLogger().removeHandler(self._libraries)
 
@@ -118,12 +105,12 @@ class JsonLog:
             waits=round(of.wait(now), 3),
         )
 
-    def _retried(self, event: RequestMade) -> None:
+    def _retried(self, event: events.RequestMade) -> None:
         text = f"{event.method} is sent again in {event.retry_wait:.1f} s: {event.retried}"
         fields = {"cause": event.retried, "wait": round(event.retry_wait, 3)}
         self.write("warning", "request_retried", text, event.stream, **fields)
 
-    def _uploaded(self, event: PartUploaded) -> None:
+    def _uploaded(self, event: events.PartUploaded) -> None:
         self.write(
             "info",
             "part_uploaded",

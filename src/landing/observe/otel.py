@@ -23,20 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from landing import __version__
-from landing.events import (
-    Event,
-    LoadStarted,
-    Note,
-    PartUploaded,
-    PartWritten,
-    RequestMade,
-    RunAborted,
-    RunEnded,
-    StreamFailed,
-    StreamLanded,
-    StreamStarted,
-)
+from landing import __version__, events
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
 from landing.secrets import redacted
@@ -80,33 +67,33 @@ class Telemetry:
         self._duration = meter.create_histogram("landing.duration", "s", "Of streams' runs")
         self._lag = meter.create_gauge("landing.cursor.lag", "s", "The cursor behind now")
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case RequestMade():
+            case events.RequestMade():
                 self._requested(event)
-            case StreamStarted(stream=stream, sync_mode=mode):
+            case events.StreamStarted(stream=stream, sync_mode=mode):
                 self._started(stream, mode)
-            case Note(stream, text) if stream in self._streams:
+            case events.Note(stream, text) if stream in self._streams:
                 self._streams[stream].span.add_event("note", {"text": redacted(text)})
-            case LoadStarted(stream, load_id):
+            case events.LoadStarted(stream, load_id):
                 self._streams[stream].part_began = time.time_ns()
                 self._streams[stream].span.add_event("load_began", {"landing.load_id": load_id})
-            case PartWritten(stream, rows, size):
+            case events.PartWritten(stream, rows, size):
                 of, now = self._streams[stream], time.time_ns()
                 attributes = {"landing.rows": rows, "landing.bytes": size}
                 self._span(of.span, "part", of.part_began, attributes).end(now)
                 of.part_began = now
-            case PartUploaded(stream, path, rows, size, seconds):
+            case events.PartUploaded(stream, path, rows, size, seconds):
                 facts = {"landing.path": path, "landing.rows": rows, "landing.bytes": size}
                 self._past(stream, "upload", seconds, facts).end()
-            case StreamLanded(result):
+            case events.StreamLanded(result=result):
                 self._landed(result)
-            case StreamFailed(stream, error):
+            case events.StreamFailed(stream, error):
                 self._failed(stream, error)
-            case RunAborted(error=error):
+            case events.RunAborted(error=error):
                 self._has_failed = True
                 self._run.add_event("aborted", {"error": redacted(str(error))})
-            case RunEnded():
+            case events.RunEnded():
                 self._close()
 
     def _started(self, stream: str, sync_mode: str) -> None:
@@ -114,7 +101,7 @@ class Telemetry:
         now = time.time_ns()
         self._streams[stream] = _Stream(self._span(self._run, f"stream {stream}", now, of), now)
 
-    def _requested(self, attempt: RequestMade) -> None:
+    def _requested(self, attempt: events.RequestMade) -> None:
         stream = attempt.stream
         url = urlsplit(attempt.url)
         attributes: dict[str, Any] = {

@@ -11,30 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from landing import events
 from landing.errors import SettingsError, counted, lasting, sized
-from landing.events import (
-    Event,
-    LoadPublished,
-    LoadStarted,
-    Note,
-    PartGrowing,
-    PartUploaded,
-    PartWritten,
-    PublishingStarted,
-    ReadCounts,
-    ReadingStarted,
-    RequestDelayed,
-    RequestMade,
-    RowsRead,
-    RunAborted,
-    RunEnded,
-    RunPlanned,
-    RunWarning,
-    StreamFailed,
-    StreamLanded,
-    TableUpdating,
-    TotalExpected,
-)
 from landing.results import StreamResult
 
 EVERY = 30.0
@@ -52,7 +30,7 @@ class StreamProgress:
     begun: float
     """Of the monotonic clock, as all times here."""
     doing: Doing = "reading"
-    counts: ReadCounts = field(default_factory=ReadCounts)
+    counts: events.ReadCounts = field(default_factory=events.ReadCounts)
     total: int | None = None
     """Rows there are, if the API tells."""
     size: int = 0
@@ -128,50 +106,48 @@ class Watch:
             found = self._streams[stream] = StreamProgress(stream, time.monotonic())
         return found
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case RunPlanned(streams):
+            case events.RunPlanned(streams):
                 self.planned_streams = len(streams)
-            case StreamLanded(result):
+            case events.Note() | events.RowsRead():
+                pass  # may come before a stream has started; rows are counted as they are read
+            case events.StreamEvent(stream):
                 with self._lock:
-                    of = self._of(result.stream)
-                    of.doing, of.ended, of.result = "landed", time.monotonic(), result
-            case RowsRead() | Note() | RunAborted() | RunWarning() | RunEnded():
-                pass  # rows are counted where they are read
-            case _:
-                with self._lock:
-                    _follow(self._of(event.stream), event)
+                    _follow(self._of(stream), event)
 
 
-def _follow(of: StreamProgress, event: Event) -> None:
+def _follow(of: StreamProgress, event: events.StreamEvent) -> None:
     match event:
-        case RequestMade():
+        case events.RequestMade():
             _count(of, event)
-        case PartGrowing(size=size):
+        case events.PartGrowing(size=size):
             of.part_size = size
-        case RequestDelayed(seconds=seconds):
+        case events.RequestDelayed(seconds=seconds):
             of.waits_until, of.waits_for = time.monotonic() + seconds, "for its pace"
-        case TotalExpected(rows=rows):
+        case events.TotalExpected(rows=rows):
             of.total = rows
-        case ReadingStarted(counts=counts):
+        case events.ReadingStarted(counts=counts):
             of.counts = counts
-        case LoadStarted():
+        case events.LoadStarted():
             of.doing, of.parts = "reading", 0
-        case PartWritten():
+        case events.PartWritten():
             of.parts, of.part_size = of.parts + 1, 0
-        case PublishingStarted(parts=parts):
+        case events.PublishingStarted(parts=parts):
             of.doing, of.uploaded, of.to_upload = "publishing", 0, parts
-        case PartUploaded():
+        case events.PartUploaded():
             of.uploaded += 1
-        case LoadPublished():
+        case events.LoadPublished():
             of.doing = "reading"
-        case TableUpdating():
+        case events.TableUpdating():
             of.doing = "updating"
-        case StreamFailed():
+        case events.StreamLanded(result=result):
+            of.doing, of.ended, of.result = "landed", time.monotonic(), result
+        case events.StreamFailed():
             of.doing, of.ended = "failed", time.monotonic()
 
 
-def _count(of: StreamProgress, attempt: RequestMade) -> None:
+def _count(of: StreamProgress, attempt: events.RequestMade) -> None:
     of.requests += 1
     of.size += attempt.size
     of.pacing_seconds += attempt.paced
@@ -218,9 +194,9 @@ class Every:
         seconds = interval()
         self._ticker = Ticker(self._watch, seconds, notify) if seconds else None
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         self._watch(event)
-        if isinstance(event, RunEnded):
+        if isinstance(event, events.RunEnded):
             self.close()
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ class Metrics:
         match event:
             case StreamStarted(stream=stream, cron=str(cron), timezone=str(timezone)):
                 self._schedules[stream] = Schedule(cron, timezone)
-            case StreamLanded(result):
+            case StreamLanded(result=result):
                 self._landed(result)
             case StreamFailed(stream=stream):
                 self._values[stream] = self._ended(stream, succeeded=False)

@@ -11,21 +11,12 @@ import dlt
 from dlt.extract.resource import DltResource
 from dlt.extract.source import DltSource
 
+from landing import events
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import bucket_settings
 from landing.columns.privacy import check_key
 from landing.errors import LandingError
-from landing.events import (
-    Emit,
-    LoadPublished,
-    Note,
-    RunPlanned,
-    StreamFailed,
-    StreamLanded,
-    StreamStarted,
-    TableUpdating,
-)
 from landing.extraction.extraction import Extraction
 from landing.extraction.failures import explained, raise_if_interrupted
 from landing.extraction.side_by_side import Stop, side_by_side, waits
@@ -68,7 +59,7 @@ def run_streams(
     source: Source,
     streams: Sequence[str],
     bucket: Bucket,
-    emit: Emit,
+    emit: events.Emit,
     workers: int = WORKERS,
 ) -> RunResult:
     """Run the streams, up to `workers` of them side by side; one that fails stops no other.
@@ -77,10 +68,10 @@ def run_streams(
     """
     result = RunResult()
     jobs = jobs_of(source, streams, bucket)
-    emit(RunPlanned(streams))
+    emit(events.RunPlanned(streams))
     for config, _ in jobs:
         for note in warnings_of(source, config):
-            emit(Note(config.stream, note))
+            emit(events.Note(config.stream, note))
 
     def run(job: Job, stop: Stop) -> StreamResult:
         config, resource = job
@@ -90,11 +81,11 @@ def run_streams(
         except Exception as error:
             raise_if_interrupted(error)
             failure = _failure(source, config, error)
-            emit(StreamFailed(config.stream, failure))
+            emit(events.StreamFailed(config.stream, failure))
             if failure is error:
                 raise
             raise failure from error
-        emit(StreamLanded(landed))
+        emit(events.StreamLanded(config.stream, landed))
         return landed
 
     settle(bucket)
@@ -107,11 +98,11 @@ def run_streams(
     return result
 
 
-def _started(config: StreamConfig) -> StreamStarted:
+def _started(config: StreamConfig) -> events.StreamStarted:
     cron = timezone = None
     if config.schedule is not None:
         cron, timezone = config.schedule.cron, config.schedule.timezone
-    return StreamStarted(config.source, config.stream, config.sync_mode, cron, timezone)
+    return events.StreamStarted(config.stream, config.source, config.sync_mode, cron, timezone)
 
 
 def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
@@ -123,7 +114,7 @@ def run_stream(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    emit: Emit,
+    emit: events.Emit,
     stop: Stop | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
@@ -138,7 +129,7 @@ def run_stream(
         bucket,
         paths.lease,
         f"{config.source}/{config.stream}",
-        waiting=waits(stop or Stop(), lambda text: emit(Note(config.stream, text))),
+        waiting=waits(stop or Stop(), lambda text: emit(events.Note(config.stream, text))),
     )
     with (
         lease,
@@ -155,7 +146,7 @@ def run_stream(
         with Extraction(config, resource, emit, Path(folder), stop) as extraction:
             _land(pipeline, extraction.into(loads[0]))
             while not extraction.is_over:
-                emit(LoadPublished(config.stream, loads[-1].rows, loads[-1].cursor_after))
+                emit(events.LoadPublished(config.stream, loads[-1].rows, loads[-1].cursor_after))
                 _forget_loaded(pipeline)
                 zone.load = Load(bucket, paths, lease, config.sync_mode, emit=emit)
                 loads.append(zone.load)
@@ -164,7 +155,7 @@ def run_stream(
             zone.load.renew_state()
         table = None
         if table_sync is not None:
-            emit(TableUpdating(config.stream))
+            emit(events.TableUpdating(config.stream))
             table = table_sync.update(lease)
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
 

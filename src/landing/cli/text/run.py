@@ -6,19 +6,10 @@ import sys
 import threading
 import time
 
+from landing import events
 from landing.cli.text.live import Live, is_ci, is_watched
 from landing.cli.text.output import counted, printable
 from landing.cli.text.streams import RunLines
-from landing.events import (
-    DriftNote,
-    Event,
-    LoadPublished,
-    Note,
-    RunEnded,
-    RunPlanned,
-    RunWarning,
-    StreamFailed,
-)
 from landing.observe.progress import StreamProgress, Ticker, Watch, interval, line
 from landing.secrets import redacted
 
@@ -37,18 +28,18 @@ class Terminal:
         self._drift: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         match event:
-            case DriftNote(stream, text) if self._summarizes:
+            case events.DriftNote(stream, text) if self._summarizes:
                 self._drift.setdefault(stream, []).append(text)
-            case Note(stream, text):
+            case events.Note(stream, text):
                 self._note(stream, text)
-            case StreamFailed(stream=stream):
+            case events.StreamFailed(stream=stream):
                 for text in self._drift.pop(stream, []):
                     self._note(stream, text)
-            case RunWarning(text):
+            case events.RunWarning(text):
                 self.say(redacted(text))
-            case LoadPublished(stream, rows, cursor):
+            case events.LoadPublished(stream, rows, cursor):
                 self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
 
     def _note(self, stream: str, text: str) -> None:
@@ -71,11 +62,11 @@ class RunDisplay:
         self._watch = Watch()
         self._shown: Live | Ticker | None = None
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         self._watch(event)
-        if isinstance(event, RunPlanned):
+        if isinstance(event, events.RunPlanned):
             self._show()
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, events.RunEnded):
             self.close()
 
     def _show(self) -> None:
