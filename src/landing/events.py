@@ -9,38 +9,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from landing.results import StreamResult
 
 _FAILURES_KEPT = 10
 
 
-@dataclass(slots=True)
-class ReadCounts:
+class ReadCounts(Struct):
     """What a stream has given so far: counted by one thread, read by others."""
 
     pages: int = 0
     rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(Struct, frozen=True):
     """Of one stream of the run."""
 
     stream: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlanned:
+class RunPlanned(Struct, frozen=True):
     """These streams are going to be run."""
 
     streams: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStarted(StreamEvent):
+class StreamStarted(StreamEvent, frozen=True):
     source: str
     sync_mode: str
     cron: str | None
@@ -48,20 +45,17 @@ class StreamStarted(StreamEvent):
     timezone: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Note(StreamEvent):
+class Note(StreamEvent, frozen=True):
     """Something a person should know that is not a failure; may come before `StreamStarted`."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DriftNote(Note):
+class DriftNote(Note, frozen=True):
     """Of fields that the source gained or lost, or whose types changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestMade(StreamEvent):
+class RequestMade(StreamEvent, frozen=True):
     """One attempt at a request of the client kit has ended."""
 
     method: str
@@ -81,65 +75,52 @@ class RequestMade(StreamEvent):
     """Bytes of the body, as they came over the network."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDelayed(StreamEvent):
+class RequestDelayed(StreamEvent, frozen=True):
+    seconds: float
     """A request of the client kit waits this long for the rate limiter."""
 
-    seconds: float
 
-
-@dataclass(frozen=True, slots=True)
-class TotalExpected(StreamEvent):
-    """The API says how many rows it has; None if that turned out not to be the total."""
-
+class TotalExpected(StreamEvent, frozen=True):
     rows: int | None
+    """That the API says it has; None if that turned out not to be the total."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingStarted(StreamEvent):
+class ReadingStarted(StreamEvent, frozen=True):
     """The stream is about to give its pages; `counts` goes up as they come."""
 
     counts: ReadCounts
 
 
-@dataclass(frozen=True, slots=True)
-class RowsRead(StreamEvent):
-    """Rows read so far; once per batch."""
-
+class RowsRead(StreamEvent, frozen=True):
     rows: int
+    """Since the stream began; once per batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadStarted(StreamEvent):
+class LoadStarted(StreamEvent, frozen=True):
     """The first rows of a load are there."""
 
     load_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartGrowing(StreamEvent):
-    """Bytes of the part that is being written; once per batch."""
-
+class PartGrowing(StreamEvent, frozen=True):
     size: int
+    """Bytes so far of the part that is being written; once per batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartWritten(StreamEvent):
+class PartWritten(StreamEvent, frozen=True):
     """A parquet part is complete on the local disk."""
 
     rows: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class PublishingStarted(StreamEvent):
+class PublishingStarted(StreamEvent, frozen=True):
     """All parts of a load are complete, and about to be uploaded."""
 
     parts: int
 
 
-@dataclass(frozen=True, slots=True)
-class PartUploaded(StreamEvent):
+class PartUploaded(StreamEvent, frozen=True):
     """A part is in the landing zone; uploading it took `seconds`."""
 
     path: str
@@ -148,50 +129,43 @@ class PartUploaded(StreamEvent):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class LoadPublished(StreamEvent):
+class LoadPublished(StreamEvent, frozen=True):
     """A load is in the landing zone with its cursor, and the run goes on with another load."""
 
     rows: int
     cursor: Any
 
 
-@dataclass(frozen=True, slots=True)
-class TableUpdating(StreamEvent):
+class TableUpdating(StreamEvent, frozen=True):
     """The rows are in the landing zone, and the current-state table takes them in."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamLanded(StreamEvent):
+class StreamLanded(StreamEvent, frozen=True):
     """A stream's run is over, and all that was new is in the landing zone."""
 
     result: StreamResult
 
 
-@dataclass(frozen=True, slots=True)
-class StreamFailed(StreamEvent):
+class StreamFailed(StreamEvent, frozen=True):
     """A stream's run is over, or its config can't be read."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
-class RunAborted:
+class RunAborted(Struct, frozen=True):
     """No stream was run. `streams` are those named; empty if the run was of all."""
 
     streams: Sequence[str]
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
-class RunWarning:
+class RunWarning(Struct, frozen=True):
     """Something about the run as a whole that a person should know."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(Struct, frozen=True):
     """The run is over, whatever way it ended. Consumers send what they still have."""
 
 

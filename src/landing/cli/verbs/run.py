@@ -16,8 +16,6 @@ from landing.cli.text.output import complain, exit_code, positive, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from landing.cli.text.run import RunDisplay
     from landing.events import Emit
     from landing.extraction.sources import Source
@@ -81,7 +79,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     with closing(_display(options)) as display:
         emit = _emit(options, workspace, display)
         try:
-            return _run(options, workspace, emit, display.close)
+            return _run(options, workspace, emit, display)
         except LandingError as error:
             emit(RunAborted(options.streams, error))
             raise
@@ -128,7 +126,7 @@ def _failure(plan: RunPlan) -> LandingError | None:
 
 
 def _run(
-    options: argparse.Namespace, workspace: Workspace, emit: Emit, close_display: Callable[[], None]
+    options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
 ) -> int:
     from landing.events import RunWarning, StreamFailed
     from landing.operations import run
@@ -141,7 +139,7 @@ def _run(
     for stream, error in broken.items():
         emit(StreamFailed(stream, error))
     result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
-    close_display()
+    display.close()
     failed = {**broken, **result.failed}
     _notify(options, result, failed)
     return exit_code(failed.values())

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from landing.errors import BucketError, LandingError, counted
 from landing.events import Event, Note, RowsRead
 from landing.extraction.failures import explained, raise_if_interrupted
@@ -45,16 +47,14 @@ class Progress:
         return (time.monotonic() - self.begun) / own * left
 
 
-@dataclass(frozen=True, slots=True)
-class WindowLanded:
+class WindowLanded(Struct, frozen=True):
     """A window is in the landing zone."""
 
     result: WindowResult
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class WindowFailed:
+class WindowFailed(Struct, frozen=True):
     """A window is not in the landing zone; the others go on."""
 
     window: Window
