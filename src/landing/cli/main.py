@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from landing import __version__
-from landing.catalog.workspace import Workspace, find_workspace, load_env_file
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import Help, epilog
 from landing.cli.text.output import complain, print_failed, report_event
 from landing.cli.verbs import (
@@ -186,6 +186,7 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
             raise
         return anywhere(options, error)
     load_env_file(workspace)
+    show_names(workspace)
     return verb.call(options, workspace)
 
 
