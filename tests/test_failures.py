@@ -352,6 +352,68 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     assert zone.paths() == []
 
 
+SWALLOWS = """\
+import os, signal, time, dlt
+
+class Noisy:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(0.1)
+
+@dlt.resource
+def rows():
+    for n in range(200):
+        if n == 3:
+            {swallow}
+        yield [{{"n": n}}]
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "swallow",
+    [
+        "Noisy()",
+        "try:\n                Noisy().__del__()\n            except BaseException: pass",
+    ],
+)
+def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
+    kit: Kit, folder_zone: Zone, number: str, swallow: str
+) -> None:
+    swallow = swallow.format(number=number)
+    kit.add_source("slow", SWALLOWS.format(number=number, swallow=swallow))
+    kit.configure("slow", "rows", fields={"n": {"type": "integer"}})
+    began = time.monotonic()
+    done = kit.script("pipeline.py", "slow", "rows")
+    assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
+    assert time.monotonic() - began < 9, "all its pages take ten seconds"
+    assert "interrupted; the next run goes on" in done.err
+    assert folder_zone.paths() == []
+
+
+def test_ctrl_c_at_any_moment_of_the_first_second_ends_in_a_line(kit: Kit) -> None:
+    for delay in (0.1, 0.2, 0.3, 0.45, 0.6, 0.8):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys; print(1, flush=True); from landing.cli import main;"
+                "sys.exit(main(['status']))",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert "Traceback" not in err, (delay, err)
+        assert process.returncode in (0, 1, 130), (delay, err)
+
+
 def test_a_source_that_exits_is_a_failed_stream(kit: Kit, zone: Zone) -> None:
     kit.add_source(
         "exits", "import sys\nimport dlt\n@dlt.resource\ndef rows():\n    sys.exit(3)\n    yield\n"
