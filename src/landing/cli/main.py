@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from landing import __version__, interruption
+from landing import __version__
 from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import Help, epilog
 from landing.cli.text.output import complain, print_failed, report_event
@@ -41,6 +41,7 @@ from landing.cli.verbs import (
     verify,
 )
 from landing.errors import LandingError, UsageError, WorkspaceError
+from landing.extraction import interruption
 
 EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
