@@ -9,17 +9,17 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 .PHONY: help setup demo demo-keep dagster browser test check schemas docs docs-serve charts bench torture scaling clean
 
 help:
-	@echo "make demo       the whole story on real servers: discover, configure, run"
-	@echo "make demo-keep  the same, leaving the servers up to look around"
-	@echo "make dagster    the demo's streams in Dagster's UI, with its daemon, until Ctrl-C"
-	@echo "make test       the tests"
-	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
-	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
-	@echo "make scaling    a backfill on one machine and on two, made of namespaces (root, Linux; 10 minutes)"
-	@echo "make check      linters, types, import directions, generated files, links of the docs"
-	@echo "make docs       the documentation as a site, in site/; make docs-serve: until Ctrl-C"
-	@echo "make setup      only .venv with the landing command"
-	@echo "make clean      remove what the above made"
+	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
+	@echo "make demo-keep  the same, and leave the servers running"
+	@echo "make dagster    run the demo's streams in Dagster's UI and daemon, until Ctrl-C"
+	@echo "make test       run the tests"
+	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
+	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (40 minutes)"
+	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
+	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
+	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
+	@echo "make setup      install only the landing command into .venv"
+	@echo "make clean      remove everything that these targets created"
 
 setup: $(VENV)/setup
 demo: $(VENV)/demo
