@@ -32,6 +32,7 @@ from landing.http import (
 from landing.http.auth.authorization_code import begin
 from landing.http.auth.token_endpoint import AccessToken, TokenAnswer
 from landing.http.auth.token_store import Tokens
+from landing.zone.shared_objects import share_bucket
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import ORDERS
 from tests.servers.oauth import Client, Provider
@@ -57,6 +58,12 @@ ASK = CLIENT + "print(Session(auth=auth).get(orders).status_code)\n"
 def impatient(program: str) -> str:
     """The program with claims that end soon after the process that made them."""
     return program.replace("claim_seconds=30", "claim_seconds=2")
+
+
+@pytest.fixture(autouse=True)
+def bucket_is_known() -> None:
+    """As `landing` does first; no test depends on one before it that ran a command."""
+    share_bucket()
 
 
 @dataclass
