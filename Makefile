@@ -39,7 +39,7 @@ test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long"
 test-long: $(VENV)/test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
