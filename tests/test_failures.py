@@ -329,7 +329,7 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
         "slow",
         "import time\nimport dlt\n"
         "@dlt.resource\ndef first():\n"
-        "    yield {'n': 1}\n    time.sleep(3)\n    yield {'n': 2}\n"
+        "    yield {'n': 1}\n    time.sleep(60)\n    yield {'n': 2}\n"
         "@dlt.resource\ndef second():\n    yield {'n': 1}\n",
     )
     for stream in ("first", "second"):

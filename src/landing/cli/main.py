@@ -90,6 +90,7 @@ VERBS: dict[str, Verb] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     try:
         return _main(arguments)
     except KeyboardInterrupt:  # before there is a verb
@@ -112,6 +113,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
+    interruption.listen()
     parser = _Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
@@ -156,7 +158,6 @@ def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
 
 
 def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
-    interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     try:
         return _called(verb, options, start)
     except LandingError as error:
