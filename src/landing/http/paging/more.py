@@ -57,10 +57,21 @@ class Answered:
     ignored: Collection[str] = ()
 
     def sign_of_more(
-        self, *, rows: int, pages: int = 1, weights: Collection[Weight] = ALL
+        self,
+        *,
+        rows: int,
+        pages: int = 1,
+        weights: Collection[Weight] = ALL,
+        from_start: bool = False,
     ) -> Sign | None:
-        """The plainest sign, if so many rows and pages were read, this answer's included."""
-        signs = (*self._flags(), *self._next(rows), *self._pages(pages), *self._totals(rows, pages))
+        """The plainest sign, if so many rows and pages were read, this answer's included;
+        `from_start` if these are all rows before, and not only those from an offset on."""
+        signs = (
+            *self._flags(),
+            *self._next(rows),
+            *self._pages(pages),
+            *self._totals(rows, from_start),
+        )
         return next((sign for sign in signs if sign.weight in weights), None)
 
     def confirms_end(self, *, rows: int, pages: int) -> bool:
@@ -136,7 +147,7 @@ class Answered:
             if (whole_number(word.value) or 0) > read:
                 yield self._sign("pages", word, f"is {word.value}", "NumberedPages(limit)")
 
-    def _totals(self, rows: int, pages: int) -> Iterator[Sign]:
+    def _totals(self, rows: int, from_start: bool) -> Iterator[Sign]:
         if self._is_last:
             return
         if (found := self._range) is not None:
@@ -149,7 +160,7 @@ class Answered:
         if self._has_empty_next:
             return
         before = 0  # rows that were passed over
-        if pages == 1:
+        if not from_start:
             if self._asked_number(vocabulary.NUMBERS) > 1:
                 return  # the rows of the pages before are not known
             before = self._asked_number(vocabulary.POSITIONS)
@@ -265,13 +276,15 @@ def refuse_more(
     rows: int,
     pages: int,
     weights: Collection[Weight] = ALL,
+    from_start: bool = False,
     sought: str = "",
 ) -> None:
     """Raises ApiError if paging would end with an answer that says that there is more.
 
     `sought` says where the paging looked for the next page, and did not find it.
     """
-    sign = answered(query, answer).sign_of_more(rows=rows, pages=pages, weights=weights)
+    said = answered(query, answer)
+    sign = said.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=from_start)
     if sign is None:
         return
     raise ApiError(
