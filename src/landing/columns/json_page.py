@@ -46,8 +46,8 @@ class JsonPage:
     config leaves out cost nothing.
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
-    a key, a path with dots, a JSONPath, or empty where the body is the list itself. `len` is the number of
-    records, so that `if not page: break` ends a paging loop.
+    a key, a path with dots, a JSONPath, or empty where the body is the list itself. `len` is the
+    number of records, so that `if not page: break` ends a paging loop.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
     Raises ValueError at once if the body is not JSON or has no list there.

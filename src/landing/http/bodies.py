@@ -143,6 +143,8 @@ def unpacked(content: bytes, most: int) -> bytes:
 
 def value_at(content: bytes, path: str) -> Any:
     """The value at a path in a JSON body, or None; nothing else is decoded."""
+    if not content.strip():  # as with status 204
+        return None
     parsed = json_path.parsed(path)
     value = _value_at_names(content, parsed.names) if parsed.names else None
     if value is None and (parsed.may_join or not parsed.names):

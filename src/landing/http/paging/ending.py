@@ -21,15 +21,17 @@ class Ending:
         self._rows = rows
         self._limit = limit
         self._pages = 0
-        self._largest = 0
         self._latest: Answer | None = None
+        self._total: int | None = None
+        """As the first answer has it: rows that come while it is read are the next run's."""
         self.empty = 0
         """Pages without rows, since the last that had some."""
 
     def saw(self, answer: Answer) -> None:
         self.empty = 0
+        if self._latest is None:
+            self._total = answered(self._query, answer).total
         self._pages += 1
-        self._largest = max(self._largest, len(answer.page))
         self._latest = answer
 
     def is_end(self, answer: Answer, *, place: int, pages: int | None = None) -> bool:
@@ -43,8 +45,7 @@ class Ending:
             return False
         if self._rows.lacking and not self._rows.is_beyond(place) and self.empty <= MOST_EMPTY:
             return False
-        is_small = self._pages < 2 and not self._was_full
-        return self.empty > 1 or is_small or self.confirms(answer, pages=pages or 0)
+        return self.empty > 1 or not self._may_be_cut or self.confirms(answer, pages=pages or 0)
 
     def confirms(self, answer: Answer, *, pages: int = 0) -> bool:
         """Whether an answer, or the total of rows, says that all were read before it."""
@@ -70,13 +71,15 @@ class Ending:
         refuse_more(self._query, answer, rows=rows, pages=pages, weights=weighed, from_start=True)
 
     def _with_total(self, weights: set[Weight]) -> set[Weight]:
-        return {*weights, "total"} if self._was_full else weights
+        has_all = self._total is not None and self._total <= self._rows.found
+        # Rows that lack of a total which the person named are looked for in a second reading.
+        is_weighed = self._may_be_cut and not has_all and not self._rows.lacking
+        return {*weights, "total"} if is_weighed else weights
 
     @property
-    def _was_full(self) -> bool:
-        """Whether the last page with rows had as many as a page has here. Where it had less, what
-        the API counts is probably something else than these rows."""
+    def _may_be_cut(self) -> bool:
+        """Whether pages were as long as they may be. Where a single one was not, what the API
+        counts is probably something else than the rows that were asked for."""
         if self._latest is None:
             return False
-        size = len(self._latest.page)
-        return size >= self._limit or (self._pages > 1 and size >= self._largest)
+        return self._pages > 1 or len(self._latest.page) >= self._limit

@@ -22,7 +22,7 @@ from dlt.sources.helpers.rest_client.paginators import (
     RangePaginator,
     SinglePagePaginator,
 )
-from requests import Request, Response
+from requests import JSONDecodeError, Request, Response
 
 from landing.columns import json_path
 from landing.errors import ApiError
@@ -59,8 +59,7 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
         asked.add(_sign(request))
         answer = query.ask(request)
         rows += len(answer.page)
-        # dlt's type says list, and what paginators need of it is its length.
-        paginator.update_state(answer.response, cast(list[Any], answer.page))
+        _update(paginator, answer)
         if not paginator.has_next_page:
             _refuse_more(paginator, query, answer, rows, len(asked))
         yield answer.page
@@ -72,6 +71,16 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
             # With a cursor that stays where it is, an empty page is the end.
             _refuse_circle(query, answer)
             return
+
+
+def _update(paginator: BasePaginator, answer: Answer) -> None:
+    try:
+        # dlt's type says list, and what paginators need of it is its length.
+        paginator.update_state(answer.response, cast(list[Any], answer.page))
+    except JSONDecodeError:
+        if answer.response.content.strip():
+            raise
+        paginator._has_next_page = False  # dlt's look for JSON in an empty body, too
 
 
 def _refuse_more(
