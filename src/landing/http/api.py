@@ -16,6 +16,7 @@ from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
 from landing.http.pacing.pace import Pace
 from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
+from landing.http.paging.variations import varied
 from landing.http.query import Query
 from landing.http.retries import Retries
 from landing.http.session import Session
@@ -79,7 +80,7 @@ class Api(RESTClient):
 
     def _read(self, paging: Paging, query: Query) -> Iterator[Page]:
         traffic.current().reads()
-        yield from (page for page in pages_of(paging, query) if page)
+        yield from (page for page in pages_of(*varied(paging, query)) if page)
 
     def graphql(
         self,

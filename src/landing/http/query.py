@@ -86,6 +86,9 @@ class Query:
         Raises ApiError if the body is not of the kind that was expected.
         """
         response = self.send(request or self.template, past_end)
+        # For `landing check`, which looks at the answers of any session.
+        response.landing_records = self.records  # type: ignore[attr-defined]
+        response.landing_ignored = self.ignored  # type: ignore[attr-defined]
         if response.status_code == past_end:
             return Answer([], response)
         traffic.current().expects_by(response.headers)
