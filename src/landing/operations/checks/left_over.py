@@ -26,13 +26,12 @@ def left_over(answers: Sequence[Response]) -> str | None:
         if response.ok and _records(response) is not None:
             url = urlsplit(str(response.request.url))
             lists[str(response.request.method), f"{url.hostname}{url.path}"].append(response)
-    for pages in lists.values():
+    for (method, place), pages in lists.items():
         last = Answered(pages[-1], _records(pages[-1]), _ignored(pages[-1]))
         rows = len({one for page in pages for one in _identities(page)})
         sign = last.sign_of_more(rows=rows, pages=len(pages), from_start=len(pages) > 1)
         if sign and not _is_followed(sign, answers):
-            shown = str(pages[-1].request.url).partition("?")[0]
-            return f"{shown}: {sign.where} {sign.shown}"
+            return f"{method} {place}: {sign.where} {sign.shown}"
     return None
 
 
