@@ -284,7 +284,8 @@ def vault(secrets: dict[str, str]) -> Iterator[str]:
             items = [{"id": n} for n in range(after, after + 10)]
             following = after + 10 if after < 40 else None
             link = f"https://{secrets['token']}@example.com?api_key={secrets['key']}"
-            self.answer({"items": items, "next_page_token": following, "next": link})
+            more = {"next_page_token": following, "next": link if following else None}
+            self.answer({"items": items, **more})
 
         def answer(self, document: Any) -> None:
             body = json.dumps(document).encode()
@@ -463,7 +464,8 @@ def login_server() -> Iterator[str]:
 
         def do_GET(self) -> None:
             is_in = self.headers.get("X-Session") in ("secret-of-login", "scrubbed")
-            self.answer({"items": [{"id": 1}] if is_in else [], "nextPageToken": "page-of-two"})
+            items = [{"id": 1}] if is_in else []
+            self.answer({"items": items, "nextPageToken": "page-of-two", "hasMore": False})
 
         def answer(self, document: Any) -> None:
             body = json.dumps(document).encode()

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from landing.columns import json_path
 from landing.columns.json_text import MAX_NESTING, readable, without_depths
 
 _SAMPLED_EVERY = 100
@@ -45,8 +46,8 @@ class JsonPage:
     config leaves out cost nothing.
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
-    a key, a path with dots, or empty where the body is the list itself. `len` is the number of
-    records, so that `if not page: break` ends a paging loop.
+    a key, a path with dots, a JSONPath, or empty where the body is the list itself. `len` is the
+    number of records, so that `if not page: break` ends a paging loop.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
     Raises ValueError at once if the body is not JSON or has no list there.
@@ -55,15 +56,29 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
         self.skipped = 0
-        self.path = tuple(records.split(".")) if records else ()
+        path = json_path.parsed(records)
+        self.path = path.names or ()
+        if path.names is None:
+            self._go_to(records)
         self._record = _RECORD.get()()
         try:
             self._records = self._decode(self._record)
         except (ValueError, msgspec.MsgspecError):
-            if self._record is msgspec.Raw:
+            if path.may_join and self.path:
+                self._go_to(records)
+            elif self._record is msgspec.Raw:
                 raise
             self._record = msgspec.Raw
             self._records = self._decode(self._record)
+
+    def _go_to(self, records: str) -> None:
+        """Keep only the list of records, for a path that has a place in a list, or in which a
+        name has dots."""
+        found = json_path.raw_at(self.content, records)
+        if found is not None:
+            self.content, self.path = bytes(found), ()
+        elif not self.path:
+            raise ValueError(f"there is no '{records}'")
 
     def holds(self, record: Any) -> bool:
         """Whether its records are decoded to that type."""

@@ -46,6 +46,29 @@ def listening() -> Iterator[list[CapturedRequest]]:
         HTTPAdapter.send = send  # type: ignore[method-assign]
 
 
+@contextmanager
+def answering() -> Iterator[list[Any]]:
+    """The responses that any session of `requests` in this process gets inside. Those whose body
+    the caller reads bit by bit are left out."""
+    from requests.adapters import HTTPAdapter
+
+    got: list[Any] = []
+    answers: list[Any] = []
+    send = HTTPAdapter.send
+
+    def listened(adapter: HTTPAdapter, request: Any, *arguments: Any, **options: Any) -> Any:
+        response = send(adapter, request, *arguments, **options)
+        got.append(response)
+        return response
+
+    HTTPAdapter.send = listened  # type: ignore[method-assign, assignment]
+    try:
+        yield answers
+    finally:
+        HTTPAdapter.send = send  # type: ignore[method-assign]
+        answers += (response for response in got if isinstance(response._content, bytes))
+
+
 def asked(request: Any) -> CapturedRequest:
     """Of a request of `requests` that is ready to be sent."""
     url = urlsplit(str(request.url))
