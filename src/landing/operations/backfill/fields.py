@@ -33,14 +33,14 @@ from landing.operations.backfill.joining import Parted, completed
 from landing.operations.backfill.landed import landed_files, read_landed
 from landing.operations.backfill.planning import bounds_of, finished
 from landing.operations.backfill.publishing import publish
-from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill
 from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails, subject
 from landing.operations.backfill.windows import Request, Window, shown
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.lineage import LINEAGE_FIELDS
 from landing.zone.parts import PartWriter
+from landing.zone.publication import Load
 
 
 @dataclass(frozen=True)
@@ -213,10 +213,7 @@ def _read(
     load = _load(of, backfill, stop, reporter)
     load.load_id = load.last_row_version = backfill.first_row_version
     quiet = _Quiet(reporter)
-    with WindowExtraction(
-        narrow, of.resource, quiet, folder, stop, of.cursor(), window
-    ) as extraction:
-        extraction.read(load)
+    read_window(narrow, of.resource, WindowRows(of.cursor(), window), load, folder, quiet, stop)
     # A row of quarantine would land without the other fields: these stay as they are.
     return load
 
