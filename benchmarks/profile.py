@@ -32,7 +32,6 @@ from landing.catalog.files import read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import find_workspace
 from landing.columns.conversion import Columns
-from landing.columns.json_page import decoding_to
 from landing.extraction.row_versions import RowVersions
 from landing.extraction.tuning import tune_process
 from landing.http import JsonPage
@@ -174,15 +173,13 @@ def _stages(
 ) -> dict[str, Callable[[], Any]]:
     columns = Columns(config.fields)
     spans = _spans(contents)
-    with decoding_to(lambda: columns.early):
-        pages = [JsonPage(content, "data") for content in contents]
+    pages = [JsonPage(content, "data") for content in contents]
     rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
     tables = [columns.from_pages(pages[span]).table for span in spans]
 
     def decode_typed() -> None:
-        with decoding_to(lambda: columns.early):
-            for content in contents:
-                JsonPage(content, "data")
+        for content in contents:
+            JsonPage(content, "data").decoded(columns.record)
 
     def decode() -> None:
         for content in contents:
@@ -223,8 +220,7 @@ def _few_fields(config: StreamConfig, contents: list[bytes]) -> dict[str, Callab
 
 def _decoded(contents: list[bytes], columns: Columns) -> None:
     for span in _spans(contents):
-        with decoding_to(lambda: columns.record):
-            pages = [JsonPage(content, "data") for content in contents[span]]
+        pages = [JsonPage(content, "data") for content in contents[span]]
         columns.typed(pages)
 
 
