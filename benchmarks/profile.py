@@ -179,7 +179,7 @@ def _stages(
 
     def decode_typed() -> None:
         for content in contents:
-            JsonPage(content, "data").decoded(columns.record)
+            JsonPage(content, "data")
 
     def decode() -> None:
         for content in contents:
