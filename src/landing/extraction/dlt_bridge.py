@@ -15,45 +15,23 @@ from dlt.common.configuration import known_sections
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.libs import is_pandas_frame, is_polars_frame
+from dlt.common.libs import is_pandas_frame as is_pandas_frame
+from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.hints import HintsMeta
-from dlt.extract.incremental import IncrementalResourceWrapper
-from dlt.extract.incremental.lag import apply_lag_with_suppression
-from dlt.extract.items import PipeItem, SupportsPipe
-from dlt.extract.items_transform import BaseItemTransform, ItemTransform
+from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalResourceWrapper
+from dlt.extract.incremental.lag import apply_lag_with_suppression as apply_lag_with_suppression
+from dlt.extract.items import PipeItem as PipeItem
+from dlt.extract.items import SupportsPipe as SupportsPipe
+from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
+from dlt.extract.items_transform import ItemTransform as ItemTransform
 from dlt.extract.pipe_iterator import PipeIterator
-from dlt.extract.reference import SourceFactory
-from dlt.extract.resource import DltResource
-from dlt.extract.source import DltSource
+from dlt.extract.reference import SourceFactory as SourceFactory
+from dlt.extract.resource import DltResource as DltResource
+from dlt.extract.source import DltSource as DltSource
 
 from landing.zone.state import SCHEMA, State
-
-__all__ = [
-    "BaseItemTransform",
-    "DltResource",
-    "DltSource",
-    "Incremental",
-    "IncrementalResourceWrapper",
-    "ItemTransform",
-    "PipeItem",
-    "SourceFactory",
-    "SupportsPipe",
-    "apply_lag_with_suppression",
-    "clone",
-    "columns_with_page",
-    "dlt_context",
-    "function_of",
-    "incremental_steps",
-    "is_bound",
-    "is_pandas_frame",
-    "is_polars_frame",
-    "items_of",
-    "parents_of",
-    "prepare_dlt",
-    "static_columns",
-]
 
 Incremental = dlt.sources.incremental
 
