@@ -23,9 +23,10 @@ from landing.extraction.dlt_bridge import (
     parents_of,
     static_columns,
 )
+from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.http.redirects import guard
-from landing.secrets import log_no_secrets, redacted
+from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
@@ -162,6 +163,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
+    find_by(dlt_secrets)
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
