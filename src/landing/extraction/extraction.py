@@ -14,7 +14,7 @@ from typing import Self
 
 from landing.catalog.workspace import slice_limits
 from landing.errors import StreamError
-from landing.events import Drifted, Reporter
+from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import dlt_context
 from landing.extraction.drift import ENOUGH
 from landing.extraction.load_writer import LoadWriter
@@ -23,6 +23,7 @@ from landing.extraction.reader import Pieces, StreamReader
 from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
+from landing.results import Drifted
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
@@ -32,16 +33,16 @@ class Extraction:
     `is_over`; the rows of each are to be published before the next."""
 
     def __init__(
-        self, stream: PreparedStream, state_file: StateFile, reporter: Reporter, stop: Stop
+        self, stream: PreparedStream, state_file: StateFile, emit: Emit, stop: Stop
     ) -> None:
         self.is_over = False
         self._config = stream.config
         self._stream = stream
         self._state_file = state_file
-        self._reporter = reporter
+        self._emit = emit
         self._slice = slice_limits()
         self._versions = LoadVersions(stream.version_key)
-        self._reader = StreamReader(stream, reporter, stop)
+        self._reader = StreamReader(stream, emit, stop)
         self._open = ExitStack()
         self._has_published = False
         self._is_put_back = False
@@ -70,9 +71,7 @@ class Extraction:
     def read_into(self, load: Load) -> None:
         """Read all there is, or as much as makes a slice."""
         self._state.begin(load)
-        writer = LoadWriter(
-            self._stream, self._versions, self._reader.quarantine, load, self._reporter
-        )
+        writer = LoadWriter(self._stream, self._versions, self._reader.quarantine, load, self._emit)
         self._read(writer)
         self._check_limit(load)
         if self.is_over:
@@ -148,4 +147,4 @@ class Extraction:
         load.drift = self.drift if self.count >= ENOUGH else replace(self.drift, lost=[])
 
     def _note(self, text: str) -> None:
-        self._reporter.note(self._config.stream, text)
+        self._emit(Note(self._config.stream, text))

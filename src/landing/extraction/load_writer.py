@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from landing.catalog.workspace import part_bytes
 from landing.columns.tombstones import tombstone_count
-from landing.events import Reporter
+from landing.events import Emit, PartGrowing, PartWritten
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.reader import Pieces
@@ -28,13 +28,13 @@ class LoadWriter:
         versions: LoadVersions,
         quarantine: Quarantine,
         load: Load,
-        reporter: Reporter,
+        emit: Emit,
     ) -> None:
         self._stream = stream
         self._versions = versions
         self._quarantine = quarantine
         self._load = load
-        self._reporter = reporter
+        self._emit = emit
         self._parts = PartWriter(stream.folder, stream.schema, part_bytes())
 
     @property
@@ -77,8 +77,8 @@ class LoadWriter:
     def _add(self, table: pa.Table) -> None:
         for part in self._parts.write(table):
             self._take(part)
-        self._reporter.writing(self._stream.config.stream, self._parts.open_bytes)
+        self._emit(PartGrowing(self._stream.config.stream, self._parts.open_bytes))
 
     def _take(self, part: Part) -> None:
         self._load.parts.append(part)
-        self._reporter.written(self._stream.config.stream, part.rows, part.bytes)
+        self._emit(PartWritten(self._stream.config.stream, part.rows, part.bytes))

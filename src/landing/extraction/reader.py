@@ -16,7 +16,7 @@ from landing.columns.conversion import Batch, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError
-from landing.events import Drifted, Given, Reporter
+from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
 from landing.extraction.cursor import CursorValue, RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
@@ -33,6 +33,7 @@ from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
+from landing.results import Drifted
 from landing.zone.state import State
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
@@ -48,7 +49,7 @@ class StreamReader:
     `close` it where that was not to its end.
     """
 
-    def __init__(self, stream: PreparedStream, reporter: Reporter, stop: Stop) -> None:
+    def __init__(self, stream: PreparedStream, emit: Emit, stop: Stop) -> None:
         config = stream.config
         self.count = 0
         """Records that the stream has given."""
@@ -64,7 +65,7 @@ class StreamReader:
         self._config = config
         self._resource = stream.resource
         self._columns = stream.columns
-        self._reporter = reporter
+        self._emit = emit
         self._stop = stop
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
@@ -82,13 +83,13 @@ class StreamReader:
         least = 1 if may_end_early else BATCH_ROWS
         opened = open_pages(self._resource, state, ahead=PAGES_AHEAD, check=self._look)
         hinted = map(self._known_hints, self._open.enter_context(opened))
-        given = Given()
-        self._reporter.reading(self._config.stream, given)
-        pages = without_loops(counting_into(given, hinted), self._config)
+        counts = ReadCounts()
+        self._emit(ReadingStarted(self._config.stream, counts))
+        pages = without_loops(counting_into(counts, hinted), self._config)
         for batch in batches(pages, least):
             self.count += row_count(batch)
             pieces = self._admitted(batch, filter_)
-            self._reporter.progress(self._config.stream, self.count)
+            self._emit(RowsRead(self._config.stream, self.count))
             yield False, pieces
             if filter_ is not None and filter_.is_past:
                 break
@@ -179,7 +180,8 @@ class StreamReader:
             )
         self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
-            self._reporter.drifted(stream, note)
+            self._emit(DriftNote(stream, note))
         if filter_ is not None and filter_.rows_without_cursor:
             count = filter_.rows_without_cursor
-            self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")
+            text = f"{count} records have no {filter_.name}; landed if new"
+            self._emit(Note(stream, text))

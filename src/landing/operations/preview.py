@@ -6,7 +6,6 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import LandingError
-from landing.events import Drifted, Heard, Reporter, Reporters
+from landing.events import Emit, Event, Note, TotalExpected
 from landing.extraction.dlt_bridge import DltResource, dlt_context, parents_of
 from landing.extraction.failures import explained, raise_if_interrupted
 from landing.extraction.prepared import prepare
@@ -25,6 +24,7 @@ from landing.extraction.stream_state import StreamState
 from landing.http.captured import CapturedRequest, listening
 from landing.http.concurrency import one_by_one
 from landing.http.traffic import counting
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, next_load_id
 from landing.zone.lineage import with_lineage
@@ -65,7 +65,7 @@ def preview(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> Preview:
     """Asks the API for one page; what fails at that is in the result.
 
@@ -73,11 +73,23 @@ def preview(
     counts its requests there.
     """
     found = Preview()
-    reporter = Reporters([_Message(found), reporter])
-    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    counts_rows = not any(parents_of(resource))
+
+    def observe(event: Event) -> None:
+        match event:
+            case Note(text=text):
+                found.notes.append(text)
+            case TotalExpected(rows=rows):
+                found.total = rows
+        emit(event)
+
     try:
-        with listening() as found.requests, counting(heard), one_by_one():
-            _look(found, config, resource, bucket, reporter)
+        with (
+            listening() as found.requests,
+            counting(observe, config.stream, counts_rows=counts_rows),
+            one_by_one(),
+        ):
+            _look(found, config, resource, bucket, observe)
     except Exception as error:
         raise_if_interrupted(error)
         what = f"stream '{source.name}/{config.stream}'"
@@ -91,19 +103,23 @@ def _look(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> None:
     paths = StreamPaths(config.source, config.stream)
     state = read_state(bucket, paths) or new_state(paths)
     last = resource_state(state, config.stream).get(STATE_KEY, {}).get("load_id")
     now = datetime.now(UTC)
+
+    def note(text: str) -> None:
+        emit(Note(config.stream, text))
+
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         stream = prepare(config, resource, Path(folder))
-        reader = StreamReader(stream, reporter, Stop())
+        reader = StreamReader(stream, emit, Stop())
         tables = [stream.schema.empty_table()]
         try:
             with dlt_context(stream.resource, state):
-                known = StreamState(stream, state, reader, partial(reporter.note, config.stream))
+                known = StreamState(stream, state, reader, note)
                 for piece in chain.from_iterable(
                     reader.first_page(known.of_reading, known.tracker)
                 ):
@@ -126,14 +142,3 @@ def _warn(found: Preview, config: StreamConfig) -> None:
             f"{refused:,} of {found.read:,} records of the first page do not fit, above the "
             f"quarantine_limit of {limit:g}: if the rest is like it, the run fails"
         )
-
-
-class _Message(Reporter):
-    def __init__(self, found: Preview) -> None:
-        self._found = found
-
-    def note(self, stream: str, text: str) -> None:
-        self._found.notes.append(text)
-
-    def expected(self, stream: str, rows: int | None) -> None:
-        self._found.total = rows

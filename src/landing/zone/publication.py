@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from landing.catalog.stream_config import SyncMode
 from landing.errors import BucketError
-from landing.events import Drifted, Reporter
+from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import (
     StreamPaths,
@@ -82,7 +83,7 @@ class Load:
     cursor_before: Any = None
     cursor_after: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    reporter: Reporter = field(default_factory=Reporter)
+    emit: Emit = ignore
 
     def begin(self) -> str:
         """The load id: above the last load's, whatever an interrupted run left, and what backfills
@@ -101,7 +102,7 @@ class Load:
         last = max([self.last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_row_version = next_load_id(datetime.now(UTC), last or None)
         self.follows_unknown = bool(above)
-        self.reporter.began(self.paths.stream, self.load_id)
+        self.emit(LoadStarted(self.paths.stream, self.load_id))
         return self.load_id
 
     def begin_outside_runs(self, columns: pa.Schema) -> str:
@@ -162,7 +163,7 @@ class Load:
             # Before the first file that has these columns: none is ever without its version.
             self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
         if self.parts:
-            self.reporter.publishing(self.paths.stream, len(self.parts))
+            self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
         for number, part in enumerate(self.parts):
             self._put_part(self.paths.part(self.load_id, number), part)
         self.lease.check()
@@ -178,7 +179,7 @@ class Load:
         self.bucket.put(path, part.file)
         took = time.monotonic() - clock
         self.files.append(LandedFile(path, part.rows, part.bytes))
-        self.reporter.uploaded(self.paths.stream, path, part.rows, part.bytes, took)
+        self.emit(PartUploaded(self.paths.stream, path, part.rows, part.bytes, took))
         part.file.unlink()
 
     def forget_superseded_keys(self) -> None:

@@ -20,7 +20,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
-from landing.events import Reporter
+from landing.events import Emit, Note
 from landing.extraction.cursor import CursorValue
 from landing.extraction.dlt_bridge import DltResource, dlt_context
 from landing.extraction.drift import ENOUGH
@@ -184,7 +184,7 @@ def read_window(
     rows: WindowRows,
     load: Load,
     folder: Path,
-    reporter: Reporter,
+    emit: Emit,
     stop: Stop,
 ) -> int:
     """Read to the end: the parts, the quarantine file and the last row version are the load's.
@@ -193,9 +193,9 @@ def read_window(
     """
     stream = prepare(config, resource, folder, rows.freeze)
     filter_ = rows.filter(stream)
-    reader = StreamReader(stream, reporter, stop)
+    reader = StreamReader(stream, emit, stop)
     versions = LoadVersions(stream.version_key)
-    writer = LoadWriter(stream, versions, reader.quarantine, load, reporter)
+    writer = LoadWriter(stream, versions, reader.quarantine, load, emit)
     with dlt_context(stream.resource, {}), closing(reader):
         for is_deferred, pieces in reader.rows({}, filter_):
             if pieces:
@@ -203,7 +203,7 @@ def read_window(
     _check_limit(stream.config, rows.window, reader.quarantine)
     writer.close()
     for note in reader.quarantine.notes():
-        reporter.note(config.stream, note)
+        emit(Note(config.stream, note))
     load.drift = reader.drift if reader.count >= ENOUGH else replace(reader.drift, lost=[])
     return filter_.without_cursor if filter_ is not None else 0
 
