@@ -63,8 +63,7 @@ an API that does not make anybody wait."""
 HOW_TO_READ_SMALL = """\
 - *imports besides dlt* are pyarrow, numpy, this project, and pandas where it is installed, which
   pyarrow imports with its first array.
-- *fixed*, as above, is those imports, and dlt's steps: extract, normalize and load, each of which
-  resolves its configuration and reads its schemas anew.
+- *fixed*, as above, is those imports, and a run that finds nothing new.
 - Streams side by side share one interpreter lock. What they take together, besides the kernel's
   part of their requests, goes by one after the other; `--all` is no faster than that, however
   little each of them waits. Processes would have a lock each, but a source's login, its session
@@ -77,7 +76,7 @@ Arrow's count for less. It reads pages that have up to 50 bytes for each of its 
 
 HOW_TO_READ = """\
 - *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
-  imports, the lease, the state, and dlt's steps.
+  imports, the lease and the state.
 - Stages that hold the interpreter lock take turns, however many threads there are: while one page
   is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
   in one process, however it is arranged. Arrow reads and parquet is written beside it, and the

@@ -173,6 +173,13 @@ def test_dlt_is_prepared_once() -> None:
     assert logger.is_logging(), "the run context does not set dlt's log up any more"
 
 
+def test_the_secrets_that_dlts_providers_keep() -> None:
+    dlt.secrets["shop.token"] = "s3cret-of-the-shop"
+    assert any("s3cret-of-the-shop" in text for text in bridge.secret_documents()), (
+        "dlt's providers are not BaseDocProviders with their secrets in to_toml() any more"
+    )
+
+
 def test_the_columns_that_a_stream_declares() -> None:
     @dlt.resource(primary_key="id", columns={"gone": {"hard_delete": True, "data_type": "bool"}})
     def declared() -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import dlt
 from dlt.common.configuration import known_sections
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.libs import is_pandas_frame as is_pandas_frame
@@ -41,6 +42,13 @@ def prepare_dlt() -> None:
     It loads plugins then, with a lock that each resolution of a configuration needs, and other
     threads would find the context half made."""
     _ = Container()[PluggableRunContext]
+
+
+def secret_documents() -> Iterator[str]:
+    """What dlt's own providers keep of secrets, as TOML."""
+    for provider in Container()[PluggableRunContext].providers.providers:
+        if provider.supports_secrets and isinstance(provider, BaseDocProvider):
+            yield provider.to_toml()
 
 
 @contextmanager
