@@ -19,8 +19,8 @@ from landing.catalog.workspace import Workspace, bucket_settings
 from landing.columns.conversion import RowError
 from landing.errors import LandingError
 from landing.extraction.quarantine import kept_line, row_json
-from landing.zone import destination as landing
 from landing.zone import lease
+from landing.zone import publication as landing
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone, natural

@@ -1,11 +1,9 @@
-"""A page of records as the bytes the API sent, decoded only where it is needed."""
+"""A page of records as the bytes the API sent: counted when it is made, decoded by who reads it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,24 +14,6 @@ from landing.columns.json_text import MAX_NESTING, readable, without_depths
 
 _SAMPLED_EVERY = 100
 _FEW = 200
-
-
-def undecoded() -> Any:
-    return msgspec.Raw
-
-
-_RECORD: ContextVar[Callable[[], Any]] = ContextVar("record", default=undecoded)
-
-
-@contextmanager
-def decoding_to(record: Callable[[], Any]) -> Iterator[None]:
-    """Pages made in this context are decoded to the type that `record` gives when they are made,
-    not counted first and decoded later."""
-    token = _RECORD.set(record)
-    try:
-        yield
-    finally:
-        _RECORD.reset(token)
 
 
 def sampled_every(count: int) -> int:
@@ -60,16 +40,13 @@ class JsonPage:
         self.path = path.names or ()
         if path.names is None:
             self._go_to(records)
-        self._record = _RECORD.get()()
         try:
-            self._records = self._decode(self._record)
+            self._count = len(self._decode(msgspec.Raw))
         except (ValueError, msgspec.MsgspecError):
-            if path.may_join and self.path:
-                self._go_to(records)
-            elif self._record is msgspec.Raw:
+            if not (path.may_join and self.path):
                 raise
-            self._record = msgspec.Raw
-            self._records = self._decode(self._record)
+            self._go_to(records)
+            self._count = len(self._decode(msgspec.Raw))
 
     def _go_to(self, records: str) -> None:
         """Keep only the list of records, for a path that has a place in a list, or in which a
@@ -80,12 +57,8 @@ class JsonPage:
         elif not self.path:
             raise ValueError(f"there is no '{records}'")
 
-    def holds(self, record: Any) -> bool:
-        """Whether its records are decoded to that type."""
-        return self._record is record
-
     def __len__(self) -> int:
-        return max(len(self._records) - self.skipped, 0)
+        return max(self._count - self.skipped, 0)
 
     def without_first(self, count: int) -> JsonPage:
         """The page without its first records, as where pages overlap."""
@@ -120,7 +93,7 @@ class JsonPage:
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
-        records = self._records if record is self._record else self._decode(record)
+        records = self._decode(record)
         return records[self.skipped :] if self.skipped else records
 
     def _decode(self, record: Any) -> list[Any]:

@@ -6,16 +6,13 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers.doc import BaseDocProvider
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from landing.extraction.dlt_bridge import secret_documents
 
 
 def dlt_secrets() -> Iterator[str]:
     """All texts but addresses, which messages need: passwords in those are masked anyway."""
-    for provider in Container()[PluggableRunContext].providers.providers:
-        if provider.supports_secrets and isinstance(provider, BaseDocProvider):
-            yield from _texts(tomllib.loads(provider.to_toml()))
+    for document in secret_documents():
+        yield from _texts(tomllib.loads(document))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -13,23 +13,24 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.common.configuration import known_sections
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.libs import is_pandas_frame, is_polars_frame
-from dlt.common.pipeline import StateInjectableContext, TPipelineState
-from dlt.extract.hints import HintsMeta
-from dlt.extract.items import PipeItem
-from dlt.extract.pipe_iterator import PipeIterator
-from dlt.extract.resource import DltResource
 
 from landing.columns.conversion import Batch, Row
-from landing.columns.json_page import decoding_to, undecoded
 from landing.errors import SourceError, StreamError
 from landing.events import ReadCounts
+from landing.extraction.dlt_bridge import (
+    DltResource,
+    PipeItem,
+    columns_with_page,
+    dlt_context,
+    function_of,
+    is_bound,
+    is_pandas_frame,
+    is_polars_frame,
+    items_of,
+)
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage
-from landing.zone.state import SCHEMA
+from landing.zone.state import State
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
 BATCH_ROWS = 5_000
@@ -49,82 +50,41 @@ class Page:
 
 def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
     """The resource called with those of the arguments that its function has and that are set."""
-    function = resource._pipe.gen
-    if resource._args_bound or not callable(function):
+    function = function_of(resource)
+    if is_bound(resource) or function is None:
         return resource
     accepted = inspect.signature(function).parameters
     given = {name: v for name, v in arguments.items() if name in accepted and v is not None}
     return resource(**given) if given else resource
 
 
-def pipeline_state() -> TPipelineState:
-    """The state of the dlt pipeline that runs in this thread."""
-    return Container()[StateInjectableContext].state
-
-
 @contextmanager
 def open_pages(
     resource: DltResource,
-    state: TPipelineState | None = None,
+    state: State | None = None,
     *,
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
-    record: Callable[[], Any] = undecoded,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed. A JsonPage is decoded
-    to the type that `record` gives as it is made.
+    while it waits; without, it is asked for no page that is not consumed.
     """
-    context = partial(_context, resource, state if state is not None else _no_state(), record)
+    context = partial(dlt_context, resource, state if state is not None else {})
     make = partial(_iterate, resource)
     if not ahead:
         with context(), closing(make()) as items:
-            yield _pages(resource, items)
+            yield map(partial(_page, resource.name), items)
         return
     with closing(Prefetched(make, context, ahead, check)) as prefetched:
-        yield _pages(resource, iter(prefetched))
-
-
-@contextmanager
-def _context(
-    resource: DltResource, state: TPipelineState, record: Callable[[], Any]
-) -> Iterator[None]:
-    """What dlt binds to a thread for a resource that runs in it."""
-    section = ConfigSectionContext(
-        sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
-    )
-    with (
-        Container().injectable_context(StateInjectableContext(state=state)),
-        Container().injectable_context(section),
-        decoding_to(record),
-    ):
-        yield
-
-
-def standing_alone(
-    resource: DltResource, state: TPipelineState | None = None
-) -> AbstractContextManager[None]:
-    """What dlt binds to a thread in a pipeline's extract step; a state that nobody keeps, unless
-    one is given."""
-    return _context(resource, state if state is not None else _no_state(), undecoded)
-
-
-def _no_state() -> TPipelineState:
-    return TPipelineState(sources={}, _local={})
-
-
-def _pages(resource: DltResource, items: Iterator[PipeItem]) -> Iterator[Page]:
-    return (_page(resource.name, item.item, item.meta) for item in items)
+        yield map(partial(_page, resource.name), prefetched)
 
 
 def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
-    # dlt's own iteration over a resource drops the hints that come with a page and the state
-    # that a stream writes, so this goes one level below it.
     try:
-        with PipeIterator.from_pipe(resource._pipe) as items:
+        with closing(items_of(resource)) as items:
             yield from map(_kept, items)
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
@@ -136,10 +96,8 @@ def _kept(item: PipeItem) -> PipeItem:
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
-def _page(stream: str, item: Any, meta: Any) -> Page:
-    hints = meta.hints if isinstance(meta, HintsMeta) else None
-    columns = hints.get("columns") if hints else None
-    return Page(_batch(stream, item), columns if isinstance(columns, Mapping) else None)
+def _page(stream: str, item: PipeItem) -> Page:
+    return Page(_batch(stream, item.item), columns_with_page(item))
 
 
 def _batch(stream: str, item: Any) -> Batch:

@@ -34,8 +34,7 @@ from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER, Holder, lease_holder
 from landing.zone.load_log import LoadRecord, last_load
-from landing.zone.previous_states import state_in
-from landing.zone.state import STATE_KEY, resource_state
+from landing.zone.state import STATE_KEY, resource_state, state_in
 
 _AT_ONCE = 8
 _REASONS = 10

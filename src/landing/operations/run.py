@@ -7,30 +7,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import dlt
-from dlt.extract.resource import DltResource
-from dlt.extract.source import DltSource
-
 from landing import events
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import bucket_settings
 from landing.columns.privacy import check_key
 from landing.errors import LandingError
+from landing.extraction.dlt_bridge import DltResource, parents_of
 from landing.extraction.extraction import Extraction
 from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.prepared import prepare
 from landing.extraction.side_by_side import Stop, side_by_side, waits
-from landing.extraction.sources import Source, parents_of
+from landing.extraction.sources import Source
 from landing.extraction.warm_up import settle
 from landing.http.traffic import counting
 from landing.operations.jobs import Job, jobs_of, warnings_of
 from landing.results import RunResult, StreamResult, TableResult, Traffic
 from landing.tables import place_of, table_sync_of
 from landing.zone.bucket import Bucket
-from landing.zone.destination import LandingZone, Load
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
-from landing.zone.state import SCHEMA, pipeline_name
+from landing.zone.publication import Load
+from landing.zone.state import StateFile
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -139,38 +137,25 @@ def run_stream(
         table_sync = table_sync_of(config, bucket)
         if table_sync is not None:
             table_sync.check()
-        loads = [Load(bucket, paths, lease, config.sync_mode, emit=emit)]
-        zone = LandingZone(loads[0])
-        pipeline = _pipeline(zone, paths, Path(folder))
-        pipeline.sync_destination()
-        with Extraction(config, resource, emit, Path(folder), stop) as extraction:
-            _land(pipeline, extraction.into(loads[0]))
+        state = StateFile(bucket, paths, lease)
+        stream = prepare(config, resource, Path(folder))
+        loads: list[Load] = []
+        with Extraction(stream, state, emit, stop or Stop()) as extraction:
             while not extraction.is_over:
-                emit(events.LoadPublished(config.stream, loads[-1].rows, loads[-1].cursor_after))
-                _forget_loaded(pipeline)
-                zone.load = Load(bucket, paths, lease, config.sync_mode, emit=emit)
-                loads.append(zone.load)
-                _land(pipeline, extraction.into(zone.load))
-        if not any(load.is_complete for load in loads):
-            zone.load.renew_state()
+                load = Load(bucket, paths, lease, config.sync_mode, emit=emit)
+                extraction.read_into(load)
+                load.publish()
+                state.write()
+                load.forget_superseded_keys()
+                loads.append(load)
+                if not extraction.is_over:
+                    emit(events.LoadPublished(config.stream, load.rows, load.cursor_after))
+        state.renew()
         table = None
         if table_sync is not None:
             emit(events.TableUpdating(config.stream))
             table = table_sync.update(lease)
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
-
-
-def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
-    pipeline.extract(rows)
-    pipeline.normalize()
-    pipeline.load(workers=1)
-
-
-def _forget_loaded(pipeline: dlt.Pipeline) -> None:
-    """A run of many loads would fill the disk with what dlt keeps of those it has loaded."""
-    packages = pipeline._get_load_storage().loaded_packages
-    for load_id in packages.list_packages():
-        packages.delete_package(load_id)
 
 
 def _result(
@@ -200,14 +185,4 @@ def _result(
         table=table,
         read=extraction.count,
         drift=extraction.drift,
-    )
-
-
-def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeline:
-    """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
-    return dlt.pipeline(
-        pipeline_name(paths),
-        pipelines_dir=str(folder / "dlt"),
-        destination=zone,
-        dataset_name=SCHEMA,
     )

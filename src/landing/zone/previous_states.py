@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dlt.common.pipeline import TPipelineState
-
 from landing.errors import BucketError
-from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, number_of
-from landing.zone.state import json_document, resource_state, state_of
+from landing.zone.state import State, document_json, json_document, resource_state, state_of
 
 KEPT = 20
 """The newest of each stream."""
@@ -29,19 +26,7 @@ class KeptState:
     cursors: dict[str, Any]
 
 
-def read_state(bucket: Bucket, paths: StreamPaths) -> TPipelineState | None:
-    return state_in(bucket, paths, bucket.get(paths.state))
-
-
-def state_in(
-    bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
-) -> TPipelineState | None:
-    if stored is None:
-        return None
-    return state_of(json_document(stored.data), bucket.location(paths.state))
-
-
-def cursors_of(state: TPipelineState, stream: str) -> dict[str, Any]:
+def cursors_of(state: State, stream: str) -> dict[str, Any]:
     """The last value of each field that the stream, as dlt keeps it, goes by."""
     kept = resource_state(state, stream).get("incremental", {})
     return {name: entry.get("last_value") for name, entry in kept.items()}
@@ -57,7 +42,7 @@ def keep(bucket: Bucket, paths: StreamPaths, before: str) -> int:
         "before": before,
         "state": None if present is None else json_document(present.data),
     }
-    bucket.put(paths.kept_state(number), json.dumps(kept, indent=1).encode())
+    bucket.put(paths.kept_state(number), document_json(kept))
     return number
 
 

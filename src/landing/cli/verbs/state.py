@@ -131,7 +131,7 @@ def _number(rest: list[str]) -> int | None:
 
 def _frozen(workspace: Workspace, config: StreamConfig) -> FrozenIncremental | None:
     """What the source's code says of the cursor, if it can be asked."""
-    from landing.extraction.extraction import freeze_cursor
+    from landing.extraction.prepared import freeze_cursor
     from landing.extraction.sources import load_source
 
     try:

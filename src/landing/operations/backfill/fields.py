@@ -33,15 +33,15 @@ from landing.operations.backfill.joining import Parted, completed
 from landing.operations.backfill.landed import landed_files, read_landed
 from landing.operations.backfill.planning import bounds_of, finished
 from landing.operations.backfill.publishing import publish
-from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill
 from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails, subject
 from landing.operations.backfill.windows import Request, Window, shown
 from landing.results import TableResult
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.lineage import LINEAGE_FIELDS
 from landing.zone.parts import PartWriter
+from landing.zone.publication import Load
 
 
 @dataclass(frozen=True)
@@ -217,10 +217,8 @@ def _read(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop, fold
         if isinstance(event, RowsRead):
             emit(event)
 
-    with WindowExtraction(
-        narrow, of.resource, progress, folder, stop, of.cursor(), window
-    ) as extraction:
-        extraction.read(load)
+    rows = WindowRows(of.cursor(), window)
+    read_window(narrow, of.resource, rows, load, folder, progress, stop)
     # A row of quarantine would land without the other fields: these stay as they are.
     return load
 

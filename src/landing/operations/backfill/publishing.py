@@ -20,13 +20,13 @@ from landing.events import Emit
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
 from landing.http.traffic import counting
-from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill, Done
 from landing.operations.backfill.subject import BackfilledStream, subject
 from landing.operations.backfill.windows import Window
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.lineage import LINEAGE_FIELDS
+from landing.zone.publication import Load
 
 
 class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +96,10 @@ class _Reading:
             backfill={"id": backfill.id, "from": window.start, "to": window.end},
         )
         config = of.config
-        extraction = WindowExtraction(config, of.resource, emit, folder, stop, of.cursor(), window)
-        with extraction:
-            extraction.read(self._load)
-        assert extraction.filter is not None, "there is a window"
-        self._without_cursor = extraction.filter.without_cursor
+        rows = WindowRows(of.cursor(), window)
+        self._without_cursor = read_window(
+            config, of.resource, rows, self._load, folder, emit, stop
+        )
         last = self._load.last_row_version or self._stamp
         if last >= backfill.end_of_row_versions(window):
             raise StreamError(
@@ -144,10 +143,10 @@ class _Reading:
 
 def publish(of: BackfilledStream, load: Load) -> None:
     """All that was read of a load, under a name of now; its lease is held."""
-    load_id = load.publish(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
+    load_id = load.begin_outside_runs(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
     if load.quarantine_file is not None:
-        load.bucket.put(load.paths.quarantine(load_id), _of_load(load.quarantine_file, load_id))
-    load.put_record(load_id)
+        load.quarantine_file = _of_load(load.quarantine_file, load_id)
+    load.publish()
 
 
 def _of_load(quarantine: Path, load_id: str) -> Path:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dlt.extract.resource import DltResource
-
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.privacy import check_key
 from landing.events import Emit, Note
+from landing.extraction.dlt_bridge import DltResource, clone
 from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.side_by_side import Stop, waits
 from landing.extraction.sources import Source
@@ -90,7 +89,7 @@ class BackfilledStream:
 def subject(source: Source, stream: str, bucket: Bucket) -> BackfilledStream:
     config = source.config(stream)
     check_key(config.fields, config.origin)
-    return BackfilledStream(source, config, source.stream(stream)._clone(), bucket)
+    return BackfilledStream(source, config, clone(source.stream(stream)), bucket)
 
 
 @contextmanager

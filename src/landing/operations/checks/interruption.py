@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dlt.extract.items_transform import BaseItemTransform, ItemTransform
-from dlt.extract.resource import DltResource
 
 from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import StreamConfig
@@ -18,6 +16,7 @@ from landing.catalog.workspace import BucketSettings
 from landing.columns.conversion import Batch, Row
 from landing.errors import BucketError
 from landing.events import Event, Note
+from landing.extraction.dlt_bridge import BaseItemTransform, DltResource, ItemTransform
 from landing.extraction.failures import causes, raise_if_interrupted
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.run import run_stream

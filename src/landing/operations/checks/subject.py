@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.extract.resource import DltResource
 from requests import Response
 
 from landing.catalog.fields import Field
@@ -23,6 +22,7 @@ from landing.columns.conversion import Batch, Columns, Row
 from landing.columns.fitting import ConversionError
 from landing.columns.inference import fields_of
 from landing.columns.tombstones import tombstones_of
+from landing.extraction.dlt_bridge import DltResource, clone, function_of
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
@@ -87,7 +87,7 @@ class CheckedStream:
 
     def resource(self) -> DltResource:
         """The stream anew: holding a cursor or binding arguments changes a resource."""
-        return self.source.stream(self.stream)._clone(with_parent=True)
+        return clone(self.source.stream(self.stream), with_parents=True)
 
     def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
         """Read from the cursor value `since`, or from the start, with arguments for the function.
@@ -158,8 +158,8 @@ class CheckedStream:
 
     def parameter(self, name: str) -> inspect.Parameter | None:
         """A parameter of the stream's function."""
-        function = self.resource()._pipe.gen
-        return inspect.signature(function).parameters.get(name) if callable(function) else None
+        function = function_of(self.resource())
+        return inspect.signature(function).parameters.get(name) if function else None
 
     @cached_property
     def frozen(self) -> FrozenIncremental:
