@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from landing.cli.text.live import Live, is_ci, is_watched
+from landing.cli.text.console import is_ci, is_watched
+from landing.cli.text.live import Live
 from landing.cli.text.output import counted, printable
 from landing.cli.text.streams import RunLines
 from landing.events import Reporter
