@@ -23,8 +23,9 @@ class Parser(argparse.ArgumentParser):
     """Applied to the words before they are parsed, by a verb that has a short form."""
 
     def error(self, message: str) -> NoReturn:
-        if wrong := _WRONG_CHOICE.search(message):
-            message += nearest(wrong[1], re.findall(r"[\w-]+", wrong[2]))
+        wrong = _WRONG_CHOICE.search(message)
+        if wrong and (hint := nearest(wrong[1], re.findall(r"[\w-]+", wrong[2]))):
+            message = f"{message[: wrong.start()]}invalid choice: '{wrong[1]}'{hint}"
         raise WrongUsage(self, message)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

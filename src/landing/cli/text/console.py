@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -21,20 +22,19 @@ def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None)
     to = to or sys.stdout
     mark, text = printable(mark), printable(text)
     width = terminal_width(to)
-    if width is None and not os.environ.get("FORCE_COLOR"):
-        print(f"{mark}{text}".rstrip(), file=to, flush=True)
+    # An address that is cut is none: a word wider than the terminal stays whole.
+    room = sys.maxsize if width is None else max(width - len(mark), 20)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    shown = (mark + f"\n{' ' * len(mark)}".join(lines)).rstrip()
+    if not style or not (to.isatty() or os.environ.get("FORCE_COLOR")):
+        print(shown, file=to, flush=True)
         return
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=to, highlight=False)
-    body = Text(text, "" if mark else style)
-    # An address that is cut is none: a word wider than the terminal stays whole.
-    room = sys.maxsize if width is None else max(width - len(mark), 20)
-    lines = body.wrap(console, room, overflow="ignore") or [Text()]
-    for number, line in enumerate(lines):
-        before = Text(mark, style) if number == 0 else Text(" " * len(mark))
-        console.print(before + line, soft_wrap=True)
+    styled = Text(shown)
+    styled.stylize(style, 0, len(mark) or None)
+    Console(file=to, highlight=False).print(styled, soft_wrap=True)
 
 
 def grid(
