@@ -130,9 +130,9 @@ def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]
     configured = list(configured_streams(workspace, options.source))
     if bool(options.streams) == options.all:
         raise UsageError(
-            "name streams or say --all, not both"
+            "name streams or use --all, not both"
             if options.all
-            else f"name the streams to compact, or say --all; configured for "
+            else f"name the streams to compact, or use --all; configured for "
             f"'{options.source}': {listed(configured)}"
         )
     streams: list[str] = configured if options.all else options.streams
