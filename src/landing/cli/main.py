@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -13,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from landing import __version__
-from landing.catalog.workspace import Workspace, find_workspace, load_env_file
+from landing import __version__, interruption
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import epilog
 from landing.cli.parser import Help, Parser, WrongUsage, add_debug
 from landing.cli.text.output import complain, print_failed, report_event
@@ -48,9 +47,6 @@ EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
     "3 another run of the stream is in progress"
 )
-
-_INTERRUPTED = (130, 143)
-"""By Ctrl-C, and by SIGTERM."""
 
 
 class Verb(Protocol):
@@ -99,6 +95,14 @@ VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # before there is a verb
+        print("interrupted", file=sys.stderr)
+        return _ended(interruption.code())
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     parser = Parser(prog="landing", description=_tasks(), epilog=EXIT_CODES, formatter_class=Help)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -154,17 +158,16 @@ def _configure(parser: Parser, name: str, verb: Verb) -> None:
 
 def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     # A pod is stopped with SIGTERM: unwinding the stack gives the lease back.
-    signal.signal(signal.SIGTERM, _terminate)
+    interruption.listen()
     try:
         return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
         return _failed(options, error, error.exit_code)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         text = "interrupted; the next run goes on from the last load"
         report_event(options, "warning", "interrupted", text)
-        code = _INTERRUPTED[isinstance(interrupt, _Terminated)]
-        return _failed(options, KeyboardInterrupt(text), code)
+        return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug: its traceback is needed, without the secrets in it
@@ -187,13 +190,14 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
             raise
         return anywhere(options, error)
     load_env_file(workspace)
+    show_names(workspace)
     return verb.call(options, workspace)
 
 
 def _ended(code: int) -> int:
     """End the process: at once if it was interrupted, or has given up on something that goes on in
     a thread, which Python would wait for or end in the middle of a request."""
-    if code in _INTERRUPTED or any(map(_is_left_behind, threading.enumerate())):
+    if code in interruption.CODES.values() or any(map(_is_left_behind, threading.enumerate())):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -204,11 +208,3 @@ def _ended(code: int) -> int:
 
 def _is_left_behind(thread: threading.Thread) -> bool:
     return thread.daemon and thread.name.startswith("landing-")
-
-
-class _Terminated(KeyboardInterrupt):
-    pass
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated

@@ -60,10 +60,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import kubernetes
+    from landing.catalog.orphans import orphans
     from landing.catalog.variables import source_variables
 
     timetable = kubernetes.timetable(workspace, options.per, _default(options))
     with stdout_to_stderr(options):
+        for one in orphans(workspace):
+            say(one.message, mark="note: ")
         for stream in timetable.unscheduled:
             say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")
     if not timetable.jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog.orphans import orphans
     from landing.observe.status import stream_statuses
     from landing.zone.bucket import Bucket
 
@@ -41,6 +43,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     now = datetime.now(UTC)
     grace = timedelta(minutes=options.grace)
     found = stream_statuses(workspace, sources, bucket, now, grace)
+    for one in orphans(workspace):
+        say(one.message, mark="note: ", to=sys.stderr)
     if options.json:
         print_json(found)
     elif not found:
