@@ -98,7 +98,7 @@ def _checked(options: argparse.Namespace, workspace: Workspace) -> list[CheckRes
         if not stays:
             recorded += dict.fromkeys(r.stream for r in results if r.stream is not None)
     if stays:
-        say(f"not recorded, as a check failed: {recording.shown} stays as it was", to=sys.stderr)
+        say(f"not recorded, since a check failed: {recording.shown} stays", to=sys.stderr)
     else:
         say(f"recorded in {recording.shown}", to=sys.stderr)
     return results
