@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from landing import __version__, interruption
+from landing import __version__
 from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import epilog
 from landing.cli.parser import Help, Parser, WrongUsage, add_debug
@@ -42,6 +42,7 @@ from landing.cli.verbs import (
     verify,
 )
 from landing.errors import LandingError, UsageError, WorkspaceError
+from landing.extraction import interruption
 
 EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from landing import interruption
+from landing.extraction import interruption
 from landing.extraction.failures import raise_if_interrupted
 
 Job = TypeVar("Job")

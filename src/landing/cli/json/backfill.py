@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from landing.cli.json.shapes import BackfillListed, BackfillPlanned, Error, PlannedWindow, shaped
-from landing.events import TableResult
 from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult, Window
 from landing.operations.backfill.fields import FieldsPlan, FieldsResult
+from landing.results import TableResult
 from landing.zone.layout import StreamPaths
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from landing.cli.text.console import grid, say, terminal_width
 from landing.cli.text.output import ARROW, print_table
 from landing.errors import counted, listed, sized
-from landing.events import Drifted, RunResult, StreamResult
+from landing.results import Drifted, RunResult, StreamResult
 
 _SHOWN_FIELDS = 6
 

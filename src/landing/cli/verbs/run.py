@@ -17,10 +17,13 @@ from landing.cli.text.output import complain, exit_code, positive, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
-    from landing.events import Reporter, RunResult
+    from landing.cli.text.run import RunDisplay
+    from landing.events import Emit
     from landing.extraction.sources import Source
     from landing.observe.freshness import Late
+    from landing.observe.progress import Every
     from landing.operations.planning import RunPlan
+    from landing.results import RunResult
 
 FORMATS = ("text", "json")
 HELP = "land the new records of a source's streams as parquet"
@@ -70,18 +73,19 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         return _plan(options, workspace)
     if options.no_preview:
         raise UsageError("--no-preview needs --dry-run")
+    from landing.events import RunAborted, RunEnded
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
     with closing(_display(options)) as display:
-        reporter = _reporters(options, workspace, display)
+        emit = _emit(options, workspace, display)
         try:
-            return _run(options, workspace, reporter, display)
+            return _run(options, workspace, emit, display)
         except LandingError as error:
-            reporter.aborted(options.streams, error)
+            emit(RunAborted(options.streams, error))
             raise
         finally:
-            reporter.close()
+            emit(RunEnded())
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -123,18 +127,19 @@ def _failure(plan: RunPlan) -> LandingError | None:
 
 
 def _run(
-    options: argparse.Namespace, workspace: Workspace, reporter: Reporter, display: Reporter
+    options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
 ) -> int:
+    from landing.events import RunWarning, StreamFailed
     from landing.operations import run
     from landing.zone.bucket import Bucket
 
     source, streams, broken = _chosen(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default:
-        reporter.warned(_default_bucket(settings))
+        emit(RunWarning(_default_bucket(settings)))
     for stream, error in broken.items():
-        reporter.failed(stream, error)
-    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+        emit(StreamFailed(stream, error))
+    result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
     display.close()
     failed = {**broken, **result.failed}
     _report(options, result, failed)
@@ -182,7 +187,7 @@ def _default_bucket(settings: BucketSettings) -> str:
     return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
 
 
-def _display(options: argparse.Namespace) -> Reporter:
+def _display(options: argparse.Namespace) -> RunDisplay | Every:
     """What shows how far the run is."""
     if options.log is None:
         from landing.cli.text.run import RunDisplay
@@ -193,9 +198,9 @@ def _display(options: argparse.Namespace) -> Reporter:
     return Every(options.log.at)
 
 
-def _reporters(options: argparse.Namespace, workspace: Workspace, display: Reporter) -> Reporter:
+def _emit(options: argparse.Namespace, workspace: Workspace, display: Emit) -> Emit:
     from landing.cli.text.run import Terminal
-    from landing.events import Reporters
+    from landing.events import FanOut
     from landing.observe import observers
     from landing.observe.freshness import late_streams
     from landing.page.publishing import after_runs
@@ -212,7 +217,7 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
     summarizes = sys.stdout.isatty() and not options.json
     person = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
     others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
-    return Reporters([display, *others, person])
+    return FanOut([display, *others, person])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:
