@@ -576,7 +576,7 @@ def test_a_stream_that_ignores_the_window_is_right_all_the_same(kit: Kit, zone: 
     assert done.code == 0, done.text
     assert "500 … 1,500: 999 rows" in done.out
     assert "2 of 2 windows done, 1,998 rows" in done.out
-    assert "2 records without a cursor are in no window" in done.out
+    assert "2 records without a cursor value are in no window" in done.out
     counts = zone.query("ids", "rows", "SELECT count(*), min(n), max(n) FROM landed")
     assert counts == [(1998, 500, 2499)]
     kept = [
@@ -629,7 +629,7 @@ def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
         (("--from", "2023-01-01", "--by", "ids", "--step", "5"), "say day, week or month"),
         (("--from", "2023-01-01", "--step", "5"), "--step is for --by ids"),
         (("--from", "1970-01-01", "--to", "2024-01-01", "--by", "day"), "more than 2,000 windows"),
-        (("--by", "day"), "say by --from where to begin"),
+        (("--by", "day"), "add --from to say where to begin"),
         (("--from", "2023-01-01", "--fields", "name", "--by", "day"), "is read in one go"),
         (("--fields", "nam"), "did you mean 'name'?"),
         (("--fields", "id"), "is the primary key or the cursor"),

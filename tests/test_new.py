@@ -198,11 +198,11 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--auth=bearer"], "say --paging, --streams (or --openapi): there is no terminal"),
+        (["--auth=bearer"], "add --paging, --streams (or --openapi): there is no terminal"),
         ([*ORDERS, "--auth=barer"], "--auth: there is no 'barer'; did you mean 'bearer'?"),
         ([*ORDERS, "--paging=ofset"], "--paging: there is no 'ofset'; did you mean 'offset'?"),
         ([*ORDERS, "--paging-arg=ofset=x"], "--paging=offset has no 'ofset'; did you mean"),
-        ([*ORDERS, "--paging-arg=offset"], "--paging-arg offset: it has to be NAME=VALUE"),
+        ([*ORDERS, "--paging-arg=offset"], "--paging-arg offset: write it as NAME=VALUE"),
         ([*ORDERS, "--paging=cursor"], "--paging=cursor needs --paging-arg path=…"),
         ([*ORDERS, "--paging=page", "--paging-arg=first=x"], "'x' is not a whole number"),
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
@@ -254,7 +254,7 @@ def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "There is no 'pages'." in done.stdout
+    assert "There is no 'pages'" in done.stdout
     written = source_file(kit, "streams.py").read_text()
     assert 'NumberedPages(limit, size="per_page")' in written
     assert '"order/lines",' in written

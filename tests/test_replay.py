@@ -201,7 +201,7 @@ def test_wrong_usage(kit: Kit, arguments: list[str], told: str) -> None:
 def test_a_stream_that_was_not_recorded(recorded: Kit) -> None:
     done = recorded.landing("check", "shop", "order", "--replay")
     assert done.code == 2
-    assert "has nothing of stream 'order'; did you mean 'orders'?" in done.err
+    assert "has no traffic of stream 'order'; did you mean 'orders'?" in done.err
 
 
 def test_without_vcrpy_the_extra_is_named(recorded: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

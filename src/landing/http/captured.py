@@ -29,7 +29,11 @@ class CapturedRequest:
 
 @contextmanager
 def listening() -> Iterator[list[CapturedRequest]]:
-    """What any session of `requests` in this process sends inside, the kit's or a source's own."""
+    """What any session of `requests` in this process sends inside.
+
+    HTTPAdapter itself is patched, as a source may use plain sessions, with adapters that it has
+    mounted itself.
+    """
     from requests.adapters import HTTPAdapter
 
     sent: list[CapturedRequest] = []

@@ -31,6 +31,7 @@ from landing.zone.previous_states import (
     forget_oldest,
     keep,
     kept_numbers,
+    kept_pipeline_state,
     kept_state,
 )
 from landing.zone.state import (
@@ -46,7 +47,6 @@ from landing.zone.state import (
     read_state,
     resource_state,
     state_in,
-    state_of,
 )
 
 _OF_READING = ("cursor", "quarantined", "resync", "taken_back")
@@ -219,11 +219,11 @@ def restored(bucket: Bucket, paths: StreamPaths, number: int | None) -> Change:
     kept = _chosen(bucket, paths, number)
     before = bucket.get(paths.state)
     present = state_in(bucket, paths, before)
-    if kept.document is None:
+    state = kept_pipeline_state(bucket, paths, kept.number)
+    if state is None:
         state = _emptied(present or new_state(paths), paths)
         message = [f"state {kept.number}: none yet; the next run reads from the start"]
     else:
-        state = state_of(kept.document, bucket.location(paths.kept_state(kept.number)))
         if present is not None:
             ours = _with_files_of(state, present, paths.stream)
             resource_state(state, paths.stream)[STATE_KEY] = ours

@@ -21,9 +21,9 @@ class KeptState:
     kept: str
     before: str
     """Which change took its place."""
-    document: dict[str, Any] | None
-    """As `state.json` had it; None if the stream had none."""
     cursors: dict[str, Any]
+    exists: bool
+    """False if the stream had no state then."""
 
 
 def cursors_of(state: State, stream: str) -> dict[str, Any]:
@@ -63,6 +63,22 @@ def kept_states(bucket: Bucket, paths: StreamPaths) -> list[KeptState]:
 
 
 def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | None:
+    """None if there is none of this number."""
+    kept = _kept(bucket, paths, number)
+    if kept is None:
+        return None
+    state = _state_in(kept, bucket, paths, number)
+    cursors = {} if state is None else cursors_of(state, paths.stream)
+    return KeptState(number, kept["kept"], kept["before"], cursors, exists=state is not None)
+
+
+def kept_pipeline_state(bucket: Bucket, paths: StreamPaths, number: int) -> State | None:
+    """The state itself, which may hold a source's secrets; None if there was none then."""
+    kept = _kept(bucket, paths, number)
+    return None if kept is None else _state_in(kept, bucket, paths, number)
+
+
+def _kept(bucket: Bucket, paths: StreamPaths, number: int) -> dict[str, Any] | None:
     path = paths.kept_state(number)
     stored = bucket.get(path)
     if stored is None:
@@ -70,8 +86,12 @@ def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | N
     kept = json_document(stored.data)
     if not isinstance(kept, dict) or not {"kept", "before", "state"} <= set(kept):
         raise BucketError(f"{bucket.location(path)} is damaged: delete it")
-    document = kept["state"]
-    cursors: dict[str, Any] = {}
-    if document is not None:
-        cursors = cursors_of(state_of(document, bucket.location(path)), paths.stream)
-    return KeptState(number, kept["kept"], kept["before"], document, cursors)
+    return kept
+
+
+def _state_in(
+    kept: dict[str, Any], bucket: Bucket, paths: StreamPaths, number: int
+) -> State | None:
+    if kept["state"] is None:
+        return None
+    return state_of(kept["state"], bucket.location(paths.kept_state(number)))

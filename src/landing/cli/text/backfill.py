@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from landing.cli.text.live import Line, Live, is_watched
+from landing.cli.text.console import is_watched
+from landing.cli.text.live import Line, Live
 from landing.cli.text.output import counted, lasting
 from landing.cli.text.run import Terminal
 from landing.events import Note, RowsRead

@@ -7,7 +7,8 @@ import threading
 import time
 
 from landing import events
-from landing.cli.text.live import Live, is_ci, is_watched
+from landing.cli.text.console import is_ci, is_watched
+from landing.cli.text.live import Live
 from landing.cli.text.output import counted, printable
 from landing.cli.text.streams import RunLines
 from landing.observe.progress import StreamProgress, Ticker, Watch, interval, line
