@@ -8,7 +8,7 @@ state with the cursor is the run's to write, as the very last.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from landing.catalog.stream_config import SyncMode
-from landing.errors import BucketError
+from landing.errors import BucketError, StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted
 from landing.zone.bucket import Bucket
@@ -30,6 +30,7 @@ from landing.zone.layout import (
     next_load_id,
     quarantine_file_of,
     reserved_by,
+    sorts_after,
 )
 from landing.zone.lease import Lease
 from landing.zone.parts import Part
@@ -89,18 +90,23 @@ class Load:
         """The load id: above the last load's, whatever an interrupted run left, and what backfills
         have reserved.
 
-        Chosen once; costs three listings then, of what sorts after the last load only.
+        Chosen once; costs three listings then, of what sorts after the last load only. Raises
+        StreamError if another tool's file would hide this load from feeders.
         """
         if self.load_id is not None:
             return self.load_id
         # Versions of an interrupted run's rows may be a little above its load id; rows of a
         # backfill have theirs already, and need no more than a name that comes later.
         by = Decimal(1) if self.backfill is None else Decimal(0)
-        above = [load_id_after(load_id, by) for load_id in self._interrupted()]
+        after = self.paths.end_of(self.last_load_id) if self.last_load_id else None
+        later = list(self.bucket.list(self.paths.data, after))
+        above = [load_id_after(load_id, by) for load_id in self._interrupted(later)]
         since = f"{self.paths.backfills}/{self.last_load_id}" if self.last_load_id else None
         reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
         last = max([self.last_load_id or "", *above, *filter(None, reserved)])
-        self.load_id = self.last_row_version = next_load_id(datetime.now(UTC), last or None)
+        load_id = next_load_id(datetime.now(UTC), last or None)
+        self._check_neighbours(later, load_id)
+        self.load_id = self.last_row_version = load_id
         self.follows_unknown = bool(above)
         self.emit(LoadStarted(self.paths.stream, self.load_id))
         return self.load_id
@@ -114,11 +120,24 @@ class Load:
         self.settle_columns(self.still_known(ours.get("schema")), columns)
         return load_id
 
-    def _interrupted(self) -> Iterator[str]:
-        """The ids of loads after the last one that left files, or only rows in quarantine."""
+    def _check_neighbours(self, paths: Iterable[str], load_id: str) -> None:
+        first = self.paths.part(load_id, 0)
+        for path in paths:
+            is_foreign = load_id_of(path) is None and path.endswith(".parquet")
+            if is_foreign and sorts_after(path, first):
+                raise StreamError(
+                    f"stream '{self.paths.data}': {self.bucket.location(path)} is another tool's "
+                    "file and sorts after those of this run, so a feeder that has read it would "
+                    "never read them; nothing was landed",
+                    remedy="move that file, name the stream otherwise (name= in streams.py), or "
+                    "set DLT_BUCKET_URL to a prefix of its own",
+                )
+
+    def _interrupted(self, later: Iterable[str]) -> Iterator[str]:
+        """The ids of loads after the last one that left files, which are among `later`, or only
+        rows in quarantine."""
         paths, last_load_id = self.paths, self.last_load_id
-        after = paths.end_of(last_load_id) if last_load_id else None
-        yield from filter(None, map(load_id_of, self.bucket.list(paths.data, after)))
+        yield from filter(None, map(load_id_of, later))
         after = paths.quarantine(last_load_id) if last_load_id else None
         for path in self.bucket.list(paths.quarantined, after):
             found = quarantine_file_of(path)
