@@ -411,7 +411,8 @@ def test_ctrl_c_at_any_moment_of_the_first_second_ends_in_a_line(kit: Kit) -> No
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert "Traceback" not in err, (delay, err)
-        assert process.returncode in (0, 1, 130), (delay, err)
+        # Python itself ends by the signal once it has taken our handlers down, at its very end.
+        assert process.returncode in (0, 1, 130, -signal.SIGINT), (delay, err)
 
 
 def test_a_source_that_exits_is_a_failed_stream(kit: Kit, zone: Zone) -> None:

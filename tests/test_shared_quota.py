@@ -17,10 +17,18 @@ from landing.errors import SettingsError
 from landing.http import Pace
 from landing.http.pacing.shared_quota import SharedQuota
 from landing.zone.bucket import Bucket
+from landing.zone.shared_objects import share_bucket
 from tests.kit import Zone
 from tests.servers.scripted import Server, serve
 
 DAY = 86_400.0
+
+
+@pytest.fixture(autouse=True)
+def shared() -> None:
+    """What `landing` does before it reads a source."""
+    share_bucket()
+
 
 ASKING = """\
 import sys
