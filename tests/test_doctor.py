@@ -166,7 +166,7 @@ def test_selected_streams_whose_source_has_no_code_are_named(shop: Kit, zone: Zo
     found = [one for one in findings(shop) if one["check"] == "streams"]
     mistakes = [one["found"] for one in found if not one["ok"]]
     assert len(mistakes) == 2
-    assert "orchestration/dag/streams/ours: 1 selected stream, which nothing runs" in mistakes[0]
+    assert "orchestration/dag/streams/ours: 1 selected stream that nothing runs" in mistakes[0]
     assert mistakes[1].endswith("sources/shpo has no code; did you mean 'shop'?")
     others = [one["found"] for one in found if one["ok"]]
     assert ["streams/crm" in one for one in others] == [True]

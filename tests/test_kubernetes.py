@@ -82,7 +82,7 @@ def test_mistakes_are_said_before_anything_is_written(kit: Kit) -> None:
     configure(kit, "odoo", "orders", HOURLY)
     default = kit.landing("k8s", "--default-schedule", "daily")
     assert default.code == 2
-    assert "--default-schedule: 'daily' is no cron of five fields" in default.err
+    assert "--default-schedule: 'daily' is not a cron expression with five fields" in default.err
 
     Path("base").mkdir()
     Path("base/kustomization.yaml").write_text("# mine\n")
