@@ -298,7 +298,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a hashed cursor": (
         private("write_date", "hash"),
-        ": fields.write_date.privacy: is 'hash', but 'write_date' is in cursor_field; go by "
+        ": fields.write_date.privacy: is 'hash', but 'write_date' is in cursor_field; use "
         "another field or leave privacy out",
     ),
     "a way to treat drift": (

@@ -66,7 +66,7 @@ def test_a_broken_key_is_found_and_not_shown(
     assert "its secret is wrong; check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY" in done.out
     assert "→ `landing env` lists the bucket's variables" in done.out
     assert "a-secret-that-is-wrong" not in done.text
-    assert "`landing doctor` looks at the bucket and all settings" in (
+    assert "`landing doctor` checks the bucket and all settings" in (
         shop.landing("status", "shop").err
     )
 
