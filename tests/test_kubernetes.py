@@ -111,10 +111,10 @@ def test_check_says_what_differs_and_writes_nothing(kit: Kit) -> None:
     checked = kit.landing(*words, "--check")
     assert checked.code == 1
     assert [line.partition(": ")[2] for line in checked.out.splitlines()[1:]] == [
-        "kustomization.yaml is not what the stream configs say",
-        "landing-odoo-orders.yaml is not what the stream configs say",
+        "kustomization.yaml differs from the stream configs",
+        "landing-odoo-orders.yaml differs from the stream configs",
         "landing-odoo-users.yaml is missing",
-        "landing-odoo-partners.yaml has no stream any more",
+        "landing-odoo-partners.yaml no longer has a stream",
     ]
     kit.landing(*words)
     assert kit.landing(*words, "--check").code == 0
