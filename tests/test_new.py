@@ -58,7 +58,7 @@ def orders(
     ),
     limit: int = 500,
 ) -> Iterator[Any]:
-    """What orders gives."""
+    """The records of orders."""
     yield from api().pages(
         "orders", records="data", paging=OffsetPages(limit), params={"since": updated_at.last_value}
     )
@@ -152,7 +152,7 @@ def test_nothing_is_overwritten(kit: Kit, api: Api) -> None:
     before = source_file(kit, "streams.py").read_text()
     again = new(kit, api, *ORDERS, *CURSOR)
     assert again.code == 2
-    assert "orchestration/dlt/sources/shop is there already" in again.err
+    assert "orchestration/dlt/sources/shop exists already" in again.err
     assert source_file(kit, "streams.py").read_text() == before
 
 
@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_leaves_nothing_of_a_new_source(kit: Kit, most: int
         check=False,
     )
     assert done.returncode == 2
-    assert "sources/shop can't be written (File too large): nothing of the new" in done.stderr
+    assert "sources/shop can't be written (File too large): the new source was" in done.stderr
     assert sorted(kit.repository.rglob("*")) == before
     assert example.read_text() == "#" * 1_999 + "\n"
 
@@ -208,8 +208,8 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
         ([*ORDERS, "--since=since"], "--since needs --cursor"),
         ([*ORDERS, "--base-url=shop.example.com"], "has to begin with http:// or https://"),
-        ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL holds a password"),
-        ([*ORDERS, "--streams", "a-b", "a_b"], "would be one function, a_b"),
+        ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL has a password"),
+        ([*ORDERS, "--streams", "a-b", "a_b"], "would be the same function, a_b"),
         ([*ORDERS, "--streams", "a/b"], "'a/b' is not a stream name"),
     ],
 )
@@ -354,7 +354,7 @@ def test_foreign_text_is_only_data_in_what_is_written(
 def test_a_base_url_is_one_line(kit: Kit) -> None:
     done = kit.landing("new", "shop", "--base-url=https://x.org/\nDLT_BUCKET_URL=x", *ORDERS)
     assert done.code == 2
-    assert "can't be the base URL: it holds a space or a control character" in done.err
+    assert "can't be the base URL: it has a space or a control character" in done.err
 
 
 def passes(command: Sequence[str | Path]) -> None:
