@@ -46,7 +46,7 @@ class FailedRuns:
 
     def __call__(self, event: events.Event) -> None:
         match event:
-            case events.RowsRead(stream, rows) if stream in self._runs:  # not if of a backfill
+            case events.RowsRead(stream, rows) if stream in self._runs:  # not a backfill
                 self._runs[stream].read = rows
             case events.StreamStarted(stream=stream):
                 self._runs[stream] = _Progress()

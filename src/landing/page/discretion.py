@@ -1,8 +1,8 @@
 """Decides which values of a column the page may show.
 
 More people read the page than the bucket, and it may be passed on. So it leaves out keys, fields
-that are private or about persons, and free text; of the rest it shows only ranges of numbers and
-times, and values that many rows share.
+that are private or about persons, nested values, emails, URIs and UUIDs. Of the rest it shows only
+ranges of numbers and times, and values that many rows share.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _profile(
     if pa.types.is_nested(column.type):
         return ColumnProfile(**described, distinct=None, withheld="nested")
     (distinct,) = _one(connection, f"SELECT count(DISTINCT {name}) FROM landed")
-    discretion = discretion_of(column, config) if depth.values else Discretion("switched off")
+    discretion = discretion_of(column, config) if depth.values else Discretion("not asked for")
     least, most = None, None
     if discretion.shows_range and distinct:
         least, most = _one(connection, f"SELECT min({name}), max({name}) FROM landed")
