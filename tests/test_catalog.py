@@ -255,7 +255,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no type": (one_field({}), ": fields.lines: 'type' is missing"),
     "an empty list of types": (
         one_field({"type": []}),
-        ": fields.lines.type: is empty; name at least one kind",
+        ": fields.lines.type: is empty; name at least one type",
     ),
     "a format": (
         one_field({"type": "string", "format": "datetime"}),
@@ -267,12 +267,12 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a format of another type": (
         one_field({"type": "integer", "format": "date"}),
-        ": fields.lines.format: 'date' is of strings, but the type is integer; make the type "
+        ": fields.lines.format: 'date' is for strings, but the type is integer; make the type "
         "string, or leave the format out",
     ),
     "a format of no type": (
         one_field({"type": "array", "items": {"type": ["null"], "format": "date"}}),
-        ": fields.lines.items.format: 'date' is of strings, but the type is null; make the type "
+        ": fields.lines.items.format: 'date' is for strings, but the type is null; make the type "
         "string, or leave the format out",
     ),
     "a privacy": (
@@ -282,11 +282,11 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "elements that are dropped": (
         one_field({"type": "array", "items": {"type": "string", "privacy": "drop"}}),
-        ": fields.lines.items.privacy: elements can't be dropped; say it of the array",
+        ": fields.lines.items.privacy: elements can't be dropped; set it on the array",
     ),
     "nothing but dropped fields": (
         {"stream": "orders", "fields": {"a": {"type": "string", "privacy": "drop"}}},
-        ": fields: all are dropped; name at least one field to land",
+        ": fields: all are dropped; keep at least one field to land",
     ),
     "a masked primary key": (
         private("id", "mask"),
@@ -298,7 +298,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a hashed cursor": (
         private("write_date", "hash"),
-        ": fields.write_date.privacy: is 'hash', but 'write_date' is in cursor_field; go by "
+        ": fields.write_date.privacy: is 'hash', but 'write_date' is in cursor_field; use "
         "another field or leave privacy out",
     ),
     "a way to treat drift": (
@@ -317,11 +317,11 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a key that is there twice": (
         FOUNDING_CONFIG.replace('"selected": true', '"stream": "orders"'),
-        ": not valid JSON: 'stream' is there twice",
+        ": not valid JSON: 'stream' appears twice",
     ),
     "a field that is there twice": (
         FOUNDING_CONFIG.replace('"name": {"type"', '"id": {"type"'),
-        ": not valid JSON: 'id' is there twice",
+        ": not valid JSON: 'id' appears twice",
     ),
     "an encoding": (
         one_field({"type": "array", "encoding": "nativ"}),
@@ -356,7 +356,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a nested primary key": (
         founding(primary_key=[["id", "number"]]),
-        ": primary_key: ['id', 'number'] has to be the name of one top-level field",
+        ": primary_key: ['id', 'number'] has to name one top-level field",
     ),
     "a primary key without brackets": (
         founding(primary_key=["id"]),
@@ -368,16 +368,16 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a nested cursor": (
         founding(cursor_field=["write", "date"]),
-        ": cursor_field: ['write', 'date'] has to be the name of one top-level field",
+        ": cursor_field: ['write', 'date'] has to name one top-level field",
     ),
     "incremental without cursor": (
         founding(cursor_field=None),
-        ": cursor_field: is missing, which sync_mode 'incremental' goes by; name a field that "
+        ": cursor_field: is missing, but sync_mode 'incremental' needs it; name a field that "
         "grows with every change, or set sync_mode to 'full_refresh'",
     ),
     "merge without primary key": (
         founding(primary_key=None, destination_sync_mode="merge"),
-        ": primary_key: is missing, which destination_sync_mode 'merge' goes by",
+        ": primary_key: is missing, but destination_sync_mode 'merge' needs it",
     ),
     "a word where true or false belongs": (
         founding(selected="yes"),
@@ -402,24 +402,24 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "a field of ours": (
         one_field({"type": "string"}) | {"fields": {"_dlt_id": {"type": "string"}}},
-        ": fields._dlt_id: names starting with _dlt_, and _deleted_at, are ours; leave the field "
-        "out",
+        ": fields._dlt_id: names that start with _dlt_, and _deleted_at, are reserved; leave the "
+        "field out",
     ),
     "overwriting with changes alone": (
         founding(destination_sync_mode="overwrite"),
-        ": destination_sync_mode: 'overwrite' puts what a run reads in the place of all that was "
-        "there, but sync_mode 'incremental' reads changes alone; set sync_mode to 'full_refresh', "
-        "or destination_sync_mode to 'merge'",
+        ": destination_sync_mode: 'overwrite' replaces the whole table with what a run reads, but "
+        "sync_mode 'incremental' reads only changes; set sync_mode to 'full_refresh', or "
+        "destination_sync_mode to 'merge'",
     ),
     "a table format without a table": (
         founding(table_format="iceberg"),
-        ": table_format: no table is kept with destination_sync_mode 'append'; set that to "
+        ": table_format: destination_sync_mode 'append' keeps no table; set it to "
         "'merge' or 'overwrite', or leave table_format out",
     ),
     "deletes among changes alone": (
         founding(deletes="snapshot"),
         ": deletes: 'snapshot' compares all of the source's keys, but sync_mode 'incremental' "
-        "reads changes alone; set sync_mode to 'full_refresh', or leave deletes out",
+        "reads only changes; set sync_mode to 'full_refresh', or leave deletes out",
     ),
     "deletes without a key": (
         {
@@ -428,7 +428,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
             "deletes": "snapshot",
             "fields": {"id": {"type": "integer"}},
         },
-        ": primary_key: is missing, which deletes goes by",
+        ": primary_key: is missing, but deletes needs it",
     ),
     "a limit of deletes without deletes": (
         founding(deletes_limit=0.1),
@@ -452,7 +452,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "half a surrogate pair": (
         founding(description="\ud83d"),
-        ": has half of a surrogate pair, which is no text",
+        ": has half of a surrogate pair",
     ),
     "JSON nested too deeply": ("[" * 100_000 + "]" * 100_000, ": nested too deeply"),
 }

@@ -185,7 +185,7 @@ def test_the_checks_of_a_run_fail_where_they_should(
     assert ran.result.success
     passed, told = ran.checks["keys"]
     assert not passed
-    assert "1 have the key of another one, 1 lack a value in their key" in told
+    assert "1 have the key of another row, 1 lack a value in their key" in told
     passed, told = ran.checks["quarantine"]
     assert not passed
     assert told == "1 of 2,353 records went to quarantine (0.04%)"
@@ -228,7 +228,7 @@ def test_a_failure_that_may_pass_is_tried_again(
     assert ran.facts["rows"] == 2350
     assert ran.events.count("STEP_UP_FOR_RETRY") == 1
     assert "answered 503" in ran.log
-    assert "Tried again in 0 s (1 of 1)" in ran.log
+    assert "Retry in 0 s (1 of 1)" in ran.log
 
     api.fail_next(2, status=503)
     assert "answered 503" in materialize().failure

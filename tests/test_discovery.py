@@ -413,7 +413,7 @@ def test_a_schema_that_another_tool_has_discovered_is_left_alone(
     assert orders.run("my_source", "orders").code == 0
     done = orders.discover("my_source")
     assert done.code == 2
-    assert "my_source/orders.json is another tool's, and stays as it is" in done.err
+    assert "my_source/orders.json belongs to another tool and was not changed" in done.err
     assert "invoices" not in done.text
     assert json.loads(file.read_text())["stream"] == "invoices"
 

@@ -66,7 +66,7 @@ def test_a_broken_key_is_found_and_not_shown(
     assert "its secret is wrong; check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY" in done.out
     assert "→ `landing env` lists the bucket's variables" in done.out
     assert "a-secret-that-is-wrong" not in done.text
-    assert "`landing doctor` looks at the bucket and all settings" in (
+    assert "`landing doctor` checks the bucket and all settings" in (
         shop.landing("status", "shop").err
     )
 
@@ -167,7 +167,7 @@ def test_selected_streams_whose_source_has_no_code_are_named(shop: Kit, zone: Zo
     found = [one for one in findings(shop) if one["check"] == "streams"]
     mistakes = [one["found"] for one in found if not one["ok"]]
     assert len(mistakes) == 2
-    assert "orchestration/dag/streams/ours: 1 selected stream, which nothing runs" in mistakes[0]
+    assert "orchestration/dag/streams/ours: 1 selected stream that nothing runs" in mistakes[0]
     assert mistakes[1].endswith("sources/shpo has no code; did you mean 'shop'?")
     others = [one["found"] for one in found if one["ok"]]
     assert ["streams/crm" in one for one in others] == [True]

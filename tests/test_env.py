@@ -88,10 +88,10 @@ def test_an_env_file_of_any_editor_is_read(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("A=1\nB=ü\n".encode("latin-1"), ".env:2: this is not UTF-8; save the file as UTF-8"),
-        (b"A=1\nB=\0\n", ".env:2: there is a NUL character"),
-        (b"A=1\n\nB='x\n", ".env:3: this is no NAME=value"),
-        (b"A=1\nB C\n", ".env:2: this is no NAME=value"),
+        ("A=1\nB=ü\n".encode("latin-1"), ".env:2: not UTF-8; save the file as UTF-8"),
+        (b"A=1\nB=\0\n", ".env:2: this line has a NUL character"),
+        (b"A=1\n\nB='x\n", ".env:3: this line is not NAME=value"),
+        (b"A=1\nB C\n", ".env:2: this line is not NAME=value"),
     ],
 )
 def test_an_env_file_that_can_not_be_read_is_named_with_its_line(
@@ -142,7 +142,7 @@ def test_mistakes_are_named(shop: Kit) -> None:
     (shop.root / "dlt" / "sources" / "shop" / "streams.py").write_text("def x(:\n")
     broken = shop.landing("env", "shop")
     assert broken.code == 2
-    assert "sources/shop/streams.py, line 1: is no Python that can be read" in broken.err
+    assert "sources/shop/streams.py, line 1: is not valid Python" in broken.err
 
 
 def test_the_bucket_s_variables_are_all_documented(kit: Kit) -> None:

@@ -192,6 +192,6 @@ def test_a_bucket_that_takes_no_record_does_not_hide_what_failed(
     done = shop.run("shop", "orders")
     assert done.code == 1
     assert "answered 401" in done.err
-    assert "no record of what failed is in the bucket: the bucket refuses to write" in done.out
+    assert "the failure was not recorded in the bucket: the bucket refuses to write" in done.out
     obstore.put(zone.store, "probe", b"")
     assert zone.paths() == ["probe"]

@@ -243,7 +243,7 @@ def test_a_bucket_that_does_not_answer(
         ("DLT_BUCKET_URL", "s3://landing/a/../b", "an empty part, '.' or '..'"),
         ("DLT_BUCKET_URL", "s3://me:pass-phrase@landing/raw", "keys go into S3_ACCESS_KEY_ID"),
         ("DLT_BUCKET_URL", "s3://localhost:9000/raw", "a server's address into S3_ENDPOINT"),
-        ("DLT_BUCKET_URL", "s3://landing/a\x1bb", "can't be printed"),
+        ("DLT_BUCKET_URL", "s3://landing/a\x1bb", "an unprintable character"),
         ("S3_ENDPOINT", "ftp://x", "S3_ENDPOINT is 'ftp://x'"),
         ("S3_SECRET_ACCESS_KEY", "", "S3_SECRET_ACCESS_KEY is not set"),
         ("LANDING_FILE_MB", "big", "LANDING_FILE_MB is 'big'"),

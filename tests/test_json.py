@@ -255,7 +255,7 @@ def test_mistakes_of_a_source_end_with_what_to_try(
 def test_mistakes_of_a_stream_end_with_what_to_try(shop: Kit, api: Api) -> None:
     run = ["run", "shop", "orders"]
     configure(shop, fields={"id": {"type": "intger"}})
-    assert "`landing run shop orders --dry-run` tries it" in remedy(shop, *run, code=2)
+    assert "`landing run shop orders --dry-run` checks it" in remedy(shop, *run, code=2)
     nothing = {"nothing": {"type": "string"}}
     configure(shop, fields=nothing, sync_mode="full_refresh", cursor_field=None)
     assert "`landing discover shop orders`" in remedy(shop, *run, code=1)

@@ -82,7 +82,7 @@ def test_mistakes_are_said_before_anything_is_written(kit: Kit) -> None:
     configure(kit, "odoo", "orders", HOURLY)
     default = kit.landing("k8s", "--default-schedule", "daily")
     assert default.code == 2
-    assert "--default-schedule: 'daily' is no cron of five fields" in default.err
+    assert "--default-schedule: 'daily' is not a cron expression with five fields" in default.err
 
     Path("base").mkdir()
     Path("base/kustomization.yaml").write_text("# mine\n")
@@ -111,10 +111,10 @@ def test_check_says_what_differs_and_writes_nothing(kit: Kit) -> None:
     checked = kit.landing(*words, "--check")
     assert checked.code == 1
     assert [line.partition(": ")[2] for line in checked.out.splitlines()[1:]] == [
-        "kustomization.yaml is not what the stream configs say",
-        "landing-odoo-orders.yaml is not what the stream configs say",
+        "kustomization.yaml differs from the stream configs",
+        "landing-odoo-orders.yaml differs from the stream configs",
         "landing-odoo-users.yaml is missing",
-        "landing-odoo-partners.yaml has no stream any more",
+        "landing-odoo-partners.yaml no longer has a stream",
     ]
     kit.landing(*words)
     assert kit.landing(*words, "--check").code == 0

@@ -132,7 +132,7 @@ def test_what_a_stream_is_asked_for_is_spelled_as_its_api_spells_it(
         (TIME, 3600, "lookback: '3600' has to be a duration such as '30m', '2h' or '1d12h'"),
         (TIME, "2 hours", "has to be a duration"),
         (TIME, "0s", "has to be above 0"),
-        ({"type": "integer"}, "2h", "'2h' has to be a number, as its cursor is one"),
+        ({"type": "integer"}, "2h", "'2h' has to be a number, because the cursor is one"),
         ({"type": "integer"}, 1.5, "has to be a whole number"),
         ({"type": "integer"}, -1, "has to be above 0"),
         ({"type": "string"}, "2h", "needs a cursor that is a date-time, a date, or a number"),

@@ -214,8 +214,8 @@ SENTENCES = {
         "delta table, one row for each id"
     ),
     "all_overwrite": (
-        "full_refresh, overwrite: reads everything and adds all of it to the files; then puts it "
-        "in the place of what the delta table had"
+        "full_refresh, overwrite: reads everything and adds all of it to the files; then "
+        "replaces the delta table with these rows"
     ),
 }
 
@@ -267,5 +267,5 @@ def test_a_pair_that_makes_no_sense_is_refused(shop: Kit, folder_zone: Zone) -> 
     )
     done = shop.run("shop", "changes_append")
     assert done.code == 2
-    assert "destination_sync_mode: 'overwrite' puts what a run reads in the place" in done.err
+    assert "destination_sync_mode: 'overwrite' replaces the whole table" in done.err
     assert folder_zone.paths_but_failures() == []

@@ -58,7 +58,7 @@ def orders(
     ),
     limit: int = 500,
 ) -> Iterator[Any]:
-    """What orders gives."""
+    """The records of orders."""
     yield from api().pages(
         "orders", records="data", paging=OffsetPages(limit), params={"since": updated_at.last_value}
     )
@@ -152,7 +152,7 @@ def test_nothing_is_overwritten(kit: Kit, api: Api) -> None:
     before = source_file(kit, "streams.py").read_text()
     again = new(kit, api, *ORDERS, *CURSOR)
     assert again.code == 2
-    assert "orchestration/dlt/sources/shop is there already" in again.err
+    assert "orchestration/dlt/sources/shop exists already" in again.err
     assert source_file(kit, "streams.py").read_text() == before
 
 
@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_leaves_nothing_of_a_new_source(kit: Kit, most: int
         check=False,
     )
     assert done.returncode == 2
-    assert "sources/shop can't be written (File too large): nothing of the new" in done.stderr
+    assert "sources/shop can't be written (File too large): the new source was" in done.stderr
     assert sorted(kit.repository.rglob("*")) == before
     assert example.read_text() == "#" * 1_999 + "\n"
 
@@ -208,8 +208,8 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
         ([*ORDERS, "--since=since"], "--since needs --cursor"),
         ([*ORDERS, "--base-url=shop.example.com"], "has to begin with http:// or https://"),
-        ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL holds a password"),
-        ([*ORDERS, "--streams", "a-b", "a_b"], "would be one function, a_b"),
+        ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL has a password"),
+        ([*ORDERS, "--streams", "a-b", "a_b"], "would be the same function, a_b"),
         ([*ORDERS, "--streams", "a/b"], "'a/b' is not a stream name"),
     ],
 )
@@ -354,7 +354,7 @@ def test_foreign_text_is_only_data_in_what_is_written(
 def test_a_base_url_is_one_line(kit: Kit) -> None:
     done = kit.landing("new", "shop", "--base-url=https://x.org/\nDLT_BUCKET_URL=x", *ORDERS)
     assert done.code == 2
-    assert "can't be the base URL: it holds a space or a control character" in done.err
+    assert "can't be the base URL: it has a space or a control character" in done.err
 
 
 def passes(command: Sequence[str | Path]) -> None:
@@ -400,7 +400,7 @@ def test_what_is_guessed_says_so(kit: Kit, running_library: Library) -> None:
     written = source_file(kit, "streams.py", "library").read_text()
     for line in (
         "# Guess: the primary key is author_id.",
-        "# Guess: the cursor is updated_at, and updated_since asks by it.",
+        "# Guess: the cursor is updated_at, and updated_since filters by it.",
         'paging=OffsetPages(limit, total="total"),',
         'paging=NumberedPages(limit, size="per_page")',
         'paging=CursorPages(path="meta.next_cursor")',
@@ -447,14 +447,14 @@ NO_SERVER = {
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (json.dumps(SWAGGER), "is Swagger 2.0: this reads OpenAPI 3"),
-        (json.dumps(NO_LISTS), "no GET of it answers with a list of objects"),
-        (json.dumps(NO_SERVER), "no stream can be made of it"),
+        (json.dumps(SWAGGER), "is Swagger 2.0: only OpenAPI 3 can be read"),
+        (json.dumps(NO_LISTS), "none of its GETs returns a list of objects"),
+        (json.dumps(NO_SERVER), "no stream can be made from it"),
         (json.dumps({"openapi": "3.0.3", "paths": {"/x": {"get": A_LIST}}}), "contradicts itself"),
         ('{"openapi": "3.1.0"}', "has no paths"),
-        ("[1, 2]", "is neither JSON nor YAML of an OpenAPI document"),
-        ("a: b: c: [", "is neither JSON nor YAML of an OpenAPI document"),
-        ("openapi: 3.1.0\npaths: {}\n", "no GET of it answers with a list of objects"),
+        ("[1, 2]", "is neither an OpenAPI document in JSON nor one in YAML"),
+        ("a: b: c: [", "is neither an OpenAPI document in JSON nor one in YAML"),
+        ("openapi: 3.1.0\npaths: {}\n", "none of its GETs returns a list of objects"),
         (None, "No such file"),
     ],
 )
@@ -518,7 +518,7 @@ ANSWER = json.dumps(A_LIST["responses"]["200"]).replace("#/", "openapi.json#/")
         ("link.json", "is outside of the document's own folder or host"),
         ("{server}/answer.json", "is outside of the document's own folder or host"),
         ("ftp://127.0.0.1/x", "is outside of the document's own folder or host"),
-        ("parts/text.json", "is neither JSON nor YAML"),
+        ("parts/text.json", "is neither an OpenAPI document in JSON"),
         ("parts/none.json", "No such file"),
         ("parts/circle.json", "left out"),
         ("#/paths/~1y/get/responses/200", "left out"),
@@ -581,7 +581,7 @@ def test_a_broken_document_is_named_with_its_line(
 def test_a_document_whose_server_is_down(kit: Kit) -> None:
     done = kit.landing("new", "shop", "--openapi=http://127.0.0.1:9/openapi.json")
     assert done.code == 1
-    assert "the OpenAPI document could not be had" in done.err
+    assert "the OpenAPI document could not be fetched" in done.err
 
 
 def test_without_a_parser_the_extra_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -363,7 +363,7 @@ def test_metrics_are_pushed_a_group_for_each_stream(
     done = shop.run("shop", "orders", "--metrics-file", "/dev/null/x/shop.prom")
     assert done.code == 0, "the rows have landed"
     assert "LANDING_PUSHGATEWAY_URL: the metrics were not pushed: HTTP Error 500" in done.out
-    assert "--metrics-file /dev/null/x/shop.prom: could not be written" in done.out
+    assert "--metrics-file /dev/null/x/shop.prom: can't be written" in done.out
     assert "secret-word" not in done.text
 
 

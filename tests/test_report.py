@@ -366,7 +366,7 @@ def test_forty_streams_fit_and_can_be_searched(
     page.get_by_label("Filter streams by name or status").fill("stream_17")
     assert page.locator(".board .row:not(.head):visible").count() == 1
     page.get_by_label("Filter streams by name or status").fill("nothing")
-    page.get_by_text("No stream is called so.").wait_for()
+    page.get_by_text("No stream matches.").wait_for()
 
 
 # where it goes

@@ -129,7 +129,7 @@ def test_records_in_quarantine_are_said_until_they_have_landed(
     assert (found["status"], found["quarantined"]) == ("quarantine", 1)
     told = shop.landing("status").out
     assert "shop/orders: 1 record waits in quarantine" in told
-    assert "`landing quarantine list shop orders` says why" in told
+    assert "`landing quarantine list shop orders` shows why" in told
     assert "1 in quarantine" in shop.landing("history", "shop", "orders").out
 
     configure(shop, fields={**FIELDS, "id": {"type": "string"}})

@@ -201,7 +201,7 @@ def test_a_row_from_quarantine_is_no_later_version_than_it_was(each: Shop) -> No
     refused = each.kit.run("shop", "orders")
     assert refused.code == 2
     assert "fields.name: the table at" in refused.err
-    assert "was made with int64, and the config says double now" in refused.err
+    assert "was made with int64, but the config now says double" in refused.err
     assert "`landing rebuild shop orders`" in refused.err
 
     each.configure()
@@ -395,7 +395,7 @@ def test_where_a_table_can_not_be_is_told_before_anything_is_read(
         "mend LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
         "has to be outside of": {"LANDING_TABLES_URL": f"{os.environ['DLT_BUCKET_URL']}/tables"},
         "LANDING_TABLES_URL is 'tables': it has to be s3://": {"LANDING_TABLES_URL": "tables"},
-        "LANDING_TABLES_URL is not set, and the landing zone s3://landing has no folder": {
+        "LANDING_TABLES_URL is not set, and the landing zone s3://landing has no room": {
             "LANDING_TABLES_URL": "",
             "DLT_BUCKET_URL": f"s3://{shop.s3.bucket}",
         },
@@ -452,7 +452,7 @@ def test_a_ducklake_catalog_is_for_one_place_and_says_so_before_anything_is_read
         shop.kit.landing("rebuild", "shop", "orders", "--yes"),
     ):
         assert failed.code == 2, failed.text
-        assert f"has the tables of {shop.tables}/, and LANDING_TABLES_URL now" in failed.err
+        assert f"has the tables of {shop.tables}/, but LANDING_TABLES_URL is now" in failed.err
         assert "LANDING_DUCKLAKE_CATALOG to a new catalog" in failed.err
         assert zone.parts("shop", "orders") == landed
     shop.catalog = shop.catalog.with_name("new.sqlite")
@@ -480,7 +480,7 @@ def test_names_that_no_table_can_hold_are_refused(shop: Shop, name: str) -> None
     shop.configure(fields={**FIELDS, name: {"type": "string"}})
     failed = shop.kit.run("shop", "orders")
     assert failed.code == 2
-    assert "no table can hold" in failed.err
+    assert "no table can have" in failed.err
 
 
 def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Every message says what is wrong, where, and what to do.
+"""All errors, as one tree. Every message says what is wrong, where, and what to do.
 
 LandingError
 ├── UsageError            the command or a file a person wrote is wrong: exit code 2
@@ -9,9 +9,9 @@ LandingError
 ├── StreamError           a stream failed while it ran: exit code 1
 │   └── ApiError          …because its API did
 ├── TableError            a current-state table can't be brought up to date: exit code 1
-├── BucketError           the bucket, or an object in it, is not as it should be: exit code 1
+├── BucketError           the bucket, or an object in it, is wrong or damaged: exit code 1
 │   └── BucketUnusable    …because it is missing, refuses, or does not answer
-└── LeaseHeld             another run of the stream is under way: exit code 3
+└── LeaseHeld             another run of the stream is in progress: exit code 3
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Iterable
 
 
 class LandingError(Exception):
-    """Root of all errors this package raises on purpose; `str()` is fit for a terminal."""
+    """Root of all errors that this package raises on purpose; `str()` is a message for the user."""
 
     exit_code = 1
     remedy: str | None = None
-    """What to try next, with a command where there is one: told below the message."""
+    """What to try next, with a command if there is one; shown below the message."""
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class LandingError(Exception):
 
 
 class UsageError(LandingError):
-    """Nothing was run: a person has to mend a command or a file first."""
+    """Nothing ran: a command, a setting or a file has to be corrected first."""
 
     exit_code = 2
 
@@ -44,7 +44,7 @@ class WorkspaceError(UsageError):
 
 
 class SettingsError(UsageError):
-    remedy = "`landing doctor` looks at the bucket and all settings"
+    remedy = "`landing doctor` checks the bucket and all settings"
 
 
 class CatalogError(UsageError):
@@ -52,7 +52,7 @@ class CatalogError(UsageError):
 
 
 class SourceError(UsageError):
-    remedy = "`landing doctor` imports every source and says which work"
+    remedy = "`landing doctor` imports every source and reports which ones fail"
 
 
 class StreamError(LandingError):
@@ -68,16 +68,16 @@ class TableError(LandingError):
 
 
 class BucketError(LandingError):
-    remedy = "`landing verify --all` says what else is not as it should be"
+    remedy = "`landing verify --all` reports what else is wrong in the bucket"
 
 
 class BucketUnusable(BucketError):
-    remedy = "`landing doctor` looks at the bucket and all settings"
+    remedy = "`landing doctor` checks the bucket and all settings"
 
 
 class LeaseHeld(LandingError):
     exit_code = 3
-    remedy = "`landing status` says who holds it, and whether whoever did has died"
+    remedy = "`landing status` shows which process holds the lease, and whether it has died"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -87,7 +87,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """`a, b, c`, or `none` so that an empty list reads as a sentence."""
+    """`a, b, c`, sorted; `none` for an empty list, so that the sentence stays complete."""
     return ", ".join(sorted(names)) or "none"
 
 

@@ -1,8 +1,8 @@
-"""What happens in a run, as events for one callable.
+"""The events of a run.
 
-Nothing below the command line and Dagster prints: it emits events. A consumer is a callable that
-matches those it cares for. It is called from several threads; events of one stream come in the
-order in which their classes stand here.
+Only the command line and Dagster print; everything below them emits events. A consumer is a
+callable that matches the events it needs. It is called from several threads. The events of one
+stream come in the order in which their classes are defined here.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _FAILURES_KEPT = 10
 
 
 class ReadCounts(Struct):
-    """What a stream has given so far: counted by one thread, read by others."""
+    """What a stream has returned so far. One thread counts, others read."""
 
     pages: int = 0
     rows: int = 0
 
 
 class StreamEvent(Struct, frozen=True):
-    """Of one stream of the run."""
+    """An event of one stream of the run."""
 
     stream: str
 
 
 class RunPlanned(Struct, frozen=True):
-    """These streams are going to be run."""
+    """These streams are about to run."""
 
     streams: Sequence[str]
 
@@ -46,65 +46,66 @@ class StreamStarted(StreamEvent, frozen=True):
 
 
 class Note(StreamEvent, frozen=True):
-    """Something a person should know that is not a failure; may come before `StreamStarted`."""
+    """Something worth knowing that is not a failure; may come before `StreamStarted`."""
 
     text: str
 
 
 class DriftNote(Note, frozen=True):
-    """Of fields that the source gained or lost, or whose types changed."""
+    """The source has gained or lost fields, or changed their types."""
 
 
 class RequestMade(StreamEvent, frozen=True):
-    """One attempt at a request of the client kit has ended."""
+    """An attempt of a client kit request has ended."""
 
     method: str
     url: str
-    """With its query, which may hold secrets: never show it as it is."""
+    """With its query, which may contain secrets: redact it before it is shown."""
     status: int | None
     """None if there was no response."""
     seconds: float
-    """Without the wait for the rate limiter."""
+    """Duration of the attempt, without the wait for the rate limiter."""
     paced: float
-    """Seconds of that wait."""
+    """Seconds waited for the rate limiter."""
     retried: str | None
-    """Why the request is sent again, as in `Traffic.retries`; None if this was the last attempt."""
+    """Cause of the retry, as in `Traffic.retries`; None if this was the last attempt."""
     retry_wait: float = 0.0
     """Seconds until the next attempt."""
     size: int = 0
-    """Bytes of the body, as they came over the network."""
+    """Bytes of the body as transferred, before decompression."""
 
 
 class RequestDelayed(StreamEvent, frozen=True):
+    """A request of the client kit is going to wait for the rate limiter."""
+
     seconds: float
-    """A request of the client kit waits this long for the rate limiter."""
 
 
 class TotalExpected(StreamEvent, frozen=True):
     rows: int | None
-    """That the API says it has; None if that turned out not to be the total."""
+    """As reported by the API; None if that number turned out not to be the total."""
 
 
 class ReadingStarted(StreamEvent, frozen=True):
-    """The stream is about to give its pages; `counts` goes up as they come."""
+    """The stream is about to return pages. `counts` grows with each page."""
 
     counts: ReadCounts
 
 
 class RowsRead(StreamEvent, frozen=True):
     rows: int
-    """Since the stream began; once per batch."""
+    """Total since the stream began; emitted once per batch."""
 
 
 class LoadStarted(StreamEvent, frozen=True):
-    """The first rows of a load are there."""
+    """The first rows of a load were read."""
 
     load_id: str
 
 
 class PartGrowing(StreamEvent, frozen=True):
     size: int
-    """Bytes so far of the part that is being written; once per batch."""
+    """Bytes so far of the part that is being written; emitted once per batch."""
 
 
 class PartWritten(StreamEvent, frozen=True):
@@ -115,7 +116,7 @@ class PartWritten(StreamEvent, frozen=True):
 
 
 class PublishingStarted(StreamEvent, frozen=True):
-    """All parts of a load are complete, and about to be uploaded."""
+    """All parts of a load are complete and about to be uploaded."""
 
     parts: int
 
@@ -130,43 +131,43 @@ class PartUploaded(StreamEvent, frozen=True):
 
 
 class LoadPublished(StreamEvent, frozen=True):
-    """A load is in the landing zone with its cursor, and the run goes on with another load."""
+    """A load and its cursor are in the bucket, and the run continues with another load."""
 
     rows: int
     cursor: Any
 
 
 class TableUpdating(StreamEvent, frozen=True):
-    """The rows are in the landing zone, and the current-state table takes them in."""
+    """The rows have landed, and the current-state table is being updated."""
 
 
 class StreamLanded(StreamEvent, frozen=True):
-    """A stream's run is over, and all that was new is in the landing zone."""
+    """A stream's run has ended, and everything new has landed."""
 
     result: StreamResult
 
 
 class StreamFailed(StreamEvent, frozen=True):
-    """A stream's run is over, or its config can't be read."""
+    """A stream's run has failed, or its config can't be read."""
 
     error: Exception
 
 
 class RunAborted(Struct, frozen=True):
-    """No stream was run. `streams` are those named; empty if the run was of all."""
+    """No stream ran. `streams` are those named; empty if all were to run."""
 
     streams: Sequence[str]
     error: Exception
 
 
 class RunWarning(Struct, frozen=True):
-    """Something about the run as a whole that a person should know."""
+    """Something about the run as a whole that is worth knowing."""
 
     text: str
 
 
 class RunEnded(Struct, frozen=True):
-    """The run is over, whatever way it ended. Consumers send what they still have."""
+    """The run has ended, successfully or not. Consumers send what they still have."""
 
 
 Event: TypeAlias = StreamEvent | RunPlanned | RunAborted | RunWarning | RunEnded
@@ -174,12 +175,14 @@ Emit: TypeAlias = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The consumer where nobody watches."""
+    """A consumer that does nothing."""
 
 
 class FanOut:
-    """Passes each event to several consumers. A collector, gateway or disk that fails does not
-    fail the rows: what consumers raised is emitted as warnings at the run's end."""
+    """Passes each event to several consumers.
+
+    A consumer that fails (a collector, gateway or disk) does not fail the run: its errors are
+    emitted as warnings at the end of the run."""
 
     def __init__(self, consumers: Sequence[Emit]) -> None:
         self._consumers = tuple(consumers)

@@ -1,4 +1,4 @@
-"""What came of a run, as plain data."""
+"""The results of a run, as plain data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 @dataclass
 class Traffic:
-    """Requests made through the client kit, retries and redirects included."""
+    """The requests of the client kit, retries and redirects included."""
 
     requests: int = 0
     retries: Counter[str] = field(default_factory=Counter)
-    """By cause: a status such as "429", or the name of what went wrong."""
+    """Count by cause: a status such as "429", or the name of the error."""
     pacing_seconds: float = 0.0
-    """Waited for rate limiters, summed over all threads."""
+    """Seconds waited for rate limiters, summed over all threads."""
     retry_seconds: float = 0.0
-    """Waited between a failed attempt and the next, summed over all threads."""
+    """Seconds waited before retries, summed over all threads."""
     bytes: int = 0
-    """Of bodies, as they came over the network."""
+    """Size of the response bodies as transferred, before decompression."""
 
     def __str__(self) -> str:
-        """`12 requests, 3 retries (429), waited 4.2 s for pacing`; empty if there were none."""
+        """`12 requests, 3 retries (429), waited 4.2 s for pacing`; empty without requests."""
         if not self.requests:
             return ""
         message = [f"{self.requests:,} request{'s' if self.requests != 1 else ''}"]
@@ -34,21 +34,21 @@ class Traffic:
         return ", ".join(message)
 
     def _causes(self) -> list[tuple[str, int]]:
-        if len(self.retries) == 1:  # its number is that of all retries
+        if len(self.retries) == 1:  # its count is the total already
             return [(cause, 1) for cause in self.retries]
         return self.retries.most_common()
 
 
 @dataclass(frozen=True)
 class Drifted:
-    """How the records that a run read differ from what its config and discovery know."""
+    """How the records of a run differ from the fields that its config and discovery know."""
 
     gained: dict[str, str] = field(default_factory=dict)
-    """Fields that neither has, and the kinds of their values."""
+    """Fields that neither has, with the types of their values."""
     lost: list[str] = field(default_factory=list)
-    """Fields that no record had."""
+    """Fields that were in no record."""
     changed: dict[str, str] = field(default_factory=dict)
-    """Of fields with values of other kinds, `integer → string`."""
+    """Fields whose values have another type, as `integer → string`."""
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost or self.changed)
@@ -56,20 +56,20 @@ class Drifted:
 
 @dataclass(frozen=True)
 class TableResult:
-    """What happened to a stream's current-state table."""
+    """How a stream's current-state table changed."""
 
     format: str
     location: str
     is_new: bool
-    """Whether all of it was written; `upserted` is then how many rows it has."""
+    """Whether the whole table was written; `upserted` is then its number of rows."""
     upserted: int
     inserted: int
-    """Of those upserted, the rows whose keys were not in the table; the others changed rows."""
+    """Upserted rows whose keys were new to the table; the others changed existing rows."""
     removed: int
     keyless: int
-    """Rows that are not in it, for lack of a value in their primary key."""
+    """Rows left out of the table because their primary key has a null."""
     conversion_errors: dict[str, int]
-    """Values of older files that don't fit the column's type of now, and are null in the table."""
+    """Values of older files by column that don't fit its present type and are null in the table."""
 
 
 @dataclass(frozen=True)
@@ -81,26 +81,26 @@ class StreamResult:
     bytes: int
     quarantined: int
     deleted: int
-    """Of the rows, those that say that a record was deleted."""
+    """Rows that mark a record as deleted; included in `rows`."""
     read_from: Any
-    """Where the run began to read: behind `cursor_before`, if it looks back."""
+    """The cursor value from which the run read: `cursor_before` minus the lookback."""
     cursor_before: Any
     cursor_after: Any
     seconds: float
     load_ids: list[str]
     location: str
     traffic: Traffic
-    """Of the client kit's sessions; a client on plain `requests` is not counted."""
+    """Counts the client kit's sessions, not plain `requests`."""
     table: TableResult | None = None
-    """None for a stream that keeps none."""
+    """None if the stream keeps no table."""
     read: int = 0
-    """Records that the stream gave, those that were known already among them."""
+    """Records that the stream returned, including those that had landed before."""
     drift: Drifted = field(default_factory=Drifted)
 
 
 @dataclass
 class RunResult:
-    """Of several streams: those that landed, and the error of each that failed."""
+    """The result of several streams: those that landed, and the error of each that failed."""
 
     landed: list[StreamResult] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""What must never show: secrets of the environment, and those obtained at run time.
+"""Finds and redacts secrets: those of the environment, and those obtained at run time.
 
-All that is printed, logged, recorded or stored goes through `redacted` or `replaced`, which know a
-secret in whatever spelling a library, a URL, JSON, HTML or base64 gives it.
+Everything that is printed, logged, recorded or stored goes through `redacted` or `replaced`. They
+recognise a secret in every spelling that a library, a URL, JSON, HTML or base64 gives it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _SECRET_WORDS = frozenset(
     )
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey")
-"""Of words that are written together, as in PGPASSWORD or apitoken."""
+"""Endings of words that are written together, as in PGPASSWORD or apitoken."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.IGNORECASE)
-"""Variables that name a place, whatever other words their names have."""
+"""Variables that name a place, and so are not secret, whatever other words are in their names."""
 _SHORTEST = 4
-"""Shorter values are not looked for: they are in any text."""
+"""Characters. Shorter values are not redacted: they occur in any text."""
 _REMEMBERED = 200
-"""Tokens of a process that renews them for weeks; the latest are the ones that may still work."""
+"""How many tokens are remembered. A process may renew them for weeks; old ones have expired."""
 _URL_USER = re.compile(r"://[^/\s@]+@")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{12,}", re.IGNORECASE)
 _HEADER = re.compile(
@@ -38,7 +38,7 @@ _HEADER = re.compile(
     r"(['\"]?\s*[:=]\s*b?['\"]?)(?!\*\*\*)[^'\"\r\n\s][^'\"\r\n]{7,}",
     re.IGNORECASE,
 )
-"""A header with its value, as a dictionary of headers or a dump of a request shows it."""
+"""A header with its value, as in a dictionary of headers or a dump of a request."""
 _PARAMETER = re.compile(
     r"([?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*|sig|code)=)"
     r"[^&;#\s'\"<>]+",
@@ -53,9 +53,9 @@ _lock = threading.Lock()
 
 
 def register(*values: str, what: str = "a token") -> None:
-    """Remember secrets that are in no environment variable, such as a token just obtained.
+    """Remembers secrets that are in no environment variable, such as a token just obtained.
 
-    `what` they are may be shown, the values never.
+    `what` describes them and may be shown; the values never are.
     """
     with _lock:
         for value in values:
@@ -66,30 +66,30 @@ def register(*values: str, what: str = "a token") -> None:
 
 
 def register_lasting(*values: str, what: str) -> None:
-    """Remember secrets of a client for as long as the process lives: passwords, keys."""
+    """Remembers a client's secrets (passwords, keys) until the process ends."""
     with _lock:
         _lasting.update(dict.fromkeys(values, what))
 
 
 def registered() -> Mapping[str, str]:
-    """What was registered, each value with what it is."""
+    """The registered secrets, each with its description."""
     with _lock:
         return {**_lasting, **_registered}
 
 
 def make_public(names: Iterable[str]) -> None:
-    """Names of sources and streams are no secrets, whichever variable has one as its value."""
+    """Keeps these names of sources and streams readable, even if a secret has the same value."""
     _public.update(names)
 
 
 def find_by(finder: Callable[[], Iterable[str]]) -> None:
-    """Ask this, too, which secrets there are: each time, since some are fetched at run time."""
+    """Adds a function that returns more secrets; called each time, as some are fetched late."""
     if finder not in _finders:
         _finders.append(finder)
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a header or parameter of this name is secret: whole words of it decide, so that
+    """Whether a header or parameter of this name is secret. Whole words decide, so that
     GIT_AUTHOR_NAME and KEYBOARD_LAYOUT are not."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return (
@@ -100,12 +100,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_variable(name: str) -> bool:
-    """Whether all of an environment variable of this name is: not of SHOP_TOKEN_URL."""
+    """Whether a variable's whole value is secret: that of SHOP_TOKEN is, of SHOP_TOKEN_URL not."""
     return is_secret_name(name) and not _OF_A_PLACE.search(name)
 
 
 def known() -> set[str]:
-    """The values of all secrets known now."""
+    """The values of all secrets that are known now."""
     found = set(registered())
     for name, value in os.environ.items():
         found.update(secrets_of(name, value))
@@ -115,18 +115,18 @@ def known() -> set[str]:
 
 
 def secrets_of(name: str, value: str) -> Iterator[str]:
-    """What nobody else may read of a variable: its value, or the password of its address."""
+    """The secret parts of a variable: its whole value, or the password in its URL."""
     if is_secret_variable(name):
         yield value
         yield value.strip()
-        if "\n" in value.strip():  # a private key, of which a message may show one line
+        if "\n" in value.strip():  # a private key; a message may quote one line of it
             yield from (line for line in value.splitlines() if len(line) >= 16)
     if "://" in value and "@" in value:
         yield from _of_url(value)
 
 
 def _of_url(url: str) -> Iterator[str]:
-    """The password of an address, which a variable named …_URL has and its name doesn't tell."""
+    """The password in a URL, as variables named …_URL have it."""
     try:
         password = urlsplit(url).password
     except ValueError:
@@ -137,8 +137,8 @@ def _of_url(url: str) -> Iterator[str]:
 
 
 def redacted(text: str) -> str:
-    """`text` without secrets: known ones however they are spelled, the user of any URL, and
-    what stands where credentials do."""
+    """`text` without secrets: known ones in any spelling, the user part of any URL, and anything
+    in a place where credentials stand."""
     text = replaced(text, dict.fromkeys(known(), "***"))
     text = _URL_USER.sub("://***@", text)
     text = _AUTHORIZATION.sub(r"\1\2***", text)
@@ -147,23 +147,23 @@ def redacted(text: str) -> str:
 
 
 def replaced(text: str, secrets: Mapping[str, str]) -> str:
-    """`text` with each secret, in any spelling, replaced by what it maps to."""
+    """`text` with each secret, in any spelling, replaced by the value that it maps to."""
     for secret in sorted(secrets, key=len, reverse=True):
         instead = secrets[secret].replace("\\", r"\\")
         for anchor, pattern in _patterns(secret):
-            if anchor in text:  # a look that costs little where there is none
+            if anchor in text:  # a cheap test before the regular expression
                 text = pattern.sub(instead, text)
     return text
 
 
 def is_in(text: str, secret: str) -> bool:
-    """Whether `text` has the secret, in any spelling."""
+    """Whether `text` contains the secret, in any spelling."""
     return any(a in text and p.search(text) for a, p in _patterns(secret))
 
 
 @lru_cache(maxsize=4 * _REMEMBERED)
 def _patterns(secret: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Ways in which a secret is spelled, each with a part that stays as it is in all of them."""
+    """The spellings of a secret as patterns, each with a substring that every match contains."""
     whole = [secret, *_in_base64(secret)]
     found = [(_longest_plain(form), re.compile(_any_spelling(form))) for form in whole]
     if len(secret) >= 8:
@@ -184,8 +184,8 @@ def _any_spelling(text: str) -> str:
 
 
 def _escapes_of(character: str) -> str:
-    """A pattern of a character that is no letter or digit: as it is, or escaped as in JSON,
-    Python, a URL or HTML, once or several times over."""
+    """A pattern for a character that is neither letter nor digit: unescaped, or escaped as in JSON,
+    Python, a URL or HTML, once or repeatedly."""
     data = character.encode(errors="surrogatepass")
     utf16 = character.encode("utf-16-be", errors="surrogatepass").hex()
     ways = [
@@ -213,10 +213,10 @@ _CONTROLS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """How the value looks inside base64, as in Basic's `user:password`, wherever it begins.
+    """The value as it appears inside base64 text, as in Basic's `user:password`, at any offset.
 
-    Three bytes become four characters, so there are three ways; characters that share bits with
-    what stands before or after the value are left out.
+    Three bytes become four characters, so there are three alignments. Characters that share bits
+    with the text before or after the value are left out.
     """
     data = value.encode(errors="surrogatepass")
     if len(data) < 8:
@@ -241,14 +241,14 @@ _redaction = _Redaction()
 
 
 def log_no_secrets(*names: str) -> None:
-    """Redact what is logged under these names, whatever handler takes it."""
+    """Redacts everything that is logged under these names, whatever the handler."""
     loggers = [logging.getLogger(name) for name in names]
     children = [
         logging.getLogger(name)
         for name in list(logging.root.manager.loggerDict)
         if name.startswith(tuple(f"{name}." for name in names))
     ]
-    for logger in (*loggers, *children):  # a filter of a logger doesn't hold for its children
+    for logger in (*loggers, *children):  # a logger's filter does not apply to its children
         logger.addFilter(_redaction)
         for handler in logger.handlers:
             handler.addFilter(_redaction)

@@ -1,11 +1,11 @@
-"""The checks of `landing check` as tests of pytest.
+"""The checks of `landing check` as pytest tests.
 
     from landing.testing import source_checks
 
     test_shop = source_checks("shop")
 
-is a test for each stream and check. They replay the source's recording, if there is one, and ask
-its API otherwise. `test_workspace = workspace_checks()` is a test of what needs no API.
+makes one test per stream and check. The tests replay the source's recording if there is one, and
+call its API otherwise. `test_workspace = workspace_checks()` tests what needs no API.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def source_checks(
     max_rows: int = 1_000,
     may_be_empty: Collection[str] = (),
 ) -> Callable[..., None]:
-    """A test of a source in the workspace that the calling file lies in, or that lies above it.
+    """Tests of a source in the workspace that contains the calling file.
 
-    Of the named streams or all: of a recording, those that it has; else, if the source only
-    knows them by asking its API, that is asked while tests are collected.
+    Tests the named streams, or all: those of the recording if there is one, otherwise those that
+    the source has. A source that gets its streams from its API calls it during collection.
     """
     file = Path(inspect.stack()[1].filename)
     checked = _Checked(find_workspace(file.parent), source, streams, max_rows, may_be_empty)
@@ -54,7 +54,7 @@ def source_checks(
 
 
 def workspace_checks() -> Callable[..., None]:
-    """A test of each source, that it imports, and of each stream config, that it is valid."""
+    """Tests that each source imports, and that each stream config is valid."""
     workspace = find_workspace(Path(inspect.stack()[1].filename).parent)
     sources = workspace.source_names()
     cases = [*sources]
@@ -78,7 +78,7 @@ def workspace_checks() -> Callable[..., None]:
 
 
 class _Checked:
-    """A source under test. What one check has read, the others of the stream have too."""
+    """A source under test. The checks of a stream share what one of them has read."""
 
     def __init__(
         self,

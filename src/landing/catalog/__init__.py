@@ -1,4 +1,5 @@
-"""A person's files: the workspace, discovered schemas and stream configs, as validated models.
+"""The files that a person keeps: the workspace, discovered schemas and stream configs, as validated
+models.
 
-Nothing in it is public: a source or a code location needs none of it.
+Nothing here is public: neither a source nor a Dagster code location imports it.
 """

@@ -1,7 +1,7 @@
-"""JSON files that a person writes, into models; a mistake is told with its place.
+"""Decodes the JSON files that a person writes into models.
 
-One CatalogError names the file as `shown`, the place in it, what is wrong, and the nearest right
-word.
+A mistake raises one CatalogError. It names the file (as `shown`) and the place in it, says what is
+wrong, and suggests the nearest valid word.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def parse(file: Path, shown: str) -> Any:
     except UnicodeDecodeError as error:
         raise CatalogError(f"{shown}: not UTF-8 text: {error.reason}") from None
     except UnicodeEncodeError:
-        raise CatalogError(f"{shown}: has half of a surrogate pair, which is no text") from None
+        raise CatalogError(f"{shown}: has half of a surrogate pair") from None
     except RecursionError:
         raise CatalogError(f"{shown}: nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits, or one that is none
+    except ValueError as error:  # a number with thousands of digits, or NaN or Infinity
         raise CatalogError(f"{shown}: not valid JSON: {str(error).partition(';')[0]}") from None
     return document
 
@@ -49,7 +49,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"'{twice}' is there twice")
+        raise ValueError(f"'{twice}' appears twice")
     return members
 
 
@@ -58,11 +58,11 @@ def _no_number(text: str) -> Any:
 
 
 def decode(file: Path, shown: str, model: type[Model]) -> Model:
-    """The file as a model that has `fields`. Raises CatalogError for the first mistake in it."""
+    """Decodes the file into a model with `fields`. Raises CatalogError for the first mistake."""
     document = parse(file, shown)
     if not isinstance(document, dict):
         raise CatalogError(f"{shown}: has to be a JSON object")
-    # Fields are converted one by one, since only that lets a message name the field.
+    # Fields are converted one by one, so that a message can name the field.
     header = _convert({**document, "fields": {}}, model, "", shown)
     fields = document.get("fields")
     if not isinstance(fields, dict):
@@ -92,7 +92,7 @@ def _field(raw: Any, place: str, shown: str, depth: int = 1) -> Field:
         items = _field(raw["items"], f"{place}.items", shown, depth + 1)
         if items.privacy == "drop":
             raise CatalogError(
-                f"{shown}: {place}.items.privacy: elements can't be dropped; say it of the array"
+                f"{shown}: {place}.items.privacy: elements can't be dropped; set it on the array"
             )
         field = msgspec.structs.replace(field, items=items)
     return field
@@ -103,11 +103,11 @@ def _check_field(field: Field, place: str, shown: str) -> None:
         hint = nearest(field.format, FORMATS) or f"; known are {', '.join(FORMATS)}"
         raise CatalogError(f"{shown}: {place}.format: '{field.format}' is not known{hint}")
     if field.type == []:
-        raise CatalogError(f"{shown}: {place}.type: is empty; name at least one kind")
+        raise CatalogError(f"{shown}: {place}.type: is empty; name at least one type")
     if field.format is not None and "string" not in field.kinds:
         kind = " or ".join(sorted(field.kinds)) or "null"
         raise CatalogError(
-            f"{shown}: {place}.format: '{field.format}' is of strings, but the type is {kind}; "
+            f"{shown}: {place}.format: '{field.format}' is for strings, but the type is {kind}; "
             "make the type string, or leave the format out"
         )
 
@@ -123,7 +123,7 @@ def _convert(raw: Any, model: type[Model], place: str, shown: str) -> Model:
 
 
 def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:
-    """msgspec's message in our words, with the nearest right word at its end."""
+    """msgspec's message in our words, followed by the nearest valid word."""
     key = where.rpartition(".")[2].partition("[")[0]
     if match := re.match(r"Object contains unknown field `(.*)`", text):
         known = _keys(_type_of(model, key), model)
@@ -154,7 +154,7 @@ _WORDS = {
 
 
 def _type_of(model: type[msgspec.Struct], *path: str) -> Any:
-    """The declared type of a member, following as much of a path as there is."""
+    """The declared type of a member, following the path as far as it exists."""
     found: Any = model
     for key in path:
         structs = [t for t in (found, *get_args(found)) if _is_struct(t)]
@@ -173,7 +173,7 @@ def _keys(type_: Any, model: type[msgspec.Struct]) -> list[str]:
 
 
 def _words(type_: Any) -> Iterator[str]:
-    """The words of the Literals in a type."""
+    """All strings of the Literals in a type."""
     for argument in get_args(type_):
         if isinstance(argument, str):
             yield argument

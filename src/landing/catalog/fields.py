@@ -1,4 +1,4 @@
-"""The types of fields, as both JSON formats write them."""
+"""Field types, as discovered schemas and stream configs spell them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Privacy = Literal["drop", "mask", "hash"]
 KINDS: tuple[str, ...] = get_args(Kind)
 FORMATS = ("date-time", "date", "time", "uuid", "email", "uri")
 MAX_DEPTH = 32
-"""Levels that `properties` and `items` may be nested."""
+"""How many levels deep `properties` and `items` may be nested."""
 DELETED_AT = "_deleted_at"
-"""The column of streams whose deletions are noticed: when a record was found deleted, null for
-rows of records that are there. No field can have the name."""
+"""Column of streams that detect deletions: the time a record was found deleted, null in rows of
+records that still exist. No field can have this name."""
 
 
 class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """One field of a stream: a JSON Schema of the few keywords that decide a column.
+    """One field of a stream: the few JSON Schema keywords that decide its column.
 
-    `type` is one kind or a list of kinds. Several kinds that no one column type holds land as
-    text; `null` alone means that discovery never saw a value. `encoding` concerns arrays and
-    objects: `json` text, which is what existing models read, or `native` lists and structs.
-    `privacy` is what is written in place of a value, wherever anything is written.
+    `type` is one type or a list of types. Types that don't fit one column type land as text;
+    `null` alone means that discovery never saw a value. `encoding` applies to arrays and objects:
+    `json` text, which existing models read, or `native` lists and structs. `privacy` decides what
+    is written instead of the value, wherever the value would be written.
     """
 
     type: Kind | list[Kind]
@@ -39,7 +39,7 @@ class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, froz
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds besides null, `integer` swallowed by `number`."""
+        """The types without null, and without `integer` where `number` is one of them."""
         names = {self.type} if isinstance(self.type, str) else set(self.type)
         if "number" in names:
             names.discard("integer")
@@ -47,11 +47,11 @@ class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, froz
 
     @property
     def has_private_parts(self) -> bool:
-        """Whether anything inside, at any level, is private; the field itself may not be."""
+        """Whether a nested field, at any level, is private; the field itself does not count."""
         inner = [*(self.properties or {}).values(), *([self.items] if self.items else [])]
         return any(field.privacy is not None or field.has_private_parts for field in inner)
 
 
 def landing_fields(fields: Mapping[str, Field]) -> dict[str, Field]:
-    """Those of the fields that have a column, or a member of one: all but the dropped."""
+    """The fields that get a column or a member of one: all that are not dropped."""
     return {name: field for name, field in fields.items() if field.privacy != "drop"}

@@ -1,7 +1,7 @@
-"""The files of the catalog, read and written: what a source can provide, and what of it is synced.
+"""Reads and writes the catalog: what a source can provide, and which of it is synced.
 
-Both are validated as a whole when they are read. Whatever is wrong is one CatalogError that names
-file and place, says what is wrong, and offers the nearest right word.
+Files are validated as a whole when they are read. A mistake raises one CatalogError that names
+file and place, says what is wrong, and suggests the nearest valid word.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LINE_WIDTH = 100
 
 
 def read_discovered(workspace: Workspace, source: str, stream: str) -> DiscoveredSchema | None:
-    """The discovered schema of a stream; None if there is no file, or only another tool's."""
+    """The discovered schema of a stream; None if there is no file, or it is another tool's."""
     file = workspace.discovered_file(source, stream)
     if not file.is_file() or is_foreign(workspace, source, stream):
         return None
@@ -44,19 +44,19 @@ def read_discovered(workspace: Workspace, source: str, stream: str) -> Discovere
 
 
 def is_foreign(workspace: Workspace, source: str, stream: str) -> bool:
-    """Whether a discovered schema is another tool's: it names one, or has sync modes or types
-    that discovery here never writes."""
+    """Whether a discovered schema is another tool's: it names that tool as its connector, or has
+    sync modes or types that this project's discovery never writes."""
     file = workspace.discovered_file(source, stream)
     try:
         document = parse(file, workspace.shown(file))
     except (CatalogError, OSError):
-        return False  # a broken file is a mistake to tell
+        return False  # whoever reads it next reports the mistake
     if not isinstance(document, dict):
         return False
-    return document.get("connector") not in (None, *OWN_CONNECTORS) or _is_of_other_words(document)
+    return document.get("connector") not in (None, *OWN_CONNECTORS) or _has_foreign_words(document)
 
 
-def _is_of_other_words(document: Mapping[str, Any]) -> bool:
+def _has_foreign_words(document: Mapping[str, Any]) -> bool:
     options, fields = document.get("options"), document.get("fields")
     modes = options if isinstance(options, dict) else {}
     found = fields.values() if isinstance(fields, dict) else ()
@@ -73,15 +73,15 @@ def _has_others(words: Any, known: Sequence[str]) -> bool:
 
 
 def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema) -> Path:
-    """Write the file in one step, so that a reader or a full disk never sees half of it.
+    """Writes the file atomically: neither a reader nor a full disk leaves half of it.
 
-    Raises CatalogError where another tool has its file.
+    Raises CatalogError if the file there is another tool's.
     """
     file = workspace.discovered_file(source, schema.stream)
     if is_foreign(workspace, source, schema.stream):
         raise CatalogError(
-            f"{workspace.shown(file)} is another tool's, and stays as it is: give the stream "
-            "another name in streams.py (name=), or move the file"
+            f"{workspace.shown(file)} belongs to another tool and was not changed: give the "
+            "stream another name in streams.py (name=), or move the file"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.tmp")
@@ -91,7 +91,7 @@ def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema
 
 
 def encode(document: msgspec.Struct) -> bytes:
-    """The JSON text of a file: a field on a line of its own wherever it fits on one."""
+    """The JSON text of a file, with each field on one line if it fits."""
     return (_laid_out(msgspec.to_builtins(document), 0) + "\n").encode()
 
 
@@ -109,9 +109,9 @@ def _laid_out(value: Any, depth: int) -> str:
 
 
 def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
-    """The stream config, or, where a person has not made one yet, the discovered schema as one.
+    """The stream config; without one, the discovered schema read as a config.
 
-    Raises CatalogError for a mistake in the file, or if there is neither file.
+    Raises CatalogError for a mistake in the file, or if neither file exists.
     """
     file = workspace.config_file(source, stream)
     if not file.is_file():
@@ -128,12 +128,12 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
         known = discovered.fields if discovered is not None else {}
         return resolved(source, stream, shown, decode(file, shown, StreamFile), known)
     except CatalogError as error:
-        error.remedy = f"mend it; `landing run {source} {stream} --dry-run` tries it"
+        error.remedy = f"mend it; `landing run {source} {stream} --dry-run` checks it"
         raise
 
 
 def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field]:
-    """The fields of a stream's own config, which says what is private; none if there is no such.
+    """The fields of a stream's own config, which declares what is private; empty without a config.
 
     Raises CatalogError for a mistake in the file.
     """
@@ -145,19 +145,19 @@ def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[st
 
 
 def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
-    """A discovered schema as the stream config that a bare copy of it would be."""
+    """The stream config that an unedited copy of this discovered schema would give."""
     copied = msgspec.convert(msgspec.to_builtins(schema), StreamFile)
     return resolved(source, schema.stream, "what was discovered", copied, schema.fields)
 
 
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:
-    """Those of this project; files of other tools are left alone."""
+    """The discovered streams of this project; other tools' files are skipped."""
     names = sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
     return [name for name in names if not is_foreign(workspace, source, name)]
 
 
 def unknown_fields(config: StreamConfig) -> list[str]:
-    """Fields of a config, nested ones with dots, that discovery did not see: likely misspelt."""
+    """Fields of a config (nested ones with dots) that discovery did not see: probably misspelt."""
     return list(_unknown(config.fields, config.discovered, "")) if config.discovered else []
 
 
@@ -175,9 +175,9 @@ def _unknown(named: Mapping[str, Field], seen: Mapping[str, Field], prefix: str)
 
 
 def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
-    """Names of the streams a person has configured for this project's connector.
+    """Names of the streams that are configured for this project's connector.
 
-    Files whose name starts with `_`, and those of other connectors, are left alone.
+    Files of other connectors, and files whose names start with `_` or `.`, are skipped.
     """
     for file in sorted(workspace.config_dir(source).glob("*.json")):
         if file.name.startswith(("_", ".")):
@@ -187,7 +187,7 @@ def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
 
 
 def _connector(file: Path, shown: str) -> str | None:
-    """The connector a file names; None also for a broken file, which reading it will explain."""
+    """The connector that a file names; None also if it is not valid JSON, which a read reports."""
     try:
         document = parse(file, shown)
     except CatalogError:

@@ -1,4 +1,4 @@
-"""How far behind its cursor a stream reads again, for rows that were committed late."""
+"""Lookback: how far behind its cursor a stream reads again, to catch rows committed late."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ _STEP = re.compile(r"(\d+(?:\.\d+)?)([wdhms])")
 
 @dataclass(frozen=True)
 class Lookback:
-    """A duration where the cursor is a time, otherwise an amount in its own numbers."""
+    """A duration if the cursor is a time, otherwise an amount in the cursor's own numbers."""
 
     amount: timedelta | float
 
     def fits(self, value: Any) -> bool:
-        """Whether this can be counted back from a cursor's value; None is where all begins."""
+        """Whether this can be subtracted from a cursor value; None (the beginning) always fits."""
         if isinstance(self.amount, timedelta):
             return value is None or moment_of(value) is not None
         return value is None or isinstance(value, int | float)
 
     def before(self, value: Any) -> Any:
-        """`value` earlier by this, spelled as it was: an API understands what it gave.
+        """`value` minus this amount, in the same spelling: an API understands what it returned.
 
-        Where the spelling has no room for the whole of it, the result is earlier still. Raises
-        ValueError for a text that is no ISO date or date-time.
+        Digits that the spelling has no room for are cut off, which makes the result earlier still.
+        Raises ValueError for a text that is not an ISO date or date-time.
         """
         try:
             if isinstance(value, str) and isinstance(self.amount, timedelta):
                 return respelled(value, datetime.fromisoformat(value) - self.amount)
             return value - self.amount
-        except OverflowError:  # before the year 1, which is how some write that there is no time
+        except OverflowError:  # before year 1; some APIs write year 1 for "no time"
             return value
 
 
 def moment_of(value: Any) -> datetime | None:
-    """A date and time however it is spelled; None for anything else."""
+    """A datetime, or a text that is one in ISO format, in UTC; None for anything else."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -67,13 +67,13 @@ def later(value: Any, other: Any) -> Any:
 
 
 def respelled(text: str, moment: datetime) -> str:
-    """`moment` as `text` is spelled; what that has no room for is cut off.
+    """`moment` in the spelling of `text`; digits that it has no room for are cut off.
 
-    Raises ValueError for a text that is no ISO date or date-time.
+    Raises ValueError for a text that is not an ISO date or date-time.
     """
     parts = _ISO.fullmatch(text)
     if parts is None:
-        raise ValueError(f"'{text}' is not spelled as ISO dates and times are")
+        raise ValueError(f"'{text}' is not an ISO date or date-time")
     day = f"{moment:%Y-%m-%d}"
     if parts["minutes"] is None:
         return day
@@ -84,7 +84,7 @@ def respelled(text: str, moment: datetime) -> str:
 
 
 def unit_of(text: str) -> timedelta:
-    """What the last place of a text that `respelled` takes counts."""
+    """The smallest step of a date or time in this spelling, such as a day or a millisecond."""
     parts = _ISO.fullmatch(text)
     if parts is None or parts["minutes"] is None:
         return timedelta(days=1)
@@ -95,25 +95,25 @@ def unit_of(text: str) -> timedelta:
 
 
 def parse_lookback(value: str | float, cursor: Field) -> Lookback:
-    """What a stream config says, for a cursor of this type.
+    """The `lookback` of a stream config, for a cursor of this type.
 
-    Raises ValueError with what is wrong.
+    Raises ValueError that says what is wrong.
     """
     if cursor.kinds == {"string"}:
         if cursor.format not in ("date-time", "date"):
             raise ValueError("needs a cursor that is a date-time, a date, or a number")
         return Lookback(parse_duration(value))
     if isinstance(value, str):
-        raise ValueError(f"'{value}' has to be a number, as its cursor is one")
+        raise ValueError(f"'{value}' has to be a number, because the cursor is one")
     if value <= 0:
         raise ValueError(f"{value} has to be above 0")
     if cursor.kinds == {"integer"} and value != int(value):
-        raise ValueError(f"{value} has to be a whole number, as its cursor is one")
+        raise ValueError(f"{value} has to be a whole number, because the cursor is one")
     return Lookback(int(value) if cursor.kinds == {"integer"} else value)
 
 
 def parse_duration(value: str | float) -> timedelta:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that says what is wrong."""
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError(f"'{value}' has to be a duration such as '30m', '2h' or '1d12h'")
     steps = {_UNITS[unit]: float(number) for number, unit in _STEP.findall(value)}

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def check_source(workspace: Workspace, name: str) -> str:
-    """`name` if there is such a source, of which nothing is imported; WorkspaceError otherwise."""
+    """`name` if there is such a source, which is not imported; raises WorkspaceError otherwise."""
     check_name(name, "source")
     known = workspace.source_names()
     if name not in known:
@@ -27,7 +27,8 @@ def check_source(workspace: Workspace, name: str) -> str:
 
 
 def check_name(name: str, what: str) -> str:
-    """`name` if it can be a folder and a bucket prefix of one level; CatalogError otherwise."""
+    """`name` if it can be a folder and a bucket prefix of one level; raises CatalogError
+    otherwise."""
     if not _NAME.fullmatch(name):
         raise CatalogError(
             f"'{name}' is not a {what} name: letters, digits, '_', '-' and '.' only, "
@@ -42,5 +43,5 @@ def check_name(name: str, what: str) -> str:
 
 
 def is_own_name(name: str) -> bool:
-    """Whether a column of this name says something about its row, and is none of the source's."""
+    """Whether a column of this name is ours (lineage or deletion) and not the source's."""
     return name.startswith(LINEAGE_PREFIX) or name == DELETED_AT

@@ -1,4 +1,4 @@
-"""Stream configs whose source has no code here: misspelt folders, or another tool's."""
+"""Stream configs whose source has no code in the workspace: misspelt folders, or another tool's."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, counted, nearest
 
 REMEDY = (
-    'rename the folder, write the source, or say in the files which tool\'s they are: "connector": '
-    '"airbyte"'
+    "rename the folder, write the source, or name the tool that owns the files in them: "
+    '"connector": "airbyte"'
 )
 
 
 @dataclass(frozen=True)
 class Orphans:
-    """The selected streams of a folder in `dag/streams/` that no source here has."""
+    """The selected streams of a folder in `dag/streams/` that has no source of the same name."""
 
     message: str
     is_mistake: bool
-    """Whether they are this project's for sure, and not another tool's."""
+    """Whether they are certainly this project's and not another tool's."""
 
 
 def orphans(workspace: Workspace) -> Iterator[Orphans]:
@@ -35,8 +35,8 @@ def orphans(workspace: Workspace) -> Iterator[Orphans]:
         if connectors:
             hint = nearest(source, known)
             yield Orphans(
-                f"{workspace.shown(folder)}: {counted(len(connectors), 'selected stream')}, which "
-                f"nothing runs, since {workspace.shown(workspace.sources / source)} has no code"
+                f"{workspace.shown(folder)}: {counted(len(connectors), 'selected stream')} that "
+                f"nothing runs, because {workspace.shown(workspace.sources / source)} has no code"
                 f"{hint}",
                 bool(hint) or any(connectors),
             )
@@ -49,6 +49,6 @@ def _selected(workspace: Workspace, source: str) -> Iterator[bool]:
         try:
             document = parse(file, workspace.shown(file))
         except CatalogError:
-            continue  # a file of whatever tool
+            continue  # can't tell whose it is; reading it reports the mistake
         if isinstance(document, dict) and document.get("selected") is True:
             yield document.get("connector") in OWN_CONNECTORS

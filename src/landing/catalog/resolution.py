@@ -1,7 +1,7 @@
-"""A stream's file to its config, every default resolved, or the first of its mistakes.
+"""Resolves a stream's file into its config, with every default filled in.
 
-A mistake is a CatalogError that names file and key, says what is wrong, and offers the nearest
-right word.
+The first mistake raises a CatalogError that names file and key, says what is wrong, and suggests
+the nearest valid word.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def resolved(
     check_stream_name(raw.stream, stream, shown)
     _check_landable(raw.fields, shown)
     primary_key = _names(raw, "primary_key", shown, discovered)
-    # A copied default of a field that was then taken out is no mistake where nothing goes by it.
-    goes_by_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
-    cursor = _names(raw, "cursor_field", shown, discovered) if goes_by_cursor else ()
+    # A default cursor whose field was removed is a mistake only if the stream uses a cursor.
+    uses_cursor = raw.cursor_field is not None or raw.sync_mode != "full_refresh"
+    cursor = _names(raw, "cursor_field", shown, discovered) if uses_cursor else ()
     for key, names in (("primary_key", primary_key), ("cursor_field", cursor)):
         _check_comparable(raw.fields, key, names, shown)
         _check_open(raw.fields, key, names, shown)
@@ -41,7 +41,7 @@ def resolved(
     sync_mode = raw.sync_mode or fallback
     if sync_mode == "incremental" and not cursor:
         raise CatalogError(
-            f"{shown}: cursor_field: is missing, which sync_mode 'incremental' goes by; name a "
+            f"{shown}: cursor_field: is missing, but sync_mode 'incremental' needs it; name a "
             "field that grows with every change, or set sync_mode to 'full_refresh'"
         )
     destination = raw.destination_sync_mode or "append"
@@ -78,13 +78,13 @@ def _check_pair(
 ) -> None:
     if destination == "merge" and not primary_key:
         raise CatalogError(
-            f"{shown}: primary_key: is missing, which destination_sync_mode 'merge' goes by"
+            f"{shown}: primary_key: is missing, but destination_sync_mode 'merge' needs it"
         )
     if destination == "overwrite" and sync_mode == "incremental":
         raise CatalogError(
-            f"{shown}: destination_sync_mode: 'overwrite' puts what a run reads in the place of "
-            "all that was there, but sync_mode 'incremental' reads changes alone; set sync_mode "
-            "to 'full_refresh', or destination_sync_mode to 'merge'"
+            f"{shown}: destination_sync_mode: 'overwrite' replaces the whole table with what a "
+            "run reads, but sync_mode 'incremental' reads only changes; set sync_mode to "
+            "'full_refresh', or destination_sync_mode to 'merge'"
         )
 
 
@@ -98,11 +98,11 @@ def _check_deletes(
     if sync_mode == "incremental":
         raise CatalogError(
             f"{shown}: deletes: '{raw.deletes}' compares all of the source's keys, but sync_mode "
-            "'incremental' reads changes alone; set sync_mode to 'full_refresh', or leave deletes "
+            "'incremental' reads only changes; set sync_mode to 'full_refresh', or leave deletes "
             "out"
         )
     if not primary_key:
-        raise CatalogError(f"{shown}: primary_key: is missing, which deletes goes by")
+        raise CatalogError(f"{shown}: primary_key: is missing, but deletes needs it")
 
 
 def _table_format(
@@ -112,8 +112,8 @@ def _table_format(
         return raw.table_format or "delta"
     if raw.table_format is not None:
         raise CatalogError(
-            f"{shown}: table_format: no table is kept with destination_sync_mode 'append'; set "
-            "that to 'merge' or 'overwrite', or leave table_format out"
+            f"{shown}: table_format: destination_sync_mode 'append' keeps no table; set "
+            "it to 'merge' or 'overwrite', or leave table_format out"
         )
     return None
 
@@ -139,22 +139,20 @@ def _lookback(raw: StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback 
 def _names(
     raw: StreamFile, key: str, shown: str, discovered: Mapping[str, Field]
 ) -> tuple[str, ...]:
-    """The top-level fields that `primary_key` or `cursor_field` names, or its default does."""
+    """The top-level fields that `primary_key` or `cursor_field`, or its default, names."""
     own, default = getattr(raw, key), getattr(raw.defaults, key)
-    said, place = (own, key) if own else (default or [], f"defaults.{key}")
-    paths = [said] if said and key == "cursor_field" else said
+    given, place = (own, key) if own else (default or [], f"defaults.{key}")
+    paths = [given] if given and key == "cursor_field" else given
     names = []
     for path in paths:
         if len(path) != 1:
-            raise CatalogError(
-                f"{shown}: {place}: {path} has to be the name of one top-level field"
-            )
+            raise CatalogError(f"{shown}: {place}: {path} has to name one top-level field")
         if path[0] not in raw.fields:
-            is_taken_out = not own or own == default or path[0] in discovered
+            is_removed = not own or own == default or path[0] in discovered
             what = key.replace("_", " ").removesuffix(" field")
             hint = (
                 f": it is the {what}; put it back into fields, or set {key} to another field"
-                if is_taken_out
+                if is_removed
                 else nearest(path[0], raw.fields)
             )
             raise CatalogError(f"{shown}: {place}: '{path[0]}' is not in fields{hint}")
@@ -168,19 +166,19 @@ def _check_comparable(
     for name in names:
         kinds = fields[name].kinds
         if kinds not in COMPARABLE and not (key == "primary_key" and kinds == {"boolean"}):
-            what = " or ".join(sorted(kinds)) or "of no known type"
+            what = " or ".join(sorted(kinds)) or "of unknown type"
             raise CatalogError(
                 f"{shown}: {key}: '{name}' is {what}; it has to be an integer, a number or a string"
             )
 
 
 def _check_open(fields: Mapping[str, Field], key: str, names: tuple[str, ...], shown: str) -> None:
-    """A key may be hashed, which keeps it unique; a cursor's value stands in the state."""
+    """A key may be hashed, which keeps it unique; a cursor may not, because the state stores it."""
     for name in names:
         privacy = fields[name].privacy
         if privacy is None or (privacy == "hash" and key == "primary_key"):
             continue
-        remedy = "hash it" if key == "primary_key" else "go by another field"
+        remedy = "hash it" if key == "primary_key" else "use another field"
         raise CatalogError(
             f"{shown}: fields.{name}.privacy: is '{privacy}', but '{name}' is in {key}; {remedy} "
             "or leave privacy out"
@@ -191,17 +189,17 @@ def _check_landable(fields: Mapping[str, Field], shown: str) -> None:
     if not fields:
         raise CatalogError(f"{shown}: fields: is empty; name at least one field to land")
     if not landing_fields(fields):
-        raise CatalogError(f"{shown}: fields: all are dropped; name at least one field to land")
+        raise CatalogError(f"{shown}: fields: all are dropped; keep at least one field to land")
     for name in fields:
         if is_own_name(name):
             raise CatalogError(
-                f"{shown}: fields.{name}: names starting with {LINEAGE_PREFIX}, and {DELETED_AT}, "
-                "are ours; leave the field out"
+                f"{shown}: fields.{name}: names that start with {LINEAGE_PREFIX}, and "
+                f"{DELETED_AT}, are reserved; leave the field out"
             )
 
 
-def check_stream_name(said: str, stream: str, shown: str) -> None:
-    if said != stream:
+def check_stream_name(name: str, stream: str, shown: str) -> None:
+    if name != stream:
         raise CatalogError(
-            f"{shown}: stream: is '{said}' but the file is named {stream}.json; make them the same"
+            f"{shown}: stream: is '{name}' but the file is named {stream}.json; make them the same"
         )

@@ -1,7 +1,7 @@
-"""When a stream is due, as its config says it: five fields of cron, in a time zone.
+"""When a stream is due: the `schedule` of its config, five cron fields and a time zone.
 
-Only what every scheduler reads alike is taken: what Kubernetes, cron itself and croniter differ in
-(`@every`, seconds, `L`, `#`, 7 for Sunday, ranges that wrap around) is a mistake here.
+It accepts only what every scheduler reads the same way. What Kubernetes, cron and croniter read
+differently (`@every`, seconds, `L`, `#`, 7 for Sunday, ranges that wrap around) is a mistake.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ class Schedule:
     cron: str
     """Five fields, names in lower case."""
     timezone: str = DEFAULT_TIMEZONE
-    """Of the IANA database."""
+    """A name of the IANA database."""
 
     @cached_property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
     def before(self, moment: datetime) -> datetime:
-        """The last time it was due before `moment`, in UTC."""
+        """The last time before `moment` at which the stream was due, in UTC."""
         return self._from(moment, "get_prev")
 
     def after(self, moment: datetime) -> datetime:
-        """The first time that it is due after `moment`, in UTC."""
+        """The first time after `moment` at which the stream is due, in UTC."""
         return self._from(moment, "get_next")
 
     def _from(self, moment: datetime, step: str) -> datetime:
-        from croniter import croniter  # of no use to most commands
+        from croniter import croniter  # slow to import, and most commands don't need it
 
         found: datetime = getattr(croniter(self.cron, moment.astimezone(self._zone)), step)(
             datetime
@@ -71,8 +71,10 @@ class Schedule:
 
 
 def parse_schedule(written: str | Mapping[str, Any]) -> Schedule:
-    """Raises ValueError, with what is wrong and what to do, for anything but a cron text or an
-    object with `cron` and `timezone`."""
+    """Takes a cron text, or an object with `cron` and `timezone`.
+
+    Raises ValueError that says what is wrong and what to do.
+    """
     if isinstance(written, str):
         return Schedule(_cron(written))
     if unknown := sorted(set(written) - set(_KEYS)):
@@ -90,7 +92,7 @@ def _timezone(name: Any) -> str:
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         hint = nearest(str(name), available_timezones())
         raise ValueError(
-            f"timezone '{name}' is none of the IANA database, such as 'Europe/Berlin'{hint}"
+            f"timezone '{name}' is not in the IANA database, such as 'Europe/Berlin'{hint}"
         ) from None
 
 
@@ -99,7 +101,7 @@ def _cron(written: str) -> str:
     text = _MACROS.get(text, text)
     fields = text.split()
     if len(fields) != len(_FIELDS):
-        raise ValueError(f"'{written}' is no cron of five fields, {_SHOWN}")
+        raise ValueError(f"'{written}' is not a cron expression with five fields, {_SHOWN}")
     for place, field in enumerate(fields):
         for element in field.split(","):
             _check_element(element, place, written)
@@ -112,7 +114,7 @@ def _check_element(element: str, place: int, written: str) -> None:
     where = f"'{written}': {_FIELDS[place]} '{element}'"
     if match is None:
         raise ValueError(
-            f"{where} is none of *, a number, a range such as 1-5, and one with a step such as */15"
+            f"{where} has to be *, a number, a range such as 1-5, or one with a step such as */15"
         )
     least, most = _BOUNDS[place]
     numbers = [_number(text, place) for text in match.group(1, 2) if text is not None]
@@ -130,7 +132,7 @@ def _number(text: str, place: int) -> int | None:
 
 
 def _check_comes(cron: str, written: str) -> None:
-    """Raises for a date that no year has, such as the 30th of February."""
+    """Raises ValueError for a date that never comes, such as 30 February."""
     from croniter import CroniterError
 
     try:

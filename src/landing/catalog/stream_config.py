@@ -1,4 +1,4 @@
-"""The two kinds of JSON files, as their keys have it, and what a run makes of a stream's."""
+"""The models of both JSON formats, key by key, and the resolved config that a run works with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Defaults(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, f
 class DiscoveredSchema(
     msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True
 ):
-    """`dag/sources/{source}/{stream}.json`: written by discovery."""
+    """`dag/sources/{source}/{stream}.json`, which discovery writes."""
 
     schema_ref: str | None = msgspec.field(default=None, name="$schema")
     stream: str
@@ -43,9 +43,9 @@ class DiscoveredSchema(
 
 
 class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`dag/streams/{source}/{stream}.json`: kept by a person.
+    """`dag/streams/{source}/{stream}.json`, which a person keeps.
 
-    A bare copy of a discovered schema is one too: its `defaults` fill in what is not said.
+    An unedited copy of a discovered schema is valid too: its `defaults` fill in missing keys.
     """
 
     schema_ref: str | None = msgspec.field(default=None, name="$schema")
@@ -77,21 +77,21 @@ for _model in (DiscoveredSchema, StreamFile, Field):  # see landing.columns.json
 
 @dataclass(frozen=True)
 class HardDelete:
-    """dlt's `hard_delete` hint: the column by which a stream says that a record is deleted."""
+    """dlt's `hard_delete` hint: the column in which the stream marks a record as deleted."""
 
     column: str
     is_boolean: bool
-    """Declared so: only true counts, else any value but null or false."""
+    """A boolean column marks with true; any other column with any value but null and false."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """What is synced of one stream, with every default resolved."""
+    """How one stream is synced, with every default resolved."""
 
     source: str
     stream: str
     origin: str
-    """The file this came from, as messages name it."""
+    """The file that this was read from, as messages name it."""
     sync_mode: SyncMode
     destination_sync_mode: DestinationSyncMode
     primary_key: tuple[str, ...]
@@ -102,33 +102,32 @@ class StreamConfig:
     fields: Mapping[str, Field]
     on_drift: OnDrift
     discovered: Mapping[str, Field]
-    """The fields of the discovered schema; none if there is no such file."""
+    """The fields of the discovered schema; empty without that file."""
     description: str | None = None
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
     backfill: bool = False
-    """Whether to read once more from the initial value."""
+    """Whether to read again from the initial value, once."""
     table_format: TableFormat | None = None
-    """Of the current-state table beside the landing zone; None where none is kept."""
+    """Format of the current-state table; None if the stream keeps no table."""
     deletes: Deletes | None = None
-    """How records that the source has no more are noticed; None if they are not."""
+    """How deleted records are detected; None if they are not."""
     deletes_limit: float | None = None
-    """Share of the known records that a run may find deleted; None for all but all of them."""
+    """Share of the known records that a run may find deleted. None allows any share below 1."""
     schedule: Schedule | None = None
     schedule_mistake: str | None = None
-    """Why `schedule` could not be read, which is no reason for a run not to be."""
+    """Why `schedule` can't be read. It does not stop a run."""
     hard_delete: HardDelete | None = None
-    """What the stream itself declares, which `Source.config` fills in."""
+    """Declared by the stream's code; `Source.config` fills it in."""
 
     @property
     def has_deletes(self) -> bool:
-        """Whether rows may say that a record is deleted; the stream's files then have a column
-        for it."""
+        """Whether rows may mark a record as deleted, in the column DELETED_AT."""
         return self.deletes is not None or self.hard_delete is not None
 
     @property
     def known_names(self) -> frozenset[str]:
-        """Names that are no drift: of the fields that land, and of those that are left out."""
+        """Names that do not count as drift: fields that land, and fields left out on purpose."""
         declared = () if self.hard_delete is None else (self.hard_delete.column,)
         return frozenset({*self.fields, *self.discovered, *declared})
 
@@ -138,7 +137,7 @@ class StreamConfig:
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schemas of both formats, by file name, for editors to complete and check with."""
+    """JSON Schemas of both formats by file name, with which editors complete and check."""
     return {
         "discovered-schema.json": _json_schema(DiscoveredSchema, "Discovered schema of a stream"),
         "stream-config.json": _json_schema(StreamFile, "Stream config"),

@@ -1,4 +1,4 @@
-"""What a stream config's pair of sync modes does, as sentences."""
+"""Explains a stream config's two sync modes in sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from landing.catalog.stream_config import StreamConfig
 
 
 def in_words(config: StreamConfig) -> str:
-    """What a run reads and adds, and what is there afterwards."""
+    """What a run reads and adds, and what it leaves behind."""
     return f"{_reads(config)}; {_leaves(config)}"
 
 
@@ -23,21 +23,21 @@ def _leaves(config: StreamConfig) -> str:
             deletes = ", and removes what was deleted" if config.has_deletes else ""
             return f"then updates the {config.table_format} table, one row for each {key}{deletes}"
         case "overwrite":
-            return f"then puts it in the place of what the {config.table_format} table had"
+            return f"then replaces the {config.table_format} table with these rows"
     if config.has_deletes or (config.is_incremental and key):
-        unless = ", unless it says deleted" if config.has_deletes else ""
+        unless = ", unless it marks a deletion" if config.has_deletes else ""
         return f"no table is kept: the newest row for each {key} is the current one{unless}"
     if config.is_incremental:
-        return "no table is kept, and no key tells which row of a record is the current one"
+        return "no table is kept, and without a key no row is known to be the current one"
     return "no table is kept: the rows of the newest load are the current ones"
 
 
 def deletes_in_words(config: StreamConfig) -> str | None:
-    """How deleted records are noticed; None if they are not."""
+    """How deleted records are detected; None if they are not."""
     message = []
     if config.hard_delete is not None:
-        says = "true" if config.hard_delete.is_boolean else "true, or any value but false"
-        message.append(f"the source says so: {config.hard_delete.column} is {says}")
+        marks = "true" if config.hard_delete.is_boolean else "true, or any value but false"
+        message.append(f"the source marks them: {config.hard_delete.column} is {marks}")
     if config.deletes == "snapshot":
         limit = config.deletes_limit
         share = "all of them" if limit is None else f"more than {limit:g} of them"

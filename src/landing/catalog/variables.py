@@ -1,4 +1,5 @@
-"""Which environment variables a source reads, by looking at its modules and running nothing."""
+"""Finds the environment variables that a source reads, by parsing its modules without importing
+them."""
 
 from __future__ import annotations
 
@@ -20,15 +21,15 @@ _DESCRIBED = re.compile(r"^\s*([A-Z][A-Z0-9_]{2,})\s{2,}(\S.*)$")
 class Variable:
     name: str
     is_required: bool
-    """Whether it is read as `os.environ[…]`, which fails without it, though maybe not always."""
+    """Whether some code reads it as `os.environ[…]`, which fails without it."""
     description: str = ""
 
 
 def bucket_variables() -> list[Variable]:
-    """What every source's run reads, in the order of docs/configuration.md."""
+    """The variables that a run of any source reads, in the order of docs/configuration.md."""
     return [
         Variable("DLT_BUCKET_URL", False, "where files land: s3://bucket/prefix"),
-        Variable("S3_ENDPOINT", False, "another S3 server than AWS: host:port or a URL"),
+        Variable("S3_ENDPOINT", False, "an S3 server other than AWS: host:port or a URL"),
         Variable("S3_ACCESS_KEY_ID", False, "the access key; AWS's own credentials without it"),
         Variable("S3_SECRET_ACCESS_KEY", False, "its secret; set both or neither"),
         Variable("AWS_REGION", False, "the region of a bucket on AWS"),
@@ -40,26 +41,26 @@ def bucket_variables() -> list[Variable]:
 
 
 def source_variables(workspace: Workspace, source: str) -> list[str]:
-    """Names that the source's modules say as text to `os.environ` or `os.getenv`.
+    """Names that the source's modules pass to `os.environ` or `os.getenv` as literals.
 
-    A name that is put together while the source runs is not found.
+    Names that are built at run time are not found.
     """
     return sorted({name for tree in _modules(workspace, source) for name, _ in _read_by(tree)})
 
 
 def empty_variables(workspace: Workspace, source: str) -> list[str]:
-    """Those that the source can't do without, and that are set to nothing, as `SHOP_URL=` is."""
+    """The source's required variables that are set but empty, as with `SHOP_URL=`."""
     read = [found for tree in _modules(workspace, source) for found in _read_by(tree)]
     needed = {name for name, is_required in read if is_required}
     return sorted(name for name in needed if not os.environ.get(name, "?").strip())
 
 
 def described_variables(workspace: Workspace, source: str) -> list[Variable]:
-    """Those that the source's modules read, and those that their docstrings describe, in the
-    order of the docstrings.
+    """The variables that the source's modules read or their docstrings describe, in the order of
+    the docstrings.
 
-    A description is a line that begins with the name and two spaces, and the lines below it that
-    are indented as deep as its text. Raises SourceError for a file that is no Python.
+    A description is a line that begins with the name and two spaces, with the lines below it that
+    are indented as deep as its text. Raises SourceError for a file that can't be parsed.
     """
     modules = [_parsed(workspace, file) for file in _files(workspace, source)]
     read = [found for tree in modules for found in _read_by(tree)]
@@ -77,7 +78,7 @@ def _files(workspace: Workspace, source: str) -> list[Path]:
 
 def _modules(workspace: Workspace, source: str) -> Iterator[ast.Module]:
     for file in _files(workspace, source):
-        with suppress(SourceError):  # a file that the source does not import may be anything
+        with suppress(SourceError):  # the source may never import this file
             yield _parsed(workspace, file)
 
 
@@ -87,7 +88,7 @@ def _parsed(workspace: Workspace, file: Path) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise SourceError(
-            f"{workspace.shown(file)}{line}: is no Python that can be read; mend it and run again"
+            f"{workspace.shown(file)}{line}: is not valid Python; mend it and run again"
         ) from error
 
 
@@ -107,7 +108,7 @@ def _continued(lines: Sequence[str], column: int) -> Iterator[str]:
 
 
 def _read_by(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Name, and whether reading fails if it is not set."""
+    """Pairs of a name and whether reading it fails if it is not set."""
     for node in ast.walk(tree):
         name: ast.expr | None = None
         is_required = isinstance(node, ast.Subscript)

@@ -1,8 +1,8 @@
-"""Where a person's files are, and what the environment says about the bucket.
+"""The workspace, where a person's files are, and the settings that the environment gives.
 
-A workspace is the folder that holds `dlt/sources/` and `dag/` (by convention `orchestration/`).
-It is found from the script that was started or from the current folder, never from where this
-package is installed, so that two workspaces on one machine do not meet.
+A workspace is the folder that has `dlt/sources/` and `dag/` (by convention `orchestration/`).
+It is looked up from the started script or the current folder, never from where this package is
+installed, so that two workspaces on one machine stay separate.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
 DEFAULT_STALL_MINUTES = 60.0
-"""At most: beyond, what a run does itself takes longer."""
+"""Above the longest wait of the engine itself, so that only a stream that hangs reaches it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Workspace:
         return self.config_dir(source) / f"{stream}.json"
 
     def shown(self, path: Path) -> str:
-        """`path` as messages name it: relative to the repository where it is inside."""
+        """`path` as messages name it: relative to the repository if it is inside it."""
         try:
             return str(path.relative_to(self.repository))
         except ValueError:
@@ -67,9 +67,9 @@ class Workspace:
 
 
 def find_workspace(start: Path) -> Workspace:
-    """The workspace that `start` (a file or folder) lies in, or that lies just below.
+    """The workspace that `start` (a file or folder) is in, or that is directly below it.
 
-    Raises WorkspaceError if no folder upwards of `start` is one.
+    Raises WorkspaceError if neither `start` nor a folder above it is one.
     """
     start = start.resolve()
     for folder in (start, *start.parents):
@@ -77,16 +77,16 @@ def find_workspace(start: Path) -> Workspace:
             if (candidate / "dlt" / "sources").is_dir():
                 return Workspace(candidate)
     raise WorkspaceError(
-        f"no workspace at {start} or above it: a workspace is a folder with dlt/sources/ in it "
+        f"no workspace at {start} or above it: a workspace is a folder that has dlt/sources/ "
         "(by convention orchestration/); change into one and run again",
         remedy="`landing init FOLDER` makes one",
     )
 
 
 def load_env_file(workspace: Workspace) -> None:
-    """Set what `.env` at the repository root names and the environment does not have yet.
+    """Sets the variables of `.env` at the repository root that the environment does not have.
 
-    Raises SettingsError, which names file and line, if it can't be read.
+    Raises SettingsError with file and line if `.env` can't be read.
     """
     file = workspace.repository / ".env"
     if not file.is_file():
@@ -97,8 +97,8 @@ def load_env_file(workspace: Workspace) -> None:
             text = binding.original.string  # with the blank lines before it
             line = binding.original.line + text[: -len(text.lstrip())].count("\n")
             raise SettingsError(
-                f"{file}:{line}: this is no NAME=value; a value with spaces or "
-                "quotes in it goes into quotes, a comment begins with #"
+                f"{file}:{line}: this line is not NAME=value; put a value with "
+                "spaces or quotes into quotes, and begin a comment with #"
             )
         if binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
@@ -107,7 +107,7 @@ def load_env_file(workspace: Workspace) -> None:
 
 
 def show_names(workspace: Workspace) -> None:
-    """Keep names of sources and streams readable, whichever secret variable has one as value."""
+    """Keeps names of sources and streams readable, even if one is also the value of a secret."""
     names = set(workspace.source_names())
     for kind in ("sources", "streams"):
         for file in (workspace.root / "dag" / kind).glob("*/*.json"):
@@ -125,22 +125,22 @@ def _env_text(file: Path) -> str:
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{file}:{line}: this is not UTF-8; save the file as UTF-8") from None
+        raise SettingsError(f"{file}:{line}: not UTF-8; save the file as UTF-8") from None
     if "\0" in text:
         line = text.partition("\0")[0].count("\n") + 1
-        raise SettingsError(f"{file}:{line}: there is a NUL character; remove it")
+        raise SettingsError(f"{file}:{line}: this line has a NUL character; remove it")
     return text
 
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """Where files land, without the keys, which stay in the environment until they are used."""
+    """Where files land. The keys are not here: they stay in the environment until they are used."""
 
     url: str
     endpoint: str | None
     is_default: bool
     variable: str = "DLT_BUCKET_URL"
-    """That a person mends if the URL is wrong."""
+    """The variable that a person has to change if the URL is wrong."""
 
     @property
     def is_local(self) -> bool:
@@ -148,10 +148,10 @@ class BucketSettings:
 
 
 def bucket_settings(workspace: Workspace) -> BucketSettings:
-    """Read `DLT_BUCKET_URL` and `S3_ENDPOINT`.
+    """Reads `DLT_BUCKET_URL` and `S3_ENDPOINT`.
 
-    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`, or is
-    missing where others say that there is a bucket.
+    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`, or if it
+    is missing although an `S3_` variable is set.
     """
     url = os.environ.get("DLT_BUCKET_URL", "").strip().rstrip("/")
     if not url:
@@ -172,17 +172,17 @@ def _check_no_server() -> None:
 
 
 def tables_settings(landing: BucketSettings) -> BucketSettings:
-    """Where current-state tables are, from `LANDING_TABLES_URL`: beside the landing zone if it
-    is not set, in the folder `tables`.
+    """Where current-state tables are: `LANDING_TABLES_URL`, or else the folder `tables` beside
+    the landing zone.
 
-    Raises SettingsError if there is no such place, or if readers of the landing zone would meet
-    the tables' files.
+    Raises SettingsError if there is no such folder, or if it is inside the landing zone, whose
+    readers would then read the tables' files.
     """
     url = os.environ.get("LANDING_TABLES_URL", "").strip().rstrip("/") or _sibling(landing.url)
     if f"{url}/".startswith(f"{landing.url}/"):
         raise SettingsError(
-            f"LANDING_TABLES_URL is '{url}': it has to be outside of {landing.url}, where readers "
-            "of the landing zone would take the tables' files for its own"
+            f"LANDING_TABLES_URL is '{url}': it has to be outside of {landing.url}, because "
+            "readers of the landing zone would read the tables' files as landed ones"
         )
     return _settings_of("LANDING_TABLES_URL", url)
 
@@ -192,8 +192,8 @@ def _sibling(url: str) -> str:
     above, _, last = parts.path.rstrip("/").rpartition("/")
     if not last or last == "tables":
         raise SettingsError(
-            f"LANDING_TABLES_URL is not set, and the landing zone {url} has no folder 'tables' "
-            "beside it that could take its place: set it to s3://bucket/prefix or file:///folder"
+            f"LANDING_TABLES_URL is not set, and the landing zone {url} has no room for a folder "
+            "'tables' beside it: set it to s3://bucket/prefix or file:///folder"
         )
     return f"{parts.scheme}://{parts.netloc}{above}/tables"
 
@@ -214,16 +214,16 @@ def _settings_of(variable: str, url: str) -> BucketSettings:
 
 
 def _problem_in(bucket: str, path: str, *, is_local: bool) -> str | None:
-    """Why an address would be cut or name another place than it seems to."""
+    """Why an address would be cut off, or would lead to another place than it seems to."""
     for character in "#?":
         if character in bucket + path:
             instead = f"write it as {quote(character)}" if is_local else "rename the prefix"
             return f"what follows '{character}' would be cut off; {instead}"
     if any(not character.isprintable() for character in bucket + path):
-        return "it has a character that can't be printed; remove it"
+        return "it has an unprintable character; remove it"
     if "@" in bucket or ":" in bucket:
         return (
-            "a bucket's name has neither '@' nor ':'; keys go into S3_ACCESS_KEY_ID and "
+            "a bucket's name can't have '@' or ':'; keys go into S3_ACCESS_KEY_ID and "
             "S3_SECRET_ACCESS_KEY, a server's address into S3_ENDPOINT"
         )
     if not {"", ".", ".."}.isdisjoint(path.split("/")) and path:
@@ -245,15 +245,15 @@ def _endpoint() -> str | None:
 
 
 def s3_keys() -> tuple[str, str] | None:
-    """The pair of keys, or None to leave credentials to AWS's own chain.
+    """The access key and its secret; None to use AWS's own credential chain.
 
-    Raises SettingsError if only one of the two is set, or none for a server of one's own.
+    Raises SettingsError if only one of the two is set, or none although `S3_ENDPOINT` is set.
     """
     key = os.environ.get("S3_ACCESS_KEY_ID", "").strip()
     secret = os.environ.get("S3_SECRET_ACCESS_KEY", "").strip()
     if bool(key) != bool(secret):
         missing = "S3_SECRET_ACCESS_KEY" if key else "S3_ACCESS_KEY_ID"
-        raise SettingsError(f"{missing} is not set; S3 keys go in pairs (environment or .env)")
+        raise SettingsError(f"{missing} is not set; set both keys or neither (environment or .env)")
     if not key and os.environ.get("S3_ENDPOINT", "").strip():
         raise SettingsError(
             "S3_ENDPOINT is set, but S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are not "
@@ -263,13 +263,13 @@ def s3_keys() -> tuple[str, str] | None:
 
 
 def part_bytes() -> int:
-    """Size at which a parquet part is closed, from `LANDING_FILE_MB` (MB of 1024² bytes)."""
+    """Bytes at which a parquet part is closed, from `LANDING_FILE_MB` (MB of 1024² bytes)."""
     return max(1, int(_positive("LANDING_FILE_MB", DEFAULT_FILE_MB, "MB") * 1024 * 1024))
 
 
 @dataclass(frozen=True)
 class SliceLimits:
-    """How much of a stream that gives its oldest rows first is one load."""
+    """How much of a stream goes into one load, if the stream returns its oldest rows first."""
 
     bytes: float
     seconds: float
@@ -286,7 +286,7 @@ def slice_limits() -> SliceLimits:
 
 
 def stall_seconds() -> float:
-    """How long a stream may give nothing before its run fails, from `LANDING_STALL_MINUTES`."""
+    """Seconds a stream may return nothing before its run fails, from `LANDING_STALL_MINUTES`."""
     return _positive("LANDING_STALL_MINUTES", DEFAULT_STALL_MINUTES, "minutes") * 60
 
 

@@ -4,8 +4,9 @@
 
     defs = definitions("/path/to/orchestration")
 
-One asset for each selected stream, with checks, its schedule and its past in partitions. Loading
-it reads stream configs alone: no source is imported, and nothing is asked over the network.
+Each selected stream becomes an asset with checks and its schedule, and its past a partitioned
+asset. Loading the code location reads only stream configs: it imports no source and makes no
+network requests.
 """
 
 from __future__ import annotations

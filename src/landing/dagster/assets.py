@@ -1,6 +1,6 @@
-"""An asset for each stream: materializing it is a run."""
+"""The asset of a stream. Materializing it runs the stream."""
 
-# Dagster compares the annotation of `context` with its classes, so it can't be text.
+# Dagster checks the annotation of `context` against its classes: it can't be a string.
 
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ def _landed(
 def _materialized(
     key: dg.AssetKey, config: StreamConfig, result: "StreamResult", log: RunLog, bucket: "Bucket"
 ) -> dg.MaterializeResult[Any]:
-    """The run is over and its rows are landed: what is shown of it fails nothing."""
+    """The rows have landed, so an error while describing them does not fail the run."""
     newest = results.newest_load(result, log.uploads)
     try:
         facts = metadata.of_result(result, bucket, newest)
@@ -97,8 +97,8 @@ def _description(stream: Stream, config: StreamConfig) -> str:
 
 
 def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
-    """At each time of the schedule, unless a run is under way or waits for its turn; then once
-    when that has ended, however many times have passed."""
+    """Due at each time of the schedule. While a run is queued or in progress, due times are not
+    counted up: the stream runs once when that run has ended."""
     if config.schedule is None:
         return None
     cron, timezone = config.schedule.cron, config.schedule.timezone
@@ -108,7 +108,7 @@ def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
 
 
 def _broken(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition:
-    """It is seen, and says what is wrong with it; all others go on."""
+    """An asset for a stream whose config can't be read: it shows the mistake; other streams run."""
     spec = dg.AssetSpec(
         stream.key,
         description=f"**This stream can't be run.** {stream.mistake}",

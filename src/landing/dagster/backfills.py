@@ -1,6 +1,6 @@
-"""A stream's past as the partitions of an asset, each a window beside the live cursor."""
+"""The past of a stream as a partitioned asset. Each partition is a window of a backfill."""
 
-# Dagster compares the annotation of `context` with its classes, so it can't be text.
+# Dagster checks the annotation of `context` against its classes: it can't be a string.
 
 from datetime import UTC, date
 
@@ -18,7 +18,7 @@ _TIMES = ("date-time", "date")
 
 
 def backfill_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition | None:
-    """None for a stream whose cursor is no time."""
+    """None for a stream whose cursor is not a time."""
     config = stream.config
     if config is None or not _is_by_time(config):
         return None
@@ -51,7 +51,7 @@ def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.
         stream.backfill_key,
         description=f"The past of {stream.source}/{stream.name}: the records whose "
         f"{config.cursor_field} is in the {options.backfill_by}, landed beside the live runs, "
-        "whose cursor stays as it is.",
+        "whose cursor does not change.",
         group_name=stream.group,
         owners=list(options.owners),
         tags={"landing/source": stream.source, "landing/backfill": options.backfill_by},
@@ -69,7 +69,7 @@ def _first_day(config: StreamConfig, options: LocationOptions) -> date:
 
 
 def _partitions(by: Span, first: date) -> dg.TimeWindowPartitionsDefinition:
-    """Whole days, ISO weeks or months in UTC that have passed: the windows of a backfill."""
+    """Past days, ISO weeks or months in UTC, the same windows as those of `landing backfill`."""
     match by:
         case "day":
             return dg.DailyPartitionsDefinition(first.isoformat())

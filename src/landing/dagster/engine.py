@@ -1,4 +1,4 @@
-"""The engine in a step's process: dlt the library, never the workspace's folder of that name."""
+"""Imports the engine in a step's process: the library dlt, not the workspace's folder `dlt/`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from landing.errors import WorkspaceError
 
 
 def import_engine(workspace: Workspace) -> None:
-    """Call before anything imports dlt.
+    """Imports dlt; call it before anything else does.
 
-    Whoever starts Dagster in the workspace has it on `sys.path`, where `dlt/` would hide the
-    library once it is a package. Raises WorkspaceError if that has happened already.
+    If Dagster is started in the workspace, that folder is on `sys.path`, and a `dlt/` that is a
+    package hides the library. Raises WorkspaceError if that has happened already.
     """
     with _off_the_path(workspace.root):
         import dlt
     if Path(dlt.__file__ or "").resolve().is_relative_to(workspace.root.resolve()):
         raise WorkspaceError(
             f"{workspace.shown(workspace.root / 'dlt')} was imported in place of the library dlt: "
-            f"delete its __init__.py, or start Dagster in another folder than {workspace.root}"
+            f"delete its __init__.py, or start Dagster in a folder other than {workspace.root}"
         )
     _tune()
 
 
 @cache
 def _tune() -> None:
-    """A step's process does nothing but land; one that runs many steps is tuned once."""
+    """Tunes the process once, however many steps it runs; it does nothing but land."""
     import landing.operations.run  # noqa: F401
     from landing.extraction.tuning import tune_process
 

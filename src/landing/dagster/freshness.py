@@ -1,6 +1,6 @@
-"""Whether streams landed when they were due: checks that run by themselves, once an hour."""
+"""Freshness checks: whether streams landed when they were due. They run once an hour."""
 
-# Dagster compares the annotation of `context` with its classes, so it can't be text.
+# Dagster checks the annotation of `context` against its classes: it can't be a string.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ CRON = "0 * * * *"
 def freshness_of(
     streams: Sequence[Stream], options: LocationOptions
 ) -> dg.AssetChecksDefinition | None:
-    """One step for all streams that have a schedule, or should have: it asks the bucket when each
-    one's state was last written. None if there are none."""
+    """One step that checks all streams with a schedule or a mistake, by the time at which each
+    one's state was last written in the bucket. None if there are no such streams."""
     watched = {stream.key: stream for stream in streams if _is_watched(stream)}
     if not watched:
         return None
@@ -32,8 +32,8 @@ def freshness_of(
     )
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with message(context, options.retries):
-            asked = [watched[check.asset_key] for check in context.selected_asset_check_keys]
-            found = list(_results(asked, options))
+            selected = [watched[check.asset_key] for check in context.selected_asset_check_keys]
+            found = list(_results(selected, options))
         yield from found
 
     return freshness
@@ -46,12 +46,12 @@ def _is_watched(stream: Stream) -> bool:
 
 
 def _spec(stream: Stream) -> dg.AssetCheckSpec:
-    # Not on_cron, which waits for the asset: one that is late would never be looked at.
+    # Not on_cron, which waits for the asset: a late one would never be checked.
     passed: dg.AutomationCondition[Any] = dg.AutomationCondition.cron_tick_passed(CRON)
     return dg.AssetCheckSpec(
         NAME,
         asset=stream.key,
-        description="A run has landed since the stream was last due, an hour ago or earlier.",
+        description="A run has landed since the stream was last due, at least an hour ago.",
         automation_condition=passed.since_last_handled().with_label("once an hour"),
     )
 
@@ -70,7 +70,7 @@ def _results(streams: Sequence[Stream], options: LocationOptions) -> Iterator[dg
 
 
 def _late(streams: Sequence[Stream], options: LocationOptions) -> Mapping[tuple[str, str], Late]:
-    """What is late among them; a webhook, if there is one, is told as by `landing fresh`."""
+    """The late streams among them. Sends the alert of `landing fresh` if a webhook is set."""
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
     from landing.zone.bucket import Bucket
@@ -78,12 +78,12 @@ def _late(streams: Sequence[Stream], options: LocationOptions) -> Mapping[tuple[
     hook = webhook()
     bucket, now = Bucket(bucket_settings(options.workspace)), datetime.now(UTC)
     sources = sorted({stream.source for stream in streams})
-    asked = {(stream.source, stream.name) for stream in streams}
+    selected = {(stream.source, stream.name) for stream in streams}
     late = {
         (one.source, one.stream): one
         for source in sources
         for one in late_streams(options.workspace, source, bucket, now)
-        if (one.source, one.stream) in asked
+        if (one.source, one.stream) in selected
     }
     if late and hook is not None:
         hook.post({}, list(late.values()))

@@ -1,4 +1,4 @@
-"""The code location as a whole."""
+"""Assembles the code location."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def definitions(
     backfill_by: Span = "month",
     backfill_from: date = FIRST_DAY,
 ) -> dg.Definitions:
-    """The streams of the workspace, which is the folder that has `dlt/sources/` and `dag/`.
+    """The streams of the workspace `orchestration`, the folder that has `dlt/sources/` and `dag/`.
 
-    `owners` are those of each asset, such as `team:data`. `retries` is for failures that may pass.
-    Partitions of the past are `backfill_by` long, and those of a stream whose config has no
-    `initial_value` begin at `backfill_from`. Raises WorkspaceError if there is no such workspace.
+    `owners` are the owners of every asset, such as `team:data`. `retries` applies to failures that
+    may be temporary. Partitions of the past are one `backfill_by` long; for a stream whose config
+    has no `initial_value` they begin at `backfill_from`. Raises WorkspaceError if the folder is
+    not a workspace.
     """
     options = LocationOptions(
         workspace=_workspace(Path(orchestration).resolve()),
@@ -62,8 +63,8 @@ def _workspace(root: Path) -> Workspace:
     workspace = Workspace(root)
     if not workspace.sources.is_dir():
         raise WorkspaceError(
-            f"{root} is no workspace: it has no folder dlt/sources; give definitions() the path "
-            "of one, such as Path(__file__).parent in orchestration/definitions.py"
+            f"{root} is not a workspace: it has no folder dlt/sources; give definitions() "
+            "the path of one, such as Path(__file__).parent in orchestration/definitions.py"
         )
     return workspace
 
@@ -71,8 +72,8 @@ def _workspace(root: Path) -> Workspace:
 def _sensors(
     assets: Sequence[dg.AssetsDefinition], checks: Iterable[dg.AssetChecksDefinition]
 ) -> Iterable[dg.SensorDefinition]:
-    """Starts what is due. Dagster makes such a sensor itself, but one that somebody would have to
-    switch on."""
+    """The sensor that starts what is due. Dagster's own default sensor would have to be switched
+    on first."""
     checked: dg.AssetSelection = dg.AssetSelection.checks(
         *(key for check in checks for key in check.check_keys)
     )
@@ -82,6 +83,5 @@ def _sensors(
             SENSOR,
             target=target | checked,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            description="Materializes each stream when its schedule is due, and has its freshness "
-            "looked at.",
+            description="Materializes each stream when it is due, and runs its freshness check.",
         )

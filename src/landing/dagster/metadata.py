@@ -1,4 +1,4 @@
-"""What Dagster shows of a stream and of what a run landed."""
+"""Metadata that Dagster shows about a stream and a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Metadata = dict[str, Any]
 
 
 def of_config(config: StreamConfig) -> Metadata:
-    """What is known of a stream before it has run."""
+    """Metadata of a stream that is known before it has run."""
     facts: Metadata = {
         "dagster/column_schema": _configured_columns(config),
         "config": dg.MetadataValue.path(config.origin),
@@ -56,7 +56,7 @@ def _configured_columns(config: StreamConfig) -> dg.TableSchema:
 
 
 def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Metadata:
-    """`newest` are the paths of the run's last load, of which the first is previewed."""
+    """`newest` are the paths of the run's last load; the first is previewed."""
     traffic = result.traffic
     facts: Metadata = {
         "rows": result.rows,
@@ -113,7 +113,7 @@ def _line(cells: Sequence[Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Strangers wrote what a source gives: nothing in it is to be taken for markup."""
+    """Escapes a value, which may come from anyone, so that it can't be Markdown or HTML."""
     text = "" if value is None else str(value)
     text = text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
     printable = "".join(c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""What holds for all streams of a code location."""
+"""Options of all streams of a code location."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST_DAY = date(2020, 1, 1)
 class LocationOptions:
     workspace: Workspace
     retries: dg.RetryPolicy = RETRIES
-    """Of failures that may pass by themselves; a mistake is not tried again."""
+    """Policy for failures that may be temporary; mistakes are not retried."""
     owners: Sequence[str] = ()
     backfill_by: Span = "month"
     backfill_from: date = FIRST_DAY

@@ -1,4 +1,4 @@
-"""What becomes of a step that fails: tried again later, or failed for good, in one sentence."""
+"""Decides whether a failed step is retried or fails for good, and with which message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from landing.secrets import redacted
 WHILE_HELD = dg.RetryPolicy(
     max_retries=5, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
-"""Until another run of the stream has ended, which takes minutes: half an hour in all."""
+"""Policy while another run of the stream has the lease: waits half an hour in all."""
 
 
 class Context(Protocol):
@@ -40,9 +40,9 @@ def _policy(error: Exception, retries: dg.RetryPolicy) -> dg.RetryPolicy | None:
 
 @contextmanager
 def message(context: Context, retries: dg.RetryPolicy) -> Iterator[None]:
-    """What is raised within, as Dagster takes it.
+    """Turns errors raised within into Dagster's failures and retry requests.
 
-    The policy is not the op's own, by which Dagster would also try again what a person has
+    The op itself has no retry policy, because Dagster would then also retry runs that a person has
     terminated.
     """
     try:
@@ -53,7 +53,7 @@ def message(context: Context, retries: dg.RetryPolicy) -> Iterator[None]:
     except LandingError as error:
         outcome = _outcome(context, error, retries)
         raise outcome from outcome.__cause__
-    except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
+    except Exception as error:  # a bug: the traceback is needed, but not the secrets in it
         trace = "".join(traceback.format_exception(error))
         raise dg.Failure(redacted(trace), allow_retries=False) from None
 
@@ -66,7 +66,7 @@ def _outcome(context: Context, error: LandingError, retries: dg.RetryPolicy) -> 
         return failure
     wait = policy.calculate_delay(attempt)
     context.log.warning(
-        f"{failure.description}\nTried again in {wait:.0f} s ({attempt} of {policy.max_retries})"
+        f"{failure.description}\nRetry in {wait:.0f} s ({attempt} of {policy.max_retries})"
     )
     request = dg.RetryRequested(max_retries=policy.max_retries, seconds_to_wait=wait)
     request.__cause__ = failure
@@ -75,9 +75,9 @@ def _outcome(context: Context, error: LandingError, retries: dg.RetryPolicy) -> 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A run that is terminated ends like one at Ctrl-C, which gives its lease back.
+    """Makes a terminated run end as at Ctrl-C, which releases its lease.
 
-    Dagster would raise an exception of its own, which the engine does not know.
+    Dagster would otherwise raise its own exception, which the engine does not know.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""A run as its Dagster run tells it: lines of the log, and what its checks go by."""
+"""Logs a run to its Dagster run, and keeps what the checks need."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from landing.results import StreamResult
 from landing.secrets import redacted
 
 REPORTED_EVERY = 10.0
-"""Seconds between two lines of a kind that would come without end: each is a row of Dagster's
-database."""
+"""Seconds between two lines of the same kind: each line is a row of Dagster's database."""
 
 
 class RunLog:
-    """Called from several threads."""
+    """A consumer of events. It is called from several threads."""
 
     def __init__(self, log: Logger) -> None:
         self.drift: list[str] = []
@@ -54,7 +53,7 @@ class RunLog:
             wait = f"{event.retry_wait:.1f} s"
             self._warn(f"{name}: {event.method} is sent again in {wait}: {event.retried}")
         elif event.paced >= 1.0 and self._is_due("pace"):
-            self._info(f"{name}: waited {event.paced:.1f} s for the source's pace")
+            self._info(f"{name}: waited {event.paced:.1f} s for the rate limiter")
 
     def _landed(self, result: StreamResult) -> None:
         what = f"{result.rows:,} rows in {result.location}" if result.files else "nothing new"

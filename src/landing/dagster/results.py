@@ -1,5 +1,4 @@
-"""Checks that come with each run: what went to quarantine, what drifted, and whether the newest
-row for each key can be told."""
+"""Checks of each run: quarantined records, drift, and whether each key has one newest row."""
 
 from __future__ import annotations
 
@@ -19,18 +18,18 @@ from landing.zone.lineage import LOAD_ID
 
 QUARANTINE, COLUMNS, KEYS = "quarantine", "columns", "keys"
 CHECKED_ROWS = 1_000_000
-"""Of a load; their keys are in memory at once."""
+"""Rows of a load that are checked; their keys are in memory at once."""
 
 
 def specs(key: dg.AssetKey, config: StreamConfig) -> list[dg.AssetCheckSpec]:
     message = {
-        QUARANTINE: "Each record of the run fits its columns; what does not is in quarantine.",
-        COLUMNS: "The source gave the fields and types that the stream config and discovery know.",
+        QUARANTINE: "Each record of the run fits its columns; those that don't are in quarantine.",
+        COLUMNS: "The source returned the fields and types that stream config and discovery know.",
     }
     if config.primary_key:
         message[KEYS] = (
             f"The newest load's files are readable, and no two of its rows have the same "
-            f"{', '.join(config.primary_key)} and {LOAD_ID}: so the newest row for each key is one."
+            f"{', '.join(config.primary_key)} and {LOAD_ID}: each key has exactly one newest row."
         )
     return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in message.items()]
 
@@ -92,11 +91,11 @@ def _keys(
     keyed = rows.filter(whole)
     distinct = keyed.group_by(names).aggregate([]).num_rows
     twice, keyless = keyed.num_rows - distinct, rows.num_rows - keyed.num_rows
-    message = f"{rows.num_rows:,} rows of the newest load: {twice:,} have the key of another one"
+    message = f"{rows.num_rows:,} rows of the newest load: {twice:,} have the key of another row"
     if keyless:
         message += f", {keyless:,} lack a value in their key"
     if rows.num_rows >= CHECKED_ROWS:
-        message += f"; only its first {CHECKED_ROWS:,} were looked at"
+        message += f"; only the first {CHECKED_ROWS:,} were checked"
     facts = {"rows": rows.num_rows, "duplicates": twice, "keyless": keyless}
     return _of_keys(key, not twice and not keyless, message, facts)
 
@@ -110,7 +109,7 @@ def _of_keys(
 
 
 def _read(bucket: Bucket, paths: Sequence[str], names: Sequence[str]) -> pa.Table | None:
-    """These columns of the files' first rows; None if there are no files."""
+    """These columns of the files' first CHECKED_ROWS rows; None without files."""
     tables: list[pa.Table] = []
     count = 0
     for path in paths:

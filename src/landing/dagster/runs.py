@@ -1,4 +1,4 @@
-"""Who is told of a run that Dagster has started: its log, and whoever the environment names."""
+"""The consumers of a run that Dagster started: its log, and those the environment sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from landing.page.publishing import after_runs
 
 
 def _if_final(alerts: Alerts, is_final: Callable[[Exception], bool]) -> Emit:
-    """An alert is for what Dagster does not try again."""
+    """Alerts only for failures that Dagster does not retry."""
 
     def emit(event: Event) -> None:
         if not isinstance(event, StreamFailed | RunAborted) or is_final(event.error):
@@ -30,17 +30,19 @@ def _if_final(alerts: Alerts, is_final: Callable[[Exception], bool]) -> Emit:
 def reporting(
     context: Context, stream: Stream, options: LocationOptions, log: RunLog
 ) -> Iterator[Emit]:
-    """Streams that are late are told by the check of freshness, once for all."""
+    """Emits to all consumers. Alerts of late streams are left to the freshness check."""
 
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
     others = observers(options.workspace, stream.source, None, late=tuple)
-    kept: list[Emit] = [_if_final(one, final) if isinstance(one, Alerts) else one for one in others]
-    kept += after_runs(options.workspace)
+    consumers: list[Emit] = [
+        _if_final(one, final) if isinstance(one, Alerts) else one for one in others
+    ]
+    consumers += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
-        kept.append(lines)
-    emit = FanOut([*kept, log])
+        consumers.append(lines)
+    emit = FanOut([*consumers, log])
     try:
         yield emit
     except LandingError as error:

@@ -1,4 +1,4 @@
-"""The streams of a workspace, read from their configs alone."""
+"""The streams of a workspace, read only from their configs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stream:
     name: str
     config: StreamConfig | None
     mistake: str | None = None
-    """Why there is no config, or nothing that starts it."""
+    """Why the config can't be read, or why its schedule can't."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -39,7 +39,7 @@ class Stream:
         return re.sub(r"\W", "_", self.source, flags=re.ASCII)
 
     def op_name(self, *more: str) -> str:
-        """No two streams have the same, though an op's name has fewer characters to choose from."""
+        """A distinct op name, with a digest if characters had to be replaced."""
         parts = (self.source, self.name, *more)
         name = "__".join(parts)
         plain = re.sub(r"\W", "_", name, flags=re.ASCII)
@@ -50,9 +50,9 @@ class Stream:
 
 
 def streams_of(workspace: Workspace) -> Iterator[Stream]:
-    """The selected streams of the sources that are here, and those whose config can't be read.
+    """The selected streams of all sources, and streams whose config can't be read.
 
-    Whether one of the latter is selected, nobody can tell; `landing run --all` fails for it, too.
+    The latter may or may not be selected; `landing run --all` fails for them, too.
     """
     for source in workspace.source_names():
         for name in configured_streams(workspace, source):

@@ -1,4 +1,4 @@
-"""A window of a stream's past, landed as a partition. Imports the engine."""
+"""Lands a window of a stream's past as a partition. Imports the engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from landing.zone.bucket import Bucket
 def land_window(
     context: Context, stream: Stream, options: LocationOptions, start: datetime, end: datetime
 ) -> dg.MaterializeResult[Any]:
-    """Once more, if it has landed before; one that was begun and not finished goes on."""
+    """Lands the window again if it has landed before, and resumes one that was interrupted."""
     log = RunLog(context.log)
     with reporting(context, stream, options, log) as emit:
         bucket = Bucket(bucket_settings(options.workspace))
@@ -66,7 +66,7 @@ def land_window(
 
 
 class _Windows:
-    """Emits what the windows emit as of a run."""
+    """Forwards a backfill's events as those of a run."""
 
     def __init__(self, stream: str, emit: Emit) -> None:
         self.done: list[WindowResult] = []

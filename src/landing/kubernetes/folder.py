@@ -1,4 +1,4 @@
-"""What is rendered, and the folder that it lives in: a person's own files there stay."""
+"""Writes rendered manifests to a folder and compares them with it; a person's own files stay."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from landing.kubernetes.manifests import HEADER
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """What `write` would change, a sentence for each file."""
+    """What `write` would change, one sentence per file."""
     message = []
     for name, text in sorted(files.items()):
         file = folder / name
         if not file.is_file():
             message.append(f"{name} is missing")
         elif file.read_text(encoding="utf-8") != text:
-            message.append(f"{name} is not what the stream configs say")
-    return [*message, *(f"{file.name} has no stream any more" for file in _left(folder, files))]
+            message.append(f"{name} differs from the stream configs")
+    return [*message, *(f"{file.name} no longer has a stream" for file in _left(folder, files))]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Raises UsageError, before anything is written, if a file of the same name is another's."""
+    """Raises UsageError before anything is written if `landing k8s` did not make a file."""
     for name in files:
         file = folder / name
         if file.exists() and not _is_ours(file):
             raise UsageError(
-                f"{file}: was not made by `landing k8s`, and is left as it is: choose another "
-                "folder with --output, or move it away first"
+                f"{file}: was not made by `landing k8s` and was not changed: choose another "
+                "folder with --output, or move the file"
             )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

@@ -1,4 +1,4 @@
-"""Which CronJobs there are: what each runs, when, and under which name."""
+"""Plans the CronJobs: which streams each runs, when, and under which name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Per = Literal["source", "stream"]
 Key: TypeAlias = tuple[str, ...]
 
 LONGEST_NAME = 52
-"""Of a CronJob: its Jobs' names have 11 characters more, and labels take 63."""
+"""Characters of a CronJob's name. Its Jobs' names have 11 more, and a label takes 63."""
 LONGEST_LABEL = 63
 _HASHED = 8
 
@@ -37,15 +37,14 @@ class Job:
 class Timetable:
     jobs: tuple[Job, ...]
     unscheduled: tuple[str, ...]
-    """Selected streams, as `source/stream`, that nothing starts."""
+    """Selected streams without a schedule, as `source/stream`."""
 
 
 def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -> Timetable:
-    """Of all selected streams of the sources that are there; `default` is for those without
-    a schedule of their own.
+    """The jobs of all selected streams. `default` is for streams without their own schedule.
 
-    Raises CatalogError if a stream config or its schedule is wrong: without that stream, the
-    others would look like all there are.
+    Raises CatalogError if a stream config or its schedule is wrong, because leaving that stream
+    out would go unnoticed.
     """
     groups: dict[Key, list[str]] = defaultdict(list)
     schedules: dict[Key, Schedule] = {}
@@ -68,7 +67,7 @@ def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -
 
 
 def source_slugs(workspace: Workspace) -> dict[str, str]:
-    """Each source's name as names and labels of Kubernetes can have it."""
+    """Each source's name in a form that Kubernetes accepts as name and label."""
     named = dns_names(((source,) for source in workspace.source_names()), LONGEST_LABEL)
     return {source: slug for (source,), slug in named.items()}
 
@@ -85,7 +84,8 @@ def _selected(workspace: Workspace) -> Iterator[StreamConfig]:
 
 
 def _job_names(groups: Iterable[Key], per: Per) -> dict[Key, str]:
-    """A source whose streams are all due at the same times has its bare name."""
+    """A source with one job has its bare name; several jobs add the stream, or a digest of their
+    schedule."""
     keys = list(groups)
     timetables = Counter(source for source, _ in keys)
     wanted = {}
@@ -98,10 +98,10 @@ def _job_names(groups: Iterable[Key], per: Per) -> dict[Key, str]:
 
 
 def dns_names(wanted: Iterable[Key], longest: int) -> dict[Key, str]:
-    """A DNS-1123 label for each, no two alike.
+    """A distinct DNS-1123 label for each name.
 
-    What differs only in what such a label can't have (`a_b`, `a-b`, `A-b`), or is too long, ends
-    with a digest of how it was spelled.
+    Names that are too long, or that differ only in characters that a label can't have (`a_b`,
+    `a-b`, `A-b`), end with a digest of the original spelling.
     """
     keys = sorted(set(wanted))
     slugs = {key: _slug(key) for key in keys}

@@ -1,4 +1,4 @@
-"""CronJobs as text: the same input gives the same bytes, so that a base can live in git."""
+"""Renders CronJobs as YAML. The same input gives the same bytes, so that the base can be in git."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ IMAGE = "dlt-landing:set-in-overlay"
 SETTINGS = "landing-settings"
 BUCKET_SECRET = "landing-bucket"
 USER = 10001
-"""Of the image, and of no one on the node."""
+"""User id of the image, unused on the node."""
 
 STARTS_WITHIN = 600
-"""Seconds in which a missed start is made up for, as when the run before took too long."""
+"""Seconds within which a missed start is caught up, such as after a run that took too long."""
 ENDS_WITHIN = 6 * 3600
 RETRIES = 2
 GRACE = 30
-"""A run that is told to end gives its lease back within 15 s."""
+"""Seconds. A run that gets SIGTERM releases its lease within 15 s."""
 
 WORKERS = 8
-"""Streams of a source side by side, `landing run`'s own default."""
-# What `python -m benchmarks --only memory-of-streams` measured: docs/deployment.md has the figures.
+"""Streams of a source that run side by side; the default of `landing run`."""
+# Measured by `python -m benchmarks --only memory-of-streams`; docs/deployment.md has the figures.
 BASE_MIB = 192
 STREAM_MIB = 96
 LIMIT = 2
-"""Times what is requested: pages of large records, and row groups of wide ones."""
+"""Times the request, for pages of large records and row groups of wide ones."""
 ROUNDED_TO = 64
 
 
 def rendered(timetable: Timetable, variables: Mapping[str, bool]) -> dict[str, str]:
-    """Text by file name; `variables` says of each source whether its client reads any."""
+    """Text by file name. `variables` maps each source to whether its client reads any variables."""
     files = {
         f"{job.name}.yaml": _text(_cron_job(job, needs_secret=variables[job.source]))
         for job in timetable.jobs
@@ -95,7 +95,8 @@ def _labels(job: Job) -> dict[str, str]:
 
 
 def _failure_policy() -> dict[str, Any]:
-    """A drained node is no failure; a mistake, or a run that is under way, is none to retry."""
+    """A drained node does not count as a failure. A mistake, or another run in progress, is not
+    retried."""
     hopeless = [UsageError.exit_code, LeaseHeld.exit_code]
     return {
         "rules": [
@@ -146,7 +147,7 @@ def _pod(job: Job, *, needs_secret: bool) -> dict[str, Any]:
 
 
 def _environment(job: Job, *, needs_secret: bool) -> list[dict[str, Any]]:
-    """Later ones outrank earlier ones."""
+    """Later entries override earlier ones."""
     secret: dict[str, Any] = {"name": source_secret(job.source_slug)}
     if not needs_secret:
         secret["optional"] = True
@@ -158,7 +159,7 @@ def _environment(job: Job, *, needs_secret: bool) -> list[dict[str, Any]]:
 
 
 def requested_mib(streams: int) -> int:
-    """Memory for so many streams of one pod, of which WORKERS run at a time."""
+    """MiB of memory for a pod with so many streams, of which WORKERS run at a time."""
     memory = BASE_MIB + STREAM_MIB * min(streams, WORKERS)
     return math.ceil(memory / ROUNDED_TO) * ROUNDED_TO
 

@@ -1,7 +1,7 @@
-"""Who else is told of a run than the person at the terminal: the bucket, if it fails, and whoever
-the environment names.
+"""The consumers of a run's events besides the terminal: records of failed runs in the bucket, and
+what the environment switches on (OpenTelemetry, Prometheus, alerts, JSON logs).
 
-Each of these is imported only where it is switched on: what is not used costs nothing.
+Each is imported only if it is switched on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def observers(
     metrics_file: Path | None,
     late: Callable[[], Iterable[Late]],
 ) -> list[Emit]:
-    """Raises SettingsError if one is asked for whose packages are not installed."""
+    """The consumers that are switched on. Raises SettingsError if a package is not installed."""
     return [
         FailedRuns(workspace, source),
         *_telemetry(source),
@@ -44,17 +44,20 @@ def observers(
 
 
 def check_installed() -> None:
-    """Raises SettingsError as `observers` does; begins nothing."""
-    if (asked := _telemetry_asked()) is not None:
-        _telemetry_class(asked)
-    if (asked := _gateway_asked()) is not None:
-        _metrics_class(asked)
+    """Raises SettingsError as `observers` does, without starting anything."""
+    if (setting := _telemetry_setting()) is not None:
+        _telemetry_class(setting)
+    if (setting := _gateway_setting()) is not None:
+        _metrics_class(setting)
     webhook()
 
 
-def json_log(source: str, asked: str | None = None) -> JsonLog | None:
-    """Raises SettingsError if `LANDING_LOG_FORMAT`, which `asked` outranks, is malformed."""
-    form = asked or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
+def json_log(source: str, log_format: str | None = None) -> JsonLog | None:
+    """None for text. `log_format` takes precedence over `LANDING_LOG_FORMAT`.
+
+    Raises SettingsError if `LANDING_LOG_FORMAT` is malformed.
+    """
+    form = log_format or os.environ.get("LANDING_LOG_FORMAT", "").strip() or "text"
     if form not in LOG_FORMATS:
         raise SettingsError(f"LANDING_LOG_FORMAT is '{form}': it has to be text or json")
     if form == "text":
@@ -64,7 +67,7 @@ def json_log(source: str, asked: str | None = None) -> JsonLog | None:
     return JsonLog(source)
 
 
-def _telemetry_asked() -> str | None:
+def _telemetry_setting() -> str | None:
     endpoints = [f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT" for kind in _OTLP]
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -72,46 +75,46 @@ def _telemetry_asked() -> str | None:
 
 
 def _telemetry(source: str) -> Iterator[Emit]:
-    asked = _telemetry_asked()
-    if asked is None:
+    setting = _telemetry_setting()
+    if setting is None:
         return
-    for kind in _OTLP:  # `authorization=Bearer …`, in a variable whose name does not tell
+    for kind in _OTLP:  # `authorization=Bearer …`: a secret, though not by the variable's name
         for pair in os.environ.get(f"OTEL_EXPORTER_OTLP{kind}_HEADERS", "").split(","):
             register_lasting(pair.partition("=")[2].strip(), what="a header for OpenTelemetry")
-    yield _telemetry_class(asked)(source)
+    yield _telemetry_class(setting)(source)
 
 
-def _telemetry_class(asked: str) -> type[Telemetry]:
+def _telemetry_class(setting: str) -> type[Telemetry]:
     try:
         from landing.observe.otel import Telemetry
     except ModuleNotFoundError as error:
-        raise _not_installed(asked, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
+        raise _not_installed(setting, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
     return Telemetry
 
 
-def _gateway_asked() -> str | None:
+def _gateway_setting() -> str | None:
     name = "LANDING_PUSHGATEWAY_URL"
     return name if os.environ.get(name, "").strip() else None
 
 
 def _metrics(source: str, file: Path | None) -> Iterator[Emit]:
-    asked = _gateway_asked()
-    if file is None and asked is None:
+    setting = _gateway_setting()
+    if file is None and setting is None:
         return
-    gateway = None if asked is None else os.environ[asked].strip()
-    yield _metrics_class(asked or "--metrics-file")(source, file, gateway)
+    gateway = None if setting is None else os.environ[setting].strip()
+    yield _metrics_class(setting or "--metrics-file")(source, file, gateway)
 
 
-def _metrics_class(asked: str) -> type[Metrics]:
+def _metrics_class(setting: str) -> type[Metrics]:
     try:
         from landing.observe.prometheus import Metrics
     except ModuleNotFoundError as error:
-        raise _not_installed(asked, "prometheus", "leave it out") from error
+        raise _not_installed(setting, "prometheus", "leave it out") from error
     return Metrics
 
 
-def _not_installed(asked: str, extra: str, otherwise: str) -> SettingsError:
+def _not_installed(setting: str, extra: str, otherwise: str) -> SettingsError:
     return SettingsError(
-        f"{asked} is set, but its packages are not installed: "
+        f"{setting} is set, but its packages are not installed: "
         f"pip install 'dlt-landing[{extra}]' (or {otherwise})"
     )

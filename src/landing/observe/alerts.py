@@ -1,4 +1,4 @@
-"""A message to a webhook if streams failed, and one if others are behind their schedule."""
+"""Alerts to a webhook: one for streams that failed, one for streams that are late."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landing.secrets import redacted, register_lasting
 _NAME = "LANDING_ALERT_WEBHOOK"
 Body: TypeAlias = Callable[[Mapping[str, Exception], Sequence[Late]], dict[str, Any]]
 TAKES = 15.0
-"""Seconds at most, with looking for streams that are late."""
+"""Seconds that an alert may take, including the search for late streams."""
 _TIMEOUT = (3.0, 5.0)
 _LONGEST = 1_000
 """Characters of one stream's message."""
@@ -23,22 +23,22 @@ _LONGEST = 1_000
 
 class Webhook:
     def __init__(self, url: str, body: Body) -> None:
-        # Whoever has a Slack webhook's address can write to the channel.
+        # Anyone who has a Slack webhook's address can write to the channel.
         register_lasting(url, what="the webhook's address")
         self._url = url
         self._body = body
 
     def post(self, failed: Mapping[str, Exception], late: Sequence[Late]) -> None:
-        """`failed` by `source/stream`. Raises LandingError if the webhook does not take it."""
+        """`failed`: errors by `source/stream`. Raises LandingError if the webhook refuses."""
         import requests
 
         body = self._body(failed, late)
         try:
-            answer = requests.post(self._url, json=body, timeout=_TIMEOUT, allow_redirects=False)
+            response = requests.post(self._url, json=body, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
-            raise LandingError(f"{_NAME}: no answer ({type(error).__name__})") from None
-        if answer.status_code >= 300:
-            raise LandingError(f"{_NAME}: answered {answer.status_code}")
+            raise LandingError(f"{_NAME}: no response ({type(error).__name__})") from None
+        if response.status_code >= 300:
+            raise LandingError(f"{_NAME}: answered {response.status_code}")
 
 
 def webhook() -> Webhook | None:
@@ -51,14 +51,14 @@ def webhook() -> Webhook | None:
     if not url:
         return None
     if not url.startswith(("https://", "http://")):
-        raise SettingsError("LANDING_ALERT_WEBHOOK has to be an address with https:// or http://")
+        raise SettingsError("LANDING_ALERT_WEBHOOK has to begin with https:// or http://")
     if form not in _BODIES:
         raise SettingsError(f"LANDING_ALERT_FORMAT is '{form}': it has to be slack or json")
     return Webhook(url, _BODIES[form])
 
 
 class Alerts:
-    """Of a run's failed streams, and of streams that are late, sent when it has ended."""
+    """Sends an alert for failed streams, and one for late streams, at the end of a run."""
 
     def __init__(self, source: str, webhook: Webhook, late: Callable[[], Iterable[Late]]) -> None:
         self._source = source
@@ -70,7 +70,7 @@ class Alerts:
     def __call__(self, event: Event) -> None:
         match event:
             case StreamFailed(stream=stream, error=error):
-                if not isinstance(error, LeaseHeld):  # the run under way has alerts of its own
+                if not isinstance(error, LeaseHeld):  # the other run sends its own alerts
                     self._failed[f"{self._source}/{stream}"] = error
             case RunAborted(error=error):
                 self._failed[self._source] = error
@@ -87,7 +87,7 @@ class Alerts:
             raise self._error
 
     def _send(self) -> None:
-        """What failed goes first, whether or not the bucket then says what is late."""
+        """Failures are sent first, in case the bucket can't be read for late streams."""
         try:
             if self._failed:
                 self._webhook.post(self._failed, [])

@@ -1,4 +1,4 @@
-"""A record in the bucket of each run that failed: what lands nothing would leave no trace."""
+"""Records failed runs in the bucket, where a run that lands nothing would leave no trace."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from landing.zone.failure_log import FailedRun, put_failed_run
 from landing.zone.layout import StreamPaths
 
 TAKES = 10.0
-"""Seconds at most that the end of a run waits for its records."""
+"""Seconds that the end of a run waits for its records to be written."""
 _LONGEST = 2_000
-"""Characters of a message."""
+"""Characters of a message that are recorded."""
 
 
 @dataclass
-class _Standing:
-    """How far a stream's run has come."""
+class _Progress:
+    """How far a stream's run got."""
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     read: int = 0
@@ -35,37 +35,37 @@ class _Standing:
 
 
 class FailedRuns:
-    """Writes in threads of its own, so that a bucket which is down keeps no message back."""
+    """Writes in its own threads, so that a bucket that is down does not delay the messages."""
 
     def __init__(self, workspace: Workspace, source: str) -> None:
         self._workspace = workspace
         self._source = source
-        self._runs: dict[str, _Standing] = {}
+        self._runs: dict[str, _Progress] = {}
         self._writing: list[threading.Thread] = []
         self._unwritten: list[str] = []
 
     def __call__(self, event: events.Event) -> None:
         match event:
-            case events.RowsRead(stream, rows) if stream in self._runs:  # not of a backfill
+            case events.RowsRead(stream, rows) if stream in self._runs:  # not a backfill
                 self._runs[stream].read = rows
             case events.StreamStarted(stream=stream):
-                self._runs[stream] = _Standing()
+                self._runs[stream] = _Progress()
             case events.LoadStarted(stream=stream, load_id=load_id):
                 self._runs[stream].load_ids.append(load_id)
             case events.LoadPublished(stream=stream, rows=rows):
                 self._runs[stream].published += rows
             case events.StreamFailed(stream=stream, error=error):
-                if not isinstance(error, LeaseHeld):  # the run that is under way goes on
+                if not isinstance(error, LeaseHeld):  # the other run has not failed
                     self._keep([stream], error)
             case events.RunAborted(streams=streams, error=error):
-                # Not for a mistake on the command line.
+                # A mistake on the command line is not recorded.
                 if isinstance(error, SourceError | SettingsError | CatalogError):
-                    self._keep(self._meant(streams), error)
+                    self._keep(self._affected(streams), error)
             case events.RunEnded():
                 self._wait_for_records()
 
-    def _meant(self, streams: Sequence[str]) -> Iterable[str]:
-        """Of the streams that were named, or of all, those that should have run."""
+    def _affected(self, streams: Sequence[str]) -> Iterable[str]:
+        """The streams that should have run: of those named, or all selected ones."""
         for stream in configured_streams(self._workspace, self._source):
             if stream in streams or (not streams and self._is_selected(stream)):
                 yield stream
@@ -88,14 +88,14 @@ class FailedRuns:
 
     def _failed_run(self, stream: str, error: Exception) -> FailedRun:
         run = self._runs.get(stream)
-        stood = {} if run is None else vars(run)
+        progress = {} if run is None else vars(run)
         return FailedRun(
             finished=datetime.now(UTC),
             error=type(error).__name__,
             message=redacted(str(error))[:_LONGEST],
             remedy=None if (remedy := getattr(error, "remedy", None)) is None else redacted(remedy),
             host=socket.gethostname(),
-            **stood,
+            **progress,
         )
 
     def _write(self, found: dict[str, FailedRun]) -> None:
@@ -113,4 +113,4 @@ class FailedRuns:
         if any(writing.is_alive() for writing in self._writing):
             self._unwritten.append(f"gave up after {TAKES:.0f} s")
         if self._unwritten:
-            raise LandingError(f"no record of what failed is in the bucket: {self._unwritten[0]}")
+            raise LandingError(f"the failure was not recorded in the bucket: {self._unwritten[0]}")

@@ -14,7 +14,7 @@ from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 
 GRACE = timedelta(hours=1)
-"""After a stream was due, in which it is not said to be late."""
+"""Time after a stream was due before it counts as late."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Late:
     stream: str
     due: datetime
     last: datetime | None
-    """When a run last moved its state; None if none ever did."""
+    """When a run last wrote its state; None if no run ever did."""
 
     @property
     def message(self) -> str:
@@ -37,15 +37,15 @@ class Late:
 def late_streams(
     workspace: Workspace, source: str, bucket: Bucket, now: datetime, grace: timedelta = GRACE
 ) -> Iterator[Late]:
-    """Of the selected streams with a schedule, those that have not landed since they were due.
+    """The selected streams with a schedule that have not landed since they were due.
 
-    Each run that lands writes the stream's state, also if there was nothing new.
+    Every successful run writes the stream's state, even if nothing was new.
     """
     for stream in configured_streams(workspace, source):
         try:
             config = read_config(workspace, source, stream)
         except CatalogError:
-            continue  # a run of it says so
+            continue  # its runs report the mistake
         if not config.selected or config.schedule is None:
             continue
         state = bucket.get(StreamPaths(source, stream).state)
@@ -57,7 +57,7 @@ def late_streams(
 def lateness(
     config: StreamConfig, last: datetime | None, now: datetime, grace: timedelta = GRACE
 ) -> Late | None:
-    """Of a stream whose state was moved `last`; None if it has no schedule, or kept to it."""
+    """`last` is when the state was last written. None if the stream is on time or unscheduled."""
     if config.schedule is None:
         return None
     due = config.schedule.before(now - grace)

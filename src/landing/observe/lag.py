@@ -1,4 +1,4 @@
-"""How far a cursor is behind now."""
+"""Reads a cursor as a time, from which its lag behind now follows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def moment_of(cursor: Any) -> datetime | None:
-    """The time that a cursor's value is; None if it is none, such as a number."""
+    """A cursor value as a time; None if it is not one, such as a number."""
     if isinstance(cursor, datetime):
         return cursor if cursor.tzinfo else cursor.replace(tzinfo=UTC)
     if isinstance(cursor, date):

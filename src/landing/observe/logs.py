@@ -1,4 +1,4 @@
-"""A run as lines of JSON: one object a line, with names that stay."""
+"""JSON logs of a run: one object per line, with stable event and field names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from landing.secrets import redacted
 
 
 class JsonLog:
-    """Lines on standard error, until the run has ended those of libraries among them.
+    """Logs to standard error, including what libraries log until the run ends.
 
     `docs/observability.md` lists the events and their fields.
     """
@@ -80,7 +80,7 @@ class JsonLog:
             print(text, file=sys.stderr, flush=True)
 
     def at(self, of: StreamProgress) -> None:
-        """How far a stream is that is under way."""
+        """Logs the progress of a running stream."""
         now = time.monotonic()
         rate, left = of.rate(now), of.seconds_left(now)
         self.write(
@@ -148,7 +148,7 @@ class JsonLog:
 
 
 class _LibraryLines(logging.Handler):
-    """What libraries log, as lines among the others."""
+    """Logs what libraries log as JSON lines."""
 
     def __init__(self, log: JsonLog) -> None:
         super().__init__(logging.WARNING)

@@ -1,7 +1,7 @@
-"""A run as OpenTelemetry traces and metrics, sent by OTLP over HTTP.
+"""OpenTelemetry traces and metrics of a run, sent by OTLP over HTTP.
 
-Spans are made when what they tell is over, with the times that it began and ended: a run → its
-streams → their requests, parts and uploads.
+Spans are nested: a run → its streams → their requests, parts and uploads. The innermost are
+created when they are over, with the times at which they began and ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from landing.secrets import redacted
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000
-"""Milliseconds at the end of a run, for a collector that does not answer."""
+"""Milliseconds that the end of a run waits for a collector that does not respond."""
 _NANO = 1_000_000_000
 
 
@@ -55,17 +55,21 @@ class Telemetry:
         meter = self._metrics.get_meter(NAME, __version__)
         self._runs = meter.create_counter("landing.runs", description="Runs of streams")
         self._rows = meter.create_counter("landing.rows", "{row}", "Rows that landed")
-        self._bytes = meter.create_counter("landing.bytes", "By", "Of parquet that landed")
+        self._bytes = meter.create_counter("landing.bytes", "By", "Bytes of parquet that landed")
         self._quarantined = meter.create_counter(
             "landing.quarantined", "{row}", "Records that went to quarantine"
         )
         self._requests = meter.create_counter("landing.requests", "{request}", "Attempts made")
         self._retries = meter.create_counter(
-            "landing.retries", "{request}", "Attempts made again, by cause"
+            "landing.retries", "{request}", "Attempts that were retried, by cause"
         )
         self._waits = meter.create_counter("landing.waits", "s", "Waited for pacing and to retry")
-        self._duration = meter.create_histogram("landing.duration", "s", "Of streams' runs")
-        self._lag = meter.create_gauge("landing.cursor.lag", "s", "The cursor behind now")
+        self._duration = meter.create_histogram(
+            "landing.duration", "s", "Duration of streams' runs"
+        )
+        self._lag = meter.create_gauge(
+            "landing.cursor.lag", "s", "How far the cursor is behind now"
+        )
 
     def __call__(self, event: events.Event) -> None:
         match event:
@@ -147,13 +151,13 @@ class Telemetry:
 
     def _failed(self, stream: str, error: Exception) -> None:
         self._has_failed = True
-        if stream in self._streams:  # else its config could not be read
+        if stream in self._streams:  # not if its config can't be read
             message = Status(StatusCode.ERROR, redacted(str(error)))
             self._streams[stream].span.set_status(message)
             self._end(stream, "failed")
 
     def _close(self) -> None:
-        """Send what is left; a collector that does not answer costs some seconds, and no more."""
+        """Sends what is left. A collector that does not respond costs a few seconds at most."""
         for stream in list(self._streams):
             self._end(stream, "interrupted")
         if self._has_failed:
@@ -182,7 +186,7 @@ class Telemetry:
         attributes: dict[str, Any],
         kind: SpanKind = SpanKind.INTERNAL,
     ) -> Span:
-        """Of something in a stream that took so long until now."""
+        """A span within a stream that ends now and lasted so many seconds."""
         of = self._streams.get(stream)
         parent = self._run if of is None else of.span
         began = time.time_ns() - int(seconds * _NANO)

@@ -1,4 +1,4 @@
-"""What of a stream needs a person's look, each with what to do next."""
+"""A stream's problems that a person has to look at, each with a remedy."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class LeaseStatus(msgspec.Struct, frozen=True):
     holder: str
     since: str
     is_dead: bool
-    """Not renewed for so long that whoever held it has died."""
+    """Not renewed for so long that its process must have died."""
 
 
 def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
     if lease is not None and lease.is_dead:
-        message = f"{lease.holder} held the lease since {lease.since}, and died with it"
+        message = f"{lease.holder} has had the lease since {lease.since} and died"
         yield Problem("died", message, _run(paths, "takes it over and completes it"))
 
 
@@ -46,23 +46,23 @@ def of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
     if failed:
         message = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
         show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
-        yield Problem("failed", message, f"{show}; mend the types of these fields, or the limit")
+        yield Problem("failed", message, f"{show}; correct the types of these fields, or the limit")
 
 
 def of_failing_run(
     paths: StreamPaths, run: FailedRun | None, limit_load_id: str | None
 ) -> Iterator[Problem]:
-    """Of any other cause than the quarantine_limit, which has its own remedy."""
+    """For any cause but the quarantine_limit, which has its own remedy."""
     if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
         return
     message = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
     if run.error in _OF_SETTINGS:
-        remedy = f"`landing doctor {paths.source}` looks at settings, source and configs"
+        remedy = f"`landing doctor {paths.source}` checks settings, source and configs"
     else:
         again = _run(paths, "tries again")
         if run.error == ApiError.__name__ and run.remedy is not None:
             again = f"{run.remedy}; {again}"
-        remedy = f"{again}; `landing history {paths.source} {paths.stream}` has earlier failures"
+        remedy = f"{again}; `landing history {paths.source} {paths.stream}` shows earlier failures"
     yield Problem("failing", message, remedy)
 
 
@@ -74,7 +74,7 @@ def of_interrupted(
     *,
     is_backfilled: bool,
 ) -> Iterator[Problem]:
-    """Files without the record of their load, where nobody is about to write it."""
+    """Files without a load record, while no process has the lease and could write it."""
     if lease is not None:
         return
     after = paths.end_of(load_id) if load_id else None
@@ -84,10 +84,10 @@ def of_interrupted(
     after = paths.load_record(load_id) if load_id else None
     recorded = {path.rpartition("/")[2] for path in bucket.list(paths.load_records, after)}
     if died := sorted(load for load in loads if f"{load}.json" not in recorded):
-        message = f"whatever published load {died[-1]} died before its end"
+        message = f"the process that published load {died[-1]} died before the end"
         remedy = _run(paths, "lands its rows again")
         if is_backfilled:
-            remedy += ", or the backfill that is under way, if it is started again"
+            remedy += "; if a backfill published them, start it again"
         yield Problem("died", message, remedy)
 
 
@@ -97,20 +97,24 @@ def of_schedule(
     late = lateness(config, None if stored is None else stored.modified, now, grace)
     if late is not None:
         paths = StreamPaths(config.source, config.stream)
-        remedy = _run(paths, "lands what is new; then look why nothing started it")
+        remedy = _run(paths, "lands what is new; then find out why nothing started it")
         yield Problem("late", late.message, remedy)
     if config.schedule_mistake is not None:
         message = f"{config.origin}: {config.schedule_mistake}"
-        yield Problem("schedule", message, "until then it is never said to be late")
+        yield Problem("schedule", message, "until it is corrected, the stream never counts as late")
 
 
 def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
     if quarantined:
         what = "record waits" if quarantined == 1 else "records wait"
         message = f"{quarantined:,} {what} in quarantine"
-        show = f"`landing quarantine list {paths.source} {paths.stream}` says why"
-        yield Problem("quarantine", message, f"{show}; `land` takes them once the config is mended")
+        show = f"`landing quarantine list {paths.source} {paths.stream}` shows why"
+        yield Problem(
+            "quarantine",
+            message,
+            f"{show}; `landing quarantine land` lands them once the config is corrected",
+        )
 
 
-def _run(paths: StreamPaths, does: str) -> str:
-    return f"`landing run {paths.source} {paths.stream}` {does}"
+def _run(paths: StreamPaths, effect: str) -> str:
+    return f"`landing run {paths.source} {paths.stream}` {effect}"

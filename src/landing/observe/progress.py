@@ -1,4 +1,4 @@
-"""How far the streams of a run are, for whoever looks from time to time."""
+"""The progress of a run's streams, for terminals and logs that show it at intervals."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from landing.errors import SettingsError, counted, lasting, sized
 from landing.results import StreamResult
 
 EVERY = 30.0
-"""Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""
+"""Seconds between two lines of a stream; LANDING_PROGRESS_SECONDS overrides it."""
 _RATED_AFTER = 1.0
 _FORESEEN_AFTER = 3.0
-"""Seconds of reading after which a rate, and what is left, are more than noise."""
+"""Seconds of reading after which the rate and the time left mean something."""
 
 Doing = Literal["reading", "publishing", "updating", "landed", "failed"]
 
@@ -28,21 +28,21 @@ Doing = Literal["reading", "publishing", "updating", "landed", "failed"]
 class StreamProgress:
     stream: str
     begun: float
-    """Of the monotonic clock, as all times here."""
+    """On the monotonic clock, like all times here."""
     doing: Doing = "reading"
     counts: events.ReadCounts = field(default_factory=events.ReadCounts)
     total: int | None = None
-    """Rows there are, if the API tells."""
+    """Number of all rows, if the API reports it."""
     size: int = 0
-    """Bytes of answers, of the client kit's sessions."""
+    """Bytes of the responses that the client kit received."""
     requests: int = 0
     retries: Counter[str] = field(default_factory=Counter)
     pacing_seconds: float = 0.0
     retry_seconds: float = 0.0
     parts: int = 0
-    """Complete, since the load began."""
+    """Complete parts since the load began."""
     part_size: int = 0
-    """Bytes of the one that is being written."""
+    """Bytes of the part that is being written."""
     uploaded: int = 0
     to_upload: int = 0
     waits_until: float = 0.0
@@ -71,7 +71,7 @@ class StreamProgress:
         return self.rows / seconds if self.rows and seconds >= _RATED_AFTER else None
 
     def seconds_left(self, now: float) -> float | None:
-        """Until all rows are read, if the API tells how many there are."""
+        """Until all rows are read; None if the API does not report how many there are."""
         rate = self.rate(now)
         if rate is None or self.total is None or self.doing != "reading":
             return None
@@ -80,22 +80,22 @@ class StreamProgress:
         return (self.total - self.rows) / rate
 
     def wait(self, now: float) -> float:
-        """Seconds that its last request is still going to wait."""
+        """Seconds that the last request still has to wait."""
         return max(0.0, self.waits_until - now) if self.doing == "reading" else 0.0
 
 
 class Watch:
-    """Keeps how far each stream is. Called from the streams' threads, and read from another."""
+    """Tracks the progress of each stream. Called from the streams' threads, read from another."""
 
     def __init__(self) -> None:
         self.planned_streams = 0
-        """Those that wait for others to end among them; 0 before that is known."""
+        """All streams of the run, including those that have not started; 0 before it is planned."""
         self._streams: dict[str, StreamProgress] = {}
         self._lock = threading.Lock()
 
     @property
     def streams(self) -> list[StreamProgress]:
-        """As they are now, in the order in which they began."""
+        """Copies of the present state, in the order in which the streams began."""
         with self._lock:
             every = self._streams.values()
             return [replace(of, retries=Counter(of.retries)) for of in every]
@@ -111,7 +111,7 @@ class Watch:
             case events.RunPlanned(streams):
                 self.planned_streams = len(streams)
             case events.Note() | events.RowsRead():
-                pass  # may come before a stream has started; rows are counted as they are read
+                pass  # may come before a stream has started; rows are in `counts`
             case events.StreamEvent(stream):
                 with self._lock:
                     _follow(self._of(stream), event)
@@ -124,7 +124,7 @@ def _follow(of: StreamProgress, event: events.StreamEvent) -> None:
         case events.PartGrowing(size=size):
             of.part_size = size
         case events.RequestDelayed(seconds=seconds):
-            of.waits_until, of.waits_for = time.monotonic() + seconds, "for its pace"
+            of.waits_until, of.waits_for = time.monotonic() + seconds, "for the rate limiter"
         case events.TotalExpected(rows=rows):
             of.total = rows
         case events.ReadingStarted(counts=counts):
@@ -160,7 +160,7 @@ def _count(of: StreamProgress, attempt: events.RequestMade) -> None:
 
 
 class Ticker:
-    """Has each stream that is under way told once per interval, also while nothing happens."""
+    """Calls `notify` for each running stream once per interval, even while nothing happens."""
 
     def __init__(
         self, watch: Watch, seconds: float, notify: Callable[[StreamProgress], None]
@@ -187,7 +187,7 @@ class Ticker:
 
 
 class Every:
-    """Calls `notify` for each stream at the interval that the environment sets."""
+    """Calls `notify` for each running stream at the interval that the environment sets."""
 
     def __init__(self, notify: Callable[[StreamProgress], None]) -> None:
         self._watch = Watch()
@@ -205,7 +205,7 @@ class Every:
 
 
 def interval() -> float:
-    """Seconds, 0 for none. Raises SettingsError if LANDING_PROGRESS_SECONDS is malformed."""
+    """Seconds between lines; 0 for no lines. Raises SettingsError if the setting is malformed."""
     text = os.environ.get("LANDING_PROGRESS_SECONDS", "").strip()
     try:
         seconds = float(text) if text else EVERY
@@ -214,13 +214,13 @@ def interval() -> float:
     if not 0 <= seconds < float("inf"):
         raise SettingsError(
             f"LANDING_PROGRESS_SECONDS is '{text}': it has to be a number of seconds, or 0 for no "
-            "such lines"
+            "progress lines"
         )
     return seconds
 
 
 def in_words(of: StreamProgress, now: float) -> str:
-    """What a stream is at, short enough for the end of a line."""
+    """What a stream is doing, short enough for the end of a line."""
     if wait := of.wait(now):
         return f"waits {lasting(math.ceil(wait))} {of.waits_for}"
     match of.doing:
@@ -245,7 +245,7 @@ def retries_in_words(retries: Counter[str]) -> str:
 
 
 def line(of: StreamProgress, now: float) -> str:
-    """All there is to tell, for a log."""
+    """The whole progress of a stream as one line of a log."""
     rows = f"{of.rows:,}" if of.total is None else f"{of.rows:,} of {of.total:,}"
     message = [f"{rows} rows read"]
     if of.pages:

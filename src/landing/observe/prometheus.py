@@ -1,4 +1,4 @@
-"""A run as Prometheus metrics: in a file for node-exporter's textfile collector, or pushed."""
+"""Prometheus metrics of a run: a file for node-exporter's textfile collector, or a push."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ GAUGES = {
     "landing_last_run_files": "Files that the last run landed.",
     "landing_last_run_quarantined_rows": "Records that the last run put into quarantine.",
     "landing_last_run_requests": "Requests of the last run, retries included.",
-    "landing_last_run_retries": "Requests of the last run that were made again.",
-    "landing_last_run_pacing_seconds": "Waited for the pace, summed over threads.",
-    "landing_last_run_retry_seconds": "Waited to try again, summed over threads.",
+    "landing_last_run_retries": "Requests of the last run that were retried.",
+    "landing_last_run_pacing_seconds": "Seconds waited for rate limiters, summed over threads.",
+    "landing_last_run_retry_seconds": "Seconds waited before retries, summed over threads.",
     "landing_cursor_timestamp_seconds": "The cursor, where it is a time.",
-    "landing_next_due_timestamp_seconds": "When the schedule has the stream run next.",
+    "landing_next_due_timestamp_seconds": "When the stream is due next.",
 }
 PUSHED_WITHIN = 5.0
 JOB = "landing"
@@ -52,7 +52,7 @@ Values: TypeAlias = dict[str, dict[Key, float]]
 
 
 class Metrics:
-    """Written and pushed when the run has ended."""
+    """Collects the metrics and writes or pushes them at the end of the run."""
 
     def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
         self._source = source
@@ -96,7 +96,7 @@ class Metrics:
         for send in (self._write, self._push):
             try:
                 send()
-            except Exception as error:  # the one is not to keep the other from its work
+            except Exception as error:  # if one fails, the other is still tried
                 failures.append(str(error))
         if failures:
             raise LandingError("; ".join(failures))
@@ -113,7 +113,7 @@ class Metrics:
         return ended
 
     def _write(self) -> None:
-        """What the file has of other streams stays, as does when one that failed last landed."""
+        """Keeps other streams' values in the file, and the last success of a stream that failed."""
         if self._file is None or not self._values:
             return
         try:
@@ -126,9 +126,7 @@ class Metrics:
                 write_to_textfile(str(self._file), _registry(values))
         except OSError as error:
             why = error.strerror or error
-            raise LandingError(
-                f"--metrics-file {self._file}: could not be written: {why}"
-            ) from error
+            raise LandingError(f"--metrics-file {self._file}: can't be written: {why}") from error
 
     def _forget_last_runs(self, values: Values) -> None:
         for name, known in values.items():
@@ -137,7 +135,7 @@ class Metrics:
                     del known[key]
 
     def _push(self) -> None:
-        """Each stream is a group of its own, so that one does not replace another."""
+        """Pushes each stream as its own group, so that one does not replace another."""
         if self._gateway is None:
             return
         for stream in self._values:
@@ -171,7 +169,7 @@ class _Values(Collector):
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """While other runs wait to add their lines to a file of this folder."""
+    """Locks the folder, so that runs that write the same file take turns."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)
@@ -187,7 +185,7 @@ def _registry(values: Values) -> CollectorRegistry:
 
 
 def _read(file: Path) -> Values:
-    """What an earlier run wrote; nothing if there is no such file, or it is another's."""
+    """The values of earlier runs; empty if the file does not exist or is not ours."""
     values: Values = defaultdict(dict)
     try:
         for family in text_string_to_metric_families(file.read_text(encoding="utf-8")):

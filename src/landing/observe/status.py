@@ -1,4 +1,4 @@
-"""How each selected stream is, as its bucket tells: its last run, and what waits for a person."""
+"""The status of each selected stream, from the bucket: its last run and its problems."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ from landing.zone.state import STATE_KEY, resource_state, state_in
 _AT_ONCE = 8
 _REASONS = 10
 _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
-"""Since a lease was renewed, by this machine's clock, which may differ from the bucket's."""
+"""Age of a lease's last renewal at which its process counts as dead. Twice the expiry, because
+this machine's clock may differ from the bucket's."""
 
 Verdict: TypeAlias = Literal[
     "ok", "running", "never", "late", "quarantine", "failing", "failed", "died"
@@ -50,7 +51,7 @@ class BackfillUnderWay(msgspec.Struct, frozen=True):
     id: str
     started: datetime
     windows: int
-    """0 for one that is of fields alone."""
+    """0 for a backfill of fields."""
     done: int
     rows: int
 
@@ -74,7 +75,7 @@ class LastFailure(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why records wait in quarantine."""
+    """A reason why records are in quarantine."""
 
     field: str
     reason: str
@@ -86,26 +87,26 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     status: Verdict | Literal["unreadable"]
     last_run: datetime | None = None
-    """When a run last ended well, also if there was nothing new."""
+    """When a run last succeeded, even if nothing was new."""
     last_failure: LastFailure | None = None
-    """Of a run after the last one that landed."""
+    """A failure since the last run that landed."""
     last_load: LastLoad | None = None
     schedule: str | None = None
     due: datetime | None = None
-    """When it is due next."""
+    """When the stream is due next."""
     cursor_field: str | None = None
     cursor: Any = None
     lag_seconds: float | None = None
-    """Of the cursor behind now, where it is a time."""
+    """How far the cursor is behind now, if it is a time."""
     quarantined: int = 0
     reasons: list[Reason] = []
-    """The most frequent ones."""
+    """The most frequent reasons."""
     failed_run: int = 0
-    """Records that made the last run fail."""
+    """Records above the quarantine_limit, which made the last run fail."""
     lease: LeaseStatus | None = None
     backfills: list[BackfillUnderWay] = []
     drift: Drifted | None = None
-    """How the source's fields differed from those of the config, if the last load is a run's."""
+    """How the source's fields differ from the config, if a run made the last load."""
     problems: list[Problem] = []
 
     @property
@@ -116,8 +117,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 def stream_statuses(
     workspace: Workspace, sources: Sequence[str], bucket: Bucket, now: datetime, grace: timedelta
 ) -> list[StreamStatus]:
-    """Of all selected streams of these sources. Raises BucketError if the bucket can't be read."""
-    next(iter(bucket.list("_dlt")), None)  # a bucket that is down is told once
+    """All selected streams of these sources. Raises BucketError if the bucket can't be read."""
+    next(iter(bucket.list("_dlt")), None)  # fail once, not per stream, if the bucket is down
     jobs: list[StreamConfig | StreamStatus] = []
     for source in sources:
         jobs += _selected(workspace, source)
@@ -138,7 +139,9 @@ def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | Stre
         try:
             config = read_config(workspace, source, stream)
         except CatalogError as error:
-            yield _unreadable(source, stream, str(error), "its runs fail until that is mended")
+            yield _unreadable(
+                source, stream, str(error), "its runs fail until the mistake is corrected"
+            )
         else:
             if config.selected:
                 yield config
@@ -151,13 +154,13 @@ def _unreadable(source: str, stream: str, message: str, remedy: str) -> StreamSt
 
 def _status(config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta) -> StreamStatus:
     try:
-        return _looked_at(config, bucket, now, grace)
+        return _read_status(config, bucket, now, grace)
     except BucketError as error:
-        remedy = f"`landing verify {config.source} {config.stream}` looks at the rest"
+        remedy = f"`landing verify {config.source} {config.stream}` checks the rest"
         return _unreadable(config.source, config.stream, str(error), remedy)
 
 
-def _looked_at(
+def _read_status(
     config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta
 ) -> StreamStatus:
     paths = StreamPaths(config.source, config.stream)
@@ -208,7 +211,7 @@ def _looked_at(
 def _verdict(
     problems: Sequence[Problem], stored: StoredObject | None, lease: LeaseStatus | None
 ) -> Verdict | Literal["unreadable"]:
-    """The worst; what comes first in the order of problems is worse."""
+    """The first problem decides: problems are in order of severity."""
     for problem in problems:
         return "late" if problem.kind == "schedule" else problem.kind
     if lease is not None:

@@ -1,5 +1,5 @@
-"""`landing report`: how all streams are, as one page for people who have no terminal.
+"""`landing report`: the status of all streams as one HTML page, for people without a terminal.
 
-`facts` gathers, `html` draws, `publishing` puts the page where people find it. None of them is
-imported by a run that makes no page.
+`facts` collects the data, `html` renders it, and `publishing` writes the page. A run that makes no
+page imports none of them.
 """

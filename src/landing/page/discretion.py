@@ -1,8 +1,8 @@
-"""Which values of a column a page may show that colleagues open, and that may be passed on.
+"""Decides which values of a column the page may show.
 
-A page is read by more people than the bucket is. So what tells records apart, and what is known to
-be about persons, stays out unless a config says nothing against it and the values are shared by
-many rows.
+More people read the page than the bucket, and it may be passed on. So it leaves out keys, fields
+that are private or about persons, nested values, emails, URIs and UUIDs. Of the rest it shows only
+ranges of numbers and times, and values that many rows share.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import StreamConfig
 
 FREQUENT = 5
-"""Values that are shown at most."""
+"""How many values are shown at most."""
 FREQUENT_AT_LEAST = 5
-"""Rows that share a value which is shown."""
+"""How many rows must share a value for it to be shown."""
 CATEGORIES = 50
-"""Distinct values up to which a column is one of categories."""
+"""How many distinct values a column of categories may have."""
 _OF_PERSONS = re.compile(
     r"(?:^|_|\b)(?:e?mail|phone|mobile|fax|birth|born|dob|age|gender|sex|ssn|passport|tax|vat|iban|"
     r"bic|card|account|salary|wage|first_?name|last_?name|sur_?name|full_?name|user_?name|login|"
@@ -35,12 +35,12 @@ _FORMATS = ("email", "uri", "uuid")
 @dataclass(frozen=True)
 class Discretion:
     withheld: str | None = None
-    """Why nothing is shown; None if something may be."""
+    """Why no values are shown; None if they may be."""
     is_text: bool = False
 
     @property
     def shows_range(self) -> bool:
-        """Of a text, the least and the most are values of single records."""
+        """Not for text: its least and greatest values belong to single records."""
         return self.withheld is None and not self.is_text
 
     def shows_frequent(self, distinct: int) -> bool:

@@ -1,7 +1,7 @@
-"""What the page tells, gathered from the bucket: plain data, which `--json` prints as it is.
+"""The page's data, collected from the bucket. `--json` prints it unchanged.
 
-Rows, times and bytes are those that loads and failed runs recorded. Of the rows themselves only a
-sample of the newest is read, for the profiles.
+Rows, times and bytes come from the records of loads and failed runs. The rows themselves are read
+only for the profiles, and only a sample of the newest.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from landing.zone.schema_history import SchemaVersion, TypeChange, schema_versio
 
 _AT_ONCE = 8
 LOADS_READ = 500
-"""Of a stream, the newest: more are not counted, and the page says so."""
+"""The newest loads of a stream that are counted. If there are more, the page says so."""
 
 
 class Day(msgspec.Struct, kw_only=True):
-    """UTC; a load counts for the day on which it ended."""
+    """A day in UTC. A load counts on the day it ended."""
 
     day: date
     loads: int = 0
@@ -42,11 +42,11 @@ class Day(msgspec.Struct, kw_only=True):
     bytes: int = 0
     quarantined: int = 0
     failed: int = 0
-    """Runs."""
+    """Failed runs."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A load, or a run that failed; one that found nothing new left no record."""
+    """A load, or a failed run. A run that found nothing new left no record."""
 
     kind: str
     """`run`, `backfill`, `quarantine` or `failed`."""
@@ -59,9 +59,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     quarantined: int = 0
     read: int | None = None
-    """Records, of a run that failed."""
+    """Records that a failed run had read."""
     lag_seconds: float | None = None
-    """Of the cursor behind the end of the run, where it is a time."""
+    """How far the cursor was behind the end of the run, if it is a time."""
     error: str | None = None
     message: str | None = None
 
@@ -79,21 +79,21 @@ class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     sync_mode: str | None = None
     timezone: str | None = None
-    """Of the schedule."""
+    """Time zone of the schedule."""
     interval_seconds: float | None = None
-    """Between the times at which it was due last and is due next."""
+    """Seconds between the last and the next time it is due."""
     days: list[Day] = []
-    """The oldest first, without a gap."""
+    """Oldest first, without gaps."""
     runs: list[Run] = []
-    """The newest first."""
+    """Newest first."""
     is_cut: bool = False
-    """Whether there were more loads than were read."""
+    """Whether there are more loads than were read."""
     columns: int = 0
     column_changes: list[ColumnChange] = []
-    """The newest first, without the first version."""
+    """Newest first, without the first version."""
     profile: Profile | None = None
     not_read: str | None = None
-    """What kept the rest from being gathered."""
+    """Why the rest could not be read."""
 
     @property
     def name(self) -> str:
@@ -106,12 +106,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str
     version: str = __version__
     values: bool
-    """Whether profiles may show values at all."""
+    """Whether profiles may show values."""
     streams: list[StreamFacts]
 
     @property
     def since(self) -> datetime:
-        """The beginning of the first day that is counted."""
+        """Start of the first day that is counted."""
         return _midnight(self.generated) - timedelta(days=self.days - 1)
 
 
@@ -125,7 +125,7 @@ def gathered(
     grace: timedelta = GRACE,
     depth: Depth | None = None,
 ) -> Report:
-    """Of all selected streams of these sources.
+    """The report of all selected streams of these sources.
 
     Raises BucketError if the bucket can't be read, and SettingsError if DuckDB is not installed.
     """
@@ -157,12 +157,12 @@ def _stream(
     except CatalogError as error:
         return StreamFacts(status=status, not_read=str(error))
     try:
-        return _looked_at(bucket, status, config, since, now, depth)
+        return _read_facts(bucket, status, config, since, now, depth)
     except BucketError as error:
         return StreamFacts(status=status, description=config.description, not_read=str(error))
 
 
-def _looked_at(
+def _read_facts(
     bucket: Bucket,
     status: StreamStatus,
     config: StreamConfig,
@@ -234,7 +234,7 @@ def _days(runs: Iterable[Run], since: datetime, now: datetime) -> list[Day]:
     found: defaultdict[date, Day] = defaultdict(lambda: Day(day=date.min))
     for run in runs:
         day = found[run.finished.astimezone(UTC).date()]
-        if run.kind == "failed":  # its rows are those of loads with records of their own
+        if run.kind == "failed":  # its loads have their own records
             day.failed += 1
             continue
         day.loads += 1

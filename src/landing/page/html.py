@@ -1,8 +1,8 @@
-"""The facts as one HTML document that needs nothing besides itself.
+"""Renders the report as one self-contained HTML document.
 
-Whatever a source, a config or an exception wrote is text here: the template escapes all of it, the
-figures of the charts are JSON in a block that runs nothing, and the policy in the page's head lets
-no script run but the two that are named by their hashes.
+Everything that a source, a config or an exception wrote is treated as text: the template escapes
+it, the charts' data is JSON in a block that is not executed, and the content security policy
+allows only the page's two scripts, by their hashes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 RUNS_SHOWN = 15
-"""Of a stream's run log."""
+"""Runs of a stream that its log shows."""
 _SERIES = 5
-"""Sources, or streams of the only one, that the chart of all rows tells apart; the rest are one."""
+"""Series of the chart of all rows: sources, or streams if there is one source; the last is the
+rest."""
 _ORDER = (
     *("unreadable", "died", "failed", "failing", "late", "quarantine", "running", "never", "ok"),
 )
@@ -34,7 +35,7 @@ _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def check_installed() -> None:
-    """Raises SettingsError if what a page needs is not."""
+    """Raises SettingsError if jinja2 is not installed."""
     _environment()
 
 
@@ -67,10 +68,10 @@ def _environment() -> Environment:
         raise SettingsError(
             "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
         ) from error
-    safe = cache(redacted)  # the same names and reasons come again and again
+    safe = cache(redacted)  # the same names and reasons recur
 
     def message(value: Any) -> Any:
-        """Whatever is written into the page, but for what is our own."""
+        """Redacts all text that is written into the page, except our own markup."""
         return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = jinja2.Environment(
@@ -98,7 +99,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(scripts: Iterable[str]) -> str:
-    """Nothing is fetched from anywhere, this page's own host included."""
+    """The content security policy. It fetches nothing, not even from the page's own host."""
     hashes = (base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts)
     allowed = " ".join(f"'sha256-{one}'" for one in hashes)
     return (
@@ -123,7 +124,7 @@ def _totals(report: Report) -> dict[str, int]:
 def _figures(
     report: Report, streams: Sequence[StreamFacts], series: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the charts draw; times are milliseconds since 1970."""
+    """The charts' data; times are milliseconds since 1970."""
     return {
         "generated": _milliseconds(report.generated),
         "since": _milliseconds(report.since),
@@ -158,7 +159,7 @@ def _dates(one: StreamFacts) -> Iterable[Any]:
 
 
 def _series(report: Report) -> list[dict[str, Any]]:
-    """Rows of each day by source, or by stream where there is only one; the most first."""
+    """Rows of each day by source, or by stream if there is only one source; largest first."""
     is_one = len({one.status.source for one in report.streams}) == 1
     rows: dict[str, list[int]] = {}
     for one in report.streams:
@@ -180,18 +181,18 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _ticked(text: str) -> str:
-    """Commands in backticks as code; all else is escaped."""
+    """Turns commands in backticks into code and escapes the rest."""
     from markupsafe import Markup, escape
 
     pieces = [str(escape(piece)) for piece in text.split("`")]
-    if len(pieces) % 2 == 0:  # one of them is no pair
+    if len(pieces) % 2 == 0:  # an unpaired backtick
         return Markup("`".join(pieces))
     coded = [f"<code>{one}</code>" if at % 2 else one for at, one in enumerate(pieces)]
     return Markup("".join(coded))
 
 
 def _span(seconds: float) -> str:
-    """As a person says it: `3 h`, `12 min`, `0.4 s`."""
+    """`3 h`, `12 min`, `0.4 s`."""
     for unit, size in _SPANS:
         if abs(seconds) >= 2 * size or (unit == "min" and abs(seconds) >= size):
             return f"{seconds / size:,.0f} {unit}"

@@ -1,4 +1,4 @@
-"""What is in the columns of a stream's newest rows, and which values of it a page may show."""
+"""Profiles the columns of a stream's newest rows, with the values that a page may show."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1024 * 1024
 _OURS = "_dlt_"
-"""How the names of our own columns begin."""
+"""Prefix of our own columns."""
 _IN_MEMORY = threading.Semaphore(2)
-"""Streams whose rows are at a time: a page after a run is made in what memory the run has."""
+"""How many streams' rows are in memory at once. A page after a run shares the run's memory."""
 _LONGEST = 80
-"""Characters of a value."""
+"""Characters of a value that are shown."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Depth:
     values: bool = True
     """Whether any value may be shown."""
     most_bytes: int = 16 * MEGABYTE
-    """Of parquet, from the newest file on; no profile is made if it is 0."""
+    """Bytes of parquet to read, newest first; 0 for no profile."""
 
 
 class Frequent(msgspec.Struct, frozen=True):
@@ -52,21 +52,21 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     privacy: str | None = None
     nulls: int
     distinct: int | None
-    """None for lists and structs."""
+    """None for lists and structs, which are not counted."""
     least: str | None = None
     most: str | None = None
     frequent: list[Frequent] = []
     withheld: str | None = None
-    """Why values are not shown, where they are not."""
+    """Why no values are shown; None if some are."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     files: int
     since: datetime
-    """When the oldest load began of which a row was looked at."""
+    """When the oldest load began that has a row in the profile."""
     is_cut: bool
-    """Whether the days had more rows than were looked at."""
+    """Whether the period has more rows than were read."""
     columns: list[ColumnProfile]
 
 
@@ -82,16 +82,16 @@ def check_installed() -> None:
 def profile_of(
     bucket: Bucket, paths: StreamPaths, config: StreamConfig, since: datetime, depth: Depth
 ) -> Profile | None:
-    """Of the newest rows that landed `since`; None if there are none, or none are to be read.
+    """Profile of the newest rows that landed after `since`; None if there are none.
 
-    Files with other columns than the newest one's are left out, and so are those before them.
+    Reading stops at the first file whose columns differ from those of the newest.
     """
     files = _files(bucket, paths, since) if depth.most_bytes else []
     rows = _Newest(bucket, depth.most_bytes)
     with _IN_MEMORY:
         try:
             rows.read(files)
-        except (pa.ArrowInvalid, Gone):  # damaged, or compacted meanwhile: `landing verify` tells
+        except (pa.ArrowInvalid, Gone):  # damaged (`landing verify` reports it) or just compacted
             rows.is_cut = True
         if not rows.tables:
             return None
@@ -106,7 +106,7 @@ def profile_of(
 
 
 def _files(bucket: Bucket, paths: StreamPaths, since: datetime) -> list[Listed]:
-    """The newest first."""
+    """Newest first."""
     first = paths.part(next_load_id(since, None), 0)
     files = [file for file in bucket.listed(paths.data, first) if load_id_of(file.path)]
     return sorted(files, key=lambda file: file.path, reverse=True)
@@ -137,7 +137,7 @@ class _Newest:
                     return
 
     def _read_groups(self, parquet: pq.ParquetFile) -> None:
-        """The last first, as far as there is room; one is read in any case."""
+        """Reads row groups, last first, while they fit; the first one in any case."""
         for number in reversed(range(parquet.num_row_groups)):
             size = _compressed(parquet.metadata.row_group(number))
             if self.tables and size > self._left:

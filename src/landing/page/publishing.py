@@ -1,4 +1,4 @@
-"""The page where people find it: a file, or an object that no feeder reads."""
+"""Writes the page to a file, or to the bucket under a path that no feeder reads."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ AFTER_RUNS = "LANDING_REPORT_MINUTES"
 VALUES = "LANDING_REPORT_VALUES"
 IN_BUCKET = "_report/index.html"
 TAKES = 120.0
-"""Seconds at most that the end of a run waits for its page."""
+"""Seconds that the end of a run waits for the page."""
 
 
 def put_page(bucket: Bucket, page: str) -> str:
-    """Where it is then."""
+    """Returns the page's location."""
     bucket.put_page(IN_BUCKET, page.encode())
     return bucket.location(IN_BUCKET)
 
 
 def write_page(file: Path, page: str) -> None:
-    """In one step, so that nobody opens half of it. Raises SettingsError if it can't be written."""
+    """Writes atomically, so that nobody opens half a page. Raises SettingsError if it can't."""
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,35 +48,35 @@ def write_page(file: Path, page: str) -> None:
 
 def shows_values() -> bool:
     """Raises SettingsError if `LANDING_REPORT_VALUES` is malformed."""
-    asked = os.environ.get(VALUES, "").strip() or "some"
-    if asked not in ("some", "none"):
-        raise SettingsError(f"{VALUES} is '{asked}': it has to be some or none")
-    return asked == "some"
+    setting = os.environ.get(VALUES, "").strip() or "some"
+    if setting not in ("some", "none"):
+        raise SettingsError(f"{VALUES} is '{setting}': it has to be some or none")
+    return setting == "some"
 
 
 def least_age() -> timedelta | None:
-    """Of the page in the bucket, at which a run makes it anew; None if runs make none.
+    """Age of the page in the bucket at which a run replaces it; None if runs make no page.
 
-    Raises SettingsError if `LANDING_REPORT_MINUTES` is malformed, or what a page needs is not
-    installed.
+    Raises SettingsError if `LANDING_REPORT_MINUTES` is malformed, or if a package that the page
+    needs is not installed.
     """
-    asked = os.environ.get(AFTER_RUNS, "").strip()
-    if not asked:
+    minutes = os.environ.get(AFTER_RUNS, "").strip()
+    if not minutes:
         return None
-    if not asked.isdecimal():
+    if not minutes.isdecimal():
         raise SettingsError(
-            f"{AFTER_RUNS} is '{asked}': it has to be a whole number of minutes, such as 15, or 0 "
-            "for a new page after each run"
+            f"{AFTER_RUNS} is '{minutes}': it has to be a whole number of minutes, such as 15, or "
+            "0 for a new page after each run"
         )
     from landing.page import html, profiles
 
     html.check_installed()
     profiles.check_installed()
-    return timedelta(minutes=int(asked))
+    return timedelta(minutes=int(minutes))
 
 
 def after_runs(workspace: Workspace) -> Iterator[Emit]:
-    """What makes the page anew in the bucket at a run's end, if the environment asks for it.
+    """The consumer that renews the page in the bucket after a run, if the environment sets it.
 
     Raises SettingsError as `least_age` does.
     """
@@ -89,7 +89,7 @@ def after_runs(workspace: Workspace) -> Iterator[Emit]:
 
 
 class AfterRun:
-    """Makes the page once a run has ended."""
+    """Makes the page when a run has ended."""
 
     def __init__(self, workspace: Workspace, least_age: timedelta, depth: Depth) -> None:
         self._workspace = workspace
@@ -107,8 +107,8 @@ class AfterRun:
         making.join(TAKES)
         if making.is_alive():
             raise LandingError(
-                f"{AFTER_RUNS}: gave up after {TAKES:.0f} s; `landing report --to-bucket` takes "
-                "the time that it needs"
+                f"{AFTER_RUNS}: gave up after {TAKES:.0f} s; `landing report --to-bucket` has no "
+                "time limit"
             )
         if self._error is not None:
             raise LandingError(f"{AFTER_RUNS}: no page: {self._error}")
@@ -128,7 +128,7 @@ class AfterRun:
 
 
 def _page_of(workspace: Workspace, bucket: Bucket, depth: Depth) -> str:
-    """Of all sources."""
+    """The page of all sources."""
     from landing.page.facts import gathered
     from landing.page.html import rendered
 

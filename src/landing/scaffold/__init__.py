@@ -1,4 +1,4 @@
-"""A new source, written from a few answers or from an OpenAPI document."""
+"""Writes a new source from a few answers or an OpenAPI document, and a new workspace."""
 
 from landing.scaffold.files import write_source
 from landing.scaffold.plan import (

@@ -1,4 +1,4 @@
-"""How a new workspace installs the engine: as the one was installed that makes it."""
+"""The requirement by which a new workspace installs the engine: that of the running one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PACKAGE = "dlt-landing"
 class Engine:
     requirement: str
     is_of_this_machine: bool
-    """Whether it is a path that no other machine has."""
+    """Whether it is a path on this machine, which others don't have."""
 
 
 def engine(extras: Iterable[str], given: str | None = None) -> Engine:
-    """`given` is what a person says, without extras.
+    """`given` is the requirement of `--engine`, without extras.
 
-    Raises UsageError if that is no requirement of this package.
+    Raises UsageError if it is not a requirement of this package.
     """
     requirement = _parsed(given) if given is not None else Requirement(_as_installed())
     requirement.extras |= set(extras)
@@ -36,8 +36,8 @@ def engine(extras: Iterable[str], given: str | None = None) -> Engine:
 
 
 def packages_of(extras: Iterable[str]) -> list[str]:
-    """What these extras install, as requirements of their own: an index that does not have this
-    package can't be asked for `dlt-landing[dev]` beside the address that it comes from."""
+    """The packages of these extras as separate requirements: pip can't install `dlt-landing[dev]`
+    from an index that does not have this package."""
     found = []
     for one in map(Requirement, metadata.requires(PACKAGE) or ()):
         marker, one.marker = one.marker, None
@@ -51,15 +51,15 @@ def _parsed(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        said = str(error).partition("\n")[0]
-        raise UsageError(f"--engine '{text}': {said}; say it as in {example}") from None
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"--engine '{text}': {reason}; write it like {example}") from None
     if canonicalize_name(requirement.name) != PACKAGE:
-        raise UsageError(f"--engine '{text}' is not {PACKAGE}; say it as in {example}")
+        raise UsageError(f"--engine '{text}' is not {PACKAGE}; write it like {example}")
     return requirement
 
 
 def _as_installed() -> str:
-    """By `direct_url.json` (PEP 610), which an installer leaves that did not ask an index."""
+    """From `direct_url.json` (PEP 610), which pip writes if the package is not from an index."""
     found = metadata.distribution(PACKAGE)
     written = found.read_text("direct_url.json")
     if written is None:
@@ -79,7 +79,7 @@ def _address(origin: dict[str, Any]) -> str:
 
 
 def _without_password(url: str) -> str:
-    """Installers leave it out as well, or should; a token is a user without a password."""
+    """`url` without credentials; in HTTP URLs a user alone may be a token."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     is_secret = ":" in user or parts.scheme in ("http", "https")

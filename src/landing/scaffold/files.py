@@ -1,4 +1,4 @@
-"""A plan onto the disk: new files only, all of them or none."""
+"""Writes the files of a planned source: only new ones, and all or none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from landing.scaffold.plan import SourcePlan
 
 
 def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
-    """The files that were written, and `.env.example`, to which lines were added.
+    """Returns the files that were written, and `.env.example` if lines were added to it.
 
-    Raises UsageError, with nothing left behind, if one of the files is there already or can't be
-    written.
+    Raises UsageError, and leaves nothing behind, if one of the files exists or can't be written.
     """
     folder = workspace.sources / plan.name
     files = {
@@ -36,7 +35,7 @@ def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
 
 def _is_there(workspace: Workspace, path: Path) -> UsageError:
     return UsageError(
-        f"{workspace.shown(path)} is there already, and is left as it is: choose another name, or "
+        f"{workspace.shown(path)} exists already and was not changed: choose another name, or "
         "move it away first"
     )
 
@@ -57,14 +56,14 @@ def _add_settings(workspace: Workspace, plan: SourcePlan, made: _Made) -> Sequen
 
 
 class _Made:
-    """What was written so far, and how to undo it."""
+    """The files written so far; `undo` removes them."""
 
     def __init__(self) -> None:
         self._new: list[Path] = []
         self._sizes: dict[Path, int] = {}
 
     def add(self, file: Path, text: str) -> None:
-        """A file that nobody else has made meanwhile, with the folders that lead to it."""
+        """Writes a new file and the folders that it needs. Raises FileExistsError if it exists."""
         for folder in [folder for folder in reversed(file.parents) if not folder.exists()]:
             folder.mkdir()
             self._new.append(folder)
@@ -78,7 +77,7 @@ class _Made:
             out.write(text)
 
     def undo(self) -> None:
-        """As far as the disk lets it; what somebody else has put into a new folder stays."""
+        """Removes what it can. Files that others have put into a new folder stay."""
         for file, size in self._sizes.items():
             with suppress(OSError), file.open("r+b") as out:
                 out.truncate(size)
@@ -89,7 +88,10 @@ class _Made:
 
 @contextmanager
 def all_or_none(workspace: Workspace, folder: Path, what: str) -> Iterator[_Made]:
-    """Files that are made within, or none of them; UsageError where one is there or can't be."""
+    """Undoes the files made within if one fails.
+
+    Raises UsageError if a file exists or can't be written.
+    """
     made = _Made()
     try:
         yield made
@@ -100,8 +102,8 @@ def all_or_none(workspace: Workspace, folder: Path, what: str) -> Iterator[_Made
         made.undo()
         place = workspace.shown(Path(error.filename or folder))  # a full disk names no file
         raise UsageError(
-            f"{place} can't be written ({error.strerror}): nothing of the new {what} was left; "
-            "mend that and run it again"
+            f"{place} can't be written ({error.strerror}): the new {what} was removed again; "
+            "correct that and run it again"
         ) from error
     except BaseException:
         made.undo()

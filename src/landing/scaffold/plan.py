@@ -1,4 +1,4 @@
-"""What a new source is to be: plain data, from flags, from questions or from a document."""
+"""The plan of a new source, as plain data from flags, questions or an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_INITIAL_VALUE = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a kit's class that an answer fills in; without `default` it has to be."""
+    """An argument of a `landing.http` class that an answer fills in. Required without `default`."""
 
     name: str
     question: str
@@ -27,24 +27,24 @@ class Argument:
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of `landing.http` and what it is to be told."""
+    """A class of `landing.http` and the arguments it needs."""
 
     class_name: str
     summary: str
     arguments: tuple[Argument, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-    """Environment variables: what follows the source's prefix, and what it is."""
+    """Environment variables as pairs: the name after the source's prefix, and a description."""
 
 
 PAGINGS: dict[str, Kind] = {
-    "none": Kind("", "the whole answer is one page"),
+    "none": Kind("", "the whole response is one page"),
     "offset": Kind(
         "OffsetPages",
-        "a number of rows to pass over",
+        "a number of rows to skip",
         (
             Argument("offset", "parameter for the offset", "offset"),
             Argument("size", "parameter for the number of rows", "limit"),
-            Argument("total", "path of the number of all rows in the body, if it is there", ""),
+            Argument("total", "path of the total number of rows in the body, if there is one", ""),
         ),
     ),
     "page": Kind(
@@ -54,12 +54,12 @@ PAGINGS: dict[str, Kind] = {
             Argument("number", "parameter for the page number", "page"),
             Argument("size", "parameter for the number of rows", "limit"),
             Argument("first", "number of the first page", 1),
-            Argument("total", "path of the number of all rows in the body, if it is there", ""),
+            Argument("total", "path of the total number of rows in the body, if there is one", ""),
         ),
     ),
     "cursor": Kind(
         "CursorPages",
-        "a cursor that the body of a page has for the next",
+        "a cursor for the next page in the body",
         (
             Argument("path", "path of the cursor in the body, such as meta.next_cursor"),
             Argument("param", "parameter for the cursor", "cursor"),
@@ -68,7 +68,7 @@ PAGINGS: dict[str, Kind] = {
     ),
     "cursor-header": Kind(
         "CursorPages",
-        "a cursor that a header of a page has for the next",
+        "a cursor for the next page in a header",
         (
             Argument("header", "name of the header with the cursor"),
             Argument("param", "parameter for the cursor", "cursor"),
@@ -90,19 +90,19 @@ PAGINGS: dict[str, Kind] = {
     ),
     "keyset": Kind(
         "KeysetPages",
-        "what is beyond the last row's value of a field",
+        "rows after the last row's value of a field",
         (
-            Argument("field", "the field that rows are sorted by, and no two share a value of"),
+            Argument("field", "the field that rows are sorted by, distinct in each row"),
             Argument("param", "parameter for its last value"),
             Argument("limit_param", "parameter for the number of rows", "limit"),
         ),
     ),
 }
 
-_SCOPE = Argument("scope", "scopes to ask for, with spaces between, if any", "")
+_SCOPE = Argument("scope", "scopes to request, separated by spaces, if any", "")
 
 AUTHS: dict[str, Kind] = {
-    "none": Kind("", "anybody may read"),
+    "none": Kind("", "no authentication"),
     "bearer": Kind("Bearer", "a bearer token", variables=(("TOKEN", "the bearer token"),)),
     "api-key": Kind(
         "ApiKey",
@@ -193,14 +193,14 @@ class StreamPlan:
     primary_key: Sequence[str] = ("id",)
     cursor: CursorPlan | None = None
     params: Mapping[str, str | int] = field(default_factory=dict)
-    """More of the query, that each request needs."""
+    """Further query parameters of each request."""
     description: str = ""
     guesses: Sequence[str] = ()
-    """Sentences for comments: what was guessed and a person should look at."""
+    """Sentences for comments: guesses that a person should check."""
 
     @property
     def function(self) -> str:
-        """The name as Python may have it, and that hides none which the module uses."""
+        """The name as a Python identifier that hides no name that the module uses."""
         name = re.sub(r"\W", "_", self.name).lower()
         if name[0].isdigit() or keyword.iskeyword(name) or name in TAKEN:
             name = f"_{name}"
@@ -209,7 +209,7 @@ class StreamPlan:
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """Raises UsageError for names that can't be used, and for an address that is none."""
+    """Raises UsageError for names or a base URL that can't be used."""
 
     name: str
     base_url: str
@@ -221,20 +221,20 @@ class SourcePlan:
         check_name(self.name, "source")
         if not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name[0] == "_":
             raise UsageError(
-                f"'{self.name}' can't be a source's name, which is that of a Python package: "
+                f"'{self.name}' can't be a source's name, because it names a Python package: "
                 "letters, digits and '_' only, beginning with a letter"
             )
         check_url(self.base_url)
         if not self.streams:
-            raise UsageError("a source has at least one stream: name them with --streams")
+            raise UsageError("a source needs at least one stream: name them with --streams")
         functions: dict[str, str] = {}
         for stream in self.streams:
             check_name(stream.name, "stream")
             other = functions.setdefault(stream.function, stream.name)
             if other is not stream.name:
                 raise UsageError(
-                    f"streams '{other}' and '{stream.name}' would be one function, "
-                    f"{stream.function}; name one of them otherwise"
+                    f"streams '{other}' and '{stream.name}' would be the same function, "
+                    f"{stream.function}; rename one of them"
                 )
 
     @property
@@ -242,38 +242,38 @@ class SourcePlan:
         return self.name.upper()
 
     def variables(self) -> list[tuple[str, str]]:
-        """Names of the source's environment variables, and what they are."""
+        """Names of the source's environment variables, with descriptions."""
         url = (f"{self.prefix}_URL", f"the API's address, such as {self.base_url}")
         own = AUTHS[self.auth.kind].variables
         return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
 
     def example(self) -> dict[str, str]:
-        """The source's environment variables, with values where these are no secrets."""
+        """The source's environment variables, with a value for the one that is not secret."""
         names = [name for name, _ in self.variables()]
         return dict.fromkeys(names, "") | {names[0]: self.base_url}
 
 
 def check_url(url: str) -> str:
-    """`url` if it can be an API's address; UsageError otherwise."""
+    """Returns `url` if it can be an API's base URL; raises UsageError otherwise."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(
             f"'{url}' can't be the base URL: it has to begin with http:// or https:// and a host"
         )
     if not url.isprintable() or " " in url:
-        raise UsageError(f"{url!r} can't be the base URL: it holds a space or a control character")
+        raise UsageError(f"{url!r} can't be the base URL: it has a space or a control character")
     if "@" in parts.netloc:
-        raise UsageError("the base URL holds a password, which would be written to files")
+        raise UsageError("the base URL has a password, which would be written to files")
     return url
 
 
 def planned_auth(kind: str, given: Mapping[str, str]) -> AuthPlan:
-    """Raises UsageError for a kind that is not there and for wrong or missing arguments."""
+    """Raises UsageError for an unknown kind and for wrong or missing arguments."""
     return AuthPlan(kind, _arguments("--auth", AUTHS, kind, given))
 
 
 def paging_plan(kind: str, given: Mapping[str, str], rows: int = DEFAULT_PAGE_ROWS) -> PagingPlan:
-    """Raises UsageError for a kind that is not there and for wrong or missing arguments."""
+    """Raises UsageError for an unknown kind and for wrong or missing arguments."""
     return PagingPlan(kind, _arguments("--paging", PAGINGS, kind, given), rows)
 
 

@@ -1,4 +1,4 @@
-"""The files of a new source, as text that a formatter would leave as it is."""
+"""Renders the files of a new source, formatted as ruff would format them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from landing.scaffold.plan import (
 WIDTH = 100
 _INDENT = "    "
 
-# These take the number of rows as an argument; for the others it is one more parameter.
+# These classes take the page size as an argument; for others it is a query parameter.
 _WITH_LIMIT = ("offset", "page", "keyset")
 
 
@@ -91,7 +91,7 @@ def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
 
 
 def _address(plan: SourcePlan, url: str | int) -> str:
-    """An absolute URL as text, a path as one below the API's address."""
+    """A literal for an absolute URL; an expression below the base URL for a path."""
     if "://" in str(url):
         return _text(url)
     below = _text(f"/{str(url).lstrip('/')}")
@@ -129,12 +129,12 @@ def _comment(text: str) -> str:
 
 
 def _description(stream: StreamPlan) -> str:
-    text = _harmless(stream.description or f"What {stream.path} gives")
+    text = _harmless(stream.description or f"The records of {stream.path}")
     return textwrap.shorten(text.rstrip("."), WIDTH - 12, placeholder=" …") + "."
 
 
 def _harmless(text: str) -> str:
-    """One line of a foreign text that can stand in a docstring or comment."""
+    """Foreign text as one line that is safe in a docstring or comment."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.replace("\\", "/").replace('"', "'").split())
 
@@ -159,7 +159,7 @@ def _signature(stream: StreamPlan) -> str:
 
 
 def _parameter(cursor: CursorPlan) -> str:
-    """Named as the field, where Python allows that."""
+    """Name of the cursor's argument: the field's, if Python allows it."""
     is_usable = cursor.field.isidentifier() and not keyword.iskeyword(cursor.field)
     return cursor.field if is_usable and cursor.field not in ("limit", *TAKEN) else "cursor"
 
@@ -186,7 +186,7 @@ def _body(stream: StreamPlan) -> list[str]:
 
 
 def _paging(paging: PagingPlan) -> str:
-    """The call, without arguments that say what is the default anyway."""
+    """The call, without arguments that have the default value."""
     kind = PAGINGS[paging.kind]
     defaults = {argument.name: argument.default for argument in kind.arguments}
     given = {n: v for n, v in paging.arguments.items() if v != defaults[n] and v != ""}
@@ -202,7 +202,7 @@ def _paging(paging: PagingPlan) -> str:
 
 
 def _call(name: str, arguments: Sequence[str], depth: int, before: str = "") -> str:
-    """A call in one line, or with each argument on one of its own where that is too long."""
+    """A call on one line, or broken up as ruff does if that is too long."""
     line = f"{name}({', '.join(arguments)})"
     indent = _INDENT * depth
     if len(indent) + len(before) + len(line) <= WIDTH:
@@ -217,7 +217,7 @@ def _call(name: str, arguments: Sequence[str], depth: int, before: str = "") -> 
 def _text(value: str | int) -> str:
     """A literal, in double quotes unless that needs escapes.
 
-    JSON spells printable text as Python does; of the rest, as half a surrogate pair, it doesn't.
+    JSON spells printable text as Python does, but not the rest, such as half a surrogate pair.
     """
     if isinstance(value, int) or not value.isprintable() or ('"' in value and "'" not in value):
         return repr(value)
@@ -225,7 +225,7 @@ def _text(value: str | int) -> str:
 
 
 def init(plan: SourcePlan) -> str:
-    """Sorted as ruff sorts: constants, classes, then what is in lower case."""
+    """The text of `__init__.py`, with names sorted as ruff sorts them."""
     names = sorted(stream.function for stream in plan.streams)
     line = f"from .streams import {', '.join(names)}"
     if len(line) > WIDTH:
@@ -239,7 +239,7 @@ def init(plan: SourcePlan) -> str:
 def test(plan: SourcePlan) -> str:
     return (
         f'"""The checks of `landing check {plan.name}`, a test for each stream and check.\n\n'
-        f"They replay what `landing check {plan.name} --record` kept, and ask the API without.\n"
+        f"They replay what `landing check {plan.name} --record` recorded, or call the API.\n"
         f'"""\n\nfrom landing.testing import source_checks\n\n'
         f'test_{plan.name} = source_checks("{plan.name}")\n'
     )

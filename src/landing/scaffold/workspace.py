@@ -1,4 +1,4 @@
-"""A new workspace from the template beside this file: all of its files or none."""
+"""Writes a new workspace from the template beside this file: all of its files or none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.scaffold.files import all_or_none
 
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".tmpl"
-"""Of the template's files, so that no tool takes them for this package's own."""
+"""Suffix of the template's files, so that no tool treats them as this package's own."""
 _EXTRAS = ("auth", "tables")
 _DEV_EXTRAS = ("dev", "openapi")
 _OPTIONAL = {
@@ -23,22 +23,22 @@ _OPTIONAL = {
 }
 _DEV_OF = {"dagster": "dagster-ui", "feeder": "dagster-ui"}
 _NOTICE = (
-    "# It is a path of the machine that this was made on: before others install it, put here a\n"
-    "# version, a Git URL or a wheel that they can reach.\n"
+    "# This is a path on the machine that made this file. Before others install it, replace it\n"
+    "# with a version, a Git URL or a wheel that they can reach.\n"
 )
 
 
 @dataclass(frozen=True)
 class Design:
-    """What a new workspace is to have."""
+    """What a new workspace consists of."""
 
     folder: Path
     parts: frozenset[str] = frozenset()
-    """Of `dagster` and `feeder`."""
+    """Optional parts: `dagster` and `feeder`."""
     engine: str | None = None
-    """A requirement; None for how this one was installed."""
+    """A requirement; None to install the engine as the running one was."""
     keeps: bool = False
-    """Files that are there already stay as they are; else they are a mistake."""
+    """Whether to keep existing files; otherwise they are a mistake."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Made:
 
 
 def write_workspace(design: Design) -> Made:
-    """Raises UsageError, with nothing left behind, if the folder is a workspace already, one of
-    the files is there, or one can't be written."""
+    """Raises UsageError, and leaves nothing behind, if the folder is a workspace already, or if a
+    file exists or can't be written."""
     folder = design.folder.resolve()
     _check_is_none(folder)
     installed = engine({*_EXTRAS, *design.parts}, design.engine)
@@ -61,7 +61,7 @@ def write_workspace(design: Design) -> Made:
         listed = ", ".join(str(file.relative_to(folder)) for file in there)
         raise UsageError(
             f"{folder} has some of the files already: {listed}; choose another folder, move them "
-            "away, or say --keep to leave them as they are and write the others"
+            "away, or use --keep to keep them and write the others"
         )
     new = {file: text for file, text in files.items() if file not in there}
     workspace = Workspace(folder / "orchestration")
@@ -73,7 +73,7 @@ def write_workspace(design: Design) -> Made:
 
 def _check_is_none(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: name a folder, or one that is yet to be made")
+        raise UsageError(f"{folder} is a file: name a folder; it need not exist")
     try:
         there = find_workspace(folder)
     except WorkspaceError:
@@ -81,7 +81,7 @@ def _check_is_none(folder: Path) -> None:
     if folder == there.repository or folder.is_relative_to(there.root):
         raise UsageError(
             f"{there.repository} is a workspace already: `landing new SOURCE` adds a source to it",
-            remedy="`landing doctor` there says whether it is in order",
+            remedy="`landing doctor` checks it",
         )
 
 

@@ -1,9 +1,9 @@
-"""A stream's current state beside its landing zone: one row per key, or its newest snapshot.
+"""Current-state tables beside the landing zone: one row per key, or the newest full refresh.
 
-A table is to the landing zone what any feeder is: it takes in the files after the last one that it
-has, in the order of their names, and a marker in the bucket says which that was. Which of two
-versions of a record is the newer one is in the versions themselves, so that files may be taken in
-twice; the marker is written after the table.
+A table follows the landing zone as any feeder does. It reads the landed files in the order of
+their names, and a marker in the bucket names the last one that it has. The rows themselves decide
+which version of a record is newer, so a file may be read twice; the marker is written after the
+table.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def table_sync_of(config: StreamConfig, bucket: Bucket) -> TableSync | None:
-    """What keeps the stream's table; None for a stream that has none, which pays for no import.
+    """The sync of the stream's table; None, without imports, if the stream keeps no table.
 
-    Raises a UsageError if the table can't be written here.
+    Raises UsageError if the table can't be written from here.
     """
     place = place_of(config, bucket.settings)
     if place is None:
@@ -31,4 +31,4 @@ def table_sync_of(config: StreamConfig, bucket: Bucket) -> TableSync | None:
     return TableSync(place, config, bucket)
 
 
-__all__ = ["keeper_of", "place_of"]
+__all__ = ["place_of", "table_sync_of"]

@@ -1,4 +1,4 @@
-"""Which changes take effect on a table that has no conditional upsert of its own."""
+"""Decides which changes take effect, for table formats without a conditional upsert."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NUMBER = "_dlt_number"
 @dataclass(frozen=True)
 class Decision:
     rows: pa.Table
-    """What is to be added."""
+    """Rows to add."""
     outdated: pa.Array
-    """Row ids of what is to be taken out."""
+    """Ids of the rows to remove."""
     counts: Counts
 
 
@@ -32,8 +32,8 @@ def decide(
     key: Sequence[str],
     cursor: str | None,
 ) -> Decision:
-    """`table` is what the connection has the present rows under, of which the key, the cursor and
-    the lineage are read."""
+    """`table` is the connection's name for the present rows, of which the key, the cursor and the
+    lineage columns are read."""
     number = pa.array(range(changes.num_rows), pa.int64())
     deciding = dict.fromkeys([*key, *filter(None, [cursor]), LOAD_ID, GONE, UNTIL])
     source = changes.select(list(deciding))

@@ -1,4 +1,4 @@
-"""Delta Lake, with the library that its project keeps for Python."""
+"""Delta Lake tables, written with the `deltalake` package."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from landing.tables.winners import GONE, UNTIL, newer, removed, same_key
 
 _LOG = "_delta_log"
 _UNSUPPORTED = "Unsupported"
-"""In the library's message about a protocol or feature that it does not know; its class is that
-of all errors."""
+"""A word of the library's message about an unknown protocol or feature, whose class does not
+differ from other errors."""
 
 
 class DeltaLake:
@@ -38,7 +38,7 @@ class DeltaLake:
     @property
     def _present(self) -> DeltaTable:
         table = self._table
-        assert table is not None, "only a table that is there is changed"
+        assert table is not None, "only an existing table is changed"
         return table
 
     def columns(self) -> pa.Schema | None:
@@ -54,7 +54,7 @@ class DeltaLake:
         with explained(self._place):
             before = self._present.version()
             done = (
-                # Not streamed, so that the changes' own statistics spare the reading of files.
+                # Not streamed: with statistics of the changes, Delta skips files that don't match.
                 self._present.merge(
                     changes, same_key(self._key), "source", "target", streamed_exec=False
                 )
@@ -85,16 +85,16 @@ class DeltaLake:
             self._maintain(before)
 
     def _version_to_replace(self) -> int:
-        """A log that can't be read has nothing to keep, and is removed; -1 without a table.
+        """The present version; -1 without a table. A damaged log is removed.
 
-        Raises TableError for one that is only too new for this library.
+        Raises TableError for a table that is too new for this library, and is kept.
         """
         try:
             self._opened = DeltaTable(self._place.uri, storage_options=self._options())
             return self._opened.version()
         except TableNotFoundError:
             return -1
-        except OSError:  # the bucket, not the log: what is there may be whole
+        except OSError:  # the bucket failed; the log may be intact
             with explained(self._place):
                 raise
         except DeltaError as error:
@@ -109,7 +109,7 @@ class DeltaLake:
             return -1
 
     def _maintain(self, before: int) -> None:
-        """Put small files together, and remove those that no version of late has."""
+        """Compacts small files, and removes files that no version of the last KEPT_DAYS has."""
         table = self._present
         if table.version() // MAINTAINED_EVERY == before // MAINTAINED_EVERY:
             return

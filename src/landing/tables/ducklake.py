@@ -1,4 +1,4 @@
-"""DuckLake: parquet in the bucket, all else in a database, which makes each change one commit."""
+"""DuckLake tables: parquet in the bucket, all else in a database. Each change is one commit."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _OTHER_PATH = re.compile(r'does not match existing data path in the catalog "(.*
 
 
 def check_catalog(place: Place) -> None:
-    # One that is down now may be up when rows have landed; reading may take too long to stay
-    # connected meanwhile.
+    # A catalog that is down now may be up again when the rows have landed. The connection is closed
+    # because reading may take too long to keep it.
     with suppress(TableError), DuckLake(place, (), None)._connected() as lake:
         lake.close()
 
@@ -78,7 +78,7 @@ class DuckLake:
     def replace(self, batches: pa.RecordBatchReader) -> None:
         empty = batches.schema.empty_table()
         with self._connected() as lake:
-            # By itself: of streams that make it at the same time, all but one are told so.
+            # Its own transaction: of streams that create it at the same time, all but one fail.
             with suppress(duckdb.TransactionException):
                 lake.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             self._replace(lake, empty, batches)
@@ -109,12 +109,12 @@ class DuckLake:
         database = "sqlite_scanner" if catalog.startswith(_SQLITE) else "postgres_scanner"
         for name in ("httpfs", database, "ducklake"):
             connection.execute(f"LOAD {literal(str(_extension(name)))}")
-        self._let_in(connection)
+        self._add_keys(connection)
         root = f"{self._place.bucket.url}/"
         if self._place.bucket.is_local:
             root = self._place.uri.removesuffix(self._place.path)
             Path(root).mkdir(parents=True, exist_ok=True)
-        # Without a limit of 0, few rows would stay in the catalog.
+        # 0: otherwise small changes would be stored in the catalog, not in the bucket.
         options = f"DATA_PATH {literal(root)}, DATA_INLINING_ROW_LIMIT 0"
         attach = f"ATTACH {literal(catalog)} AS {_LAKE} ({options})"
         try:
@@ -123,14 +123,14 @@ class DuckLake:
             except duckdb.Error as error:
                 if _NOT_MADE not in str(error):
                     raise
-                connection.execute(attach)  # made by another run meanwhile
+                connection.execute(attach)  # another run has made it meanwhile
         except duckdb.Error as error:
             if other := _OTHER_PATH.search(str(error)):
                 raise SettingsError(_other_path(root, other[1])) from None
             raise
         return connection
 
-    def _let_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _add_keys(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self._place.keys is None:
             return
         options = {
@@ -149,16 +149,16 @@ class DuckLake:
 
 def _other_path(root: str, other: str) -> str:
     return (
-        f"the catalog of {CATALOG_VARIABLE} has the tables of {other}, and LANDING_TABLES_URL now "
-        f"stands for {root}: a catalog is for one such place, so set LANDING_TABLES_URL back, or "
+        f"the catalog of {CATALOG_VARIABLE} has the tables of {other}, but LANDING_TABLES_URL is "
+        f"now {root}: a catalog serves one place only, so set LANDING_TABLES_URL back, or "
         f"{CATALOG_VARIABLE} to a new catalog, in which the next run makes the table"
     )
 
 
 @contextmanager
 def _alone(catalog: str) -> Iterator[None]:
-    """SQLite refuses a transaction that another one's end has overtaken, instead of waiting: with
-    a catalog of that kind, streams that run side by side take turns."""
+    """Locks an SQLite catalog, so that streams that run side by side take turns: SQLite fails a
+    transaction if another one commits meanwhile, instead of waiting."""
     if not catalog.startswith(_SQLITE):
         yield
         return
@@ -180,8 +180,8 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _extension(name: str) -> Path:
-    """The file in the package: DuckDB would ask a server of its own for it."""
+    """The extension's file in its package; DuckDB would otherwise download it."""
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
-    assert spec is not None, "asked for before the run"
+    assert spec is not None, "place_of has checked that it is installed"
     folder = Path(next(iter(spec.submodule_search_locations or ())))
     return next(folder.rglob("*.duckdb_extension"))

@@ -1,4 +1,4 @@
-"""The library of each table format, imported once a table of it is opened."""
+"""Opens tables of each format. A format's library is imported when a table of it is opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from landing.tables.table import Table
 
 
 def check_place(place: Place) -> None:
-    """Raises BucketError or SettingsError if a table can't be there."""
+    """Raises BucketError or SettingsError if no table can be written there."""
     next(iter(place.bucket.list(place.path)), None)
     if place.format == "ducklake":
         from landing.tables.ducklake import check_catalog

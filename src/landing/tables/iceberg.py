@@ -1,6 +1,6 @@
-"""Apache Iceberg without a catalog: `metadata/version-hint.text` names the current metadata.
+"""Apache Iceberg tables without a catalog: `metadata/version-hint.text` names the current metadata.
 
-Writing the hint is the commit. What a process wrote that died before is part of no version.
+Writing the hint is the commit. Files of a process that died before that belong to no version.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Iceberg:
     @property
     def _present(self) -> IcebergTable:
         table = self._table
-        assert table is not None, "only a table that is there is changed"
+        assert table is not None, "only an existing table is changed"
         return table
 
     def columns(self) -> pa.Schema | None:
@@ -94,7 +94,7 @@ class Iceberg:
         return decision.counts
 
     def _within(self, changes: pa.Table) -> BooleanExpression:
-        """Where in the table the changes' keys are, so that not all its files are read."""
+        """The range of the changes' keys, so that files outside of it are not read."""
         first = self._key[0]
         least, most = pc.min_max(changes[first]).values()
         return And(
@@ -106,7 +106,7 @@ class Iceberg:
         try:
             table = self._table
         except TableError:
-            table = None  # damaged: a new one takes its place once it is whole
+            table = None  # damaged: replaced once the new one is complete
         if table is None:
             with explained(self._place):
                 self._opened = self._catalog().create_table(
@@ -120,7 +120,7 @@ class Iceberg:
         self._maintain()
 
     def _align(self, table: IcebergTable, transaction: Any, schema: pa.Schema) -> None:
-        """Give the table these columns; one of another type is a new one of the same name."""
+        """Gives the table these columns. A column whose type differs is dropped and added again."""
         for field in table.schema().as_arrow():
             index = schema.get_field_index(field.name)
             if index < 0 or _shape(schema.field(index).type) != _shape(field.type):
@@ -131,23 +131,23 @@ class Iceberg:
 
     @contextmanager
     def _committed(self) -> Iterator[IcebergTable]:
-        """What is done to the table, made visible at once."""
+        """Publishes all that is done to the table within, as one commit."""
         table = self._present
         with explained(self._place), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of deletions that match no file
+            warnings.simplefilter("ignore", UserWarning)  # about deletions that match no file
             yield table
         name = table.metadata_location.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
         self._place.bucket.put(self._hint, name.encode())
 
     def _maintain(self) -> None:
-        """Forget old versions. Their files stay: the library has no way to remove them."""
+        """Expires old versions. Their files stay, because the library can't remove them."""
         if len(self._present.metadata.snapshots) % MAINTAINED_EVERY == 0:
             before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
             with self._committed() as table:
                 table.maintenance.expire_snapshots().older_than(before).commit()
 
     def _catalog(self) -> Catalog:
-        """Gone with the process: what a table is stands in its metadata."""
+        """A catalog in memory. The table's own metadata is all that lasts."""
         properties = {"warehouse": self._place.bucket.url}
         endpoint, keys = self._place.bucket.settings.endpoint, self._place.keys
         if endpoint is not None:
@@ -162,7 +162,7 @@ class Iceberg:
 
 
 def _shape(kind: pa.DataType) -> Any:
-    """An Arrow type as far as Iceberg tells types apart."""
+    """An Arrow type, reduced to what Iceberg distinguishes."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return ["list", _shape(kind.value_type)]
     if pa.types.is_struct(kind):

@@ -1,5 +1,5 @@
-"""A stream's landed files as a table takes them in: in order, a row group at a time, in the
-columns of the stream config as it is now."""
+"""Reads a stream's landed files for its table: in order, one row group at a time, converted to the
+columns of the present stream config."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH_BYTES = 128 * 1024 * 1024
 _FILE = "_dlt_file"
 _LINEAGE = tuple(field.name for field in LINEAGE_FIELDS)
 _MARGIN = Decimal(1)
-"""Seconds, more than a row may be stamped above the load id of its file."""
+"""Seconds; more than a row version can be above the load id of its file."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RowGroup:
     path: str
     number: int
     is_last: bool
-    """Of its file."""
+    """Whether it is the last of its file."""
     file: pq.ParquetFile
 
     @property
@@ -51,7 +51,7 @@ class RowGroup:
         return not statistics.has_null_count or statistics.null_count < self.row_count
 
     def may_have(self, first: str, last: str) -> bool:
-        """Whether a row may carry a load id from `first` to `last`."""
+        """Whether a row may have a load id from `first` to `last`."""
         statistics = self._statistics(LOAD_ID)
         if statistics is None or not statistics.has_min_max:
             return True
@@ -68,34 +68,34 @@ class RowGroup:
 @dataclass(frozen=True)
 class Batch:
     rows: pa.Table
-    """With DELETED_AT, if any of its files has it."""
+    """With the column DELETED_AT if one of the files has it."""
     late: pa.Array
-    """Which rows may be older than others that landed before them, as those from quarantine are,
-    and all of a load that an earlier batch begins."""
+    """A boolean per row: whether it may be older than rows that landed before it. Rows from
+    quarantine may, and so may the rest of a load that began in an earlier batch."""
     path: str
-    """Of the file that the last row is in."""
+    """The file that the last row is in."""
     is_whole: bool
-    """Whether that is the last row of its file."""
+    """Whether the last row is the last of its file."""
 
 
 class Landed:
-    """The files of one stream."""
+    """The landed files of one stream."""
 
     def __init__(self, bucket: Bucket, config: StreamConfig) -> None:
         self.paths = StreamPaths(config.source, config.stream)
         self.conversion_errors: dict[str, int] = {}
-        """How many values of older files don't fit a column, whose type has changed since."""
+        """Number of values of older files, by column, that don't fit the column's present type."""
         self._bucket = bucket
         self._columns = columns_of(config, is_protected=True)
         nullable = [field.with_nullable(True) for field in LINEAGE_FIELDS]
-        # Who is gone is in no table, so none says when.
+        # The table has no deleted records, and so no time of deletion.
         lasting = [field for field in self._columns.schema if field.name != DELETED_AT]
         self.schema = pa.schema([*lasting, *nullable])
-        self._untroubled: set[str] = set()
-        """Files that have no tombstones, as far as that is known."""
+        self._without_tombstones: set[str] = set()
+        """Files known to have no tombstones."""
 
     def files(self, after: str | None = None) -> list[str]:
-        """Those that sort after a path, in the order in which readers take them."""
+        """The files that sort after a path, in the order in which readers read them."""
         return sorted(
             path for path in self._bucket.list(self.paths.data, after) if load_id_of(path)
         )
@@ -110,11 +110,11 @@ class Landed:
         except pa.ArrowInvalid as error:
             raise TableError(
                 f"{self._bucket.location(path)} is damaged ({error}): put an earlier version of "
-                "it back, or remove it"
+                "it back, or delete it"
             ) from None
 
     def rows(self, group: RowGroup, names: Sequence[str] | None = None) -> pa.Table:
-        """A row group's columns of these names, or all; DELETED_AT besides, if it has it."""
+        """A row group's columns of these names, or all, and DELETED_AT if the file has it."""
         wanted = [name for name in self.schema.names if names is None or name in names]
         present = set(group.file.schema_arrow.names).intersection([*wanted, DELETED_AT])
         table = group.file.read_row_group(group.number, columns=sorted(present))
@@ -134,7 +134,7 @@ class Landed:
         return values
 
     def batches(self, after: str | None) -> Iterator[Batch]:
-        """All rows of the files after a path, of small files many at a time."""
+        """All rows of the files after a path; many small files make one batch."""
         pending: list[pa.Table] = []
         group: RowGroup | None = None
         for path in self.files(after):
@@ -148,8 +148,8 @@ class Landed:
             yield _batch(pending, group.path, True, begun=after)
 
     def earlier(self, batch: Batch, key: Sequence[str]) -> pa.Table | None:
-        """What landed before a batch and decides of its late rows: tombstones that remove them,
-        and, where a tombstone itself is late, what it does not remove."""
+        """Rows that landed before a batch and affect its late rows: tombstones that remove them,
+        and, if a tombstone itself is late, rows that it does not remove."""
         found: list[pa.Table] = []
         for is_late, only_tombstones in (
             (pc.and_(batch.late, pc.invert(is_tombstone(batch.rows))), True),
@@ -167,7 +167,7 @@ class Landed:
         for path in self.files(self.paths.part(since, 0)):
             if path > until:
                 break
-            if only_tombstones and path in self._untroubled:
+            if only_tombstones and path in self._without_tombstones:
                 continue
             has_any = False
             for group in self.groups(path):
@@ -179,7 +179,7 @@ class Landed:
                 if len(chosen):
                     yield self.rows(group).take(chosen)
             if not has_any:
-                self._untroubled.add(path)
+                self._without_tombstones.add(path)
 
 
 def _load_id(path: str) -> str:

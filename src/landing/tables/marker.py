@@ -1,4 +1,4 @@
-"""What a stream's table holds: the last landed file that it has taken in, and as what."""
+"""A table's marker: the last landed file that is in it, and the config that made it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from landing.zone.layout import StreamPaths
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """`_dlt/{source}/{stream}/table.json`. Without one, or with one that can't be read, the table
-    is made from the whole landing zone."""
+    """`_dlt/{source}/{stream}/table.json`. If it is missing or can't be read, the table is made
+    again from the whole landing zone."""
 
     format: TableFormat
     location: str
@@ -24,13 +24,13 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     primary_key: list[str]
     cursor_field: str | None
     columns: dict[str, str]
-    """With their Arrow types: those of the config, and those that it had before."""
+    """Arrow types by name, of the config's columns and of those that it had before."""
     privacy: dict[str, str] = {}
-    """Of the fields that are masked or hashed."""
+    """`mask` or `hash` by name, of the fields that are private."""
     path: str | None
-    """The last landed file that is in the table; None if there was none."""
+    """The last landed file that is in the table; None if none had landed."""
     load_id: str | None
-    """Of the full refresh that the table is, where it is one."""
+    """The full refresh that the table is a copy of, with `overwrite`."""
     updated: datetime
     upserted: int
     removed: int
@@ -51,7 +51,7 @@ def write_marker(bucket: Bucket, paths: StreamPaths, marker: Marker) -> None:
 
 
 def check_marker(marker: Marker, config: StreamConfig, schema: pa.Schema) -> None:
-    """Raises CatalogError if rows of the config as it is now are none of the table's."""
+    """Raises CatalogError if the present config does not fit the table."""
     for field in schema:
         had = marker.columns.get(field.name)
         if had is not None and had != str(field.type):
@@ -75,8 +75,8 @@ def _differs(
     what: str, marker: Marker, config: StreamConfig, before: str, now: str
 ) -> CatalogError:
     return CatalogError(
-        f"{config.origin}: {what}: the table at {marker.location} was made with {before}, and the "
-        f"config says {now} now; `landing rebuild {config.source} {config.stream}` makes it again "
+        f"{config.origin}: {what}: the table at {marker.location} was made with {before}, but the "
+        f"config now says {now}; `landing rebuild {config.source} {config.stream}` makes it again "
         "from the landing zone"
     )
 

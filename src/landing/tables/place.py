@@ -1,4 +1,4 @@
-"""Where a stream's table is and what it takes to write one, asked before anything is read."""
+"""Where a stream's table is, and what writing it needs; checked before anything is read."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _EXTRAS: dict[TableFormat, str] = {"delta": "tables", "iceberg": "iceberg", "duc
 
 @dataclass(frozen=True)
 class Place:
-    """Of one stream's table."""
+    """The place of one stream's table."""
 
     format: TableFormat
     bucket: Bucket
-    """What is below `LANDING_TABLES_URL`."""
+    """The bucket and prefix of `LANDING_TABLES_URL`."""
     paths: StreamPaths
 
     @property
@@ -51,12 +51,12 @@ class Place:
 
     @property
     def uri(self) -> str:
-        """The location as libraries take it, of which some do not decode the URL of a folder."""
+        """The location for libraries: a path for a folder, as some do not decode its URL."""
         return unquote(urlsplit(self.location).path) if self.bucket.is_local else self.location
 
     @cached_property
     def keys(self) -> tuple[str, str] | None:
-        """Those of the bucket; None for a folder, and where AWS's own credentials are used."""
+        """The bucket's keys; None for a folder, and if AWS's own credentials are used."""
         return None if self.bucket.is_local else s3_keys()
 
     @property
@@ -69,7 +69,7 @@ class Place:
 def place_of(config: StreamConfig, landing: BucketSettings) -> Place | None:
     """None for a stream that keeps no table.
 
-    Raises a UsageError if a table of this format can't be written here.
+    Raises UsageError if a table of this format can't be written from here.
     """
     if config.table_format is None:
         return None
@@ -82,7 +82,7 @@ def place_of(config: StreamConfig, landing: BucketSettings) -> Place | None:
         if not bucket.is_local and place.keys is None:
             raise SettingsError(
                 f"{config.origin}: table_format 'ducklake' needs S3_ACCESS_KEY_ID and "
-                "S3_SECRET_ACCESS_KEY: DuckDB does not know AWS's own credentials "
+                "S3_SECRET_ACCESS_KEY: DuckDB can't use AWS's own credentials "
                 "(environment or .env)"
             )
     return place
@@ -98,35 +98,34 @@ def _check_modules(config: StreamConfig, table_format: TableFormat) -> None:
 
 
 def _check_names(config: StreamConfig) -> None:
-    """Readers of tables take names that differ in case alone for the same."""
+    """Readers of tables treat names that differ only in case as the same."""
     seen: dict[str, str] = {}
     for name in landing_fields(config.fields):
         other = seen.setdefault(name.lower(), name)
         if other != name:
             raise CatalogError(
-                f"{config.origin}: fields: '{other}' and '{name}' differ in case alone, which no "
-                "table can hold; leave one of them out, or set destination_sync_mode to 'append'"
+                f"{config.origin}: fields: '{other}' and '{name}' differ only in case, which no "
+                "table can have; leave one of them out, or set destination_sync_mode to 'append'"
             )
         if "`" in name:
             raise CatalogError(
-                f"{config.origin}: fields.{name}: no table can hold a name with a backtick; leave "
+                f"{config.origin}: fields.{name}: no table can have a name with a backtick; leave "
                 "it out, or set destination_sync_mode to 'append'"
             )
 
 
 def ducklake_catalog() -> str:
-    """What DuckDB attaches, from `LANDING_DUCKLAKE_CATALOG`: a URL of PostgreSQL, or a file.
+    """The catalog in DuckDB's spelling, from `LANDING_DUCKLAKE_CATALOG`: PostgreSQL or SQLite.
 
-    There is no default, since a pod's own disk is empty at its next run. DuckDB's own files are no
-    choice: one process has such a file for itself, and streams run side by side.
+    There is no default, because a pod's own disk is empty at its next run. A DuckDB file is not
+    accepted: it admits one process at a time, but streams run side by side.
     """
     url = os.environ.get(CATALOG_VARIABLE, "").strip()
     if not url:
         raise SettingsError(
-            f"{CATALOG_VARIABLE} is not set, which table_format 'ducklake' needs: set it to "
-            "postgresql://user:password@host/database, or sqlite:///folder/file, whose path is "
-            "absolute, on a disk that stays "
-            "(environment or .env)"
+            f"{CATALOG_VARIABLE} is not set, but table_format 'ducklake' needs it: set it to "
+            "postgresql://user:password@host/database, or to sqlite:///folder/file, an absolute "
+            "path on a disk that lasts (environment or .env)"
         )
     parts = urlsplit(url)
     if parts.scheme in ("postgresql", "postgres") and parts.hostname:
@@ -135,7 +134,7 @@ def ducklake_catalog() -> str:
         return f"ducklake:sqlite:{_writable(Path('/' + parts.path.lstrip('/')))}"
     raise SettingsError(
         f"{CATALOG_VARIABLE} has to be postgresql://user:password@host/database, or "
-        "sqlite:///folder/file, whose path is absolute"
+        "sqlite:///folder/file with an absolute path"
     )
 
 
@@ -145,13 +144,13 @@ def _writable(file: Path) -> Path:
     elif file.is_dir():
         wrong = f"{file} is a folder; name a file in it"
     elif file.exists() and not os.access(file, os.W_OK):
-        wrong = f"{file} can't be written; give the right to"
+        wrong = f"{file} can't be written; allow it"
     else:
         try:
-            with TemporaryFile(dir=file.parent):  # rights alone say nothing of a read-only disk
+            with TemporaryFile(dir=file.parent):  # permissions don't show a read-only disk
                 return file
         except OSError:
-            wrong = f"nothing can be written in {file.parent}; give the right to"
+            wrong = f"nothing can be written in {file.parent}; allow it"
     raise SettingsError(
         f"{CATALOG_VARIABLE}: {wrong}, or name another file: the path after sqlite:// is absolute"
     )

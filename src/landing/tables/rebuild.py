@@ -1,4 +1,4 @@
-"""A table made again, whenever a person asks for it."""
+"""Makes a table again from the landing zone, for `landing rebuild`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from landing.zone.lease import Lease
 
 
 def rebuild(config: StreamConfig, bucket: Bucket) -> TableResult:
-    """Raises LeaseHeld if a run of the stream is under way."""
+    """Raises LeaseHeld if a run of the stream is in progress."""
     paths = StreamPaths(config.source, config.stream)
     table_sync = table_sync_of(config, bucket)
-    assert table_sync is not None, "only a stream with a table has one to make again"
+    assert table_sync is not None, "the caller has checked that the stream keeps a table"
     with Lease(bucket, paths.lease, f"{config.source}/{config.stream}") as lease:
         return table_sync.rebuild(lease)

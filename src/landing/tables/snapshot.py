@@ -1,7 +1,7 @@
-"""All rows of a table, from the landing zone alone, in memory that does not grow with it.
+"""All rows of a table, read from the landing zone in bounded memory.
 
-The files are read twice: of each row first what decides whether it is current, which DuckDB sorts
-on disk, and then the current ones as they are.
+The files are read twice: first the columns that decide which rows are current, which DuckDB sorts
+on disk, and then the current rows.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from landing.zone.lineage import LOAD_ID, ROW_ID
 
 
 class TableSnapshot:
-    """The current rows of a stream, or, with stamps, the rows of one full refresh: all that carry
-    a load id from the first to the second, since versions of a record have ids of their own."""
+    """The current rows of a stream, or, with `row_versions`, the rows of one full refresh: those
+    with a load id from the first to the second, since a record's versions have their own ids."""
 
     def __init__(
         self,
@@ -31,14 +31,14 @@ class TableSnapshot:
         folder: Path,
     ) -> None:
         self.rows = 0
-        """So far read by whoever reads them."""
+        """Rows that were read so far."""
         self.keyless = 0
         self._landed = landed
         self._row_versions = row_versions
         self._is_whole = config.destination_sync_mode == "overwrite"
-        # A row that a compaction which died has left in two files is one by its own id.
+        # A compaction that died may leave a row in two files; its row id makes it one again.
         self._key = config.primary_key or (ROW_ID,)
-        # Of a refresh, the last is kept.
+        # In a full refresh, the row that came last wins.
         self._cursor = None if self._is_whole else config.cursor_field
         self._folder = folder
         self._failure: Exception | None = None
@@ -59,7 +59,7 @@ class TableSnapshot:
 
     @contextmanager
     def unmasked(self) -> Iterator[None]:
-        """Reading fails within another library, which tells less about it than we know."""
+        """Raises our own error if reading fails inside another library, whose error says less."""
         try:
             yield
         except Exception:
@@ -90,7 +90,7 @@ class TableSnapshot:
         rows = self._landed.rows(group, names)
         versions = narrow(rows, self._key, self._cursor, start)
         if self._is_whole:
-            assert self._row_versions is not None, "else there are no files to read"
+            assert self._row_versions is not None, "_relevant returns no files without it"
             first, last = self._row_versions
             of_load = pc.and_(
                 pc.greater_equal(rows[LOAD_ID], first), pc.less_equal(rows[LOAD_ID], last)
@@ -100,7 +100,7 @@ class TableSnapshot:
         return versions
 
     def _groups(self) -> Iterator[tuple[int, RowGroup]]:
-        """With the number of the first row of each."""
+        """Each row group with the position of its first row."""
         start = 0
         for path in self._files:
             for group in self._landed.groups(path):

@@ -1,8 +1,8 @@
-"""A table brought up to date with its landing zone, or made again from it.
+"""Updates a table from the landing zone, or makes it again.
 
-Everything happens under the stream's lease, and after its state has moved: a process that dies
-here leaves a table that is behind, or ahead of its marker, and the next run takes in again what
-comes after the marker.
+Everything happens under the stream's lease and after its state was written. A process that dies
+here leaves a table that is behind, or ahead of its marker; the next run reads again everything
+after the marker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from landing.zone.lease import Lease
 
 
 class TableSync:
-    """Keeps the table of one stream. Whoever calls `update` or `rebuild` holds the lease."""
+    """Syncs the table of one stream. Callers of `update` and `rebuild` have the stream's lease."""
 
     def __init__(self, place: Place, config: StreamConfig, bucket: Bucket) -> None:
         self._place = place
@@ -46,13 +46,13 @@ class TableSync:
         self._keyless = 0
 
     def check(self) -> None:
-        """Raises CatalogError for a table that was made with another config, and BucketError or
-        SettingsError if there is no place for one."""
+        """Raises CatalogError if the table was made with another config, and BucketError or
+        SettingsError if no table can be written."""
         self._marker()
         check_place(self._place)
 
     def _marker(self) -> Marker | None:
-        """None also if it is of a table somewhere else: a new one is made there."""
+        """None if there is no marker, or if it is of a table elsewhere: a new table is made."""
         marker = read_marker(self._bucket, self._paths)
         if marker is None or (marker.format, marker.location) != (
             self._place.format,
@@ -63,7 +63,7 @@ class TableSync:
         return marker
 
     def update(self, lease: Lease) -> TableResult:
-        """Take in what has landed since the last time. Raises TableError."""
+        """Adds what has landed since the last update. Raises TableError."""
         with self._completed_later():
             marker = self._marker()
             present = self._table.columns()
@@ -74,7 +74,7 @@ class TableSync:
             return self._merged(lease, marker, present)
 
     def rebuild(self, lease: Lease) -> TableResult:
-        """Make the table from the landing zone alone; readers have the old one until then."""
+        """Makes the table again from the landing zone; readers see the old one until it is done."""
         return self._made(lease)
 
     @contextmanager
@@ -106,7 +106,7 @@ class TableSync:
         return self._result(total)
 
     def _evolved(self, present: pa.Schema) -> pa.Schema:
-        """The table's columns, with those that the config has gained."""
+        """The table's columns, after adding those that are new in the config."""
         new = [field for field in self._landed.schema if field.name not in present.names]
         if new:
             self._table.add_columns(new)
@@ -129,7 +129,7 @@ class TableSync:
         return self._made(lease, load_id)
 
     def _newest_snapshot(self, known: str | None) -> str | None:
-        """The last full refresh that is whole: of one that died there is no record."""
+        """Load id of the last complete full refresh; one that died has no load record."""
         after = self._paths.load_record(known) if known else None
         for path in sorted(self._bucket.list(self._paths.load_records, after), reverse=True):
             stored = self._bucket.get(path)
@@ -155,7 +155,7 @@ class TableSync:
         return self._result(Counts(snapshot.rows), is_new=True)
 
     def _row_versions(self, load_id: str | None) -> tuple[str, str] | None:
-        """The first and the last load id of a full refresh."""
+        """The first and the last load id of a full refresh's rows."""
         if load_id is None:
             return None
         stored = self._bucket.get(self._paths.load_record(load_id))
@@ -198,7 +198,7 @@ class TableSync:
 
 
 def _widened(changed: pa.Table, schema: pa.Schema) -> pa.Table:
-    """With nulls in the columns that the config has no more."""
+    """Adds nulls for columns that are no longer in the config."""
     for field in schema:
         if field.name not in changed.schema.names:
             changed = changed.append_column(field.name, pa.nulls(len(changed), field.type))

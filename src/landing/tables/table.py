@@ -1,4 +1,4 @@
-"""What a table of any format can do."""
+"""The interface of a table of any format."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from landing.tables.place import Place
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MAINTAINED_EVERY = 20
-"""Commits between two rounds of putting small files together."""
+"""Commits between two compactions of small files."""
 KEPT_DAYS = 7
-"""For which old versions stay readable: a query that runs as long is a strange one."""
+"""Days for which old versions stay readable, longer than any query should run."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Counts:
     upserted: int = 0
     removed: int = 0
     inserted: int = 0
-    """Of those upserted, rows whose keys were not there."""
+    """Upserted rows whose keys were new."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -37,24 +37,24 @@ class Counts:
 
 
 class Table(Protocol):
-    """Each change is one commit: a reader sees all of it or nothing. One process at a time
-    writes, which the stream's lease sees to."""
+    """Each change is one commit: a reader sees all of it or nothing. The stream's lease ensures
+    that one process writes at a time."""
 
     def columns(self) -> pa.Schema | None:
-        """None if there is no table. Raises TableError for one that can't be read."""
+        """None if there is no table. Raises TableError if it can't be read."""
 
     def add_columns(self, fields: list[pa.Field]) -> None: ...
 
     def upsert(self, changes: pa.Table) -> Counts:
-        """Take in changes as `winners.changes` gives them, where they are the later versions."""
+        """Applies the rows of `winners.changes` that are newer than the table's."""
 
     def replace(self, batches: pa.RecordBatchReader) -> None:
-        """Put these rows and columns in the place of all there is, however damaged that is."""
+        """Replaces all rows and columns, even of a damaged table."""
 
 
 @contextmanager
 def explained(place: Place) -> Iterator[None]:
-    """Whatever the library of a format raises as a TableError that a person can act on."""
+    """Turns any error of a format's library into a TableError that says what to do."""
     try:
         yield
     except LandingError:
@@ -65,6 +65,6 @@ def explained(place: Place) -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """A message without colours, line breaks, and addresses in a library's code."""
+    """A message without colours, line breaks and positions in a library's code."""
     message = [line for line in _COLOUR.sub("", text).splitlines() if "<unknown>" not in line]
     return " ".join(" ".join(message).replace("↳", ":").split())

@@ -1,9 +1,9 @@
-"""Which of a record's versions is its current one.
+"""Decides which version of a record is the current one.
 
-A tombstone removes all versions with its load id or an earlier one. Of the others, the one with
-the greatest cursor wins, null being the least; then the one with the greatest load id; then the
-one whose file, and place in it, comes last. DuckDB sorts, since it can do so on disk: of each row
-it is given the key, the cursor, the load id and a number.
+A tombstone removes all versions with its load id or an earlier one. Of the others, the version
+with the greatest cursor wins (null is the least), then the greatest load id, then the last
+position in the files. DuckDB sorts, because it can sort on disk. It gets the key, the cursor, the
+load id and the position of each row.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from landing.columns.tombstones import is_tombstone
 from landing.zone.lineage import LOAD_ID
 
 GONE = "_dlt_gone"
-"""Of a key's row among changes: only tombstones are left of it, so that the rest is null."""
+"""Column of `changes`: whether only tombstones are left of the key, and the rest is null."""
 UNTIL = "_dlt_until"
-"""Of a key's row among changes: the load id of its last tombstone, or an empty text."""
+"""Column of `changes`: the load id of the key's last tombstone, or an empty text."""
 MEMORY = "512MB"
 _BATCH_ROWS = 100_000
 
@@ -36,7 +36,7 @@ def _engine() -> duckdb.DuckDBPyConnection:
 
 
 def connected() -> duckdb.DuckDBPyConnection:
-    """A connection for one question, which any thread may ask at the same time as others."""
+    """A connection for one query; threads may have one each at the same time."""
     return _engine().cursor()
 
 
@@ -49,7 +49,7 @@ def literal(text: str) -> str:
 
 
 def narrow(rows: pa.Table, key: Sequence[str], cursor: str | None, start: int) -> pa.Table:
-    """What decides of rows that are numbered from `start` on."""
+    """The columns that decide, with the rows' positions counted from `start`."""
     columns = {f"k{number}": rows[name] for number, name in enumerate(key)}
     columns["cursor"] = rows[cursor] if cursor else pa.nulls(rows.num_rows, pa.int64())
     columns["load_id"] = rows[LOAD_ID]
@@ -59,7 +59,7 @@ def narrow(rows: pa.Table, key: Sequence[str], cursor: str | None, start: int) -
 
 
 def keyless(rows: pa.Table, key: Sequence[str]) -> int:
-    """Rows without a value in their key, which have no place in a table that goes by it."""
+    """Number of rows with a null in their key, which a table with that key can't have."""
     if not any(rows[name].null_count for name in key):
         return 0
     absent = reduce(pc.or_, (pc.is_null(rows[name]) for name in key))
@@ -85,7 +85,7 @@ def _ranked(width: int, *, keyless: bool = False) -> str:
 
 
 def changes(rows: pa.Table, key: Sequence[str], cursor: str | None) -> pa.Table:
-    """One row for each key among the rows, with GONE and UNTIL."""
+    """One row for each key, the current version, with GONE and UNTIL."""
     with connected() as connection:
         connection.register("versions", narrow(rows, key, cursor, 0))
         ranked = connection.execute(f"{_ranked(len(key))} ORDER BY position").to_arrow_table()
@@ -110,10 +110,10 @@ def among(
 
 
 class Winners:
-    """The positions of the current versions among more rows than memory holds."""
+    """Finds the positions of the current versions among more rows than fit in memory."""
 
     def __init__(self, folder: Path, width: int, *, keyless: bool = False) -> None:
-        """With `keyless`, rows that lack a value of their key are all current."""
+        """With `keyless`, all rows with a null in their key are current."""
         self._connection = duckdb.connect(folder / "versions.duckdb")
         self._connection.execute(f"SET memory_limit = '{MEMORY}'")
         self._connection.execute(f"SET temp_directory = {literal(str(folder / 'spilled'))}")
@@ -135,7 +135,7 @@ class Winners:
         self._connection.unregister("more")
 
     def positions(self) -> Iterator[int]:
-        """In ascending order."""
+        """Positions in ascending order."""
         if not self._has_any:
             return
         ranked = _ranked(self._width, keyless=self._keyless)
@@ -147,9 +147,9 @@ class Winners:
 
 
 def newer(cursor: str | None, source: str = "source", target: str = "target") -> str:
-    """SQL that is true where the source's version takes the place of the target's.
+    """SQL that is true if the source's version replaces the target's.
 
-    Of two that are the same in everything, the source's is the one that came later.
+    Of two equal versions, the source's is the later one.
     """
     load_id, until = quoted(LOAD_ID), quoted(UNTIL)
     later = f"{source}.{load_id} >= {target}.{load_id}"
@@ -163,7 +163,7 @@ def newer(cursor: str | None, source: str = "source", target: str = "target") ->
 
 
 def removed(source: str = "source", target: str = "target") -> str:
-    """SQL that is true where the target's row is to go, and nothing to take its place."""
+    """SQL that is true if the target's row is removed without a replacement."""
     return f"({source}.{GONE} AND {target}.{quoted(LOAD_ID)} <= {source}.{quoted(UNTIL)})"
 
 

@@ -135,4 +135,4 @@ def _message(streams: Sequence[str], selected: int) -> str:
 
 
 def _dry_run(source: str, stream: str) -> str:
-    return f"mend it; `landing run {source} {stream} --dry-run` tries it"
+    return f"mend it; `landing run {source} {stream} --dry-run` checks it"

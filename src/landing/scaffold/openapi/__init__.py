@@ -1,7 +1,7 @@
-"""A source from an OpenAPI 3 document: a stream for each endpoint that gives a list.
+"""Plans a source from an OpenAPI 3 document, with a stream for each endpoint that returns a list.
 
-What the document says is taken from it; what it can't say, such as which field is the key, is
-guessed by the names that APIs use, and marked as a guess in the files that are written.
+What the document does not say, such as which field is the key, is guessed from the names that APIs
+use. The written files mark each guess.
 """
 
 from landing.scaffold.openapi.document import Document, read_document

@@ -1,4 +1,4 @@
-"""An OpenAPI document, its references resolved where they are followed."""
+"""Reads an OpenAPI document. References are resolved when they are followed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NESTED = 500
 _BRACKETS = re.compile(rb"[][{}]")
 _DASHES = re.compile(rb"(?:- ){%d}" % _NESTED)
 _DEEPEST = 6
-"""Levels of `allOf` and the like; schemas may contain themselves."""
+"""Levels of `allOf`, `oneOf` and `anyOf` that are followed; schemas may contain themselves."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Document:
 
 
 def read_document(location: str) -> Document:
-    """Raises UsageError if there is no OpenAPI 3 document, ApiError if its server fails."""
+    """Raises UsageError if it is not an OpenAPI 3 document, ApiError if its server fails."""
     try:
         from jsonschema_path import SchemaPath
     except ImportError:
@@ -49,10 +49,10 @@ def read_document(location: str) -> Document:
     content = _parsed(text, location)
     version = str(content.get("openapi", ""))
     if not version.startswith("3."):
-        what = f"is Swagger {content['swagger']}" if "swagger" in content else "is no OpenAPI 3"
+        what = f"is Swagger {content['swagger']}" if "swagger" in content else "is not OpenAPI 3"
         raise UsageError(
-            f"{location} {what}: this reads OpenAPI 3 (converters such as swagger2openapi make "
-            "one of Swagger 2)"
+            f"{location} {what}: only OpenAPI 3 can be read (swagger2openapi and others convert "
+            "Swagger 2)"
         )
     if not isinstance(content.get("paths"), dict):
         raise UsageError(f"{location} has no paths")
@@ -75,12 +75,12 @@ def _fetched(url: str) -> bytes:
         response = requests.get(url, timeout=_SECONDS)
         response.raise_for_status()
     except requests.RequestException as error:
-        raise ApiError(redacted(f"the OpenAPI document could not be had: {error}")) from None
+        raise ApiError(redacted(f"the OpenAPI document could not be fetched: {error}")) from None
     return response.content
 
 
 def _parsed(text: bytes, location: str) -> dict[str, Any]:
-    what = f"{location} is neither JSON nor YAML of an OpenAPI document"
+    what = f"{location} is neither an OpenAPI document in JSON nor one in YAML"
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -91,10 +91,10 @@ def _parsed(text: bytes, location: str) -> dict[str, Any]:
 
 
 def _parsed_yaml(text: bytes, what: str, error_as_json: Exception) -> Any:
-    """Raises UsageError with the line where it breaks: as JSON if it looks like that."""
+    """Raises UsageError with the line of the error; that of JSON if the text looks like JSON."""
     import yaml
 
-    if _is_too_deep(text):  # the loader in C would end the process
+    if _is_too_deep(text):  # libyaml would crash the process
         raise UsageError(f"{what}: it is nested more than {_NESTED:,} levels deep")
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -120,7 +120,7 @@ def _is_too_deep(text: bytes) -> bool:
 
 
 def at(path: SchemaPath, *keys: str | int) -> SchemaPath | None:
-    """What is below a place in the document, if it is there."""
+    """The value below a place in the document; None if there is none."""
     for key in keys:
         if not path.is_traversable() or key not in path:
             return None
@@ -146,16 +146,16 @@ def elements(path: SchemaPath | None) -> Iterator[SchemaPath]:
 
 @dataclass(frozen=True)
 class Schema:
-    """A JSON Schema as far as guesses need it: its type, its properties, its items."""
+    """The parts of a JSON Schema that guesses need: type, properties and items."""
 
     path: SchemaPath
     depth: int = 0
 
     @cached_property
     def kinds(self) -> frozenset[str]:
-        """Its types besides null; 3.1 has lists of them, and some documents none."""
-        said = value(self.path, "type")
-        names = set(said) if isinstance(said, list) else {said} if isinstance(said, str) else set()
+        """The types without null; OpenAPI 3.1 allows a list of types."""
+        kind = value(self.path, "type")
+        names = set(kind) if isinstance(kind, list) else {kind} if isinstance(kind, str) else set()
         for part in self._parts:
             names |= part.kinds
         if not names and at(self.path, "properties") is not None:
@@ -186,7 +186,7 @@ class Schema:
 
     @cached_property
     def _parts(self) -> list[Schema]:
-        """All of `allOf`; of alternatives the first that is not null."""
+        """All of `allOf`, and the first of `oneOf` and of `anyOf` that is not null."""
         if self.depth > _DEEPEST:
             return []
         found = [Schema(path, self.depth + 1) for path in elements(at(self.path, "allOf"))]

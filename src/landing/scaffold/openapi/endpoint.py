@@ -1,4 +1,4 @@
-"""One endpoint that gives a list: its parameters, its records, and what can be guessed of them."""
+"""An endpoint that returns a list: its parameters, its records, and guesses from both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Endpoint:
-    """A GET of the document whose answer has a list of objects."""
+    """A GET operation; a stream if its response has a list of objects."""
 
     def __init__(self, path: str, item: SchemaPath) -> None:
         self.path = path
@@ -50,12 +50,12 @@ class Endpoint:
 
     @property
     def description(self) -> str:
-        said = value(self._get, "summary") or value(self._get, "description") or ""
-        return str(said).strip().partition("\n")[0]
+        text = value(self._get, "summary") or value(self._get, "description") or ""
+        return str(text).strip().partition("\n")[0]
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """Of the query and the path, by name; the operation's win over the path's."""
+        """Query and path parameters by name. The operation's override the path item's."""
         found: dict[str, Parameter] = {}
         for owner in (self._item, self._get):
             for path in elements(at(owner, "parameters")):
@@ -66,14 +66,14 @@ class Endpoint:
 
     @property
     def missing(self) -> list[str]:
-        """Names of parameters that a request needs and for which the document has no value."""
+        """Names of required parameters for which the document has no value."""
         of_path = re.findall(r"{([^}]+)}", self.path)
         of_query = [p.name for p in self._needed if p.default is None]
         return [*of_path, *of_query]
 
     @property
     def params(self) -> dict[str, str | int]:
-        """The query parameters that a request needs, with the document's values for them."""
+        """Required query parameters with the document's values."""
         return {p.name: p.default for p in self._needed if p.default is not None}
 
     @property
@@ -104,10 +104,10 @@ class Endpoint:
 
     @cached_property
     def _list(self) -> tuple[str, Schema] | None:
-        """Where the body has the list of records, and what a record is.
+        """The path of the list of records in the body, and the schema of a record.
 
-        A list beside other members may also be a part of one record: it counts if its name or the
-        endpoint's parameters say that it is what was asked for.
+        A list beside other members may also be a part of a single record. It counts if its name or
+        the endpoint's parameters suggest that it is the result.
         """
         if self._body is None:
             return None
@@ -119,10 +119,10 @@ class Endpoint:
         for outer, schema in self._body.properties.items():
             if "object" in schema.kinds:
                 lists |= _lists(schema, f"{outer}.")
-        likely = sorted(filter(self._is_asked_for, lists), key=_likelihood)
+        likely = sorted(filter(self._is_result, lists), key=_likelihood)
         return (likely[0], lists[likely[0]]) if likely else None
 
-    def _is_asked_for(self, member: str) -> bool:
+    def _is_result(self, member: str) -> bool:
         name = plain(member.rpartition(".")[2])
         has_pages = named(self._query, (*SIZES, *OFFSETS, *NUMBERS, *CURSORS))
         is_beside = "." not in member and has_pages is not None
@@ -130,7 +130,7 @@ class Endpoint:
 
     @property
     def _nouns(self) -> set[str]:
-        """The last word of the path, in both numbers."""
+        """The last word of the path, in singular and plural."""
         word = plain(re.sub(r"\.\w+$", "", self.path.rstrip("/").rpartition("/")[2]))
         return {word, word.removesuffix("s"), re.sub("ies$", "y", word)}
 
@@ -140,7 +140,7 @@ class Endpoint:
 
     @property
     def records(self) -> str:
-        """Where the list is in the body."""
+        """Path of the list in the body."""
         return self._list[0] if self._list else ""
 
     @property
@@ -149,7 +149,7 @@ class Endpoint:
 
     @property
     def primary_key(self) -> str | None:
-        """A guess; None if no field has a name as keys have."""
+        """A guess; None if no field is named like a key."""
         wanted = [
             "id",
             "uuid",
@@ -163,7 +163,7 @@ class Endpoint:
 
     @property
     def changed_field(self) -> str | None:
-        """The field that seems to say when a record was changed last."""
+        """The field that seems to have the time of a record's last change."""
         for name, schema in self.fields.items():
             if CHANGED.fullmatch(plain(name)) and schema.kinds & {"string", "integer", "number"}:
                 return name
@@ -171,7 +171,7 @@ class Endpoint:
 
     @property
     def cursor(self) -> CursorPlan | None:
-        """A guess: such a field, and a parameter that asks by it."""
+        """A guess: a field for the last change, with a parameter that filters by it."""
         since = next((n for n in self._query if SINCE.fullmatch(plain(n))), None)
         field = self.changed_field
         if since is None or field is None:
@@ -186,8 +186,8 @@ class Endpoint:
         )
 
     @property
-    def asks_beyond(self) -> bool:
-        """Whether the cursor's parameter sounds as if it left out the value itself."""
+    def excludes_its_value(self) -> bool:
+        """Whether the cursor's parameter seems to exclude the value itself."""
         return self.cursor is not None and bool(EXCLUSIVE.search(plain(self.cursor.param)))
 
     @property
@@ -196,7 +196,7 @@ class Endpoint:
 
     @cached_property
     def paging(self) -> PagingPlan:
-        """A guess by the names of parameters, of headers and of the body's other members."""
+        """A guess from the names of parameters, headers and the body's other members."""
         size = named(self._query, SIZES)
         rows = self._page_rows(size)
         kind, arguments = self._paging()
@@ -227,7 +227,7 @@ class Endpoint:
         return ("next-url", {"path": next_url}) if next_url else ("none", {})
 
     def _page_rows(self, size: str | None) -> int:
-        """As many as the API allows, or else says to be its default."""
+        """The API's maximum, capped at DEFAULT_PAGE_ROWS, or else its default."""
         if size is None:
             return DEFAULT_PAGE_ROWS
         parameter = self._query[size]
@@ -243,17 +243,17 @@ class Endpoint:
 
     @property
     def _next_cursor(self) -> str:
-        """`next` too, if it is no URL, or `cursor`, once the parameter says that there is one."""
+        """Accepts `next` (unless it is a URL) and `cursor` too: there is a cursor parameter."""
         names = (*NEXT_CURSORS, "next", "nextpage", "cursor", "after")
         found = self._member(names, {"string", "integer"})
         return "" if found and self._schema_of(found).format.startswith("uri") else found
 
     def _count_beside(self, next_url: str) -> str:
-        """`count` is of all rows where the body has `next` too, as Django's REST framework's."""
+        """`count` is the total if the body also has `next`, as in Django REST framework."""
         return self._member(("count",), {"integer"}) if next_url else ""
 
     def _member(self, names: tuple[str, ...], kinds: set[str]) -> str:
-        """The path of the first such member of the body, or of an object in it; or nothing."""
+        """Path of the first such member of the body or of an object in it, or an empty text."""
         if self._body is None:
             return ""
         if name := named(self._body.properties, names, kinds):
@@ -280,7 +280,7 @@ def _lists(schema: Schema, prefix: str) -> dict[str, Schema]:
 
 
 def _likelihood(member: str) -> tuple[int, int]:
-    """Well-known names come first, then what lies less deep."""
+    """Sort key: shallower lists first, then well-known names."""
     last = plain(member.rpartition(".")[2])
     rank = RECORDS.index(last) if last in RECORDS else len(RECORDS)
     return (member.count("."), rank)

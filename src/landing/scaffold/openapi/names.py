@@ -1,4 +1,4 @@
-"""The names that APIs have for the same things, by which an endpoint is guessed about."""
+"""Names that APIs use for parameters and members, from which an endpoint's paging is guessed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from landing.scaffold.openapi.document import Schema
 
-# Names as APIs have them, in lower case and without what is neither letter nor digit.
+# In lower case, without anything but letters and digits.
 SIZES = (
     *("limit", "pagesize", "perpage", "size", "take", "count", "top"),
     *("maxresults", "pagelimit", "itemsperpage", "rows"),
@@ -38,7 +38,7 @@ def plain(name: str) -> str:
 def named(
     members: Mapping[str, object], names: Sequence[str], kinds: set[str] | None = None
 ) -> str | None:
-    """The member whose name is the first of these that is there at all."""
+    """The member that has the first of these names that occurs."""
     by_name = {plain(name): name for name in members}
     for name in names:
         found = by_name.get(name)

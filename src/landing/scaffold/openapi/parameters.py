@@ -1,4 +1,4 @@
-"""What a request of an endpoint may say, as the document has it."""
+"""Reads the parameters of an endpoint from the document."""
 
 from __future__ import annotations
 

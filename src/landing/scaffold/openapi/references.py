@@ -1,7 +1,7 @@
-"""What a document's `$ref` may lead to: files below its own folder, or addresses of its own host.
+"""Limits `$ref` to files below the document's own folder, or URLs of its own host.
 
-A document comes from strangers: it must not make this machine read its other files, or ask hosts
-that only this machine reaches.
+A document is untrusted: it must not make this machine read other files, or call hosts that only
+this machine can reach.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Parse = Callable[[bytes, str], dict[str, Any]]
 
 
 class ForeignReference(Exception):
-    """A reference that is not followed, or leads to nothing that can be read."""
+    """A reference that is not allowed, or whose target can't be read."""
 
 
 def foreign_reference(error: BaseException) -> ForeignReference | None:
-    """The one that made `error`, which the library wraps more than once."""
+    """The ForeignReference that caused `error`; the library wraps it more than once."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, ForeignReference):
         found = found.__cause__
@@ -31,7 +31,7 @@ def foreign_reference(error: BaseException) -> ForeignReference | None:
 def handlers(
     base: str, fetch: Callable[[str], bytes], parse: Parse
 ) -> Mapping[str, Callable[[str], dict[str, Any]]]:
-    """By scheme, what reads a referenced document; `base` is the URI of the referring one."""
+    """Readers of referenced documents by scheme; `base` is the URI of the referring document."""
 
     def read(uri: str) -> dict[str, Any]:
         _check_home(uri, base)
@@ -41,7 +41,7 @@ def handlers(
         except (OSError, UsageError) as error:
             raise ForeignReference(f"{uri}: {error}") from None
 
-    # A scheme that is not here would be fetched by the library itself.
+    # The library itself would fetch any scheme that has no handler.
     return _Everything(read)
 
 
@@ -58,7 +58,7 @@ class _Everything(dict[str, Callable[[str], dict[str, Any]]]):
 
 
 def _check_home(uri: str, base: str) -> None:
-    """Raises ForeignReference."""
+    """Raises ForeignReference if the URI is outside of the folder or host of `base`."""
     parts, own = urlsplit(uri), urlsplit(base)
     if _is_file(base):
         folder = Path(_path(base)).parent.resolve()

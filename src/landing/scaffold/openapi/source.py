@@ -1,11 +1,11 @@
-"""A whole document as the plan of a source."""
+"""Turns an OpenAPI document into the plan of a source."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from landing.errors import UsageError, listed, nearest
@@ -25,7 +25,7 @@ _VERSION = re.compile(r"api|rest|v\d+(\.\d+)*", re.IGNORECASE)
 class FoundStreams:
     plan: SourcePlan
     notes: Sequence[str] = field(default_factory=list)
-    """What was left out, and what a person has to do."""
+    """What was left out, and what is left to do."""
 
 
 def source_plan(
@@ -36,7 +36,7 @@ def source_plan(
     auth: AuthPlan | None,
     only: Sequence[str] = (),
 ) -> FoundStreams:
-    """Raises UsageError if the document has no list that can be read, or not the named ones."""
+    """Raises UsageError if the document has no readable list, or lacks one of `only`."""
     endpoints, notes = _endpoints(document)
     streams = _named_streams(endpoints)
     for wanted in only:
@@ -47,8 +47,8 @@ def source_plan(
             )
     chosen = {stream: streams[stream] for stream in only} if only else streams
     if not chosen:
-        message = "; ".join(notes) or "no GET of it answers with a list of objects"
-        raise UsageError(f"{document.location}: no stream can be made of it: {message}")
+        message = "; ".join(notes) or "none of its GETs returns a list of objects"
+        raise UsageError(f"{document.location}: no stream can be made from it: {message}")
     plan = SourcePlan(
         name,
         base_url or _base_url(document),
@@ -60,7 +60,7 @@ def source_plan(
 
 
 def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
-    """Those that give a list and need nothing for it, and what is to be said of the others."""
+    """Endpoints that return a list without further parameters, and notes about the others."""
     from referencing.exceptions import Unresolvable
 
     found: list[Endpoint] = []
@@ -83,9 +83,9 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
                 foreign.append(f"GET {path} ({reference})")
             else:
                 broken.append(f"GET {path} ({type(error).__name__})")
-    needs = "left out, as they need a value (docs/sources.md: a child of a parent)"
-    contradicts = "left out, as the document contradicts itself there"
-    elsewhere = "left out, as a reference there is not followed or can't be read"
+    needs = "left out, because they need a value (docs/sources.md: a child of a parent)"
+    contradicts = "left out, because the document contradicts itself there"
+    elsewhere = "left out, because a reference is not allowed or can't be read"
     notes = [
         *_counted(needing, needs),
         *_counted(broken, contradicts),
@@ -101,7 +101,7 @@ def _counted(places: Sequence[str], what: str) -> Iterator[str]:
 
 
 def _named_streams(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
-    """Each by the last part of its path, with parts before it where that is another's name."""
+    """Endpoints by name: the last part of the path, with earlier parts if that name is taken."""
     named: dict[str, Endpoint] = {}
     for endpoint in sorted(endpoints, key=lambda one: one.path.count("/")):
         parts = _parts(endpoint.path)
@@ -116,7 +116,7 @@ def _named_streams(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
 
 
 def _parts(path: str) -> list[str]:
-    """The words of a path that can be in a stream's name; not `api`, not its version."""
+    """The words of a path for a stream's name, without `api` and versions."""
     pieces = [re.sub(r"\W+", "_", piece).strip("_") for piece in path.split("/")]
     words = [piece for piece in pieces if piece and not _VERSION.fullmatch(piece)]
     snake = [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower() for word in words]
@@ -139,28 +139,28 @@ def _stream(name: str, endpoint: Endpoint) -> StreamPlan:
 
 
 def _guesses(endpoint: Endpoint) -> Iterator[str]:
-    """What only the API's documentation can tell for sure."""
+    """Comments on what only the API's documentation can confirm."""
     key, cursor = endpoint.primary_key, endpoint.cursor
     yield f"Guess: the primary key is {key}." if key else "No field looks like a primary key."
     if cursor is not None:
         beyond = (
-            ", which may leave out the value itself: ask for >=" if endpoint.asks_beyond else ""
+            ", which may exclude the value itself: prefer >=" if endpoint.excludes_its_value else ""
         )
-        yield f"Guess: the cursor is {cursor.field}, and {cursor.param} asks by it{beyond}."
+        yield f"Guess: the cursor is {cursor.field}, and {cursor.param} filters by it{beyond}."
     elif endpoint.changed_field:
         yield (
-            f"Guess: {endpoint.changed_field} grows with every change. No parameter asks by it, "
+            f"Guess: {endpoint.changed_field} grows with every change. No parameter filters by it, "
             "but it can be the cursor_field of the stream config."
         )
     if endpoint.paging.kind == "none":
-        yield "No paging was found: if the API has pages, say by `paging=` how it leads to them."
+        yield "No paging was found: if the API has pages, add the matching `paging=`."
     else:
         yield f"Guess: paging by {endpoint.paging.kind}."
 
 
 def _base_url(document: Document) -> str:
-    """The first server, its variables replaced by their defaults. A relative one is below the
-    document's own address."""
+    """The first server's URL, with its variables' defaults. A relative one is resolved against the
+    document's URL."""
     server = next(elements(at(document.root, "servers")), None)
     url = "/" if server is None else str(value(server, "url") or "/")
     for name, variable in children(None if server is None else at(server, "variables")):
@@ -175,7 +175,7 @@ def _base_url(document: Document) -> str:
 
 
 def _auth(document: Document) -> AuthPlan:
-    """The first scheme that all requests need, or else the first that is there at all."""
+    """The first scheme that all requests need, or else the first of the document."""
     schemes = dict(children(at(document.root, "components", "securitySchemes")))
     required = [
         name for one in elements(at(document.root, "security")) for name in one.read_value()
@@ -204,9 +204,9 @@ def _scheme(scheme: SchemaPath, document: Document) -> AuthPlan | None:
 
 def _oauth2(flows: dict[str, SchemaPath], document: Document) -> AuthPlan:
     def url(flow: SchemaPath, name: str) -> str:
-        said: Any = value(flow, name)
+        address = str(value(flow, name))
         remote = document.location.startswith("http")
-        return urljoin(document.location, str(said)) if remote else str(said)
+        return urljoin(document.location, address) if remote else address
 
     if (flow := flows.get("clientCredentials")) is not None:
         return AuthPlan("oauth2-client", {"token_url": url(flow, "tokenUrl")})
@@ -221,6 +221,6 @@ def _auth_notes(document: Document, plan: SourcePlan, *, is_given: bool) -> Iter
     if is_given:
         return
     if not schemes:
-        yield "the document says nothing of credentials: is none needed? (--auth says which)"
+        yield "the document has no security scheme: if the API needs credentials, set --auth"
     elif len(schemes) > 1 or plan.auth.kind == "none":
-        yield f"of {listed(schemes)}, client.py has --auth={plan.auth.kind}; another can be said"
+        yield f"of {listed(schemes)}, client.py uses --auth={plan.auth.kind}; --auth changes it"
