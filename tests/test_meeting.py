@@ -365,7 +365,7 @@ def test_a_run_beside_a_compaction_gets_the_lease_before_it_ends(
     shop: Shop, bucket: Bucket, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compaction_module, "_FREE_EVERY", 0.0)
-    monkeypatch.setattr(compaction_module, "_ASKED_AGAIN_AFTER", 0.1)
+    monkeypatch.setattr(compaction_module, "_RETRY_SECONDS", 0.1)
     shop.kit.configure("shop", "plain", **KEYS, fields=FIELDS)
     shop.lands("plain", row(1, 1, 1))
     (path,) = folder_zone.parts("shop", "plain")
