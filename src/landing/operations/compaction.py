@@ -27,7 +27,7 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.layout import StreamPaths, compacted_path, load_id_of
-from landing.zone.lease import ASKED_EVERY, Lease
+from landing.zone.lease import RETRY_EVERY, Lease
 from landing.zone.parts import Part
 
 _DAY = re.compile(r"/year=(\d{4})/month=(\d\d)/day=(\d\d)$")
@@ -36,7 +36,7 @@ _RETRY_SECONDS = 5.0
 """Seconds between two attempts to take a lease that another process holds."""
 _FREE_EVERY = 5.0
 """Seconds after which a compaction pauses so that waiting processes can take the lease."""
-_FREE_FOR = 4 * ASKED_EVERY
+_FREE_FOR = 4 * RETRY_EVERY
 """Length of that pause in seconds; every waiting process tries at least once within it."""
 
 

@@ -87,13 +87,13 @@ class _Reading:
         self._of = of
         self._id = backfill.id
         self._window = window
-        self._stamp = backfill.row_version_of(window)
+        self._row_version = backfill.row_version_of(window)
         self._load = Load(
             of.bucket,
             of.paths,
             of.lease(of.waiting(stop, emit)),
-            load_id=self._stamp,
-            last_row_version=self._stamp,
+            load_id=self._row_version,
+            last_row_version=self._row_version,
             backfill={"id": backfill.id, "from": window.start, "to": window.end},
         )
         config = of.config
@@ -101,12 +101,12 @@ class _Reading:
         self._without_cursor = read_window(
             config, of.resource, rows, self._load, folder, emit, stop
         )
-        last = self._load.last_row_version or self._stamp
+        last = self._load.last_row_version or self._row_version
         if last >= backfill.end_of_row_versions(window):
             raise StreamError(
                 f"stream '{of.name}', {window}: records with the same primary key came too often "
-                "in this window to tell their versions apart: choose smaller windows, or a "
-                f"primary_key in {config.origin} that tells records apart"
+                "in this window to distinguish their versions: choose smaller windows, or a "
+                f"primary_key in {config.origin} that distinguishes records"
             )
         self._last_row_version = last
 
@@ -118,7 +118,7 @@ class _Reading:
             backfill = records.get(self._id)
             if done := backfill.done.get(number):
                 return WindowResult(done=done, by_another=True)
-            if backfill.row_version_of(self._window) != self._stamp:
+            if backfill.row_version_of(self._window) != self._row_version:
                 return None
             load = self._load
             load.load_id = None
