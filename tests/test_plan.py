@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from landing.events import Event, TotalExpected
-from landing.http import captured as asked
+from landing.http.captured import captured
 from landing.http.traffic import counting
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
@@ -279,9 +279,9 @@ def test_a_client_on_plain_requests_is_heard_too(
 )
 def test_what_a_body_hides_stays_hidden(body: dict[str, Any], shown: str) -> None:
     request = requests.Request("POST", "https://api.example.com/search", **body).prepare()
-    told = asked.asked(request)
-    assert shown in f"{told.body} {told.params}"
-    assert "hush" not in f"{told}"
+    shown_request = captured(request)
+    assert shown in f"{shown_request.body} {shown_request.params}"
+    assert "hush" not in f"{shown_request}"
 
 
 def test_the_number_of_rows_is_that_of_one_list_alone(shop: Kit, api: Api) -> None:
