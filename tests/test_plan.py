@@ -177,7 +177,7 @@ def test_drift_of_the_first_page_is_told(shop: Kit) -> None:
     configure(shop, FIELDS, on_drift="fail")
     refused = planned(shop)
     assert refused.code == 1
-    assert "drifted, at which" in refused.err
+    assert "drifted, and on_drift is 'fail'" in refused.err
     assert "  columns   6, nothing has landed yet\n" in refused.out
 
 

@@ -564,5 +564,5 @@ def test_without_recording_and_variables_pytest_skips(kit: Kit) -> None:
     done = pytest_of(kit)
     assert done.code == 0, done.text
     assert "11 skipped" in done.out
-    assert "is not set, which source 'shop' needs" in done.out
+    assert "is not set, but source 'shop' needs it" in done.out
     assert "nothing is recorded in orchestration/dlt/sources/shop/recordings" in done.out

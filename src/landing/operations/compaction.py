@@ -102,9 +102,9 @@ def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> Compact
             continue
         last = files[-1].path
         if table_at is not None and last > table_at:
-            plan.left.append(f"{day}: its current-state table has not taken all of it in yet")
+            plan.left.append(f"{day}: the current-state table does not include all of it yet")
         elif terms.feeder_at is not None and last > terms.feeder_at:
-            plan.left.append(f"{day}: the feeder is not behind it yet")
+            plan.left.append(f"{day}: the feeder has not read all of it yet")
         else:
             _plan_day(plan, day, files, terms.file_bytes)
     return plan
@@ -135,7 +135,7 @@ def _plan_day(plan: CompactionPlan, day: date, files: Sequence[Listed], file_byt
     for group in _groups(files, file_bytes):
         into = compacted_path(group[-1].path)
         if into in names:
-            plan.left.append(f"{day}: {into} is there beside the file that it replaced")
+            plan.left.append(f"{day}: {into} exists beside the file that it replaced")
         elif len(group) > 1:
             plan.groups.append(FileGroup(day, tuple(group)))
 
@@ -251,8 +251,8 @@ class _Replacing:
         files = self._fetched(paths)
         if files is None:
             raise BucketError(
-                f"{self._bucket.location(pending)} names files that are to become {into}, and not "
-                "all of them are there: put them back, or, if they were removed on purpose, "
+                f"{self._bucket.location(pending)} names files to compact into {into}, but not "
+                "all of them exist: put them back, or, if they were removed on purpose, "
                 "delete it"
             )
         ((_, columns),) = alike(files)
@@ -271,7 +271,7 @@ class _Replacing:
         """Replace the group's files; where a column's type changes, a new file begins."""
         files = self._fetched([file.path for file in group.files])
         if files is None:
-            self._result.left.append(f"{group.day}: another compaction was there at the same time")
+            self._result.left.append(f"{group.day}: another compaction ran at the same time")
             return
         for run, columns in alike(files):
             if len(run) > 1:
@@ -279,7 +279,7 @@ class _Replacing:
                 if compacted_path(paths[-1]) in paths:
                     # The new file has the name of one of its sources and would be removed with it.
                     self._result.left.append(
-                        f"{group.day}: {compacted_path(paths[-1])} is there beside the file that "
+                        f"{group.day}: {compacted_path(paths[-1])} exists beside the file that "
                         "it replaced"
                     )
                     continue
@@ -335,7 +335,7 @@ class _Replacing:
             self._bucket.delete(into)
             self._bucket.delete(self._paths.pending_compaction)
             raise BucketError(
-                f"{self._bucket.location(into)} does not read back as the files that it was to "
+                f"{self._bucket.location(into)} does not read back as the files that it should "
                 f"replace: {error}; they stay, and it was deleted again: check the bucket's disks"
             ) from error
         copy.unlink()

@@ -120,7 +120,7 @@ def described(
     if not fields:
         raise StreamError(
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
-            "was written: see that there are some, or declare its columns"
+            "was written: add some at the source, or declare its columns"
         )
     schema = _schema(resource, fields)
     _check_declared(schema)
@@ -298,7 +298,7 @@ def _field_changes(
 ) -> Iterator[str]:
     for name in old:
         if name not in new:
-            yield f"- {prefix}{name}: the source gives it no more"
+            yield f"- {prefix}{name}: the source no longer has it"
     for name, f in new.items():
         before = old.get(name)
         if before is None:

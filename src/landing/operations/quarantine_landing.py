@@ -36,7 +36,7 @@ from landing.zone.publication import Load
 from landing.zone.state import stored_load_id
 
 NO_LINE = "a line that can't be read"
-NO_DELETES = "says that a record is deleted, which the stream declares no more"
+NO_DELETES = "says that a record is deleted, which the stream no longer declares"
 NO_JSON = "a record with values that JSON can't hold"
 
 

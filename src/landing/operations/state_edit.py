@@ -101,7 +101,7 @@ def cursor_set(
     message = [f"cursor {name}: {'none' if old is None else old} → {value}"]
     message += _message_of_rows(old, value, start, forward=forward)
     if names := names_kept(state, config.stream):
-        message.append(f"what the stream keeps itself stays: {', '.join(names)}")
+        message.append(f"what the stream itself stores stays: {', '.join(names)}")
     return Change("set", paths, before, _after(state, before), message)
 
 
@@ -169,7 +169,7 @@ def start_over(bucket: Bucket, paths: StreamPaths) -> Change:
         )
     message = ["the next run reads from the start; all rows land again"]
     if names := names_kept(state, paths.stream):
-        message.append(f"what the stream keeps itself goes, too: {', '.join(names)}")
+        message.append(f"what the stream itself stores is removed, too: {', '.join(names)}")
     return Change("reset", paths, before, _after(_emptied(state, paths), before), message)
 
 
@@ -177,7 +177,7 @@ def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
     """Copy another stream's state to `target`, which continues from there."""
     paths = StreamPaths(target.source, target.stream)
     if source == paths:
-        raise UsageError(f"{paths.data} is to be copied to itself: name another stream with --to")
+        raise UsageError(f"{paths.data} can't be copied to itself: name another stream with --to")
     state = read_state(bucket, source)
     if state is None:
         raise UsageError(f"{source.data} has no state in {bucket.url}: there is nothing to copy")
@@ -201,8 +201,8 @@ def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: Str
     name = target.cursor_field if target.is_incremental else None
     if name not in cursors and (name or cursors):
         raise UsageError(
-            f"{source.data} goes by {', '.join(cursors) or 'no cursor'}, but {target.origin} by "
-            f"{name or 'none'}: only a state of the same cursor can be copied"
+            f"{source.data} has the cursor {', '.join(cursors) or 'none'}, but {target.origin} "
+            f"has {name or 'none'}: only a state of the same cursor can be copied"
         )
     if name is None:
         return

@@ -58,7 +58,7 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
         yield wrong(
             "writing",
             f"{bucket.location(path)} was written, but is not there or could be created twice",
-            "use a store that is consistent and knows conditional writes (If-None-Match)",
+            "use a store that is consistent and supports conditional writes (If-None-Match)",
         )
         return
     yield fine("writing", "objects can be written, made only once, and read back")

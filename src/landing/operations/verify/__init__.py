@@ -74,7 +74,7 @@ def _order(account: Account) -> Result:
     anew = put_anew(account)
     names = counted(len(account.in_order) - anew, "name")
     message = f"{names} in the order of publication, by the bucket's times"
-    notes = [f"{counted(anew, 'file')} compacted, copied here or cut off: no order is known"]
+    notes = [f"{counted(anew, 'file')} compacted, copied here or interrupted: no order is known"]
     findings = list(order_findings(account))
     return _result(account, "order", message, findings, notes if anew else [])
 

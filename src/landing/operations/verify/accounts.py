@@ -136,25 +136,25 @@ def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
         if load_id is None:
             if _hides_what_lands(account, path):
                 yield VerifyFinding(
-                    f"{path} is another tool's and sorts after the stream's newest file: a reader "
-                    "that is past it never gets what lands today",
+                    f"{path} is another tool's file and sorts after the stream's newest file: a "
+                    "reader that is past it never reads what lands today",
                     "move it, or have that tool land elsewhere",
                 )
         elif path in account.replaced or _is_pending(account, path):
             if account.holder is None:
                 yield VerifyFinding(
-                    f"{path} is there beside the file that it was compacted into, or is to be: "
-                    "its rows are there twice",
-                    f"`landing compact {name}` completes what was cut off",
+                    f"{path} exists beside the file that it was or will be compacted into: "
+                    "its rows exist twice",
+                    f"`landing compact {name}` completes what was interrupted",
                 )
         elif load_id in ids:
             yield VerifyFinding(
                 f"{path} is not in the record of its load {load_id}",
-                "find out who put it there; if nobody knows, take it elsewhere",
+                "find out who put it there; if nobody knows, move it elsewhere",
             )
         elif not _was_cut_off(account, load_id) and account.holder is None:
             yield VerifyFinding(
-                f"{path} is of a load that was cut off, and nothing has landed since",
+                f"{path} belongs to an interrupted load, and nothing has landed since",
                 f"`landing run {name}` lands its rows again; if they were a backfill's, start that "
                 "again",
             )
@@ -203,10 +203,10 @@ def file_notes(account: Account) -> Iterator[str]:
     if foreign:
         yield (
             f"{counted(len(foreign), 'file')} of other tools, such as {min(foreign)}; readers of "
-            "this folder meet them, too"
+            "this folder find them, too"
         )
     if account.holder is not None:
-        yield f"{account.holder}: files that come or go meanwhile are not looked at"
+        yield f"{account.holder}: files that come or go meanwhile are not checked"
 
 
 def order_findings(account: Account) -> Iterator[VerifyFinding]:
@@ -244,7 +244,7 @@ def part_findings(records: Iterable[LoadRecord], paths: StreamPaths) -> Iterator
         named = [file.path for file in record.files]
         if named != [paths.part(record.load_id, number) for number in range(len(named))]:
             yield VerifyFinding(
-                f"the record of load {record.load_id} does not name its parts one after the other",
+                f"the record of load {record.load_id} does not name its parts in order",
                 f"put {paths.load_record(record.load_id)} back from a version of the bucket",
             )
         elif record.rows != sum(file.rows for file in record.files):

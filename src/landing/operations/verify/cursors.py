@@ -86,8 +86,8 @@ def state_findings(account: Account) -> Iterator[VerifyFinding]:
         )
     elif account.state_load_id < newest.load_id:
         yield VerifyFinding(
-            f"{account.paths.state} is that of load {account.state_load_id}, before the last one "
-            f"that was recorded, {newest.load_id}",
+            f"{account.paths.state} is that of load {account.state_load_id}, before the last "
+            f"recorded one, {newest.load_id}",
             f"a run died at its very end, or the state was put back: `landing run {name}` reads "
             "from there again, and no row is lost",
         )
