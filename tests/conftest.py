@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -129,6 +130,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A command that read a workspace's .env left it there.
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def no_state_is_left_in_dlt() -> Iterator[None]:
+    """A run that leaves its state bound to the thread has the next one read another stream's."""
+    yield
+    if "dlt.common.pipeline" in sys.modules:
+        from dlt.common.configuration.container import Container
+        from dlt.common.pipeline import StateInjectableContext
+
+        assert StateInjectableContext not in Container()
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_streams_without_a_schedule_are_named_and_left_out_or_take_the_default(k
     configure(kit, "odoo", "off", HOURLY, selected=False)
     configure(kit, "elsewhere", "things", HOURLY, connector="airbyte")
     done = kit.landing("k8s", "--output", "base")
-    assert "odoo/partners: has no schedule, and is left out" in done.out
+    assert "odoo/partners: left out, as it has no schedule" in done.out
     assert sorted(cron_jobs(Path("base"))) == ["landing-odoo"]
 
     zone = ("--default-timezone", "Asia/Tokyo")
@@ -71,7 +71,7 @@ def test_streams_without_a_schedule_are_named_and_left_out_or_take_the_default(k
 def test_mistakes_are_said_before_anything_is_written(kit: Kit) -> None:
     nothing = kit.landing("k8s")
     assert nothing.code == 2
-    assert "no stream to start: in orchestration/dag/streams, set" in nothing.err
+    assert "no stream to run: in orchestration/dag/streams, set" in nothing.err
 
     file = configure(kit, "odoo", "orders", {"cron": HOURLY, "zone": "UTC"})
     wrong = kit.landing("k8s")

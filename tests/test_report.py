@@ -421,7 +421,7 @@ def test_a_page_that_can_not_be_made_fails_no_run(
         ({"LANDING_REPORT_MINUTES": "often"}, ["run", "shop", "orders"], "whole number of minutes"),
         ({"LANDING_REPORT_VALUES": "all"}, ["report"], "has to be some or none"),
         ({}, ["report", "shop", "--to-bucket"], "is for the page of all sources"),
-        ({}, ["report", "--json", "--to-bucket"], "leave it or the others out"),
+        ({}, ["report", "--json", "--to-bucket"], "leave out --to-bucket and --output"),
         ({}, ["report", "shp"], "did you mean 'shop'?"),
         ({}, ["report", "--output", "/proc/nowhere/x.html"], "name another file (--output)"),
     ],

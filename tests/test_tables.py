@@ -487,11 +487,12 @@ def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> Non
     shop.configure()
     asked = shop.kit.landing("rebuild", "shop", "orders")
     assert asked.code == 2
-    assert f"make the table at {shop.tables}/shop/orders again? Say --yes" in asked.err
+    assert f"rebuild the table at {shop.tables}/shop/orders?" in asked.err
+    assert "say --yes" in asked.err
     shop.configure(destination_sync_mode="append", table_format=None)
     none = shop.kit.landing("rebuild", "shop", "orders", "--yes")
     assert none.code == 2
-    assert "no table is kept with 'append'" in none.err
+    assert "'append' keeps no table" in none.err
 
 
 def test_a_dry_run_tells_where_the_table_is(shop: Shop) -> None:
