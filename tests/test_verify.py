@@ -229,7 +229,7 @@ def test_a_gap_between_cursors_is_found_unless_a_person_made_it(
     found = verified(landed)["cursor"]
     assert found["status"] == "passed"
     assert (
-        "went from 2024-06-01 00:00:00 to 2024-07-01 00:00:00, as `landing state` was"
+        "went from 2024-06-01 00:00:00 to 2024-07-01 00:00:00: `landing state` moved it"
         in (found["notes"][0])
     )
     for path in folder_zone.paths("_dlt/shop/orders/states"):

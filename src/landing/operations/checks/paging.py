@@ -91,7 +91,7 @@ def _read_in_pages_of(subject: CheckedStream, size: int, most: int | None = None
     except Exception as error:
         if any(map(missing_answer, causes(error))):
             raise CheckSkipped(
-                "the recording has no answers in smaller pages: record anew with --record"
+                "the recording has no answers in smaller pages: record again with --record"
             ) from error
         raise
     if not variation.was_made:

@@ -60,7 +60,7 @@ class Recording:
             return msgspec.json.decode(self._facts.read_bytes(), type=Facts)
         except msgspec.MsgspecError as error:
             shown = self._workspace.shown(self._facts)
-            raise UsageError(f"{shown}: {error}; record anew with --record") from None
+            raise UsageError(f"{shown}: {error}; record again with --record") from None
 
     @contextmanager
     def recorded(self, max_rows: int) -> Iterator[list[str]]:
