@@ -358,7 +358,7 @@ MISTAKES = [
     (["copy", "shop", "rows", "--to", "shop/rows"], "can't be copied to itself"),
     (["copy", "shop", "renamed", "--to", "shop/rows"], "there is nothing to copy"),
     (["copy", "shop", "rows", "--to", "shop/number"], "at 2026-01-05 10:59:00, which is text"),
-    (["copy", "shop", "rows", "--to", "shop/full"], "has the cursor at, but"),
+    (["copy", "shop", "rows", "--to", "shop/full"], "is at, and that of"),
     (["copy", "shop", "rows", "--to", "shop/../rows"], "is not a stream name"),
 ]
 

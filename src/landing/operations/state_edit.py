@@ -201,8 +201,8 @@ def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: Str
     name = target.cursor_field if target.is_incremental else None
     if name not in cursors and (name or cursors):
         raise UsageError(
-            f"{source.data} has the cursor {', '.join(cursors) or 'none'}, but {target.origin} "
-            f"has {name or 'none'}: only a state of the same cursor can be copied"
+            f"the cursor of {source.data} is {', '.join(cursors) or 'none'}, and that of "
+            f"{target.origin} is {name or 'none'}: only a state of the same cursor can be copied"
         )
     if name is None:
         return

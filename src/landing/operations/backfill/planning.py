@@ -88,9 +88,7 @@ def bounds_of(of: BackfilledStream, cursor: Cursor, request: Request) -> tuple[B
         return start, cursor.bound("--to", request.end)
     end = cursor.present(stored_cursor(of.bucket, of.paths, cursor.name))
     if end is None:
-        raise UsageError(
-            f"say --to: {of.name} has not run yet, so nothing tells how far its ids reach"
-        )
+        raise UsageError(f"say --to: {of.name} has not run yet, so the end of its ids is not known")
     return start, end
 
 
