@@ -204,7 +204,7 @@ def test_the_port_is_taken_or_elsewhere(shop: Kit, provider: Provider) -> None:
         ),
         (
             "import os\ndef auth():\n    return os.environ['SHOP_MISSING']\n",
-            "SHOP_MISSING is not set, which source 'other' needs",
+            "SHOP_MISSING is not set, but source 'other' needs it",
         ),
         (
             "from landing.http import *\ndef auth():\n    return OAuth2RefreshToken("

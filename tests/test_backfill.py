@@ -720,7 +720,7 @@ def test_a_stream_gets_bounds_spelled_as_its_own_values(like: Any, start: Any, e
 
 
 def test_text_that_is_no_time_has_no_windows() -> None:
-    with pytest.raises(UsageError, match="is text, of which no windows can be cut"):
+    with pytest.raises(UsageError, match="is text, which can't be divided"):
         Cursor("t", Field(type="string"), "A-7")
     with pytest.raises(UsageError, match="'20240101' is not an ISO date or date-time"):
         Cursor("t", Field(type="string", format="date-time"), "20240101").handed(MOMENT)

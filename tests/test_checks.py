@@ -147,9 +147,9 @@ def logs_in(exchange: Exchange) -> None:
         (
             '("visits")',
             '("visits", params={"tell": 1})',
-            "of the session's cookie 'sid' (if it is that: SessionLogin(cookie=…) says",
+            "of the session's cookie 'sid' (a guess: name it with SessionLogin(cookie=…",
         ),
-        ("", "", "cookie 'zone' (if it is that: SessionLogin(cookie=…) says which) is in its rec"),
+        ("", "", "cookie 'zone' (a guess: name it with SessionLogin(cookie=…)) is in its rec"),
     ],
 )
 def test_of_a_logins_cookies_the_sessions_own_is_the_secret(

@@ -182,7 +182,7 @@ def test_a_day_that_the_feeder_is_not_past_stays(kit: Kit, folder_zone: Zone) ->
     url = os.environ["DLT_BUCKET_URL"]
     told = compact(kit, "--feeder-at", f"{url}/{before[30]}")
     assert "1 day, 24 files" in told
-    assert "stays  2025-03-02: the feeder is not behind it yet" in told
+    assert "stays  2025-03-02: the feeder has not read all of it yet" in told
     assert folder_zone.parts("shop", "orders")[1:] == before[24:]
     assert "2 days, 48 files" in compact(kit, "--feeder-at", before[-1])
 
@@ -193,7 +193,7 @@ def test_a_day_that_the_streams_table_has_not_taken_in_stays(kit: Kit, folder_zo
     obstore.put(folder_zone.store, PATHS.table_marker, marker)
     told = compact(kit)
     assert "1 day, 24 files" in told
-    assert "2025-03-02: its current-state table has not taken all of it in yet" in told
+    assert "2025-03-02: the current-state table does not include all of it yet" in told
 
 
 def test_files_of_other_columns_are_united_without_changing_a_value(
@@ -548,7 +548,7 @@ def test_what_does_not_read_back_equal_replaces_nothing(kit: Kit, proxy: Proxy, 
     proxy.spoil(another, when=is_read_back)
     done = kit.landing("compact", "shop", "orders", "--wait", "0")
     assert done.code == 1
-    assert "does not read back as the files that it was to replace: it has 5 rows" in done.err
+    assert "does not read back as the files that it should replace: it has 5 rows" in done.err
     assert zone.parts("shop", "orders") == before
     assert "1 day, 4 files" in compact(kit)
 
@@ -560,7 +560,7 @@ def test_a_pending_compaction_whose_files_are_gone_is_told(kit: Kit, folder_zone
     folder_zone.delete(before[1])
     done = kit.landing("compact", "shop", "orders", "--wait", "0")
     assert done.code == 1
-    assert "names files that are to become" in done.err
+    assert "names files to compact into" in done.err
     obstore.put(folder_zone.store, PATHS.pending_compaction, b"?")
     assert "pending.json is damaged" in kit.landing("compact", "shop", "orders").err
     assert folder_zone.parts("shop", "orders") == [before[0], *before[2:]]

@@ -215,7 +215,7 @@ def test_a_mistake_fails_at_once_in_one_sentence(
 ) -> None:
     monkeypatch.delenv("MY_API_KEY")
     ran = materialize()
-    assert ran.failure.startswith("MY_API_KEY is not set, which source 'my_source' needs")
+    assert ran.failure.startswith("MY_API_KEY is not set, but source 'my_source' needs it")
     assert "STEP_UP_FOR_RETRY" not in ran.events
     assert "Traceback" not in ran.failure
 

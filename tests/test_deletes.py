@@ -205,7 +205,7 @@ def test_rows_in_quarantine_are_there_if_their_key_is_known(
 def test_odd_keys(source: Source, folder_zone: Zone) -> None:
     again = {"id": 2, "name": "newer"}
     done = source.lands(1, 2, {"id": None, "name": "none"}, {"id": None, "name": "none"}, again)
-    assert "2 records are without id, whose deletion nothing would tell" in done.out
+    assert "2 records are without id, so a deletion can't be detected" in done.out
     names = folder_zone.query(SHOP, "rows", CURRENT)
     assert (2, "newer") in names, "the later version wins"
     done = source.lands(1)
@@ -491,7 +491,7 @@ def test_a_hint_needs_a_key_and_has_to_be_declared_up_front(kit: Kit, folder_zon
     source.has(row(1, 1))
     done = source.run()
     assert done.code == 2
-    assert "declares hard_delete for 'gone', but no primary key tells which" in done.err
+    assert "declares hard_delete for 'gone', but no primary key says which" in done.err
     assert "streams.py" in done.err
     assert folder_zone.paths_but_failures() == []
 

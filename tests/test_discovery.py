@@ -275,11 +275,11 @@ def test_changes_are_shown_on_the_next_discovery(orders: Kit, api: Api) -> None:
     done = orders.discover("my_source")
     assert done.out.splitlines() == [
         "orchestration/dag/sources/my_source/orders.json: 10 fields, changed",
-        "  - paid: the source gives it no more",
+        "  - paid: the source no longer has it",
         "  ~ total: number → string",
-        "  - customer.vat: the source gives it no more",
+        "  - customer.vat: the source no longer has it",
         "  ~ customer.id: integer → string",
-        "  - lines[].quantity: the source gives it no more",
+        "  - lines[].quantity: the source no longer has it",
         "  ~ lines[].sku: string → integer",
         "  + lines[].price: number",
         "  + currency: string",
@@ -433,8 +433,8 @@ def test_a_missing_variable_is_named_with_the_file_that_documents_it(
     monkeypatch.delenv("MY_API_URL")
     assert_told(
         orders.discover("my_source"),
-        "MY_API_URL is not set, which source 'my_source' needs",
-        "orchestration/dlt/sources/my_source/client.py says what it is",
+        "MY_API_URL is not set, but source 'my_source' needs it",
+        "orchestration/dlt/sources/my_source/client.py describes it",
         code=2,
     )
 

@@ -82,9 +82,9 @@ def test_a_run_fails_before_anything_lands(drifting: Kit, folder_zone: Zone) -> 
     done = run(drifting, fields=WITH_NAME, on_drift="fail")
     assert done.code == 1
     assert (
-        "stream 'shop/orders' drifted, at which orchestration/dag/streams/shop/orders.json has "
-        "its runs fail (on_drift): + gift (boolean); ~ name: string → integer. Discover the stream "
-        "again, and adapt the fields if need be"
+        "stream 'shop/orders' drifted, and on_drift is 'fail' in "
+        "orchestration/dag/streams/shop/orders.json: + gift (boolean); ~ name: string → integer. "
+        "Discover the stream again, and adapt the fields if necessary"
     ) in done.err
     assert folder_zone.parts("shop", "orders") == []
     drifting.discover("shop")

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from landing.events import Event, TotalExpected
-from landing.http import captured as asked
+from landing.http.captured import captured
 from landing.http.traffic import counting
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
@@ -177,7 +177,7 @@ def test_drift_of_the_first_page_is_told(shop: Kit) -> None:
     configure(shop, FIELDS, on_drift="fail")
     refused = planned(shop)
     assert refused.code == 1
-    assert "drifted, at which" in refused.err
+    assert "drifted, and on_drift is 'fail'" in refused.err
     assert "  columns   6, nothing has landed yet\n" in refused.out
 
 
@@ -279,9 +279,9 @@ def test_a_client_on_plain_requests_is_heard_too(
 )
 def test_what_a_body_hides_stays_hidden(body: dict[str, Any], shown: str) -> None:
     request = requests.Request("POST", "https://api.example.com/search", **body).prepare()
-    told = asked.asked(request)
-    assert shown in f"{told.body} {told.params}"
-    assert "hush" not in f"{told}"
+    shown_request = captured(request)
+    assert shown in f"{shown_request.body} {shown_request.params}"
+    assert "hush" not in f"{shown_request}"
 
 
 def test_the_number_of_rows_is_that_of_one_list_alone(shop: Kit, api: Api) -> None:

@@ -88,7 +88,7 @@ def test_a_source_that_asks_otherwise_needs_a_new_recording(
     done = recorded.landing("check", "shop", "--replay")
     assert done.code == 1
     assert "the recording has no answer to this GET http://127.0.0.1:" in done.out
-    assert "record anew with --record" in done.out
+    assert "record again with --record" in done.out
 
 
 def test_a_recording_that_fails_leaves_the_earlier_one(recorded: Kit) -> None:
@@ -546,7 +546,7 @@ def test_a_variable_that_the_recording_lacks_fails_in_pytest(recorded: Kit) -> N
     done = pytest_of(recorded)
     assert done.code == 1, done.text
     assert "SHOP_REGION" in done.out
-    assert "record anew with --record" in done.out
+    assert "record again with --record" in done.out
     assert "nothing is recorded" not in done.out
 
 
@@ -564,5 +564,5 @@ def test_without_recording_and_variables_pytest_skips(kit: Kit) -> None:
     done = pytest_of(kit)
     assert done.code == 0, done.text
     assert "11 skipped" in done.out
-    assert "is not set, which source 'shop' needs" in done.out
+    assert "is not set, but source 'shop' needs it" in done.out
     assert "nothing is recorded in orchestration/dlt/sources/shop/recordings" in done.out

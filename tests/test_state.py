@@ -129,7 +129,7 @@ def test_a_streams_own_state_is_told_by_name_and_never_by_value(shop: Kit) -> No
     told = state(shop, "shop", "remembering")
     assert "page_token" in told
     assert "t-81f2" not in told
-    assert "what the stream keeps itself goes, too: page_token" in state(
+    assert "what the stream itself stores is removed, too: page_token" in state(
         shop, "reset", "shop", "remembering", "--yes"
     )
     assert shown(shop, "remembering")["keeps"] == []
@@ -355,10 +355,10 @@ MISTAKES = [
     (["reset", "shop", "renamed"], "has no state"),
     (["restore", "shop", "rows"], "has no earlier state; there are: none"),
     (["copy", "shop", "rows", "--to", "rows"], "is not SOURCE/STREAM"),
-    (["copy", "shop", "rows", "--to", "shop/rows"], "is to be copied to itself"),
+    (["copy", "shop", "rows", "--to", "shop/rows"], "can't be copied to itself"),
     (["copy", "shop", "renamed", "--to", "shop/rows"], "there is nothing to copy"),
     (["copy", "shop", "rows", "--to", "shop/number"], "at 2026-01-05 10:59:00, which is text"),
-    (["copy", "shop", "rows", "--to", "shop/full"], "goes by at, but"),
+    (["copy", "shop", "rows", "--to", "shop/full"], "is at, and that of"),
     (["copy", "shop", "rows", "--to", "shop/../rows"], "is not a stream name"),
 ]
 

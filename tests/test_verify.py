@@ -163,7 +163,7 @@ def test_a_file_of_another_tool_that_sorts_after_ours_is_found(
     own = folder_zone.parts("shop", "orders")[-1]
     foreign = f"{own.rpartition('/')[0]}/{name}"
     put(folder_zone, foreign, read(folder_zone, own))
-    assert f"{foreign} is another tool's and sorts after" in failed(landed)["files"]
+    assert f"{foreign} is another tool's file and sorts after" in failed(landed)["files"]
 
 
 def test_a_load_that_was_cut_off_counts_until_the_next_run(
@@ -177,7 +177,7 @@ def test_a_load_that_was_cut_off_counts_until_the_next_run(
     put(folder_zone, PATHS.part(load_id, 0), with_lineage(table, load_id))
     with Lease(Bucket(bucket_settings(Workspace(landed.root))), PATHS.lease, "shop/orders"):
         assert failed(landed) == {}, "somebody is publishing it"
-    assert "is of a load that was cut off, and nothing has landed since" in failed(landed)["files"]
+    assert "belongs to an interrupted load, and nothing has landed since" in failed(landed)["files"]
     land_one_more(landed, api, 9_002, "2024-06-02 00:00:00")
     found = verified(landed)["files"]
     assert found["status"] == "passed"
@@ -200,7 +200,7 @@ def test_compacted_files_stand_for_those_they_were_made_of(
 
     first = min(before)
     obstore.put(folder_zone.store, first, before[first])
-    assert "is there beside the file that it was compacted into" in failed(kit)["files"]
+    assert "exists beside the file that it was or will be compacted into" in failed(kit)["files"]
     folder_zone.delete(first)
     compacted = folder_zone.parts("shop", "orders")[0]
     folder_zone.delete(compacted)
@@ -217,7 +217,7 @@ def test_names_against_the_order_of_publication_are_found(landed: Kit, folder_zo
     os.utime(folder / second, (was + 90_000, was + 90_000))
     found = verified(landed)["order"]
     assert found["status"] == "passed"
-    assert found["notes"] == ["1 file compacted, copied here or cut off: no order is known"]
+    assert found["notes"] == ["1 file compacted, copied here or interrupted: no order is known"]
 
 
 def test_a_gap_between_cursors_is_found_unless_a_person_made_it(
@@ -229,7 +229,7 @@ def test_a_gap_between_cursors_is_found_unless_a_person_made_it(
     found = verified(landed)["cursor"]
     assert found["status"] == "passed"
     assert (
-        "went from 2024-06-01 00:00:00 to 2024-07-01 00:00:00, as `landing state` was"
+        "went from 2024-06-01 00:00:00 to 2024-07-01 00:00:00: `landing state` moved it"
         in (found["notes"][0])
     )
     for path in folder_zone.paths("_dlt/shop/orders/states"):
@@ -249,7 +249,7 @@ def test_a_state_that_is_gone_or_behind_is_found(landed: Kit, folder_zone: Zone)
     later = f"{float(record['load_id']) + 60:.6f}"
     record = {**record, "load_id": later, "rows": 0, "files": []}
     obstore.put(folder_zone.store, PATHS.load_record(later), json.dumps(record).encode())
-    assert f"before the last one that was recorded, {later}" in failed(landed)["state"]
+    assert f"before the last recorded one, {later}" in failed(landed)["state"]
 
 
 def test_a_key_that_does_not_tell_records_apart_is_found(landed: Kit, api: Api) -> None:

@@ -111,7 +111,7 @@ class _Checked:
             if self._recording.exists:
                 pytest.fail(
                     f"{error}; the recording in {self._recording.shown} does not have it either: "
-                    "record anew with --record",
+                    "record again with --record",
                     pytrace=False,
                 )
             pytest.skip(f"{error}; and nothing is recorded in {self._recording.shown}")

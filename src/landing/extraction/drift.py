@@ -1,7 +1,7 @@
-"""Fields that the source gained or lost, and types that changed, told once for a whole run.
+"""Detects fields that the source gained or lost and types that changed; reported once per run.
 
-A field is new if neither the stream config nor the discovered schema has it; what discovery saw
-and the config leaves out is a choice. Only fields at the top of a record are compared.
+A field is new if neither the stream config nor the discovered schema has it: a field that discovery
+saw was left out of the config on purpose. Only top-level fields are compared.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from landing.errors import StreamError
 from landing.results import Drifted
 
 ENOUGH = 100
-"""Records without a field that make it lost, as many as discovery samples; fewer may lack it."""
+"""Records that have to lack a field before it counts as lost; as many as discovery samples."""
 SAMPLED_PAGES = 10
-"""Of so many pages of JSON one is looked at, since finding its records takes a pass over it."""
+"""One in this many JSON pages is sampled, since finding its records takes a pass over the page."""
 _NAMED = 20
 _REMEMBERED = 1_000
 _BECAME = " → "
@@ -43,9 +43,9 @@ _KINDS = {
 
 
 class Drift:
-    """Looks at the rows of a run: a sample of them, or all where the config's `on_drift` asks.
+    """Compares the rows of a run with its config: a sample if `on_drift` is `report`, else all.
 
-    With `fail`, the first batch that drifts raises StreamError, before any of it lands.
+    With `fail`, the first batch that drifts raises StreamError before any of it lands.
     """
 
     def __init__(self, config: StreamConfig) -> None:
@@ -58,7 +58,7 @@ class Drift:
         self._changed: dict[str, set[str]] = {}
 
     def looked_at(self, batch: Batch) -> Batch:
-        """The batch, with its rows decoded if all of them had to be."""
+        """Compare a batch and return it, with its JSON pages decoded if all rows were compared."""
         if self._config.on_drift != "report" and isinstance(batch, tuple):
             batch = [row for page in batch for row in page.rows()]
         for row in batch if self._reads_all(batch) else self._sampled(batch):
@@ -84,7 +84,7 @@ class Drift:
 
     def _compare(self, name: str, value: Any) -> None:
         if name not in self._known:
-            # Where names are data, they come without end.
+            # Stop at some number, since names that are data never end.
             is_one_more = name in self._gained or len(self._gained) < _REMEMBERED
             if is_one_more and not is_own_name(name):
                 self._gained.setdefault(name, set()).update(_kinds_of(value))
@@ -96,9 +96,9 @@ class Drift:
                 self._changed.setdefault(name, set()).update(unexpected)
 
     def notes(self, read: int, absent: Collection[str]) -> Iterator[str]:
-        """What a person should know after `read` records of which none had the `absent` fields.
+        """Notes after `read` records; none of them had the `absent` fields.
 
-        Raises StreamError where the config has runs fail for lost fields.
+        Raises StreamError for lost fields if `on_drift` is `fail`.
         """
         if self._gained or self._changed:
             yield f"drift: {self._message()}"
@@ -109,7 +109,7 @@ class Drift:
             yield f"no record had {lost}; such columns are all null"
 
     def found(self, absent: Collection[str]) -> Drifted:
-        """As data what `notes` tells; `absent` are the fields that no record had."""
+        """The content of `notes` as data; `absent` are the fields that no record had."""
         return Drifted(
             gained={name: _spelled(kinds) for name, kinds in self._gained.items()},
             lost=sorted(absent),
@@ -121,9 +121,9 @@ class Drift:
     def _refusal(self, message: str) -> StreamError:
         config = self._config
         return StreamError(
-            f"stream '{config.source}/{config.stream}' drifted, at which {config.origin} has its "
-            f"runs fail (on_drift): {message}. Discover the stream again, and adapt the fields if "
-            "need be",
+            f"stream '{config.source}/{config.stream}' drifted, and on_drift is 'fail' in "
+            f"{config.origin}: {message}. Discover the stream again, and adapt the fields if "
+            "necessary",
             remedy=f"`landing discover {config.source} {config.stream}` writes what there is now",
         )
 
@@ -156,7 +156,7 @@ class Drift:
 
 
 def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
-    """What a run told, without that to which the config or discovery has been adapted since."""
+    """A run's drift, without changes to which the config or discovered schema has been adapted."""
     known, lands = config.known_names, landing_fields(config.fields)
     expected = {name: _spelled(kinds) for name, kinds in _expected_kinds(config)}
     return Drifted(
@@ -171,7 +171,8 @@ def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
 
 
 def _typical(values: pa.ChunkedArray) -> Any:
-    """One value of an Arrow column, which has one type; null only if there is no other."""
+    """One representative value of an Arrow column: a fraction if it has any; None if all are
+    null."""
     values = values.drop_null()
     if pa.types.is_floating(values.type):
         broken = values.filter(pc.not_equal(pc.floor(values), values))
@@ -180,7 +181,7 @@ def _typical(values: pa.ChunkedArray) -> Any:
 
 
 def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
-    """Of each field that lands, the kinds that discovery saw, or else those of the config."""
+    """For each field that lands, the kinds in the discovered schema, or else in the config."""
     for name, field in landing_fields(config.fields).items():
         seen = config.discovered.get(name)
         kinds = (seen.kinds if seen is not None else None) or field.kinds
@@ -189,7 +190,7 @@ def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]
 
 
 def _types(kinds: Collection[str] | None) -> frozenset[type]:
-    """Python types of values that need no further look; all of JSON's where no kind is expected."""
+    """Python types of values that need no comparison; all JSON types if no kind is expected."""
     found = [type_ for type_, kind in _KINDS.items() if kinds is None or kind in kinds]
     return frozenset([*found, type(None)])
 
@@ -207,7 +208,7 @@ def _kinds_of(value: Any) -> Iterable[str]:
 
 
 def _takes(field: Field, kinds: set[str]) -> bool:
-    """Whether the field's column holds values of the kinds, whatever they are."""
+    """Whether the field's column accepts all values of the kinds."""
     if field.privacy == "mask" or kinds <= _widened(field.kinds):
         return True
     column = column_of(msgspec.structs.replace(field, privacy=None))

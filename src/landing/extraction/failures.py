@@ -1,4 +1,4 @@
-"""Exceptions of sources and libraries as one sentence a person can act on, without secrets."""
+"""Turns exceptions of sources and libraries into one sentence with a remedy, without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OS_FILES = (os.__file__, "<frozen os>")
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from, outermost first."""
+    """The error and its causes, outermost first."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -42,14 +42,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def raise_if_interrupted(error: BaseException) -> None:
-    """dlt wraps Ctrl-C like any failure; it is none, and ends everything."""
+    """Re-raise a Ctrl-C that dlt has wrapped like an ordinary error."""
     for cause in causes(error):
         if isinstance(cause, KeyboardInterrupt):
             raise cause
 
 
 def missing_variable(error: BaseException) -> str | None:
-    """The name, if the root of this is `os.environ["NAME"]` of a variable that is not set."""
+    """NAME, if the error's root cause is `os.environ["NAME"]` of an unset variable."""
     root = list(causes(error))[-1]
     for cause in (root, *causes(error)):
         if not isinstance(cause, KeyError) or not cause.args:
@@ -61,16 +61,15 @@ def missing_variable(error: BaseException) -> str | None:
 
 
 def explained(workspace: Workspace, source: str, what: str, error: Exception) -> LandingError:
-    """What a person is told; `what` failed, such as `stream 'shop/orders'`."""
+    """The error for a person; `what` names what failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
         if isinstance(cause, BucketError):
             return BucketError(f"{what}: {cause}", remedy=cause.remedy)
         if isinstance(cause, ApiError | SettingsError):
             hint = _empty_hint(workspace, source)
             message = f"{cause}{hint}"
-            if (
-                isinstance(cause, ApiError) and what not in message
-            ):  # the source's code does not know
+            # The client that raised it does not know the stream.
+            if isinstance(cause, ApiError) and what not in message:
                 message = f"{what}: {message}"
             known = cause if message == str(cause) else type(cause)(message)
             known.remedy = _listed(source) if hint else cause.remedy or _tried(source)
@@ -85,11 +84,11 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     if name := missing_variable(error):
         client = workspace.shown(workspace.sources / source / "client.py")
         return SettingsError(
-            f"{name} is not set, which source '{source}' needs; {client} says what it is "
+            f"{name} is not set, but source '{source}' needs it; {client} describes it "
             "(set it in the environment or .env)",
             remedy=_listed(source),
         )
-    import requests  # not for runs that go well
+    import requests  # slow, and not needed in runs without errors
 
     hint = _empty_hint(workspace, source)
     for cause in causes(error):
@@ -113,7 +112,7 @@ def _tried(source: str) -> str:
 
 
 def _of_request(error: requests.RequestException, source: str) -> str:
-    """What a person looks at first: of what the API refuses, the credentials."""
+    """The remedy for a failed request: check the credentials if the API refused them."""
     status = None if error.response is None else error.response.status_code
     return _listed(source) if status in (401, 403) else _tried(source)
 
@@ -166,7 +165,7 @@ def _no_url() -> tuple[type[Exception], ...]:
 
 
 def _request(error: requests.RequestException) -> str:
-    """Method and URL without its query, which may carry a key."""
+    """Method and URL, without the query, which may contain a key."""
     response = error.response
     request = error.request if error.request is not None else getattr(response, "request", None)
     if request is None or request.url is None:
@@ -191,7 +190,7 @@ def _status_hint(status: int) -> str:
 
 
 def _innermost_of_source(workspace: Workspace, error: Exception) -> BaseException:
-    """The deepest exception that passed through a person's own source."""
+    """The innermost cause whose traceback includes the workspace's own source code."""
     chain = list(causes(error))
     return next((c for c in reversed(chain) if _own_frames(workspace, c)), chain[-1])
 
@@ -205,7 +204,7 @@ def _own_frames(workspace: Workspace, error: BaseException) -> list[traceback.Fr
 
 
 def place_in_source(workspace: Workspace, error: BaseException) -> str:
-    """`file, line N` of the innermost line that a person here wrote; empty if none was passed."""
+    """`file, line N` of the innermost frame in the workspace's sources; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{workspace.shown(Path(error.filename))}, line {error.lineno}"
     frames = _own_frames(workspace, error)

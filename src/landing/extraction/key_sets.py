@@ -1,7 +1,7 @@
-"""Sets of primary keys, and what is in one but not in another, at 8 bytes of memory a key.
+"""Sets of primary keys and their differences, at 8 bytes of memory per key.
 
-A key is a mark of 64 bits: itself where it is one integer, otherwise a hash. Two keys of one mark
-are taken for one, which hides a deletion and never makes one up.
+A key becomes a mark of 64 bits: the key itself if it is a single integer, otherwise a hash. Keys
+with equal marks count as one, which may hide a deletion but never invents one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-# Compared one after the other, since Arrow's set of marks takes ten times their size.
+# Compared one after another, since Arrow's set of marks takes ten times their size.
 _BUCKETS = 64
 _CHUNK_ROWS = 1_000_000
 _MIX = pa.scalar(0x9E3779B97F4A7C15, pa.uint64())
@@ -37,7 +37,7 @@ class KeySet:
             self._merge()
 
     def _merge(self) -> None:
-        """Many small chunks would take their time in each bucket."""
+        """Merge small chunks, which would slow down every bucket."""
         if self._small:
             self._chunks.append(pa.concat_arrays(self._small))
         self._small, self._in_small = [], 0
@@ -53,8 +53,8 @@ class KeySet:
 
 
 def compared(known: KeySet, present: KeySet) -> tuple[int, int, pa.Array]:
-    """How many distinct keys are known, how many present, and the marks of those that are known
-    and not present."""
+    """The number of distinct known keys, that of present ones, and the marks of known keys that
+    are not present."""
     known_count = present_count = 0
     gone = []
     for number in range(_BUCKETS):
@@ -75,7 +75,7 @@ def marks_of(keys: pa.Table) -> pa.Array:
 
 
 def with_marks(files: Iterable[Path], marks: pa.Array) -> Iterator[pa.Table]:
-    """The keys of the files that have these marks, each once."""
+    """The keys in the files that have these marks, each once."""
     for keys in tables(files) if len(marks) else ():
         found = marks_of(keys)
         first = _first_of_each(found, pc.is_in(found, value_set=marks))
@@ -85,7 +85,7 @@ def with_marks(files: Iterable[Path], marks: pa.Array) -> Iterator[pa.Table]:
 
 
 def _first_of_each(marks: pa.Array, wanted: pa.Array) -> pa.Array:
-    """Where each of the marks that are wanted is for the first time."""
+    """The first position of each wanted mark."""
     rows = pa.array(range(len(marks)), pa.int64())
     table = pa.table({"mark": marks, "row": rows}).filter(wanted)
     return table.group_by("mark").aggregate([("row", "min")])["row_min"].combine_chunks()
@@ -99,7 +99,7 @@ def tables(files: Iterable[Path]) -> Iterator[pa.Table]:
 
 
 def whole(table: pa.Table, key: Sequence[str]) -> pa.Table:
-    """The key columns of the rows that have a whole key."""
+    """The key columns of the rows whose key has no nulls."""
     keys = table.select(list(key))
     for name in key:
         if keys[name].null_count:

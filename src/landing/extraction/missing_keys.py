@@ -1,8 +1,8 @@
-"""What of a stream is gone: the keys of a full refresh compared with those that were known.
+"""Detects deleted records: compares the keys of a full refresh with the known keys.
 
 The known keys are a parquet object in the bucket, which becomes current with the state that names
-it. To them come those of files that are newer than the state: an interrupted run has left them.
-Without such an object, as in the first run of all, the keys are those of all files.
+it. The keys in files that are newer than the state, left by an interrupted run, are added. Without
+such an object, as in the first run, the known keys are those in all landed files.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _COMPARED_ROWS = 500_000
 
 
 class KeysState(TypedDict):
-    """What a stream's state has of its known keys."""
+    """The known keys, as a stream's state stores them."""
 
     load_id: str
-    """Names the object; there is none where no key is known."""
+    """Names the object, which exists only if there are known keys."""
     records: int
     columns: list[list[str]]
-    """Of the key, with their types: keys of other types are not compared."""
+    """Names and types of the key's columns; keys of other types are not compared."""
 
 
 class KnownKeys:
-    """The keys of one full refresh, on the local disk while it is read."""
+    """The keys of one full refresh, spooled to the local disk while it is read."""
 
     def __init__(self, config: StreamConfig, columns: Columns, folder: Path) -> None:
         self._config = config
@@ -59,8 +59,9 @@ class KnownKeys:
         self._unreadable = 0
 
     def see(self, converted: Converted) -> None:
-        """A batch of the refresh: its rows are there, and so are those that went to quarantine."""
-        # What the stream itself says is gone is not missing here, and not known from now on.
+        """Note the keys of a batch, including those of rejected rows, as present."""
+        # Records that the stream itself marks as deleted need no tombstone from here, and are no
+        # longer known.
         gone = is_tombstone(converted.table)
         said = whole(converted.table.filter(gone), self._schema.names)
         if said.num_rows:
@@ -96,9 +97,9 @@ class KnownKeys:
     def deleted(
         self, bucket: Bucket, paths: StreamPaths, state: KeysState | None, last_load_id: str | None
     ) -> Iterator[pa.Table]:
-        """Once all was seen: tombstones of the records that are gone.
+        """Tombstones of deleted records; call after the last `see`.
 
-        Raises StreamError if there are more than the config allows.
+        Raises StreamError if there are more deletions than the config allows.
         """
         known = self._known_files(bucket, paths, state, last_load_id)
         before = KeySet()
@@ -106,20 +107,20 @@ class KnownKeys:
             before.add(keys)
         known_count, self._count, gone = compared(before, self._present)
         if self._unknown:
-            # Any of them may be one that could not be told: they stay known.
+            # Each missing key may belong to a rejected row without a valid key, so all stay known.
             for keys in with_marks(known, gone):
                 self._written(keys)
             self._count += len(gone)
             return
         self._check_limit(len(gone), known_count)
         tombstones = self._columns.tombstones
-        assert tombstones is not None, "the stream's deletions are noticed"
-        noticed = datetime.now(UTC)
+        assert tombstones is not None, "the stream's deletions are detected"
+        detected = datetime.now(UTC)
         for keys in with_marks(known, gone):
-            yield tombstones.of_keys(keys, self._columns.schema, noticed)
+            yield tombstones.of_keys(keys, self._columns.schema, detected)
 
     def close(self) -> Path | None:
-        """The keys that are known from now on; None if there are none."""
+        """The file of keys that are known from now on; None if there are none."""
         for part in self._writer.close():
             self._file = part.file
         return self._file
@@ -135,11 +136,11 @@ class KnownKeys:
                 f"{key} that fits, which may be any of those that are missing"
             )
         if self._without_key:
-            yield f"{_counted(self._without_key)} without {key}, whose deletion nothing would tell"
+            yield f"{_counted(self._without_key)} without {key}, so a deletion can't be detected"
         if self._unreadable:
             yield (
                 f"{self._unreadable:,} files of earlier loads have no {key} of the configured type;"
-                " the deletion of records that are only there is not noticed"
+                " deletions of records that are only in them are not detected"
             )
 
     def _check_limit(self, gone: int, known: int) -> None:
@@ -178,7 +179,7 @@ class KnownKeys:
         return [[f.name, fields[f.name].privacy or str(f.type)] for f in self._schema]
 
     def _landed_keys(self, bucket: Bucket, files: Sequence[str]) -> Path:
-        """The keys of which the newest row in these files is no tombstone."""
+        """The keys in these files whose newest row is not a tombstone."""
         spooled: list[Path] = []
         writer = self._spool("landed")
         newest = pa.table({"mark": pa.array([], pa.uint64()), "version": pa.array([], pa.int64())})
@@ -200,7 +201,8 @@ class KnownKeys:
         return file
 
     def _many(self, pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The pieces put together: each table is compared with all keys that are known by then."""
+        """The pieces merged into larger tables, each of which costs one comparison with all keys
+        so far."""
         pending: list[pa.Table] = []
         for piece in pieces:
             pending.append(piece)
@@ -211,8 +213,8 @@ class KnownKeys:
             yield pa.concat_tables(pending)
 
     def _keys_in(self, bucket: Bucket, files: Sequence[str]) -> Iterator[pa.Table]:
-        """The keys in the files, each with a `version` that is higher for a newer row, and odd for
-        one that is no tombstone."""
+        """The keys in the files, each with a `version`: higher for newer rows, and odd unless the
+        row is a tombstone."""
         for path in files:
             try:
                 with bucket.file(path) as opened, pq.ParquetFile(opened) as parquet:
@@ -233,7 +235,7 @@ class KnownKeys:
         return keys.append_column("version", versions).filter(self._usable(keys))
 
     def _usable(self, keys: pa.Table) -> pa.ChunkedArray:
-        """Whole keys, and of what is hashed nothing that landed before it was."""
+        """A mask of complete keys, without values that landed before their field was hashed."""
         mask = pa.chunked_array([pa.repeat(True, keys.num_rows)])
         for name in keys.schema.names:
             mask = pc.and_(mask, pc.is_valid(keys[name]))

@@ -1,4 +1,4 @@
-"""An iterator run ahead of its consumer, in a thread of its own and with bounded memory."""
+"""Runs an iterator ahead of its consumer, in its own thread and with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Item = TypeVar("Item")
 
 _END = object()
 _PATIENCE = 5.0
-"""Seconds to wait for a request that is under way; past them its thread is left behind."""
+"""Seconds to wait for a request that is under way; after that, its thread is abandoned."""
 _LOOK_EVERY = 0.1
-"""Seconds between looks at whether anyone still waits; paid while the queue is full or empty."""
+"""Seconds between checks for the end of either side, while the queue is full or empty."""
 
 
 class Prefetched(Generic[Item]):
-    """Iterates over what `make` gives, up to `ahead` items early.
+    """Iterates over the generator that `make` returns, up to `ahead` items ahead.
 
-    `context` is entered in the thread, for what is bound to threads. An exception of the iterator
-    is raised where the consumer would have met it. `close` ends the thread; it waits a while for
-    the item that is being made. While the consumer waits, `check` is called with the seconds that
-    it has waited so far, and may raise.
+    `context` is entered in the thread, for thread-local state. An exception of the generator is
+    raised at the consumer, after the items before it. `close` ends the thread; it waits up to 5 s
+    for the item under way. While the consumer waits, `check` is called with the seconds waited so
+    far, and may raise.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Rows that do not fit their stream config: kept with the reason, counted, never dropped.
+"""Keeps and counts rows that do not fit their stream config, with the reason; drops none.
 
-A row in quarantine is JSON that reads back to the same values, so that it can land once the config
-is mended; where JSON can't hold them it is Python's text of the row, which only a person can use.
+A quarantined row is JSON that reads back to the same values, so that it can land once the config is
+mended. If JSON can't represent the values, it is Python's text of the row, for a person only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from landing.columns.privacy import row_protector
 from landing.columns.size_limits import bounded
 from landing.extraction.row_versions import key_of, keys_of
 
-# The state is to stay small; beyond these, a row may stand in quarantine more than once.
+# Bounds the state; with more rows than this, one may be quarantined more than once.
 REMEMBERED = 1_000
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -34,24 +34,23 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that did not convert, as it goes to quarantine: `json` is what is kept of its row."""
+    """A row that did not convert; `json` is what quarantine keeps of it."""
 
     error: RowError
     json: bytes
     key: Any
-    """Its primary key, which nothing equals where it has not got a whole one."""
+    """Its primary key; if that is incomplete, an object that equals no other key."""
 
     @property
     def identity(self) -> str:
-        """The same for the same row, whatever its reason, which may change with the config."""
+        """A hash of the row without the reason, which may change with the config."""
         return hashlib.blake2b(self.json, digest_size=8).hexdigest()
 
 
 class Quarantine:
-    """The rows of one run that do not fit, as JSON lines on the disk until they are published.
+    """The rejected rows of one run, as JSON lines on the local disk until they are published.
 
-    Of a row only what the stream config lists is kept, as of the rows that land, and private
-    fields are protected.
+    Only fields of the stream config are kept, and private fields are protected.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Quarantine:
         self._new = 0
         self._again = 0
         self.known: frozenset[str] = frozenset()
-        """Identities of rows that an earlier run put here; the cursor may give them again."""
+        """Identities of rows that an earlier run quarantined; the API may return them again."""
         self._identities: dict[str, None] = {}
 
     @property
@@ -81,18 +80,19 @@ class Quarantine:
 
     @property
     def identities(self) -> list[str]:
-        """Of the last rows that did not fit, which are the likeliest to be given again."""
+        """Identities of the last rejected rows, which the API is most likely to return again."""
         return sorted(self._identities)
 
     @property
     def share(self) -> float:
-        """Of the rows read since the last `close`, besides those that were here already."""
+        """Share of rejected rows since the last `close`, not counting known ones."""
         return self.count / max(1, self._new)
 
     def new(self, converted: Converted) -> tuple[list[Rejected], list[Rejected]]:
-        """The rows that did not convert and are to be added; known ones are only counted.
+        """The rejected rows to add; known ones are only counted.
 
-        Those in the second list are later versions of rows that fit; of the first, none is.
+        The second list has those that are later versions of rows in the batch that fit; the first
+        has all others.
         """
         rejected = (self._rejected(error) for error in converted.errors)
         new = [one for one in rejected if self._is_new(one.identity)]
@@ -121,7 +121,7 @@ class Quarantine:
         return identity not in self.known
 
     def add(self, rows: Sequence[tuple[Rejected, str]], load_id: str) -> None:
-        """Rows and the `_dlt_load_id` that each of them lands with once it fits."""
+        """Add rows, each with the `_dlt_load_id` that it gets once it fits."""
         with self._file.open("ab") as out:
             for rejected, row_version in rows:
                 error = rejected.error
@@ -130,17 +130,17 @@ class Quarantine:
                 self._reasons[f"{error.field}: {error.reason}"] += 1
 
     def close(self) -> Path | None:
-        """The file of what was added since the last time, if anything was."""
+        """The file with the rows added since the last call; None if there are none."""
         self._new = 0
         if not self.count:
             return None
         self._closed += self._reasons
         self._reasons.clear()
-        # Rows that come while this one is being published begin another.
+        # Rows added while this file is being published go to a new one.
         return self._file.replace(self._file.with_suffix(".closed.jsonl"))
 
     def excess(self) -> str:
-        """How large the share is, and why."""
+        """A message with the share of rejected rows and the main reasons."""
         return (
             f"{self.count:,} of {self._new:,} records do not fit the configured fields, "
             f"{_three_of(self._reasons)}, a share of {self.share:.3g}"
@@ -177,7 +177,7 @@ class KeptRow:
 
     line: bytes
     row: Row | str
-    """Python's text of it where JSON could not hold it."""
+    """A str if JSON could not represent it: Python's text of the row."""
     is_tombstone: bool
     field: str
     reason: str
@@ -190,7 +190,7 @@ class KeptRow:
 
 
 def read_line(line: bytes) -> KeptRow | None:
-    """None for a line that is none of ours."""
+    """Parse a line of a quarantine file; None if it is not valid."""
     try:
         found = json.loads(line, parse_float=_exact)
         texts = [found[key] for key in ("field", "reason", "load_id", "_dlt_load_id")]
@@ -204,13 +204,13 @@ def read_line(line: bytes) -> KeptRow | None:
 
 
 def _exact(text: str) -> float | Decimal:
-    """A float where that is what was written, and otherwise the decimal."""
+    """A float if it reproduces the text exactly, otherwise a Decimal."""
     number = float(text)
     return number if _encode(number).decode() == text else Decimal(text)
 
 
 def row_json(row: Row) -> bytes:
-    """JSON that reads back to the row's values, or a JSON string with Python's text of them."""
+    """JSON that reads back to the row's values, or else a JSON string with Python's text."""
     try:
         return _encode({n: v if _is_decimal(v) else _plain(v) for n, v in row.items()})
     except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError):
@@ -222,7 +222,7 @@ def _is_decimal(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold of a value so that it lands as the value itself would; or ValueError."""
+    """The value in a form that JSON can represent and that lands the same. Raises ValueError."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
@@ -233,12 +233,12 @@ def _plain(value: Any) -> Any:
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(element) for element in value]
-    if isinstance(value, datetime) and type(value) is not datetime:  # pandas', whose null is one
+    if isinstance(value, datetime) and type(value) is not datetime:  # pandas' Timestamp or NaT
         return value.isoformat() if value == value else None
     if isinstance(value, date | time | timedelta | UUID | bytes):
         return value
     if _is_decimal(value):
-        return str(value)  # as in the JSON text of the array or object that it is in
+        return str(value)  # as in the JSON text of its array or object
     raise ValueError
 
 

@@ -1,4 +1,4 @@
-"""An API whose paging does not move gives the same page for ever; a run must not."""
+"""Ends a run whose API returns the same page forever because its paging does not advance."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from landing.extraction.pages import Page, row_count
 
 TIMES = 100
 TIMES_WITHOUT_KEY = 10_000
-"""Without a primary key, equal pages may be what the source has; so many are not."""
+"""Without a primary key, a source may have equal pages, but not this many."""
 _REMEMBERED = 100_000
 _STRETCHES = 16
 _STRETCH_BYTES = 512
 
 
 def without_loops(pages: Iterable[Page], config: StreamConfig) -> Iterator[Page]:
-    """The pages as they come. Raises StreamError once one of them has come far too often."""
+    """The pages, unchanged. Raises StreamError once a page has come more than `TIMES` times, or
+    `TIMES_WITHOUT_KEY`."""
     times = TIMES if config.primary_key else TIMES_WITHOUT_KEY
     seen: Counter[int] = Counter()
     alone: Batch = []
@@ -48,7 +49,7 @@ def _loop(config: StreamConfig, page: Page, times: int) -> StreamError:
     what = "record" if count == 1 else f"page of {count:,} records"
     return StreamError(
         f"stream '{config.source}/{config.stream}': the API gave the same {what} {times - 1:,} "
-        "times: its paging does not move; look at how the stream asks for the next page"
+        "times: its paging does not advance; check how the stream requests the next page"
     )
 
 
@@ -62,8 +63,8 @@ def _is_same(batch: Batch, other: Batch) -> bool:
 
 
 def _sign(batch: Batch) -> int | None:
-    """What tells pages apart: the first and the last of their records. None where these are equal,
-    as they may be in many pages without a loop."""
+    """A checksum of the page's first and last records. None if these are equal, as many pages of
+    equal records are no sign of a loop."""
     if isinstance(batch, tuple):
         return _checksum((row_count(batch), [_sample(page.content) for page in batch]))
     if isinstance(batch, pa.Table):
@@ -77,7 +78,7 @@ def _sign(batch: Batch) -> int | None:
 
 
 def _sample(content: bytes) -> tuple[int, list[bytes]]:
-    """Of a body its length and some stretches, since what is around the records may not change."""
+    """A body's length and some stretches of it, since its beginning and end may never change."""
     step = max(1, len(content) // _STRETCHES)
     starts = range(0, len(content), step)
     return len(content), [content[start : start + _STRETCH_BYTES] for start in starts]

@@ -1,8 +1,8 @@
-"""Which of two versions of a record in one run is the newer one.
+"""Orders several versions of a record within one run.
 
 A record that is edited while its stream is read may come twice. Readers take the newest row per
-key by load id, so the second version must carry a later one than the first: rows are stamped in
-stretches in which no key repeats, each with a load id of its own.
+key by load id, so the second version needs a higher one: rows are divided into stretches in which
+no key repeats, and each stretch gets its own load id.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from landing.columns.conversion import Columns, Row
 from landing.columns.fitting import ConversionError
 from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
 
-# Keys kept at most; a stretch ends there, so that memory does not grow with the backlog.
+# Most keys of a stretch, so that memory does not grow with the backlog.
 STRETCH_ROWS = 500_000
 
 
 class RowVersions:
-    """Load ids from `first` on. Without a primary key there are no versions to tell apart."""
+    """Assigns load ids from `first` on. Without a primary key, all rows get `first`."""
 
     def __init__(self, first: str, primary_key: tuple[str, ...]) -> None:
         self._row_version = first
@@ -45,8 +45,8 @@ class RowVersions:
             start = end
 
     def of(self, key: Any) -> str:
-        """The load id of a row that comes next and goes to quarantine, so that it has its place
-        between the versions of its record that land."""
+        """The load id of the next row if it goes to quarantine, which orders it among the versions
+        of its record that land."""
         if self._primary_key:
             if key in self._seen or len(self._seen) >= STRETCH_ROWS:
                 self._seen = set()
@@ -55,7 +55,7 @@ class RowVersions:
         return self._row_version
 
     def _until_repeated(self, keys: list[Any], start: int) -> int:
-        """Where the next repeated key is; all before it are seen from now on."""
+        """The position of the next repeated key; the keys before it become seen."""
         ahead = set(keys[start:] if start else keys)
         if len(ahead) == len(keys) - start and ahead.isdisjoint(self._seen):
             self._seen |= ahead
@@ -68,7 +68,7 @@ class RowVersions:
 
 
 class LoadVersions:
-    """The row versions of a run's loads, one after another."""
+    """The row versions of a run's loads."""
 
     def __init__(self, primary_key: tuple[str, ...]) -> None:
         self._primary_key = primary_key
@@ -76,7 +76,8 @@ class LoadVersions:
         self._deferred: RowVersions | None = None
 
     def of(self, load_id: str, *, is_deferred: bool) -> RowVersions:
-        """Deferred rows come last, and are older than any other version of them."""
+        """The row versions of a load. Those of deferred rows are below the run's first load id,
+        since they are older than any other version of their records."""
         if self._deferred is None:
             older = load_id_after(load_id, by=-DEFERRED_VERSIONS)
             self._deferred = RowVersions(older, self._primary_key)
@@ -91,12 +92,12 @@ def keys_of(table: pa.Table, primary_key: Sequence[str]) -> list[Any]:
     keys = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
     if not any(table[name].null_count for name in primary_key):
         return keys
-    # A key that is not there repeats no other.
+    # A missing key equals no other.
     return [object() if _lacks(key) else key for key in keys]
 
 
 def key_of(row: Row, columns: Columns, primary_key: Sequence[str]) -> Any:
-    """The key of a row that is in no table, as `keys_of` would give it."""
+    """The key of a rejected row, comparable with those of `keys_of`."""
     try:
         values = tuple(columns.value(name, row.get(name)).as_py() for name in primary_key)
     except ConversionError:

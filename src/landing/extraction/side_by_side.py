@@ -1,4 +1,4 @@
-"""Several calls at a time, which end together when the process is interrupted."""
+"""Runs several calls at the same time and ends them together when the process is interrupted."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _GRACE = 10.0
-"""Seconds that calls have to end themselves in; past them they are left behind."""
+"""Seconds that calls get to end; after that, their threads are abandoned."""
 
 
 class Stop:
-    """Asked for by the main thread, which alone is interrupted; looked at by the others."""
+    """A stop request from the main thread, which alone gets signals, to the other threads."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         self._event.set()
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt once it was asked for."""
+        """Raises KeyboardInterrupt once a stop was requested."""
         interruption.check()
         if self._event.is_set():
             raise KeyboardInterrupt
 
 
 def waits(stop: Stop, notify: Callable[[str], None]) -> Callable[[str], None]:
-    """To be called again and again while something is waited for: tells it once, and raises
-    KeyboardInterrupt once `stop` was asked for."""
-    message = False
+    """A callback to call repeatedly during a wait. It notifies once, and raises KeyboardInterrupt
+    when a stop is requested."""
+    is_notified = False
 
     def waiting(what: str) -> None:
-        nonlocal message
+        nonlocal is_notified
         stop.check()
-        if not message:
+        if not is_notified:
             notify(f"waits: {what}")
-        message = True
+        is_notified = True
 
     return waiting
 
@@ -51,10 +51,10 @@ def waits(stop: Stop, notify: Callable[[str], None]) -> Callable[[str], None]:
 def side_by_side(
     call: Callable[[Job, Stop], Result], jobs: Sequence[Job], workers: int
 ) -> list[Result | Exception]:
-    """Each job's result, or what it raised, in the order of the jobs.
+    """Each job's result, or the exception that it raised, in the order of the jobs.
 
-    A single one is called in this thread. Raises KeyboardInterrupt, if there is one, after the
-    calls under way had the time to end.
+    A single job runs in this thread. Raises KeyboardInterrupt after the calls under way have had
+    time to end.
     """
     stop = Stop()
     if workers == 1 or len(jobs) == 1:
@@ -64,7 +64,7 @@ def side_by_side(
     try:
         return [future.result() for future in futures]
     except BaseException:
-        stop.ask()
+        stop.request()
         _cancel(futures)
         raise
     finally:

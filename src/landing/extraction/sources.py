@@ -1,4 +1,4 @@
-"""Sources of a workspace: imported from their folder, listed, and asked for their streams."""
+"""Sources of a workspace: imports them from their folders and lists their streams."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ PACKAGE = "sources"
 
 @dataclass(frozen=True)
 class Source:
-    """A source package; a stream is a dlt resource it exports, itself or in a `@dlt.source`."""
+    """A source package; its streams are the dlt resources that it exports, directly or in a
+    `@dlt.source`."""
 
     name: str
     module: types.ModuleType
     workspace: Workspace
 
     def streams(self) -> dict[str, DltResource]:
-        """All streams by name. Calls `@dlt.source` functions, which may ask the API.
+        """All streams by name. Calls `@dlt.source` functions, which may send requests.
 
         Raises SourceError if the package exports none.
         """
@@ -54,9 +55,9 @@ class Source:
         return {stream: _with_own_parents(resource) for stream, resource in found.items()}
 
     def stream(self, name: str) -> DltResource:
-        """One stream, asking the API for the list only if the package doesn't name it itself.
+        """One stream. Calls `@dlt.source` functions only if the package does not export it.
 
-        Raises WorkspaceError, with what there is, if there is no such stream.
+        Raises WorkspaceError, which lists the streams, if there is no such stream.
         """
         check_name(name, "stream")
         exported = dict(self._exported())
@@ -72,12 +73,13 @@ class Source:
         return streams[name]
 
     def check_stream(self, name: str) -> None:
-        """Raises what `stream` does, but asks no API: where only that can tell, any name passes."""
+        """Raises what `stream` does, but sends no request. Accepts any name if the package has
+        `@dlt.source` functions."""
         if not any(self._factories()):
             self.stream(name)
 
     def config(self, stream: str) -> StreamConfig:
-        """A stream's config, with what only the stream itself can say.
+        """A stream's config, completed with what the stream declares.
 
         Raises CatalogError or SourceError for a mistake in either.
         """
@@ -86,7 +88,7 @@ class Source:
 
     @cached_property
     def _made(self) -> dict[str, DltResource]:
-        """What the `@dlt.source` functions give; asked once, since that may cost requests."""
+        """Streams of the `@dlt.source` functions, cached since they may send requests."""
         made: dict[str, DltResource] = {}
         for name, factory in self._factories():
             made.update(self._resources(name, factory))
@@ -130,9 +132,9 @@ class Source:
 
 
 def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
-    """The config with what its stream declares: by which column it says that a record is deleted.
+    """The config with the column by which its stream marks deleted records, if it declares one.
 
-    Raises SourceError if nothing tells which record that would be.
+    Raises SourceError if it does but has no primary key.
     """
     columns = static_columns(resource)
     hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
@@ -141,7 +143,7 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     if not config.primary_key:
         raise SourceError(
             f"stream '{config.source}/{config.stream}' declares hard_delete for "
-            f"'{hinted['name']}', but no primary key tells which record is deleted; name one in "
+            f"'{hinted['name']}', but no primary key says which record is deleted; name one in "
             f"its streams.py (primary_key=), or as primary_key in {config.origin}"
         )
     hint = HardDelete(hinted["name"], hinted.get("data_type") == "bool")
@@ -149,7 +151,8 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
 
 
 def _with_own_parents(resource: DltResource) -> DltResource:
-    """A parent may be a stream too, and both be run side by side, each with a cursor of its own."""
+    """Clone the parents, too: a parent may be a stream that runs at the same time, with its own
+    cursor."""
     return clone(resource, with_parents=True) if any(parents_of(resource)) else resource
 
 
@@ -173,9 +176,9 @@ def load_source(workspace: Workspace, name: str) -> Source:
 
 
 def _use(workspace: Workspace) -> None:
-    """Make `sources` the workspace's package, forgetting another workspace's.
+    """Make `sources` the workspace's package, and unload another workspace's.
 
-    Not by sys.path: an installed distribution named `sources` would come first or be hidden.
+    This avoids sys.path, where an installed package named `sources` would come first or be hidden.
     """
     path = [str(workspace.sources)]
     current = sys.modules.get(PACKAGE)

@@ -1,8 +1,8 @@
-"""What makes a process faster that only lands; for the command line, not for a library.
+"""Makes a process that only lands data faster; for the command line, not for use as a library.
 
-`requests` is patched for the whole process, since a source may use a plain session that it made
-itself, as many do: no adapter can be mounted on that. `landing.http.Session` needs no patch to read
-bodies fast, but its answers are decoded by `requests`, too.
+`requests` is patched for the whole process, since many sources create plain sessions, on which no
+adapter can be mounted. `landing.http.Session` reads bodies fast without the patch, but its answers
+are decoded by `requests`, too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 
 def import_faster() -> None:
-    """Call before the engine and the source are imported, and `tune_process` after: garbage
-    collections in between would find nothing, since what modules make stays."""
+    """Disable garbage collection during imports, which create no garbage. Call before the engine
+    and the source are imported, and `tune_process` after."""
     gc.disable()
 
 
@@ -27,24 +27,24 @@ def tune_process() -> None:
 
 
 def collect_less() -> None:
-    """Pages of nested dictionaries trigger full collections, which visit every module's objects
-    and find nothing, since pages have no cycles: a quarter of a run's time."""
+    """Reduce full collections. Pages of nested dictionaries trigger them, but have no cycles to
+    collect; they took a quarter of a run's time."""
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     gc.enable()
 
 
 def _read_in_large_pieces() -> None:
-    """A plain session reads a body 10 KB at a time, and after each piece waits for the interpreter
-    lock, which the thread that converts the last page holds for milliseconds."""
+    """Read bodies in pieces of 1 MB. A plain session reads 10 KB at a time and then waits for the
+    interpreter lock, which the converting thread holds for milliseconds."""
     from requests import models
 
     models.CONTENT_CHUNK_SIZE = 1024 * 1024
 
 
 def _decode_faster() -> None:
-    """requests decodes with simplejson where that is installed, as dlt has it: six times as slow
-    as this. Whatever is not plain JSON, errors included, stays with what requests chose."""
+    """Decode JSON with msgspec, six times as fast as simplejson, which dlt installs and `requests`
+    prefers. Anything but plain JSON, including errors, is left to the decoder of `requests`."""
     from requests import models
 
     chosen: Any = getattr(models, "complexjson")  # noqa: B009 - in no stub

@@ -1,4 +1,4 @@
-"""What libraries make once for a process and not safely in several threads, made beforehand."""
+"""Initializes libraries whose first use is not thread-safe."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from landing.zone.bucket import Bucket
 
 
 def settle(bucket: Bucket) -> None:
-    """Call before there are threads."""
-    # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
-    # imported by another thread.
+    """Call before starting threads."""
+    # pyarrow's first array imports pandas, if it is installed; dlt fails if another thread has
+    # imported it only in part.
     pa.array([0])
     prepare_dlt()
     bucket.settle()

@@ -1,4 +1,4 @@
-"""Requests as a person may see them: what is asked of whom, without what only the API may know."""
+"""Captures requests and responses of any `requests` session; shown requests have no secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.secrets import is_secret_name, redacted
 
 _HIDDEN = "***"
 _LONGEST = 2_000
-"""Characters of a body; a search or a query in GraphQL fits."""
+"""Characters of a body that are kept; enough for a search or a GraphQL query."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,16 @@ class CapturedRequest:
     url: str
     """Without its query."""
     params: list[tuple[str, str]]
-    """Of the query, or of a form."""
+    """From the query and from a form."""
     body: str | None
-    """As JSON, where it is; None if there is none."""
+    """The body's text, such as JSON; None without a body."""
 
 
 @contextmanager
 def listening() -> Iterator[list[CapturedRequest]]:
-    """What any session of `requests` in this process sends inside.
+    """Capture the requests that any session of `requests` in this process sends inside.
 
-    HTTPAdapter itself is patched, as a source may use plain sessions, with adapters that it has
-    mounted itself.
+    Patches HTTPAdapter itself, since a source may use plain sessions with its own adapters.
     """
     from requests.adapters import HTTPAdapter
 
@@ -40,7 +39,7 @@ def listening() -> Iterator[list[CapturedRequest]]:
     send = HTTPAdapter.send
 
     def listened(adapter: HTTPAdapter, request: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(asked(request))
+        sent.append(captured(request))
         return send(adapter, request, *arguments, **options)
 
     HTTPAdapter.send = listened  # type: ignore[method-assign, assignment]
@@ -52,8 +51,8 @@ def listening() -> Iterator[list[CapturedRequest]]:
 
 @contextmanager
 def answering() -> Iterator[list[Any]]:
-    """The responses that any session of `requests` in this process gets inside. Those whose body
-    the caller reads bit by bit are left out."""
+    """Capture the responses that any session of `requests` in this process gets inside, except
+    those whose body the caller streams."""
     from requests.adapters import HTTPAdapter
 
     got: list[Any] = []
@@ -73,12 +72,12 @@ def answering() -> Iterator[list[Any]]:
         answers += (response for response in got if isinstance(response._content, bytes))
 
 
-def asked(request: Any) -> CapturedRequest:
-    """Of a request of `requests` that is ready to be sent."""
+def captured(request: Any) -> CapturedRequest:
+    """A prepared request of `requests`, without secrets."""
     url = urlsplit(str(request.url))
     pairs = parse_qsl(url.query, keep_blank_values=True)
     content = request.body or b""
-    if not isinstance(content, bytes | str):  # a file, which to read would use up
+    if not isinstance(content, bytes | str):  # a file, which can be read only once
         content = b""
     text = content if isinstance(content, str) else content.decode(errors="replace")
     if "x-www-form-urlencoded" in str(request.headers.get("Content-Type", "")):
@@ -94,7 +93,7 @@ def asked(request: Any) -> CapturedRequest:
 def _body(text: str) -> str | None:
     if not text:
         return None
-    with suppress(ValueError, RecursionError):  # no JSON: as it is
+    with suppress(ValueError, RecursionError):  # not JSON: keep the text
         text = json.dumps(_without_secrets(json.loads(text)), ensure_ascii=False)
     text = redacted(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
@@ -107,7 +106,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _member(name: str, value: Any) -> Any:
-    """Of an object that is named like a secret, the members are looked at one by one."""
+    """Hide a value that is named like a secret; of an object, hide only such members."""
     if is_secret_name(name) and not isinstance(value, dict | bool | None):
         return _HIDDEN
     return _without_secrets(value)

@@ -1,4 +1,4 @@
 """What a person or a scheduler starts: a run, discovery, a backfill, a check, a compaction.
 
-Public in it: `landing.operations.backfill`. The rest is free to change.
+Only `landing.operations.backfill` is public. The rest may change at any time.
 """

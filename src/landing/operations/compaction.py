@@ -1,9 +1,9 @@
-"""Days of small files made few large ones, while readers, feeders and runs go on.
+"""Compacts a day's many small files into a few large ones while readers, feeders and runs go on.
 
-Files that follow each other become one object right before the last of them in the order of names.
-So it is new only to a feeder that has not come to that last one, and would lack the rest without
-it. Objects never change: the new one appears, is read back and compared, and only then are the
-others removed. What is under way is told in `pending.json`, from which the next compaction goes on.
+Consecutive files become one object whose name sorts right before the last of them. Only a feeder
+that has not read that last file yet sees the object as new, and it needs all of its rows. Objects
+never change: the new one is written, read back and compared, and only then are the others removed.
+`pending.json` records the replacement under way; the next compaction resumes from it.
 """
 
 from __future__ import annotations
@@ -27,35 +27,37 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.layout import StreamPaths, compacted_path, load_id_of
-from landing.zone.lease import ASKED_EVERY, Lease
+from landing.zone.lease import RETRY_EVERY, Lease
 from landing.zone.parts import Part
 
 _DAY = re.compile(r"/year=(\d{4})/month=(\d\d)/day=(\d\d)$")
 _DOWNLOADS = 8
-_ASKED_AGAIN_AFTER = 5.0
-"""Seconds between two tries to take a lease that is held."""
+_RETRY_SECONDS = 5.0
+"""Seconds between two attempts to take a lease that another process holds."""
 _FREE_EVERY = 5.0
-"""Seconds after which the lease is left free for those who wait for it."""
-_FREE_FOR = 4 * ASKED_EVERY
-"""Seconds in which each of them asks at least once."""
+"""Seconds after which a compaction pauses so that waiting processes can take the lease."""
+_FREE_FOR = 4 * RETRY_EVERY
+"""Length of that pause in seconds; every waiting process tries at least once within it."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Which files may be replaced, and by how large ones."""
+    """Which files may be replaced, and the size of their replacements."""
 
     closed_before: datetime
-    """Of days that ended before it."""
+    """Only days that ended before this time are compacted."""
     file_bytes: int
+    """Largest total size of the files that become one, in bytes."""
     feeder_at: str | None = None
-    """Of days that this path, and all before it, were taken from."""
+    """The last path that the feeder has read; days with later paths are left alone."""
     keeps_table: bool = True
-    """Whether the stream keeps a current-state table; if not, one that it had is not waited for."""
+    """Whether the stream keeps a current-state table. If False, the marker of an earlier table is
+    ignored."""
 
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that follow each other in one day's folder, and that one file may replace."""
+    """Consecutive files of one day that one file may replace."""
 
     day: date
     files: tuple[Listed, ...]
@@ -65,12 +67,12 @@ class FileGroup:
 class CompactionPlan:
     groups: list[FileGroup] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    """Why days that are old enough stay as they are."""
+    """Why days that are old enough are not compacted."""
 
 
 @dataclass
 class Compacted:
-    """Of one stream: what was replaced by what, or would be."""
+    """What was replaced in one stream, or would be."""
 
     source: str
     stream: str
@@ -81,10 +83,10 @@ class Compacted:
     bytes_after: int = 0
     left: list[str] = field(default_factory=list)
     failure: LandingError | None = None
-    """What kept it from doing all of it; the rest was done before."""
+    """The error that ended the compaction early; groups replaced before it stay replaced."""
 
     def count(self, day: date, before: Sequence[int], after: int | None) -> None:
-        """Files of so many bytes became one."""
+        """Count files that became one. `before` and `after` are sizes in bytes."""
         self.days.add(day)
         self.files_before += len(before)
         self.files_after += 1
@@ -100,9 +102,9 @@ def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> Compact
             continue
         last = files[-1].path
         if table_at is not None and last > table_at:
-            plan.left.append(f"{day}: its current-state table has not taken all of it in yet")
+            plan.left.append(f"{day}: the current-state table does not include all of it yet")
         elif terms.feeder_at is not None and last > terms.feeder_at:
-            plan.left.append(f"{day}: the feeder is not behind it yet")
+            plan.left.append(f"{day}: the feeder has not read all of it yet")
         else:
             _plan_day(plan, day, files, terms.file_bytes)
     return plan
@@ -120,7 +122,7 @@ def _day_of(folder: str) -> date | None:
     found = _DAY.search(folder)
     try:
         return date(*map(int, found.groups())) if found else None
-    except ValueError:  # nobody's day
+    except ValueError:  # not a date, such as month=13
         return None
 
 
@@ -133,7 +135,7 @@ def _plan_day(plan: CompactionPlan, day: date, files: Sequence[Listed], file_byt
     for group in _groups(files, file_bytes):
         into = compacted_path(group[-1].path)
         if into in names:
-            plan.left.append(f"{day}: {into} is there beside the file that it replaced")
+            plan.left.append(f"{day}: {into} exists beside the file that it replaced")
         elif len(group) > 1:
             plan.groups.append(FileGroup(day, tuple(group)))
 
@@ -151,7 +153,7 @@ def _groups(files: Sequence[Listed], file_bytes: int) -> Iterator[list[Listed]]:
 
 
 def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:
-    """The last path that the stream's current-state table has taken in; None without a table."""
+    """The last path that the current-state table includes; None without a table."""
     stored = bucket.get(paths.table_marker)
     if stored is None:
         return None
@@ -160,7 +162,7 @@ def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:
 
 
 def planned(paths: StreamPaths, plan: CompactionPlan) -> Compacted:
-    """What a plan comes to; how large the new files will be is not known before."""
+    """A plan as a result. `bytes_after` stays 0, as new sizes are not known yet."""
     result = Compacted(paths.source, paths.stream, left=plan.left)
     for group in plan.groups:
         result.count(group.day, [file.bytes for file in group.files], None)
@@ -168,10 +170,10 @@ def planned(paths: StreamPaths, plan: CompactionPlan) -> Compacted:
 
 
 def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Compacted:
-    """Replace small files, one group after the other, holding the stream's lease for each alone.
+    """Replace small files group by group, taking the stream's lease for each group.
 
-    Waits so many seconds for a lease that is held. Whatever goes wrong is the result's `failure`,
-    and leaves what was done until then.
+    Waits up to `wait` seconds for a lease that another process holds. An error becomes the
+    result's `failure`; groups that were replaced before it stay replaced.
     """
     result = Compacted(paths.source, paths.stream)
     try:
@@ -208,13 +210,13 @@ def _replacing(
             except LeaseHeld:
                 if time.monotonic() >= deadline:
                     raise
-                time.sleep(_ASKED_AGAIN_AFTER)
+                time.sleep(_RETRY_SECONDS)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-"))
         yield _Replacing(bucket, paths, lease, Path(folder), result)
 
 
 class _Replacing:
-    """Replaces files of a stream of which the lease is held."""
+    """Replaces files of a stream whose lease this process holds."""
 
     def __init__(
         self,
@@ -231,7 +233,7 @@ class _Replacing:
         self._result = result
 
     def finish_pending(self) -> None:
-        """Complete what a compaction began that has died."""
+        """Complete the replacement that an interrupted compaction began."""
         pending = self._paths.pending_compaction
         stored = self._bucket.get(pending)
         if stored is None:
@@ -249,15 +251,15 @@ class _Replacing:
         files = self._fetched(paths)
         if files is None:
             raise BucketError(
-                f"{self._bucket.location(pending)} names files that are to become {into}, and not "
-                "all of them are there: put them back, or, if they were removed on purpose, "
+                f"{self._bucket.location(pending)} names files to compact into {into}, but not "
+                "all of them exist: put them back, or, if they were removed on purpose, "
                 "delete it"
             )
         ((_, columns),) = alike(files)
         self._replace(into, paths, files, columns)
 
     def _compared(self, into: str, paths: Sequence[str]) -> dict[str, Any] | None:
-        """The record of these files as one, which is written once that was compared with them."""
+        """The record of this replacement; None until the new file was compared with its sources."""
         path = self._paths.compaction(into)
         stored = self._bucket.get(path)
         if stored is None:
@@ -266,18 +268,18 @@ class _Replacing:
         return record if [file["path"] for file in record["files"]] == list(paths) else None
 
     def replace(self, group: FileGroup) -> None:
-        """Of files of other column types than those before, another one is made."""
+        """Replace the group's files; where a column's type changes, a new file begins."""
         files = self._fetched([file.path for file in group.files])
         if files is None:
-            self._result.left.append(f"{group.day}: another compaction was there at the same time")
+            self._result.left.append(f"{group.day}: another compaction ran at the same time")
             return
         for run, columns in alike(files):
             if len(run) > 1:
                 paths = [group.files[index].path for index in run]
                 if compacted_path(paths[-1]) in paths:
-                    # It would be replaced by itself, and removed with the others.
+                    # The new file has the name of one of its sources and would be removed with it.
                     self._result.left.append(
-                        f"{group.day}: {compacted_path(paths[-1])} is there beside the file that "
+                        f"{group.day}: {compacted_path(paths[-1])} exists beside the file that "
                         "it replaced"
                     )
                     continue
@@ -285,7 +287,7 @@ class _Replacing:
                 self._replace(compacted_path(paths[-1]), paths, own, columns)
 
     def _fetched(self, paths: Sequence[str]) -> list[Path] | None:
-        """Copies of the files; None if one of them is not there."""
+        """Local copies of the files; None if one of them is missing."""
         copies = [self._folder / f"{number}.copy" for number in range(len(paths))]
         with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads") as threads:
             found = list(threads.map(self._bucket.download, paths, copies))
@@ -322,7 +324,7 @@ class _Replacing:
         }
 
     def _compare(self, into: str, files: Sequence[Path], columns: pa.Schema) -> None:
-        """What a reader gets now, not what was to be written."""
+        """Read the new file back from the bucket and compare it with its sources."""
         copy = self._folder / "into.copy"
         try:
             if not self._bucket.download(into, copy):
@@ -333,7 +335,7 @@ class _Replacing:
             self._bucket.delete(into)
             self._bucket.delete(self._paths.pending_compaction)
             raise BucketError(
-                f"{self._bucket.location(into)} does not read back as the files that it was to "
+                f"{self._bucket.location(into)} does not read back as the files that it should "
                 f"replace: {error}; they stay, and it was deleted again: check the bucket's disks"
             ) from error
         copy.unlink()

@@ -1,4 +1,4 @@
-"""What a source can provide: sampled from its API, declared by its streams, kept as JSON."""
+"""What a source can provide, sampled from its API and declared by its streams, saved as JSON."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DEFAULT_SAMPLE = 100
 
 @dataclass(frozen=True)
 class Discovered:
-    """One stream as its API shows it now, against the file that was there."""
+    """A stream's current schema, and its changes since the existing file."""
 
     schema: DiscoveredSchema
     changes: Sequence[str]
@@ -58,7 +58,7 @@ class DiscoveryResult:
     found: dict[str, Discovered] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
-    """Streams that have a file and that the source does not have any more."""
+    """Streams that have a file but that the source no longer has."""
 
 
 def discover(
@@ -69,10 +69,10 @@ def discover(
     write: bool,
     notify: Callable[[str, int, int], None] = lambda stream, number, count: None,
 ) -> DiscoveryResult:
-    """Discover the named streams, or all. One that fails leaves its file as it was. `tell` learns
-    which one is sampled now, and how many of them there are.
+    """Discover the named streams, or all. A stream that fails leaves its file unchanged.
 
-    Raises WorkspaceError for a stream that the source doesn't have, before any is sampled.
+    `notify` is called with each stream before it is sampled, its number, and the count of streams.
+    Raises WorkspaceError, before any sampling, for a stream that the source doesn't have.
     """
     resources = {name: source.stream(name) for name in streams} or source.streams()
     result = DiscoveryResult()
@@ -82,7 +82,7 @@ def discover(
     for number, (name, resource) in enumerate(resources.items(), 1):
         notify(name, number, len(resources))
         try:
-            check_name(name, "stream")  # a server may name its tables as it likes
+            check_name(name, "stream")  # some servers have table names that are not valid here
             result.found[name] = _compared(source, sample(resource, sample_limit))
             if write:
                 write_discovered(source.workspace, source.name, result.found[name].schema)
@@ -100,7 +100,7 @@ def discover(
 def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     """Ask the API for at most `limit` records and describe the stream.
 
-    Raises StreamError if it gives none and declares no columns.
+    Raises StreamError if it returns no records and declares no columns.
     """
     freeze(resource, None, None, from_start=True)
     freeze_parents(resource, None, from_start=True)
@@ -110,9 +110,9 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
 def described(
     resource: DltResource, records: list[Mapping[str, Any]], hinted: Mapping[str, Any]
 ) -> DiscoveredSchema:
-    """The stream as these records and the columns that it declares show it.
+    """The stream's schema, from these records and the columns that it declares.
 
-    `hinted` are column hints that came with its pages. Raises StreamError if there is neither.
+    `hinted` are column hints that came with its pages. Raises StreamError if no field is known.
     """
     sampled = fields_of(records)
     columns = {**static_columns(resource), **hinted}
@@ -120,7 +120,7 @@ def described(
     if not fields:
         raise StreamError(
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
-            "was written: see that there are some, or declare its columns"
+            "was written: add some at the source, or declare its columns"
         )
     schema = _schema(resource, fields)
     _check_declared(schema)
@@ -128,7 +128,7 @@ def described(
 
 
 def _check_declared(schema: DiscoveredSchema) -> None:
-    """A key or cursor that no record has would only be found out in the stream config."""
+    """Raise SourceError for a declared key or cursor that no record has."""
     keys = [path[0] for path in schema.defaults.primary_key or []]
     cursor = schema.defaults.cursor_field or []
     for what, names in (("primary key", keys), ("cursor field", cursor)):
@@ -143,16 +143,15 @@ def _check_declared(schema: DiscoveredSchema) -> None:
 def _in_order(
     columns: Mapping[str, Any], sampled: Mapping[str, Field], fields: Mapping[str, Field]
 ) -> dict[str, Field]:
-    """Declared order where the stream names all columns, else that of the records."""
+    """In declared order if the stream names all columns, else in the order of the records."""
     is_complete = sampled.keys() <= columns.keys()
     names = [*columns] if is_complete else [*sampled, *columns]
-    # Another's lineage and marks of deletion would collide with ours.
+    # Another tool's lineage and deletion columns would collide with ours.
     return {n: fields[n] for n in names if n in fields and not is_own_name(n)}
 
 
 def _limited(resource: DltResource, limit: int) -> DltResource:
-    """The stream with pages no larger than the sample, and so its parents; their own page size
-    may be smaller."""
+    """The stream and its parents with pages no larger than the sample."""
     for parent in parents_of(resource):
         if not is_bound(parent) and (size := _page_size(parent, limit)):
             parent.bind(limit=size)
@@ -160,7 +159,7 @@ def _limited(resource: DltResource, limit: int) -> DltResource:
 
 
 def _page_size(resource: DltResource, limit: int) -> int | None:
-    """None if the stream has no parameter for it."""
+    """None if the stream's function has no `limit` parameter."""
     function = function_of(resource)
     own = inspect.signature(function).parameters.get("limit") if function else None
     if own is None:
@@ -215,7 +214,7 @@ def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema
 
 
 def primary_key(resource: DltResource) -> list[str]:
-    """The names of the key's fields that the stream declares; empty without a key."""
+    """Names of the primary key fields that the stream declares; empty without a key."""
     columns = static_columns(resource)
     return [name for name, column in columns.items() if column.get("primary_key")]
 
@@ -238,7 +237,7 @@ def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
         description=old.description or new.description,
         fields={
             **{name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
-            # A field that a person wrote about may just be rare; their words stay.
+            # A field with a description may just be rare, so it stays.
             **{n: f for n, f in old.fields.items() if n not in new.fields and f.description},
         },
     )
@@ -246,8 +245,8 @@ def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
 
 
 def _merged(old: Field | None, new: Field) -> Field:
-    """The new field, with what only the old one knows: a person's words, and types that this
-    sample happened to have no value for."""
+    """The new field, with the old one's descriptions, and its types where this sample had no
+    value."""
     if old is None:
         return new
     if not new.kinds or (old.kinds == {"number"} and new.kinds == {"integer"}):
@@ -267,7 +266,7 @@ def _merged(old: Field | None, new: Field) -> Field:
 
 
 def without_private(found: Mapping[str, Field], listed: Mapping[str, Field]) -> dict[str, Field]:
-    """Fields without what is inside those listed as private: an object's keys may be data, too."""
+    """Fields without the members of private ones: an object's keys may be data, too."""
     return {name: _without_private(field, listed.get(name)) for name, field in found.items()}
 
 
@@ -299,7 +298,7 @@ def _field_changes(
 ) -> Iterator[str]:
     for name in old:
         if name not in new:
-            yield f"- {prefix}{name}: the source gives it no more"
+            yield f"- {prefix}{name}: the source no longer has it"
     for name, f in new.items():
         before = old.get(name)
         if before is None:
@@ -317,7 +316,7 @@ def _nested_changes(old: Field, new: Field, name: str) -> Iterator[str]:
 
 
 def spelled(f: Field) -> str:
-    """A field's type in a few words: `string (date-time)`, `integer or string`, `array of …`."""
+    """A field's type for a person: `string (date-time)`, `integer or string`, `array of …`."""
     kinds = [f.type] if isinstance(f.type, str) else list(f.type)
     if kinds == ["null"]:
         return "never seen"

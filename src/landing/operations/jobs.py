@@ -1,4 +1,4 @@
-"""Streams with their configs, as a run, a plan or whoever else needs both has them."""
+"""Streams paired with their configs, for runs and plans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Job: TypeAlias = tuple[StreamConfig, DltResource]
 
 def jobs_of(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
     """Raises UsageError if a config or a stream's name is wrong."""
-    # Copies, since two streams may share a parent, and each is prepared for its own run.
+    # Clones, since two streams may share a parent and each run prepares its own.
     resources = [clone(source.stream(stream)) for stream in streams]
     configs = [source.config(stream) for stream in streams]
     for config in configs:
@@ -28,7 +28,7 @@ def jobs_of(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]
 
 
 def warnings_of(source: Source, config: StreamConfig) -> list[str]:
-    """What in a config may be a mistake, and keeps no run from going on."""
+    """Possible mistakes in a config that do not prevent a run."""
     unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
     warnings = [

@@ -1,4 +1,4 @@
-"""What `landing login` needs of a source: the auth of its client."""
+"""The auth of a source's client, for `landing login`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def source_auth(source: Source) -> OAuth2RefreshToken:
-    """What the function `auth()` of the source's client.py gives.
+    """Call `auth()` of the source's client.py.
 
-    Raises SourceError if there is no such function or what it gives needs no login, and
+    Raises SourceError if there is no such function or its result needs no login, and
     SettingsError if a variable that it reads is not set.
     """
     from landing.http.auth.oauth import OAuth2RefreshToken

@@ -1,4 +1,4 @@
-"""What a run of a stream would do, without anything done."""
+"""What a run of a stream would do, without doing it."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class RunPlan:
     config: StreamConfig
     mode: str
     deletes: str | None
-    """How deletions are noticed; None if they are not."""
+    """How deletions are detected; None if they are not."""
     cursor: Any
     read_from: Any
-    """Where the run would begin to read: behind the cursor, if it looks back."""
+    """Where the run would start reading; earlier than `cursor` if the stream has a lookback."""
     columns: pa.Schema
     change: SchemaVersion | None
-    """The columns against those that the last files have; None if they are the same."""
+    """How the columns differ from those of the last files; None if they don't."""
     location: str
     table: str | None
-    """Where the current state is kept; None if it is not."""
+    """Location of the current-state table; None without one."""
     warnings: list[str]
     preview: Preview | None
-    """None if none was asked for."""
+    """None if no preview was requested."""
 
     @property
     def is_first(self) -> bool:
-        """No file of the stream has landed, as far as that was recorded."""
+        """Whether no file of the stream has landed, according to its schema history."""
         return self.change is not None and self.change.version == 1
 
 
@@ -59,19 +59,19 @@ def plan_streams(
     *,
     previews: bool,
 ) -> Iterator[RunPlan]:
-    """One after the other. With `previews`, the API is asked for the first page of each.
+    """Plan the streams one after another. With `previews`, each requests its first page.
 
-    Raises UsageError, before the first, if a config or a stream's name is wrong.
+    Raises UsageError, before the first plan, if a config or a stream's name is wrong.
     """
     jobs = jobs_of(source, streams, bucket)
     emit(RunPlanned(streams))
 
     def plans() -> Iterator[RunPlan]:
         for config, resource in jobs:
-            # Of a copy, since what looks at a page prepares the stream as a run does.
+            # A clone, since a preview prepares the stream as a run does.
             copy = clone(source.stream(config.stream))
-            looked = preview(source, config, copy, bucket, emit) if previews else None
-            yield _plan(config, resource, bucket, warnings_of(source, config), looked)
+            seen = preview(source, config, copy, bucket, emit) if previews else None
+            yield _plan(config, resource, bucket, warnings_of(source, config), seen)
 
     return plans()
 
@@ -81,7 +81,7 @@ def _plan(
     resource: DltResource,
     bucket: Bucket,
     warnings: list[str],
-    looked: Preview | None,
+    seen: Preview | None,
 ) -> RunPlan:
     paths = StreamPaths(config.source, config.stream)
     columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
@@ -105,5 +105,5 @@ def _plan(
         location=bucket.location(paths.data),
         table=None if place is None else place.location,
         warnings=warnings,
-        preview=looked,
+        preview=seen,
     )

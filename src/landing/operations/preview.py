@@ -1,4 +1,4 @@
-"""A stream's first page as it would land, and how it was asked for; nothing of it is kept."""
+"""A stream's first page as it would land, and the requests that fetched it; nothing lands."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ from landing.zone.lineage import with_lineage
 from landing.zone.state import STATE_KEY, new_state, read_state, resource_state
 
 ROWS = 10
-"""Shown of the page."""
+"""Rows of the page that are shown."""
 
 
 @dataclass
 class Preview:
     requests: list[CapturedRequest] = field(default_factory=list)
-    """In order; the last one gave the page, or failed. None are seen of a client that does not use
+    """In order; the last one returned the page, or failed. Empty for a client that does not use
     `requests`."""
     total: int | None = None
-    """Rows that there are, if the API tells."""
+    """Rows in the API, if it reports a total."""
     read: int = 0
     """Records on the page."""
     new: int = 0
-    """Of those, the ones that would land for certain."""
+    """Records on the page that would certainly land."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Of those, the ones that would go to quarantine, by field and reason."""
+    """Records on the page that would go to quarantine, by field and reason."""
     rows: pa.Table | None = None
-    """The first of the new ones, as they would land."""
+    """The first of the new records, as they would land."""
     drift: Drifted = field(default_factory=Drifted)
     notes: list[str] = field(default_factory=list)
     error: LandingError | None = None
-    """Why the page could not be had, or would not land."""
+    """Why the page could not be read, or would not land."""
 
     @property
     def undecided(self) -> int:
-        """Records that are known already, or may be: that is told at a run's end."""
+        """Records that have landed, or may have; only the end of a run decides."""
         return self.read - self.new - self.refused.total()
 
 
@@ -68,10 +68,10 @@ def preview(
     bucket: Bucket,
     emit: Emit,
 ) -> Preview:
-    """Asks the API for one page; what fails at that is in the result.
+    """Request one page from the API; an error becomes the result's `error`.
 
-    Takes no lease and writes nothing to the bucket, though a client may that keeps its tokens or
-    counts its requests there.
+    Takes no lease and writes nothing to the bucket, except for a client's own tokens or request
+    counts that are stored there.
     """
     found = Preview()
     counts_rows = not any(parents_of(resource))

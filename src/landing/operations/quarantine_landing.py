@@ -1,9 +1,9 @@
-"""What is in quarantine in the bucket, and its rows landed once their stream config is mended.
+"""Lists quarantined rows, and lands them once their stream config fits them.
 
-A row that fits now lands with the `_dlt_load_id` that it would have had in its own load, so that
-later versions of its record stay the newest, but in files of a new load, so that no reader misses
-them. Parts are published first and rows taken out of quarantine last: a kill in between leaves rows
-that the next time lands again, and loses none.
+A row lands with the `_dlt_load_id` that it would have had in its own load, so that later versions
+of its record stay the newest, but in files of a new load, so that no reader misses it. Parts are
+published before rows are removed from quarantine: a kill in between loses no row, and the next
+replay lands those rows again.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ from landing.zone.publication import Load
 from landing.zone.state import stored_load_id
 
 NO_LINE = "a line that can't be read"
-NO_DELETES = "says that a record is deleted, which the stream declares no more"
+NO_DELETES = "says that a record is deleted, which the stream no longer declares"
 NO_JSON = "a record with values that JSON can't hold"
 
 
 @dataclass
 class StreamQuarantine:
-    """What is in quarantine of one stream: rows by load, and by field and reason."""
+    """Quarantined rows of one stream, counted by load, and by field and reason."""
 
     source: str
     stream: str
     loads: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: int = 0
-    """Rows of a run that failed for them, which are no load's: the next run reads them again."""
+    """Rows that made the last run fail; they belong to no load, and the next run reads them
+    again."""
     failed_load_id: str | None = None
-    """That it had begun with."""
+    """The load id with which that run began."""
 
     @property
     def rows(self) -> int:
@@ -61,7 +62,7 @@ class StreamQuarantine:
 def quarantined_streams(
     bucket: Bucket, source: str = "", stream: str = ""
 ) -> list[StreamQuarantine]:
-    """All streams that have something in quarantine, or those of one source, or one stream."""
+    """Streams with rows in quarantine: all, those of one source, or one stream."""
     found: dict[StreamPaths, StreamQuarantine] = {}
     for path, paths, load_id in _files(bucket, "/".join(filter(None, (source, stream)))):
         failed_load_id = _load_that_failed(bucket, paths, path) if load_id is None else None
@@ -80,7 +81,7 @@ def quarantined_streams(
 
 
 def quarantined_rows(bucket: Bucket, paths: StreamPaths, *, failed: bool) -> Iterator[KeptRow]:
-    """The rows in quarantine, the oldest load first, or those of the last run that failed."""
+    """Quarantined rows, oldest load first; with `failed`, those of the last failed run."""
     for path, owner, load_id in _files(bucket, paths.data):
         if owner == paths and (load_id is None) is failed:
             yield from filter(None, map(read_line, bucket.lines(path)))
@@ -93,7 +94,7 @@ def _files(bucket: Bucket, below: str) -> Iterator[tuple[str, StreamPaths, str |
 
 
 def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | None:
-    """Of the last run above its limit; None if a load came after it."""
+    """Load id of the last run above its quarantine_limit; None if a later load has landed."""
     first = next(filter(None, map(read_line, bucket.lines(failed))), None)
     if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
         return None
@@ -112,14 +113,14 @@ class Replayed:
     files: int
     bytes: int
     stays: Counter[str]
-    """Why rows stay in quarantine, with how many do for each reason."""
+    """Number of rows that stay in quarantine, by reason."""
     load_id: str | None
     location: str
     table: TableResult | None
 
 
 def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
-    """How much would land; nothing is written."""
+    """What `replay` would land; nothing is written."""
     paths = StreamPaths(config.source, config.stream)
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
@@ -127,9 +128,9 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
 
 
 def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
-    """Land the rows in quarantine that fit the config as it is now.
+    """Land the quarantined rows that fit the current config.
 
-    Raises LeaseHeld if a run of the stream is under way; what others publish is waited for.
+    Raises LeaseHeld if a run of the stream is under way; waits for other publications.
     """
     paths = StreamPaths(config.source, config.stream)
     lease = Lease(bucket, paths.lease, f"{config.source}/{config.stream}", "publication")
@@ -150,14 +151,14 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
 
 
 class _SortedOut:
-    """The quarantine of a stream on the local disk: parts of what fits, files of what stays."""
+    """A stream's quarantine on the local disk: parts of rows that fit, files of rows that stay."""
 
     def __init__(
         self, config: StreamConfig, bucket: Bucket, paths: StreamPaths, folder: Path
     ) -> None:
         self.parts: list[Part] = []
         self.loads: list[str] = []
-        """Those that any row lands of."""
+        """Ids of the loads whose quarantined rows land."""
         self.deleted = 0
         self._stays: Counter[str] = Counter()
         self._changed: list[tuple[str, Path]] = []
@@ -184,7 +185,7 @@ class _SortedOut:
         copy.unlink()
 
     def _fitting(self, lines: Iterable[bytes], rest: IO[bytes]) -> Iterator[pa.Table]:
-        """The rows that fit now, with their lineage; the others go to `rest`."""
+        """Rows that fit now, with their lineage; writes the other lines to `rest`."""
         kept = self._readable(lines, rest)
         for row_version, rows in groupby(kept, key=lambda row: row.row_version):
             while batch := list(islice(rows, BATCH_ROWS)):
@@ -215,7 +216,7 @@ class _SortedOut:
         return converted.table
 
     def take_out(self, bucket: Bucket, lease: Lease) -> None:
-        """Leave in quarantine only what stays there, with the reasons of now."""
+        """Remove landed rows from quarantine; the rest stays, with current reasons."""
         for path, rest in self._changed:
             lease.check()
             if rest.stat().st_size:

@@ -1,4 +1,4 @@
-"""Parquet files to one that has their rows in their order, and the proof that it has them."""
+"""Merges parquet files into one, keeping the order of rows, and verifies the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NotEqual(Exception):
 
 
 def united(older: pa.Schema, newer: pa.Schema) -> pa.Schema | None:
-    """The columns of both, in the newer's order; None if one of them has another type there."""
+    """The columns of both in the newer schema's order; None if a common column's type differs."""
     common = set(older.names) & set(newer.names)
     if any(older.field(name).type != newer.field(name).type for name in common):
         return None
@@ -39,8 +39,8 @@ def _field(field: pa.Field, older: pa.Schema) -> pa.Field:
 
 
 def alike(files: Sequence[Path]) -> Iterator[tuple[list[int], pa.Schema]]:
-    """Runs of files, by their positions, that one file can hold without changing a value; each
-    with the columns of that file."""
+    """Groups of consecutive files that one file can hold without changing a value: their positions
+    and the merged columns."""
     run: list[int] = []
     columns: pa.Schema | None = None
     for index, file in enumerate(files):
@@ -92,7 +92,7 @@ def row_count(file: Path) -> int:
 
 
 def _batches(file: Path) -> Iterator[pa.Table]:
-    """At most a row group each, which is what memory holds of a file."""
+    """A file's rows in tables of at most one row group, to bound memory."""
     with pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches():
             yield pa.Table.from_batches([batch])
@@ -118,7 +118,7 @@ def _same(values: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:
 
 
 class _Rows:
-    """A file's rows, as many at a time as are asked for."""
+    """Reads a file's rows, `count` at a time."""
 
     def __init__(self, file: Path) -> None:
         self.names = pq.read_schema(file).names
@@ -126,7 +126,7 @@ class _Rows:
         self._left: pa.Table | None = None
 
     def next(self, count: int) -> pa.Table:
-        """Fewer at the end."""
+        """The next `count` rows; fewer at the end of the file."""
         tables = [] if self._left is None else [self._left]
         while sum(table.num_rows for table in tables) < count:
             batch = next(self._batches, None)

@@ -1,4 +1,4 @@
-"""Some rows of a stream's landed files, for a person to look at, without reading all files."""
+"""Shows some landed rows of a stream without reading all of its files."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 _POSITION = "_landing_position"
 _A_FILE = 64 * 1024
-"""Bytes that the footer of a file counts for, however small the file is."""
+"""Bytes that a file counts for at least, as its footer has to be read."""
 
 
 @dataclass(frozen=True)
 class Wanted:
     limit: int
     where: str | None = None
-    """SQL, as DuckDB has it."""
+    """A condition in DuckDB's SQL."""
     columns: tuple[str, ...] = ()
-    """All, if none is named."""
+    """All columns if empty."""
     newest: bool = False
-    """Whether to begin with what landed last."""
+    """Whether to start with the rows that landed last."""
     most_bytes: int = 256 * 1024 * 1024
-    """Of files, after which no further one is begun."""
+    """Total size of files, in bytes, after which no further file is opened."""
 
 
 @dataclass
@@ -40,15 +40,16 @@ class FoundRows:
     columns: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     files: int = 0
-    """That the stream has."""
+    """All files of the stream."""
     looked_at: int = 0
+    """Files that were opened."""
     is_cut: bool = False
-    """Whether files were left out for `most_bytes` while rows were still wanted."""
+    """Whether `most_bytes` was reached before `limit`."""
 
 
 def landed_rows(bucket: Bucket, paths: StreamPaths, wanted: Wanted) -> FoundRows:
-    """Raises UsageError for a condition or a column that is none, and SettingsError if there is a
-    condition and DuckDB is not installed."""
+    """Raises UsageError for an invalid condition or unknown column, and SettingsError if there is
+    a condition and DuckDB is not installed."""
     files = [file for file in bucket.listed(paths.data) if load_id_of(file.path)]
     files.sort(key=lambda file: file.path, reverse=wanted.newest)
     known = _known_columns(bucket, paths)
@@ -75,7 +76,7 @@ def landed_rows(bucket: Bucket, paths: StreamPaths, wanted: Wanted) -> FoundRows
 
 
 def _known_columns(bucket: Bucket, paths: StreamPaths) -> list[str]:
-    """All that the stream's files have ever had, as far as that was recorded."""
+    """All columns in the stream's schema history, newest first."""
     versions = reversed(list(schema_versions(bucket, paths)))
     return list(dict.fromkeys(column.name for one in versions for column in one.columns))
 
@@ -96,7 +97,7 @@ def _add(found: FoundRows, table: pa.Table, wanted: Wanted) -> None:
 def _matching(
     bucket: Bucket, file: Listed, wanted: Wanted, condition: _Condition | None
 ) -> Iterator[pa.Table]:
-    """The file's rows, a row group at a time."""
+    """The file's matching rows, one row group at a time."""
     try:
         with bucket.file(file.path, file.bytes) as opened:
             parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
@@ -121,14 +122,14 @@ def _chosen(table: pa.Table, path: str, wanted: Wanted, condition: _Condition | 
 
 
 def _needed(parquet: pq.ParquetFile, wanted: Wanted) -> list[str] | None:
-    """None is all: a condition may be about any column."""
+    """Columns to read; None for all, since a condition may use any column."""
     if not wanted.columns or wanted.where is not None:
         return None
     return [name for name in wanted.columns if name in parquet.schema_arrow.names]
 
 
 class _Condition:
-    """SQL over rows that are handed to it: it reads no file and asks no server."""
+    """A SQL condition on in-memory rows; it can't access files or servers."""
 
     def __init__(self, sql: str, known: Sequence[str]) -> None:
         try:
@@ -147,7 +148,7 @@ class _Condition:
         self._errors = duckdb.Error
 
     def met_at(self, table: pa.Table, path: str, wanted: Wanted) -> pa.Array:
-        """Positions of rows that meet it. Columns that only other files have are null."""
+        """Positions of the rows that match. Columns that only other files have are null."""
         for name in self._known:
             if name not in table.column_names:
                 table = table.append_column(name, pa.nulls(len(table)))
@@ -155,7 +156,7 @@ class _Condition:
         self._connection.register("landed", table)
         order = "DESC" if wanted.newest else "ASC"
         try:
-            # The line's end keeps a comment from taking the parenthesis with it.
+            # The line break keeps a trailing comment from swallowing the parenthesis.
             found = self._connection.execute(
                 f"SELECT {_POSITION} FROM landed WHERE (\n{self._sql}\n) "
                 f"ORDER BY 1 {order} LIMIT {wanted.limit}"
@@ -168,6 +169,6 @@ class _Condition:
 
 
 def _brief(error: Exception) -> str:
-    """DuckDB's message without the statement that it points into, which nobody typed."""
+    """DuckDB's message without the generated statement that it quotes."""
     lines = str(error).strip().partition("\n\nLINE ")[0].splitlines()
     return " ".join(line.strip() for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""A stream from its API to the landing zone."""
+"""Runs streams: reads each from its API and lands its rows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
 WORKERS = 8
-"""Streams at a time, unless told: most of a run is waiting for its API."""
+"""Default number of streams that run at the same time; most of a run is waiting for its API."""
 
 
 def selected_streams(source: Source) -> tuple[list[str], dict[str, LandingError]]:
     """The streams that `--all` runs, and the error of each config that can't be read.
 
-    One broken file does not keep the others from their hourly run.
+    One broken config does not stop the other streams.
     """
     selected: list[str] = []
     broken: dict[str, LandingError] = {}
@@ -60,9 +60,9 @@ def run_streams(
     emit: events.Emit,
     workers: int = WORKERS,
 ) -> RunResult:
-    """Run the streams, up to `workers` of them side by side; one that fails stops no other.
+    """Run the streams, up to `workers` at the same time; one that fails does not stop the others.
 
-    Raises UsageError before anything is run if a config or a stream's name is wrong.
+    Raises UsageError, before anything runs, if a config or a stream's name is wrong.
     """
     result = RunResult()
     jobs = jobs_of(source, streams, bucket)
@@ -115,10 +115,10 @@ def run_stream(
     emit: events.Emit,
     stop: Stop | None = None,
 ) -> StreamResult:
-    """Land what is new of one stream.
+    """Land the new rows of one stream.
 
-    Raises LeaseHeld if another run of it is under way; whatever else goes wrong comes as the
-    library raised it, and leaves the cursor where the last load that was published put it.
+    Raises LeaseHeld if another run of the stream is under way. Other exceptions propagate
+    unchanged; the cursor then stays where the last published load left it.
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)

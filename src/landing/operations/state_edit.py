@@ -1,8 +1,8 @@
-"""A stream's state as a person sees it, and moves it without losing what it was.
+"""Changes a stream's state by hand, keeping the previous state.
 
-A change is prepared from the state that was read, told to a person, and made under the stream's
-lease if that state is still there: first the previous state is kept, then the new one is written.
-Load ids go on ascending whatever the cursor does, and so does the number of the schema version.
+A change is prepared from the current state, shown to a person, and applied under the stream's
+lease if the state has not changed meanwhile: the previous state is saved first, then the new one is
+written. Load ids and schema versions keep ascending even if the cursor moves back.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from landing.zone.state import (
 )
 
 _OF_READING = ("cursor", "quarantined", "resync", "taken_back")
-"""Of what is ours: where the next run starts. All else is about the files that landed, such as the
-last load id, and goes on whatever the cursor does."""
+"""Keys of our part of the state that say where the next run starts. The other keys, such as the
+last load id, describe landed files and are not reset with the cursor."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a stream's state is to become, and what a person should know of it before."""
+    """A stream's new state, and a message that explains the change before it is made."""
 
     verb: str
     paths: StreamPaths
@@ -68,10 +68,11 @@ class Change:
 def cursor_set(
     bucket: Bucket, config: StreamConfig, frozen: FrozenIncremental | None, text: str
 ) -> Change:
-    """The cursor at `text`. Raises UsageError if the stream has no cursor or it is no such value.
+    """Set the cursor to `text`. Raises UsageError if the stream has no cursor or `text` is not a
+    valid value of it.
 
-    What is known of rows that landed stays where they are passed over, and goes where they are to
-    land again.
+    If the cursor moves forward, the record of landed rows stays; if it moves back, that record is
+    dropped so that the rows land again.
     """
     if not config.is_incremental or config.cursor_field is None:
         raise UsageError(
@@ -91,7 +92,7 @@ def cursor_set(
     if not ours.get("resync", {}).get("done"):
         ours.pop("resync", None)
     known = ours.get("cursor", {})
-    # Rows of exactly that value are read again, and may have landed or not.
+    # Rows with exactly that value are read again, whether they have landed or not.
     stays = ("known_without", "window") if forward else ("known_without",)
     ours["cursor"] = {key: known[key] for key in stays if key in known}
     if not forward:
@@ -100,7 +101,7 @@ def cursor_set(
     message = [f"cursor {name}: {'none' if old is None else old} → {value}"]
     message += _message_of_rows(old, value, start, forward=forward)
     if names := names_kept(state, config.stream):
-        message.append(f"what the stream keeps itself stays: {', '.join(names)}")
+        message.append(f"what the stream itself stores stays: {', '.join(names)}")
     return Change("set", paths, before, _after(state, before), message)
 
 
@@ -115,7 +116,7 @@ def _message_of_rows(old: Any, value: Any, start: Any, *, forward: bool) -> Iter
 
 
 def _untouched(config: StreamConfig, frozen: FrozenIncremental | None) -> dict[str, Any]:
-    """As dlt begins what it keeps of a cursor."""
+    """dlt's initial state of a cursor."""
     initial = config.initial_value if frozen is None else frozen.initial_value
     return {"initial_value": initial, "last_value": None, "unique_hashes": []}
 
@@ -141,17 +142,17 @@ def _cursor_value(
             f"--cursor '{text}' is {why}: give a value of {name} as the API spells it"
             + ("" if old is None else f", such as {old}")
         )
-    # A stream that gave dates and times as objects gets them as such.
+    # A stream that yields date and time objects expects its cursor as one.
     return (typed.as_py() if isinstance(old, date | datetime) else raw), typed
 
 
 def _is_beyond(
     typed: pa.Scalar, columns: Columns, name: str, old: Any, frozen: FrozenIncremental | None
 ) -> bool:
-    """Whether a cursor moves on; one that stays, or has none to compare with, does not."""
+    """Whether `typed` is beyond the old cursor; False if there is none to compare with."""
     try:
         last = columns.value(name, old)
-    except ConversionError:  # the field's type was another one
+    except ConversionError:  # the field had another type then
         return False
     if not last.is_valid:
         return False
@@ -168,15 +169,15 @@ def start_over(bucket: Bucket, paths: StreamPaths) -> Change:
         )
     message = ["the next run reads from the start; all rows land again"]
     if names := names_kept(state, paths.stream):
-        message.append(f"what the stream keeps itself goes, too: {', '.join(names)}")
+        message.append(f"what the stream itself stores is removed, too: {', '.join(names)}")
     return Change("reset", paths, before, _after(_emptied(state, paths), before), message)
 
 
 def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
-    """Another stream's state for `target`, which then goes on where that one is."""
+    """Copy another stream's state to `target`, which continues from there."""
     paths = StreamPaths(target.source, target.stream)
     if source == paths:
-        raise UsageError(f"{paths.data} is to be copied to itself: name another stream with --to")
+        raise UsageError(f"{paths.data} can't be copied to itself: name another stream with --to")
     state = read_state(bucket, source)
     if state is None:
         raise UsageError(f"{source.data} has no state in {bucket.url}: there is nothing to copy")
@@ -189,7 +190,7 @@ def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
     resources[paths.stream] = resources.pop(source.stream)
     state["pipeline_name"] = pipeline_name(paths)
     ours = _with_files_of(state, present, paths.stream)
-    ours.pop("quarantined", None)  # where it is in quarantine is the other stream's
+    ours.pop("quarantined", None)  # those rows are in the other stream's quarantine
     resource_state(state, paths.stream)[STATE_KEY] = ours
     message = [f"cursor {name}: {value}, from {source.data}" for name, value in cursors.items()]
     message.append(f"{source.data} keeps its own state; only one of the two should go on running")
@@ -200,8 +201,8 @@ def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: Str
     name = target.cursor_field if target.is_incremental else None
     if name not in cursors and (name or cursors):
         raise UsageError(
-            f"{source.data} goes by {', '.join(cursors) or 'no cursor'}, but {target.origin} by "
-            f"{name or 'none'}: only a state of the same cursor can be copied"
+            f"the cursor of {source.data} is {', '.join(cursors) or 'none'}, and that of "
+            f"{target.origin} is {name or 'none'}: only a state of the same cursor can be copied"
         )
     if name is None:
         return
@@ -215,7 +216,8 @@ def _check_same_cursor(cursors: dict[str, Any], source: StreamPaths, target: Str
 
 
 def restored(bucket: Bucket, paths: StreamPaths, number: int | None) -> Change:
-    """A previous state, the newest unless told. Raises UsageError if there is none."""
+    """Restore a previous state, the newest if `number` is None. Raises UsageError if there is
+    none."""
     kept = _chosen(bucket, paths, number)
     before = bucket.get(paths.state)
     present = state_in(bucket, paths, before)
@@ -248,9 +250,9 @@ def _chosen(bucket: Bucket, paths: StreamPaths, number: int | None) -> KeptState
 
 
 def make(bucket: Bucket, change: Change) -> int:
-    """The number under which the previous state is kept.
+    """Apply the change and return the number under which the previous state is kept.
 
-    Raises StreamError if it is not there any more, and LeaseHeld if a run is under way.
+    Raises StreamError if the state has changed meanwhile, and LeaseHeld if a run is under way.
     """
     paths = change.paths
     with Lease(bucket, paths.lease, paths.data, "state") as lease:
@@ -285,14 +287,14 @@ def _of_files(state: State | None, stream: str) -> dict[str, Any]:
 
 
 def _with_files_of(state: State, present: State | None, stream: str) -> dict[str, Any]:
-    """What is ours in `state`, but for the files that landed what the present one says."""
+    """Our part of `state`, with the keys about landed files taken from the present state."""
     ours = resource_state(state, stream).get(STATE_KEY, {})
     reading = {name: value for name, value in ours.items() if name in _OF_READING}
     return reading | _of_files(present, stream)
 
 
 def _after(state: State, before: StoredObject | None) -> dict[str, Any]:
-    """The next version of the document, whichever version `state` was."""
+    """The document to write, with a version above those of both states."""
     version = state["_state_version"]
     if before is not None:
         version = max(version, json_document(before.data)["version"])

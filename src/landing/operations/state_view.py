@@ -1,4 +1,4 @@
-"""What a stream's state comes to, for a person to look at; nothing is written."""
+"""A stream's state for a person to read; nothing is written."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class StreamState:
     source: str
     stream: str
     exists: bool = False
-    """Whether the stream has a state, which any run leaves that landed something."""
+    """Whether the stream has a state; every run that lands something writes one."""
     cursor_field: str | None = None
     cursor: Any = None
     reads_from: Any = None
-    """Where the next run starts; None is the beginning."""
+    """Where the next run starts; None for the beginning."""
     lookback: str | None = None
     schema_version: int | None = None
     load_id: str | None = None
-    """The highest that a row carries."""
+    """The highest load id of any row."""
     last_load: LastLoad | None = None
     lease: str | None = None
-    """Who holds it."""
+    """The process that holds the lease; None if it is free."""
     keeps: list[str] = field(default_factory=list)
-    """Names of what the stream itself, or a parent of it, keeps in dlt's state."""
+    """Names that the stream's code, or a parent's, stores in dlt's state."""
     earlier: list[int] = field(default_factory=list)
-    """Previous states that can be restored."""
+    """Numbers of previous states that can be restored."""
 
 
 def stream_state(
@@ -52,7 +52,7 @@ def stream_state(
     config: StreamConfig | None,
     frozen: FrozenIncremental | None,
 ) -> StreamState:
-    """`config` and `held` are what the workspace knows of the stream, if it does."""
+    """`config` and `frozen` are None if the workspace does not know the stream."""
     state = read_state(bucket, paths)
     ours = {} if state is None else resource_state(state, paths.stream).get(STATE_KEY, {})
     name, cursor = cursor_in(state, paths.stream, config)
@@ -79,7 +79,7 @@ def stream_state(
 def cursor_in(
     state: State | None, stream: str, config: StreamConfig | None
 ) -> tuple[str | None, Any]:
-    """Name and last value of the field that a stream goes by; the value is None before any run."""
+    """Name and last value of a stream's cursor; the value is None before the first run."""
     cursors = {} if state is None else cursors_of(state, stream)
     if config is None:
         return next(iter(cursors.items()), (None, None))

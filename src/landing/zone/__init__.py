@@ -1,4 +1,4 @@
 """The protocol in the bucket: names, the lease, state, parts, publication and logs.
 
-Nothing in it is public: the files that it writes are described in docs/landing-zone.md.
+Nothing here is public. docs/landing-zone.md describes the files that it writes.
 """

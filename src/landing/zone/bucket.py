@@ -25,7 +25,7 @@ from landing.zone import object_store as stores
 from landing.zone.object_store import local_folder
 
 _SETTLING = threading.Lock()
-"""The environment, which making a store hides some of, is that of the whole process."""
+"""Creating a store temporarily hides environment variables of the whole process."""
 _CHUNK_BYTES = 1024 * 1024
 _SMALL_BYTES = 64 * 1024
 
@@ -47,14 +47,14 @@ _CONNECTION_FAULTS = {
 
 
 class Gone(BucketError):
-    """Of an object that was to be read in pieces, and is not there, or not any more."""
+    """An object that is read in pieces does not exist, or no longer exists."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
     data: bytes
     modified: datetime
-    """By the bucket's clock, if it was read from there."""
+    """By the bucket's clock if the object was read, by this machine's if it was written."""
     version: str | None
 
 
@@ -67,9 +67,10 @@ class Listed:
 
 
 class Bucket:
-    """Objects below `DLT_BUCKET_URL`, by paths relative to it.
+    """Objects below `DLT_BUCKET_URL`, addressed by paths relative to it.
 
-    Every method raises BucketError when the bucket is missing, refuses, or does not answer.
+    Every method raises BucketError if the bucket does not exist, refuses access or does not
+    answer.
     """
 
     def __init__(self, settings: BucketSettings) -> None:
@@ -80,12 +81,12 @@ class Bucket:
 
     @property
     def _store(self) -> LocalStore | S3Store:
-        """For what may be large, or takes the server long: parts, listings."""
+        """The client for large objects and slow requests: parts, listings."""
         return self._settled_for(stores.LARGE_WITHIN)
 
     @property
     def _small(self) -> LocalStore | S3Store:
-        """For documents, which fit into memory."""
+        """The client for small documents, with a shorter timeout."""
         return self._settled_for(stores.SMALL_WITHIN)
 
     def _settled_for(self, within: timedelta) -> LocalStore | S3Store:
@@ -95,13 +96,13 @@ class Bucket:
             return self._settled[within]
 
     def settle(self) -> None:
-        """Make what talks to S3 now, before other threads read the environment."""
+        """Create the S3 clients now, before other threads read the environment."""
         if not self.is_local:
             _ = self._store, self._small
 
     @property
     def _is_unborn(self) -> bool:
-        """A folder that the first write will make; reading must not."""
+        """Whether the local folder does not exist yet; the first write creates it, not a read."""
         return self.is_local and not local_folder(self.settings).exists()
 
     def put(self, path: str, content: bytes | Path) -> None:
@@ -110,15 +111,15 @@ class Bucket:
             obstore.put(self._small if is_small else self._store, path, content)
 
     def put_page(self, path: str, html: bytes) -> None:
-        """What a browser is to open; a folder keeps no type."""
+        """Write an HTML page with its content type; local folders store no content type."""
         kept = None if self.is_local else {"Content-Type": "text/html; charset=utf-8"}
         with self._explained("write", path):
             obstore.put(self._store, path, html, attributes=kept)
 
     def create(self, path: str, content: bytes) -> StoredObject | None:
-        """Write `path` unless it exists, atomically; None if it does.
+        """Write `path` atomically unless it exists; None if it does.
 
-        `content` has to be the caller's alone: where it is found, this call wrote it.
+        `content` has to be unique to this call: if it is found there, this call wrote it.
         """
         try:
             with self._explained("write", path):
@@ -142,7 +143,7 @@ class Bucket:
             return None
 
     def lines(self, path: str) -> Iterator[bytes]:
-        """The lines of an object that memory need not hold; none if it is not there."""
+        """Stream the lines of an object; no lines if it does not exist."""
         if self._is_unborn:
             return
         try:
@@ -157,7 +158,7 @@ class Bucket:
             return
 
     def download(self, path: str, file: Path) -> bool:
-        """Copy an object to a local file; whether it was there."""
+        """Copy an object to a local file; False if it does not exist."""
         if self._is_unborn:
             return False
         try:
@@ -170,7 +171,7 @@ class Bucket:
         return True
 
     def delete_all(self, paths: Sequence[str]) -> None:
-        """A thousand a request; those that are not there are no mistake."""
+        """Delete objects in bulk; ignores those that do not exist."""
         if self.is_local:
             for path in paths:
                 self.delete(path)
@@ -179,9 +180,9 @@ class Bucket:
                 obstore.delete(self._store, list(paths))
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
-        """An object of which only what is asked for is read; BucketError if there is none.
+        """Open an object for reading in pieces. Raises Gone if it does not exist.
 
-        With the `size` that a listing told, that is noticed with the first reading.
+        With the `size` from a listing no request is made, and only the first read raises it.
         """
         if size is not None:
             return BucketFile(self, path, size)
@@ -206,9 +207,9 @@ class Bucket:
             return
 
     def replace(self, path: str, content: bytes, seen: StoredObject) -> StoredObject | None:
-        """Overwrite `path` if it is still what was `seen`; None if it changed meanwhile.
+        """Overwrite `path` if it is unchanged since it was `seen`; None if it has changed.
 
-        `content` has to be the caller's alone, and new: where it is found, this call wrote it.
+        `content` has to be new and unique to this call: if it is found there, this call wrote it.
         """
         if self.is_local:
             return self._replace_locally(path, content, seen)
@@ -224,9 +225,9 @@ class Bucket:
             raise
 
     def _unheard(self, path: str, content: bytes) -> StoredObject | None:
-        """What is at `path` if it is `content`: written, though the answer never came.
+        """The object at `path` if it is `content`: the write succeeded, but its response was lost.
 
-        The client tries no conditional write again of which it can't know whether it was done.
+        The client does not retry a conditional write that may have succeeded.
         """
         found = self.get(path)
         return found if found is not None and found.data == content else None
@@ -234,7 +235,7 @@ class Bucket:
     def _replace_locally(
         self, path: str, content: bytes, seen: StoredObject
     ) -> StoredObject | None:
-        """A folder knows no conditional overwrite; its own lock makes one, and ends with us."""
+        """A conditional overwrite in a local folder, which needs a lock; a crash releases it."""
         directory = os.open(local_folder(self.settings), os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
@@ -247,7 +248,7 @@ class Bucket:
             os.close(directory)
 
     def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
-        """Paths below `prefix`, of those that sort after `after` as text."""
+        """Paths below `prefix`, only those that sort after `after` as text."""
         return (listed.path for listed in self.listed(prefix, after))
 
     def listed(self, prefix: str, after: str | None = None) -> Iterator[Listed]:
@@ -263,7 +264,7 @@ class Bucket:
         return f"{self.url}/{path}"
 
     def failure(self, verb: str, path: str, detail: str) -> BucketError:
-        """What another library's message about this bucket means to a person."""
+        """A BucketUnusable that explains another library's message about this bucket."""
         return BucketUnusable(self._failed(verb, path, detail))
 
     @contextmanager
@@ -310,7 +311,7 @@ class Bucket:
 
 
 class BucketFile(io.RawIOBase):
-    """A file that is read from the bucket piece by piece, as parquet is."""
+    """A seekable file that is read from the bucket in pieces, as parquet needs it."""
 
     def __init__(self, bucket: Bucket, path: str, size: int) -> None:
         self._bucket = bucket
@@ -358,7 +359,7 @@ class _Changed(Exception):
 
 
 def _brief(detail: str) -> str:
-    """What happened, from a library's message that says it with all that led to it."""
+    """The cause in one line, from a library's message with its whole chain of errors."""
     for kind, message in _CONNECTION_FAULTS.items():
         if f"kind: {kind}," in detail:
             return message + _attempts(detail)

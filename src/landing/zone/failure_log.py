@@ -1,4 +1,4 @@
-"""Runs of a stream that failed: what they leave in the bucket, and how it is read back."""
+"""Records of failed runs in the bucket."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ from landing.zone.layout import StreamPaths
 from landing.zone.records import read_record, read_records
 
 KEPT = 1_000
-"""Records of a stream, which may fail each hour until somebody looks."""
+"""Records kept per stream, which may fail every hour until somebody notices."""
 _REMEDY = "delete it"
 _CLOCKS_DIFFER = timedelta(days=1)
-"""At most, between the bucket, whose time the state has, and a machine, of which a name is."""
+"""Largest expected difference between the bucket's clock, which dates the state, and a machine's
+clock, which names the records."""
 
 
 class StateLeft(msgspec.Struct, frozen=True):
-    """Which state the run left behind: the next run that lands puts another in its place."""
+    """Identifies the state that the failed run left; the next successful run replaces it."""
 
     modified: datetime
     version: str | None
 
 
 class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """`_dlt/{source}/{stream}/failures/{time}.json`, where `time` is spelled like a load id."""
+    """`_dlt/{source}/{stream}/failures/{time}.json`, where `time` is formatted like a load id."""
 
     finished: datetime
     error: str
-    """The class of what was raised."""
+    """Class name of the exception."""
     message: str
-    """Without secrets."""
+    """Contains no secrets."""
     remedy: str | None = None
-    """What the run itself said to try."""
+    """The remedy that the run suggested."""
     started: datetime | None = None
-    """None if the run came to nothing before it began with the stream."""
+    """None if the run failed before it began with the stream."""
     read: int = 0
-    """Records."""
+    """Records that were read."""
     published: int = 0
-    """Rows that it had landed before, in loads of their own."""
+    """Rows in loads that the run published before it failed."""
     load_ids: list[str] = []
-    """Of loads that had begun."""
+    """Load ids that the run had begun."""
     host: str = ""
     state: StateLeft | None = None
-    """None if there was none."""
+    """None if the stream had no state."""
 
     @property
     def kind(self) -> Literal["failed"]:
@@ -65,7 +66,7 @@ _DECODER = msgspec.json.Decoder(FailedRun)
 def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
     left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
     bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
-    with suppress(BucketError):  # the record is there, and the next one tries again
+    with suppress(BucketError):  # the record is written, and the next one tries again
         _forget_oldest(bucket, paths)
 
 
@@ -80,9 +81,9 @@ def _left(stored: StoredObject | None) -> StateLeft | None:
 def failed_runs(
     bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
 ) -> list[FailedRun]:
-    """The newest first, of which no more than `limit` are read.
+    """Records of failed runs, newest first, at most `limit`.
 
-    Raises BucketError for one that is damaged.
+    Raises BucketError if one is damaged.
     """
     files = sorted((file.path for file in _listed(bucket, paths, since)), reverse=True)[:limit]
     return read_records(bucket, files, _DECODER, _REMEDY)
@@ -91,7 +92,7 @@ def failed_runs(
 def failing_run(
     bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
 ) -> FailedRun | None:
-    """The last run that failed, unless one has landed since; `stored` is the state."""
+    """The last failed run, or None if a later run has landed; `stored` is the current state."""
     since = None if stored is None else stored.modified - _CLOCKS_DIFFER
     files = _listed(bucket, paths, since)
     if not files:

@@ -1,4 +1,4 @@
-"""Names in the bucket. What a feeder reads and what it must not meet are kept apart here.
+"""Names in the bucket, which keep files for feeders apart from all others.
 
     {source}/{stream}/year=YYYY/month=MM/day=DD/{load_id}.{part}.parquet
     _quarantine/{source}/{stream}/{load_id}.jsonl · failed-run.jsonl
@@ -9,8 +9,8 @@
     _report/index.html
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
-A load id is the seconds since 1970, in UTC, with six decimals: fixed in width, so that names sort
-the same by text and by natural order, in which runs of digits compare as numbers.
+A load id is the seconds since 1970, in UTC, with six decimals. Its width is fixed, so that names
+sort the same as text and in natural order, which compares runs of digits as numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
 _DIGITS = re.compile(r"([0-9]+)")
 _LAST_PART = 99_999
 DEFERRED_VERSIONS = Decimal("0.001")
-"""Seconds of load ids below each load's own that are kept for its rows known to be older."""
+"""Range of load ids below each load's own, in seconds, reserved for its deferred (older) rows."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class StreamPaths:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """All that is in the bucket of the stream is in one of these."""
+        """All folders of the stream in the bucket."""
         return self.data, f"_dlt/{self.data}", self.quarantined
 
     def part(self, load_id: str, number: int) -> str:
@@ -57,7 +57,7 @@ class StreamPaths:
         return f"{self.data}/{day:year=%Y/month=%m/day=%d}/{load_id}.{number:05d}.parquet"
 
     def end_of(self, load_id: str) -> str:
-        """A path that sorts after every part of this load, and before any of a later one."""
+        """A path that sorts after every part of this load and before any part of a later one."""
         return self.part(load_id, _LAST_PART)
 
     @property
@@ -69,7 +69,7 @@ class StreamPaths:
 
     @property
     def failed_quarantine(self) -> str:
-        """Of the last run that failed for its quarantine_limit; no load has these rows."""
+        """Rows of the last run that exceeded its quarantine_limit; they belong to no load."""
         return f"{self.quarantined}/failed-run.jsonl"
 
     @property
@@ -85,12 +85,12 @@ class StreamPaths:
         return f"_dlt/{self.data}/keys"
 
     def keys(self, load_id: str) -> str:
-        """Of the records that the source had at this load."""
+        """Primary keys of the records that the source had at this load."""
         return f"{self.all_keys}/{load_id}.parquet"
 
     @property
     def table_marker(self) -> str:
-        """The last path that the stream's current-state table has taken in, if it has one."""
+        """Names the last path that the stream's current-state table includes, if it has one."""
         return f"_dlt/{self.data}/table.json"
 
     @property
@@ -126,7 +126,7 @@ class StreamPaths:
         return f"_dlt/{self.data}/compactions/pending.json"
 
     def compaction(self, into: str) -> str:
-        """The record of the files that became `into`."""
+        """The record of the files that were compacted into `into`."""
         name = into.rsplit("/", 1)[-1].removesuffix(".parquet")
         return f"_dlt/{self.data}/compactions/{name}.json"
 
@@ -142,18 +142,18 @@ class StreamPaths:
 
 
 def natural(path: str) -> list[tuple[int, int | str]]:
-    """A key that sorts runs of digits as numbers, as many readers do."""
+    """A sort key that compares runs of digits as numbers, as many readers do."""
     pieces = _DIGITS.split(path)
     return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces if piece]
 
 
 def sorts_after(path: str, other: str) -> bool:
-    """Whether some reader meets `path` later than `other`: by text or by natural order."""
+    """Whether `path` sorts after `other` as text or in natural order."""
     return path > other or natural(path) > natural(other)
 
 
 def load_id_of(path: str) -> str | None:
-    """The load id in a part's path; None for files that are not ours."""
+    """The load id in a part's path; None for another tool's file."""
     match = _PART.search(path)
     return match[1] if match else None
 
@@ -163,8 +163,8 @@ def time_of(load_id: str) -> datetime:
 
 
 def compacted_path(last: str) -> str:
-    """Where files are compacted into of which `last` is the last: right before it in either order,
-    so that it is new only to a reader that has not come to `last` yet."""
+    """The compacted path of files that end with `last`. It sorts right before `last` in either
+    order, so only a reader that has not reached `last` sees it as new."""
     return last.removesuffix(".parquet") + _COMPACTED
 
 
@@ -173,19 +173,19 @@ def is_compacted(path: str) -> bool:
 
 
 def number_of(path: str) -> int | None:
-    """Of a kept state or a schema; None for files that are not ours."""
+    """The number of a kept state or a schema version; None for other files."""
     name = path.rsplit("/", 1)[-1].removesuffix(".json")
     return int(name) if name.isdecimal() else None
 
 
 def reserved_by(path: str) -> str | None:
-    """Up to where the backfill of a path has load ids reserved; None for other files."""
+    """The highest load id that a backfill reserves, from its path; None for other files."""
     match = _BACKFILL.search(path)
     return match[1] if match else None
 
 
 def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:
-    """Whose quarantine a path is, and of which load: None is a run that failed."""
+    """Stream and load id of a quarantine file; the load id is None for a failed run's file."""
     match = _QUARANTINE.fullmatch(path)
     if match is None:
         return None
@@ -194,7 +194,7 @@ def quarantine_file_of(path: str) -> tuple[StreamPaths, str | None] | None:
 
 
 def next_load_id(now: datetime, last: str | None) -> str:
-    """An id for `now`, or just above `last` where this machine's clock is behind it."""
+    """A load id for `now`, or just above `last` if this machine's clock is behind it."""
     own = Decimal((now - _EPOCH) // timedelta(microseconds=1)).scaleb(-6)
     spelled = f"{own:017.6f}"
     if last is None:

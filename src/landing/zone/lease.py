@@ -1,11 +1,11 @@
-"""One stream, one run: a lease in the bucket, taken by a conditional write.
+"""A lease in the bucket, taken by a conditional write, so that a stream has one run at a time.
 
-A lease says what for: a run, which has it from its first request to its end, or something that
-asks no API, which is short and worth waiting for.
+A lease states its purpose: a run, which holds it from its first request to its end, or an operation
+without an API, which is short enough to wait for.
 
-Whether a lease has expired is judged by the bucket's clock alone, since pods' clocks differ: the
-holder rewrites its lease every few seconds, and a contender compares the time of that write with
-the time of a write of its own.
+Only the bucket's clock decides whether a lease has expired, since pods' clocks differ: the holder
+rewrites its lease every few seconds, and a contender compares the time of that write with the time
+of a write of its own.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from landing.zone.bucket import Bucket, StoredObject
 EXPIRES_AFTER = timedelta(seconds=60)
 RENEWED_EVERY = timedelta(seconds=15)
 TRIED_AGAIN_AFTER = timedelta(seconds=2)
-"""A renewal that the bucket did not answer."""
+"""Pause before a failed renewal is repeated."""
 TRUSTED_FOR = timedelta(seconds=45)
-"""After a renewal; short of EXPIRES_AFTER by what an upload may take to begin."""
+"""How long the holder trusts a renewal; shorter than EXPIRES_AFTER, to leave time for an upload to
+begin."""
 RELEASED_WITHIN = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=15)
-"""For publications of others: that of a few large windows may take minutes."""
-ASKED_FIRST, ASKED_EVERY = 0.03, 0.25
-"""Seconds, more or less, between two tries of one who waits: soon at first, as a publication takes
-no longer than that, and another machine may be the next to take it."""
+"""Longest wait for publications of others; a few large windows may take minutes."""
+FIRST_RETRY, RETRY_EVERY = 0.03, 0.25
+"""Approximate seconds between two attempts to take the lease. The first ones are short, as most
+publications are."""
 
 Purpose = Literal["run", "publication", "compaction", "state"]
 _DOING = {
@@ -49,11 +50,11 @@ _DOING = {
 
 
 class Lease:
-    """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run has it.
+    """Held from `__enter__` to `__exit__`. Raises LeaseHeld if another run holds it.
 
-    What is short is waited for, and with `waits_for_runs` a run, too, for as long as it takes.
-    `waiting` is called again and again meanwhile, with what is waited for; what it raises ends the
-    wait.
+    Waits up to `patience` for short operations, and with `waits_for_runs` for anything, without a
+    limit. While it waits it calls `waiting` with a description of the holder; an exception from
+    `waiting` ends the wait.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Lease:
         self._writes = 0
         self._own: StoredObject | None = None
         self._bucket_was: tuple[datetime, float] | None = None
-        """Its time, and when by this machine's timer it was asked for."""
+        """The bucket's time, and this machine's timer when it was requested."""
         self._confirmed = time.monotonic()
         self._renewing = threading.Lock()
         self._lost = threading.Event()
@@ -88,17 +89,17 @@ class Lease:
 
     def __enter__(self) -> Lease:
         begun = time.monotonic()
-        pause = ASKED_FIRST
+        pause = FIRST_RETRY
         while True:
             try:
                 self._take()
-            except _Held as held:
-                if not self._is_worth_waiting(held.purpose, time.monotonic() - begun):
-                    raise LeaseHeld(str(held)) from None
+            except _TakenByAnother as other:
+                if not self._is_worth_waiting(other.purpose, time.monotonic() - begun):
+                    raise LeaseHeld(str(other)) from None
                 if self._waiting is not None:
-                    self._waiting(held.holder)
+                    self._waiting(other.holder)
                 time.sleep(pause * random.uniform(0.5, 1.5))
-                pause = min(2 * pause, ASKED_EVERY)
+                pause = min(2 * pause, RETRY_EVERY)
             else:
                 self._renewal.start()
                 return self
@@ -110,7 +111,7 @@ class Lease:
 
     def _take(self) -> None:
         self._since = datetime.now(UTC)
-        # Read before writing: some stores make a bucket that is not there when they are written to.
+        # Read before writing: a write creates a missing bucket in some stores.
         found = self._bucket.get(self._path)
         self._confirmed = time.monotonic()
         if found is None:
@@ -118,13 +119,13 @@ class Lease:
         else:
             self._own = self._take_over(found)
         if self._own is None:
-            raise self._held(self._bucket.get(self._path))
+            raise self._taken(self._bucket.get(self._path))
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
         try:
-            # Renewed first: nobody takes it over while it is deleted, however long that takes.
+            # Renew first, so that nobody takes the lease over while it is being deleted.
             self._renew_once()
             if not self._lost.is_set():
                 self._bucket.delete(self._path)
@@ -132,7 +133,7 @@ class Lease:
             pass  # it expires by itself, and the run's own outcome matters more
 
     def check(self) -> None:
-        """Raises LeaseHeld unless the lease is certainly ours still, by this machine's timer."""
+        """Raises LeaseHeld unless the lease is certainly still ours, by this machine's timer."""
         silent = time.monotonic() - self._confirmed
         if self._lost.is_set():
             raise self._gone("which another run took, or someone deleted with what had landed")
@@ -140,10 +141,10 @@ class Lease:
             raise self._gone(f"as it could not renew it for {silent:.0f} s")
 
     def confirm(self) -> None:
-        """Raises LeaseHeld unless the lease is in the bucket, and ours.
+        """Raises LeaseHeld unless the lease is in the bucket and ours.
 
-        It is not if the bucket was deleted meanwhile, which some stores make anew when they are
-        written to: a cursor that moved then would leave behind rows that are gone.
+        It is missing if the bucket was deleted meanwhile. Some stores recreate a bucket on write:
+        if the cursor moved then, the deleted rows would never be read again.
         """
         self._renew_once()
         self.check()
@@ -155,38 +156,37 @@ class Lease:
         )
 
     def _take_over(self, found: StoredObject) -> StoredObject | None:
-        """Replace a lease whose holder has not renewed it, if nobody else does so first."""
+        """Replace an expired lease; None if another process was faster."""
         expires = found.modified + EXPIRES_AFTER
-        # One who waits need not ask for the time at each try, but before it takes the lease over.
+        # Request the bucket's time only if the lease may have expired by the estimate.
         if self._estimated_now() < expires or self._bucket_now() < expires:
-            raise self._held(found)
+            raise self._taken(found)
         return self._bucket.replace(self._path, self._content(), found)
 
     def _bucket_now(self) -> datetime:
         probe = f"{self._path}.{self._token}"
-        asked = time.monotonic()
+        requested = time.monotonic()
         self._bucket.put(probe, b"")
         try:
             written = self._bucket.get(probe)
         finally:
             self._bucket.delete(probe)
         now = written.modified if written else datetime.now(UTC)
-        self._bucket_was = now, asked
+        self._bucket_was = now, requested
         return now
 
     def _estimated_now(self) -> datetime:
-        """The bucket's time, by this machine's timer since it was asked for; late rather than
-        early."""
+        """The bucket's time, extrapolated with this machine's timer; late rather than early."""
         if self._bucket_was is None:
             return datetime.max.replace(tzinfo=UTC)
-        now, asked = self._bucket_was
-        return now + timedelta(seconds=time.monotonic() - asked)
+        now, requested = self._bucket_was
+        return now + timedelta(seconds=time.monotonic() - requested)
 
     def _renew(self) -> None:
         pause = RENEWED_EVERY
         while not self._done.wait(pause.total_seconds()) and not self._lost.is_set():
             pause = TRIED_AGAIN_AFTER
-            # `check` refuses once this has gone wrong for too long.
+            # `check` raises if renewals fail for too long.
             with suppress(LandingError):
                 self._renew_once()
                 pause = RENEWED_EVERY
@@ -202,7 +202,7 @@ class Lease:
             self._own, self._confirmed = renewed, begun
 
     def _content(self) -> bytes:
-        """Different at each write, so that a renewed lease can be told from one that is not."""
+        """The lease's JSON, different at each write, so that a renewal can be recognized."""
         self._writes += 1
         return json.dumps(
             {
@@ -215,13 +215,13 @@ class Lease:
             }
         ).encode()
 
-    def _held(self, found: StoredObject | None) -> _Held:
-        """Of a lease that was given back just now, another try will tell more."""
-        return _Held(self._what, _holder(found) if found else _GIVEN_BACK)
+    def _taken(self, found: StoredObject | None) -> _TakenByAnother:
+        """The lease may just have been released; then the next attempt takes it."""
+        return _TakenByAnother(self._what, _holder(found) if found else _RELEASED)
 
 
-class _Held(Exception):
-    """Another has the lease."""
+class _TakenByAnother(Exception):
+    """Another process holds the lease."""
 
     def __init__(self, what: str, holder: Holder) -> None:
         self.purpose = holder.purpose
@@ -234,7 +234,7 @@ class _Held(Exception):
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease, or has died with it."""
+    """The process that holds a lease, or died while holding it."""
 
     purpose: Purpose
     host: str
@@ -251,11 +251,11 @@ class Holder:
         return f"process {self.pid} on {self.host} holds the lease since {self.since}"
 
 
-_GIVEN_BACK = Holder("publication", "another machine", "?", "just now", datetime.now(UTC))
+_RELEASED = Holder("publication", "another machine", "?", "just now", datetime.now(UTC))
 
 
 def lease_holder(bucket: Bucket, path: str) -> Holder | None:
-    """None if it is free."""
+    """The holder of the lease at `path`; None if it is free."""
     found = bucket.get(path)
     return None if found is None else _holder(found)
 

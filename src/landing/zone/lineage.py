@@ -1,4 +1,4 @@
-"""The columns that say which load a row came with, and that tell one row from every other."""
+"""The lineage columns: which load a row belongs to, and a unique id for each row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def with_lineage(table: pa.Table, load_id: str) -> pa.Table:
 
 
 def row_ids(count: int) -> pa.StringArray:
-    """`count` random ids of 96 bits, made as one block since one by one costs more than a row."""
+    """`count` random ids of 96 bits, generated as one block, which is much faster than one by
+    one."""
     text = pa.py_buffer(base64.urlsafe_b64encode(os.urandom(count * _ID_BYTES)))
     ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_CHARACTERS), count, [None, text])
     return ids.cast(pa.string())

@@ -1,4 +1,4 @@
-"""The records that a stream's loads left in the bucket, read back."""
+"""Reads the records of a stream's loads from the bucket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landing.zone.records import RESTORE, read_record, read_records
 
 Kind: TypeAlias = Literal["run", "backfill", "quarantine"]
 _VERSIONS_AHEAD = Decimal(1)
-"""Rows of a load are stamped less than that above its id."""
+"""Row versions of a load are less than this above its id, in seconds."""
 _REMEDY = f"{RESTORE}; the rows stay"
 
 
@@ -26,7 +26,8 @@ class RecordedFile(msgspec.Struct, frozen=True):
 
 
 class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`_dlt/{source}/{stream}/loads/{load_id}.json`; what older ones lack has a default."""
+    """`_dlt/{source}/{stream}/loads/{load_id}.json`; fields that older records lack have
+    defaults."""
 
     load_id: str
     finished: datetime
@@ -40,21 +41,21 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     read_from: Any = None
     backfill: dict[str, Any] | None = None
     drift: Drifted | None = None
-    """Fields that no record had only where there were enough to tell."""
+    """Lists lost fields only if enough records were read to be sure."""
     cursor_before: Any = None
     cursor_after: Any = None
     files: list[RecordedFile] = []
 
     @property
     def kind(self) -> Kind:
-        """What brought it."""
+        """The operation that published the load."""
         if self.backfill is not None:
             return "backfill"
         return "quarantine" if self.from_quarantine else "run"
 
     @property
     def seconds(self) -> float | None:
-        """From its first rows to its record."""
+        """Time from its first rows to its record."""
         return None if self.started is None else (self.finished - self.started).total_seconds()
 
 
@@ -64,9 +65,9 @@ _DECODER = msgspec.json.Decoder(LoadRecord)
 def load_records(
     bucket: Bucket, paths: StreamPaths, limit: int | None = None, since: datetime | None = None
 ) -> list[LoadRecord]:
-    """The newest first, of which no more than `limit` are read; only those that began `since`.
+    """Records of loads that began at or after `since`, newest first, at most `limit`.
 
-    Raises BucketError for one that is damaged.
+    Raises BucketError if one is damaged.
     """
     after = None if since is None else paths.load_record(next_load_id(since, None))
     files = sorted(bucket.list(paths.load_records, after), reverse=True)
@@ -74,8 +75,8 @@ def load_records(
 
 
 def last_load(bucket: Bucket, paths: StreamPaths, load_id: str | None) -> LoadRecord | None:
-    """The newest, where `load_id` is the one that the state has; None if no load left a record."""
-    # Only the last of a year's records are listed.
+    """The newest record, given the state's `load_id`; None if there is no record."""
+    # List only the newest records, of which there may be a year's.
     after = load_id and paths.load_record(load_id_after(load_id, by=-_VERSIONS_AHEAD))
     found = sorted(bucket.list(paths.load_records, after or None))
     return read_record(bucket, found[-1], _DECODER, _REMEDY) if found else None

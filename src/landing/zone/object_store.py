@@ -1,4 +1,4 @@
-"""What talks to the bucket: object_store, as the settings say."""
+"""Creates the object_store client for the bucket from its settings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from landing.catalog.workspace import BucketSettings, s3_keys
 from landing.errors import BucketError
 
 SMALL_WITHIN = timedelta(seconds=10)
-"""For requests that carry a few kilobytes: one that hangs is tried again while there is time to
-renew a lease."""
+"""Timeout for requests of a few kilobytes; short, so that a hanging one is retried in time to renew
+a lease."""
 LARGE_WITHIN = timedelta(minutes=5)
 _RETRIES: Any = {
     "max_retries": 5,
@@ -32,7 +32,7 @@ _RETRIES: Any = {
 
 
 def store_of(settings: BucketSettings, within: timedelta) -> LocalStore | S3Store:
-    """One whose requests may take so long."""
+    """A client whose requests time out after `within`."""
     return _local(settings) if settings.is_local else _s3(settings, within)
 
 
@@ -74,7 +74,7 @@ def _s3(settings: BucketSettings, within: timedelta) -> S3Store:
 
 @contextmanager
 def _without_aws_variables() -> Iterator[None]:
-    """The store reads AWS_* whatever it is given; one for another account must not win."""
+    """Hide AWS_* variables, which the store always reads: they may be for another account."""
     hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     try:
         for name in hidden:

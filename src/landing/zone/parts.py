@@ -1,7 +1,7 @@
-"""Tables to parquet parts on the local disk: few and large, in memory that does not grow.
+"""Writes tables into a few large parquet parts on the local disk, in bounded memory.
 
-A row group is written in a thread while the next one's rows are read and converted; never more
-than one, so that memory holds two row groups at most.
+A thread writes one row group while the rows of the next are read and converted, so that memory
+holds at most two row groups.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 # DuckDB's own row group size: its scans go parallel by row group.
 ROW_GROUP_ROWS = 122_880
 ROW_GROUP_BYTES = 32 * 1024 * 1024
-# Enough to tell a column of few values from one of many.
+# Enough to see whether a column has few distinct values or many.
 SAMPLE_ROWS = 10_000
 
 
@@ -50,13 +50,13 @@ class PartWriter:
 
     @property
     def bytes(self) -> int:
-        """Written so far, and what waits to be: somewhat more than it will take compressed."""
+        """Bytes written so far plus pending ones, which are counted uncompressed."""
         open_bytes = self._open.size if self._open is not None else 0
         return self._finished_bytes + open_bytes + self._pending_bytes
 
     @property
     def open_bytes(self) -> int:
-        """Of those, what is in no finished part yet."""
+        """The part of `bytes` that is in no finished part yet."""
         return self.bytes - self._finished_bytes
 
     def write(self, table: pa.Table) -> Iterator[Part]:
@@ -64,9 +64,9 @@ class PartWriter:
             yield from self._write_piece(piece)
 
     def _pieces(self, table: pa.Table) -> Iterator[pa.Table]:
-        """A table that is larger than a row group, cut into what one holds."""
+        """The table in pieces of at most one row group."""
         bytes_per_row = max(1, table.nbytes // max(1, table.num_rows))
-        # Rounded up: a piece just below the limit would wait for a second one.
+        # Round up: a piece just below the limit would wait for a second one.
         rows = min(ROW_GROUP_ROWS, math.ceil(self._group_bytes / bytes_per_row))
         for start in range(0, table.num_rows, rows):
             yield table.slice(start, rows)
@@ -93,7 +93,7 @@ class PartWriter:
         self._thread.shutdown()
 
     def _settle(self) -> None:
-        """Wait for the row group that is being written, and raise what it raised."""
+        """Wait for the row group that is being written; raises the exception of that write."""
         if self._writing is not None:
             self._writing.result()
             self._writing = None
@@ -115,7 +115,7 @@ class PartWriter:
 
 
 def _repeating(table: pa.Table) -> list[str]:
-    """Columns worth a dictionary; to others it adds time and bytes."""
+    """Columns that profit from a dictionary; in others it costs time and bytes."""
     sample = table.slice(0, SAMPLE_ROWS)
     return [
         name

@@ -1,4 +1,4 @@
-"""Previous states of a stream, kept in the bucket by whatever a person has done to its state."""
+"""Previous states of a stream, which are kept in the bucket when a person changes its state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landing.zone.layout import StreamPaths, number_of
 from landing.zone.state import State, document_json, json_document, resource_state, state_of
 
 KEPT = 20
-"""The newest of each stream."""
+"""Number of previous states that are kept per stream."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class KeptState:
     number: int
     kept: str
     before: str
-    """Which change took its place."""
+    """The change that replaced it: `set`, `reset`, `copy` or `restore`."""
     cursors: dict[str, Any]
     exists: bool
     """False if the stream had no state then."""
 
 
 def cursors_of(state: State, stream: str) -> dict[str, Any]:
-    """The last value of each field that the stream, as dlt keeps it, goes by."""
+    """The last value of each cursor field in dlt's state of the stream."""
     kept = resource_state(state, stream).get("incremental", {})
     return {name: entry.get("last_value") for name, entry in kept.items()}
 
 
 def keep(bucket: Bucket, paths: StreamPaths, before: str) -> int:
-    """Keep the present state, whatever it is; returns its number."""
+    """Save the present state, even if there is none; returns its number."""
     present = bucket.get(paths.state)
     numbers = kept_numbers(bucket, paths)
     number = numbers[-1] + 1 if numbers else 1
@@ -51,19 +51,19 @@ def forget_oldest(bucket: Bucket, paths: StreamPaths) -> None:
 
 
 def kept_numbers(bucket: Bucket, paths: StreamPaths) -> list[int]:
-    """Ascending."""
+    """Numbers of the kept states, ascending."""
     found = map(number_of, bucket.list(paths.kept_states))
     return sorted(number for number in found if number is not None)
 
 
 def kept_states(bucket: Bucket, paths: StreamPaths) -> list[KeptState]:
-    """The newest first."""
+    """Kept states, newest first."""
     found = (kept_state(bucket, paths, number) for number in reversed(kept_numbers(bucket, paths)))
     return [kept for kept in found if kept is not None]
 
 
 def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | None:
-    """None if there is none of this number."""
+    """The kept state of this number; None if it does not exist."""
     kept = _kept(bucket, paths, number)
     if kept is None:
         return None
@@ -73,7 +73,7 @@ def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | N
 
 
 def kept_pipeline_state(bucket: Bucket, paths: StreamPaths, number: int) -> State | None:
-    """The state itself, which may hold a source's secrets; None if there was none then."""
+    """dlt's state itself, which may contain a source's secrets; None if there was none then."""
     kept = _kept(bucket, paths, number)
     return None if kept is None else _state_in(kept, bucket, paths, number)
 

@@ -1,8 +1,8 @@
-"""Loads: rows of one stream that become visible together, part after part in the order of names.
+"""Publishes loads: rows of one stream, uploaded part by part in the order of their names.
 
-Each part is published under the next number, so that no name that appears later sorts before one
-that is already visible. Only when all are there come the quarantine and the load's record; the
-state with the cursor is the run's to write, as the very last.
+Parts are numbered in the order of publication, so that no name appears that sorts before one that
+is already visible. The quarantine and the load's record follow when all parts are uploaded; the run
+writes the state with the cursor last.
 """
 
 from __future__ import annotations
@@ -47,39 +47,39 @@ class LandedFile:
 
 @dataclass
 class Load:
-    """Rows of one stream that are published together; becomes a record in the bucket."""
+    """Rows of one stream that are published together, with one record in the bucket."""
 
     bucket: Bucket
     paths: StreamPaths
     lease: Lease
     sync_mode: SyncMode | None = None
-    """Of the run that it belongs to; None for rows that were read before, as in quarantine."""
+    """The sync mode of its run; None for rows that were read earlier, such as quarantined ones."""
     last_load_id: str | None = None
-    """The last one that the state knows of, which this one follows."""
+    """The state's last load id, which this load follows."""
     load_id: str | None = None
     last_row_version: str | None = None
     parts: list[Part] = field(default_factory=list)
-    """In the order of their rows, which is the order of publication."""
+    """In the order of publication."""
     files: list[LandedFile] = field(default_factory=list)
     quarantine_file: Path | None = None
     quarantined: int = 0
     deleted: int = 0
-    """Rows that say that a record was deleted."""
+    """Tombstones among the rows."""
     keys_file: Path | None = None
-    """Which records the source has, as the state says from now on."""
+    """Primary keys of all records in the source, which the new state refers to."""
     supersedes_keys: bool = False
-    """Whether no earlier such file is needed any more."""
+    """Whether earlier key files are no longer needed."""
     from_quarantine: list[str] = field(default_factory=list)
-    """The loads of rows that landed only now."""
+    """Loads whose quarantined rows land with this one."""
     read_from: Any = None
-    """Where its run began to read: behind the cursor, if it looks back."""
+    """Where its run started reading; earlier than the cursor if the stream has a lookback."""
     follows_unknown: bool = False
-    """Whether loads that the state does not know of came before it: those of backfills, of rows
-    from quarantine, and of runs that died."""
+    """Whether it follows loads that the state does not know: those of backfills, of rows from
+    quarantine, and of runs that died."""
     schema: SchemaVersion | None = None
-    """Of its columns, where the bucket does not have it yet."""
+    """The version of its columns, if the bucket does not have it yet."""
     backfill: dict[str, Any] | None = None
-    """What of which backfill its rows are."""
+    """Id and bounds of the backfill that its rows belong to."""
     drift: Drifted = field(default_factory=Drifted)
     cursor_before: Any = None
     cursor_after: Any = None
@@ -87,16 +87,17 @@ class Load:
     emit: Emit = ignore
 
     def begin(self) -> str:
-        """The load id: above the last load's, whatever an interrupted run left, and what backfills
-        have reserved.
+        """Choose the load id: above the last load, loads of interrupted runs, and ids that
+        backfills have reserved.
 
-        Chosen once; costs three listings then, of what sorts after the last load only. Raises
-        StreamError if another tool's file would hide this load from feeders.
+        The first call makes three listings, only of names that sort after the last load; later
+        calls return the same id. Raises StreamError if another tool's file would hide this load
+        from feeders.
         """
         if self.load_id is not None:
             return self.load_id
-        # Versions of an interrupted run's rows may be a little above its load id; rows of a
-        # backfill have theirs already, and need no more than a name that comes later.
+        # Row versions of an interrupted run may be a little above its load id. Rows of a backfill
+        # have their versions already and only need a later name.
         by = Decimal(1) if self.backfill is None else Decimal(0)
         after = self.paths.end_of(self.last_load_id) if self.last_load_id else None
         later = list(self.bucket.list(self.paths.data, after))
@@ -112,8 +113,8 @@ class Load:
         return self.load_id
 
     def begin_outside_runs(self, columns: pa.Schema) -> str:
-        """Begin the load of rows that no run reads: it follows what the bucket's state knows now,
-        which stays as it is."""
+        """Begin a load outside a run. It follows the last load of the bucket's state, which does
+        not change."""
         ours = stored_by_us(self.bucket, self.paths)
         self.last_load_id = ours.get("load_id")
         load_id = self.begin()
@@ -134,8 +135,8 @@ class Load:
                 )
 
     def _interrupted(self, later: Iterable[str]) -> Iterator[str]:
-        """The ids of loads after the last one that left files, which are among `later`, or only
-        rows in quarantine."""
+        """Ids of loads after the last one that left files, which are in `later`, or only rows in
+        quarantine."""
         paths, last_load_id = self.paths, self.last_load_id
         yield from filter(None, map(load_id_of, later))
         after = paths.quarantine(last_load_id) if last_load_id else None
@@ -144,14 +145,14 @@ class Load:
             if found is not None and found[1] is not None:
                 yield found[1]
         if self.sync_mode == "full_refresh":
-            # One that found nothing leaves its record alone.
+            # A full refresh without rows only leaves its record.
             after = paths.load_record(last_load_id) if last_load_id else None
             for path in self.bucket.list(paths.load_records, after):
                 yield path.rsplit("/", 1)[-1].removesuffix(".json")
 
     def still_known(self, known: KnownSchema | None) -> KnownSchema | None:
-        """What the state has of the columns. Loads that it does not know of may have had others:
-        then the bucket is asked."""
+        """The state's schema version, with an empty fingerprint if unknown loads may have had other
+        columns, so that the bucket's schema history is read."""
         if known is None or not self.follows_unknown:
             return known
         return KnownSchema(version=known["version"], fingerprint="")
@@ -165,8 +166,8 @@ class Load:
         return sum(file.bytes for file in self.files)
 
     def settle_columns(self, known: KnownSchema | None, columns: pa.Schema) -> KnownSchema | None:
-        """What is known of the columns from this load on; `publish` puts a new version there."""
-        assert self.load_id is not None, "rows are there, so the load has begun"
+        """The schema version from this load on; `publish` writes it to the bucket if it is new."""
+        assert self.load_id is not None, "it has rows, so it has begun"
         found = recorded(self.bucket, self.paths, known, columns, self.load_id)
         if found is None:
             return known
@@ -174,12 +175,12 @@ class Load:
         return found.known
 
     def publish(self) -> None:
-        """Put everything of the load into the bucket, in order; one without rows has nothing."""
+        """Write everything of the load to the bucket, in order; nothing if it has not begun."""
         if self.load_id is None:
             return
         self.lease.check()
         if self.schema is not None:
-            # Before the first file that has these columns: none is ever without its version.
+            # Before the first file with these columns, so that no file is without its version.
             self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
         if self.parts:
             self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
@@ -202,18 +203,18 @@ class Load:
         part.file.unlink()
 
     def forget_superseded_keys(self) -> None:
-        """Remove keys that the state does not name any more, those of interrupted runs among them;
-        call once the state is written."""
+        """Delete key files that the state no longer refers to, including those of interrupted
+        runs. Call after the state is written."""
         if not self.supersedes_keys:
             return
         current = self.paths.keys(self.load_id) if self.load_id else None
-        with suppress(BucketError):  # all is done; the next load tries again
+        with suppress(BucketError):  # everything has landed; the next load tries again
             for path in list(self.bucket.list(self.paths.all_keys)):
                 if path != current:
                     self.bucket.delete(path)
 
     def put_failed_quarantine(self) -> None:
-        """Keep what made a run fail for a person to look at; the next run reads it again."""
+        """Keep the rows that made a run fail, for a person; the next run reads them again."""
         assert self.quarantine_file is not None, "nothing else makes a run fail"
         self.lease.check()
         self.bucket.put(self.paths.failed_quarantine, self.quarantine_file)

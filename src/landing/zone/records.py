@@ -1,4 +1,4 @@
-"""Records in the bucket, each a JSON object of a type that its reader knows."""
+"""Reads records from the bucket: JSON objects of a known type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Record = TypeVar("Record")
 def read_record(
     bucket: Bucket, path: str, decoder: msgspec.json.Decoder[Record], remedy: str = RESTORE
 ) -> Record | None:
-    """None if there is no such object. Raises BucketError, with the remedy, if it is damaged."""
+    """Read one record; None if it does not exist. Raises BucketError, with `remedy`, if it is
+    damaged."""
     stored = bucket.get(path)
     if stored is None:
         return None
@@ -36,7 +37,7 @@ def read_records(
     decoder: msgspec.json.Decoder[Record],
     remedy: str = RESTORE,
 ) -> list[Record]:
-    """Several at once, in the order of their paths; those that are gone meanwhile are left out."""
+    """Read records concurrently, in the order of `paths`; leaves out those that do not exist."""
 
     def read(path: str) -> Record | None:
         return read_record(bucket, path, decoder, remedy)

@@ -1,7 +1,7 @@
-"""Which columns a stream's files have had: a version for each change, kept in the bucket.
+"""The schema history: a version in the bucket for each change of a stream's columns.
 
-The state has the last version's number and fingerprint, so that a run that changes nothing asks the
-bucket for nothing. The bucket has the say, since a run that died may be ahead of the state.
+The state has the number and fingerprint of the last version, so that a run without changes reads
+nothing. The bucket is authoritative, since an interrupted run may be ahead of the state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from landing.zone.records import read_record
 
 
 class KnownSchema(TypedDict):
-    """What the state has of the last version."""
+    """The last version, as the state stores it."""
 
     version: int
     fingerprint: str
@@ -43,7 +43,7 @@ class SchemaVersion(msgspec.Struct, frozen=True):
     time: datetime
     columns: list[SchemaColumn]
     added: list[str] = []
-    """All of these are against the version before."""
+    """`added`, `removed` and `changed` compare it with the previous version."""
     removed: list[str] = []
     changed: list[TypeChange] = []
 
@@ -61,13 +61,13 @@ _DECODER = msgspec.json.Decoder(SchemaVersion)
 class Recorded(msgspec.Struct, frozen=True):
     known: KnownSchema
     new: SchemaVersion | None
-    """To be put into the bucket; None if the version is there already."""
+    """The version to write to the bucket; None if it is there already."""
 
 
 def recorded(
     bucket: Bucket, paths: StreamPaths, known: KnownSchema | None, columns: pa.Schema, load_id: str
 ) -> Recorded | None:
-    """The version of a load's columns; None if the state has it already."""
+    """The schema version of a load's columns; None if it is the state's version."""
     types = {field.name: str(field.type) for field in columns}
     fingerprint = _fingerprint(types)
     if known is not None and known["fingerprint"] == fingerprint:
@@ -100,20 +100,20 @@ def _version(
 
 
 def _fingerprint(types: Mapping[str, str]) -> str:
-    """Of names and types; the order of columns is none of a reader's concern."""
+    """A hash of names and types, independent of the order of columns."""
     text = msgspec.json.encode(sorted(types.items()))
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def schema_versions(bucket: Bucket, paths: StreamPaths) -> Iterator[SchemaVersion]:
-    """The oldest first."""
+    """All versions, oldest first."""
     for number in _numbers(bucket, paths, 1):
         if (found := _read(bucket, paths, number)) is not None:
             yield found
 
 
 def last_version(bucket: Bucket, paths: StreamPaths, at_least: int = 1) -> SchemaVersion | None:
-    """None if there is none from that number on."""
+    """The last version; None if there is none numbered `at_least` or higher."""
     numbers = _numbers(bucket, paths, at_least)
     return _read(bucket, paths, numbers[-1]) if numbers else None
 

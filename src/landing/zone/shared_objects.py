@@ -1,4 +1,4 @@
-"""The bucket, handed to the client kit: shared tokens and a day's quota are kept in it."""
+"""Gives the client kit access to the bucket, where it stores shared tokens and daily quotas."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def share_bucket() -> None:
-    """Sources of this process keep what they share below `DLT_BUCKET_URL`."""
+    """Let sources in this process store shared objects below `DLT_BUCKET_URL`."""
     share_by(_open)
 
 
 def _open() -> SharedObjects | None:
-    from landing.zone.bucket import Bucket  # its client, which most sources do without
+    from landing.zone.bucket import Bucket  # slow to import, and few sources need it
 
     settings = bucket_settings(Workspace(Path.cwd()))
     return None if settings.is_default else cast(SharedObjects, Bucket(settings))

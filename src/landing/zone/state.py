@@ -1,4 +1,4 @@
-"""A stream's state in the bucket: dlt's document, with what this package keeps beside dlt's own."""
+"""A stream's state in the bucket: dlt's document, including the keys that this package adds."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ State: TypeAlias = dict[str, Any]
 """dlt's pipeline state."""
 
 SCHEMA = "landing"
-"""Name of the dlt schema and so of the source section in dlt's state; one for all streams, since
-dlt normalizes schema names and each stream has a state of its own anyway."""
+"""Name of the dlt schema, and so of the source section in dlt's state. The same for all streams,
+since dlt normalizes schema names and each stream has its own state."""
 STATE_KEY = "landing"
-"""Of what this package keeps in a stream's resource state, beside dlt's own `incremental`."""
+"""Key of this package's part of a stream's resource state, next to dlt's own `incremental`."""
 ENGINE_VERSION = 4
-"""Of dlt's, since before this project had a first version."""
+"""Version of dlt's state format; unchanged since before this project began."""
 
 
 class StateFile:
-    """The state of a stream that is being run: read once, and written after each load.
+    """The state of a running stream, read once and written after each load.
 
-    Raises BucketError if the object is not a state, since only a person may decide to start anew.
+    Raises BucketError if the object is not a state, since only a person may decide to start over.
     """
 
     def __init__(self, bucket: Bucket, paths: StreamPaths, lease: Lease) -> None:
@@ -42,7 +42,7 @@ class StateFile:
         self._hash_of_stored = "" if self._first is None else version_hash(self.state)
 
     def write(self) -> None:
-        """Put the state as it is now into the bucket, as its next version if it has changed."""
+        """Write the state to the bucket as its next version, if it has changed."""
         if version_hash(self.state) != self._hash_of_stored:
             document = next_document(self.state, self.state["_state_version"] + 1)
             self._lease.confirm()
@@ -51,16 +51,15 @@ class StateFile:
             self._is_written = True
 
     def renew(self) -> None:
-        """Set the time of a state that has not changed: the bucket tells by it when a run last
-        ended well."""
+        """Rewrite an unchanged state: its time in the bucket shows when a run last succeeded."""
         if not self._is_written and self._first is not None:
             renewed = {**json_document(self._first.data), "created_at": str(datetime.now(UTC))}
             self._bucket.replace(self._path, document_json(renewed), self._first)
 
     def put_back(self) -> None:
-        """Have the bucket say again what it said when the run began.
+        """Restore the state in the bucket from the beginning of the run.
 
-        Raises LeaseHeld if the state may be another run's by now.
+        Raises LeaseHeld if another run may own the state by now.
         """
         self._lease.confirm()
         if self._first is None:
@@ -81,7 +80,7 @@ def state_in(bucket: Bucket, paths: StreamPaths, stored: StoredObject | None) ->
 
 
 def json_document(data: bytes) -> Any:
-    """None for what is no JSON."""
+    """The parsed JSON; None if it is invalid."""
     try:
         return json.loads(data)
     except ValueError:
@@ -93,9 +92,9 @@ def document_json(document: dict[str, Any]) -> bytes:
 
 
 def state_of(document: Any, location: str) -> State:
-    """dlt's state in a document as `state.json` has it.
+    """Decode dlt's state from the document in `state.json`.
 
-    Raises BucketError if it is none, with the location that it is from.
+    Raises BucketError, which names `location`, if it is not a state.
     """
     try:
         state = decoded(document["state"])
@@ -114,12 +113,12 @@ def state_of(document: Any, location: str) -> State:
 
 
 def pipeline_name(paths: StreamPaths) -> str:
-    """Of the dlt pipeline that the stream's state belongs to."""
+    """Name of the dlt pipeline that the stream's state belongs to."""
     return re.sub(r"\W", "_", f"{paths.source}__{paths.stream}")
 
 
 def new_state(paths: StreamPaths) -> State:
-    """As dlt's own of a stream that has not run yet."""
+    """dlt's state of a stream that has not run yet."""
     return {
         "_state_version": 0,
         "_state_engine_version": ENGINE_VERSION,
@@ -131,9 +130,9 @@ def new_state(paths: StreamPaths) -> State:
 
 
 def next_document(state: State, version: int) -> dict[str, Any]:
-    """`state` as the document of that version, as dlt itself would write it.
+    """The document of `state` in this version, as dlt itself would write it.
 
-    Raises BucketError if the stream keeps something in it that JSON does not have.
+    Raises BucketError if the stream stores a value in it that JSON can't represent.
     """
     state["_state_version"] = version
     try:
@@ -155,26 +154,26 @@ def next_document(state: State, version: int) -> dict[str, Any]:
 
 
 def resource_state(state: State, stream: str) -> dict[str, Any]:
-    """What a stream has in it, to be read or changed."""
+    """A stream's resource state in `state`, which the caller may change."""
     resources = state.setdefault("sources", {}).setdefault(SCHEMA, {}).setdefault("resources", {})
     found: dict[str, Any] = resources.setdefault(stream, {})
     return found
 
 
 def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
-    """The cursor value that the bucket's state has for a stream; None if it never ran."""
+    """The stream's cursor value in the bucket; None if it has never run."""
     resource = _resource_state(bucket, paths)
     return resource.get("incremental", {}).get(field, {}).get("last_value")
 
 
 def stored_load_id(bucket: Bucket, paths: StreamPaths) -> str | None:
-    """The highest load id that a row of the last load carries; None if there was none."""
+    """The highest load id of any row in the last load; None if nothing has landed."""
     load_id = stored_by_us(bucket, paths).get("load_id")
     return None if load_id is None else str(load_id)
 
 
 def stored_by_us(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
-    """What this package has put into a stream's state."""
+    """This package's part of a stream's state in the bucket."""
     ours: dict[str, Any] = _resource_state(bucket, paths).get(STATE_KEY, {})
     return ours
 
@@ -185,12 +184,12 @@ def _resource_state(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
 
 
 def keeps_state(state: State, stream: str) -> bool:
-    """Whether a stream, or a parent of it, keeps anything in dlt's state itself."""
+    """Whether the code of a stream, or of a parent, stores anything in dlt's state."""
     return bool(names_kept(state, stream))
 
 
 def names_kept(state: State, stream: str) -> list[str]:
-    """What a stream, or a parent of it, keeps in dlt's state itself."""
+    """Names that the code of a stream, or of a parent, stores in dlt's state."""
     sources = state.get("sources", {})
     section = sources.get(SCHEMA, {})
     resources = section.get("resources", {})
@@ -202,14 +201,14 @@ def names_kept(state: State, stream: str) -> list[str]:
 
 
 def forget_parents(streams: State, stream: str) -> None:
-    """Have the parents read from their start, in a copy of the state that is the stream's."""
+    """Remove the parents' cursors from the stream's copy of the state, so that they start over."""
     for name, kept in streams.get("sources", {}).get(SCHEMA, {}).get("resources", {}).items():
         if name != stream:
             kept.pop("incremental", None)
 
 
 def take_over(state: State, streams: State, stream: str) -> None:
-    """Put into `state` what the stream kept in a copy of its own, leaving what is ours there."""
+    """Move what the stream stored in its copy into `state`, keeping this package's part."""
     sources = state.setdefault("sources", {})
     ours = sources.get(SCHEMA, {}).get("resources", {}).get(stream, {}).get(STATE_KEY, {})
     sources.clear()

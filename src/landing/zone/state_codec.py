@@ -1,7 +1,7 @@
-"""dlt's pipeline state as text and back: compressed JSON in which typed values carry a mark.
+"""Encodes and decodes dlt's pipeline state: compressed JSON in which typed values are marked.
 
-The format is dlt's, so that its tools read the states in the bucket; the code is this project's, so
-that a state can be read without importing dlt and whatever version of it is installed.
+The format is dlt's, so that its tools can read the states in the bucket. It is implemented here so
+that reading a state needs no import of dlt, and no particular version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from uuid import UUID
 import msgspec
 
 _FIRST_MARK = 0xF026
-"""In Unicode's private use area: the first character of a string that stands for another type."""
+"""The first mark, in Unicode's private use area. A marked string encodes a value of another
+type."""
 _DECODERS: tuple[Callable[[str], Any], ...] = (
     Decimal,
     datetime.fromisoformat,
@@ -28,7 +29,7 @@ _DECODERS: tuple[Callable[[str], Any], ...] = (
     UUID,
     lambda text: bytes.fromhex(text.removeprefix("0x")),
     base64.b64decode,
-    Decimal,  # dlt's Wei, which is one
+    Decimal,  # dlt's Wei
     time.fromisoformat,
 )
 _DECIMAL, _DATETIME, _DATE, _, _, _BYTES, _, _TIME = (
@@ -38,12 +39,12 @@ _UNHASHED = {"_state_version", "_state_engine_version", "_version_hash", "_local
 
 
 def encoded(state: Mapping[str, Any]) -> str:
-    """Raises TypeError, ValueError or OverflowError if a value has no place in JSON."""
+    """Raises TypeError, ValueError or OverflowError if JSON can't represent a value."""
     return base64.b64encode(zlib.compress(msgspec.json.encode(_marked(state)), 9)).decode()
 
 
 def decoded(text: str) -> dict[str, Any]:
-    """Raises ValueError or zlib.error if that is no state."""
+    """Raises ValueError or zlib.error if `text` is not a state."""
     state = _unmarked(msgspec.json.decode(zlib.decompress(base64.b64decode(text, validate=True))))
     if not isinstance(state, dict):
         raise ValueError("not an object")
@@ -51,14 +52,14 @@ def decoded(text: str) -> dict[str, Any]:
 
 
 def version_hash(state: Mapping[str, Any]) -> str:
-    """Of what a state says, without its version."""
+    """A hash of the state's content, without its version."""
     content = {name: value for name, value in state.items() if name not in _UNHASHED}
     text = msgspec.json.encode(_marked(content), order="deterministic")
     return base64.b64encode(hashlib.sha3_256(text).digest()).decode()
 
 
 def _marked(value: Any) -> Any:
-    """`value` as what JSON has; what is of no known type is left to the encoder to refuse."""
+    """`value` in JSON types; values of unknown types are left for the encoder to reject."""
     match value:
         case Enum():
             return value.value
@@ -101,5 +102,5 @@ def _unmarked(value: Any) -> Any:
             try:
                 return _DECODERS[ord(value[0]) - _FIRST_MARK](value[1:])
             except (ValueError, ArithmeticError):
-                return value  # a text that happens to begin with such a character
+                return value  # ordinary text that happens to begin with a mark
     return value

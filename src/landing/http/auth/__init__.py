@@ -1,1 +1,1 @@
-"""Who asks: credentials, logins and tokens. Public names are those of `landing.http`."""
+"""Authentication: credentials, logins and tokens. `landing.http` has the public names."""

@@ -22,7 +22,8 @@ _PAGE = "<!doctype html><meta charset=utf-8><title>landing login</title><p>{}"
 
 @dataclass(frozen=True)
 class Login:
-    """Under way: a person opens `url`, and the address they are then sent to goes to `finish`."""
+    """A login under way: a person opens `url`; pass the address they are redirected to to
+    `finish`."""
 
     url: str
     auth: OAuth2RefreshToken
@@ -30,9 +31,9 @@ class Login:
     verifier: str = field(repr=False)
 
     def finish(self, address: str) -> None:
-        """Exchange the code in `address` for tokens and keep them in the auth's store.
+        """Exchange the code in `address` for tokens and save them in the auth's store.
 
-        Raises ApiError if access was not granted or `address` is not of this login.
+        Raises ApiError if access was not granted or `address` does not belong to this login.
         """
         query = _query(address)
         if not secrets.compare_digest(query.get("state", "").encode(), self.state.encode()):
@@ -42,7 +43,7 @@ class Login:
             raise ApiError(f"access was not granted: {why}")
         if "code" not in query:
             raise ApiError("that address has no code in it: log in again and copy all of it")
-        answer = self.auth.endpoint.ask(
+        answer = self.auth.endpoint.request(
             "authorization_code",
             "the code; log in again",
             code=query["code"],
@@ -53,7 +54,7 @@ class Login:
 
 
 def begin(auth: OAuth2RefreshToken) -> Login:
-    """Raises SettingsError if `auth` does not say where a person grants access."""
+    """Begin a login. Raises SettingsError if `auth` has no `authorize_url`."""
     try:
         from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -80,9 +81,9 @@ def begin(auth: OAuth2RefreshToken) -> Login:
 
 @contextmanager
 def listening(login: Login) -> Iterator[Redirect]:
-    """Listen where the provider will send the browser.
+    """Listen at the redirect URI, to which the provider sends the browser.
 
-    Raises SettingsError if that is not on this machine, or its port is taken.
+    Raises SettingsError if it is not on this machine, or its port is taken.
     """
     expected = urlsplit(login.auth.redirect_uri)
     if expected.scheme != "http" or expected.hostname not in _LOOPBACK:
@@ -110,7 +111,7 @@ def listening(login: Login) -> Iterator[Redirect]:
 
 
 class Redirect:
-    """The browser's way back; requests that are not it, such as for an icon, are passed over."""
+    """Receives the browser's redirect; ignores other requests, such as for an icon."""
 
     def __init__(self, path: str, state: str) -> None:
         self._path = path
@@ -118,7 +119,7 @@ class Redirect:
         self._arrived: queue.Queue[str] = queue.Queue()
 
     def address(self, seconds: float) -> str:
-        """Raises ApiError if the browser did not come back in time."""
+        """Wait for the redirect. Raises ApiError if the browser does not come back in time."""
         try:
             return self._arrived.get(timeout=seconds)
         except queue.Empty:
@@ -156,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The address holds the code."""
+        """Log nothing: the address contains the code."""
 
 
 def _query(address: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Credentials that hold until a person changes them, as values for a session's `auth`."""
+"""Credentials that are valid until a person changes them, for a session's `auth`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from landing.errors import SettingsError
 
 
 class _Fixed(AuthBase):
-    """One of dlt's, held rather than inherited: those are mappings, which requests would merge
-    with the session's own auth instead of letting one of a single request win."""
+    """Wraps one of dlt's auth classes. They are mappings, so `requests` would merge the auth of a
+    single request with the session's instead of overriding it."""
 
     def __init__(self, auth: AuthBase) -> None:
         self._auth = auth
@@ -53,8 +53,8 @@ class Basic(_Fixed):
 
 
 class SignedRequests(AuthBase):
-    """Each request as `sign` changes it, which sees method, URL, headers and body as they will
-    be sent, and is called again when a request is repeated."""
+    """Signs each request with `sign`, which gets method, URL, headers and body as they will be
+    sent. It is called again when a request is repeated."""
 
     def __init__(self, sign: Callable[[PreparedRequest], None]) -> None:
         self._sign = sign
@@ -68,7 +68,8 @@ class SignedRequests(AuthBase):
 
 
 def _usable(secret: str, what: str) -> str:
-    """Without the line break that a secret read from a file often ends with."""
+    """The secret without the line break at the end of many files. Raises SettingsError if it is
+    empty."""
     if not secret.strip():
         raise SettingsError(f"the {what} is empty: set its variable (environment or .env)")
     secrets.register_lasting(secret.strip(), what=f"the {what}")

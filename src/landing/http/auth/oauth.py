@@ -1,4 +1,4 @@
-"""OAuth 2: for the client itself, for a service account, and granted by a person."""
+"""OAuth 2 for the client itself, for a service account, and as granted by a person."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ class OAuth2ClientCredentials(_OAuth2):
         super().__init__(token_url, client_id, client_secret, scope, client_auth, _key(extra))
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
-        answer = self.endpoint.ask("client_credentials", "the client's grant", scope=self.scope)
+        answer = self.endpoint.request("client_credentials", "the client's grant", scope=self.scope)
         return answer.access
 
 
 class JwtBearer(_OAuth2):
-    """A token for a service account, for an assertion signed with its private key (RFC 7523).
+    """A token for a service account, obtained with an assertion that its private key signs
+    (RFC 7523).
 
-    `private_key` is PEM. `audience` is the token URL if not given, `subject` the user to act for,
-    if any. Raises SettingsError if the key can't be used.
+    `private_key` is PEM. `audience` defaults to the token URL. `subject` is the user to act for, if
+    any. Raises SettingsError if the key can't be used.
     """
 
     def __init__(
@@ -78,10 +79,10 @@ class JwtBearer(_OAuth2):
         self.subject = subject
         self.audience = audience or token_url
         self.scope = scope
-        # Variables often have a key in one line, with its breaks spelled out.
+        # Variables often have a key in one line, with `\n` for its line breaks.
         self._private_key = private_key.replace("\\n", "\n")
         self._header = {"alg": algorithm, **({"kid": key_id} if key_id else {})}
-        # Google reads the scope among the claims, others among the request's parameters.
+        # Google reads the scope from the claims, others from the request's parameters.
         self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}
         super().__init__(
             token_url, issuer, private_key, subject, audience, scope, _key(self._header),
@@ -89,7 +90,7 @@ class JwtBearer(_OAuth2):
         )  # fmt: skip
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
-        answer = self.endpoint.ask(
+        answer = self.endpoint.request(
             _JWT_BEARER,
             "the signed assertion; check issuer, subject, audience, the key, and this machine's "
             "clock",
@@ -124,12 +125,12 @@ class JwtBearer(_OAuth2):
 
 
 class OAuth2RefreshToken(_OAuth2):
-    """A token that a person granted once, renewed with a refresh token that `store` keeps.
+    """A token that a person granted once, renewed with a refresh token from `store`.
 
-    The first refresh token comes from `landing login` (which needs `authorize_url`), or is given;
-    one that is given is used until the provider gives another, and again only if it is changed.
-    Processes that share the store share the access token too, since some providers end it when
-    another is given out.
+    The first refresh token comes from `landing login` (which needs `authorize_url`) or from
+    `refresh_token`. The latter is used until the provider issues another, and again only if it is
+    changed. Processes that share the store also share the access token, since some providers
+    revoke it when they issue another.
     """
 
     def __init__(
@@ -159,18 +160,19 @@ class OAuth2RefreshToken(_OAuth2):
         )
 
     def obtain(self, refused: AccessToken | None) -> AccessToken:
-        # In a thread, as signals interrupt only the main one: what the provider has given must
-        # be kept before a Ctrl-C or the end of a pod is heeded.
+        # In a thread, since signals interrupt only the main one: a new token must be saved before
+        # the process reacts to Ctrl-C or the end of its pod.
         with ThreadPoolExecutor(1, thread_name_prefix="landing-tokens") as thread:
             return thread.submit(self._obtain, refused).result()
 
     def keep(self, answer: TokenAnswer) -> None:
-        """What a login gave, in place of whatever was kept."""
+        """Save the tokens of a login, replacing earlier ones. Raises ApiError without a refresh
+        token."""
         if answer.refresh_token is None:
             raise ApiError(
-                "the provider gave an access token, but no refresh token: ask for the scope that "
+                "the provider gave an access token, but no refresh token: request the scope that "
                 "grants one (often offline_access) in `scope`, or see its documentation for what "
-                "`authorize_extra` has to say (Google: access_type=offline, prompt=consent)"
+                "`authorize_extra` needs (Google: access_type=offline, prompt=consent)"
             )
         refresh_token = answer.refresh_token
         self.store.update(lambda kept: self._tokens(answer, refresh_token, kept))
@@ -184,9 +186,9 @@ class OAuth2RefreshToken(_OAuth2):
 
     def _renewed(self, kept: Tokens | None, refused: AccessToken | None) -> Tokens:
         if kept is not None and self._is_usable(kept, refused):
-            return kept  # another process was quicker
+            return kept  # another process has renewed it
         spent = self._refresh_token(kept)
-        answer = self.endpoint.ask(
+        answer = self.endpoint.request(
             "refresh_token",
             f"the refresh token any more; run `landing login {self.store.name}` again",
             refresh_token=spent,
@@ -219,7 +221,8 @@ class OAuth2RefreshToken(_OAuth2):
 
     def _tokens(self, answer: TokenAnswer, refresh_token: str, kept: Tokens | None) -> Tokens:
         access = answer.access
-        # A process without the variable must not make the others take theirs for a new one.
+        # Keep the digest, so that processes with the variable don't mistake its token for a new
+        # one.
         given = digest(self._given) if self._given else (kept.given if kept else "")
         return Tokens(refresh_token, access.token, access.renew_at, self.endpoint.client, given)
 

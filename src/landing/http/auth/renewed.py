@@ -1,4 +1,4 @@
-"""Credentials that end, and are got anew once for all threads and streams of the process."""
+"""Credentials that expire, and are renewed once for all threads and streams of the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from requests.auth import AuthBase
 
 class Credential(Protocol):
     def is_due(self) -> bool:
-        """Whether it ends so soon that a request should not begin with it."""
+        """Whether it expires so soon that no request should begin with it."""
         ...
 
     def attach(self, request: PreparedRequest) -> None: ...
@@ -23,49 +23,49 @@ class Credential(Protocol):
         ...
 
 
-Held = TypeVar("Held", bound=Credential)
+CredentialT = TypeVar("CredentialT", bound=Credential)
 
 
-class RenewedAuth(AuthBase, Generic[Held]):
-    """Values made of the same arguments share one credential, since each stream makes a client
-    of its own. Raises what `obtain` raises: ApiError or SettingsError.
+class RenewedAuth(AuthBase, Generic[CredentialT]):
+    """Instances with equal arguments share one credential, since each stream creates its own
+    client. Raises what `obtain` raises: ApiError or SettingsError.
     """
 
     def __init__(self, *arguments: Hashable) -> None:
-        self._slot: _Slot[Held] = _slot((type(self), *arguments))
+        self._slot: _Slot[CredentialT] = _slot((type(self), *arguments))
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         with self._slot.lock:
-            held = self._slot.held
-            if held is None or held.is_due():
-                held = self._slot.held = self.obtain(None)
-        held.attach(request)
+            credential = self._slot.credential
+            if credential is None or credential.is_due():
+                credential = self._slot.credential = self.obtain(None)
+        credential.attach(request)
         return request
 
     def renew(self, rejected: PreparedRequest) -> bool:
-        """After a 401: get a new credential, unless `rejected` was sent with an earlier one than
-        there is by now. True, as the request may be sent again with what there is."""
+        """After a 401: get a new credential, unless `rejected` was sent with one that has been
+        replaced since. Always True: the request may be repeated."""
         with self._slot.lock:
-            held = self._slot.held
-            if held is None or held.is_in(rejected):
-                self._slot.held = self.obtain(held)
+            credential = self._slot.credential
+            if credential is None or credential.is_in(rejected):
+                self._slot.credential = self.obtain(credential)
         return True
 
     @abstractmethod
-    def obtain(self, refused: Held | None) -> Held:
-        """A credential that was not refused yet. One thread at a time is here."""
+    def obtain(self, refused: CredentialT | None) -> CredentialT:
+        """Get a credential other than `refused`. Never called by two threads at the same time."""
 
 
-class _Slot(Generic[Held]):
+class _Slot(Generic[CredentialT]):
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.held: Held | None = None
+        self.credential: CredentialT | None = None
 
 
 _slots: dict[Hashable, _Slot[Credential]] = {}
 _slots_lock = threading.Lock()
 
 
-def _slot(key: Hashable) -> _Slot[Held]:
+def _slot(key: Hashable) -> _Slot[CredentialT]:
     with _slots_lock:
         return _slots.setdefault(key, _Slot())  # type: ignore[return-value]

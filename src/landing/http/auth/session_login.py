@@ -1,4 +1,4 @@
-"""Login with a request of its own, and the cookie that it sets."""
+"""Login by a separate request that sets a cookie."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from landing.http.retries import Retries, retry_after
 
 _TIMEOUT = (10, 30)
 _RETRIES = Retries(total=2, base=0.5, longest_wait=10.0)
-"""Few, as all threads wait for the login meanwhile."""
+"""Few retries, since all threads wait for the login."""
 
 
 @dataclass(frozen=True)
 class LoginCookies:
     jar: RequestsCookieJar = field(repr=False)
     name: str | None
-    """Of the session's cookie; None if any of the jar may be it."""
+    """Name of the session's cookie; None if it may be any in the jar."""
     ends: float | None
-    """Seconds since 1970; None if nobody said."""
+    """Seconds since 1970; None if unknown."""
 
     def is_due(self) -> bool:
         return self.ends is not None and time.time() >= self.ends
 
     def attach(self, request: PreparedRequest) -> None:
-        """Into the request's own jar, from which requests takes what it sends after a redirect."""
+        """Add the cookies to the request's own jar, which `requests` uses after a redirect."""
         cookies: RequestsCookieJar = request._cookies  # type: ignore[attr-defined]
         cookies.update(self.jar)
         request.headers.pop("Cookie", None)
         request.prepare_cookies(cookies)
 
     def is_in(self, request: PreparedRequest) -> bool:
-        """As to the session's cookie: others, such as a language, are the same in each login."""
+        """Compare only the session's cookie: others, such as a language, stay the same."""
         sent = _sent_cookies(request)
         own = PreparedRequest()
         own.prepare(method="GET", url=request.url, cookies=self.jar)
@@ -59,11 +59,11 @@ def _sent_cookies(request: PreparedRequest) -> set[str]:
 
 
 class SessionLogin(RenewedAuth[LoginCookies]):
-    """Logs in with `data` (a form) or `json`, and again once the API answers 401, sends a
-    request to the page at `url`, or the cookie named `cookie` ends.
+    """Logs in with `data` (a form) or `json`, and again when the API answers 401, redirects a
+    request to `url`, or the cookie named `cookie` expires.
 
-    A login without an answer that sets `cookie` (any cookie, if none is named) raises ApiError.
-    Where login takes several steps, a subclass overrides `log_in`.
+    Raises ApiError if the login does not set `cookie`, or any cookie if it is None. For a login of
+    several steps, override `log_in` in a subclass.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
                 f"login at {self._shown} answered {response.status_code}, but did not set {what}: "
                 "check the source's user and password"
             )
-        unsure = "" if self.cookie else " (if it is that: SessionLogin(cookie=…) says which)"
+        unsure = "" if self.cookie else " (a guess: name it with SessionLogin(cookie=…))"
         for cookie in jar:
             if self._is_secret(cookie):
                 what = f"the session's cookie '{cookie.name}'{unsure}"
@@ -121,14 +121,15 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         return LoginCookies(jar, self.cookie, ends)
 
     def _answer(self, session: requests.Session) -> Response:
-        """Of the last attempt: a login changes nothing, so it may be repeated as reads are."""
+        """The response of the last attempt. A login changes nothing, so it is retried like a
+        read."""
         for attempt in count(1):
             try:
                 outcome: Response | requests.RequestException = self.log_in(session)
             except requests.RequestException as error:
                 outcome = error
-            asked = retry_after(outcome) if isinstance(outcome, Response) else None
-            wait = max(_RETRIES.wait(attempt), asked or 0.0)
+            requested = retry_after(outcome) if isinstance(outcome, Response) else None
+            wait = max(_RETRIES.wait(attempt), requested or 0.0)
             is_final = _RETRIES.cause("POST", outcome, is_read=True) is None
             if is_final or attempt > _RETRIES.total or wait > _RETRIES.longest_wait:
                 break
@@ -139,7 +140,8 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         return outcome
 
     def _is_secret(self, cookie: Cookie) -> bool:
-        """Others, such as a language, may be in any record; without a name, any may be the one."""
+        """Whether it is, or may be, a secret. The values of other cookies, such as a language, may
+        occur in any record."""
         is_marked = secrets.is_secret_name(cookie.name) or cookie.has_nonstandard_attr("HttpOnly")
         return bool(cookie.value) and (self.cookie in (None, cookie.name) or is_marked)
 
@@ -148,11 +150,11 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         return secrets.redacted(self.url.partition("?")[0])
 
     def log_in(self, session: requests.Session) -> Response:
-        """Log in with `session`, whose cookies are then kept; gives the last answer."""
+        """Log in with `session`, whose cookies are then kept; returns the last response."""
         return session.post(self.url, allow_redirects=False, timeout=_TIMEOUT, **self._sent)
 
     def _sign_in_page_is_401(self, response: Response, **_: object) -> None:
-        """A redirect to the login page is how an API with cookies says that they ended."""
+        """Turn a redirect to the login page into a 401: it means that the cookies have expired."""
         if not response.is_redirect:
             return
         target = urlsplit(urljoin(response.url, response.headers["Location"]))
@@ -163,7 +165,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
 
 
 def _secrets_in(sent: Any) -> Iterator[str]:
-    """Values below names that say so, such as `password`."""
+    """Values whose names mark them as secrets, such as `password`."""
     if isinstance(sent, list | tuple):
         for each in sent:
             yield from _secrets_in(each)

@@ -1,4 +1,4 @@
-"""OAuth 2's token endpoint: asked with care, and its refusals told in a sentence."""
+"""Requests to an OAuth 2 token endpoint, with its errors explained in one sentence."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ClientAuth = Literal["header", "body"]
 _TIMEOUT = (10, 20)
 _TURNED_AWAY = (429, 503)
 _FAILED_GATEWAY = (502, 504)
-"""After these the provider may well have done what it was asked."""
+"""After these statuses, the provider may already have processed the request."""
 _SPENT_ONCE = ("authorization_code", "refresh_token")
-"""Grants whose second use is taken for theft."""
+"""Grants whose second use counts as theft."""
 _RENEWED_BEFORE = 60.0
-"""Seconds before an access token ends, of one that lasts for ten minutes or more."""
+"""Seconds before its end at which an access token is renewed, if it lasts ten minutes or more."""
 _SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
 
@@ -51,7 +51,7 @@ class AccessToken:
 
 @dataclass(frozen=True)
 class TokenAnswer:
-    """What a token endpoint gave."""
+    """A token endpoint's response."""
 
     access: AccessToken
     refresh_token: str | None = field(repr=False)
@@ -59,7 +59,7 @@ class TokenAnswer:
 
 @dataclass(frozen=True)
 class TokenEndpoint:
-    """A token endpoint and who asks it: `client_auth` says where the client's secret goes."""
+    """A token endpoint and its client; `client_auth` says where the client's secret is sent."""
 
     url: str
     client_id: str | None
@@ -71,11 +71,11 @@ class TokenEndpoint:
     def client(self) -> str:
         return digest(f"{self.url} {self.client_id}")
 
-    def ask(self, grant_type: str, refused: str, **parameters: str | None) -> TokenAnswer:
-        """`refused` is what a person is told to do if the grant is not accepted.
+    def request(self, grant_type: str, refused: str, **parameters: str | None) -> TokenAnswer:
+        """Request a token. `refused` completes the message "does not accept …" for a refused grant.
 
-        Raises SettingsError if the client is not accepted, ApiError for all else. Redirects are
-        not followed, as they would take the secret along.
+        Raises SettingsError if the client or its scope is not accepted, ApiError for all else. Does
+        not follow redirects, which would forward the secret.
         """
         sent = [parameters.get(name) for name in _SECRET_PARAMETERS]
         secrets.register(*filter(None, [self.client_secret, *sent]), what="a secret of the client")
@@ -85,7 +85,7 @@ class TokenEndpoint:
             given = session.fetch_token(
                 self.url,
                 grant_type=grant_type,
-                auth=None if self.client_id else _as_it_is,
+                auth=None if self.client_id else _unchanged,
                 allow_redirects=False,
                 timeout=_TIMEOUT,
                 **{**self.extra, **parameters},
@@ -149,8 +149,8 @@ class TokenEndpoint:
 
 
 def _retries(grant_type: str) -> Retry:
-    """Repeats requests that did not arrive, or were turned away. All attempts together take less
-    than BucketTokens allows to a claim."""
+    """Retries requests that did not arrive or were turned away. All attempts together take less
+    time than a claim of BucketTokens is valid."""
     is_spent_once = grant_type in _SPENT_ONCE
     return Retry(
         total=2,
@@ -165,7 +165,7 @@ def _retries(grant_type: str) -> Retry:
 
 
 def _renew_at(begun: float, expires_in: Any) -> float | None:
-    """Some providers say 0 of tokens that do not end."""
+    """When to renew the token; None if it does not end, which some providers report as 0."""
     try:
         lasts = float(expires_in)
     except (TypeError, ValueError):
@@ -173,8 +173,8 @@ def _renew_at(begun: float, expires_in: Any) -> float | None:
     return begun + lasts - min(_RENEWED_BEFORE, lasts / 10) if lasts > 0 else None
 
 
-def _as_it_is(request: PreparedRequest) -> PreparedRequest:
-    """For assertions, which say themselves who asks."""
+def _unchanged(request: PreparedRequest) -> PreparedRequest:
+    """No client authentication, for assertions, which identify the client themselves."""
     return request
 
 
@@ -186,11 +186,11 @@ def _status(error: requests.HTTPError) -> str:
 
 
 def _message(error: Any) -> str:
-    """One line; a provider may quote what it was sent."""
+    """The error in one line, redacted, since a provider may quote the request."""
     text = f"{error.error}: {error.description}" if error.description else str(error.error)
     return " ".join(secrets.redacted(text).split())[:200]
 
 
 def digest(text: str) -> str:
-    """To know a secret again by, without keeping it."""
+    """A digest that recognizes a secret without storing it."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""Where tokens are kept between runs: a file of this user, or an encrypted object in the bucket.
+"""Stores tokens between runs: in a file of this user, or in an encrypted object in the bucket.
 
-A provider that rotates refresh tokens gives a new one with each use, and takes the second use of
-an old one for theft: it then revokes all of them. So a store has one process at a time renew, the
-others take what it got, and it keeps a new token durably before anything is done with it.
+A provider that rotates refresh tokens issues a new one with each use. It treats the second use of
+an old one as theft and revokes all of them. So one process at a time renews, the others use its
+result, and a new token is stored durably before it is used.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Tokens:
     refresh_token: str = field(repr=False)
     access_token: str = field(repr=False)
     renew_at: float | None
-    """Seconds since 1970, a little before the access token ends; None if nobody said when."""
+    """Seconds since 1970, a little before the access token ends; None if unknown."""
     client: str
-    """A digest of the token URL and client id that they were got with."""
+    """A digest of the token URL and client id that obtained them."""
     given: str = ""
-    """A digest of the refresh token in the environment that they descend from; empty if none."""
+    """A digest of the environment's refresh token from which they were derived; empty if none."""
 
 
 Renew = Callable[[Tokens | None], Tokens]
@@ -51,26 +51,26 @@ Renew = Callable[[Tokens | None], Tokens]
 
 class TokenStore(Protocol):
     name: str
-    """The source's, which messages tell a person to log in to."""
+    """The source's name, for messages that suggest `landing login`."""
 
     def read(self) -> Tokens | None: ...
 
     def update(self, renew: Renew) -> Tokens:
-        """Keep what `renew` makes of what is kept, and give it. No other thread or process
-        calls a `renew` of the same store meanwhile; if this one raises, all stays as it was."""
+        """Call `renew` with the stored tokens, store its result and return it. No other thread or
+        process calls `renew` for this store meanwhile; if it raises, nothing changes."""
         ...
 
 
 def token_store(name: str) -> TokenStore:
-    """In the bucket where LANDING_TOKEN_KEY is set, as in production; else in a file."""
+    """A store in the bucket if LANDING_TOKEN_KEY is set, as in production; else in a file."""
     return BucketTokens(name) if os.environ.get(KEY_VARIABLE) else FileTokens(name)
 
 
 class FileTokens:
     """`{folder}/{name}.json`, which only its owner can read.
 
-    Without `folder`, that is `~/.local/state/dlt-landing` (or in `$XDG_STATE_HOME`). Raises
-    SettingsError if it can't be read or written.
+    `folder` defaults to `dlt-landing` in `$XDG_STATE_HOME` or `~/.local/state`. Raises
+    SettingsError if the file can't be read or written.
     """
 
     def __init__(self, name: str, folder: str | Path | None = None) -> None:
@@ -103,7 +103,7 @@ class FileTokens:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """By a file of its own, since the tokens' file is replaced; it ends with the process."""
+        """Lock a separate file, since the tokens' file is replaced; a crash releases the lock."""
         with self._explained():
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
@@ -111,14 +111,14 @@ class FileTokens:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            # By name: a process forked meanwhile has the descriptor too.
+            # Unlock explicitly: a process forked meanwhile has the descriptor too.
             fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
     def _write(self, content: bytes) -> None:
         with self._explained():
             written = self.file.with_suffix(".new")
-            written.unlink(missing_ok=True)  # of a process that was killed
+            written.unlink(missing_ok=True)  # left by a process that was killed
             with os.fdopen(
                 os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
             ) as file:
@@ -151,7 +151,7 @@ def _state_folder() -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename is durable once the folder is."""
+    """Sync the folder, which makes a rename in it durable."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -160,7 +160,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """What the object holds: the tokens, encrypted, and who is renewing them, if anyone is."""
+    """The object's content: the encrypted tokens, and the claim of a process that renews them."""
 
     sealed: str | None = None
     claim: str | None = None
@@ -169,10 +169,10 @@ class _Record(msgspec.Struct, frozen=True):
 class BucketTokens:
     """`_dlt/_tokens/{name}.json` below DLT_BUCKET_URL, encrypted with LANDING_TOKEN_KEY.
 
-    Who renews first writes a claim, by a conditional write; a claim that stands unchanged for
-    `claim_seconds` is one of a process that died. Of several keys with commas between, the first
-    encrypts and all decrypt. Raises SettingsError without a key or with a wrong one, and
-    BucketError.
+    A process claims the renewal by a conditional write; a claim that is unchanged for
+    `claim_seconds` belongs to a process that died. If the variable has several keys, separated by
+    commas, the first encrypts and all decrypt. Raises SettingsError without a key or with a wrong
+    one, and BucketError.
     """
 
     def __init__(self, name: str, claim_seconds: float = 120.0) -> None:
@@ -193,16 +193,16 @@ class BucketTokens:
         try:
             renewed = renew(kept)
         except BaseException:
-            with suppress(BucketError):  # the claim ends by itself; what failed matters more
+            with suppress(BucketError):  # the claim expires by itself, and `error` matters more
                 self._release(claim)
             raise
-        # Whatever became of the claim: the provider now knows these tokens, and no older ones.
+        # Store them even if the claim has expired: the provider no longer accepts older tokens.
         sealed = self._fernet.encrypt(msgspec.json.encode(renewed)).decode()
         self._bucket.put(self.path, msgspec.json.encode(_Record(sealed)))
         return renewed
 
     def _claimed(self, claim: str) -> Tokens | None:
-        """The tokens, once the claim to renew them is ours."""
+        """Wait until the claim to renew is ours; returns the stored tokens."""
         watched, since = b"", time.monotonic()
         while True:
             found = self._bucket.get(self.path)

@@ -1,1 +1,1 @@
-"""How fast an API is asked. Public names are those of `landing.http`."""
+"""Rate limits for requests to an API. `landing.http` has the public names."""

@@ -1,4 +1,4 @@
-"""How much an API has left to give by its own count, and until when it holds requests back."""
+"""What an API reports of its rate limit: requests left, and until when to send none."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from landing.http.pacing.quota_headers import Budget
 
 _LONGEST_HOLD = 86_400.0
-"""Seconds that an answer can hold back the runs of a machine; limits are for a day at most."""
+"""Longest pause, in seconds, that a response can cause; limits cover a day at most."""
 
 
 @dataclass
 class Allowance:
-    """What is left by the API's own count, less what was sent since; None if it doesn't say."""
+    """The API's reported allowance, less the requests sent since."""
 
     remaining: int | None = None
+    """None if the API does not report it."""
     resets_at: float = 0.0
     held_until: float = 0.0
 
@@ -41,12 +42,12 @@ class Allowance:
         if budget is None or budget.seconds is None:
             return
         resets_at = now + min(budget.seconds, _LONGEST_HOLD)
-        # Requests that the API has yet to count are still to be taken off what it reports.
+        # Subtract requests under way, which the API has not counted yet.
         reported = max(0, budget.remaining - under_way)
         same_window = self.remaining is not None and abs(resets_at - self.resets_at) < 1.5
         if same_window and self.remaining is not None:
-            # Its end stays as it was first told: one that moves with each answer, as of sliding
-            # windows, would make it last forever.
+            # Keep the first reported end: with a sliding window it moves with each response, so the
+            # window would never end.
             self.remaining = min(self.remaining, budget.remaining)
         else:
             self.remaining = reported

@@ -1,4 +1,4 @@
-"""How fast and how many at once: one pace for all threads, streams and processes of a machine."""
+"""Rate and concurrency limits that all threads, streams and processes of a machine share."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from landing.http.pacing.shared_quota import SharedQuota
 
 _MARGIN_MS = 50
-"""Windows are longer by this than asked for: requests leave evenly but arrive less so."""
+"""Added to each window: requests leave at even intervals, but arrive less evenly."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What to keep to. Without any limit, only what the API's own headers say is kept to.
+    """Rate limits of an API. Without any, only the limits in the API's own headers apply.
 
-    In no window of a second, minute or day are there more requests than that; `burst` says how
-    many of them may leave at the same moment, after which they are spread evenly. Two paces are
-    one if their `key` is the same; by default it is the host and port of the request.
+    No window of a second, minute or day has more requests than its limit. `burst` requests may
+    leave at the same moment; the others are spread evenly. Paces with the same `key` share their
+    limits; it defaults to the host and port of the request.
     """
 
     per_second: float | None = None
@@ -37,31 +37,31 @@ class Pace:
     burst: int | None = None
     at_once: int | None = None
     cost: int | Callable[[requests.PreparedRequest], int] = 1
-    """What a request counts for, as of APIs that count points."""
+    """What a request counts for, for APIs that count points."""
     key: str | None = None
     longest_wait: float = 3600.0
-    """Seconds; a request that would have to wait longer fails, saying for what."""
+    """Seconds; a request that would have to wait longer fails with an explanation."""
     in_bucket: bool = False
-    """Count `per_day` in the bucket too, where pods and other machines count it."""
+    """Also count `per_day` in the bucket, together with pods and other machines."""
 
     def __post_init__(self) -> None:
         for name in ("per_second", "per_minute", "per_day", "burst", "at_once"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"Pace({name}={value}): it has to be above 0")
-        if self.burst is not None and not self._asked():
+        if self.burst is not None and not self._limits():
             raise ValueError("Pace(burst=…) needs per_second, per_minute or per_day")
         if self.in_bucket and self.per_day is None:
             raise ValueError("Pace(in_bucket=True) needs per_day, which is what is counted there")
 
     @property
     def rates(self) -> list[Rate]:
-        """The limits from the shortest window to the longest, less those that others imply."""
-        asked = self._asked()
-        windows = [_whole(limit, milliseconds) for limit, milliseconds in asked]
-        if asked and self.burst is not None:
-            limit, milliseconds = min(asked, key=lambda each: each[0] / each[1])
-            # Only spreads what the windows hold, so it has no margin.
+        """The limits from the shortest window to the longest, without those that others imply."""
+        limits = self._limits()
+        windows = [_whole(limit, milliseconds) for limit, milliseconds in limits]
+        if limits and self.burst is not None:
+            limit, milliseconds = min(limits, key=lambda each: each[0] / each[1])
+            # It only spreads the requests of the other windows, so it needs no margin.
             windows.append(Rate(self.burst, max(1, ceil(self.burst / limit * milliseconds))))
         rates: list[Rate] = []
         for rate in sorted(windows, key=lambda each: each.interval):
@@ -71,7 +71,8 @@ class Pace:
                 rates.append(rate)
         return rates
 
-    def _asked(self) -> list[tuple[float, float]]:
+    def _limits(self) -> list[tuple[float, float]]:
+        """Limits and their windows in milliseconds."""
         windows = (
             (self.per_second, Duration.SECOND),
             (self.per_minute, Duration.MINUTE),
@@ -80,7 +81,7 @@ class Pace:
         return [(limit, float(window.value)) for limit, window in windows if limit is not None]
 
     def limiter(self, url: str) -> RateLimiter:
-        """Where requests to `url` wait their turn."""
+        """The rate limiter for requests to `url`."""
         return _limiter(self.key or urlsplit(url).netloc.rpartition("@")[2].lower(), self)
 
     def quota(self, key: str) -> SharedQuota | None:
@@ -96,8 +97,8 @@ class Pace:
 
 
 def _whole(limit: float, milliseconds: float) -> Rate:
-    """A window that holds a whole number of requests: 0.5 a second is 1 in two, and of 2.5 a
-    second, 2 are in each."""
+    """A window with a whole number of requests: 0.5 per second becomes 1 in two seconds, and 2.5
+    per second becomes 2."""
     stretch = max(1.0, 1 / limit)
     return Rate(max(1, int(limit)), ceil(milliseconds * stretch) + _MARGIN_MS)
 
@@ -119,8 +120,8 @@ _of_parents: list[RateLimiter] = []
 
 
 def _leave_to_parent() -> None:
-    """A forked process must neither use nor close its parent's connections to SQLite, nor wait
-    for locks of threads that it does not have."""
+    """In a forked process: neither use nor close the parent's SQLite connections, and don't wait
+    for locks of threads that don't exist here."""
     global _limiters_lock
     _limiters_lock = threading.Lock()
     _of_parents.extend(_limiters.values())

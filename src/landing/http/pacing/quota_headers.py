@@ -1,4 +1,4 @@
-"""What an API says is left of its limit, in whichever headers it says so."""
+"""Reads the remaining rate limit from an API's response headers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from email.utils import parsedate_to_datetime
 _ROUNDED = 1.0
 """Seconds added to resets, which are whole seconds and may have been rounded down."""
 _EPOCH = 1_000_000_000
-"""Resets above it are points in time, below it seconds from now."""
+"""Higher resets are points in time, lower ones are seconds from now."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What an API says is left of its limit; `seconds` until there is more."""
+    """The requests that an API still allows."""
 
     remaining: int
     seconds: float | None
+    """Until the limit resets; None if unknown."""
 
 
 def read_budget(headers: Mapping[str, str]) -> Budget | None:
-    """What the headers say is left: the IETF draft's `RateLimit`, its earlier form of three
-    headers, or `X-RateLimit-*` with a reset in seconds or at a point in time. Of several
-    policies, the one with the least left.
+    """Read `RateLimit` of the IETF draft, its earlier form of three headers, or `X-RateLimit-*`
+    with a reset in seconds or at a point in time. Of several policies, returns the one with the
+    fewest requests left; None without such headers.
     """
     if "RateLimit" in headers and (found := _structured(headers["RateLimit"])):
         return found
@@ -38,7 +39,7 @@ def read_budget(headers: Mapping[str, str]) -> Budget | None:
 
 
 def _structured(value: str) -> Budget | None:
-    """`"default";r=50;t=30`, and its earlier spelling `limit=100, remaining=50, reset=30`."""
+    """Parse `"default";r=50;t=30`, or the earlier form `limit=100, remaining=50, reset=30`."""
     if "remaining=" in value:
         found = dict(re.findall(r"(\w+)\s*=\s*(\d+)", value))
         return Budget(int(found["remaining"]), _seconds(found.get("reset")))
@@ -51,8 +52,8 @@ def _structured(value: str) -> Budget | None:
 
 
 def _seconds(reset: str | None) -> float | None:
-    """Until a reset that is told in seconds, or as a point in time in seconds or milliseconds
-    since 1970, in ISO 8601, or as HTTP has dates."""
+    """Seconds until a reset, given in seconds or as a point in time: seconds or milliseconds since
+    1970, ISO 8601 or an HTTP date."""
     number = _number(reset)
     if number is None:
         number = _timestamp(reset or "")

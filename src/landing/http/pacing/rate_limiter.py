@@ -1,4 +1,4 @@
-"""Where requests wait their turn, those of all threads and processes that share a pace."""
+"""The rate limiter that all threads and processes with the same pace share."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from landing.http.pacing.shared_quota import SharedQuota
 
 _LOOK_EVERY = 0.01
-"""Seconds between looks for a free place while `at_once` requests are under way."""
+"""Seconds between checks for a free place while `at_once` requests are under way."""
 _TIDY_EVERY = 500
 _UNTIL_WARM = 32
-"""Answers of a process until its connections are open: till then a request may arrive much later
-than it left, so it counts from its answer on."""
+"""Responses until a process has opened its connections: before that, a request may arrive long
+after it was sent, so it counts from its response on."""
 
 _unpaced = threading.Event()
 
 
 @contextmanager
 def unpaced() -> Iterator[None]:
-    """Inside, this process keeps no pace and learns no limit: the answers come from no API."""
+    """Disable rate limiting in this process, because its responses come from a recording."""
     _unpaced.set()
     try:
         yield
@@ -45,11 +45,11 @@ def unpaced() -> Iterator[None]:
 
 
 class RateLimiter:
-    """The state of a pace, shared by all who name it.
+    """The state of a pace, shared by all users of the same key.
 
-    It is in an SQLite file if there is a limit to share, so that it outlives every process and a
-    kill at any point leaves it usable; times in it are those of the wall clock, and what lies in
-    the future because a clock was set back counts as now.
+    If there are limits, it is stored in an SQLite file, which outlives every process and survives a
+    kill at any point. Its times are those of the wall clock; times in the future, because the clock
+    was set back, count as now.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class RateLimiter:
     def acquire(
         self, cost: int, patience: float = inf, sleep: Callable[[float], None] = time.sleep
     ) -> Iterator[float]:
-        """Wait for a turn, and hold one of the `at_once` places inside.
+        """Wait until a request may be sent, and occupy one of the `at_once` places inside.
 
-        Gives the seconds waited. Raises GaveUp if the turn is too far away: by the pace's own
-        limits, or by what the API said, more than `patience` seconds.
+        Yields the seconds waited. Raises GaveUp if the wait would exceed `longest_wait`, or, by the
+        API's own limit, `patience` seconds.
         """
         if _unpaced.is_set():
             yield 0.0
@@ -105,7 +105,7 @@ class RateLimiter:
                 self._leave(permit)
 
     def answered(self, response: requests.Response) -> None:
-        """Learn from what the API says of its limit."""
+        """Read the API's own limit from a response."""
         if _unpaced.is_set():
             return
         wait = retry_after(response) if is_rate_limited(response) else None
@@ -129,7 +129,7 @@ class RateLimiter:
                 )
 
     def _try(self, permit: str, cost: int, patience: float) -> float:
-        """Take a turn now, or say in how many seconds to try again."""
+        """Take a permit and return 0, or return the seconds until the next attempt."""
         with self._lock, transaction(self._connection):
             now = time.time()
             known = Allowance.read(self._connection, now)
@@ -149,7 +149,7 @@ class RateLimiter:
             return 0.0
 
     def _refused(self, bucket: SQLiteBucket, permit: str, cost: int) -> float:
-        """Seconds until the limits allow it; 0 if it is taken, and the transaction committed."""
+        """Seconds until the limits allow it; 0 if the permit was taken and committed."""
         milliseconds = _milliseconds()
         later = "UPDATE permits SET item_timestamp = :now WHERE item_timestamp > :now"
         self._connection.execute(later, {"now": milliseconds})
@@ -174,7 +174,7 @@ class RateLimiter:
 
     @contextmanager
     def _place(self, began: float, sleep: Callable[[float], None]) -> Iterator[None]:
-        """One of the places for requests under way; the system frees it if the process dies."""
+        """Occupy one of the `at_once` places; the system frees it if the process dies."""
         if self._at_once is None or self._file is None:
             yield
             return
@@ -184,7 +184,7 @@ class RateLimiter:
         try:
             yield
         finally:
-            # By name: a process forked meanwhile has the descriptor too.
+            # Unlock explicitly: a process forked meanwhile has the descriptor too.
             fcntl.flock(place, fcntl.LOCK_UN)
             os.close(place)
 
@@ -201,7 +201,7 @@ class RateLimiter:
         return None
 
     def _keep_permits(self) -> None:
-        """For the longest window anyone asked for, now or later."""
+        """Keep permits for the longest window of any limiter that shares the file."""
         longest = max((rate.interval for rate in self._rates), default=0)
         with transaction(self._connection):
             raise_to = "UPDATE kept SET milliseconds = max(milliseconds, ?)"

@@ -1,4 +1,4 @@
-"""A day's limit that pods and machines share: how much of it was taken, in the bucket."""
+"""A daily limit that pods and machines share by counting requests in the bucket."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from landing.http.shared_objects import SharedObject, SharedObjects, shared_obje
 
 _FIRST_LOT = 16
 _LOTS = 50
-"""A lot is a share of the limit such as this at most, so that a process that dies takes no more."""
+"""A lot is at most 1/50 of the limit, which is what a process that dies wastes."""
 _LOT_SECONDS = 600.0
-"""How long a lot may be used; it counts for a day from then on."""
+"""How long a lot may be used; it counts for a day after that."""
 
 
 class _Taken(msgspec.Struct, frozen=True, array_like=True):
@@ -45,9 +45,9 @@ class _Lot:
 class SharedQuota:
     """`_dlt/_paces/{key's digest}.json` below DLT_BUCKET_URL, written by conditional writes.
 
-    Permits are taken in lots, small ones first, so that it is rarely written. A process gives back
-    at its end what it did not use; of one that is killed, the whole lot counts. Raises
-    SettingsError without a bucket, and BucketError.
+    Permits are taken in lots, small ones first, so that the object is rarely written. A process
+    returns unused permits when it ends; if it is killed, its whole lot counts. Raises SettingsError
+    without a bucket, and BucketError.
     """
 
     def __init__(self, key: str, limit: int, window: float) -> None:
@@ -61,7 +61,7 @@ class SharedQuota:
         atexit.register(self.give_back)
 
     def take(self, cost: int) -> float:
-        """Take so many permits now, or say in how many seconds there may be more."""
+        """Take `cost` permits and return 0, or return the seconds until there may be more."""
         with self._lock:
             lot = self._lot
             if lot is None or lot.left < cost or time.monotonic() >= lot.ends:
@@ -74,7 +74,7 @@ class SharedQuota:
             return 0.0
 
     def give_back(self) -> None:
-        """What is left of the lot. A bucket that fails now must not fail a run that ended well."""
+        """Return the unused permits. Ignores BucketError, which must not fail a successful run."""
         with self._lock, suppress(BucketError):
             while self._lot is not None and os.getpid() == self._process:
                 found = self._bucket.get(self._path)
@@ -98,7 +98,7 @@ class SharedQuota:
                 return 0.0
 
     def _current(self, found: SharedObject | None) -> dict[str, _Taken]:
-        """What counts now; of our own lot, only what was used of it."""
+        """The lots that count now; of our own, only the used permits."""
         since = time.time() - self._window - _LOT_SECONDS
         taken = {name: each for name, each in _read(found).items() if each.at > since}
         if self._lot is not None and self._lot.id in taken:
@@ -127,7 +127,7 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 
 def _read(found: SharedObject | None) -> Mapping[str, _Taken]:
-    """Nothing of a damaged object: it is written anew."""
+    """The lots in the object; none if it is damaged, so that it is overwritten."""
     try:
         return _DECODER.decode(found.data).taken if found else {}
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""The file in which the processes of a machine share the state of a pace."""
+"""The SQLite file in which the processes of a machine share the state of a pace."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from landing.errors import SettingsError
 
 
 def file_of(key: str) -> Path:
-    """Where the state of a pace is, less its suffix, which has no part of the key in its name."""
+    """The path of a pace's state, without its suffix. The name is a digest and does not reveal the
+    key."""
     return _folder() / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _folder() -> Path:
-    """Where the machine's paces are: for this user alone.
+    """The folder for this user's paces, which only this user can access.
 
-    Raises SettingsError if it can't be made, or belongs to somebody else.
+    Raises SettingsError if it can't be created, or belongs to another user.
     """
     folder = Path(tempfile.gettempdir()) / f"landing-pace-{os.getuid()}"
     try:
@@ -29,8 +30,8 @@ def _folder() -> Path:
         state = folder.lstat()
     except OSError as error:
         raise SettingsError(
-            f"{folder}: requests can't be paced, since that folder can't be made "
-            f"({error.strerror}); set TMPDIR to one that can be written to"
+            f"{folder}: requests can't be paced, since that folder can't be created "
+            f"({error.strerror}); set TMPDIR to a folder that can be written to"
         ) from error
     if folder.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise SettingsError(
@@ -41,7 +42,7 @@ def _folder() -> Path:
 
 
 def opened(file: Path | None) -> sqlite3.Connection:
-    """In memory without a file; a damaged one is made anew."""
+    """Open the database, in memory without a file; a damaged file is replaced."""
     if file is None:
         return _prepared(":memory:")
     database = file.with_suffix(".sqlite")
@@ -56,11 +57,11 @@ def opened(file: Path | None) -> sqlite3.Connection:
 
 
 def _prepared(database: str) -> sqlite3.Connection:
-    # Transactions are begun by hand; SQLite waits for another process's.
+    # We begin transactions ourselves; SQLite waits for those of other processes.
     connection = sqlite3.connect(
         database, timeout=60.0, isolation_level=None, check_same_thread=False
     )
-    # Enough for kills; what a power cut would lose is no loss.
+    # Safe against kills; losing this state in a power cut does no harm.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=OFF")
     with transaction(connection):

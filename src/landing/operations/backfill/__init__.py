@@ -1,7 +1,7 @@
-"""Rows of the past, landed beside a stream's live runs, whose cursor is neither read nor moved.
+"""Lands past rows beside a stream's live runs, without reading or moving their cursor.
 
-`plan` tells the windows of a request, `begin` makes its record in the bucket, and `run_window`
-lands one of them from whatever process; `run_backfill` does so with all, several at a time.
+`plan` divides a request into windows, `begin` creates its record in the bucket, and `run_window`
+lands one window from any process; `run_backfill` lands all of them, several at a time.
 """
 
 from landing.operations.backfill.planning import BackfillPlan, begin, plan

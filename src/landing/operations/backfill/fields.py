@@ -1,7 +1,7 @@
-"""Fields that a stream config gained, for rows that had landed before.
+"""Backfills fields that were added to a stream config, for rows that landed without them.
 
-The stream is read for its primary key and those fields alone. What is read is put into the newest
-landed version of each record, which lands again, complete, with a load id just above its own: so a
+Only the primary key and those fields are read from the source. Their values go into the newest
+landed version of each record, which lands again, complete, with a load id just above its own: a
 version that a live run lands meanwhile stays the newest.
 """
 
@@ -47,7 +47,7 @@ from landing.zone.publication import Load
 @dataclass(frozen=True)
 class FieldsResult:
     read: int
-    """Records that the stream gave."""
+    """Records that were read from the source."""
     rows: int
     files: int
     bytes: int
@@ -80,7 +80,7 @@ class FieldsPlan:
     subject: BackfilledStream
     request: Request
     window: Window | None
-    """Of which the records are read; None for all."""
+    """The window whose records are read; None for all records."""
 
     def __str__(self) -> str:
         what = "all records" if self.window is None else f"records of {self.window}"
@@ -88,7 +88,7 @@ class FieldsPlan:
 
 
 def plan_fields(source: Source, stream: str, bucket: Bucket, request: Request) -> FieldsPlan:
-    """Raises UsageError for fields that can't be backfilled alone, or a range that is none."""
+    """Raises UsageError for fields that can't be backfilled alone, or an invalid range."""
     of = subject(source, stream, bucket)
     check_fields(of.config, request.fields)
     of.cursor()
@@ -131,7 +131,7 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-")))
             for _ in range(3)
         ]
-        # Versions that land from here on are newer than the values that are read now.
+        # List files before reading: versions that land from here on are newer than these values.
         files, others = _landed(of, backfill, stop, emit)
         read = _read(of, backfill, emit, stop, folders[0])
         key = of.config.primary_key
@@ -166,8 +166,8 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
 def _landed(
     of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The files of the stream, at a moment when no load is half published, and what other
-    backfills of fields have published by then."""
+    """The stream's files, listed under the lease so that no load is half published, and what other
+    field backfills have published by then."""
     with of.lease(of.waiting(stop, emit)):
         return landed_files(of), _others(of, backfill)
 
@@ -196,7 +196,7 @@ def _load(of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit) -> L
 
 
 def _read(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop, folder: Path) -> Load:
-    """Key and fields of the source's records, as parts on the local disk."""
+    """Read keys and fields of the source's records into parts on the local disk."""
     config = of.config
     wanted = {*config.primary_key, config.cursor_field, *backfill.request.fields}
     narrow = replace(
@@ -213,13 +213,13 @@ def _read(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop, fold
     load.load_id = load.last_row_version = backfill.first_row_version
 
     def progress(event: Event) -> None:
-        """No notes: what does not fit is not quarantined here, but counted in the result."""
+        """Drop notes: rows that do not fit are counted in the result, not quarantined."""
         if isinstance(event, RowsRead):
             emit(event)
 
     rows = WindowRows(of.cursor(), window)
     read_window(narrow, of.resource, rows, load, folder, progress, stop)
-    # A row of quarantine would land without the other fields: these stay as they are.
+    # Nothing is quarantined: such a row would later land without its other fields.
     return load
 
 
@@ -231,13 +231,13 @@ def _publish(
         if now.finished is not None:
             raise finished(now)
         if now.row_versions != backfill.row_versions:
-            # Its rows have the load ids that ours would have.
+            # That process used the load ids that our rows would have.
             raise StreamError(
                 f"stream '{of.name}': another process published a part of the same meanwhile and "
                 "died; start it again"
             )
         if load.parts and _others(of, backfill) != others:
-            # Its rows would take the place of theirs, with the same load ids.
+            # Our rows would replace theirs, with the same load ids.
             raise StreamError(
                 f"stream '{of.name}': another backfill landed other fields of the same rows "
                 "meanwhile; start it again"

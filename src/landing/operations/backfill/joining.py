@@ -1,6 +1,6 @@
-"""Newest versions of records, and what was read of the same ones, joined on the local disk.
+"""Joins the newest landed versions of records with newly read values, on the local disk.
 
-Both sides are parted by the hash of their keys, so that memory holds one share of them at a time.
+Both sides are partitioned by a hash of their keys, so that memory holds one partition at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MICROSECOND = pa.scalar("0.000001").cast(pa.decimal128(16, 6))
 
 
 class Parted:
-    """Tables of one schema in the new folder `folder`, parted by key."""
+    """Tables of one schema, partitioned by key into files in `folder`, which it creates."""
 
     def __init__(self, folder: Path, key: Sequence[str]) -> None:
         folder.mkdir()
@@ -51,15 +51,15 @@ class Parted:
         return str(self._folder / f"{share:02d}.arrow")
 
     def discard(self) -> None:
-        """Give its room on the disk back; nothing is read of it."""
+        """Delete its files; call instead of reading it."""
         for writer in self._writers.values():
             writer.close()
         shutil.rmtree(self._folder)
 
     def newest(self, share: int) -> pa.Table | None:
-        """The version of each record with the highest load id; of equal ones the one added last.
+        """The version of each record with the highest load id; the last added among equal ones.
 
-        Without those that lack a part of their key. Nothing is added after this.
+        Leaves out rows whose key is incomplete. Do not call `add` after this.
         """
         writer = self._writers.get(share)
         if writer is None:

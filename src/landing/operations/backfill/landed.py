@@ -1,4 +1,4 @@
-"""The landed rows of a stream, for a backfill of fields: all of them, in the columns of now."""
+"""Reads all landed rows of a stream in its current columns, for a backfill of fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from landing.operations.backfill.subject import BackfilledStream
 from landing.zone.layout import is_compacted, load_id_of
 
 _TRIES = 3
-"""To read all files, which a compaction may replace meanwhile."""
+"""Attempts to read all files; a compaction may replace some of them meanwhile."""
 
 
 def landed_files(of: BackfilledStream) -> list[str]:
@@ -26,7 +26,7 @@ def landed_files(of: BackfilledStream) -> list[str]:
 
 
 class _Replaced(BucketError):
-    """A file is not there any more, as its rows have become part of another one."""
+    """A file is gone because a compaction merged its rows into another one."""
 
 
 def read_landed(
@@ -37,7 +37,7 @@ def read_landed(
     stop: Stop,
     emit: Emit,
 ) -> Parted:
-    """The rows of these files; of those that were compacted meanwhile, from what they became."""
+    """The rows of these files; if some are compacted meanwhile, from their replacements."""
     last = files[-1] if files else ""
     number = 0
     while True:
@@ -58,7 +58,7 @@ def read_landed(
 
 
 def _listed_again(of: BackfilledStream, last: str, stop: Stop, emit: Emit) -> list[str]:
-    """The files up to `last`: what landed after it is newer than the values that were read."""
+    """The files up to `last`; later ones are newer than the values that were read."""
     with of.lease(waits(stop, lambda text: emit(Note(of.config.stream, text)))):
         files = landed_files(of)
     for path in files:
@@ -71,7 +71,7 @@ def _listed_again(of: BackfilledStream, last: str, stop: Stop, emit: Emit) -> li
 
 
 def _tables(of: BackfilledStream, path: str, schema: pa.Schema, copy: Path) -> Iterator[pa.Table]:
-    """The rows of a landed file in the columns of now."""
+    """The rows of a landed file in the current columns."""
     if not of.bucket.download(path, copy):
         raise _Replaced(f"{of.bucket.location(path)} is not there any more: run again")
     try:

@@ -1,4 +1,4 @@
-"""Which windows a backfill has, and the record of it from which any process can run them."""
+"""Plans a backfill's windows, and creates the record from which any process can run them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from landing.zone.state import stored_cursor
 
 @dataclass(frozen=True)
 class BackfillPlan:
-    """What a backfill would do, without anything done."""
+    """What a backfill would do."""
 
     subject: BackfilledStream
     request: Request
     windows: list[Window]
     handed: list[tuple[Any, Any]]
-    """What the stream is given of each window as `initial_value` and `end_value`."""
+    """The `initial_value` and `end_value` that the stream gets for each window."""
     earlier: Backfill | None
-    """The last one of the same request; if it has not finished, this one goes on with it."""
+    """The last backfill of the same request; if it has not finished, this one resumes it."""
     warnings: list[str]
 
     @property
@@ -41,7 +41,7 @@ class BackfillPlan:
 
 
 def plan(source: Source, stream: str, bucket: Bucket, request: Request) -> BackfillPlan:
-    """The windows of a request. Raises UsageError for one that does not go with the stream."""
+    """Plan the windows of a request. Raises UsageError if it does not suit the stream."""
     of = subject(source, stream, bucket)
     cursor = of.cursor()
     request = _complete(request, cursor)
@@ -61,7 +61,7 @@ def plan(source: Source, stream: str, bucket: Bucket, request: Request) -> Backf
 
 
 def _complete(request: Request, cursor: Cursor) -> Request:
-    """The request with what it leaves to the kind of the cursor."""
+    """The request with defaults that depend on the cursor's type."""
     by = request.by or ("ids" if cursor.is_number else "month")
     if cursor.is_number and by != "ids":
         raise UsageError(f"--by {by} is for times, but cursor '{cursor.name}' is a number: say ids")
@@ -81,24 +81,22 @@ def _complete(request: Request, cursor: Cursor) -> Request:
 
 
 def bounds_of(of: BackfilledStream, cursor: Cursor, request: Request) -> tuple[Bound, Bound]:
-    """Where the request begins and ends, which without `end` is where the live cursor stands."""
+    """Start and end of the request; without `end`, it ends at the live cursor."""
     assert request.start is not None, "checked before"
     start = cursor.bound("--from", request.start)
     if request.end is not None:
         return start, cursor.bound("--to", request.end)
     end = cursor.present(stored_cursor(of.bucket, of.paths, cursor.name))
     if end is None:
-        raise UsageError(
-            f"say --to: {of.name} has not run yet, so nothing tells how far its ids reach"
-        )
+        raise UsageError(f"say --to: {of.name} has not run yet, so the end of its ids is not known")
     return start, end
 
 
 def begin(planned: BackfillPlan, *, again: bool = False, notify: Callable[[str], None]) -> Backfill:
-    """The record of the plan's backfill, from which any process can run its windows.
+    """Create the backfill's record, from which any process can run its windows.
 
-    `tell` is called, again and again, while a run that is under way is waited for. Raises
-    UsageError if the same has finished before, unless it is to run `again`.
+    `notify` is called repeatedly while it waits for a run that is under way. Raises UsageError if
+    the same backfill has finished before, unless `again` is set.
     """
     of = planned.subject
     of.check_table()

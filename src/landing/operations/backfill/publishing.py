@@ -1,8 +1,8 @@
-"""One window: read without a lease, so that live runs go on, and published under the stream's.
+"""Lands one window: reads without a lease, so that live runs go on, and publishes under it.
 
-What is read carries the load ids that were reserved for its window, and what is published has a
-name of the moment. A window that is read twice, by two processes or since the first was killed, is
-published by the one that comes first, or with later load ids.
+Rows carry the load ids that are reserved for their window; their files are named by the time of
+publication. If a window is read twice, by two processes or after a kill, the first to publish wins;
+if its publication was interrupted, the second publishes with later load ids.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from landing.zone.publication import Load
 
 
 class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Plain data, for whatever process asks."""
+    """The outcome of one window, as plain data that processes can exchange."""
 
     done: Done
     by_another: bool = False
-    """Another process published the window first; what was read here was thrown away."""
+    """Another process published the window first; rows read here were discarded."""
     without_cursor: int = 0
+    """Rows without a cursor value, which belong to no window."""
 
     @property
     def window(self) -> Window:
@@ -53,8 +54,8 @@ def run_window(
 ) -> WindowResult:
     """Land one window of a backfill that was begun, in this process or any other.
 
-    Returns at once if the window is done, and may be called by several at a time. The stream's
-    table is left to its next run, or to `Subject.update_table`.
+    Returns at once if the window is done. Several processes may call it at the same time. The
+    stream's table is updated by its next run, or by `BackfilledStream.update_table`.
     """
     of = subject(source, stream, bucket)
     stop = stop or Stop()
@@ -68,7 +69,7 @@ def run_window(
             result = reading.published()
         if result is not None:
             return result
-        # Another reading of it was cut off while it was published: this one's load ids are taken.
+        # Another process died while publishing this window, with the same load ids: read again.
 
 
 class _Reading:
@@ -86,13 +87,13 @@ class _Reading:
         self._of = of
         self._id = backfill.id
         self._window = window
-        self._stamp = backfill.row_version_of(window)
+        self._row_version = backfill.row_version_of(window)
         self._load = Load(
             of.bucket,
             of.paths,
             of.lease(of.waiting(stop, emit)),
-            load_id=self._stamp,
-            last_row_version=self._stamp,
+            load_id=self._row_version,
+            last_row_version=self._row_version,
             backfill={"id": backfill.id, "from": window.start, "to": window.end},
         )
         config = of.config
@@ -100,24 +101,24 @@ class _Reading:
         self._without_cursor = read_window(
             config, of.resource, rows, self._load, folder, emit, stop
         )
-        last = self._load.last_row_version or self._stamp
+        last = self._load.last_row_version or self._row_version
         if last >= backfill.end_of_row_versions(window):
             raise StreamError(
                 f"stream '{of.name}', {window}: records with the same primary key came too often "
-                "in this window to tell their versions apart: choose smaller windows, or a "
-                f"primary_key in {config.origin} that tells records apart"
+                "in this window to distinguish their versions: choose smaller windows, or a "
+                f"primary_key in {config.origin} that distinguishes records"
             )
         self._last_row_version = last
 
     def published(self) -> WindowResult | None:
-        """None if what was read can't be told from what another process published a part of."""
+        """None if another process has published part of the window with the same load ids."""
         number = str(self._window.number)
         with self._of.turn, self._load.lease:
             records = self._of.records
             backfill = records.get(self._id)
             if done := backfill.done.get(number):
                 return WindowResult(done=done, by_another=True)
-            if backfill.row_version_of(self._window) != self._stamp:
+            if backfill.row_version_of(self._window) != self._row_version:
                 return None
             load = self._load
             load.load_id = None
@@ -142,7 +143,7 @@ class _Reading:
 
 
 def publish(of: BackfilledStream, load: Load) -> None:
-    """All that was read of a load, under a name of now; its lease is held."""
+    """Publish a load, whose lease is taken, under a load id of the current time."""
     load_id = load.begin_outside_runs(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
     if load.quarantine_file is not None:
         load.quarantine_file = _of_load(load.quarantine_file, load_id)
@@ -150,7 +151,7 @@ def publish(of: BackfilledStream, load: Load) -> None:
 
 
 def _of_load(quarantine: Path, load_id: str) -> Path:
-    """The lines, which were written before the load had its id, with that."""
+    """The quarantine file with the load id, which was unknown when its lines were written."""
     named = quarantine.with_suffix(".named")
     with quarantine.open("rb") as lines, named.open("wb") as out:
         for line in lines:

@@ -1,8 +1,8 @@
-"""The rows of a window from its stream to parts on the local disk, outside any dlt pipeline.
+"""Reads the rows of a window into parts on the local disk, outside any dlt pipeline.
 
-A stream is handed the window as dlt's `initial_value` and `end_value`, and may ask its API for no
-more than that; rows outside are dropped here, whatever it asks for. It finds a state that is empty
-and is thrown away, and neither the cursor nor anything else of its live runs.
+A stream gets the window as dlt's `initial_value` and `end_value`, which it may pass to its API;
+rows outside the window are dropped here in any case. It runs with an empty, temporary state and
+never sees that of its live runs.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from landing.zone.state import stored_cursor
 
 
 def cursor_of(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Cursor:
-    """The cursor that a stream's windows are cut by, as it spells its values: those of the live
-    state, or else of where the stream begins.
+    """The cursor that divides a stream into windows. Its values are formatted like that of the
+    live state, or else like the stream's initial value.
 
-    Raises UsageError for a stream that has none, or is not read by it.
+    Raises UsageError for a stream without a cursor or with sync_mode `full_refresh`.
     """
     if not config.is_incremental or config.cursor_field is None:
         raise UsageError(
@@ -68,14 +68,14 @@ def cursor_of(config: StreamConfig, resource: DltResource, bucket: Bucket) -> Cu
 
 
 def asks_for_all(resource: DltResource) -> bool:
-    """The stream takes no cursor, so that it can't ask for a window alone."""
+    """Whether the stream takes no cursor, and so can't request a single window."""
     return cursor_parameter(resource) is None
 
 
 def freeze_window(
     config: StreamConfig, resource: DltResource, cursor: Cursor, window: Window
 ) -> FrozenIncremental:
-    """Hand the window to the stream as its `initial_value` and `end_value`."""
+    """Set the window as the stream's `initial_value` and `end_value`."""
     declared = declared_incremental(resource)
     is_open = declared is not None and declared.range_start == "open"
     start = cursor.handed_before(window.start) if is_open else cursor.handed(window.start)
@@ -88,15 +88,15 @@ def freeze_window(
 
 
 class WindowFilter:
-    """Rows whose cursor is within a window. A stream that declares its order need not be read
-    beyond, unless it does not keep to it."""
+    """Admits rows whose cursor is within a window. A stream with a declared order is not read
+    beyond the window, unless its rows turn out to be out of order."""
 
     def __init__(self, frozen: FrozenIncremental, columns: Columns, window: Window) -> None:
         self.name = frozen.cursor_path
         self.went_back = False
         self.rows_without_cursor = 0
         self.without_cursor = 0
-        """These are in no window; live runs land them."""
+        """Rows without a cursor value; they belong to no window, and live runs land them."""
         self._frozen = frozen
         self._columns = columns
         self._start = self._typed(window.start)
@@ -149,7 +149,7 @@ class WindowFilter:
             self._frozen.end_out_of_range = True
 
     def concerns(self, error: RowError) -> bool:
-        """Whether a row that does not fit is within the window, or may be."""
+        """Whether a rejected row is, or may be, within the window."""
         raw = error.row.get(self.name)
         try:
             value = self._columns.value(self.name, raw)
@@ -160,7 +160,7 @@ class WindowFilter:
 
 @dataclass(frozen=True)
 class WindowRows:
-    """How the rows of a window are read and told from others; without a window, all there are."""
+    """How the rows of a window are read and filtered; all rows if `window` is None."""
 
     cursor: Cursor
     window: Window | None
@@ -187,9 +187,9 @@ def read_window(
     emit: Emit,
     stop: Stop,
 ) -> int:
-    """Read to the end: the parts, the quarantine file and the last row version are the load's.
+    """Read to the end, setting the load's parts, quarantine file and last row version.
 
-    Returns how many rows are in no window, for lack of a cursor value.
+    Returns the number of rows without a cursor value, which belong to no window.
     """
     stream = prepare(config, resource, folder, rows.freeze)
     filter_ = rows.filter(stream)

@@ -1,8 +1,8 @@
-"""What a backfill has done, in the bucket: enough for any process to go on with it.
+"""A backfill's record in the bucket, from which any process can resume it.
 
-Only a holder of the stream's lease writes a record, so that its writes never cross. The id of a
-backfill begins with the load id up to which its rows' ids are reserved: no load that begins later
-goes below it (`Load.begin`), whatever becomes of the stream's state.
+A record is written only under the stream's lease, so writes never overlap. A backfill's id begins
+with the highest load id that is reserved for its rows: no load that begins later goes below it
+(`Load.begin`), even if the stream's state is lost.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from landing.zone.records import read_record, read_records
 from landing.zone.state import stored_load_id
 
 ROOM = Decimal("0.01")
-"""Seconds of load ids for the rows of a window: 10,000 versions of a record, or readings that were
-cut off while they were published."""
+"""Range of load ids per window, in seconds: 10,000 versions of a record, or interrupted
+publications."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """A window that has landed, or of which there was nothing to land."""
+    """A window that has landed, or had nothing to land."""
 
     number: int
     start: Bound
@@ -42,7 +42,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class Backfill(
     msgspec.Struct,
     kw_only=True,
-    rename={"first_row_version": "first_stamp", "row_versions": "stamps"},  # as they are kept
+    # The names in the bucket are older than those of the attributes.
+    rename={"first_row_version": "first_stamp", "row_versions": "stamps"},
 ):
     """`_dlt/{source}/{stream}/backfills/{id}.json`."""
 
@@ -56,8 +57,8 @@ class Backfill(
     rows: int = 0
     done: dict[str, Done] = {}
     row_versions: dict[str, str] = {}
-    """Of windows whose publication has begun, the last load id that a row carries; of fields, a
-    mark of that publication."""
+    """By window whose publication has begun: the last load id of its rows. In a backfill of fields,
+    a random id of its publication."""
 
     @property
     def windows(self) -> list[Window]:
@@ -78,7 +79,7 @@ class Backfill(
         return [window for window in self.windows if str(window.number) not in self.done]
 
     def row_version_of(self, window: Window) -> str:
-        """The first load id of a reading of the window: above those of readings before."""
+        """The first load id for reading the window; above those of interrupted publications."""
         last = self.row_versions.get(str(window.number))
         if last is not None:
             return load_id_after(last)
@@ -100,7 +101,7 @@ class Records:
         self._paths = paths
 
     def all(self) -> list[Backfill]:
-        """The oldest first."""
+        """All backfills, oldest first."""
         paths = [
             path
             for path in sorted(self._bucket.list(self._paths.backfills))
@@ -135,10 +136,10 @@ class Records:
         *,
         again: bool,
     ) -> Backfill:
-        """The record of a backfill of `count` windows, which from here on has load ids reserved.
+        """Create the record of a backfill of `count` windows and reserve its load ids.
 
-        Waits for a live run that is under way: it may have read newer versions than its load id,
-        which is lower, would tell. Goes on with a backfill that another process has just begun.
+        Waits for a live run that is under way: its load id is lower, though its rows may be newer.
+        Returns the record of another process that has just begun the same backfill.
         """
         with lease:
             last = self.last_of(request)

@@ -1,4 +1,4 @@
-"""All windows of a backfill, several at a time."""
+"""Runs all windows of a backfill, several at a time."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from landing.results import TableResult
 
 @dataclass
 class Progress:
-    """Of all windows, those that an earlier process did included."""
+    """Counts over all windows, including those that an earlier process landed."""
 
     windows: int
     done: int
     rows: int = 0
     failed: int = 0
     before: int = 0
-    """Done when this process began."""
+    """Windows that were done when this process began."""
     begun: float = field(default_factory=time.monotonic)
 
     @property
     def seconds_left(self) -> float | None:
-        """What the windows so far let expect; None before the first."""
+        """Estimated from the windows so far; None before the first is done."""
         own = self.done - self.before
         if not own:
             return None
@@ -64,7 +64,7 @@ class WindowFailed(Struct, frozen=True):
 
 BackfillEvent: TypeAlias = Event | WindowLanded | WindowFailed
 EmitBackfill: TypeAlias = Callable[[BackfillEvent], None]
-"""Called from several threads, one at a time."""
+"""Called from several threads, but never concurrently."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class BackfillResult:
     without_cursor: int
     seconds: float
     table: TableResult | None
-    """What became of the stream's table; None if it keeps none."""
+    """The update of the stream's table; None if it keeps none."""
 
 
 def run_backfill(
     of: BackfilledStream, backfill: Backfill, emit: EmitBackfill, workers: int
 ) -> BackfillResult:
-    """All windows that are not done, `workers` at a time; one that fails stops no other.
+    """Run all windows that are not done, `workers` at a time; one that fails does not stop others.
 
-    Several processes may do this at once: a window that another has begun comes last.
+    Several processes may run this at once; windows that another process has begun come last.
     """
     settle(of.bucket)
     run = _Run(of, backfill, emit)
@@ -91,7 +91,7 @@ def run_backfill(
     if run.begun_by_others:
         outcomes += side_by_side(run.window, run.begun_by_others, workers)
     for outcome in outcomes:
-        if outcome is not None:  # no window's failure, but a bug
+        if outcome is not None:  # a bug: a failed window returns None
             raise outcome
     run.tidy()
     with message_if_table_fails(of, emit, run.message()):
@@ -143,11 +143,11 @@ class _Run:
         else:
             self._finish(result)
         finally:
-            with suppress(BucketError):  # it only says who has begun
+            with suppress(BucketError):  # the marker only affects the order of windows
                 of.bucket.delete(self._begun(window))
 
     def tidy(self) -> None:
-        """What processes left that were killed after they had published a window."""
+        """Delete the markers of processes that were killed after publishing a window."""
         if not self._failed:
             with suppress(BucketError):
                 for path in list(self._of.bucket.list(f"{self._of.paths.backfills}/{self._id}")):
@@ -174,8 +174,7 @@ class _Run:
             self._emit(WindowLanded(result, self._progress))
 
     def _collect(self, window: Window, event: Event) -> None:
-        """Of what one window emits, what a backfill does: a note once, however many windows have
-        it, and the rows read of all windows."""
+        """Forward a window's events: each note once for all windows, and the sum of rows read."""
         with self._lock:
             match event:
                 case Note(text=text) if text not in self._notes:
@@ -186,7 +185,7 @@ class _Run:
                     self._emit(RowsRead(stream, sum(self._read.values())))
 
     def message(self) -> Iterator[str]:
-        """What was done and what failed, for a person who gets no result."""
+        """What landed and what failed, for a person who gets no result."""
         progress = self._progress
         windows, rows = counted(progress.windows, "window"), counted(progress.rows, "row")
         yield f"{progress.done:,} of {windows} landed, {rows}"

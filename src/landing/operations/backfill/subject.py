@@ -24,7 +24,7 @@ from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
 
 _turns: dict[str, threading.Lock] = {}
-"""By lease: a process takes it for one window after the other, without waiting for itself."""
+"""A lock for each lease, so that threads of one process don't wait for each other's lease."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class BackfilledStream:
 
     @property
     def turn(self) -> threading.Lock:
-        """To publish, within this process. Of this stream alone, since its holder may have to wait
-        for a live run of the stream."""
+        """Serializes publishing within this process. One lock per stream, since its holder may
+        have to wait for a live run of the stream."""
         return _turns.setdefault(self.bucket.location(self.paths.lease), threading.Lock())
 
     def cursor(self) -> Cursor:
         return cursor_of(self.config, self.resource, self.bucket)
 
     def waiting(self, stop: Stop, emit: Emit) -> Callable[[str], None]:
-        """For `lease` and `update_table`: a note says once what is waited for."""
+        """A callback for `lease` and `update_table` that emits one note about the wait."""
         return waits(stop, lambda text: emit(Note(self.config.stream, text)))
 
     def lease(self, waiting: Callable[[str], None]) -> Lease:
@@ -72,13 +72,13 @@ class BackfilledStream:
         )
 
     def check_table(self) -> None:
-        """Raises, before anything is read, what would keep `update_table` from its work."""
+        """Raises early the errors that `update_table` would raise after everything was read."""
         table_sync = table_sync_of(self.config, self.bucket)
         if table_sync is not None:
             table_sync.check()
 
     def update_table(self, waiting: Callable[[str], None]) -> TableResult | None:
-        """Have the stream's table take in what has landed; None if it keeps none."""
+        """Update the stream's table with what has landed; None if it keeps none."""
         table_sync = table_sync_of(self.config, self.bucket)
         if table_sync is None:
             return None
@@ -96,7 +96,7 @@ def subject(source: Source, stream: str, bucket: Bucket) -> BackfilledStream:
 def message_if_table_fails(
     of: BackfilledStream, emit: Emit, message: Iterable[str]
 ) -> Iterator[None]:
-    """Around what updates the table: if that raises, nobody would hear what was done before."""
+    """If the update of the table raises, emit first what was done before it."""
     try:
         yield
     except Exception as error:

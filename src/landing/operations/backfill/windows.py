@@ -1,7 +1,7 @@
-"""The windows of a backfill: spans of the cursor's values, cut at days, weeks, months or steps.
+"""The windows of a backfill: ranges of the cursor, divided by day, week, month or step.
 
-A bound is kept as JSON can hold it: a number, an ISO date, or an ISO date-time in UTC. A stream is
-handed the same moment as its own values spell it, since its API understands what it gave.
+A bound is stored as JSON: a number, an ISO date, or an ISO date-time in UTC. The stream gets it in
+the format of its own values, since its API accepts what it returns.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Bound: TypeAlias = str | int | float
 Unit = Literal["day", "week", "month", "ids"]
 
 MOST = 2_000
-"""Windows of a backfill: five years by day, or ten times as much by week."""
+"""Most windows of a backfill: five years by day, or almost forty by week."""
 _DAY = timedelta(days=1)
 _FINEST = timedelta(microseconds=1)
 _INTEGERS = 2**63
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person asked for; of two that are equal, the second goes on with the first."""
+    """A person's request; a backfill with an equal request resumes the earlier one."""
 
     start: str | None = None
     end: str | None = None
@@ -48,15 +48,15 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def shown(bound: Bound) -> str:
-    """As a person writes it: without what every midnight has."""
+    """A bound as a person writes it: without `T00:00:00` and the offset of UTC."""
     text = f"{bound:,}" if isinstance(bound, int | float) else bound
     return text.removesuffix("+00:00").removesuffix("T00:00:00")
 
 
 class Cursor:
-    """A stream's cursor: what bounds it has, and how its API spells them.
+    """A stream's cursor: parses bounds, and formats them as its API does.
 
-    Raises UsageError if no windows can be cut of its kind of values.
+    Raises UsageError if its values can't be divided into windows.
     """
 
     def __init__(self, name: str, field: Field, like: Any) -> None:
@@ -65,7 +65,7 @@ class Cursor:
         self._like = like
         if self._kind not in ("integer", "number", "date", "date-time"):
             raise UsageError(
-                f"cursor '{name}' is text, of which no windows can be cut; if its values are "
+                f"cursor '{name}' is text, which can't be divided into windows; if its values are "
                 "times, set its format to 'date-time' or 'date' in the stream config"
             )
 
@@ -74,7 +74,7 @@ class Cursor:
         return self._kind in ("integer", "number")
 
     def bound(self, option: str, text: str) -> Bound:
-        """What a person wrote after `--from` or `--to`."""
+        """Parse the value of `--from` or `--to`. Raises UsageError if it is not valid."""
         try:
             if self.is_number:
                 return self._number(text)
@@ -105,7 +105,7 @@ class Cursor:
         return UsageError(f"{option} '{text}' is not {what}, as the cursor '{self.name}' is")
 
     def present(self, stored: Any) -> Bound | None:
-        """Where the live cursor stands, or else now; None for numbers, of which none is now."""
+        """The live cursor, or else the current time; None for a number that is not stored."""
         if self.is_number:
             return stored if isinstance(stored, int | float) else None
         known = moment_of(_as_text(stored))
@@ -114,8 +114,8 @@ class Cursor:
         return (known or datetime.now(UTC)).isoformat()
 
     def handed(self, bound: Bound, *, is_end: bool = False) -> Any:
-        """A bound as a stream is given it. Where the spelling has no room for the whole of it, it
-        is a little further out, so that the API leaves no row of the window out."""
+        """A bound in the format of the stream's own values. If that is less precise, the bound is
+        rounded outwards, so that the API returns every row of the window."""
         if not isinstance(bound, str):
             return bound
         moment = datetime.fromisoformat(bound).replace(tzinfo=UTC)
@@ -131,13 +131,13 @@ class Cursor:
         try:
             text = respelled(like, local)
         except ValueError as error:
-            raise UsageError(f"cursor '{self.name}': {error}; no window can be asked for") from None
+            raise UsageError(f"cursor '{self.name}': {error}; windows can't be requested") from None
         if is_end and datetime.fromisoformat(text) < local:
             return respelled(like, local + unit_of(like))
         return text
 
     def handed_before(self, bound: Bound) -> Any:
-        """As a stream is given it whose API leaves out what is exactly there."""
+        """As `handed`, for an API that excludes rows at the start value itself."""
         if self.is_number:
             return bound - 1  # type: ignore[operator]
         step = _DAY if self._kind == "date" else timedelta(seconds=1)
@@ -152,9 +152,9 @@ def _as_text(value: Any) -> Any:
 
 
 def windows_of(start: Bound, end: Bound, by: Unit, step: int | None = None) -> list[Window]:
-    """All of [start, end), the first and the last as short as they are.
+    """The windows that cover [start, end); the first and the last may be shorter.
 
-    Raises UsageError if there is none, or far too many.
+    Raises UsageError if there are none, or more than `MOST`.
     """
     if not start < end:  # type: ignore[operator]
         raise UsageError(f"--from {shown(start)} is not before --to {shown(end)}")
@@ -165,7 +165,7 @@ def windows_of(start: Bound, end: Bound, by: Unit, step: int | None = None) -> l
             raise UsageError(
                 f"more than {MOST:,} windows from {shown(windows[0].start)} to {shown(end)}; "
                 f"choose {'a larger --step' if by == 'ids' else 'longer ones with --by'}, or "
-                "backfill a part after the other"
+                "backfill one part after another"
             )
         try:
             until = min(following(start), end)

@@ -1,7 +1,7 @@
-"""An acceptance suite for any source: what a run relies on, tried out on the API itself.
+"""An acceptance suite for any source: tests against its API what a run relies on.
 
-A check asks only what a stream's functions are documented to do. Everything that lands does so in
-a folder that is thrown away, with a state of its own; the bucket of the settings is never opened.
+A check only uses documented behaviour of a stream's functions. It lands into a temporary folder,
+with its own state; the configured bucket is never opened.
 """
 
 from landing.operations.checks.subject import Limits

@@ -1,4 +1,4 @@
-"""The cursor, and reads that begin at one of its values."""
+"""Checks of the cursor, and of reads that start at one of its values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.operations.discovery import spelled
 
 
 def cursor(subject: CheckedStream) -> str:
-    """Each record has a cursor, and all of them can be compared."""
+    """Each record has a cursor value, and the values can be compared."""
     name = _cursor_name(subject)
     if subject.cursor_type is None:
         raise CheckFailed(f"no record has the cursor field '{name}'")
@@ -34,7 +34,7 @@ def cursor(subject: CheckedStream) -> str:
 
 
 def incremental(subject: CheckedStream) -> str:
-    """A read from a cursor value gives what is there from that value on, and nothing older."""
+    """A read from a cursor value returns all records from that value on, and no older ones."""
     name = _cursor_name(subject)
     if not subject.takes_cursor:
         raise CheckSkipped(
@@ -60,7 +60,7 @@ def incremental(subject: CheckedStream) -> str:
 
 
 def _cursor_values(subject: CheckedStream) -> dict[Any, Any]:
-    """The cursor's distinct values, each with its spelling by the API."""
+    """The cursor's distinct values, each mapped to the API's own format."""
     name = _cursor_name(subject)
     return {subject.cursor_of(row): row[name] for row in _with_cursor(subject)}
 
@@ -70,7 +70,7 @@ def _with_cursor(subject: CheckedStream) -> Iterator[Row]:
 
 
 def _newest_first(subject: CheckedStream) -> str:
-    """A stream that declares the order `desc` is ended by the engine at the first known row."""
+    """Check the order of a stream that declares `desc`; a run ends it at the first known row."""
     values = [subject.cursor_of(row) for row in _with_cursor(subject)]
     if any(later > earlier for earlier, later in pairwise(values)):
         raise CheckFailed("row_order is 'desc', but the records do not come newest first")

@@ -1,4 +1,4 @@
-"""Runs that die in the middle, in a landing zone that is thrown away."""
+"""Runs that are interrupted, in a temporary landing zone."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from landing.zone.lineage import LINEAGE_FIELDS
 
 
 class Died(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates the death of a process."""
 
 
 class NothingDied(Exception):
-    """A run that was to die completed, so that nothing is known of what follows a death."""
+    """A run that was meant to die completed, so resuming could not be tested."""
 
 
 class _Cut(ItemTransform[Any, Any]):
-    """Ends a stream, as if there were no more after the page that reaches `rows`, or by dying
-    with the page after it; where there is none, nothing dies."""
+    """Ends a stream after the page that reaches `rows`. With `dies`, raises Died at the next page
+    instead, if there is one."""
 
     placement_affinity: ClassVar[float] = 2  # after the maps and filters of the source
 
@@ -63,7 +63,7 @@ class _Cut(ItemTransform[Any, Any]):
 
 
 class _BucketThatDies(Bucket):
-    """Takes all files of a load, and then not the state that would make it complete."""
+    """Stores all files of a load, but fails to store the state that would complete it."""
 
     def __init__(self, settings: BucketSettings, last: str) -> None:
         super().__init__(settings)
@@ -85,8 +85,8 @@ def landing_folder(subject: CheckedStream) -> Path:
 
 
 def rows_after_interruptions(subject: CheckedStream) -> list[Row]:
-    """What landed, in the order of loads: after a run that died while it read, one that died
-    when all files were there but not the state, and one that completed.
+    """The landed rows, in the order of loads, after three runs: one that died while reading, one
+    that died before it wrote the state, and one that completed.
 
     Raises NothingDied if one of the first two completed.
     """
@@ -99,12 +99,12 @@ def rows_after_interruptions(subject: CheckedStream) -> list[Row]:
 
 
 def _without_table(config: StreamConfig) -> StreamConfig:
-    """A table would be the real one, or its catalog: both are where the environment says."""
+    """The config without its table: the environment's settings would lead to the real one."""
     return replace(config, destination_sync_mode="append", table_format=None)
 
 
 def _rows_before_death(subject: CheckedStream) -> int:
-    """About half of them, but never so many that the last page was read: of one page, none."""
+    """About half of the rows, but never including the last page; 0 if there is only one page."""
     sizes = [size for size in subject.first.sizes if size]
     return min(sum(sizes) // 2, sum(sizes[:-1]))
 
@@ -128,7 +128,7 @@ def _reraise_unless_ours(error: Exception) -> None:
 
 
 def _limited(subject: CheckedStream) -> DltResource:
-    """The stream for a run, ended with the page that reaches the limit, as the first read was."""
+    """The stream for a run, cut off at the same page as the first read."""
     resource = subject.resource()
     if not subject.first.is_whole:
         resource.add_step(_Cut(len(subject.first.rows), dies=False))
@@ -144,12 +144,12 @@ def _rows(folder: Path) -> list[Row]:
 
 
 def as_landed(subject: CheckedStream, page: Batch) -> list[Row]:
-    """The records of a page as rows that compare with those that landed."""
+    """The records of a page as rows that can be compared with landed ones."""
     table = subject.columns.convert(page).table
     return _comparable(subject.columns.dated(table, datetime.now(UTC)))
 
 
 def _comparable(table: pa.Table) -> list[Row]:
-    """Without the times at which deletions were noticed, which differ from run to run."""
+    """Rows without the times at which deletions were detected, which differ between runs."""
     names = [name for name in table.schema.names if name != DELETED_AT]
     return list(table.select(names).to_pylist())

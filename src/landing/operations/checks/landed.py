@@ -1,4 +1,4 @@
-"""What is left of a stream in a landing zone, after runs that died and one that did not."""
+"""Checks of what landed after two interrupted runs and one that completed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from landing.operations.checks.verdicts import CheckFailed, CheckSkipped, named
 
 
 def resume(subject: CheckedStream) -> str:
-    """Two runs that die, one that completes: what landed is what the stream has."""
+    """After two runs that die and one that completes, all records of the stream have landed."""
     landed = _landed(subject)
     expected = [row for page in subject.first.pages for row in as_landed(subject, page)]
     if subject.key and set(subject.key) <= subject.config.fields.keys():
@@ -73,7 +73,7 @@ def _is_older(subject: CheckedStream, at: Any, than: Any) -> bool:
 
 
 def secrets(subject: CheckedStream) -> str:
-    """No secret of the source's variables is in what was printed, logged, landed or kept."""
+    """No secret of the source's variables was printed, logged, landed or stored in the state."""
     found, looked_for = leaks(subject)
     if not looked_for:
         raise CheckSkipped("the source reads no variable whose name says that it is secret")

@@ -1,4 +1,4 @@
-"""What an API said of more rows, in its last answers, that a stream did not ask for."""
+"""Finds signs in an API's last answers of more rows that a stream did not request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from landing.http.paging.more import Answered, Sign
 
 
 def left_over(answers: Sequence[Response]) -> str | None:
-    """What says that there is more than was read, where a stream read to its end.
+    """A sign that the API has more rows than a stream read to its end; None if there is none.
 
-    Any session's answers will do: where their records are is guessed, if the kit does not know.
+    The answers may come from any session: if the kit does not know where their records are, that
+    is guessed.
     """
     lists: dict[tuple[str, str], list[Response]] = defaultdict(list)
     for response in answers:
@@ -36,14 +37,14 @@ def left_over(answers: Sequence[Response]) -> str | None:
 
 
 def _is_followed(sign: Sign, answers: Sequence[Response]) -> bool:
-    """Whether a link or a cursor was asked for, be it at another address."""
+    """Whether the link or cursor was requested, even at another address."""
     if sign.weight != "next":
         return False
     value = str(sign.value).rpartition("://")[2]
-    return any(value in asked for response in answers for asked in _asked(response))
+    return any(value in text for response in answers for text in _request_texts(response))
 
 
-def _asked(response: Response) -> list[str]:
+def _request_texts(response: Response) -> list[str]:
     body = response.request.body or b""
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
     return [str(response.request.url), unquote_plus(str(response.request.url)), text]
@@ -62,7 +63,7 @@ def _identities(response: Response) -> list[int]:
 
 
 def _records(response: Response) -> str | None:
-    """Where the list of objects is in a JSON body, one or two steps down; None without one."""
+    """JSON path of the body's list of objects, at most two levels deep; None without one."""
     known: str | None = getattr(response, "landing_records", None)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""What a source lets out while it is checked, searched for the secrets that it was given."""
+"""Searches everything that a source outputs during a check for its secrets."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import read_state
 
-# Shorter ones are in any text by chance.
+# Shorter values occur in any text by chance.
 SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
 class Leak:
     secret: str
-    """What it is: the variable's name, or what was obtained."""
+    """What leaked: the variable's name, or a description such as "an access token"."""
     place: str
 
 
 class Listening:
-    """Whatever is printed or logged meanwhile goes to `heard`, and not to the terminal."""
+    """Captures everything printed or logged inside it in `heard`, away from the terminal."""
 
     def __init__(self, heard: io.StringIO) -> None:
         self._heard = heard
@@ -62,7 +62,7 @@ class Listening:
 
 
 def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
-    """The leaks, and what was looked for: names of variables, and what the source obtained."""
+    """The leaks, and the names of all secrets that were searched for."""
     secrets = _secrets(subject)
     places = dict(_places(subject)) if secrets else {}
     found = [
@@ -75,11 +75,11 @@ def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
 
 
 def _secrets(subject: CheckedStream) -> Mapping[str, str]:
-    """The values to look for, each with what it is."""
+    """Secret values, each with its name."""
     names = source_variables(subject.source.workspace, subject.source.name)
     given = {name: os.environ[name] for name in names if name in os.environ}
     found = {secret: name for name, value in given.items() for secret in secrets_of(name, value)}
-    # Those that it obtained while it ran, such as tokens, are known to the client kit.
+    # The client kit registers secrets that the source obtains while it runs, such as tokens.
     others = {SCRUBBED, *os.environ.values(), *found}
     found |= {value: what for value, what in registered().items() if value not in others}
     return {value: what for value, what in found.items() if len(value) >= SHORTEST_SECRET}
@@ -88,16 +88,16 @@ def _secrets(subject: CheckedStream) -> Mapping[str, str]:
 def _places(subject: CheckedStream) -> Iterator[tuple[str, str]]:
     folder = landing_folder(subject)
     if not folder.exists():
-        with suppress(NothingDied):  # what it let out can be searched all the same
+        with suppress(NothingDied):  # its output can be searched all the same
             rows_after_interruptions(subject)
     yield "what it printed or logged", subject.heard.getvalue()
     yield "its records", _json(subject.first.rows)
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.suffix != ".parquet":  # whose rows are the records
+        if file.is_file() and file.suffix != ".parquet":  # their rows are the records above
             yield f"the file {file.relative_to(folder)}", file.read_text(errors="replace")
     bucket = Bucket(BucketSettings(folder.as_uri(), None, is_default=False))
     state = read_state(bucket, StreamPaths(subject.source.name, subject.stream))
-    if state is not None:  # compressed in its file
+    if state is not None:  # its file is compressed, so it was not searched above
         yield "its state", _json(state)
 
 

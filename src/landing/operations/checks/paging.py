@@ -1,4 +1,4 @@
-"""Pages: how large they are, and that their size changes nothing."""
+"""Checks of paging: the size of pages, and that it does not change the records."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SMALL_LIMIT = 5
 def limit(subject: CheckedStream) -> str:
     """A page has no more records than `limit` asks for."""
     own = _own_limit(subject)
-    asked = min(SMALL_LIMIT, own)
-    sizes = subject.read(limit=asked, most=2 * asked + 1).sizes
+    size = min(SMALL_LIMIT, own)
+    sizes = subject.read(limit=size, most=2 * size + 1).sizes
     if not any(sizes):
-        raise CheckFailed(f"asked for pages of {asked} records, it gave none")
-    if max(sizes) > asked:
+        raise CheckFailed(f"asked for pages of {size} records, it gave none")
+    if max(sizes) > size:
         raise CheckFailed(
-            f"asked for {asked} records, a page had {max(sizes):,}: pass limit to the API"
+            f"asked for {size} records, a page had {max(sizes):,}: pass limit to the API"
         )
-    return f"pages of {asked}"
+    return f"pages of {size}"
 
 
 def _own_limit(subject: CheckedStream) -> int:
@@ -37,7 +37,7 @@ def _own_limit(subject: CheckedStream) -> int:
 
 
 def paging(subject: CheckedStream) -> str:
-    """The stream reads to the end, and pages of another size give the same records."""
+    """The stream reads to the end, and pages of another size return the same records."""
     _refuse_left_over(subject)
     _refuse_page_zero(subject)
     first = subject.first
@@ -48,14 +48,14 @@ def paging(subject: CheckedStream) -> str:
         raise CheckSkipped("there are too few records for more than one page")
     again = _read_in_pages_of(subject, size)
     if not first.is_whole and count <= own:
-        # Of one page alone, all may be on the other side of the cut.
+        # With a single page, all records may be beyond the cut.
         first, again = subject.read(most=2 * own), _read_in_pages_of(subject, size, most=2 * own)
     _refuse_left_over(subject, again)
     before, after = subject.identities(first.rows), subject.identities(again.rows)
     if first.is_whole and again.is_whole:
         missing, added = _differences(before, after)
     else:
-        # Where both were cut off, records near the cut may be on its other side.
+        # If a read was cut off, records near the cut may differ.
         shared = min(len(before), len(after))
         kept = max(0, shared - max(own, size))
         if not kept:
@@ -72,15 +72,16 @@ def paging(subject: CheckedStream) -> str:
 
 
 def _page_size(subject: CheckedStream) -> int:
-    """As seen: an API may have a largest page that is below the size that was asked for."""
+    """The actual page size: an API may cap the requested one."""
     seen = max(subject.first.sizes)
     parameter = subject.parameter("limit")
-    asked = parameter.default if parameter is not None else None
-    return min(seen, asked) if isinstance(asked, int) else seen
+    requested = parameter.default if parameter is not None else None
+    return min(seen, requested) if isinstance(requested, int) else seen
 
 
 def _read_in_pages_of(subject: CheckedStream, size: int, most: int | None = None) -> Read:
-    """By the stream's parameter `limit`, or else by what `Api.pages` asks for."""
+    """Set the page size by the stream's parameter `limit`, or else in the requests of
+    `Api.pages`."""
     parameter = subject.parameter("limit")
     if parameter is not None and isinstance(parameter.default, int):
         return subject.read(limit=size, most=most)
@@ -90,7 +91,7 @@ def _read_in_pages_of(subject: CheckedStream, size: int, most: int | None = None
     except Exception as error:
         if any(map(missing_answer, causes(error))):
             raise CheckSkipped(
-                "the recording has no answers in smaller pages: record anew with --record"
+                "the recording has no answers in smaller pages: record again with --record"
             ) from error
         raise
     if not variation.was_made:
@@ -103,19 +104,19 @@ def _read_in_pages_of(subject: CheckedStream, size: int, most: int | None = None
 
 def _refuse_left_over(subject: CheckedStream, read: Read | None = None) -> None:
     read = read or subject.first
-    if read.is_whole and (said := left_over(read.answers)):
+    if read.is_whole and (sign := left_over(read.answers)):
         raise CheckFailed(
-            f"the stream ended, and the API says that it has more: {said}. Page on, or if that "
+            f"the stream ended, but the API says that it has more: {sign}. Read on, or if that "
             "means something else, name it in ignore_more of Api.pages"
         )
 
 
 def _refuse_page_zero(subject: CheckedStream) -> None:
-    """Where pages are counted from 1: has page 0 rows that page 1 and those after it have not?"""
+    """Fail if page 0 has records that are missing when pages are counted from 1."""
     try:
         with varying(from_zero=True) as variation:
             before = subject.read(most=1)
-    except Exception as error:  # no such page, says the API or the recording
+    except Exception as error:  # the API or the recording has no such page
         raise_if_interrupted(error)
         return
     if not variation.was_made or not subject.first.is_whole:

@@ -1,4 +1,4 @@
-"""The records themselves: that there are any, their keys, types and fields."""
+"""Checks of the records: that there are any, their keys, types and fields."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def primary_key(subject: CheckedStream) -> str:
         examples = "; ".join(named(identity) for identity, _ in shared[:SHOWN])
         raise CheckFailed(
             f"{len(shared):,} keys are those of several different records, such as {examples}: "
-            f"{', '.join(key)} does not tell records apart"
+            f"{', '.join(key)} does not distinguish records"
         )
     return f"{', '.join(key)} of {len(versions):,} records"
 
 
 def _versions(subject: CheckedStream) -> dict[tuple[Any, Any], set[bytes]]:
-    """The contents of each key. A record that is read twice is no matter, and one that changed
-    meanwhile has another cursor."""
+    """The distinct contents of each key and cursor value: a record may be read twice, and one that
+    changed meanwhile has another cursor value."""
     identity = subject.identity()
     found: dict[tuple[Any, Any], set[bytes]] = {}
     for row in subject.first.rows:
@@ -75,7 +75,7 @@ def types(subject: CheckedStream) -> str:
 
 
 def fields(subject: CheckedStream) -> str:
-    """Asked for some fields, the API gives these, the key and the cursor, and no others."""
+    """If some fields are requested, the API returns those, the key, the cursor and no others."""
     if subject.parameter("fields") is None:
         raise CheckSkipped("the stream's function has no parameter fields")
     needed = [name for name in (*subject.key, subject.cursor_field) if name is not None]

@@ -1,4 +1,4 @@
-"""A stream under check: read in several ways, each as much as its limits allow."""
+"""A stream under check, which can be read in several ways within its limits."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a check asks of an API."""
+    """How much a check reads from an API."""
 
     rows: int = 1_000
-    """Records of one read; a read ends with the page that reaches them."""
+    """Most records of one read, which ends with the page that reaches this number."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a stream gave, page by page as it yielded them."""
+    """The pages that a stream yielded."""
 
     pages: Sequence[Batch]
     is_whole: bool
-    """Whether the stream ended by itself, and not by the limit."""
+    """Whether the stream ended by itself, not at the limit."""
     start: Any = None
-    """The cursor's `last_value` that the stream saw."""
+    """The cursor's `last_value` that the stream got."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """Column hints that came with pages, by name."""
     answers: Sequence[Response] = ()
-    """What the API answered to any session of `requests`."""
+    """The API's responses to any session of `requests`."""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -70,7 +70,7 @@ class Read:
 
 
 class CheckedStream:
-    """One stream of a source. Reads are made once and kept, since each costs requests."""
+    """One stream of a source. The first read is cached, since reads cost requests."""
 
     def __init__(self, source: Source, stream: str, limits: Limits) -> None:
         self.source = source
@@ -79,14 +79,14 @@ class CheckedStream:
         self._folder = tempfile.TemporaryDirectory(prefix="landing-check-")
         self.folder = Path(self._folder.name)
         self.heard = io.StringIO()
-        """What it printed and logged while it was checked."""
+        """Everything printed and logged during the check."""
 
     @property
     def name(self) -> str:
         return f"{self.source.name}/{self.stream}"
 
     def resource(self) -> DltResource:
-        """The stream anew: holding a cursor or binding arguments changes a resource."""
+        """A new clone of the stream: freezing a cursor or binding arguments changes a resource."""
         return clone(self.source.stream(self.stream), with_parents=True)
 
     def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
@@ -123,7 +123,8 @@ class CheckedStream:
 
     @cached_property
     def written_config(self) -> StreamConfig | None:
-        """What is configured, or else discovered, of the stream. Raises CatalogError."""
+        """The stream config, or one from the discovered schema; None without either. Raises
+        CatalogError."""
         workspace = self.source.workspace
         configured = workspace.config_file(self.source.name, self.stream).is_file()
         if configured or read_discovered(workspace, self.source.name, self.stream):
@@ -132,7 +133,7 @@ class CheckedStream:
 
     @cached_property
     def config(self) -> StreamConfig:
-        """As `written_config`; where there is no file yet, as discovery would propose it."""
+        """As `written_config`; if there is no file yet, the config that discovery would write."""
         if self.written_config is not None:
             return self.written_config
         found = described(self.resource(), self.first.rows, self.first.columns)
@@ -153,7 +154,7 @@ class CheckedStream:
 
     @cached_property
     def takes_cursor(self) -> bool:
-        """Whether the stream's function is told where to start."""
+        """Whether the stream's function has a parameter for the cursor."""
         return cursor_parameter(self.resource()) is not None
 
     def parameter(self, name: str) -> inspect.Parameter | None:
@@ -165,7 +166,7 @@ class CheckedStream:
     def frozen(self) -> FrozenIncremental:
         """The cursor as the stream declares it."""
         frozen = freeze(self.resource(), self.cursor_field, None, from_start=True)
-        assert frozen is not None, "only asked of streams with a cursor"
+        assert frozen is not None, "only called for streams with a cursor"
         return frozen
 
     @cached_property
@@ -174,18 +175,18 @@ class CheckedStream:
 
     @cached_property
     def cursor_type(self) -> Field | None:
-        """The cursor's field, also where the config leaves it out; None if no record has it."""
+        """The cursor's field, even if the config leaves it out; None if no record has it."""
         name = self.cursor_field
         if name is None or name in self.config.fields:
             return self.config.fields[name] if name else None
         return fields_of(self.first.rows).get(name)
 
     def cursor_of(self, row: Row) -> Any:
-        """A record's cursor in its column's type, to compare by; None without a usable one."""
+        """A record's cursor value in its column's type; None without a valid one."""
         return self.typed(row.get(self.cursor_field or ""))
 
     def typed(self, raw: Any) -> Any:
-        """A value of the cursor, to compare by; None if it is not of its type."""
+        """A cursor value converted to its column's type; None if it does not convert."""
         if self._cursor_column is None or self.cursor_field is None:
             return None
         try:
@@ -201,14 +202,14 @@ class CheckedStream:
         return Columns({self.cursor_field: self.cursor_type})
 
     def identity(self) -> Callable[[Row], Key]:
-        """What tells records apart: the primary key, or without one the whole content."""
+        """A function that identifies a record: by primary key, or without one by its content."""
         key = self.key
         if key:
             return lambda row: tuple(_hashable(row.get(name)) for name in key)
         return lambda row: (content(row),)
 
     def identities(self, rows: Iterable[Row]) -> list[Key]:
-        """Of each record once, in the order of the records."""
+        """Distinct identities, in the order of the records."""
         return list(dict.fromkeys(map(self.identity(), rows)))
 
     def close(self) -> None:
@@ -216,7 +217,7 @@ class CheckedStream:
 
 
 def content(row: Row) -> bytes:
-    """A record's content, whatever the order of its fields."""
+    """A record's content, independent of the order of its fields."""
     return msgspec.json.encode(row, enc_hook=str, order="deterministic")
 
 

@@ -42,11 +42,11 @@ CHECKS: dict[str, Check] = {
     "resume": resume,
     "secrets": secrets,
 }
-"""By name, in the order in which they are run: what only the first needs is read first."""
+"""By name, in the order in which they run."""
 
 
 class Suite:
-    """The checks of a source. `results` yields each as soon as it is known."""
+    """The checks of a source. `results` yields each result as soon as it is known."""
 
     def __init__(self, source: Source, limits: Limits, may_be_empty: Collection[str] = ()) -> None:
         self._source = source
@@ -54,10 +54,10 @@ class Suite:
         self._may_be_empty = may_be_empty
         self._subjects: dict[str, CheckedStream] = {}
         self._unreadable: set[str] = set()
-        """Streams that could not be read, so that the API is asked once and not by each check."""
+        """Streams that could not be read, so that not every check requests them again."""
 
     def results(self, streams: Sequence[str], checks: Collection[str]) -> Iterator[CheckResult]:
-        """Raises UsageError for a stream that is not there, and for what a person has to set."""
+        """Raises UsageError for an unknown stream, and for a setting that is missing."""
         streams = streams or list(self._source.streams())
         for stream in (*streams, *self._may_be_empty):
             self._source.stream(stream)
@@ -106,7 +106,7 @@ class Suite:
                 status, detail = "failed", str(reason)
                 is_empty = name == "records" and not isinstance(reason, UnreadableStream)
                 if is_empty and stream in self._may_be_empty:
-                    status, detail = "skipped", "the stream has no records, as was said it may"
+                    status, detail = "skipped", "the stream has no records, which was allowed"
             except UsageError:
                 raise
             except Exception as error:
@@ -115,8 +115,8 @@ class Suite:
         return CheckResult(stream=stream, check=name, status=status, detail=detail, seconds=seconds)
 
     def _require_readable(self, subject: CheckedStream) -> None:
-        """The first check of a stream that can't be read fails with the reason, others are
-        skipped: one that is asked for alone must not pass."""
+        """If the stream can't be read, the first check fails with the reason and the others are
+        skipped: a check that is run alone must not pass."""
         if subject.name in self._unreadable:
             raise CheckSkipped("the stream could not be read; the check that failed says why")
         try:
@@ -133,7 +133,7 @@ class Suite:
             if request := missing_answer(cause):
                 return StreamError(
                     f"the recording has no answer to this {request}: the source, its config or "
-                    "the check asks otherwise than it did then; record anew with --record"
+                    "the check has changed since; record again with --record"
                 )
         message = explained(
             self._source.workspace, self._source.name, f"stream '{subject.name}'", error

@@ -1,4 +1,4 @@
-"""How a check ends: by returning what it saw, or with one of these."""
+"""Outcomes of a check: it returns a message, or raises one of these exceptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Status = Literal["passed", "failed", "skipped"]
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check found; `stream` is None for the check of the source as a whole."""
+    """The result of one check; `stream` is None for the check of the whole source."""
 
     stream: str | None
     check: str
@@ -32,7 +32,7 @@ class CheckSkipped(Exception):
 
 
 def named(identity: Any) -> str:
-    """A record, as a message names it."""
+    """A record's identity for a message."""
     values = identity if isinstance(identity, tuple) else (identity,)
     if len(values) == 1 and isinstance(values[0], bytes):
         return "one without a key"

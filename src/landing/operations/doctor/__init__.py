@@ -1,4 +1,4 @@
-"""What keeps the engine from working here: looked at one by one, each with what to do about it."""
+"""Checks the machine and the workspace for whatever would keep a run from working."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from landing.operations.doctor.findings import Finding, fine, wrong
 
 
 def of_machine() -> Iterator[Finding]:
-    """What can be told without a workspace."""
+    """Check what needs no workspace: Python and packages."""
     yield machine.python()
     yield from machine.packages()
 
 
 def of_workspace(
     workspace: Workspace,
-    asked_for: Sequence[str],
+    requested: Sequence[str],
     settings_checks: Iterable[Callable[[], object]] = (),
 ) -> Iterator[Finding]:
-    """Of all sources, if none is asked for. Imports the engine, which `of_machine` does without.
+    """Check the workspace, its settings, bucket and sources; all sources if `requested` is empty.
 
-    `settings_checks` are those of the faces, each of which raises SettingsError.
+    Imports the engine, unlike `of_machine`. Each of `settings_checks` raises SettingsError if a
+    setting of an optional part, such as Dagster, is wrong.
     """
     try:
         from landing.operations.doctor import place, work
@@ -43,17 +44,17 @@ def of_workspace(
     else:
         yield from place.bucket_findings(settings)
     bucket = settings if isinstance(settings, BucketSettings) else None
-    sources = asked_for or workspace.source_names()
+    sources = requested or workspace.source_names()
     if not sources:
         yield wrong(
             "sources",
             f"there is none in {workspace.shown(workspace.sources)}",
             "`landing new SOURCE` writes one",
         )
-    if not asked_for:
+    if not requested:
         yield from work.orphan_findings(workspace)
     for source in sources:
-        yield from work.source_findings(workspace, source, bucket, is_asked_for=source in asked_for)
+        yield from work.source_findings(workspace, source, bucket, is_requested=source in requested)
 
 
 __all__ = ["Finding", "of_machine", "of_workspace", "wrong"]

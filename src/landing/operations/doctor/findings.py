@@ -1,4 +1,4 @@
-"""What the doctor has looked at, and what is to be done."""
+"""Findings of `landing doctor`, each with its remedy."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def wrong(check: str, found: str, remedy: str) -> Finding:
 
 
 class Findings:
-    """Of one check that may end with an error."""
+    """Collects findings from checks that may raise."""
 
     def __init__(self) -> None:
         self.all: list[Finding] = []
 
     @contextmanager
     def messages_of(self, check: str, remedy: str) -> Iterator[None]:
-        """What is raised within is a finding: its message says what to do, `remedy` what next."""
+        """Turn a LandingError that is raised inside into a finding with this remedy."""
         try:
             yield
         except LandingError as error:

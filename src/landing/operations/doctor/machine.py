@@ -1,4 +1,4 @@
-"""This machine: Python, packages, and room for the parts of a run on its disk."""
+"""Checks of this machine: Python, packages, and disk space for the parts of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landing.operations.doctor.findings import Finding, fine, wrong
 
 PACKAGE = "dlt-landing"
 _NAMED = ("dlt", "pyarrow")
-"""Told with their versions, as most depends on them."""
+"""Packages that are listed with their versions, as most depends on them."""
 _GIGABYTE = 1024**3
 
 
@@ -32,7 +32,7 @@ def python() -> Finding:
 
 
 def packages() -> Iterator[Finding]:
-    """Whether all that the engine requires is there, in versions that it is made for."""
+    """Check that all required packages are installed in supported versions."""
     requirements = map(Requirement, metadata.requires(PACKAGE) or [])
     needed = [one for one in requirements if one.marker is None or one.marker.evaluate()]
     others = 0
@@ -60,7 +60,7 @@ def _version(name: str) -> str | None:
 
 
 def disk(needed: float) -> Finding:
-    """Room where parts are until they are uploaded."""
+    """Check the free space, in bytes, where parts are kept until they are uploaded."""
     remedy = "free some, or set TMPDIR to a folder on a larger disk"
     try:
         with tempfile.TemporaryFile():

@@ -1,4 +1,4 @@
-"""The bucket: whether it answers, can be written to and deleted from, and tells the same time."""
+"""Checks of the bucket: whether it answers, accepts writes and deletes, and agrees on the time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.zone.bucket import Bucket
 
 PROBES = "_dlt/_doctor"
 _APART = timedelta(seconds=60)
-"""Of two clocks, beyond which names and times of loads mislead a person."""
+"""Difference between two clocks above which names and times of loads mislead a person."""
 _VARIABLES = "`landing env` lists the bucket's variables, and which are set"
 
 
@@ -46,7 +46,7 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
     try:
         bucket.put(path, b"written by `landing doctor`; may be deleted\n")
         stored = bucket.get(path)
-        # A conditional write is what a lease is.
+        # Leases need conditional writes.
         taken = bucket.create(path, b"") is None
     except BucketError as error:
         yield wrong("writing", str(error), "give the key the right to put objects there")
@@ -57,8 +57,8 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
     if stored is None or not taken:
         yield wrong(
             "writing",
-            f"{bucket.location(path)} was written, and is not there or could be made twice",
-            "use a store that is consistent and knows conditional writes (If-None-Match)",
+            f"{bucket.location(path)} was written, but is not there or could be created twice",
+            "use a store that is consistent and supports conditional writes (If-None-Match)",
         )
         return
     yield fine("writing", "objects can be written, made only once, and read back")
@@ -78,7 +78,7 @@ def _deleted(bucket: Bucket, path: str) -> BucketError | None:
 
 
 def _clock(begun: datetime, there: datetime, ended: datetime) -> Finding:
-    # The bucket's time may be a whole second.
+    # Some buckets store times in whole seconds.
     apart = max(begun - there - timedelta(seconds=1), there - ended, timedelta())
     if apart < _APART:
         message = f"{apart.total_seconds():.0f} s" if apart > timedelta(seconds=1) else "a second"

@@ -1,4 +1,4 @@
-"""The workspace: its sources, their variables, and the stream configs."""
+"""Checks of the workspace: its sources, their variables, and the stream configs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
 
 _AT_ONCE = 2
-"""Slices that a stream may have on the disk: one that is uploaded, and the next."""
+"""Slices that a stream may have on the disk: one that is being uploaded, and the next."""
 
 
 def env_file(workspace: Workspace) -> Finding:
@@ -33,7 +33,7 @@ def env_file(workspace: Workspace) -> Finding:
 
 
 def settings(checks: Iterable[Callable[[], object]]) -> tuple[float, list[Finding]]:
-    """How many bytes a run may need on the local disk, and what is wrong with the settings.
+    """The bytes that a run may need on the local disk, and findings about the settings.
 
     Each of `checks` raises SettingsError if a setting of its own is wrong.
     """
@@ -61,11 +61,12 @@ def orphan_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def source_findings(
-    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_asked_for: bool
+    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_requested: bool
 ) -> Iterator[Finding]:
-    """Of one that nobody asked for and that has no stream config, no variable need be set."""
+    """Check one source. Its variables need not be set if it has no stream config and was not
+    requested."""
     findings = Findings()
-    is_used = is_asked_for or any(configured_streams(workspace, source))
+    is_used = is_requested or any(configured_streams(workspace, source))
     loaded: Source | None = None
     with findings.messages_of(source, f"mend it; `landing discover {source}` then asks its API"):
         loaded = load_source(workspace, source)

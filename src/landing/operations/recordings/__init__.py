@@ -1,7 +1,7 @@
-"""The HTTP traffic of a check, kept with its source, so that the check runs again without the API.
+"""Records the HTTP traffic of a check with its source, so that the check runs without the API.
 
-vcrpy records and replays; what it may write is `scrubbing`'s matter. A recording holds for one
-check: it has the answers to the requests that this check made and no others.
+vcrpy records and replays; `scrubbing` removes secrets. A recording belongs to one check: it only
+has answers to the requests of that check.
 """
 
 from landing.operations.recordings.recording import Facts, Recording, missing_answer

@@ -1,4 +1,4 @@
-"""One source's recording: its files, and the two ways to run something with them."""
+"""One source's recording: its files, and the context managers that record and replay it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TRANSIENT = {408, 425, 429, *range(500, 600)}
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recorded, beside the traffic: `check.json`."""
+    """`check.json`: what was recorded in addition to the traffic."""
 
     streams: list[str]
     max_rows: int
     environment: dict[str, str]
-    """The source's variables; those that are secret have placeholders."""
+    """The source's variables, with placeholders for secret values."""
 
 
 class Recording:
@@ -60,15 +60,15 @@ class Recording:
             return msgspec.json.decode(self._facts.read_bytes(), type=Facts)
         except msgspec.MsgspecError as error:
             shown = self._workspace.shown(self._facts)
-            raise UsageError(f"{shown}: {error}; record anew with --record") from None
+            raise UsageError(f"{shown}: {error}; record again with --record") from None
 
     @contextmanager
     def recorded(self, max_rows: int) -> Iterator[list[str]]:
-        """Record what is asked and answered meanwhile, in place of an earlier recording.
+        """Record the traffic inside, replacing an earlier recording.
 
-        Yields the list to name the recorded streams in. The earlier recording stays if none is
-        named, if no request was made, which raises LandingError, or if a secret can't be taken
-        out, which raises UnscrubbedSecret.
+        Yields a list to which the caller adds the recorded streams. The earlier recording stays if
+        the list is empty. Raises LandingError if no request was made, and UnscrubbedSecret if a
+        secret can't be removed; the earlier recording then stays, too.
         """
         vcr = _vcrpy()
         names = source_variables(self._workspace, self._source)
@@ -96,9 +96,9 @@ class Recording:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
-        """Answer from the recording whatever is asked meanwhile, with the variables of then.
+        """Answer all requests inside from the recording, with the variables of that time.
 
-        A request that was not recorded raises what `missing_answer` knows.
+        A request that was not recorded raises an error that `missing_answer` recognizes.
         """
         vcr = _vcrpy()
         facts = self.facts()
@@ -130,12 +130,12 @@ class _ScrubbedFile:
         answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         for request, response in traffic:
             scrubbed = self._scrubber.response(request, response)
-            asked = self._scrubber.request(request)
-            self._scrubber.refuse_secrets(asked, scrubbed)
-            # The last answer stands for all: a replay that asks more often has no other.
-            key = (asked.method, asked.uri, asked.body)
+            sent = self._scrubber.request(request)
+            self._scrubber.refuse_secrets(sent, scrubbed)
+            # Keep only the last answer: a replay gives it to every repetition of the request.
+            key = (sent.method, sent.uri, sent.body)
             if key not in answers or response["status"]["code"] not in _TRANSIENT:
-                answers[key] = (asked, scrubbed)
+                answers[key] = (sent, scrubbed)
         requests, responses = zip(*answers.values(), strict=True)
         text = serialize({"requests": requests, "responses": responses}, serializer)
         file = Path(path)
@@ -152,16 +152,16 @@ class _ScrubbedFile:
 
 
 def _decoded(request: Any, response: Message) -> Message:
-    """The answer as urllib3 has it, which has decoded the body: without the header of that.
+    """The answer without its Content-Encoding header, since urllib3 has decoded the body.
 
-    Raises UnscrubbedSecret if a package is missing that decodes it.
+    Raises UnscrubbedSecret if the package that decodes this encoding is missing.
     """
     headers = {name.lower(): values for name, values in response["headers"].items()}
     encodings = ",".join(headers.get("content-encoding", ())).lower().replace(" ", "")
     if unknown := _unknown(encodings):
         raise UnscrubbedSecret(
             f"{request.method} {request.uri.partition('?')[0]}: the answer is encoded as "
-            f"'{unknown}', in which secrets can't be looked for: install a package that decodes "
+            f"'{unknown}', which can't be searched for secrets: install a package that decodes "
             "it, or leave it out of Accept-Encoding; nothing was written"
         )
     kept = {n: v for n, v in response["headers"].items() if n.lower() != "content-encoding"}
@@ -169,7 +169,7 @@ def _decoded(request: Any, response: Message) -> Message:
 
 
 def _unknown(encodings: str) -> str:
-    """The first of these content encodings that urllib3 does not decode here; empty if none."""
+    """The first of these content encodings that urllib3 can't decode here; empty if none."""
     import urllib3
 
     known = {"", "identity", *urllib3.HTTPResponse.CONTENT_DECODERS}
@@ -178,14 +178,14 @@ def _unknown(encodings: str) -> str:
 
 @lru_cache(maxsize=4)
 def _loaded(file: Path, changed: int, serializer: Any) -> Any:
-    """Parsed once for all tests that replay it."""
+    """A parsed recording, cached for all tests that replay it."""
     from vcr.serialize import deserialize
 
     return deserialize(file.read_text(encoding="utf-8"), serializer)
 
 
 def missing_answer(error: BaseException) -> str | None:
-    """Method and address of the request that a replay had no answer to, if that is the error."""
+    """Method and URL of a request that the recording has no answer to; None for another error."""
     if type(error).__name__ != "CannotOverwriteExistingCassetteException":
         return None
     request = error.failed_request  # type: ignore[attr-defined]
@@ -194,8 +194,8 @@ def missing_answer(error: BaseException) -> str | None:
 
 @contextmanager
 def _one_request_at_a_time() -> Iterator[None]:
-    """vcrpy patches and unpatches classes for all threads while a connection is made, so that
-    requests of several threads would pass it by."""
+    """Serialize requests: vcrpy patches classes for all threads only while a connection is made, so
+    it would miss concurrent requests."""
     import urllib3
 
     pool = urllib3.HTTPConnectionPool
@@ -214,10 +214,10 @@ def _one_request_at_a_time() -> Iterator[None]:
 
 
 def _as_urllib3s(method: str, response: Any) -> Any:
-    """vcrpy's responses lack part of what urllib3's can do, as to unpack piece by piece."""
+    """A vcrpy response as one of urllib3, which can also be decoded piece by piece."""
     import urllib3
 
-    if isinstance(response, urllib3.HTTPResponse):  # one that was made so already, by a retry
+    if isinstance(response, urllib3.HTTPResponse):  # a retry has converted it already
         return response
     response.release_conn()
     headers = urllib3.HTTPHeaderDict(response.getheaders())

@@ -1,9 +1,8 @@
-"""Recorded requests and answers without what nobody else may read.
+"""Removes secrets from recorded requests and answers.
 
-What goes is known by where it stands (headers, cookies, parameters and members of JSON with names
-that say so) and by what it is: every secret of the environment and every token or cookie seen in
-the traffic, wherever else it stands. Requests are scrubbed the same way when they are replayed,
-so that they match.
+A secret is recognized by its place (headers, cookies, parameters and JSON members with such names)
+and by its value: every secret of the environment and every token or cookie in the traffic is
+removed everywhere. Replayed requests are scrubbed in the same way, so that they match.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from landing.secrets import is_in, is_secret_name, is_secret_variable, replaced,
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
-"""Shorter values are in any text by chance: they count only where they are the whole value."""
+"""Shorter values occur in any text by chance, so they are only replaced as whole values."""
 
 _REQUEST_HEADERS = {"accept", "content-type"}
 _VOLATILE_HEADERS = {"date", "server", "age", "etag", "x-request-id", "x-runtime", "cf-ray"}
 _FRAMING_HEADERS = {"content-encoding", "content-length", "transfer-encoding", "connection"}
 
-# Members, parameters and headers that carry credentials in any API, as `_plain` spells them.
-# Others with such words in their names, as `next_page_token`, are needed to find the next page.
+# Members, parameters and headers that carry credentials in any API, normalized by `_plain`.
+# Similar names, such as `next_page_token`, are needed to find the next page.
 _CREDENTIALS = frozenset(
     (
         *("accesstoken", "refreshtoken", "idtoken", "apitoken", "authtoken", "csrftoken"),
@@ -38,7 +37,7 @@ _CREDENTIALS = frozenset(
         *("sessionid", "sessionkey", "csrfmiddlewaretoken", "signature", "sig"),
     )
 )
-# In a login's answer, these are credentials too; elsewhere they are data, or cursors.
+# In a login's answer, these are credentials too; elsewhere they are data or cursors.
 _LOGIN_CREDENTIALS = frozenset({"token", "session", "key", "code"})
 _COOKIE = re.compile(r"^\s*([^=;\s]+)=([^;]*)")
 
@@ -46,11 +45,11 @@ Message = dict[str, Any]
 
 
 class UnscrubbedSecret(LandingError):
-    """A secret would have been written; nothing was."""
+    """A secret would have been written, so nothing was."""
 
 
 class Scrubber:
-    """Knows the secrets of one recording; `learn` of all traffic before any of it is scrubbed."""
+    """Replaces the secrets of one recording. Call `learn` for all traffic before scrubbing any."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._values = {
@@ -59,9 +58,9 @@ class Scrubber:
             for secret in secrets_of(name, value)
             if secret
         }
-        """What stands for a secret that is a whole value of JSON, of a query or of a form."""
+        """Replacements for secrets that are a whole value in JSON, a query or a form."""
         self._names = {v: name for v, name in self._values.items() if len(v) >= _SHORTEST}
-        """What stands for a secret wherever it is in a text."""
+        """Replacements for secrets anywhere in a text."""
 
     def learn(self, request: Any, response: Message) -> None:
         for value in _sent(request.headers):
@@ -87,7 +86,7 @@ class Scrubber:
             self._names.setdefault(value, SCRUBBED)
 
     def request(self, request: Any) -> Any:
-        """For vcrpy's `before_record_request`, which sees requests of both modes."""
+        """A scrubbed copy, for vcrpy's `before_record_request`, in recording and replay."""
         request = copy.copy(request)
         is_login = _is_login(request)
         request.headers = {
@@ -111,13 +110,13 @@ class Scrubber:
         try:
             text = body.decode()
         except UnicodeDecodeError:
-            pass  # of no text nothing can be replaced; `refuse_secrets` looks at it
+            pass  # nothing can be replaced in binary data; `refuse_secrets` checks it
         else:
             body = self._body(text, is_login=_is_login(request)).encode()
         return {**response, "headers": headers, "body": {"string": body}}
 
     def variables(self, found: Mapping[str, str]) -> dict[str, str]:
-        """As a recording keeps them: secret ones as placeholders, addresses as those of requests.
+        """Variables for a recording: placeholders for secret ones, scrubbed URLs and texts.
 
         Raises UnscrubbedSecret if a secret would be left in one of them.
         """
@@ -133,7 +132,7 @@ class Scrubber:
         return self._url(value) if "://" in value else self._text(value)
 
     def refuse_secrets(self, request: Any, response: Message) -> None:
-        """Raises UnscrubbedSecret if any is left in what is about to be written."""
+        """Raises UnscrubbedSecret if a secret is left in this request or answer."""
         texts = [request.uri, _as_text(request.body), _as_text(response["body"]["string"])]
         texts += [value for values in response["headers"].values() for value in values]
         self._refuse(texts, f"{request.method} {request.uri.partition('?')[0]}")
@@ -143,12 +142,13 @@ class Scrubber:
             # A placeholder may hold a short secret by chance, such as the password `holder`.
             if any(is_in(text.replace(name, ""), secret) for text in texts):
                 raise UnscrubbedSecret(
-                    f"{place}: the recording would hold a secret ({name}) in a form that can't be "
-                    "taken out; nothing was written"
+                    f"{place}: the recording would contain a secret ({name}) in a form that can't "
+                    "be removed; nothing was written"
                 )
 
     def _body(self, text: str, *, is_login: bool, is_matched: bool = False) -> str:
-        """The scrubbed text. One that is matched is spelled anew, whether it changed or not."""
+        """The scrubbed text. With `is_matched`, JSON is always serialized anew, so that requests
+        match in replay."""
         document = _parsed(text)
         if isinstance(document, dict | list):
             scrubbed = self._document(document, is_login=is_login)
@@ -186,7 +186,7 @@ _PLACEHOLDER = "placeholder-of-"
 
 
 def placeholder(variable: str) -> str:
-    """What stands for a secret variable's value in a recording, and is set when it is replayed."""
+    """The replacement for a secret variable in a recording, which a replay sets as its value."""
     return f"{_PLACEHOLDER}{variable}"
 
 
@@ -233,23 +233,23 @@ def _is_credential(name: str, is_login: bool) -> bool:
 
 
 def _is_credential_header(name: str) -> bool:
-    """As `X-Refresh-Token`; not `X-Next-Page-Token`, by which the next page is asked for."""
+    """True for `X-Refresh-Token`, but not for `X-Next-Page-Token`, which requests the next page."""
     return _plain(name).removeprefix("x") in _CREDENTIALS | {"token", "session"}
 
 
 def _plain(name: str) -> str:
-    """A name however an API spells it: access_token, accessToken, Access-Token."""
+    """A normalized name: access_token, accessToken and Access-Token become `accesstoken`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _is_login(request: Any) -> bool:
-    """Whether the request's body gives credentials, or asks for a token."""
+    """Whether the request's body contains credentials or requests a token."""
     names = {_plain(name) for name in _names(_parsed(_as_text(request.body)))}
     return "granttype" in names or not names.isdisjoint(_CREDENTIALS)
 
 
 def _names(document: Any) -> Iterator[str]:
-    """The names of all members, however deep."""
+    """The names of all members, at any depth."""
     if isinstance(document, _Form):
         yield from (name for name, _ in document.fields)
     elif isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""A stream's landing zone as its feeder meets it: is all there that was said to have landed?"""
+"""Verifies that a stream's landing zone has everything that its records say has landed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CHECKS = ("files", "rows", "columns", "order", "cursor", "state", "newest")
 def verify_stream(
     bucket: Bucket, paths: StreamPaths, config: StreamConfig | None, *, quick: bool = False
 ) -> Iterator[Result]:
-    """One result for each check, as it is done; `config` is what the workspace knows of it.
+    """Yield each check's result as soon as it is done. `config` is None if the workspace has none.
 
-    With `quick`, nothing is read of the files but their footers.
+    With `quick`, only the footers of the files are read.
     """
     account = account_of(bucket, paths)
     yield _files(account)
@@ -74,7 +74,7 @@ def _order(account: Account) -> Result:
     anew = put_anew(account)
     names = counted(len(account.in_order) - anew, "name")
     message = f"{names} in the order of publication, by the bucket's times"
-    notes = [f"{counted(anew, 'file')} compacted, copied here or cut off: no order is known"]
+    notes = [f"{counted(anew, 'file')} compacted, copied here or interrupted: no order is known"]
     findings = list(order_findings(account))
     return _result(account, "order", message, findings, notes if anew else [])
 
@@ -114,8 +114,8 @@ def _newest(
             f"as {such}"
         )
         remedy = (
-            "if the key does not tell records apart, mend primary_key; else have readers order by "
-            f"{config.cursor_field} besides"
+            "if the key does not distinguish records, mend primary_key; else have readers order by "
+            f"{config.cursor_field} too"
         )
         findings.append(VerifyFinding(what, remedy))
     return _result(account, "newest", message, findings)

@@ -1,7 +1,7 @@
-"""The files of a stream in the bucket against what its records say that there is.
+"""Compares a stream's files in the bucket with its records.
 
-Whoever reads names in order and trusts them finds each row: files are there, in the order in which
-they appeared, and none is there that no record knows.
+A reader that reads files in the order of their names finds each row if all recorded files exist, if
+that order is the order of publication, and if there are no unrecorded files.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from landing.zone.records import read_record, read_records
 from landing.zone.state import stored_load_id
 
 _COPIED = timedelta(hours=1)
-"""Between a file's time in the bucket and its load's record, after which it was put there anew."""
+"""A file whose time differs more from that of its load's record was copied there later."""
 _CLOSE = timedelta(seconds=1)
-"""Times in some buckets are whole seconds."""
+"""Some buckets store times in whole seconds."""
 
 
 class Compaction(msgspec.Struct, frozen=True):
@@ -42,20 +42,20 @@ _DECODER = msgspec.json.Decoder(Compaction)
 
 @dataclass(frozen=True)
 class Account:
-    """Of one stream at about one moment."""
+    """A stream's records and files at about the same moment."""
 
     paths: StreamPaths
     records: list[LoadRecord]
-    """The oldest first."""
+    """Oldest first."""
     files: dict[str, Listed]
     expected: dict[str, RecordedFile]
-    """By path, compacted ones in the place of those that they are made of."""
+    """By path; compacted files instead of those that they replaced."""
     replaced: frozenset[str]
-    """That were compacted, and should be gone."""
+    """Paths of files that were compacted, and should be gone."""
     pending: Compaction | None
-    """A compaction that is under way, or died."""
+    """A compaction that is under way or was interrupted."""
     holder: str | None
-    """Of the stream's lease."""
+    """The process that holds the stream's lease."""
     state_load_id: str | None
 
     @property
@@ -68,8 +68,8 @@ class Account:
 
 
 def account_of(bucket: Bucket, paths: StreamPaths) -> Account:
-    """Records first and files then, so that a file which a record names has to be there. Once more
-    if it does not add up: a run may end, and a compaction replace files, in between."""
+    """Read records first and list files second, so that each recorded file has to be listed. Read
+    again if they differ: a run or a compaction may have ended in between."""
     found = _account(bucket, paths)
     return found if not list(file_findings(found)) else _account(bucket, paths)
 
@@ -98,7 +98,7 @@ def _account(bucket: Bucket, paths: StreamPaths) -> Account:
 
 
 def _compactions(bucket: Bucket, paths: StreamPaths) -> tuple[list[Compaction], Compaction | None]:
-    """Those that were done, and the one that is under way."""
+    """The completed compactions, and the one that is under way."""
     folder = paths.pending_compaction.rpartition("/")[0]
     names = [path for path in bucket.list(folder) if path != paths.pending_compaction]
     done = read_records(bucket, names, _DECODER)
@@ -106,7 +106,7 @@ def _compactions(bucket: Bucket, paths: StreamPaths) -> tuple[list[Compaction], 
 
 
 def file_findings(account: Account) -> Iterator[VerifyFinding]:
-    """Files that are gone, that changed, and that nothing accounts for."""
+    """Files that are gone, that changed, or that no record names."""
     yield from _missing(account)
     yield from _unaccounted(account)
 
@@ -136,25 +136,25 @@ def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
         if load_id is None:
             if _hides_what_lands(account, path):
                 yield VerifyFinding(
-                    f"{path} is another tool's and sorts after the stream's newest file: a reader "
-                    "that is past it never gets what lands today",
+                    f"{path} is another tool's file and sorts after the stream's newest file: a "
+                    "reader that is past it never reads what lands today",
                     "move it, or have that tool land elsewhere",
                 )
         elif path in account.replaced or _is_pending(account, path):
             if account.holder is None:
                 yield VerifyFinding(
-                    f"{path} is there beside the file that it was compacted into, or is to be: "
-                    "its rows are there twice",
-                    f"`landing compact {name}` completes what was cut off",
+                    f"{path} exists beside the file that it was or will be compacted into: "
+                    "its rows exist twice",
+                    f"`landing compact {name}` completes what was interrupted",
                 )
         elif load_id in ids:
             yield VerifyFinding(
                 f"{path} is not in the record of its load {load_id}",
-                "find out who put it there; if nobody knows, take it elsewhere",
+                "find out who put it there; if nobody knows, move it elsewhere",
             )
         elif not _was_cut_off(account, load_id) and account.holder is None:
             yield VerifyFinding(
-                f"{path} is of a load that was cut off, and nothing has landed since",
+                f"{path} belongs to an interrupted load, and nothing has landed since",
                 f"`landing run {name}` lands its rows again; if they were a backfill's, start that "
                 "again",
             )
@@ -179,7 +179,7 @@ def _is_pending(account: Account, path: str) -> bool:
 
 
 def _was_cut_off(account: Account, load_id: str) -> bool:
-    """Whether it is of a load that died, after which others landed its rows again."""
+    """Whether the load died and later loads landed its rows again."""
     return account.state_load_id is not None and load_id <= account.state_load_id
 
 
@@ -203,14 +203,14 @@ def file_notes(account: Account) -> Iterator[str]:
     if foreign:
         yield (
             f"{counted(len(foreign), 'file')} of other tools, such as {min(foreign)}; readers of "
-            "this folder meet them, too"
+            "this folder find them, too"
         )
     if account.holder is not None:
-        yield f"{account.holder}: files that come or go meanwhile are not looked at"
+        yield f"{account.holder}: files that come or go meanwhile are not checked"
 
 
 def order_findings(account: Account) -> Iterator[VerifyFinding]:
-    """Files that appeared after one whose name sorts behind theirs."""
+    """Files that were published after one whose name sorts after theirs."""
     latest: Listed | None = None
     for file in _published(account):
         if latest is not None and file.modified < latest.modified - _CLOSE:
@@ -218,14 +218,14 @@ def order_findings(account: Account) -> Iterator[VerifyFinding]:
                 f"{file.path} sorts after {latest.path}, but was published before it "
                 f"({file.modified:%Y-%m-%d %H:%M:%S}, {latest.modified:%Y-%m-%d %H:%M:%S} UTC)",
                 "a reader that was past the former has missed the latter: have it read from there "
-                "again, and look who writes to the bucket besides",
+                "again, and find out who else writes to the bucket",
             )
         if latest is None or file.modified > latest.modified:
             latest = file
 
 
 def _published(account: Account) -> Iterator[Listed]:
-    """In the order of their names, those whose time in the bucket is that of their load."""
+    """Files in the order of their names, if their time in the bucket is that of their load."""
     recorded = {file.path: one for one in account.records for file in one.files}
     for file in account.in_order:
         record = recorded.get(file.path)
@@ -234,17 +234,17 @@ def _published(account: Account) -> Iterator[Listed]:
 
 
 def put_anew(account: Account) -> int:
-    """How many files say nothing of the order, as they were copied here or compacted."""
+    """Number of files that were copied here or compacted, so their time says nothing of order."""
     return sum(1 for _ in account.ours) - sum(1 for _ in _published(account))
 
 
 def part_findings(records: Iterable[LoadRecord], paths: StreamPaths) -> Iterator[VerifyFinding]:
-    """Records whose files are not the parts of their load, from the first to the last."""
+    """Records whose files are not all parts of their load, from 0 on."""
     for record in records:
         named = [file.path for file in record.files]
         if named != [paths.part(record.load_id, number) for number in range(len(named))]:
             yield VerifyFinding(
-                f"the record of load {record.load_id} does not name its parts one after the other",
+                f"the record of load {record.load_id} does not name its parts in order",
                 f"put {paths.load_record(record.load_id)} back from a version of the bucket",
             )
         elif record.rows != sum(file.rows for file in record.files):

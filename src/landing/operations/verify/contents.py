@@ -1,5 +1,5 @@
-"""What the footers of a stream's files say: rows against the records, columns against the schema
-history. Of a file no more is read than its footer."""
+"""Compares the footers of a stream's files with its records (rows) and its schema history
+(columns). Only footers are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from landing.zone.schema_history import SchemaVersion, schema_versions
 
 _AT_ONCE = 8
 _AHEAD = 64
-"""Files whose footers are fetched before what was fetched is looked at."""
+"""Number of footers that are fetched ahead."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Footer:
 
 
 def footers(bucket: Bucket, files: Sequence[Listed]) -> Iterator[Footer]:
-    """In the order of the files."""
+    """The footers, in the order of the files."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
         for start in range(0, len(files), _AHEAD):
             some = files[start : start + _AHEAD]
@@ -39,7 +39,7 @@ def footers(bucket: Bucket, files: Sequence[Listed]) -> Iterator[Footer]:
 
 
 def _footer(bucket: Bucket, file: Listed) -> Footer | None:
-    """None for a file that is gone: that is found by its record."""
+    """None for a file that is gone; the comparison with its record reports it."""
     try:
         with bucket.file(file.path, file.bytes) as opened:
             parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
@@ -52,7 +52,7 @@ def _footer(bucket: Bucket, file: Listed) -> Footer | None:
 
 
 class Contents:
-    """Filled footer by footer."""
+    """Reads all footers and collects their findings."""
 
     def __init__(self, bucket: Bucket, account: Account) -> None:
         self._account = account
@@ -124,6 +124,6 @@ class _History:
         self.ever = {item for one in self.versions for item in one.types.items()}
 
     def at(self, load_id: str) -> SchemaVersion | None:
-        """That of a load; None before there was a history."""
+        """The version of a load; None if it landed before the schema history began."""
         index = bisect_right(self._since, load_id)
         return self.versions[index - 1] if index else None

@@ -1,4 +1,5 @@
-"""Whether each run began where the one before it ended, and the state is where the last one did."""
+"""Checks that each run began where the previous one ended, and that the state is that of the last
+run."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ from landing.zone.load_log import LoadRecord
 from landing.zone.previous_states import kept_states
 
 _SECOND = timedelta(seconds=1)
-"""States are kept with the whole second."""
+"""The times of kept states are whole seconds."""
 
 
 def live(records: Sequence[LoadRecord]) -> list[LoadRecord]:
-    """Those of incremental runs, the oldest first: only these move the cursor."""
+    """Records of incremental runs, oldest first; only those move the cursor."""
     return [
         record
         for record in records
@@ -34,7 +35,7 @@ class Gaps:
         self.findings: list[VerifyFinding] = []
         self.notes: list[str] = []
         gaps = [(one, other) for one, other in pairwise(self.loads) if _is_gap(one, other)]
-        # Who moved a cursor kept the state that was.
+        # `landing state` keeps the previous state whenever it moves a cursor.
         kept = kept_states(bucket, self._paths) if gaps else []
         moved = [datetime.fromisoformat(state.kept) for state in kept]
         for one, other in gaps:
@@ -46,7 +47,7 @@ class Gaps:
             f"{one.cursor_after} to {other.cursor_before}"
         )
         if any(one.finished - _SECOND <= when <= other.finished for when in moved):
-            self.notes.append(f"{gap}, as `landing state` was told to")
+            self.notes.append(f"{gap}: `landing state` moved it")
         else:
             name = f"{self._paths.source} {self._paths.stream}"
             span = f"--from '{one.cursor_after}' --to '{other.cursor_before}'"
@@ -58,7 +59,7 @@ class Gaps:
 
 
 def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
-    """Whether a run began beyond where the one before it had ended."""
+    """Whether a run began beyond the end of the previous one."""
     end, start = one.cursor_after, other.cursor_before
     if start is None or type(end) is not type(start):
         return False
@@ -66,7 +67,7 @@ def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
 
 
 def _falls(record: LoadRecord) -> bool:
-    """Whether its cursor goes down, as that of a stream that reads backwards does."""
+    """Whether its cursor descends, as in a stream that reads backwards."""
     before, after = record.cursor_before, record.cursor_after
     return type(before) is type(after) and before is not None and bool(after < before)
 
@@ -85,8 +86,8 @@ def state_findings(account: Account) -> Iterator[VerifyFinding]:
         )
     elif account.state_load_id < newest.load_id:
         yield VerifyFinding(
-            f"{account.paths.state} is that of load {account.state_load_id}, before the last one "
-            f"that was recorded, {newest.load_id}",
+            f"{account.paths.state} is that of load {account.state_load_id}, before the last "
+            f"recorded one, {newest.load_id}",
             f"a run died at its very end, or the state was put back: `landing run {name}` reads "
             "from there again, and no row is lost",
         )

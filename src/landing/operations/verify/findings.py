@@ -1,4 +1,4 @@
-"""What a check of a stream's landing zone comes to."""
+"""Results of the checks of a stream's landing zone."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ class Result(msgspec.Struct, frozen=True):
     """What was checked."""
     findings: list[VerifyFinding] = []
     notes: list[str] = []
-    """What is as it may be, and yet good to know."""
+    """Remarks that are no findings."""

@@ -1,7 +1,7 @@
-"""Whether the newest version of each record is one row, as the query for current rows relies on.
+"""Checks that each record has exactly one newest row, which the query for current rows relies on.
 
-Keys and load ids alone are read. DuckDB counts them within a limit of memory, and beyond it on the
-local disk.
+Only keys and lineage columns are read. DuckDB counts them within a memory limit, and spills to the
+local disk beyond it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BATCH_ROWS = 100_000
 
 
 class Keys:
-    """Of one stream's files: how many keys, and how many have no one newest version."""
+    """Counts the keys in a stream's files, and those with several newest rows."""
 
     def __init__(
         self, bucket: Bucket, files: Sequence[Listed], key: Sequence[str], folder: Path
@@ -57,12 +57,12 @@ class Keys:
                 with self._bucket.file(listed.path, listed.bytes) as opened:
                     file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
                     if not set(wanted) <= set(file.schema_arrow.names):
-                        continue  # of before the key was configured
+                        continue  # landed before the key was configured
                     for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
                         columns = [batch.column(name).cast(pa.string()) for name in wanted]
                         yield pa.RecordBatch.from_arrays(columns, schema=schema)
             except (Gone, pa.ArrowInvalid):
-                continue  # found by its record, or by its footer
+                continue  # the checks of records and footers report it
 
 
 def _quoted(folder: Path) -> str:
