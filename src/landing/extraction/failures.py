@@ -149,6 +149,8 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}failed: the server's TLS certificate is not trusted"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"{request}was cut off in mid-answer; the next run tries again"
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return f"{request}answered with a damaged compressed body; the next run tries again"
     if isinstance(error, requests.ConnectionError):
         return (
             f"{request}failed: no connection, or one that was closed without an answer; is the "

@@ -21,7 +21,7 @@ from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import SourceError, WorkspaceError, listed, nearest
 from landing.extraction.failures import explained, missing_variable, place_in_source
-from landing.http.redirects import guard
+from landing.http import redirects, whole_bodies
 from landing.secrets import log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -172,7 +172,8 @@ def load_source(workspace: Workspace, name: str) -> Source:
     """
     check_source(workspace, name)
     _use(workspace)
-    guard()
+    redirects.guard()
+    whole_bodies.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     try:
