@@ -25,6 +25,7 @@ from dlt.extract.resource import DltResource
 
 from landing.columns.conversion import Batch, Row
 from landing.columns.json_page import decoding_to, undecoded
+from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
 from landing.events import Given
 from landing.extraction.prefetch import Prefetched
@@ -166,10 +167,10 @@ def _rows(stream: str, items: list[Any]) -> Batch:
     if items and all(isinstance(item, pa.Table | pa.RecordBatch) for item in items):
         tables = [_batch(stream, item) for item in items]
         return pa.concat_tables(tables, promote_options="permissive")
-    for item in items:
-        if not isinstance(item, Mapping):
-            raise _not_rows(stream, item)
-    return items
+    odd = [OddRecord(item) for item in items if not isinstance(item, Mapping)]
+    if len(odd) == len(items) and is_refused(odd):
+        raise _not_rows(stream, odd[0].value)
+    return [item if isinstance(item, Mapping) else OddRecord(item) for item in items]
 
 
 def _not_rows(stream: str, item: Any) -> SourceError:
