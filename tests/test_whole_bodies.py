@@ -26,14 +26,20 @@ import requests
 def orders():
     yield requests.get(os.environ["SHOP_URL"] + "/orders", timeout=10).json()
 """
-TEXT = PLAIN.replace(".json()", ".text").replace("    yield", "    text =") + """\
+TEXT = (
+    PLAIN.replace(".json()", ".text").replace("    yield", "    text =")
+    + """\
     yield [{"id": int(line)} for line in text.splitlines()]
 """
-PARTS = PLAIN.replace("    yield requests", "    answer = requests").replace(
-    ", timeout=10).json()", ", timeout=10, stream=True)"
-) + """\
+)
+PARTS = (
+    PLAIN.replace("    yield requests", "    answer = requests").replace(
+        ", timeout=10).json()", ", timeout=10, stream=True)"
+    )
+    + """\
     yield [{"id": int(line)} for line in answer.iter_lines()]
 """
+)
 KIT = """\
 import os
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
 from landing.columns.json_page import JsonPage, undecoded
+from landing.columns.json_text import readable
 from landing.columns.odd_records import OddRecord
 from landing.columns.size_limits import TOO_LARGE, largest_column, oversized
 from landing.columns.tombstones import (
@@ -62,6 +63,15 @@ class Converted:
     """A field's values of all rows, as the API gave them."""
     errors: Sequence[RowError] = ()
     kept: Sequence[int] | None = None
+
+    def blank(self) -> list[int]:
+        """Positions in the batch of rows that have no value at all."""
+        columns = self.table.columns
+        if not columns or not all(column.null_count for column in columns):
+            return []
+        rows = reduce(pc.and_, map(pc.is_null, columns)).to_pylist()
+        found = [index for index, is_blank in enumerate(rows) if is_blank]
+        return found if self.kept is None else [self.kept[index] for index in found]
 
     def raw(self, name: str) -> Sequence[Any]:
         """A field's values of the rows in `table`, as the API gave them."""
@@ -300,6 +310,20 @@ class Columns:
         kept = [index for index in range(table.num_rows) if index not in errors]
         in_order = [errors[index] for index in sorted(errors)]
         return Converted(table.take(pa.array(kept, pa.int64())), given, in_order, kept)
+
+
+def record_at(batch: Batch, index: int) -> Row:
+    """One record of a batch with all its fields."""
+    if isinstance(batch, pa.Table):
+        return _arrow_row(batch, index)
+    if isinstance(batch, list):
+        return batch[index]
+    for page in batch:
+        if index < len(page):
+            record = readable(page.decoded(msgspec.Raw)[index])
+            return record if isinstance(record, dict) else {}
+        index -= len(page)
+    raise IndexError(index)
 
 
 def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:

@@ -81,9 +81,7 @@ def _strict_or_marked(text: bytes) -> bytes:
 
 def _lenient(text: str) -> Any:
     try:
-        return json.loads(
-            text, strict=False, parse_float=exact_number, parse_constant=_unreadable
-        )
+        return json.loads(text, strict=False, parse_float=exact_number, parse_constant=_unreadable)
     except RecursionError:
         return Unreadable(text.encode())
 

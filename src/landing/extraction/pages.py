@@ -24,6 +24,7 @@ from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.resource import DltResource
 
 from landing.columns.conversion import Batch, Row
+from landing.columns.expected_fields import expecting
 from landing.columns.json_page import decoding_to, undecoded
 from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
@@ -71,15 +72,17 @@ def open_pages(
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
     record: Callable[[], Any] = undecoded,
+    fields: frozenset[str] = frozenset(),
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
     while it waits; without, it is asked for no page that is not consumed. A JsonPage is decoded
-    to the type that `record` gives as it is made.
+    to the type that `record` gives as it is made; CSV has to have some of the `fields`.
     """
-    context = partial(_context, resource, state if state is not None else _no_state(), record)
+    kept = state if state is not None else _no_state()
+    context = partial(_context, resource, kept, record, fields)
     make = partial(_iterate, resource)
     if not ahead:
         with context(), closing(make()) as items:
@@ -91,7 +94,10 @@ def open_pages(
 
 @contextmanager
 def _context(
-    resource: DltResource, state: TPipelineState, record: Callable[[], Any]
+    resource: DltResource,
+    state: TPipelineState,
+    record: Callable[[], Any],
+    fields: frozenset[str] = frozenset(),
 ) -> Iterator[None]:
     """What dlt binds to a thread for a resource that runs in it."""
     section = ConfigSectionContext(
@@ -101,6 +107,7 @@ def _context(
         Container().injectable_context(StateInjectableContext(state=state)),
         Container().injectable_context(section),
         decoding_to(record),
+        expecting(fields),
     ):
         yield
 

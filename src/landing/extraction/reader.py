@@ -15,10 +15,10 @@ from dlt.extract.resource import DltResource
 from landing.catalog.fields import landing_fields
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import stall_seconds
-from landing.columns.conversion import Batch, Columns, Converted, RowError
+from landing.columns.conversion import Batch, Columns, Converted, Row, RowError, record_at
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
-from landing.errors import SourceError, StreamError
+from landing.errors import SourceError, StreamError, listed
 from landing.events import Drifted, Given, Reporter
 from landing.extraction.cursor import CursorValue, RowFilter
 from landing.extraction.drift import Drift
@@ -35,6 +35,7 @@ from landing.extraction.pages import (
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
+from landing.http.own_words import said_by
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
@@ -74,6 +75,7 @@ class StreamReader:
         self._stalled_after = stall_seconds()
         self._names = frozenset(landing_fields(config.fields))
         self._absent = set(self._names)
+        self._foreign: Row | None = None
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -92,6 +94,7 @@ class StreamReader:
             ahead=PAGES_AHEAD,
             check=self._look,
             record=self._record,
+            fields=self._config.known_names,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
         given = Given()
@@ -112,7 +115,9 @@ class StreamReader:
 
     def first_page(self, state: TPipelineState, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state, record=self._record)
+        opened = open_pages(
+            self._resource, state, record=self._record, fields=self._config.known_names
+        )
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):
@@ -162,9 +167,26 @@ class StreamReader:
 
     def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
         converted = self._columns.convert(self._drift.looked_at(batch))
+        self._check_records(batch, converted)
         if filter_ is None or not converted.errors:
             return converted
         return replace(converted, errors=list(filter(filter_.concerns, converted.errors)))
+
+    def _check_records(self, batch: Batch, converted: Converted) -> None:
+        """Raises StreamError for a record of other fields among those of the stream, as an error is
+        that an API puts in the place of the records that should follow."""
+        if self._foreign is None and (blank := converted.blank()):
+            records = (record_at(batch, index) for index in blank)
+            known = self._config.known_names
+            foreign = (record for record in records if record and not known & record.keys())
+            self._foreign = next(foreign, None)
+        if self._foreign is not None and self._absent != self._names:
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}': one of its records has "
+                f"none of the fields of {self._config.origin}, but {listed(self._foreign)}: "
+                f"{said_by(self._foreign)}. Nothing more was landed; leave such records out in "
+                "streams.py if they are no failure"
+            )
 
     def _cursor_values(self, errors: Sequence[RowError], name: str) -> Iterator[CursorValue]:
         """Those of rows that did not convert and have one."""

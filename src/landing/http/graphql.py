@@ -20,6 +20,7 @@ class Connection:
     """
 
     path: str
+    encoding: str | None = None
 
     def page(self, content: bytes) -> JsonPage:
         if errors := value_at(content, "errors"):

@@ -83,7 +83,7 @@ def _was_fed(raw: Any) -> bool:
 
 def _is_finished(decoder: Any) -> bool:
     compressed = getattr(decoder, "_obj", None)
-    if hasattr(compressed, "is_finished"):  # brotli
+    if compressed is not None and hasattr(compressed, "is_finished"):  # brotli
         return bool(compressed.is_finished())
     if compressed is None or getattr(compressed, "eof", True):
         return True
