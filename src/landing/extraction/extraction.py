@@ -162,6 +162,7 @@ class Extraction:
                 yield from (self._imported(part, load) for part in writer.write(table))
         yield from (self._imported(part, load) for part in writer.close())
         if self._config.destination_sync_mode == "overwrite":
+            self._check_not_emptied(load, state)
             load.begin(last_load_id)  # also without rows, which then are all that there are
         self._remember(load)
 
@@ -293,6 +294,20 @@ class Extraction:
             "the types of these fields or raise the limit",
             remedy=f"`landing run {source} {stream}` then reads these records again",
         )
+
+    def _check_not_emptied(self, load: Load, state: dict[str, Any]) -> None:
+        """Raises StreamError where no row would take the place of those that there are."""
+        rows = sum(part.rows for part in load.parts)
+        had_rows = state.get("rows", state.get("load_id") is not None)
+        if not rows and had_rows and not self._config.allow_empty:
+            source, stream = self._config.source, self._config.stream
+            raise StreamError(
+                f"stream '{source}/{stream}' gave no row to land, and overwrites those of the last "
+                'run: nothing was changed. If the source is really empty, set "allow_empty": true '
+                f"in {self._config.origin}; if not, mend what keeps the stream from giving rows",
+                remedy=f"`landing check {source} {stream}` shows what it gives",
+            )
+        state["rows"] = rows
 
     def _remember(self, load: Load) -> None:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
