@@ -25,7 +25,7 @@ import pytest
 from landing.catalog.fields import Field
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import UsageError
-from landing.events import Reporter
+from landing.events import Event, Note, RowsRead
 from landing.extraction.sources import load_source
 from landing.operations.backfill import begin, plan, record, run_window
 from landing.operations.backfill.fields import begin_fields, plan_fields, run_fields
@@ -241,12 +241,13 @@ def test_what_a_live_run_lands_meanwhile_stays_the_newest(
     assert float(max(names)) < time.time() + 2, "names do not run ahead of the clock"
 
 
-class Told(Reporter):
+class Told:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, stream: str, text: str) -> None:
-        self.notes.append(text)
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.notes.append(event.text)
 
 
 def test_load_ids_stay_above_those_that_are_reserved_whatever_the_clock_says(
@@ -768,16 +769,17 @@ def test_a_version_that_lands_while_fields_are_read_stays_the_newest(
     planned = plan_fields(source, "orders", bucket, request)
     begun = begin_fields(planned, again=False, notify=print)
 
-    class Edits(Told):
-        """Edits a record that was read just now, and lands it by a live run."""
+    batches: list[Event] = []
 
-        def progress(self, stream: str, rows: int) -> None:
-            if not self.notes:
-                self.notes.append("edited")
+    def edit_once(event: Event) -> None:
+        """Edits a record that was read just now, and lands it by a live run."""
+        if isinstance(event, RowsRead):
+            batches.append(event)
+            if len(batches) == 1:
                 edited(api, 70, datetime(2024, 1, 1), "edited meanwhile")
                 assert shop.run("shop", "orders").code == 0
 
-    result = run_fields(planned.subject, begun, Edits())
+    result = run_fields(planned.subject, begun, edit_once)
     assert result.rows == 31
     newest = zone.query("shop", "orders", NEWEST, union_by_name=True)
     assert newest[70][1] == "edited meanwhile"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from landing.events import Event, TotalExpected
 from landing.http import captured as asked
-from landing.http.traffic import Attempt, counting
+from landing.http.traffic import counting
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
 
@@ -283,26 +284,15 @@ def test_what_a_body_hides_stays_hidden(body: dict[str, Any], shown: str) -> Non
     assert "hush" not in f"{told}"
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.totals: list[int | None] = []
-
-    def requested(self, attempt: Attempt) -> None: ...
-
-    def delayed(self, seconds: float) -> None: ...
-
-    def expected(self, rows: int | None) -> None:
-        self.totals.append(rows)
-
-
 def test_the_number_of_rows_is_that_of_one_list_alone(shop: Kit, api: Api) -> None:
     from landing.http import Api as Client
     from landing.http import Bearer, OffsetPages
 
     api.tells_total = True
     client = Client(api.url, auth=Bearer(api.token))
-    heard = Heard()
-    with counting(heard):
+    events: list[Event] = []
+    with counting(events.append, "orders"):
         for _ in range(2):
             list(client.pages("orders", records="data", paging=OffsetPages(500)))
-    assert heard.totals == [2_350, None], "of two lists, nobody knows what there is in all"
+    totals = [event.rows for event in events if isinstance(event, TotalExpected)]
+    assert totals == [2_350, None], "of two lists, nobody knows what there is in all"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from landing import __version__
-from landing.catalog.workspace import Workspace, find_workspace, load_env_file
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import Help, epilog
 from landing.cli.text.output import complain, print_failed, report_event
 from landing.cli.verbs import (
@@ -42,15 +41,12 @@ from landing.cli.verbs import (
     verify,
 )
 from landing.errors import LandingError, UsageError, WorkspaceError
+from landing.extraction import interruption
 
 EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
     "3 another run of the stream is under way"
 )
-
-
-_INTERRUPTED = (130, 143)
-"""By Ctrl-C, and by SIGTERM."""
 
 
 class Verb(Protocol):
@@ -94,6 +90,15 @@ VERBS: dict[str, Verb] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # before there is a verb
+        print("interrupted", file=sys.stderr)
+        return _ended(interruption.code())
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = _Parser(prog="landing", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -108,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
+    interruption.listen()
     parser = _Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
@@ -152,18 +158,15 @@ def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
 
 
 def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
-    # A pod is ended with SIGTERM: unwinding gives the lease back.
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
         return _failed(options, error, error.exit_code)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         text = "interrupted; the next run goes on from the last load"
         report_event(options, "warning", "interrupted", text)
-        code = _INTERRUPTED[isinstance(interrupt, _Terminated)]
-        return _failed(options, KeyboardInterrupt(text), code)
+        return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
@@ -186,13 +189,14 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
             raise
         return anywhere(options, error)
     load_env_file(workspace)
+    show_names(workspace)
     return verb.call(options, workspace)
 
 
 def _ended(code: int) -> int:
     """The process's end: at once if it was interrupted, or has given up on something that goes on
     in a thread, which Python would wait for or end amid a request."""
-    if code in _INTERRUPTED or any(map(_is_left_behind, threading.enumerate())):
+    if code in interruption.CODES.values() or any(map(_is_left_behind, threading.enumerate())):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -203,11 +207,3 @@ def _ended(code: int) -> int:
 
 def _is_left_behind(thread: threading.Thread) -> bool:
     return thread.daemon and thread.name.startswith("landing-")
-
-
-class _Terminated(KeyboardInterrupt):
-    pass
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated

@@ -26,7 +26,7 @@ from landing.catalog.workspace import part_bytes, slice_limits
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.errors import StreamError
-from landing.events import Drifted, Reporter
+from landing.events import Emit, Note, PartGrowing, PartWritten
 from landing.extraction.cursor import CursorTracker
 from landing.extraction.drift import ENOUGH
 from landing.extraction.incremental import FrozenIncremental, freeze
@@ -43,6 +43,7 @@ from landing.extraction.resync import Resync, due_resync
 from landing.extraction.row_versions import RowVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import as_declared
+from landing.results import Drifted
 from landing.zone.bucket import StoredObject
 from landing.zone.destination import Load
 from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
@@ -69,14 +70,14 @@ class Extraction:
         self,
         config: StreamConfig,
         resource: DltResource,
-        reporter: Reporter,
+        emit: Emit,
         folder: Path,
         stop: Stop | None = None,
     ) -> None:
         self.is_over = False
         config = as_declared(config, resource)
         self._config = config
-        self._reporter = reporter
+        self._emit = emit
         self._folder = folder
         self._slice = slice_limits()
         self._columns = columns_of(config)
@@ -108,7 +109,7 @@ class Extraction:
             self._columns,
             self._quarantine,
             self._snapshot,
-            reporter,
+            emit,
             stop or Stop(),
         )
 
@@ -155,7 +156,7 @@ class Extraction:
         writer = PartWriter(self._folder, self._schema, part_bytes())
         for table in self._versioned(self._next_rows(load, writer), load, last_load_id):
             yield from (self._imported(part, load) for part in writer.write(table))
-            self._reporter.writing(self._config.stream, writer.open_bytes)
+            self._emit(PartGrowing(self._config.stream, writer.open_bytes))
         self._check_limit(load)
         if self.is_over:
             for table in self._gone(load, last_load_id, state):
@@ -174,11 +175,9 @@ class Extraction:
         if self._resync is not None:
             forget_parents(self._streams_state, self._config.stream)
             start = self._resync.start
-            self._reporter.note(
-                self._config.stream,
-                '"backfill" is true: reads once more from '
-                f"{'the beginning' if start is None else start}",
-            )
+            beginning = "the beginning" if start is None else start
+            text = f'"backfill" is true: reads once more from {beginning}'
+            self._emit(Note(self._config.stream, text))
         if self._frozen is not None and self._config.is_incremental:
             known = state.get("cursor", {})
             self._tracker = CursorTracker(self._frozen, self._columns, known, self._folder)
@@ -260,7 +259,7 @@ class Extraction:
 
     def _imported(self, part: Part, load: Load) -> Any:
         load.parts.append(part)
-        self._reporter.written(self._config.stream, part.rows, part.bytes)
+        self._emit(PartWritten(self._config.stream, part.rows, part.bytes))
         empty = self._schema.empty_table()
         return dlt.mark.with_file_import(str(part.file), "parquet", part.rows, empty)
 
@@ -270,12 +269,12 @@ class Extraction:
             return
         if self._published is not None and not self._published.is_taken_back:
             self._published.take_back()
-            self._reporter.note(
-                self._config.stream,
+            text = (
                 f"declares row_order 'asc', but gave a lower {self._tracker.name} after a higher "
                 "one, or none: the cursor stays where it was until the stream's end; leave "
-                "row_order out",
+                "row_order out"
             )
+            self._emit(Note(self._config.stream, text))
 
     def _check_limit(self, load: Load) -> None:
         """Raises StreamError, before anything of the load is published, if too little fits."""
@@ -313,7 +312,7 @@ class Extraction:
         """Put into dlt's state what the next run starts from; dlt writes it after all parts."""
         if self.is_over:
             for note in self._quarantine.notes():
-                self._reporter.note(self._config.stream, note)
+                self._emit(Note(self._config.stream, note))
             take_over(pipeline_state(), self._streams_state, self._config.stream)
             # A field that few records lack may be one that few have.
             load.drift = self.drift if self.count >= ENOUGH else replace(self.drift, lost=[])
@@ -339,11 +338,11 @@ class Extraction:
                 self._resync.remember(self._tracker, state, ended=self.is_over)
             load.cursor_after = self._frozen.get_state()["last_value"]
             if self._tracker.forgets:
-                self._reporter.note(
-                    self._config.stream,
+                text = (
                     f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest "
-                    "back land again with each run",
+                    "back land again with each run"
                 )
+                self._emit(Note(self._config.stream, text))
 
     def _remember_keys(self, load: Load, state: dict[str, Any]) -> None:
         if self._snapshot is None:
@@ -351,7 +350,7 @@ class Extraction:
             return
         assert load.load_id is not None, "a full refresh with deletes is a load, rows or not"
         for note in self._snapshot.notes():
-            self._reporter.note(self._config.stream, note)
+            self._emit(Note(self._config.stream, note))
         load.keys_file = self._snapshot.close()
         load.supersedes_keys = True
         state["keys"] = self._snapshot.state(load.load_id)

@@ -28,7 +28,7 @@ from landing.columns.expected_fields import expecting
 from landing.columns.json_page import decoding_to, undecoded
 from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
-from landing.events import Given
+from landing.events import ReadCounts
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage
 from landing.zone.state import SCHEMA
@@ -187,11 +187,11 @@ def _not_rows(stream: str, item: Any) -> SourceError:
     )
 
 
-def counting_into(given: Given, pages: Iterable[Page]) -> Iterator[Page]:
+def counting_into(counts: ReadCounts, pages: Iterable[Page]) -> Iterator[Page]:
     """The pages as they come; a stream may give each record as one."""
     for page in pages:
-        given.pages += 1
-        given.rows += row_count(page.batch)
+        counts.pages += 1
+        counts.rows += row_count(page.batch)
         yield page
 
 

@@ -19,7 +19,7 @@ from landing.columns.conversion import Batch, Columns, Converted, Row, RowError,
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError, listed
-from landing.events import Drifted, Given, Reporter
+from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
 from landing.extraction.cursor import CursorValue, RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
@@ -36,6 +36,7 @@ from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
 from landing.http.own_words import said_by
+from landing.results import Drifted
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
@@ -57,7 +58,7 @@ class StreamReader:
         columns: Columns,
         quarantine: Quarantine,
         snapshot: KnownKeys | None,
-        reporter: Reporter,
+        emit: Emit,
         stop: Stop,
     ) -> None:
         self.count = 0
@@ -69,7 +70,7 @@ class StreamReader:
         self._columns = columns
         self._quarantine = quarantine
         self._snapshot = snapshot
-        self._reporter = reporter
+        self._emit = emit
         self._stop = stop
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
@@ -97,13 +98,13 @@ class StreamReader:
             fields=self._config.known_names,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
-        given = Given()
-        self._reporter.reading(self._config.stream, given)
-        pages = without_loops(counting_into(given, hinted), self._config)
+        counts = ReadCounts()
+        self._emit(ReadingStarted(self._config.stream, counts))
+        pages = without_loops(counting_into(counts, hinted), self._config)
         for batch in batches(pages, least):
             self.count += row_count(batch)
             pieces = self._admitted(batch, filter_)
-            self._reporter.progress(self._config.stream, self.count)
+            self._emit(RowsRead(self._config.stream, self.count))
             yield False, pieces
             if filter_ is not None and filter_.is_past:
                 break
@@ -217,7 +218,8 @@ class StreamReader:
             )
         self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
-            self._reporter.drifted(stream, note)
+            self._emit(DriftNote(stream, note))
         if filter_ is not None and filter_.rows_without_cursor:
             count = filter_.rows_without_cursor
-            self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")
+            text = f"{count} records have no {filter_.name}; landed if new"
+            self._emit(Note(stream, text))

@@ -20,9 +20,10 @@ from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import SourceError, WorkspaceError, listed, nearest
+from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.http import redirects, whole_bodies
-from landing.secrets import log_no_secrets, redacted
+from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
@@ -176,6 +177,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     whole_bodies.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
+    find_by(dlt_secrets)
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:

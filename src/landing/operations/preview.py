@@ -14,7 +14,7 @@ from dlt.extract.resource import DltResource
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import columns_of
 from landing.errors import LandingError
-from landing.events import Drifted, Heard, Reporter, Reporters
+from landing.events import Emit, Event, Note, TotalExpected
 from landing.extraction.extraction import Extraction
 from landing.extraction.failures import explained, raise_if_interrupted
 from landing.extraction.pages import standing_alone
@@ -22,6 +22,7 @@ from landing.extraction.sources import Source, parents_of
 from landing.http.captured import CapturedRequest, listening
 from landing.http.concurrency import one_by_one
 from landing.http.traffic import counting
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, next_load_id
 from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
@@ -63,7 +64,7 @@ def preview(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> Preview:
     """Asks the API for one page; what fails at that is in the result.
 
@@ -71,11 +72,23 @@ def preview(
     counts its requests there.
     """
     found = Preview()
-    reporter = Reporters([_Message(found), reporter])
-    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    counts_rows = not any(parents_of(resource))
+
+    def observe(event: Event) -> None:
+        match event:
+            case Note(text=text):
+                found.notes.append(text)
+            case TotalExpected(rows=rows):
+                found.total = rows
+        emit(event)
+
     try:
-        with listening() as found.requests, counting(heard), one_by_one():
-            _look(found, config, resource, bucket, reporter)
+        with (
+            listening() as found.requests,
+            counting(observe, config.stream, counts_rows=counts_rows),
+            one_by_one(),
+        ):
+            _look(found, config, resource, bucket, observe)
     except Exception as error:
         raise_if_interrupted(error)
         what = f"stream '{source.name}/{config.stream}'"
@@ -89,7 +102,7 @@ def _look(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> None:
     paths = StreamPaths(config.source, config.stream)
     state = read_state(bucket, paths) or new_state(paths)
@@ -100,7 +113,7 @@ def _look(
     with (
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
         standing_alone(resource, state),
-        Extraction(config, resource, reporter, Path(folder)) as extraction,
+        Extraction(config, resource, emit, Path(folder)) as extraction,
     ):
         try:
             for pieces in extraction.first_page():
@@ -124,14 +137,3 @@ def _warn(found: Preview, config: StreamConfig) -> None:
             f"{refused:,} of {found.read:,} records of the first page do not fit, above the "
             f"quarantine_limit of {limit:g}: if the rest is like it, the run fails"
         )
-
-
-class _Message(Reporter):
-    def __init__(self, found: Preview) -> None:
-        self._found = found
-
-    def note(self, stream: str, text: str) -> None:
-        self._found.notes.append(text)
-
-    def expected(self, stream: str, rows: int | None) -> None:
-        self._found.total = rows

@@ -23,9 +23,9 @@ from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
-from landing.events import TableResult
 from landing.extraction.pages import BATCH_ROWS
 from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
 from landing.zone.destination import Load

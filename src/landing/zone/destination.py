@@ -42,7 +42,8 @@ from dlt.common.storages.load_package import load_package_state
 
 from landing.catalog.stream_config import SyncMode
 from landing.errors import BucketError, LandingError
-from landing.events import Drifted, Reporter
+from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import (
     StreamPaths,
@@ -104,7 +105,7 @@ class Load:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_complete: bool = False
     """Whether the state was written."""
-    reporter: Reporter = field(default_factory=Reporter)
+    emit: Emit = ignore
 
     def begin(self, last_load_id: str | None) -> str:
         """The load id: above the last load's, whatever an interrupted run left, and what backfills
@@ -123,7 +124,7 @@ class Load:
         last = max([last_load_id or "", *above, *filter(None, reserved)])
         self.load_id = self.last_row_version = next_load_id(datetime.now(UTC), last or None)
         self.follows_unknown = bool(above)
-        self.reporter.began(self.paths.stream, self.load_id)
+        self.emit(LoadStarted(self.paths.stream, self.load_id))
         return self.load_id
 
     def _interrupted(self, last_load_id: str | None) -> Iterator[str]:
@@ -166,14 +167,14 @@ class Load:
             self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
             self.schema = None
         if not self.files:
-            self.reporter.publishing(self.paths.stream, len(self.parts))
+            self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
         part = self.parts[len(self.files)]
         path = self.paths.part(self.load_id, len(self.files))
         clock = time.monotonic()
         self.bucket.put(path, part.file)
         took = time.monotonic() - clock
         self.files.append(LandedFile(path, part.rows, part.bytes))
-        self.reporter.uploaded(self.paths.stream, path, part.rows, part.bytes, took)
+        self.emit(PartUploaded(self.paths.stream, path, part.rows, part.bytes, took))
         part.file.unlink()
 
     def publish(self, columns: pa.Schema) -> str:

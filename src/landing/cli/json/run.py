@@ -8,10 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from landing.cli.json.shapes import Error, QuarantineReason
-from landing.events import Drifted, RunResult, StreamResult, TableResult
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
+from landing.results import Drifted, RunResult, StreamResult, TableResult
 from landing.secrets import redacted
 from landing.zone.schema_history import TypeChange
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from landing.errors import LandingError
-from landing.events import TableResult
+from landing.results import TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")

@@ -19,7 +19,7 @@ from landing.errors import sized as sized
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
-    from landing.events import TableResult
+    from landing.results import TableResult
 
 
 _ERROR = "error: "

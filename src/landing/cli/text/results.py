@@ -11,7 +11,7 @@ from landing.cli.text.grid import cells, grid
 from landing.cli.text.lines import hanging, terminal_width
 from landing.cli.text.output import counted, printable, sized, table_lines
 from landing.errors import listed
-from landing.events import Drifted, RunResult, StreamResult
+from landing.results import Drifted, RunResult, StreamResult
 
 _SHOWN_FIELDS = 6
 

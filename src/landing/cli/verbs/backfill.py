@@ -22,10 +22,10 @@ from landing.cli.text.output import (
 from landing.errors import UsageError
 
 if TYPE_CHECKING:
-    from landing.events import TableResult
     from landing.extraction.sources import Source
     from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult
     from landing.operations.backfill.fields import FieldsResult
+    from landing.results import TableResult
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths
 
@@ -150,6 +150,7 @@ def _print_backfill(paths: StreamPaths, backfill: Backfill) -> None:
 def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> Done:
     from landing.cli.json import backfill as backfilljson
     from landing.cli.text.backfill import BackfillTerminal
+    from landing.events import Note
     from landing.operations import backfill
 
     planned = backfill.plan(source, options.stream, bucket, request)
@@ -159,7 +160,7 @@ def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: A
         return 0, backfilljson.planned(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         for warning in planned.warnings:
-            terminal.note(options.stream, warning)
+            terminal(Note(options.stream, warning))
         begun = backfill.begin(
             planned, again=options.again, notify=terminal.waiting(options.stream)
         )

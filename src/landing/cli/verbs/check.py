@@ -87,8 +87,14 @@ def _checked(options: argparse.Namespace, workspace: Workspace) -> list[CheckRes
         return _results(options, workspace, options.streams, options.max_rows)
     with recording.recorded(options.max_rows) as recorded:
         results = _results(options, workspace, options.streams, options.max_rows)
-        recorded += dict.fromkeys(r.stream for r in results if r.stream is not None)
-    print(f"recorded in {recording.shown}", file=sys.stderr)
+        failed = any(result.status == "failed" for result in results)
+        stays = failed and recording.exists
+        if not stays:
+            recorded += dict.fromkeys(r.stream for r in results if r.stream is not None)
+    if stays:
+        print(f"not recorded, since a check failed: {recording.shown} stays", file=sys.stderr)
+    else:
+        print(f"recorded in {recording.shown}", file=sys.stderr)
     return results
 
 

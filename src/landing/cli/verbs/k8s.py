@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json
-from landing.cli.text.output import counted, print_json, stdout_to_stderr
+from landing.cli.text.output import counted, print_json, printable, stdout_to_stderr
 from landing.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,10 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import kubernetes
+    from landing.catalog.orphans import orphans
     from landing.catalog.variables import source_variables
 
     timetable = kubernetes.timetable(workspace, options.per, _default(options))
     with stdout_to_stderr(options):
+        for one in orphans(workspace):
+            print(printable(f"note: {one.message}"))
         for stream in timetable.unscheduled:
             print(f"{stream}: has no schedule, and is left out (or say --default-schedule)")
     if not timetable.jobs:

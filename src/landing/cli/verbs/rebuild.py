@@ -13,7 +13,7 @@ from landing.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from landing.catalog.stream_config import StreamConfig
-    from landing.events import TableResult
+    from landing.results import TableResult
     from landing.tables.place import Place
     from landing.zone.bucket import Bucket
 

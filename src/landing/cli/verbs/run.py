@@ -16,10 +16,13 @@ from landing.cli.text.output import complain, exit_code, positive, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
-    from landing.events import Reporter, RunResult
+    from landing.cli.text.run import RunDisplay
+    from landing.events import Emit
     from landing.extraction.sources import Source
     from landing.observe.freshness import Late
+    from landing.observe.progress import Every
     from landing.operations.planning import RunPlan
+    from landing.results import RunResult
 
 FORMATS = ("text", "json")
 HELP = "land what is new of a source's streams as parquet"
@@ -69,18 +72,19 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         return _plan(options, workspace)
     if options.no_preview:
         raise UsageError("--no-preview goes with --dry-run")
+    from landing.events import RunAborted, RunEnded
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
     with closing(_display(options)) as display:
-        reporter = _reporters(options, workspace, display)
+        emit = _emit(options, workspace, display)
         try:
-            return _run(options, workspace, reporter, display)
+            return _run(options, workspace, emit, display)
         except LandingError as error:
-            reporter.aborted(options.streams, error)
+            emit(RunAborted(options.streams, error))
             raise
         finally:
-            reporter.close()
+            emit(RunEnded())
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -122,18 +126,19 @@ def _failure(plan: RunPlan) -> LandingError | None:
 
 
 def _run(
-    options: argparse.Namespace, workspace: Workspace, reporter: Reporter, display: Reporter
+    options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
 ) -> int:
+    from landing.events import RunWarning, StreamFailed
     from landing.operations import run
     from landing.zone.bucket import Bucket
 
     source, streams, broken = _asked(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default:
-        reporter.warned(_default_bucket(settings))
+        emit(RunWarning(_default_bucket(settings)))
     for stream, error in broken.items():
-        reporter.failed(stream, error)
-    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+        emit(StreamFailed(stream, error))
+    result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
     display.close()
     failed = {**broken, **result.failed}
     _notify(options, result, failed)
@@ -181,7 +186,7 @@ def _default_bucket(settings: BucketSettings) -> str:
     return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
 
 
-def _display(options: argparse.Namespace) -> Reporter:
+def _display(options: argparse.Namespace) -> RunDisplay | Every:
     """How far the run is, for whoever reads its lines."""
     if options.log is None:
         from landing.cli.text.run import RunDisplay
@@ -192,9 +197,9 @@ def _display(options: argparse.Namespace) -> Reporter:
     return Every(options.log.at)
 
 
-def _reporters(options: argparse.Namespace, workspace: Workspace, display: Reporter) -> Reporter:
+def _emit(options: argparse.Namespace, workspace: Workspace, display: Emit) -> Emit:
     from landing.cli.text.run import Terminal
-    from landing.events import Reporters
+    from landing.events import FanOut
     from landing.observe import observers
     from landing.observe.freshness import late_streams
     from landing.page.publishing import after_runs
@@ -207,11 +212,11 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
         bucket = Bucket(bucket_settings(workspace))
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
-    # What tells a person comes last: it is closed when the others have told how they fared.
+    # What a person reads comes last: it ends when the others have said how they fared.
     summarizes = sys.stdout.isatty() and not options.json
     message = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
     others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
-    return Reporters([display, *others, message])
+    return FanOut([display, *others, message])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.catalog.names import check_source
+    from landing.catalog.orphans import orphans
     from landing.observe.status import stream_statuses
     from landing.zone.bucket import Bucket
 
@@ -47,6 +49,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         now,
         timedelta(minutes=options.grace),
     )
+    for one in orphans(workspace):
+        print(printable(f"note: {one.message}"), file=sys.stderr)
     if options.json:
         print_json(found)
     elif not found:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from landing.columns.conversion import columns_of
 from landing.errors import StreamError
-from landing.events import Reporter
+from landing.events import Emit
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
 from landing.http.traffic import counting
@@ -48,7 +48,7 @@ def run_window(
     backfill_id: str,
     number: int,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
     stop: Stop | None = None,
 ) -> WindowResult:
     """Land one window of a backfill that was begun, in this process or any other.
@@ -64,7 +64,7 @@ def run_window(
         if done := backfill.done.get(str(number)):
             return WindowResult(done=done, by_another=True)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder, counting():
-            reading = _Reading(of, backfill, window, reporter, stop, Path(folder))
+            reading = _Reading(of, backfill, window, emit, stop, Path(folder))
             result = reading.published()
         if result is not None:
             return result
@@ -79,7 +79,7 @@ class _Reading:
         of: BackfilledStream,
         backfill: Backfill,
         window: Window,
-        reporter: Reporter,
+        emit: Emit,
         stop: Stop,
         folder: Path,
     ) -> None:
@@ -90,15 +90,13 @@ class _Reading:
         self._load = Load(
             of.bucket,
             of.paths,
-            of.lease(of.waiting(stop, reporter)),
+            of.lease(of.waiting(stop, emit)),
             load_id=self._stamp,
             last_row_version=self._stamp,
             backfill={"id": backfill.id, "from": window.start, "to": window.end},
         )
         config = of.config
-        extraction = WindowExtraction(
-            config, of.resource, reporter, folder, stop, of.cursor(), window
-        )
+        extraction = WindowExtraction(config, of.resource, emit, folder, stop, of.cursor(), window)
         with extraction:
             extraction.read(self._load)
         assert extraction.filter is not None, "there is a window"

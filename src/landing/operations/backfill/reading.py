@@ -19,7 +19,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
-from landing.events import Reporter
+from landing.events import Emit
 from landing.extraction.cursor import CursorValue
 from landing.extraction.extraction import Extraction
 from landing.extraction.incremental import (
@@ -159,7 +159,7 @@ class WindowExtraction(Extraction):
         self,
         config: StreamConfig,
         resource: DltResource,
-        reporter: Reporter,
+        emit: Emit,
         folder: Path,
         stop: Stop,
         cursor: Cursor,
@@ -167,7 +167,7 @@ class WindowExtraction(Extraction):
     ) -> None:
         self._cursor = cursor
         self._window = window
-        super().__init__(config, resource, reporter, folder, stop)
+        super().__init__(config, resource, emit, folder, stop)
         self.filter: WindowFilter | None = None
         if window is not None and self._frozen is not None:
             self.filter = WindowFilter(self._frozen, self._columns, window)

@@ -23,7 +23,7 @@ from landing.operations.checks.interruption import (
 )
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.recordings import SCRUBBED
-from landing.secrets import registered, secrets_of, spellings
+from landing.secrets import is_in, registered, secrets_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import stored_state
@@ -70,7 +70,7 @@ def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
         Leak(what, place)
         for value, what in secrets.items()
         for place, text in places.items()
-        if any(spelling in text for spelling in spellings(value))
+        if is_in(text, value)
     ]
     return found, sorted(set(secrets.values()))
 
