@@ -141,7 +141,7 @@ class JsonPage:
             return self._inner(decoder)
         except RecursionError:
             # What is left is still too deep to land, and told with its record.
-            self.content = without_depths(self.content, MAX_NESTING + 64)
+            self.content = without_depths(self.content, MAX_NESTING + 16)
             return self._inner(decoder)
 
     def _inner(self, decoder: msgspec.json.Decoder[Any]) -> list[Any]:

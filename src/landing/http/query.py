@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from dlt.common import jsonpath
 from requests import Request, Response
 
+from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Body, Page, unpacked
+from landing.http.bodies import Body, Json, Page, unpacked
 from landing.http.own_words import own_words
 
 
@@ -81,7 +82,10 @@ class Query:
             # In the answer too, where paginators look for what follows.
             plain = unpacked(response.content, self.most_bytes)
             response._content = as_utf8(plain, self.body.encoding or _charset(response, plain))
-            return Answer(self.body.page(response.content), response)
+            page = self.body.page(response.content)
+            if isinstance(self.body, Json) and isinstance(page, JsonPage):
+                response._content = page.content  # without what a strict decoder refuses
+            return Answer(page, response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
             raise ApiError(f"{self.shown} answered with {kind}: {error}{_said(response)}") from None
