@@ -22,6 +22,8 @@ import msgspec
 
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, Converted, Row, RowError
+from landing.columns.json_text import Unreadable
+from landing.columns.odd_records import OddRecord
 from landing.columns.privacy import row_protector
 from landing.columns.size_limits import bounded
 from landing.extraction.row_versions import key_of, keys_of
@@ -107,6 +109,9 @@ class Quarantine:
 
     def _rejected(self, error: RowError) -> Rejected:
         key = key_of(error.row, self._columns, self._primary_key)
+        if isinstance(error.row, OddRecord):
+            kept = error.row.in_words if self._columns.has_private else repr(error.row)
+            return Rejected(error, bounded(_encode(kept)), key)
         row = self._protected(error.row)
         if error.is_tombstone:
             row = {name: row[name] for name in self._primary_key if name in row}
@@ -237,6 +242,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat() if value == value else None
     if isinstance(value, date | time | timedelta | UUID | bytes):
         return value
+    if isinstance(value, Unreadable) and value.is_number:
+        return value.raw
     if _is_decimal(value):
         return str(value)  # as in the JSON text of the array or object that it is in
     raise ValueError
