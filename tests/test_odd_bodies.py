@@ -14,7 +14,7 @@ import os
 
 import dlt
 
-from landing.http import Api, Csv, JsonLines, Retries
+from landing.http import Api, Csv, JsonLines, NextUrlPages, Retries
 
 api = Api(os.environ["SHOP_URL"], retries=Retries(total=0))
 
@@ -85,6 +85,11 @@ def test_an_error_with_status_200_is_no_page(
         b'{"id": 3, "total": 0.12345678901234567890}',
         b'{"id": 3, "total": 9007199254740993.0}',
         b'{"id": 3, "total": 1e400}',
+        b'{"id": 3, "total": 1e-400}',
+        b'{"id": 3, "total": -0.5E-0400}',
+        b'{"id": 3, "total": 1e99999999999999999999}',
+        b'{"id": 1e99999999999999999999}',
+        b'{"id": 1e-99999999999999999999}',
         b'{"id": 3.5}',
     ],
     ids=lambda record: str(record)[2:30],
@@ -109,16 +114,32 @@ def test_one_odd_record_is_one_odd_record(
     assert kit.landing("quarantine", "show", "shop", "orders").code == 0
 
 
+def test_what_stands_beside_odd_records_still_leads_to_the_next_page(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add_source("shop", STREAMS.replace("RECORDS", '"data.list", paging=NextUrlPages()'))
+    kit.configure("shop", "orders", fields=FIELDS)
+    with serve(lambda exchange: exchange.reply(200, pages[exchange.seen.path])) as server:
+        first = '{"took": NaN, "data": {"max": Infinity, "list": [{"id": 1}, {"total": NaN}]}, '
+        first += f'"next": "{server.url}/more"}}'
+        last = '{"data": {"list": [{"id": 2}]}, "next": null}'
+        pages = {"/orders": first.encode(), "/more": last.encode()}
+        monkeypatch.setenv("SHOP_URL", server.url)
+        assert kit.run("shop", "orders").code == 0
+    assert folder_zone.query("shop", "orders", "SELECT id FROM landed") == [(1,), (2,)]
+
+
 def test_text_keeps_every_digit_and_doubles_stay_doubles(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pi = "3.14159265358979323846264338327950288"
-    body = f'[{{"id": 1, "note": {pi}, "more": {{"a": [{pi}, 1e400]}}}}, {{"id": 2, "total": 0.1}},'
+    body = f'[{{"id": 1, "note": {pi}, "more": {{"a": [{pi}, 1e400, 1e-400]}}}},'
+    body += '{"id": 2, "total": 0.1},'
     body += '{"id": 3, "total": 0.10000000000000001}, {"id": 4, "total": 0.30000000000000004},'
     body += '{"id": 5, "total": 0.1000000000000000055511151231257827}, {"id": 6.0}]'
     assert answered(kit, monkeypatch, '""', body.encode()).code == 0
     assert folder_zone.query("shop", "orders", "SELECT id, note, more, total FROM landed") == [
-        (1, pi, f'{{"a":[{pi},1e400]}}', None),
+        (1, pi, f'{{"a":[{pi},1e400,1e-400]}}', None),
         (2, None, None, 0.1),
         (3, None, None, 0.1),
         (4, None, None, 0.30000000000000004),
@@ -157,10 +178,10 @@ def test_text_of_any_encoding_is_read(
 def test_csv_values_that_are_no_numbers_go_to_quarantine(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = b"id,total,note\n1,2.5,%b\n1_000,1,\n2,1e999,\n" % (b"x" * 200_000)
+    body = b"id,total,note\n1,2.5,%b\n1_000,1,\n2,1e999,\n3,1e-400,\n" % (b"x" * 200_000)
     done = answered(kit, monkeypatch, 'Csv({"id": int, "total": float})', body)
     assert done.code == 0
-    assert "2 records do not fit" in done.text
+    assert "3 records do not fit" in done.text
     assert folder_zone.query("shop", "orders", "SELECT id, length(note) FROM landed") == [
         (1, 200_000)
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from landing.catalog.fields import Field
+from landing.columns.json_numbers import decimal_of
 from landing.columns.json_text import MAX_NESTING, TooDeepError, Unreadable, check_nesting, pruned
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
@@ -26,8 +27,8 @@ def fit_integer(value: Any) -> int:
         raise ConversionError("a boolean where an integer is configured")
     if isinstance(value, float | Decimal):
         value = _whole(value)
-    if isinstance(value, Unreadable) and value.is_number:
-        whole = _whole(Decimal(str(value)))
+    if isinstance(value, Unreadable) and (decimal := decimal_of(str(value))) is not None:
+        whole = _whole(decimal)
         value = whole if isinstance(whole, int) else value
     if not isinstance(value, int):
         raise ConversionError(f"{kind_in_words(value)} where an integer is configured")

@@ -22,6 +22,7 @@ import msgspec
 
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, Converted, Row, RowError
+from landing.columns.json_numbers import decimal_of
 from landing.columns.json_text import Unreadable
 from landing.columns.odd_records import OddRecord
 from landing.columns.privacy import row_protector
@@ -208,10 +209,13 @@ def read_line(line: bytes) -> KeptRow | None:
     return KeptRow(line, row, is_tombstone, *texts)
 
 
-def _exact(text: str) -> float | Decimal:
-    """A float where that is what was written, and otherwise the decimal."""
+def _exact(text: str) -> float | Decimal | Unreadable:
+    """A float where that is what was written, and otherwise the decimal, if there is one."""
     number = float(text)
-    return number if _encode(number).decode() == text else Decimal(text)
+    if _encode(number).decode() == text:
+        return number
+    decimal = decimal_of(text)
+    return Unreadable(text.encode()) if decimal is None else decimal
 
 
 def row_json(row: Row) -> bytes:
