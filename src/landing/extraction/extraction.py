@@ -43,16 +43,17 @@ class Extraction:
         self._slice = slice_limits()
         self._versions = LoadVersions(stream.version_key)
         self._reader = StreamReader(stream, emit, stop)
-        self._open = ExitStack()
         self._has_published = False
         self._is_put_back = False
 
     def __enter__(self) -> Self:
         stream = self._stream
-        self._open.enter_context(dlt_context(stream.resource, self._state_file.state))
-        self._open.callback(self._reader.close)
-        self._state = StreamState(stream, self._state_file.state, self._reader, self._note)
-        self._rows = self._reader.rows(self._state.of_reading, self._state.tracker)
+        with ExitStack() as opened:
+            opened.enter_context(dlt_context(stream.resource, self._state_file.state))
+            opened.callback(self._reader.close)
+            self._state = StreamState(stream, self._state_file.state, self._reader, self._note)
+            self._rows = self._reader.rows(self._state.of_reading, self._state.tracker)
+            self._open = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -118,7 +119,7 @@ def _look(
         reader = StreamReader(stream, emit, Stop())
         tables = [stream.schema.empty_table()]
         try:
-            with dlt_context(stream.resource, state):
+            with dlt_context(stream.resource, state), closing(reader):
                 known = StreamState(stream, state, reader, note)
                 for piece in chain.from_iterable(
                     reader.first_page(known.of_reading, known.tracker)
