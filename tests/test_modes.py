@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import StateInjectableContext
 
 from demo.servers import S3Server
 from tests.kit import Kit, Outcome, Zone
@@ -77,6 +79,7 @@ def shop(kit: Kit) -> Kit:
             destination_sync_mode=destination,
             primary_key=[["id"]],
             cursor_field=["n"],
+            allow_empty=True,
             fields=FIELDS,
         )
     return kit
@@ -226,6 +229,11 @@ def test_a_dry_run_says_what_the_pair_does(shop: Kit, folder_zone: Zone) -> None
         f"  mode      {sentence}" for sentence in SENTENCES.values()
     ]
     assert not any(line.startswith("  deletes") for line in told)
+
+
+def test_a_dry_run_of_a_failing_stream_leaves_no_state_bound(shop: Kit, folder_zone: Zone) -> None:
+    assert "records.json" in shop.run("shop", "all_merge", "--dry-run").text
+    assert StateInjectableContext not in Container()
 
 
 @pytest.mark.parametrize(

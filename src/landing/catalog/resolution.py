@@ -59,6 +59,7 @@ def resolved(
         initial_value=raw.initial_value,
         lookback=_lookback(raw, cursor, shown),
         selected=raw.selected,
+        allow_empty=raw.allow_empty,
         quarantine_limit=raw.quarantine_limit,
         backfill=raw.backfill,
         table_format=_table_format(raw, destination, shown),

@@ -60,6 +60,7 @@ class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     initial_value: str | int | float | None = None
     lookback: str | int | float | None = None
     quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    allow_empty: bool = False
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
     table_format: TableFormat | None = None
@@ -104,6 +105,8 @@ class StreamConfig:
     discovered: Mapping[str, Field]
     """The fields of the discovered schema; empty without that file."""
     description: str | None = None
+    allow_empty: bool = False
+    """Whether a run of an `overwrite` stream that gives no row replaces the rows there are."""
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
     backfill: bool = False

@@ -58,7 +58,7 @@ Reasons = dict[int, str]
 
 @dataclass(frozen=True)
 class Column:
-    """`quick` converts a whole page or raises; `fit` converts one value or raises Misfit.
+    """`quick` converts a whole page or raises; `fit` converts one value or raises ConversionError.
 
     `json_type` is what a value of the field decodes to from JSON bytes. Such values are an array of
     `read_type` as they are, which Arrow's JSON reader gives as well, and `read` makes the column of
@@ -74,6 +74,11 @@ class Column:
     read: Callable[[pa.Array], pa.Array] | None = None
     decoded: Callable[[Sequence[Any]], pa.Array] | None = None
     is_private: bool = False
+
+    @property
+    def may_round(self) -> bool:
+        """Whether decimals in its values decode to doubles, and would lose digits in silence."""
+        return self.json_type not in (int, bool, str)
 
     def convert(self, values: Sequence[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:

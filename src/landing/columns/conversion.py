@@ -6,10 +6,10 @@ can't hold without loss takes its row out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -23,6 +23,8 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
 from landing.columns.json_page import JsonPage
+from landing.columns.json_text import readable
+from landing.columns.odd_records import OddRecord
 from landing.columns.size_limits import TOO_LARGE, largest_column, oversized
 from landing.columns.tombstones import (
     DELETED_AT_FIELD,
@@ -34,6 +36,9 @@ from landing.columns.tombstones import (
 
 NEW_FIELDS = "_dlt_new_fields"
 """The column of fields that drifted in, as one JSON object, where the config has them land."""
+
+RECORD = "record"
+"""Stands for a field where it is the record as a whole that does not convert."""
 
 Row = Mapping[str, Any]
 Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
@@ -58,6 +63,15 @@ class Converted:
     """A field's values of all rows, as the API gave them."""
     errors: Sequence[RowError] = ()
     kept: Sequence[int] | None = None
+
+    def blank(self) -> list[int]:
+        """Positions in the batch of rows that have no value at all."""
+        columns = self.table.columns
+        if not columns or not all(column.null_count for column in columns):
+            return []
+        rows = reduce(pc.and_, map(pc.is_null, columns)).to_pylist()
+        found = [index for index, is_blank in enumerate(rows) if is_blank]
+        return found if self.kept is None else [self.kept[index] for index in found]
 
     def raw(self, name: str) -> Sequence[Any]:
         """A field's values of the rows in `table`, as the API gave them."""
@@ -99,6 +113,7 @@ class Columns:
         self._of_pages: PageColumns | None = None
         if self.record is not None and tombstones is None:
             self._of_pages = PageColumns(self._columns)
+        self._has_decimals = any(column.may_round for column in self._columns.values())
         self.has_private = any(column.is_private for column in self._columns.values())
 
     def convert(self, batch: Batch) -> Converted:
@@ -120,6 +135,8 @@ class Columns:
     def typed(self, pages: Sequence[JsonPage]) -> Converted | None:
         """None if some value is not of its field's type, or wants a look of its own."""
         if self.record is None or not any(pages):
+            return None
+        if self._has_decimals and any(page.loses_digits for page in pages):
             return None
         if self._of_pages is not None and (found := self._of_pages.read(pages)) is not None:
             arrays = [found.arrays[name] for name in self._columns]
@@ -155,6 +172,8 @@ class Columns:
             arrays.append(array)
             for index, reason in reasons.items():
                 errors.setdefault(index, RowError(index, rows[index], name, reason))
+        for index, row in _odd_records(rows):
+            errors[index] = RowError(index, row, RECORD, f"{row.in_words} where an object belongs")
         table = self._table(arrays, gone, len(rows))
         return self._fitting(table, gone, errors, values.__getitem__, rows.__getitem__)
 
@@ -251,7 +270,7 @@ class Columns:
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
-        """One raw value in its column's type. Raises Misfit."""
+        """One raw value in its column's type. Raises ConversionError."""
         column = self._columns[name]
         return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
 
@@ -285,6 +304,20 @@ class Columns:
         return Converted(table.take(pa.array(kept, pa.int64())), given, in_order, kept)
 
 
+def record_at(batch: Batch, index: int) -> Row:
+    """One record of a batch with all its fields."""
+    if isinstance(batch, pa.Table):
+        return _arrow_row(batch, index)
+    if isinstance(batch, list):
+        return batch[index]
+    for page in batch:
+        if index < len(page):
+            record = readable(page.decoded(msgspec.Raw)[index])
+            return record if isinstance(record, dict) else {}
+        index -= len(page)
+    raise IndexError(index)
+
+
 def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
     """The columns of a stream's files, besides the lineage."""
     known = config.known_names if config.on_drift == "land" else None
@@ -294,6 +327,11 @@ def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
 
 def _is_known(name: str, known: Collection[str]) -> bool:
     return name in known or name.startswith(LINEAGE_PREFIX)
+
+
+def _odd_records(rows: Sequence[Row]) -> Iterator[tuple[int, OddRecord]]:
+    if OddRecord in set(map(type, rows)):
+        yield from ((n, row) for n, row in enumerate(rows) if isinstance(row, OddRecord))
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from landing.catalog.fields import Field
+from landing.columns.json_numbers import decimal_of
 from landing.columns.json_text import MAX_NESTING, TooDeepError, Unreadable, check_nesting, pruned
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
@@ -26,6 +27,9 @@ def fit_integer(value: Any) -> int:
         raise ConversionError("a boolean where an integer is configured")
     if isinstance(value, float | Decimal):
         value = _whole(value)
+    if isinstance(value, Unreadable) and (decimal := decimal_of(str(value))) is not None:
+        whole = _whole(decimal)
+        value = whole if isinstance(whole, int) else value
     if not isinstance(value, int):
         raise ConversionError(f"{kind_in_words(value)} where an integer is configured")
     if value not in INT64:
@@ -42,6 +46,8 @@ def _whole(value: float | Decimal) -> int | float | Decimal:
 
 
 def fit_number(value: Any) -> float:
+    if isinstance(value, Unreadable) and value.is_number:
+        raise ConversionError("a number that a double can't hold; configure it as a string")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ConversionError(f"{kind_in_words(value)} where a number is configured")
     if isinstance(value, int) and (abs(value) > 2**1023 or int(float(value)) != value):
@@ -117,9 +123,9 @@ def _scalar_text(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Raises Misfit for what JSON can't say."""
+    """Raises ConversionError for what JSON can't say."""
     try:
-        text = msgspec.json.encode(value, enc_hook=_plain_time)
+        text = msgspec.json.encode(value, enc_hook=_encodable)
         check_nesting(text)
         return text.decode()
     except (RecursionError, TooDeepError):
@@ -130,9 +136,11 @@ def json_text(value: Any) -> str:
         raise ConversionError(f"{kind_in_words(value)} that has no JSON form") from None
 
 
-def _plain_time(value: Any) -> str:
+def _encodable(value: Any) -> str | msgspec.Raw:
     if isinstance(value, datetime) and value == value:  # a subclass, as pandas' is
         return value.isoformat()
+    if isinstance(value, Unreadable) and value.is_number:
+        return value.raw
     raise TypeError
 
 

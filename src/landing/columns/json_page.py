@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
 from landing.columns import json_path
+from landing.columns.json_numbers import exact_number, loses_digits
 from landing.columns.json_text import MAX_NESTING, readable, without_depths
+from landing.columns.odd_records import OddRecord, is_refused, marked, unmarked
+from landing.columns.text_encoding import as_utf8
 
 _SAMPLED_EVERY = 100
 _FEW = 200
@@ -30,23 +33,39 @@ class JsonPage:
     number of records, so that `if not page: break` ends a paging loop.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
-    Raises ValueError at once if the body is not JSON or has no list there.
+    Raises ValueError at once if the body is not JSON or has no list there. A single record that
+    is no JSON to the letter, such as one with NaN, does not keep the others out.
     """
 
     def __init__(self, content: bytes, records: str = "") -> None:
-        self.content = content
+        self.content = as_utf8(content)
         self.skipped = 0
+        self._is_body = True
+        self._is_mended = False
         path = json_path.parsed(records)
         self.path = path.names or ()
         if path.names is None:
             self._go_to(records)
         try:
-            self._count = len(self._decode(msgspec.Raw))
+            self._count = self._counted()
         except (ValueError, msgspec.MsgspecError):
             if not (path.may_join and self.path):
                 raise
             self._go_to(records)
-            self._count = len(self._decode(msgspec.Raw))
+            self._count = self._counted()
+
+    def _counted(self) -> int:
+        try:
+            return len(self._decode(msgspec.Raw))
+        except (ValueError, msgspec.MsgspecError) as error:
+            if isinstance(error, msgspec.ValidationError):  # JSON, but no list of records
+                raise
+            try:
+                self.content = marked(self.content, self.path)
+            except ValueError:
+                raise error from None
+            self._is_mended = True
+            return len(self._decode(msgspec.Raw))
 
     def _go_to(self, records: str) -> None:
         """Keep only the list of records, for a path that has a place in a list, or in which a
@@ -54,8 +73,14 @@ class JsonPage:
         found = json_path.raw_at(self.content, records)
         if found is not None:
             self.content, self.path = bytes(found), ()
+            self._is_body = False
         elif not self.path:
             raise ValueError(f"there is no '{records}'")
+
+    @property
+    def mended_body(self) -> bytes | None:
+        """The body without what a strict decoder refuses, if there is any such thing in it."""
+        return self.content if self._is_mended and self._is_body else None
 
     def __len__(self) -> int:
         return max(self._count - self.skipped, 0)
@@ -67,15 +92,28 @@ class JsonPage:
         return rest
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """The records as dictionaries, with all fields."""
+        """The records as dictionaries, with all fields, and numbers with all their digits."""
         try:
-            rows: list[Any] = self.decoded(Any)
+            rows: list[Any] = self._with_all_digits() if self.loses_digits else self.decoded(Any)
         except (msgspec.MsgspecError, UnicodeError):
             rows = [readable(raw) for raw in self.decoded(msgspec.Raw)]
-        for row in rows:
-            if not isinstance(row, dict):
-                raise ValueError(f"a record of the page is a {type(row).__name__}, not an object")
+        if all(isinstance(row, dict) for row in rows):
+            return rows
+        rows = list(map(unmarked, rows))
+        odd = [row for row in rows if isinstance(row, OddRecord)]
+        if len(odd) == len(rows) and is_refused(odd):
+            kind = type(odd[0].value).__name__
+            raise ValueError(f"a record of the page is a {kind}, not an object")
         return rows
+
+    @cached_property
+    def loses_digits(self) -> bool:
+        """Whether a number of the page has more digits than the decoder keeps."""
+        return loses_digits(self.content)
+
+    def _with_all_digits(self) -> list[Any]:
+        records = self._inner(_decoder(Any, self.path, exact_number))
+        return records[self.skipped :]
 
     def pieces(self, most: int) -> Iterator[JsonPage]:
         """The page as pages of at most so many records."""
@@ -97,13 +135,17 @@ class JsonPage:
         return records[self.skipped :] if self.skipped else records
 
     def _decode(self, record: Any) -> list[Any]:
-        decode = _decoder(record, self.path).decode
+        decoder = _decoder(record, self.path)
         try:
-            value: Any = decode(self.content)
+            return self._inner(decoder)
         except RecursionError:
             # What is left is still too deep to land, and told with its record.
-            self.content = without_depths(self.content, 2 * MAX_NESTING)
-            value = decode(self.content)
+            self.content = without_depths(self.content, MAX_NESTING + 16)
+            self._is_mended = True
+            return self._inner(decoder)
+
+    def _inner(self, decoder: msgspec.json.Decoder[Any]) -> list[Any]:
+        value: Any = decoder.decode(self.content)
         for _ in self.path:
             value = value.inner
         records: list[Any] = value
@@ -111,8 +153,10 @@ class JsonPage:
 
 
 @cache
-def _decoder(record: Any, path: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+def _decoder(
+    record: Any, path: tuple[str, ...], number: Callable[[str], Any] | None = None
+) -> msgspec.json.Decoder[Any]:
     body: Any = list[record]
     for key in reversed(path):
         body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": key})
-    return msgspec.json.Decoder(body)
+    return msgspec.json.Decoder(body, float_hook=number)

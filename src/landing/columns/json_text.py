@@ -80,7 +80,7 @@ def _step(token: bytes) -> int:
 
 
 class Unreadable:
-    """A JSON value that the decoder refuses: a number of too many digits, or text not in UTF-8.
+    """A JSON value that no Python value is: a number of too many digits, or text not in UTF-8.
 
     Its text is as it came, what is not UTF-8 escaped.
     """
@@ -90,6 +90,10 @@ class Unreadable:
 
     def __repr__(self) -> str:
         return self._raw.decode(errors="backslashreplace")
+
+    @property
+    def raw(self) -> msgspec.Raw:
+        return msgspec.Raw(self._raw)
 
     @property
     def is_number(self) -> bool:

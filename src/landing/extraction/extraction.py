@@ -78,6 +78,8 @@ class Extraction:
         if self.is_over:
             self._conclude(load, writer)
         writer.close()
+        if self._config.destination_sync_mode == "overwrite":
+            self._check_not_emptied(load)
         self._state.remember(load, ended=self.is_over)
         self._has_published = True
 
@@ -129,6 +131,18 @@ class Extraction:
             f"cursor stays; `landing quarantine show {source} {stream} --failed` shows the "
             "records: mend the types of these fields or raise the limit",
             remedy=f"`landing run {source} {stream}` then reads these records again",
+        )
+
+    def _check_not_emptied(self, load: Load) -> None:
+        """Raises StreamError where no row would take the place of those that there are."""
+        if load.parts or not self._state.has_rows or self._config.allow_empty:
+            return
+        source, stream = self._config.source, self._config.stream
+        raise StreamError(
+            f"stream '{source}/{stream}' gave no row to land, and overwrites those of the last "
+            'run: nothing was changed. If the source is really empty, set "allow_empty": true '
+            f"in {self._config.origin}; if not, mend what keeps the stream from giving rows",
+            remedy=f"`landing check {source} {stream}` shows what it gives",
         )
 
     def _conclude(self, load: Load, writer: LoadWriter) -> None:

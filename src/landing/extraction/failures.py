@@ -132,6 +132,7 @@ def _request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
+    from landing.http.own_words import own_words
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
@@ -139,7 +140,9 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        return f"{request}answered {status}{_status_hint(error.response.status_code)}"
+        words = own_words(error.response)
+        says = f" ({words})" if words else ""
+        return f"{request}answered {status}{says}{_status_hint(error.response.status_code)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
@@ -148,6 +151,8 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}failed: the server's TLS certificate is not trusted"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"{request}was cut off in mid-answer; the next run tries again"
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return f"{request}answered with a damaged compressed body; the next run tries again"
     if isinstance(error, requests.ConnectionError):
         return (
             f"{request}failed: no connection, or one that was closed without an answer; is the "

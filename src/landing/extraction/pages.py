@@ -15,6 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from landing.columns.conversion import Batch, Row
+from landing.columns.expected_fields import expecting
+from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
 from landing.events import ReadCounts
 from landing.extraction.dlt_bridge import (
@@ -65,14 +67,16 @@ def open_pages(
     *,
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
+    fields: frozenset[str] = frozenset(),
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed.
+    while it waits; without, it is asked for no page that is not consumed. CSV has to have some of
+    the `fields`.
     """
-    context = partial(dlt_context, resource, state if state is not None else {})
+    context = partial(_context, resource, state if state is not None else {}, fields)
     make = partial(_iterate, resource)
     if not ahead:
         with context(), closing(make()) as items:
@@ -80,6 +84,12 @@ def open_pages(
         return
     with closing(Prefetched(make, context, ahead, check)) as prefetched:
         yield map(partial(_page, resource.name), prefetched)
+
+
+@contextmanager
+def _context(resource: DltResource, state: State, fields: frozenset[str]) -> Iterator[None]:
+    with dlt_context(resource, state), expecting(fields):
+        yield
 
 
 def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
@@ -124,10 +134,10 @@ def _rows(stream: str, items: list[Any]) -> Batch:
     if items and all(isinstance(item, pa.Table | pa.RecordBatch) for item in items):
         tables = [_batch(stream, item) for item in items]
         return pa.concat_tables(tables, promote_options="permissive")
-    for item in items:
-        if not isinstance(item, Mapping):
-            raise _not_rows(stream, item)
-    return items
+    odd = [OddRecord(item) for item in items if not isinstance(item, Mapping)]
+    if len(odd) == len(items) and is_refused(odd):
+        raise _not_rows(stream, odd[0].value)
+    return [item if isinstance(item, Mapping) else OddRecord(item) for item in items]
 
 
 def _not_rows(stream: str, item: Any) -> SourceError:

@@ -22,6 +22,9 @@ import msgspec
 
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, Converted, Row, RowError
+from landing.columns.json_numbers import decimal_of
+from landing.columns.json_text import Unreadable
+from landing.columns.odd_records import OddRecord
 from landing.columns.privacy import row_protector
 from landing.columns.size_limits import bounded
 from landing.extraction.row_versions import key_of, keys_of
@@ -107,6 +110,9 @@ class Quarantine:
 
     def _rejected(self, error: RowError) -> Rejected:
         key = key_of(error.row, self._columns, self._primary_key)
+        if isinstance(error.row, OddRecord):
+            kept = error.row.in_words if self._columns.has_private else repr(error.row)
+            return Rejected(error, bounded(_encode(kept)), key)
         row = self._protected(error.row)
         if error.is_tombstone:
             row = {name: row[name] for name in self._primary_key if name in row}
@@ -203,10 +209,13 @@ def read_line(line: bytes) -> KeptRow | None:
     return KeptRow(line, row, is_tombstone, *texts)
 
 
-def _exact(text: str) -> float | Decimal:
-    """A float if it reproduces the text exactly, otherwise a Decimal."""
+def _exact(text: str) -> float | Decimal | Unreadable:
+    """A float if it reproduces the text exactly, otherwise a Decimal if there is one."""
     number = float(text)
-    return number if _encode(number).decode() == text else Decimal(text)
+    if _encode(number).decode() == text:
+        return number
+    decimal = decimal_of(text)
+    return Unreadable(text.encode()) if decimal is None else decimal
 
 
 def row_json(row: Row) -> bytes:
@@ -237,6 +246,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat() if value == value else None
     if isinstance(value, date | time | timedelta | UUID | bytes):
         return value
+    if isinstance(value, Unreadable) and value.is_number:
+        return value.raw
     if _is_decimal(value):
         return str(value)  # as in the JSON text of its array or object
     raise ValueError

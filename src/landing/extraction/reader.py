@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from landing.catalog.fields import landing_fields
 from landing.catalog.workspace import stall_seconds
-from landing.columns.conversion import Batch, Converted, RowError
+from landing.columns.conversion import Batch, Converted, Row, RowError, record_at
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
-from landing.errors import SourceError, StreamError
+from landing.errors import SourceError, StreamError, listed
 from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
 from landing.extraction.cursor import CursorValue, RowFilter
 from landing.extraction.drift import Drift
@@ -33,6 +33,7 @@ from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
+from landing.http.own_words import said_by
 from landing.results import Drifted
 from landing.zone.state import State
 
@@ -71,6 +72,7 @@ class StreamReader:
         self._stalled_after = stall_seconds()
         self._names = frozenset(landing_fields(config.fields))
         self._absent = set(self._names)
+        self._foreign: Row | None = None
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -81,7 +83,13 @@ class StreamReader:
         has nothing new. The stream reads and writes `state`."""
         may_end_early = filter_ is not None and filter_.may_end_early
         least = 1 if may_end_early else BATCH_ROWS
-        opened = open_pages(self._resource, state, ahead=PAGES_AHEAD, check=self._look)
+        opened = open_pages(
+            self._resource,
+            state,
+            ahead=PAGES_AHEAD,
+            check=self._look,
+            fields=self._config.known_names,
+        )
         hinted = map(self._known_hints, self._open.enter_context(opened))
         counts = ReadCounts()
         self._emit(ReadingStarted(self._config.stream, counts))
@@ -101,7 +109,7 @@ class StreamReader:
 
     def first_page(self, state: State, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state)
+        opened = open_pages(self._resource, state, fields=self._config.known_names)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):
@@ -147,9 +155,26 @@ class StreamReader:
 
     def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
         converted = self._columns.convert(self._drift.looked_at(batch))
+        self._check_records(batch, converted)
         if filter_ is None or not converted.errors:
             return converted
         return replace(converted, errors=list(filter(filter_.concerns, converted.errors)))
+
+    def _check_records(self, batch: Batch, converted: Converted) -> None:
+        """Raises StreamError for a record of other fields among those of the stream, as an error is
+        that an API puts in the place of the records that should follow."""
+        if self._foreign is None and (blank := converted.blank()):
+            records = (record_at(batch, index) for index in blank)
+            known = self._config.known_names
+            foreign = (record for record in records if record and not known & record.keys())
+            self._foreign = next(foreign, None)
+        if self._foreign is not None and self._absent != self._names:
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}': one of its records has "
+                f"none of the fields of {self._config.origin}, but {listed(self._foreign)}: "
+                f"{said_by(self._foreign)}. Nothing more was landed; leave such records out in "
+                "streams.py if they are no failure"
+            )
 
     def _cursor_values(self, errors: Sequence[RowError], name: str) -> Iterator[CursorValue]:
         """Those of rows that did not convert and have one."""

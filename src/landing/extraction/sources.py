@@ -25,7 +25,7 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
-from landing.http.redirects import guard
+from landing.http import redirects, whole_bodies
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -163,7 +163,8 @@ def load_source(workspace: Workspace, name: str) -> Source:
     """
     check_source(workspace, name)
     _use(workspace)
-    guard()
+    redirects.guard()
+    whole_bodies.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)

@@ -73,6 +73,11 @@ class StreamState:
         return self._ours.get("keys")
 
     @property
+    def has_rows(self) -> bool:
+        """Whether there are rows that an `overwrite` run would replace."""
+        return bool(self._ours.get("rows", self._ours.get("load_id") is not None))
+
+    @property
     def may_publish(self) -> bool:
         """Whether what was read can be published before the stream's end. What the stream itself
         keeps in dlt's state would run ahead of the rows that are published."""
@@ -95,6 +100,7 @@ class StreamState:
         self._remember_keys(load)
         if load.last_row_version is not None:
             self._ours["load_id"] = load.last_row_version
+        self._remember_rows(load)
         self._remember_columns(load)
         self._remember_cursor(load, ended=ended)
 
@@ -109,6 +115,12 @@ class StreamState:
         load.keys_file = snapshot.close()
         load.supersedes_keys = True
         self._ours["keys"] = snapshot.state(load.load_id)
+
+    def _remember_rows(self, load: Load) -> None:
+        if self._stream.config.destination_sync_mode == "overwrite":
+            self._ours["rows"] = sum(part.rows for part in load.parts)
+        elif load.parts:
+            self._ours.pop("rows", None)
 
     def _remember_columns(self, load: Load) -> None:
         known = load.still_known(self._ours.get("schema"))

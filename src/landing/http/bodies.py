@@ -7,7 +7,8 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
@@ -16,8 +17,12 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from landing.columns import json_path
+from landing.columns.expected_fields import expected_fields
+from landing.columns.json_numbers import exact_number
 from landing.columns.json_page import JsonPage
+from landing.columns.text_encoding import as_utf8
 from landing.http import vocabulary
+from landing.http.own_words import said_by
 
 Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]
@@ -27,7 +32,12 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 class Body(Protocol):
-    """How the records of an answer are found in its body."""
+    """How the records of an answer are found in its body, which comes in UTF-8."""
+
+    @property
+    def encoding(self) -> str | None:
+        """Of the answer, whatever its Content-Type says; None to go by that."""
+        ...
 
     def page(self, content: bytes) -> Page:
         """Raises ValueError with what is wrong if the body is something else."""
@@ -40,6 +50,7 @@ class Json:
     the body."""
 
     records: str = ""
+    encoding: str | None = None
 
     @property
     def place(self) -> str:
@@ -71,8 +82,10 @@ def _has_no_records(content: bytes, path: str) -> bool:
 class JsonLines:
     """A JSON object in each line (NDJSON)."""
 
+    encoding: str | None = None
+
     def page(self, content: bytes) -> JsonPage:
-        lines = (line for line in content.splitlines() if line.strip())
+        lines = (line for line in as_utf8(content).splitlines() if line.strip())
         try:
             return JsonPage(b"[" + b",".join(lines) + b"]")
         except ValueError as error:
@@ -86,20 +99,33 @@ class Csv:
     All its values are text. `types` has the columns that are something else: `int`, `float` or
     `bool`. A value that is not what its column should be stays text, and goes to quarantine with
     its row. An empty value is null. Nothing is guessed: `00501` may be a number or a postcode.
+
+    An answer that is JSON or HTML is an error, and so is a line of names alone of which the stream
+    has none; `names` has those of the file where the stream gives its fields others. The encoding
+    is that of a byte order mark, else `encoding`, else what Content-Type says, else UTF-8.
     """
 
     types: Mapping[str, type] = field(default_factory=dict)
     delimiter: str = ","
-    encoding: str = "utf-8-sig"
+    encoding: str | None = None
+    names: Collection[str] = ()
 
     def page(self, content: bytes) -> list[Row]:
         try:
-            text = io.StringIO(content.decode(self.encoding), newline="")
-            lines = csv.reader(text, delimiter=self.delimiter, strict=True)
+            text = as_utf8(content).decode()
+            _refuse_other_kinds(text)
+            # Of the process; it only ever goes up, as other threads may be reading.
+            csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+            read = io.StringIO(text, newline="")
+            lines = csv.reader(read, delimiter=self.delimiter, strict=True)
             names = next(lines, [])
-            return [self._row(names, values) for values in lines if values]
+            _check_names(names)
+            rows = [self._row(names, values) for values in lines if values]
         except csv.Error as error:
             raise ValueError(f"no CSV ({error})") from None
+        if names and not rows:
+            self._check_known(names)
+        return rows
 
     def _row(self, names: Sequence[str], values: Sequence[str]) -> Row:
         if len(values) != len(names):
@@ -109,6 +135,33 @@ class Csv:
             for name, value in zip(names, values, strict=True)
         }
 
+    def _check_known(self, names: Sequence[str]) -> None:
+        """Of a body that is one line, which may as well be what the API says of a failure."""
+        known = {*expected_fields(), *self.types, *self.names}
+        if expected_fields() and not known & set(names):
+            raise ValueError(
+                f"one line with none of the stream's fields ({said_by(','.join(names))}); if it is "
+                "a CSV file's names, which the stream changes, give them as Csv(names=[…])"
+            )
+
+
+def _refuse_other_kinds(text: str) -> None:
+    begin = text.lstrip()[:1]
+    if begin == "<":
+        raise ValueError("HTML or XML where CSV is expected")
+    if begin in ("{", "["):
+        try:
+            found = msgspec.json.decode(text)
+        except msgspec.MsgspecError:
+            return
+        raise ValueError(f"JSON where CSV is expected: {said_by(found)}")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise csv.Error(f"the name '{twice[0]}' is there {names.count(twice[0])} times")
+
 
 def _typed(value: str, type_: type) -> Any:
     if value == "":
@@ -116,6 +169,11 @@ def _typed(value: str, type_: type) -> Any:
     if type_ is str:
         return value
     try:
+        if "_" in value:  # Python also takes 1_000
+            return value
+        if type_ is float:
+            number = exact_number(value)
+            return number if isinstance(number, float) else value
         return _BOOLEANS[value.lower()] if type_ is bool else type_(value)
     except (ValueError, KeyError):
         return value

@@ -20,6 +20,7 @@ class Connection:
     """
 
     path: str
+    encoding: str | None = None
 
     @property
     def place(self) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
 from requests import Request, Response
 
 from landing.columns import json_path
+from landing.columns.json_page import JsonPage
+from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Body, Page, unpacked
+from landing.http.bodies import Body, Json, Page, unpacked
+from landing.http.own_words import own_words
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,33 @@ class Query:
         traffic.current().expects_by(response.headers)
         try:
             # In the answer too, where paginators look for what follows.
-            response._content = unpacked(response.content, self.most_bytes)
+            plain = unpacked(response.content, self.most_bytes)
+            response._content = as_utf8(plain, self.body.encoding or _charset(response, plain))
             if not response.content.strip():  # as with status 204
                 return Answer([], response)
-            return Answer(self.body.page(response.content), response)
+            page = self.body.page(response.content)
+            if isinstance(self.body, Json) and isinstance(page, JsonPage):
+                response._content = page.mended_body or response.content
+            return Answer(page, response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
-            raise ApiError(f"{self.shown} answered with {kind}: {error}") from None
+            raise ApiError(f"{self.shown} answered with {kind}: {error}{_said(response)}") from None
+
+
+def _charset(response: Response, content: bytes) -> str | None:
+    """What Content-Type says, unless the body is UTF-8 all the same, as is likely of JSON."""
+    named = Message()
+    named["Content-Type"] = response.headers.get("Content-Type", "")
+    charset = named.get_content_charset()
+    if charset is None or content.isascii():
+        return None
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return charset
+    return None
+
+
+def _said(response: Response) -> str:
+    words = own_words(response)
+    return f"; it says: {words}" if words else ""

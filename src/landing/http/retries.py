@@ -7,15 +7,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import requests
-import urllib3
 from requests.exceptions import ChunkedEncodingError, ConnectTimeout, ContentDecodingError, SSLError
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    InvalidHeader,
     MaxRetryError,
     NewConnectionError,
     ProxyError,
 )
+
+from landing.http.server_times import seconds_until, sent_at
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _NOT_WORTH_IT = frozenset({501, 505, 506, 508, 510, 511})
@@ -112,9 +112,6 @@ def _never_arrived(error: requests.RequestException) -> bool:
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds that the API asks to wait, given as seconds or as a date; None if it doesn't."""
-    text = response.headers.get("Retry-After", "").strip()
-    try:
-        return urllib3.Retry().parse_retry_after(text) if text else None
-    except (InvalidHeader, OverflowError, ValueError):
-        return None
+    """Seconds that the API asks to wait, in whatever form it says so; None if it doesn't."""
+    headers = response.headers
+    return seconds_until(headers.get("Retry-After", ""), sent_at(headers))

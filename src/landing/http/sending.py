@@ -17,6 +17,7 @@ from urllib3.exceptions import SSLError as TransportSSLError
 from landing.events import RequestDelayed, RequestMade
 from landing.http import traffic
 from landing.http.retries import GaveUp, retry_after
+from landing.http.whole_bodies import check_unpackable, check_whole
 
 if TYPE_CHECKING:
     from landing.http.session import Session
@@ -215,6 +216,7 @@ class Sending:
         pieces = []
         size = 0
         try:
+            check_unpackable(response)
             while piece := self._piece(response):
                 pieces.append(piece)
                 size += len(piece)
@@ -228,6 +230,7 @@ class Sending:
                         f"had not answered in full after {self._session.retries.deadline:g} s; "
                         "ask for smaller pages, or give Retries a longer deadline"
                     )
+            check_whole(response)
         except BaseException:
             response.close()
             raise

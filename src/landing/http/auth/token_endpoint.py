@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
 
 import requests
 from requests import PreparedRequest
@@ -30,6 +34,9 @@ _SPENT_ONCE = ("authorization_code", "refresh_token")
 """Grants whose second use counts as theft."""
 _RENEWED_BEFORE = 60.0
 """Seconds before its end at which an access token is renewed, if it lasts ten minutes or more."""
+_EPOCH = 1_000_000_000
+"""Higher numbers are points in time, lower ones are seconds from now."""
+_OF_TOKENS = ("access_token", "refresh_token", "token_type", "scope", "id_token", "expires_in")
 _SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
 
@@ -81,6 +88,7 @@ class TokenEndpoint:
         secrets.register(*filter(None, [self.client_secret, *sent]), what="a secret of the client")
         begun = time.time()
         session = self._session(grant_type)
+        session.register_compliance_hook("access_token_response", _tokens_first)
         try:
             given = session.fetch_token(
                 self.url,
@@ -166,11 +174,52 @@ def _retries(grant_type: str) -> Retry:
 
 def _renew_at(begun: float, expires_in: Any) -> float | None:
     """When to renew the token; None if it does not end, which some providers report as 0."""
-    try:
-        lasts = float(expires_in)
-    except (TypeError, ValueError):
+    lasts = _lasts(begun, expires_in)
+    if lasts is None:
         return None
     return begun + lasts - min(_RENEWED_BEFORE, lasts / 10) if lasts > 0 else None
+
+
+def _lasts(begun: float, expires_in: Any) -> float | None:
+    """Seconds that the token lasts. `expires_in` may be a number or the text of one, a date, or the
+    time at which the token ends."""
+    try:
+        number = float(expires_in)
+    except (TypeError, ValueError):
+        try:
+            ends = datetime.fromisoformat(str(expires_in).strip())
+        except ValueError:
+            return None
+        return (ends if ends.tzinfo else ends.replace(tzinfo=UTC)).timestamp() - begun
+    if not math.isfinite(number):
+        return None
+    return number - begun if number > _EPOCH else number
+
+
+def _tokens_first(response: requests.Response) -> requests.Response:
+    """The response in the standard's form, so that an odd member beside the tokens loses none of
+    them: the refresh token that was spent for them is not accepted again."""
+    given = _given(response)
+    nested = next((v for v in given.values() if isinstance(v, dict) and "access_token" in v), None)
+    given = {**given, **(nested or {})}
+    if not isinstance(given.get("access_token"), str) or not given["access_token"]:
+        return response
+    kept = {name: given[name] for name in _OF_TOKENS if name in given}
+    if (lasts := _lasts(time.time(), kept.pop("expires_in", None))) is not None:
+        kept["expires_in"] = int(lasts)
+    response._content = json.dumps(kept).encode()
+    response.encoding = "utf-8"
+    return response
+
+
+def _given(response: requests.Response) -> dict[str, Any]:
+    if response.status_code >= 500:
+        return {}
+    try:
+        found = response.json()
+    except ValueError:
+        found = dict(parse_qsl(response.text.strip()))
+    return found if isinstance(found, dict) else {}
 
 
 def _unchanged(request: PreparedRequest) -> PreparedRequest:

@@ -1,0 +1,72 @@
+"""What an API itself says of a failure, as one short line that is fit to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from landing.secrets import redacted
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_LONGEST = 300
+_READ = 64 * 1024
+_KEYS = (
+    "error_description",
+    "message",
+    "detail",
+    "error_message",
+    "errorMessage",
+    "error",
+    "errors",
+    "title",
+    "description",
+    "reason",
+    "fault",
+    "faultstring",
+    "msg",
+    "code",
+)
+"""Where APIs say what is wrong, the most telling first; each may have others inside."""
+
+
+def own_words(response: Response | None) -> str:
+    """The first words of an answer that was read; empty if it has none, or is a page for people."""
+    content = getattr(response, "_content", None)
+    if not isinstance(content, bytes) or not content.strip():
+        return ""
+    try:
+        return said_by(msgspec.json.decode(content))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass
+    text = content[:_READ].decode(errors="replace").strip()
+    return "" if text.startswith(("<", "{", "[")) else _line(text)
+
+
+def said_by(value: Any) -> str:
+    """What a decoded answer or a part of it says, in a line."""
+    return _line(_found(value) or msgspec.json.encode(value, enc_hook=repr).decode())
+
+
+def _found(value: Any, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if depth == 6:
+        return ""
+    if isinstance(value, list):
+        return next(filter(None, (_found(each, depth + 1) for each in value)), "")
+    if isinstance(value, Mapping):
+        inside = (_found(value[key], depth + 1) for key in _KEYS if key in value)
+        return next(filter(None, inside), "")
+    return ""
+
+
+def _line(text: str) -> str:
+    """Redacted as a whole, so that no cut leaves the half of a secret that nothing knows."""
+    first = redacted(text[:_READ]).strip().partition("\n")[0]
+    printable = "".join(char if char.isprintable() else " " for char in first)
+    shown = " ".join(printable.split())
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
