@@ -27,10 +27,10 @@ from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.errors import StreamError
 from landing.events import Drifted, Reporter
-from landing.extraction.cursor import CursorTracker
+from landing.extraction.cursor import NOT_KNOWN, CursorTracker
 from landing.extraction.drift import ENOUGH
 from landing.extraction.incremental import FrozenIncremental, freeze
-from landing.extraction.lookback_window import LIMIT as WINDOW_ROWS
+from landing.extraction.known_rows import KnownRowsState
 from landing.extraction.missing_keys import KnownKeys
 from landing.extraction.pages import (
     pipeline_state,
@@ -43,6 +43,7 @@ from landing.extraction.resync import Resync, due_resync
 from landing.extraction.row_versions import RowVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import as_declared
+from landing.http import traffic
 from landing.zone.bucket import StoredObject
 from landing.zone.destination import Load
 from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
@@ -147,7 +148,7 @@ class Extraction:
     def _parts(self, load: Load) -> Iterator[Any]:
         state = dlt.current.resource_state(self._config.stream).setdefault(STATE_KEY, {})
         if self._streams_state is None:
-            self._begin(state)
+            self._begin(state, load)
         if self._tracker is not None:
             load.cursor_before = self._tracker.after if self._published else self._tracker.before
             load.read_from = self._tracker.read_from
@@ -165,7 +166,7 @@ class Extraction:
             load.begin(last_load_id)  # also without rows, which then are all that there are
         self._remember(load)
 
-    def _begin(self, state: dict[str, Any]) -> None:
+    def _begin(self, state: dict[str, Any], load: Load | None = None) -> None:
         if self._frozen is not None and self._config.is_incremental:
             self._resync = due_resync(self._config, self._frozen, state)
         # The stream runs ahead in a thread, while the state here moves with each load.
@@ -179,8 +180,15 @@ class Extraction:
                 f"{'the beginning' if start is None else start}",
             )
         if self._frozen is not None and self._config.is_incremental:
-            known = state.get("cursor", {})
-            self._tracker = CursorTracker(self._frozen, self._columns, known, self._folder)
+            answers, clock = traffic.current().answers, time.monotonic()
+            self._tracker = CursorTracker(
+                self._frozen,
+                self._columns,
+                state.get("cursor", {}),
+                self._folder,
+                began=lambda: answers.time_at(clock),
+                fetch=NOT_KNOWN if load is None else load.known_rows,
+            )
             self._quarantine.known = frozenset(state.get("quarantined", ()))
         self._rows = self._reader.rows(self._streams_state, self._tracker)
 
@@ -318,17 +326,33 @@ class Extraction:
             # dlt writes no state that equals the last one it wrote, which is not there any more.
             state["taken_back"] = time.time_ns()
         if self._tracker is not None and self._frozen is not None:
+            self._tracker.landed(load.parts)
             self._frozen.get_state()["last_value"] = self._tracker.after
-            state["cursor"] = self._tracker.state(ended=self.is_over)
+            state["cursor"] = self._tracker.state(self._known_rows(load), ended=self.is_over)
             if self._resync is not None:
                 self._resync.remember(self._tracker, state, ended=self.is_over)
             load.cursor_after = self._frozen.get_state()["last_value"]
-            if self._tracker.forgets:
-                self._reporter.note(
-                    self._config.stream,
-                    f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest "
-                    "back land again with each run",
-                )
+            if self.is_over:
+                self._tell_of_cursor()
+
+    def _known_rows(self, load: Load) -> KnownRowsState:
+        """What the next run reads again, in the state or in an object of the load."""
+        assert self._tracker is not None, "only a stream with a cursor reads again"
+        known = self._tracker.known(ended=self.is_over)
+        in_state, before = known.in_state(), self._tracker.rows_state
+        if in_state is None and load.load_id is None and "load_id" in before:
+            return before  # of which these are a part
+        if "load_id" in before:
+            load.supersedes_keys = True
+        if in_state is not None or load.load_id is None:
+            return in_state or KnownRowsState()
+        load.keys_file = known.in_file(self._folder / "known-rows-after.parquet")
+        return KnownRowsState(load_id=load.load_id)
+
+    def _tell_of_cursor(self) -> None:
+        assert self._tracker is not None, "only a stream with a cursor has something to tell"
+        for note in self._tracker.notes():
+            self._reporter.note(self._config.stream, note)
 
     def _remember_keys(self, load: Load, state: dict[str, Any]) -> None:
         if self._snapshot is None:

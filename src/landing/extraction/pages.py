@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -28,7 +28,7 @@ from landing.columns.json_page import decoding_to, undecoded
 from landing.errors import SourceError, StreamError
 from landing.events import Given
 from landing.extraction.prefetch import Prefetched
-from landing.http import JsonPage
+from landing.http import JsonPage, traffic
 from landing.zone.state import SCHEMA
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
@@ -45,6 +45,8 @@ class Page:
     batch: Batch
     columns: Mapping[str, Any] | None = None
     """Column hints that came with the page (`dlt.mark.with_hints`), by name."""
+    is_first_answer: bool = False
+    """The stream had one HTTP answer when it gave this, so that all of it comes from there."""
 
 
 def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
@@ -116,16 +118,25 @@ def _no_state() -> TPipelineState:
     return TPipelineState(sources={}, _local={})
 
 
-def _pages(resource: DltResource, items: Iterator[PipeItem]) -> Iterator[Page]:
-    return (_page(resource.name, item.item, item.meta) for item in items)
+def _pages(resource: DltResource, items: Iterator[_Made]) -> Iterator[Page]:
+    for item, answers in items:
+        yield _page(resource.name, item.item, item.meta, is_first_answer=answers == 1)
 
 
-def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
+class _Made(NamedTuple):
+    item: PipeItem
+    answers: int
+    """How many the stream had by then."""
+
+
+def _iterate(resource: DltResource) -> Generator[_Made, None, None]:
     # dlt's own iteration over a resource drops the hints that come with a page and the state
     # that a stream writes, so this goes one level below it.
+    answers = traffic.current().answers
     try:
         with PipeIterator.from_pipe(resource._pipe) as items:
-            yield from map(_kept, items)
+            for item in items:
+                yield _Made(_kept(item), answers.count)
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
@@ -136,10 +147,11 @@ def _kept(item: PipeItem) -> PipeItem:
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
-def _page(stream: str, item: Any, meta: Any) -> Page:
+def _page(stream: str, item: Any, meta: Any, *, is_first_answer: bool) -> Page:
     hints = meta.hints if isinstance(meta, HintsMeta) else None
     columns = hints.get("columns") if hints else None
-    return Page(_batch(stream, item), columns if isinstance(columns, Mapping) else None)
+    hinted = columns if isinstance(columns, Mapping) else None
+    return Page(_batch(stream, item), hinted, is_first_answer)
 
 
 def _batch(stream: str, item: Any) -> Batch:

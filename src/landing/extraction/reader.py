@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -20,7 +22,7 @@ from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError
 from landing.events import Drifted, Given, Reporter
-from landing.extraction.cursor import CursorValue, RowFilter
+from landing.extraction.cursor import RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
 from landing.extraction.pages import (
@@ -33,6 +35,7 @@ from landing.extraction.pages import (
     row_count,
 )
 from landing.extraction.quarantine import Quarantine, Rejected
+from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
 
@@ -97,9 +100,9 @@ class StreamReader:
         given = Given()
         self._reporter.reading(self._config.stream, given)
         pages = without_loops(counting_into(given, hinted), self._config)
-        for batch in batches(pages, least):
+        for batch, is_first_answer in _batches(pages, least):
             self.count += row_count(batch)
-            pieces = self._admitted(batch, filter_)
+            pieces = self._admitted(batch, filter_, is_first_answer=is_first_answer)
             self._reporter.progress(self._config.stream, self.count)
             yield False, pieces
             if filter_ is not None and filter_.is_past:
@@ -146,7 +149,9 @@ class StreamReader:
         """What the records of a page are decoded to as it is made."""
         return self._columns.early
 
-    def _admitted(self, batch: Batch, filter_: RowFilter | None) -> Pieces:
+    def _admitted(
+        self, batch: Batch, filter_: RowFilter | None, *, is_first_answer: bool = False
+    ) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
@@ -157,7 +162,8 @@ class StreamReader:
         table = converted.table
         if filter_ is not None:
             rejected = list(self._cursor_values(converted.errors, filter_.name))
-            table = filter_.admit(table, converted.raw(filter_.name), rejected)
+            raw = converted.raw(filter_.name)
+            table = filter_.admit(table, raw, rejected, is_first_answer=is_first_answer)
         return [piece for piece in (earlier, table, later) if len(piece)]
 
     def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
@@ -199,3 +205,10 @@ class StreamReader:
         if filter_ is not None and filter_.rows_without_cursor:
             count = filter_.rows_without_cursor
             self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")
+
+
+def _batches(pages: Iterable[Page], least: int) -> Iterator[tuple[Batch, bool]]:
+    """What the stream gave of its first answer is no batch with what came after."""
+    for is_first_answer, group in groupby(pages, attrgetter("is_first_answer")):
+        for batch in batches(group, least):
+            yield batch, is_first_answer

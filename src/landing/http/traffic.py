@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+from landing.http.answers import Answers, observe
+
 _TOTALS = ("X-Total-Count", "X-Total", "X-WP-Total")
 """Headers in which APIs tell how many rows a list has in all."""
 
@@ -62,6 +64,8 @@ class Traffic:
         """Waited between an attempt that failed and the next, summed over all threads."""
         self.bytes = 0
         """Of bodies, as they came over the network."""
+        self.answers = Answers()
+        """Also of requests that were not made through the kit."""
         self._readings = 0
         self._expected: int | None = None
         self._lock = threading.Lock()
@@ -132,6 +136,7 @@ class Traffic:
 
 
 _current: ContextVar[Traffic | None] = ContextVar("landing_traffic", default=None)
+_running: set[Traffic] = set()
 
 
 def current() -> Traffic:
@@ -145,8 +150,17 @@ def counting(listener: Listener | None = None) -> Iterator[Traffic]:
     that still wait for their turn afterwards are sent home, so that a run can be interrupted."""
     traffic = Traffic(listener)
     token = _current.set(traffic)
+    _running.add(traffic)
+    observe(_of_this_answer)
     try:
         yield traffic
     finally:
+        _running.discard(traffic)
         _current.reset(token)
         traffic.end()
+
+
+def _of_this_answer() -> list[Answers]:
+    """A thread that a stream started itself does not know whose it is: then it may be anyone's."""
+    traffic = _current.get()
+    return [one.answers for one in ([traffic] if traffic is not None else list(_running))]

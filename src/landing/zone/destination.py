@@ -84,7 +84,7 @@ class Load:
     deleted: int = 0
     """Rows that say that a record was deleted."""
     keys_file: Path | None = None
-    """Which records the source has, as the state says from now on."""
+    """Which records the source has, or which rows are read again, as the state says from now on."""
     supersedes_keys: bool = False
     """Whether no earlier such file is needed any more."""
     from_quarantine: list[str] = field(default_factory=list)
@@ -156,6 +156,10 @@ class Load:
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
+
+    def known_rows(self, load_id: str, file: Path) -> bool:
+        """Download what an earlier load kept of rows that are read again; False if it is gone."""
+        return self.bucket.download(self.paths.keys(load_id), file)
 
     def publish_next(self) -> None:
         """Publish the next part. dlt's jobs come in any order; the parts must not."""

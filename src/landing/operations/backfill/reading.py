@@ -20,7 +20,6 @@ from landing.columns.conversion import Columns, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
 from landing.events import Reporter
-from landing.extraction.cursor import CursorValue
 from landing.extraction.extraction import Extraction
 from landing.extraction.incremental import (
     FrozenIncremental,
@@ -30,6 +29,7 @@ from landing.extraction.incremental import (
 )
 from landing.extraction.pages import standing_alone
 from landing.extraction.parents import freeze_parents
+from landing.extraction.reached import CursorValue
 from landing.extraction.side_by_side import Stop
 from landing.operations.backfill.windows import Cursor, Window
 from landing.zone.bucket import Bucket
@@ -116,7 +116,12 @@ class WindowFilter:
         return self._frozen.end_out_of_range
 
     def admit(
-        self, table: pa.Table, raw: Sequence[Any], aside: Sequence[CursorValue] = ()
+        self,
+        table: pa.Table,
+        raw: Sequence[Any],
+        rejected: Sequence[CursorValue] = (),
+        *,
+        is_first_answer: bool = False,
     ) -> pa.Table:
         values = table[self.name]
         self.without_cursor += values.null_count
@@ -186,7 +191,7 @@ class WindowExtraction(Extraction):
             for _ in self._parts(load):
                 pass
 
-    def _begin(self, state: dict[str, Any]) -> None:
+    def _begin(self, state: dict[str, Any], load: Load | None = None) -> None:
         self._streams_state = {"sources": {}, "_local": {}}
         self._rows = self._reader.rows(self._streams_state, self.filter)
 
