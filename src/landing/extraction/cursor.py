@@ -9,7 +9,7 @@ land again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,23 +18,23 @@ from typing import Any, Protocol, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.columns.conversion import Columns, RowError
+from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.digest import BUCKETS, Digest, row_hashes
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, counted
-from landing.extraction.cursor_values import CursorValues
+from landing.extraction.cursor_values import CursorValues, Values
 from landing.extraction.incremental import FrozenIncremental
 from landing.extraction.known_rows import (
     Fetch,
     KnownRows,
     KnownRowsState,
+    LandedFile,
     SeenRows,
     hashes_of,
     rows_of,
 )
 from landing.extraction.reached import CursorValue, Reached, ReachedState
-from landing.zone.parts import Part
 
 NOT_KNOWN: Fetch = lambda load_id, file: False  # noqa: E731
 
@@ -95,8 +95,7 @@ class RowFilter(Protocol):
 
     def admit(
         self,
-        table: pa.Table,
-        raw: Sequence[Any],
+        converted: Converted,
         rejected: Sequence[CursorValue] = (),
         *,
         is_first_answer: bool = False,
@@ -179,28 +178,23 @@ class CursorTracker:
 
     def admit(
         self,
-        table: pa.Table,
-        raw: Sequence[Any],
+        converted: Converted,
         rejected: Sequence[CursorValue] = (),
         *,
         is_first_answer: bool = False,
     ) -> pa.Table:
-        """The rows of a page that are certainly new; `raw` are its cursor values as the API gave
-        them. Rows that may be known are kept for `rest`.
+        """The rows of a page that are certainly new. Rows that may be known are kept for `rest`.
 
         `rejected` are the cursor values of rows of the page that went to quarantine: the cursor
         moves beyond them, too, since they need not be asked for again.
         """
+        table = converted.table
         keys = self._values.keys(table[self.name])
+        self._see(keys, converted, rejected, is_first_answer=is_first_answer)
         if keys.null_count:
             self._withhold_without(table.filter(pc.is_null(keys)))
             present = pc.is_valid(keys)
-            raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
             table, keys = table.filter(present), keys.filter(present)
-        self._reached.see(keys, raw, is_first_answer=is_first_answer)
-        for value in rejected:
-            if (key := self._values.key(value.typed)).is_valid:
-                self._reached.see_rejected(key, value.raw, is_first_answer=is_first_answer)
         self.went_back = self.went_back or (self._is_asc and not self._reached.is_in_order)
         if table.num_rows == 0:
             return table
@@ -219,6 +213,29 @@ class CursorTracker:
         if pc.any(gone).as_py():  # which land without their cursor value
             self._seen.add(keys.filter(gone), hashes_of(table.filter(gone)))
         return table
+
+    def _see(
+        self,
+        keys: Values,
+        converted: Converted,
+        rejected: Sequence[CursorValue],
+        *,
+        is_first_answer: bool,
+    ) -> None:
+        """All cursor values of a page in the order in which it has them."""
+        raw = list(converted.raw(self.name)) if rejected else converted.raw(self.name)
+        if rejected:
+            others = pa.array([self._values.key(v.typed).as_py() for v in rejected], keys.type)
+            kept = range(len(keys)) if converted.kept is None else converted.kept
+            order = pc.sort_indices(pa.array([*kept, *(value.index for value in rejected)]))
+            raw = [*raw, *(value.raw for value in rejected)]
+            raw = [raw[index] for index in order.to_pylist()]
+            keys = pa.chunked_array([*keys.chunks, others]).take(order)
+        if keys.null_count:
+            present = pc.is_valid(keys)
+            raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
+            keys = keys.filter(present)
+        self._reached.see(keys, raw, is_first_answer=is_first_answer)
 
     def _from_start(self, table: pa.Table, keys: Any, start: pa.Scalar) -> tuple[pa.Table, Any]:
         within = self._reached.beyond(keys, start)
@@ -277,11 +294,10 @@ class CursorTracker:
     def concerns(self, error: RowError) -> bool:
         return True  # quarantine knows which it has
 
-    def landed(self, parts: Sequence[Part]) -> None:
-        """Look at the rows that are about to be published for those that the next run reads
-        again."""
+    def landed(self, files: Iterable[LandedFile]) -> None:
+        """Look at rows that this run lands for those that the next one reads again."""
         is_wanted = self._is_read_again()
-        for table in rows_of(parts, self.name, is_wanted, self._columns.schema):
+        for table in rows_of(files, self.name, is_wanted, self._columns.schema):
             self._seen.add(self._values.keys(table[self.name]), hashes_of(table))
 
     def _is_read_again(self) -> Callable[[Any], Any]:

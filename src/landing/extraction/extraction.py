@@ -44,7 +44,7 @@ from landing.extraction.row_versions import RowVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import as_declared
 from landing.http import traffic
-from landing.zone.bucket import StoredObject
+from landing.zone.bucket import BucketFile, StoredObject
 from landing.zone.destination import Load
 from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
 from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
@@ -326,7 +326,11 @@ class Extraction:
             # dlt writes no state that equals the last one it wrote, which is not there any more.
             state["taken_back"] = time.time_ns()
         if self._tracker is not None and self._frozen is not None:
-            self._tracker.landed(load.parts)
+            self._tracker.landed(part.file for part in load.parts)
+            if self._published is not None and self.is_over:
+                self._tracker.landed(self._published.files_taken_back())
+            elif self._published is not None:
+                self._published.loads.append(load)
             self._frozen.get_state()["last_value"] = self._tracker.after
             state["cursor"] = self._tracker.state(self._known_rows(load), ended=self.is_over)
             if self._resync is not None:
@@ -381,6 +385,7 @@ class _Published:
         self._bucket = load.bucket
         self._path = load.paths.state
         self._state_before = state_before
+        self.loads: list[Load] = []
         self.is_taken_back = False
 
     def take_back(self) -> None:
@@ -394,6 +399,13 @@ class _Published:
             self._bucket.delete(self._path)
         else:
             self._bucket.put(self._path, self._state_before.data)
+
+    def files_taken_back(self) -> Iterator[BucketFile]:
+        """What is published already, of which the next run reads more than was expected."""
+        for load in self.loads if self.is_taken_back else ():
+            for landed in load.files:
+                with self._bucket.file(landed.path) as file:
+                    yield file
 
 
 def freeze_cursor(config: StreamConfig, resource: DltResource) -> FrozenIncremental | None:

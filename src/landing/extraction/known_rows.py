@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 
 from landing.columns.digest import row_hashes
 from landing.extraction.cursor_values import Values
-from landing.zone.parts import Part
+from landing.zone.bucket import BucketFile
 
 IN_STATE = 5_000
 """Rows whose hashes are kept in the state itself, in 54 KB."""
 _ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF
 _OLDER_BYTES = 12
+
+LandedFile: TypeAlias = Path | BucketFile
 
 Fetch = Callable[[str, Path], bool]
 """Downloads the hashes that were put with a load to a file; False if they are not there."""
@@ -117,12 +119,15 @@ def hash_of(value: int) -> int:
 
 
 def rows_of(
-    parts: Iterable[Part], name: str, wanted: Callable[[pa.ChunkedArray], Any], schema: pa.Schema
+    files: Iterable[LandedFile],
+    name: str,
+    wanted: Callable[[pa.ChunkedArray], Any],
+    schema: pa.Schema,
 ) -> Iterator[pa.Table]:
     """The rows in these files whose column `name` is `wanted`; of others no more than that column
     is read."""
-    for part in parts:
-        with pq.ParquetFile(part.file) as parquet:
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
             for group in range(parquet.num_row_groups):
                 mask = wanted(parquet.read_row_group(group, columns=[name])[name])
                 if pc.any(mask).as_py():

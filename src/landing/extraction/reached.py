@@ -44,6 +44,10 @@ class ReachedState(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class CursorValue:
+    """Of a row that did not convert."""
+
+    index: int
+    """The row's position in its batch."""
     typed: pa.Scalar
     raw: Any
     """As the API gave it."""
@@ -108,16 +112,8 @@ class Reached:
         if self._all is None:
             self._begin(keys)
         self._follow(keys)
-        self._note(keys, raw, is_first_answer=is_first_answer)
-
-    def see_rejected(self, key: pa.Scalar, raw: Any, *, is_first_answer: bool) -> None:
-        """Of a row that went to quarantine, whose place among the others is not known."""
-        keys = pa.array([key.as_py()], key.type)
-        if self._all is None:
-            self._begin(keys)
-        if self._last is None or self.beyond(key, self._last).as_py():
-            self.is_in_order = self._is_in_reverse = False
-        self._note(keys, [raw], is_first_answer=is_first_answer)
+        for one in self._noted(is_first_answer=is_first_answer):
+            one.see(keys, raw, pc.min if self._descending else pc.max)
 
     def _begin(self, keys: Values) -> None:
         if self._unit is None and not self._descending:
@@ -147,11 +143,6 @@ class Reached:
         self.is_in_order &= not pc.any(self.beyond(earlier, later)).as_py()
         self._is_in_reverse &= not pc.any(self.beyond(later, earlier)).as_py()
         self._last = flat[-1]
-
-    def _note(self, keys: Values, raw: Sequence[Any], *, is_first_answer: bool) -> None:
-        assert self._all is not None, "it has begun"
-        for one in self._noted(is_first_answer=is_first_answer):
-            one.see(keys, raw, pc.min if self._descending else pc.max)
 
     def _noted(self, *, is_first_answer: bool) -> Iterator[_Furthest]:
         assert self._all is not None, "it has begun"

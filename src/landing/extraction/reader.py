@@ -162,8 +162,7 @@ class StreamReader:
         table = converted.table
         if filter_ is not None:
             rejected = list(self._cursor_values(converted.errors, filter_.name))
-            raw = converted.raw(filter_.name)
-            table = filter_.admit(table, raw, rejected, is_first_answer=is_first_answer)
+            table = filter_.admit(converted, rejected, is_first_answer=is_first_answer)
         return [piece for piece in (earlier, table, later) if len(piece)]
 
     def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
@@ -181,7 +180,7 @@ class StreamReader:
             except ConversionError:
                 continue
             if typed.is_valid:
-                yield CursorValue(typed, raw)
+                yield CursorValue(error.index, typed, raw)
 
     def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
         """Withheld rows are older than all others, but a deletion that has no cursor value is the

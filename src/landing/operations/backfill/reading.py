@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from dlt.extract.resource import DltResource
 
 from landing.catalog.stream_config import StreamConfig
-from landing.columns.conversion import Columns, RowError
+from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
 from landing.events import Reporter
@@ -117,12 +117,12 @@ class WindowFilter:
 
     def admit(
         self,
-        table: pa.Table,
-        raw: Sequence[Any],
+        converted: Converted,
         rejected: Sequence[CursorValue] = (),
         *,
         is_first_answer: bool = False,
     ) -> pa.Table:
+        table = converted.table
         values = table[self.name]
         self.without_cursor += values.null_count
         self._follow(values)
