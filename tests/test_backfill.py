@@ -25,7 +25,7 @@ import pytest
 from landing.catalog.fields import Field
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import UsageError
-from landing.events import Reporter
+from landing.events import Event, Note, RowsRead
 from landing.extraction.sources import load_source
 from landing.operations.backfill import begin, plan, record, run_window
 from landing.operations.backfill.fields import begin_fields, plan_fields, run_fields
@@ -241,12 +241,13 @@ def test_what_a_live_run_lands_meanwhile_stays_the_newest(
     assert float(max(names)) < time.time() + 2, "names do not run ahead of the clock"
 
 
-class Told(Reporter):
+class Told:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, stream: str, text: str) -> None:
-        self.notes.append(text)
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.notes.append(event.text)
 
 
 def test_load_ids_stay_above_those_that_are_reserved_whatever_the_clock_says(
@@ -575,7 +576,7 @@ def test_a_stream_that_ignores_the_window_is_right_all_the_same(kit: Kit, zone: 
     assert done.code == 0, done.text
     assert "500 … 1,500: 999 rows" in done.out
     assert "2 of 2 windows done, 1,998 rows" in done.out
-    assert "2 records without a cursor are in no window" in done.out
+    assert "2 records without a cursor value are in no window" in done.out
     counts = zone.query("ids", "rows", "SELECT count(*), min(n), max(n) FROM landed")
     assert counts == [(1998, 500, 2499)]
     kept = [
@@ -628,7 +629,7 @@ def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
         (("--from", "2023-01-01", "--by", "ids", "--step", "5"), "say day, week or month"),
         (("--from", "2023-01-01", "--step", "5"), "--step is for --by ids"),
         (("--from", "1970-01-01", "--to", "2024-01-01", "--by", "day"), "more than 2,000 windows"),
-        (("--by", "day"), "say by --from where to begin"),
+        (("--by", "day"), "add --from to say where to begin"),
         (("--from", "2023-01-01", "--fields", "name", "--by", "day"), "is read in one go"),
         (("--fields", "nam"), "did you mean 'name'?"),
         (("--fields", "id"), "is the primary key or the cursor"),
@@ -768,16 +769,17 @@ def test_a_version_that_lands_while_fields_are_read_stays_the_newest(
     planned = plan_fields(source, "orders", bucket, request)
     begun = begin_fields(planned, again=False, notify=print)
 
-    class Edits(Told):
-        """Edits a record that was read just now, and lands it by a live run."""
+    batches: list[Event] = []
 
-        def progress(self, stream: str, rows: int) -> None:
-            if not self.notes:
-                self.notes.append("edited")
+    def edit_once(event: Event) -> None:
+        """Edits a record that was read just now, and lands it by a live run."""
+        if isinstance(event, RowsRead):
+            batches.append(event)
+            if len(batches) == 1:
                 edited(api, 70, datetime(2024, 1, 1), "edited meanwhile")
                 assert shop.run("shop", "orders").code == 0
 
-    result = run_fields(planned.subject, begun, Edits())
+    result = run_fields(planned.subject, begun, edit_once)
     assert result.rows == 31
     newest = zone.query("shop", "orders", NEWEST, union_by_name=True)
     assert newest[70][1] == "edited meanwhile"

@@ -24,6 +24,7 @@ from tests.servers.api import bench_record
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
 
 
+@pytest.mark.long
 def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
     before = RESULTS.read_bytes()
 
@@ -129,11 +130,13 @@ def test_a_contender_that_fails_says_why() -> None:
         measure("download", env={})
 
 
+@pytest.mark.long
 def test_many_streams_side_by_side_are_measured(tmp_path: Path) -> None:
     (mark,) = many_streams(Setting(records=1_000, rounds=1, folder=tmp_path), streams=3)
     assert mark.case == "3 streams of 1 pages of 50 ms each, `--all --workers 3`"
 
 
+@pytest.mark.long
 def test_compaction_is_measured(tmp_path: Path) -> None:
     setting = Setting(records=1_000, rounds=1, folder=tmp_path)
     (mark,) = compaction(setting, rows_of_a_file=[20])
@@ -141,17 +144,20 @@ def test_compaction_is_measured(tmp_path: Path) -> None:
     assert "files/s" in mark.measured
 
 
+@pytest.mark.long
 def test_upserts_are_measured(tmp_path: Path) -> None:
     (mark,) = upsert(Setting(records=1, rounds=1, folder=tmp_path), rows=5_000, changed=50)
     assert mark.case == "upserting 50 changed rows into a table of 5,000 on SeaweedFS"
 
 
+@pytest.mark.long
 def test_a_backfill_with_several_workers_is_measured(tmp_path: Path) -> None:
     two, four = backfill(Setting(records=1_000, rounds=1, folder=tmp_path), windows=4)
     assert two.case == "a backfill of 4 windows of 1 pages of 50 ms each, `--workers 2`"
     assert four.asked == "≥ 3.4 × one worker"
 
 
+@pytest.mark.long
 def test_the_profile_names_every_stage() -> None:
     done = subprocess.run(
         [

@@ -428,3 +428,95 @@ def test_the_repositorys_datasette_source_passes(
         done = kit.landing("check", "datasette")
     assert done.code == 0, done.text
     assert [name for name, status in statuses(done).items() if status != "passed"] == ["secrets"]
+
+
+PLAIN = """\
+import os
+import dlt
+import requests
+from landing.http import Api, NumberedPages, OffsetPages
+
+@dlt.resource(primary_key="id")
+def orders():
+    {body}
+"""
+ONE_PAGE = 'yield requests.get(os.environ["LIST_URL"], timeout=9).json()["items"]'
+FOLLOWED = """\
+url = os.environ["LIST_URL"]
+    while url:
+        answer = requests.get(url, timeout=9).json()
+        yield answer["items"]
+        url = answer.get("next")"""
+
+
+def pages_of_ten(count: int, first: int = 1) -> Callable[[Exchange], None]:
+    """An API of pages with at most 10 rows, and links to the next."""
+
+    def answer(exchange: Exchange) -> None:
+        query = exchange.seen.query
+        number = int(query.get("page", first))
+        size = min(int(query.get("limit", 10)), 10)
+        start = (number - first) * size
+        items = [{"id": n} for n in range(start, min(start + size, count))] if start >= 0 else []
+        more: dict[str, Any] = {}
+        if "limit" not in query and start + size < count:
+            more = {"next": f"http://{exchange.seen.headers['Host']}/?page={number + 1}"}
+        text = json.dumps({"items": items, **more}).encode()
+        exchange.reply(200, text, Content_Type="application/json")
+
+    return answer
+
+
+def check_paging(kit: Kit, body: str) -> tuple[str, str]:
+    kit.add_source("list", PLAIN.format(body=body))
+    done = kit.landing("check", "list", "--only=paging")
+    return statuses(done)["paging"], done.text
+
+
+def test_an_answer_that_names_more_than_plain_requests_read(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(pages_of_ten(25)) as server:
+        monkeypatch.setenv("LIST_URL", server.url)
+        status, said = check_paging(kit, ONE_PAGE)
+    assert status == "FAILED"
+    assert "the API says that it has more: GET 127.0.0.1/: 'next' names a next page" in said
+
+
+def test_links_that_plain_requests_followed_are_not_left_over(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(pages_of_ten(25)) as server:
+        monkeypatch.setenv("LIST_URL", server.url)
+        status, said = check_paging(kit, FOLLOWED)
+    assert status == "skipped", said
+    assert "no parameter for a page's size that is known" in said
+
+
+def test_a_total_is_compared_with_what_was_read(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(200, b'{"items": [{"id": 1}, {"id": 2}], "total": 3}')
+
+    with serve(answer) as server:
+        monkeypatch.setenv("LIST_URL", server.url)
+        status, said = check_paging(kit, ONE_PAGE)
+    assert status == "FAILED"
+    assert "'total' is 3, and 2 rows came" in said
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_pages_of_the_kit_are_compared_without_a_parameter_limit(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """And where they are counted from 0, that they were read from there."""
+    with serve(pages_of_ten(35, first)) as server:
+        monkeypatch.setenv("LIST_URL", server.url)
+        pages = 'Api(os.environ["LIST_URL"]).pages("", records="items", paging=NumberedPages(500))'
+        status, said = check_paging(kit, f"yield from {pages}")
+    if first == 0:
+        assert status == "FAILED"
+        assert "page 0 has 10 records that no page from 1 on has" in said
+        assert "first=0" in said
+    else:
+        assert status == "passed", said
+        assert "in pages of 10 and of 9" in said

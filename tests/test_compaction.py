@@ -300,13 +300,13 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
 def test_a_mistake_is_told(kit: Kit, folder_zone: Zone) -> None:
     kit.configure("shop", "orders", fields=FIELDS)
     for words, told in (
-        (["shop"], "name the streams to compact, or say --all"),
+        (["shop"], "name the streams to compact, or use --all"),
         (["shop", "orders", "--all"], "not both"),
         (["shop", "../orders"], "is not a stream name"),
         (["shop", "orders", "--older-than", "soon"], "has to be a duration"),
         (["shop", "orders", "--wait", "-1"], "is not a number of minutes"),
-        (["shop", "orders", "items", "--feeder-at", "x"], "name that stream alone"),
-        (["shop", "orders", "--feeder-at", "shop/items/1"], "is no file of shop/orders"),
+        (["shop", "orders", "items", "--feeder-at", "x"], "name only that stream"),
+        (["shop", "orders", "--feeder-at", "shop/items/1"], "is not a file of shop/orders"),
     ):
         done = kit.landing("compact", *words)
         assert done.code == 2

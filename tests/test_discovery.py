@@ -391,6 +391,33 @@ def test_a_stream_without_records_says_so_and_leaves_the_file(orders: Kit, api: 
     assert files_of(orders.root) == before
 
 
+FOREIGN = [
+    {"options": {"sync_modes": ["incremental"], "destination_sync_modes": ["append_dedup"]}},
+    {"fields": {"tags": {"type": "array", "items": {"type": "map"}}, "x": {"type": "unknown"}}},
+    {"connector": "airbyte"},
+]
+
+
+@pytest.mark.parametrize("keys", FOREIGN)
+def test_a_schema_that_another_tool_has_discovered_is_left_alone(
+    orders: Kit, folder_zone: Zone, keys: dict[str, Any]
+) -> None:
+    """Neither overwritten nor in the way of a run or of other streams."""
+    orders.configure("my_source", "orders", fields={"id": {"type": "integer"}})
+    options = {"sync_modes": ["full_refresh"], "destination_sync_modes": ["append"]}
+    theirs = {"stream": "orders", "options": options, "fields": {"id": {"type": "integer"}}, **keys}
+    for stream in ("orders", "invoices"):
+        file = orders.discovered_file("my_source", stream)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**theirs, "stream": stream}))
+    assert orders.run("my_source", "orders").code == 0
+    done = orders.discover("my_source")
+    assert done.code == 2
+    assert "my_source/orders.json is another tool's, and stays as it is" in done.err
+    assert "invoices" not in done.text
+    assert json.loads(file.read_text())["stream"] == "invoices"
+
+
 def test_a_broken_file_is_told_and_left(orders: Kit) -> None:
     orders.discover("my_source")
     file = orders.discovered_file("my_source", "orders")

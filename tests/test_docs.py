@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,21 @@ from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 
 README = REPOSITORY / "README.md"
-PAGES = sorted([README, REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")])
+CHAPTERS = [
+    REPOSITORY / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")
+]
+PAGES = sorted([*CHAPTERS, *(REPOSITORY / "docs").glob("*.md")])
+ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
 SETTINGS_EXAMPLE = REPOSITORY / ".env.example"
 SOURCE_MODULES = sorted((REPOSITORY / "orchestration" / "dlt" / "sources").glob("*/*.py"))
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PATH_IN_CODE = re.compile(
+    r"`((?:src|tests|tools|docs|deploy|orchestration|schemas|\.ci)/[\w./-]*|[\w.-]+\.(?:md|toml|yml))`"
+)
+_NAME_IN_FILE = re.compile(r"`([A-Z_a-z.]+)` (?:in |\()`(src/[\w./]+\.py)`")
 _PYTHON_FILE = re.compile(r"# (orchestration/\S+\.py)\n")
 
 
@@ -114,6 +123,42 @@ def test_the_comparison_has_the_figures_of_the_benchmark() -> None:
     for name, rate, speed in rows:
         assert [rate, speed] == measured[name][3:5]
     assert re.search(r"on (\S+):", results)[1] in table  # type: ignore[index]
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, REPOSITORY / "CONTRIBUTING.md"])
+def test_files_that_the_architecture_names_exist(page: Path) -> None:
+    named = set(_PATH_IN_CODE.findall(page.read_text()))
+    assert len(named) > 5
+    assert sorted(path for path in named if not (REPOSITORY / path).exists()) == []
+
+
+def test_functions_that_the_architecture_names_are_in_their_files() -> None:
+    named = _NAME_IN_FILE.findall(ARCHITECTURE.read_text())
+    assert len(named) > 15
+    for name, file in named:
+        owner, _, method = name.partition(".")
+        text = (REPOSITORY / file).read_text()
+        for word in filter(None, (owner, method)):
+            assert re.search(rf"^ *(?:(?:def|class) )?{word}\b", text, re.MULTILINE), (name, file)
+
+
+def test_the_architecture_has_the_rooms_of_the_import_contract() -> None:
+    """A row for each room, in the layers that `lint-imports` enforces."""
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    expected = [
+        (str(number), room) for number, layer in enumerate(layers, 1) for room in layer.split(" | ")
+    ]
+    rows = [cells for cells in cells_of(ARCHITECTURE.read_text()) if cells[0].isdecimal()]
+    assert [(number, room.strip("`")) for number, room, *_ in rows] == expected
+
+
+def test_the_architecture_names_every_package() -> None:
+    root = REPOSITORY / "src" / "landing"
+    packages = [file.parent.relative_to(root).as_posix() for file in root.rglob("__init__.py")]
+    text = ARCHITECTURE.read_text()
+    assert len(packages) > 10
+    assert [name for name in packages if name != "." and f"`{name}`" not in text] == []
 
 
 def test_settings_of_the_engine_are_documented() -> None:

@@ -150,3 +150,28 @@ def test_outside_a_workspace_it_says_what_it_can(tmp_path: Path) -> None:
     assert "!!  workspace    no workspace at " in done.stdout
     assert "→ change into the repository that has one" in done.stdout
     assert done.stderr == ""
+
+
+def test_selected_streams_whose_source_has_no_code_are_named(shop: Kit, zone: Zone) -> None:
+    configure(shop, schedule="0 * * * *")
+    foreign = {"connector": "airbyte"}
+    for source, keys in {
+        "shpo": {},
+        "crm": {},
+        "theirs": foreign,
+        "ours": {"connector": "dlt"},
+    }.items():
+        shop.configure(source, "orders", fields={"id": {"type": "integer"}}, **keys)
+    shop.configure("shop2", "orders", fields={"id": {"type": "integer"}}, selected=False)
+    found = [one for one in findings(shop) if one["check"] == "streams"]
+    mistakes = [one["found"] for one in found if not one["ok"]]
+    assert len(mistakes) == 2
+    assert "orchestration/dag/streams/ours: 1 selected stream, which nothing runs" in mistakes[0]
+    assert mistakes[1].endswith("sources/shpo has no code; did you mean 'shop'?")
+    others = [one["found"] for one in found if one["ok"]]
+    assert ["streams/crm" in one for one in others] == [True]
+    for words in (["status"], ["k8s", "--check"]):
+        done = shop.landing(*words)
+        assert "note: orchestration/dag/streams/shpo: 1 selected stream" in done.text
+        assert "streams/crm" in done.text
+        assert "streams/theirs" not in done.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import kubernetes_validate
 import pytest
@@ -64,6 +65,43 @@ def test_what_the_env_file_sets_is_set(shop: Kit, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("SHOP_URL")
     (shop.repository / ".env").write_text("SHOP_URL=https://shop.example.com\n")
     assert "all required ones are set" in shop.landing("env", "shop").out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "SHOP_URL=https://ü.example\n".encode("utf-16"),
+        "SHOP_URL=https://ü.example\n".encode("utf-8-sig"),
+        "SHOP_URL=x\r\nSHOP_URL='https://ü.example'\r\n".encode(),
+    ],
+)
+def test_an_env_file_of_any_editor_is_read(
+    shop: Kit, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setenv("SHOP_URL", "")
+    monkeypatch.delenv("SHOP_URL")
+    (shop.repository / ".env").write_bytes(content)
+    shop.landing("env", "shop")
+    assert os.environ["SHOP_URL"] == "https://ü.example"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("A=1\nB=ü\n".encode("latin-1"), ".env:2: this is not UTF-8; save the file as UTF-8"),
+        (b"A=1\nB=\0\n", ".env:2: there is a NUL character"),
+        (b"A=1\n\nB='x\n", ".env:3: this is no NAME=value"),
+        (b"A=1\nB C\n", ".env:2: this is no NAME=value"),
+    ],
+)
+def test_an_env_file_that_can_not_be_read_is_named_with_its_line(
+    shop: Kit, content: bytes, message: str
+) -> None:
+    (shop.repository / ".env").write_bytes(content)
+    done = shop.landing("env", "shop")
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.text
 
 
 def test_programs_read_the_same_as_json(shop: Kit) -> None:

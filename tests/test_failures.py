@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import obstore
 import pytest
@@ -233,6 +235,15 @@ def test_a_bucket_that_does_not_answer(
         ("DLT_BUCKET_URL", "gs://bucket", "has to be s3://bucket/prefix"),
         ("DLT_BUCKET_URL", "landing", "has to be s3://bucket/prefix"),
         ("DLT_BUCKET_URL", "file://relative/folder", "has to be s3://bucket/prefix"),
+        ("DLT_BUCKET_URL", "s3://landing/a#b", "what follows '#' would be cut off"),
+        ("DLT_BUCKET_URL", "s3://landing/raw?x=1", "what follows '?' would be cut off"),
+        ("DLT_BUCKET_URL", "file:///tmp/a#b", "write it as %23"),
+        ("DLT_BUCKET_URL", "file:///tmp/a?b", "write it as %3F"),
+        ("DLT_BUCKET_URL", "s3://landing//raw", "an empty part"),
+        ("DLT_BUCKET_URL", "s3://landing/a/../b", "an empty part, '.' or '..'"),
+        ("DLT_BUCKET_URL", "s3://me:pass-phrase@landing/raw", "keys go into S3_ACCESS_KEY_ID"),
+        ("DLT_BUCKET_URL", "s3://localhost:9000/raw", "a server's address into S3_ENDPOINT"),
+        ("DLT_BUCKET_URL", "s3://landing/a\x1bb", "can't be printed"),
         ("S3_ENDPOINT", "ftp://x", "S3_ENDPOINT is 'ftp://x'"),
         ("S3_SECRET_ACCESS_KEY", "", "S3_SECRET_ACCESS_KEY is not set"),
         ("LANDING_FILE_MB", "big", "LANDING_FILE_MB is 'big'"),
@@ -243,6 +254,24 @@ def test_settings_that_make_no_sense(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert_told(orders.run("my_source", "orders"), told, code=2)
+
+
+@pytest.mark.parametrize("spelling", ["FILE://{}", "File://{}/", "file://{}"])
+def test_a_scheme_may_be_in_any_case(
+    orders: Kit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spelling: str
+) -> None:
+    folder = tmp_path / "a b#c"
+    monkeypatch.setenv("DLT_BUCKET_URL", spelling.format(quote(str(folder))))
+    assert orders.run("my_source", "orders").code == 0
+    assert list(folder.glob("my_source/orders/year=*/month=*/day=*/*.parquet"))
+
+
+def test_keys_with_a_line_break_at_the_end_are_taken(
+    orders: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, f"{os.environ[name]}\n")
+    assert orders.run("my_source", "orders").code == 0
 
 
 def test_an_endpoint_may_have_a_scheme(
@@ -300,7 +329,7 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
         "slow",
         "import time\nimport dlt\n"
         "@dlt.resource\ndef first():\n"
-        "    yield {'n': 1}\n    time.sleep(3)\n    yield {'n': 2}\n"
+        "    yield {'n': 1}\n    time.sleep(60)\n    yield {'n': 2}\n"
         "@dlt.resource\ndef second():\n    yield {'n': 1}\n",
     )
     for stream in ("first", "second"):
@@ -321,6 +350,68 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     assert "interrupted" in err
     assert "Traceback" not in err
     assert zone.paths() == []
+
+
+SWALLOWS = """\
+import os, signal, time, dlt
+
+class Noisy:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(0.1)
+
+@dlt.resource
+def rows():
+    for n in range(200):
+        if n == 3:
+            {swallow}
+        yield [{{"n": n}}]
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "swallow",
+    [
+        "Noisy()",
+        "try:\n                Noisy().__del__()\n            except BaseException: pass",
+    ],
+)
+def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
+    kit: Kit, folder_zone: Zone, number: str, swallow: str
+) -> None:
+    swallow = swallow.format(number=number)
+    kit.add_source("slow", SWALLOWS.format(number=number, swallow=swallow))
+    kit.configure("slow", "rows", fields={"n": {"type": "integer"}})
+    began = time.monotonic()
+    done = kit.script("pipeline.py", "slow", "rows")
+    assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
+    assert time.monotonic() - began < 9, "all its pages take ten seconds"
+    assert "interrupted; the next run goes on" in done.err
+    assert folder_zone.paths() == []
+
+
+def test_ctrl_c_at_any_moment_of_the_first_second_ends_in_a_line(kit: Kit) -> None:
+    for delay in (0.1, 0.2, 0.3, 0.45, 0.6, 0.8):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys; print(1, flush=True); from landing.cli import main;"
+                "sys.exit(main(['status']))",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert "Traceback" not in err, (delay, err)
+        assert process.returncode in (0, 1, 130), (delay, err)
 
 
 def test_a_source_that_exits_is_a_failed_stream(kit: Kit, zone: Zone) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 
@@ -11,6 +10,7 @@ import pytest
 from landing.cli import main as run_main
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import VERBS
+from landing.cli.parser import Parser
 from tests.kit import REPOSITORY, Kit
 
 
@@ -20,7 +20,7 @@ def test_every_verb_has_examples_and_no_other_has() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_takes_its_own_examples(verb: str) -> None:
-    parser = argparse.ArgumentParser(prog=f"landing {verb}")
+    parser = Parser(prog=f"landing {verb}")
     VERBS[verb].configure(parser)
     for words, _ in EXAMPLES[verb]:
         parser.parse_args(shlex.split(re.sub(r" >>? \S+$", "", words)))

@@ -6,17 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.catalog.fields import Field
 from landing.columns.conversion import Columns
-from landing.columns.json_page import decoding_to
 from landing.http import JsonPage, in_flight
 from tests.kit import FOUNDING_CLIENT, Kit, Zone
 from tests.servers.api import Api
@@ -75,15 +72,13 @@ def rows_of(values: Any) -> Any:
 @given(
     st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(FIELDS, VALUES))),
     st.sampled_from([FIELDS, DECODED_FIELDS]),
-    st.booleans(),
 )
 def test_a_page_of_bytes_gives_the_same_rows_and_misfits_as_dictionaries(
-    rows: list[dict[str, Any]], fields: dict[str, Field], is_early: bool
+    rows: list[dict[str, Any]], fields: dict[str, Field]
 ) -> None:
     columns = Columns(fields)
     assert (columns.record is None) == (fields is FIELDS)
-    with decoding_to(lambda: columns.record) if is_early and columns.record else nullcontext():
-        page = JsonPage(json.dumps({"result": {"data": rows}}).encode(), records="result.data")
+    page = JsonPage(json.dumps({"result": {"data": rows}}).encode(), records="result.data")
     assert len(page) == len(rows)
     typed, careful = columns.convert((page,)), columns.convert(page.rows())
     assert typed.table.equals(careful.table)
@@ -99,9 +94,8 @@ def test_the_number_of_records_ends_a_paging_loop() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b'{"data": 1}', b'{"dat": []}', b"", b"[1"])
-@pytest.mark.parametrize("record", [msgspec.Raw, Columns(DECODED_FIELDS).record])
-def test_what_is_no_page_of_records_is_refused_at_once(content: bytes, record: Any) -> None:
-    with decoding_to(lambda: record), pytest.raises(ValueError, match=r"."):
+def test_what_is_no_page_of_records_is_refused_at_once(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
         JsonPage(content, records="data")
 
 
@@ -184,11 +178,3 @@ def test_an_exception_comes_in_its_place() -> None:
     with pytest.raises(ZeroDivisionError):
         seen.extend(in_flight(lambda n: 6 // (3 - n), range(6), at_once=6))
     assert seen == [2, 3, 6]
-
-
-def test_pages_in_flight_are_decoded_as_the_consumers_are() -> None:
-    record = Columns({"id": Field(type="integer")}).record
-    with decoding_to(lambda: record):
-        (page,) = in_flight(JsonPage, [b'[{"id": 7, "more": 1}]'])
-    assert [type(each) for each in page.decoded(record)] == [record]
-    assert page.decoded(record) is page.decoded(record), "decoded once, when it was made"

@@ -82,7 +82,7 @@ def test_a_new_workspace_does_all_that_this_one_does(
     monkeypatch.setenv("PYTHONPATH", on_path)
     told = landing(tmp_path, "init", "lake", f"--base-url={api.url}", "--dagster", *SHOP)
     assert f"file://{installed}/dlt_landing-" in told
-    assert "requirements.txt names a path of this machine" in told
+    assert "requirements.txt names a path that exists only on this machine" in told
     settings = {"SHOP_URL": api.url, "SHOP_TOKEN": api.token}
     (lake / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     assert "SHOP_URL=" in (lake / ".env.example").read_text()

@@ -14,6 +14,7 @@ import pytest
 from landing.cli import main as run_main
 from landing.cli.json.schemas import documents, output_schemas
 from landing.cli.main import VERBS
+from landing.cli.parser import Parser
 from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
@@ -56,7 +57,7 @@ def error(kit: Kit, *words: str, code: int) -> dict[str, Any]:
 
 def parsers(verb: str) -> Sequence[argparse.ArgumentParser]:
     """A verb's own, or those of its verbs."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     VERBS[verb].configure(parser)
     below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     return [*below[0].choices.values()] if below else [parser]
@@ -228,7 +229,7 @@ def remedy(kit: Kit, *words: str, code: int) -> str:
     assert commands, last
     for command in commands:
         verb, *arguments = command.split()
-        parser = argparse.ArgumentParser()
+        parser = Parser()
         VERBS[verb].configure(parser)
         parser.parse_args(arguments)
     return last.removeprefix("  → ")

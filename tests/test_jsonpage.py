@@ -9,7 +9,7 @@ PROGRAM = """
 import sys
 import threading
 
-from landing.columns.json_page import JsonPage, _decoder, decoding_to
+from landing.columns.json_page import JsonPage, _decoder
 from landing.columns.json_text import object_type
 
 sys.setswitchinterval(1e-6)
@@ -24,9 +24,8 @@ for _ in range(40):
     counts = []
 
     def decode():
-        with decoding_to(lambda: record):
-            together.wait()
-            counts.append(len(JsonPage(BODY, "data")))
+        together.wait()
+        counts.append(len(JsonPage(BODY, "data").decoded(record)))
 
     threads = [threading.Thread(target=decode) for _ in range(8)]
     for thread in threads:

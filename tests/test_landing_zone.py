@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.columns.conversion import RowError
 from landing.errors import LandingError
 from landing.extraction.quarantine import kept_line, row_json
-from landing.zone import destination as landing
 from landing.zone import lease
+from landing.zone import publication as landing
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.lease import Lease
 from tests.kit import REPOSITORY, Kit, Zone, natural
@@ -272,3 +273,20 @@ def test_two_workspaces_on_one_machine_do_not_meet(
     assert done.code == 2
     assert "it has: mine" in done.err
     assert REPOSITORY.name not in done.err
+
+
+@pytest.mark.parametrize("name", ["part_0.parquet", "99999999999.parquet"])
+def test_a_load_that_another_tools_file_would_hide_is_refused(
+    orders: Kit, folder_zone: Zone, name: str
+) -> None:
+    today = datetime.now(UTC).strftime("year=%Y/month=%m/day=%d")
+    foreign = f"my_source/orders/{today}/{name}"
+    obstore.put(folder_zone.store, foreign, b"theirs")
+    done = orders.run("my_source", "orders")
+    assert done.code == 1
+    assert f"{foreign} is another tool's file and sorts after those of this run" in done.err
+    assert folder_zone.parts("my_source", "orders") == [foreign]
+    folder_zone.delete(foreign)
+    older = "my_source/orders/year=2020/month=01/day=01/part_0.parquet"
+    obstore.put(folder_zone.store, older, b"theirs")
+    assert orders.run("my_source", "orders").code == 0

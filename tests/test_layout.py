@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landing.zone.layout import StreamPaths, load_id_of, next_load_id
-from tests.kit import natural
+from landing.errors import SettingsError
+from landing.zone.layout import StreamPaths, load_id_of, natural, next_load_id, sorts_after
 
 NOON = datetime(2026, 1, 21, 12, tzinfo=UTC)
 PATHS = StreamPaths("odoo", "orders")
@@ -87,3 +87,23 @@ def test_a_parts_path_tells_its_load_id(clock: datetime, number: int) -> None:
 )
 def test_files_of_others_have_no_load_id(path: str) -> None:
     assert load_id_of(path) is None
+
+
+def test_a_load_has_no_part_that_would_sort_before_an_earlier_one() -> None:
+    paths = StreamPaths("shop", "orders")
+    assert paths.part("1700000000.000000", 99_999) > paths.part("1700000000.000000", 99_998)
+    with pytest.raises(SettingsError, match="raise LANDING_FILE_MB"):
+        paths.part("1700000000.000000", 100_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "other", "after"),
+    [
+        ("x/part_0.parquet", "x/1700000000.000000.00000.parquet", True),
+        ("x/9.parquet", "x/1700000000.000000.00000.parquet", True),
+        ("x/99999999999.parquet", "x/1700000000.000000.00000.parquet", True),
+        ("x/1600000000.1.abc.parquet", "x/1700000000.000000.00000.parquet", False),
+    ],
+)
+def test_either_order_of_names_counts(path: str, other: str, after: bool) -> None:
+    assert sorts_after(path, other) is after

@@ -14,7 +14,7 @@ import obstore
 import pytest
 import time_machine
 
-import landing.zone.destination as landing_module
+import landing.zone.publication as landing_module
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.operations import compaction as compaction_module
 from landing.operations.backfill import fields as fields_module

@@ -32,6 +32,7 @@ from tests.kit import REPOSITORY, Kit, Outcome, Zone
 from tests.servers.api import Api
 from tests.servers.library import COUNTS, Library, library
 from tests.servers.oauth import Provider, pem
+from tests.servers.scripted import Exchange, serve
 
 ORDERS = ["--auth=bearer", "--paging=offset", "--streams", "orders", "--records=data"]
 CURSOR = ["--cursor=updated_at", "--since=since"]
@@ -197,11 +198,11 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--auth=bearer"], "say --paging, --streams (or --openapi): there is no terminal"),
+        (["--auth=bearer"], "add --paging, --streams (or --openapi): there is no terminal"),
         ([*ORDERS, "--auth=barer"], "--auth: there is no 'barer'; did you mean 'bearer'?"),
         ([*ORDERS, "--paging=ofset"], "--paging: there is no 'ofset'; did you mean 'offset'?"),
         ([*ORDERS, "--paging-arg=ofset=x"], "--paging=offset has no 'ofset'; did you mean"),
-        ([*ORDERS, "--paging-arg=offset"], "--paging-arg offset: it has to be NAME=VALUE"),
+        ([*ORDERS, "--paging-arg=offset"], "--paging-arg offset: write it as NAME=VALUE"),
         ([*ORDERS, "--paging=cursor"], "--paging=cursor needs --paging-arg path=…"),
         ([*ORDERS, "--paging=page", "--paging-arg=first=x"], "'x' is not a whole number"),
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
@@ -253,7 +254,7 @@ def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "There is no 'pages'." in done.stdout
+    assert "There is no 'pages'" in done.stdout
     written = source_file(kit, "streams.py").read_text()
     assert 'NumberedPages(limit, size="per_page")' in written
     assert '"order/lines",' in written
@@ -487,6 +488,94 @@ def test_a_parameter_that_the_cursor_fills_is_not_missing(kit: Kit, tmp_path: Pa
     assert done.code == 0, done.text
     written = source_file(kit, "streams.py").read_text()
     assert '"updated_since": updated_at.last_value' in written
+
+
+def referring(to: str) -> str:
+    return json.dumps(
+        {
+            "openapi": "3.0.3",
+            "servers": [{"url": "https://x.org"}],
+            "paths": {
+                "/x": {"get": A_LIST},
+                "/y": {"get": {"responses": {"200": {"$ref": to}}}},
+            },
+            "components": {
+                "schemas": {"X": {"type": "object", "properties": {"id": {"type": "integer"}}}}
+            },
+        }
+    )
+
+
+ANSWER = json.dumps(A_LIST["responses"]["200"]).replace("#/", "openapi.json#/")
+
+
+@pytest.mark.parametrize(
+    ("to", "outcome"),
+    [
+        ("parts/answer.json", "/y"),
+        ("../answer.json", "is outside of the document's own folder or host"),
+        ("file:///etc/passwd", "is outside of the document's own folder or host"),
+        ("link.json", "is outside of the document's own folder or host"),
+        ("{server}/answer.json", "is outside of the document's own folder or host"),
+        ("ftp://127.0.0.1/x", "is outside of the document's own folder or host"),
+        ("parts/text.json", "is neither JSON nor YAML"),
+        ("parts/none.json", "No such file"),
+        ("parts/circle.json", "left out"),
+        ("#/paths/~1y/get/responses/200", "left out"),
+    ],
+)
+def test_references_stay_at_home(kit: Kit, tmp_path: Path, to: str, outcome: str) -> None:
+    folder = tmp_path / "api"
+    (folder / "parts").mkdir(parents=True)
+    answer = ANSWER.replace("openapi.json#/", "../openapi.json#/")
+    (folder / "parts" / "answer.json").write_text(answer)
+    (tmp_path / "answer.json").write_text(answer)
+    (folder / "link.json").symlink_to(tmp_path / "answer.json")
+    (folder / "parts" / "text.json").write_text("only text")
+    (folder / "parts" / "circle.json").write_text('{"$ref": "circle.json"}')
+    with serve(lambda exchange: exchange.reply(200, answer.encode())) as server:
+        file = folder / "openapi.json"
+        file.write_text(referring(to.replace("{server}", server.url)))
+        done = kit.landing("new", "shop", f"--openapi={file}")
+    assert done.code == 0, done.text
+    assert server.seen == []
+    assert "Traceback" not in done.text
+    assert '"x"' in source_file(kit, "streams.py").read_text()
+    if outcome == "/y":
+        assert '"y"' in source_file(kit, "streams.py").read_text()
+    else:
+        assert outcome in done.text
+
+
+def test_a_document_on_a_server_refers_to_its_own_host(kit: Kit, tmp_path: Path) -> None:
+    def answer(exchange: Exchange) -> None:
+        is_root = exchange.seen.path == "/openapi.json"
+        exchange.reply(200, (referring("answer.json") if is_root else ANSWER).encode())
+
+    with serve(answer) as server:
+        done = kit.landing("new", "shop", f"--openapi={server.url}/openapi.json")
+    assert done.code == 0, done.text
+    assert '"y"' in source_file(kit, "streams.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ('{"openapi": "3.0.3",\n "paths": {,}}', "line 2, column 12"),
+        ("openapi: 3.0.3\npaths:\n  - [a\nx: y", "line 4, column 2"),
+        ("[" * 100_000, "nested more than 500 levels deep"),
+        ("- " * 100_000, "nested more than 500 levels deep"),
+    ],
+)
+def test_a_broken_document_is_named_with_its_line(
+    kit: Kit, tmp_path: Path, content: str, where: str
+) -> None:
+    file = tmp_path / "openapi.json"
+    file.write_text(content)
+    done = kit.landing("new", "shop", f"--openapi={file}")
+    assert done.code == 2
+    assert where in done.err
+    assert "Traceback" not in done.text
 
 
 def test_a_document_whose_server_is_down(kit: Kit) -> None:

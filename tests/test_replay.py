@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,7 @@ import pytest
 
 from tests.kit import FOUNDING_CLIENT, REPOSITORY, Kit, Outcome
 from tests.servers.api import Api, seed_orders, serve_api
+from tests.servers.scripted import Exchange, serve
 
 Use = Callable[[Api], None]
 
@@ -94,6 +97,66 @@ def test_a_recording_that_fails_leaves_the_earlier_one(recorded: Kit) -> None:
     assert traffic(recorded) == before
 
 
+def test_a_check_that_fails_leaves_the_earlier_recording(recorded: Kit, use: Use) -> None:
+    before = traffic(recorded)
+    with serve_api(seed_orders(3)) as api:
+        use(api)
+        os.environ["MY_API_KEY"] = "wrong-key-of-today"
+        done = recorded.landing("check", "shop", "--record")
+    assert done.code == 1
+    assert "not recorded, since a check failed: orchestration/dlt/sources/shop" in done.err
+    assert traffic(recorded) == before
+
+
+COMPRESSED = {
+    "plain requests": """\
+import os, dlt, requests
+
+@dlt.resource(primary_key="id")
+def orders():
+    for page in range(4):
+        found = requests.get(os.environ["SHOP_URL"], params={"page": page}).json()
+        if found:
+            yield found
+""",
+    "the kit": """\
+import os, dlt
+from landing.http import Api, NumberedPages
+
+@dlt.resource(primary_key="id")
+def orders():
+    pages = NumberedPages(2, first=0)
+    yield from Api(os.environ["SHOP_URL"]).pages("orders", paging=pages)
+""",
+}
+
+
+@pytest.mark.parametrize("client", COMPRESSED)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_compressed_answers_are_recorded_in_clear(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, client: str, encoding: str
+) -> None:
+    compress = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+
+    def answer(exchange: Exchange) -> None:
+        page = int(exchange.seen.query.get("page", 0))
+        rows = [{"id": 2 * page + n, "by": "pass-phrase-1"} for n in range(2)] if page < 3 else []
+        body = compress(json.dumps(rows).encode())
+        exchange.reply(200, body, Content_Encoding=encoding, Content_Type="application/json")
+
+    kit.add_source("shop", COMPRESSED[client], "")
+    monkeypatch.setenv("SHOP_PASSPHRASE", "pass-phrase-1")
+    client_file = kit.root / "dlt" / "sources" / "shop" / "client.py"
+    client_file.write_text("import os\nphrase = os.environ.get('SHOP_PASSPHRASE')\n")
+    with serve(answer) as server:
+        monkeypatch.setenv("SHOP_URL", server.url)
+        done = kit.landing("check", "shop", "--record", "--only=records")
+        assert done.code == 0, done.text
+    assert "pass-phrase-1" not in traffic(kit)
+    replayed = kit.landing("check", "shop", "--replay", "--only=records")
+    assert replayed.code == 0, replayed.text
+
+
 def test_requests_of_several_threads_are_recorded(
     kit: Kit, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +201,7 @@ def test_wrong_usage(kit: Kit, arguments: list[str], told: str) -> None:
 def test_a_stream_that_was_not_recorded(recorded: Kit) -> None:
     done = recorded.landing("check", "shop", "order", "--replay")
     assert done.code == 2
-    assert "has nothing of stream 'order'; did you mean 'orders'?" in done.err
+    assert "has no traffic of stream 'order'; did you mean 'orders'?" in done.err
 
 
 def test_without_vcrpy_the_extra_is_named(recorded: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +284,8 @@ def vault(secrets: dict[str, str]) -> Iterator[str]:
             items = [{"id": n} for n in range(after, after + 10)]
             following = after + 10 if after < 40 else None
             link = f"https://{secrets['token']}@example.com?api_key={secrets['key']}"
-            self.answer({"items": items, "next_page_token": following, "next": link})
+            more = {"next_page_token": following, "next": link if following else None}
+            self.answer({"items": items, **more})
 
         def answer(self, document: Any) -> None:
             body = json.dumps(document).encode()
@@ -400,7 +464,8 @@ def login_server() -> Iterator[str]:
 
         def do_GET(self) -> None:
             is_in = self.headers.get("X-Session") in ("secret-of-login", "scrubbed")
-            self.answer({"items": [{"id": 1}] if is_in else [], "nextPageToken": "page-of-two"})
+            items = [{"id": 1}] if is_in else []
+            self.answer({"items": items, "nextPageToken": "page-of-two", "hasMore": False})
 
         def answer(self, document: Any) -> None:
             body = json.dumps(document).encode()

@@ -22,6 +22,7 @@ PAGE = REPOSITORY / "docs" / "scaling.md"
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_two_machines_share_a_backfill_and_one_that_is_lost_loses_nothing() -> None:
     """The program itself compares what landed with the API, and fails if anything differs."""
     if reason := missing():
@@ -41,6 +42,7 @@ def test_two_machines_share_a_backfill_and_one_that_is_lost_loses_nothing() -> N
     assert all(int(own) > 0 for own in lost), "both had a part in it"
 
 
+@pytest.mark.long
 def test_a_program_that_is_killed_leaves_nothing_behind() -> None:
     if reason := missing():
         pytest.skip(reason)

@@ -6,7 +6,6 @@ landed: real HTTP servers, and a real S3 server.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shlex
@@ -21,6 +20,7 @@ import pytest
 
 from demo.servers import free_ports
 from landing.cli.main import VERBS
+from landing.cli.parser import Parser
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 from tests.servers.odoo import OdooServer
@@ -106,7 +106,7 @@ def test_few_blocks_are_not_run() -> None:
 
 
 def assert_is_taken(verb: str, words: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog=f"landing {verb}")
+    parser = Parser(prog=f"landing {verb}")
     VERBS[verb].configure(parser)
     parser.parse_args(words)  # exits, and so fails the test, if it does not know them
 

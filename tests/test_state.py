@@ -348,18 +348,13 @@ def test_a_state_that_has_changed_since_it_was_read_stays(
 
 MISTAKES = [
     (["set", "shop", "rows", "--cursor", "soon"], "such as 2026-01-05 10:59:00"),
-    (["set", "shop", "rows"], "needs --cursor"),
     (["set", "shop", "nothing", "--cursor", "1"], "source 'shop' has no stream 'nothing'"),
     (["set", "shop", "full", "--cursor", "1"], "has no cursor to set"),
     (["set", "shop", "number", "--cursor", "many"], "--cursor 'many' is text"),
     (["set", "shop", "number", "--cursor", "null"], "--cursor 'null' is no value"),
     (["reset", "shop", "renamed"], "has no state"),
-    (["reset", "rows"], "lacks a name: say SOURCE and STREAM"),
-    (["reset", "shop", "rows", "1"], "one word too many"),
-    (["reset", "shop", "rows", "--cursor", "1"], "--cursor goes with set, not with reset"),
     (["restore", "shop", "rows"], "has no earlier state; there are: none"),
-    (["restore", "shop", "rows", "last"], "is no number of an earlier state"),
-    (["copy", "shop", "rows", "--to", "rows"], "is no SOURCE/STREAM"),
+    (["copy", "shop", "rows", "--to", "rows"], "is not SOURCE/STREAM"),
     (["copy", "shop", "rows", "--to", "shop/rows"], "is to be copied to itself"),
     (["copy", "shop", "renamed", "--to", "shop/rows"], "there is nothing to copy"),
     (["copy", "shop", "rows", "--to", "shop/number"], "at 2026-01-05 10:59:00, which is text"),
@@ -380,6 +375,35 @@ def test_a_mistake_is_told_and_changes_nothing(shop: Kit, folder_zone: Zone) -> 
         assert done.err.startswith("error: ")
         assert "Traceback" not in done.err
         assert folder_zone.paths() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["set", "shop", "rows"], "set: error: the following arguments are required: --cursor"),
+        (["copy", "shop", "rows"], "copy: error: the following arguments are required: --to"),
+        (["reset", "rows"], "reset: error: the following arguments are required: STREAM"),
+        (["reset", "shop", "rows", "1"], "unrecognized arguments: 1"),
+        (["reset", "shop", "rows", "--cursor", "1"], "unrecognized arguments: --cursor 1"),
+        (["restore", "shop", "rows", "last"], "argument NUMBER: invalid int value: 'last'"),
+        (["history", "rows"], "history: error: the following arguments are required: STREAM"),
+    ],
+)
+def test_wrong_words_are_wrong_usage(shop: Kit, words: list[str], told: str) -> None:
+    done = shop.landing("state", *words)
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_a_source_named_like_a_verb_is_reached_by_show(kit: Kit, folder_zone: Zone) -> None:
+    kit.add_source("history", STREAM)
+    fields = {"id": {"type": "integer"}, "at": TIME}
+    kit.configure("history", "rows", cursor_field=["at"], fields=fields)
+    give(kit, 1)
+    assert kit.run("history", "rows").code == 0
+    assert state(kit, "show", "history", "rows").startswith("history/rows\n")
+    assert state(kit, "--yes", "reset", "history", "rows").startswith("history/rows: reset")
+    assert json.loads(state(kit, "--json", "history", "history", "rows"))[0]["number"] == 1
 
 
 def test_a_damaged_state_is_told(shop: Kit, folder_zone: Zone) -> None:

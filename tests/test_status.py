@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import obstore
@@ -15,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import time_machine
+from rich.cells import cell_len
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.text.grid import cells, grid
-from landing.cli.text.lines import hanging
+from landing.cli.text.console import grid, say
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
@@ -185,7 +186,7 @@ def test_a_backfill_under_way_is_said(shop: Kit, api: Api, folder_zone: Zone) ->
     assert shop.landing("backfill", "shop", "orders", *words).code == 1
     (under_way,) = status(shop, 0)["backfills"]
     assert under_way["windows"] == 2
-    assert "a backfill is under way, " in shop.landing("status").out
+    assert "a backfill is in progress, " in shop.landing("status").out
 
 
 def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_adapted(
@@ -204,8 +205,8 @@ def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_ada
     assert shop.run("shop", "orders").code == 0
     assert status(shop, 0)["drift"] == {**seen, "lost": ["name"]}
     told = shop.landing("status").out
-    assert "shop/orders: the source's fields differ: + tip (number); − name; ~ code: " in told
-    assert "→ `landing discover shop orders` writes what there is now" in told
+    assert "shop/orders: the source's fields have changed: + tip (number); − name; ~ code: " in told
+    assert "→ `landing discover shop orders` writes down what there is now" in told
 
     fields = {**FIELDS, "tip": {"type": "number"}, "code": {"type": "string"}}
     del fields["name"]
@@ -233,27 +234,44 @@ def test_a_broken_config_and_a_damaged_state_are_rows_among_the_others(
 def test_a_table_fits_80_columns_and_a_pipe_has_names_whole() -> None:
     rows = [("a_source_of_ours/a_stream_with_a_long_name_as_some_have", "quarantine", "12,345,678")]
     titles = ("STREAM", "STATUS", "ROWS")
-    narrow = list(grid(titles, rows, 40, right=("ROWS",)))
-    assert max(map(cells, narrow)) <= 40
+    narrow = grid(titles, rows, 40, right=("ROWS",))
+    assert max(map(cell_len, narrow)) <= 40
     assert narrow[1].endswith("…  quarantine  12,345,678")
     assert narrow[0].endswith("      ROWS")
-    assert rows[0][0] in list(grid(titles, rows, None))[1]
-    assert cells("注文") == 4
-    assert max(map(cells, grid(("A",), [("注文" * 20,)], 20))) <= 20
+    assert rows[0][0] in grid(titles, rows, None)[1]
+    assert grid(("A", "B"), [("注文", "x")], None) == ["A     B", "注文  x"]
+    assert max(map(cell_len, grid(("A",), [("注文" * 20,)], 20))) <= 20
 
 
-def test_a_long_line_goes_on_under_its_own_text() -> None:
-    assert hanging("  → one two three four five six", 4, 26) == (
-        "  → one two three four\n    five six"
+def test_a_long_line_goes_on_under_its_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "26")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal, pipe = Terminal(), StringIO()
+    for out in (terminal, pipe):
+        say("one two three four five six", mark="  → ", to=out)
+        say("see https://shop.example.com/a/long/address", mark="  → ", to=out)
+    assert terminal.getvalue() == (
+        "  → one two three four\n    five six\n"
+        "  → see\n    https://shop.example.com/a/long/address\n"
     )
-    assert hanging("  → one two three", 4, None) == "  → one two three"
+    assert pipe.getvalue() == (
+        "  → one two three four five six\n  → see https://shop.example.com/a/long/address\n"
+    )
 
 
 # history
 
 
 def test_history_tells_loads_newest_first(shop: Kit, api: Api, folder_zone: Zone) -> None:
-    assert "no load yet; `landing run shop orders`" in shop.landing("history", "shop", "orders").out
+    assert (
+        "nothing has landed yet; `landing run shop orders`"
+        in shop.landing("history", "shop", "orders").out
+    )
     assert shop.run("shop", "orders").code == 0
     api.add("orders", {**ORDER, "id": 9_001})
     assert shop.run("shop", "orders").code == 0
@@ -291,7 +309,7 @@ def test_rows_that_meet_a_condition_are_shown_from_s3(shop: Kit, api: Api, zone:
     told = shop.landing("show", "shop", "orders", *words)
     assert told.out == "name    id\nnew   9001\n"
     assert (
-        "no row of 2 files is such a one"
+        "no row of 2 files matches"
         in shop.landing("show", "shop", "orders", "--where", "id < 0").out
     )
 
@@ -331,7 +349,7 @@ def test_of_years_of_files_only_a_few_are_read(
     opened.clear()
     none = kit.landing("show", "shop", "orders", "--where", "id < 0", "--scan-mb", "1")
     assert len(opened) == 16
-    assert "looked at 16 of 30 files; a larger --scan-mb than 1 looks further" in none.err
+    assert "read 16 of 30 files; a --scan-mb above 1 reads more" in none.err
 
 
 def test_columns_that_only_some_files_have_are_null_in_the_others(

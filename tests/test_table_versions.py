@@ -22,7 +22,7 @@ from obstore.store import LocalStore
 from landing.catalog.fields import Field
 from landing.catalog.stream_config import StreamConfig, TableFormat
 from landing.catalog.workspace import BucketSettings
-from landing.events import TableResult
+from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

@@ -148,7 +148,7 @@ def test_lines_move_while_a_run_goes_on_and_a_table_is_left_at_its_end(
     assert re.search(r"^orders +2,350 +2,350 +1 ", shown, re.MULTILINE), shown
     assert re.search(r"  cursor 2020-01-01 00:00:00 → 2024-01-01 05:35:00", shown), shown
     assert "− gone" in shown
-    assert "`landing discover shop orders` takes note of the fields" in shown
+    assert "`landing discover shop orders` writes down the fields" in shown
     assert "error: stream 'shop/broken'" in shown
 
 

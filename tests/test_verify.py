@@ -134,15 +134,36 @@ def test_a_file_that_was_changed_is_found(landed: Kit, folder_zone: Zone) -> Non
 
 
 def test_a_file_that_nobody_knows_is_found(landed: Kit, folder_zone: Zone) -> None:
-    obstore.put(folder_zone.store, "shop/orders/notes.txt", b"hello")
-    assert failed(landed) == {
-        "files": "shop/orders/notes.txt is none of the stream's files, and readers meet it"
-    }
-    folder_zone.delete("shop/orders/notes.txt")
     own = folder_zone.parts("shop", "orders")[0]
     other = own.replace(".00000.parquet", ".00001.parquet")
     put(folder_zone, other, read(folder_zone, own))
     assert "is not in the record of its load" in failed(landed)["files"]
+
+
+def test_what_another_tool_landed_before_is_counted_and_no_failure(
+    landed: Kit, folder_zone: Zone
+) -> None:
+    """As plain dlt leaves it, in the dataset's folder and in the stream's."""
+    own = folder_zone.parts("shop", "orders")[0]
+    older = "shop/orders/year=2020/month=01/day=01/1577836800.1.0a1b2c3d4e.parquet"
+    put(folder_zone, older, read(folder_zone, own))
+    for path in ("shop/init", "shop/_dlt_loads/shop__1577836800.1.jsonl", "shop/orders/notes.txt"):
+        obstore.put(folder_zone.store, path, b"{}")
+    assert failed(landed) == {}
+    assert (
+        "2 files of other tools, such as shop/orders/notes.txt"
+        in landed.landing("verify", "shop", "orders").out
+    )
+
+
+@pytest.mark.parametrize("name", ["part_0.parquet", "999999999999.parquet"])
+def test_a_file_of_another_tool_that_sorts_after_ours_is_found(
+    landed: Kit, folder_zone: Zone, name: str
+) -> None:
+    own = folder_zone.parts("shop", "orders")[-1]
+    foreign = f"{own.rpartition('/')[0]}/{name}"
+    put(folder_zone, foreign, read(folder_zone, own))
+    assert f"{foreign} is another tool's and sorts after" in failed(landed)["files"]
 
 
 def test_a_load_that_was_cut_off_counts_until_the_next_run(
@@ -292,6 +313,6 @@ def test_a_damaged_record_ends_with_its_name_and_the_other_streams_are_verified(
 
 
 def test_what_is_to_be_verified_has_to_be_said(kit: Kit, folder_zone: Zone) -> None:
-    assert "name a SOURCE, or say --all" in kit.landing("verify").err
+    assert "name a SOURCE, or use --all" in kit.landing("verify").err
     assert kit.landing("verify", "shp").code == 2
     assert "nothing has landed yet" in kit.landing("verify", "--all").out

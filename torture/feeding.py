@@ -113,7 +113,7 @@ def feeding(s3: S3Server, loads: int, streams: int) -> Section:
         f"next: {sum(each.crossed for each in fed)} loads."
     )
     searched = sum((each.search for each in fed), Search())
-    return Section("Loads under a feeder's eyes", list(tallies.values()), searched, [note])
+    return Section("Loads while a feeder reads", list(tallies.values()), searched, [note])
 
 
 def _feed(s3: S3Server, numbers: range, gate: Gate) -> _Fed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import shutil
@@ -11,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,7 +41,6 @@ _SMALL_SLICES = "0.012"
 _SHORT_STALL = "0.2"
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false"}
 PYTHON = (sys.executable,)
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Fleet:
         self.random = random.Random(client.name)
         self.output: list[str] = []
         self._s3 = s3
-        self._prefix = f"raw-{next(_numbers)}"
+        self._prefix = f"raw-{uuid.uuid4().hex}"
         self.zone = Zone(store_of(s3, self._prefix), folder / "copies")
         self.landed = {
             name: Landed(self.zone, self.source, name, folder / "mirror") for name in streams

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,7 +41,6 @@ _TYPES = {
     "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "text": "VARCHAR",
     "date-time": "VARCHAR", "date": "DATE", "json": "JSON",
 }  # fmt: skip
-_numbers = itertools.count()
 
 
 class Failed(RuntimeError):
@@ -116,7 +115,7 @@ class Backfill:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._prefix = f"raw-{next(_numbers)}"
+        self._prefix = f"raw-{uuid.uuid4().hex}"
         self._folder = site.folder / self._prefix
         self._folder.mkdir()
         self._zone = Zone(store_of(site.s3, self._prefix), self._folder / "copies")

@@ -1,28 +1,44 @@
-"""What must never be told: secrets of the environment, and those that were obtained at run time."""
+"""What must never show: secrets of the environment, and those obtained at run time.
+
+All that is printed, logged, recorded or stored goes through `redacted` or `replaced`, which know a
+secret in whatever spelling a library, a URL, JSON, HTML or base64 gives it.
+"""
 
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
 
-_SECRET_NAME = re.compile(
-    r"KEY|SECRET|TOKEN|PASS|PWD|AUTH|CREDENTIAL|DSN|COOKIE|SIGNATURE|JWT|PRIVATE|CONNECTION_STRING",
-    re.IGNORECASE,
+_SECRET_WORDS = frozenset(
+    (
+        *("key", "keys", "secret", "secrets", "token", "tokens", "pass", "passwd", "pwd", "pin"),
+        *("password", "passwords", "passphrase", "auth", "authorization", "credential"),
+        *("credentials", "dsn", "cookie", "cookies", "signature", "sig", "jwt", "private"),
+    )
 )
+_SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey")
+"""Of words that are written together, as in PGPASSWORD or apitoken."""
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.IGNORECASE)
-"""Variables that tell where something is, whatever else their names have in them."""
+"""Variables that name a place, whatever other words their names have."""
 _SHORTEST = 4
 """Shorter values are not looked for: they are in any text."""
 _REMEMBERED = 200
 """Tokens of a process that renews them for weeks; the latest are the ones that may still work."""
 _URL_USER = re.compile(r"://[^/\s@]+@")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{12,}", re.IGNORECASE)
+_HEADER = re.compile(
+    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|auth|secret|signature)[a-z-]*)"
+    r"(['\"]?\s*[:=]\s*b?['\"]?)(?!\*\*\*)[^'\"\r\n\s][^'\"\r\n]{7,}",
+    re.IGNORECASE,
+)
+"""A header with its value, as a dictionary of headers or a dump of a request shows it."""
 _PARAMETER = re.compile(
     r"([?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*|sig|code)=)"
     r"[^&;#\s'\"<>]+",
@@ -31,13 +47,15 @@ _PARAMETER = re.compile(
 
 _registered: dict[str, str] = {}
 _lasting: dict[str, str] = {}
+_public: set[str] = set()
+_finders: list[Callable[[], Iterable[str]]] = []
 _lock = threading.Lock()
 
 
 def register(*values: str, what: str = "a token") -> None:
     """Remember secrets that are in no environment variable, such as a token just obtained.
 
-    `what` they are may be told; of what is told otherwise they are taken out.
+    `what` they are may be shown, the values never.
     """
     with _lock:
         for value in values:
@@ -59,9 +77,26 @@ def registered() -> Mapping[str, str]:
         return {**_lasting, **_registered}
 
 
+def make_public(names: Iterable[str]) -> None:
+    """Names of sources and streams are no secrets, whichever variable has one as its value."""
+    _public.update(names)
+
+
+def find_by(finder: Callable[[], Iterable[str]]) -> None:
+    """Ask this, too, which secrets there are: each time, since some are fetched at run time."""
+    if finder not in _finders:
+        _finders.append(finder)
+
+
 def is_secret_name(name: str) -> bool:
-    """Whether a header or parameter of this name is one to keep to oneself."""
-    return _SECRET_NAME.search(name) is not None
+    """Whether a header or parameter of this name is secret: whole words of it decide, so that
+    GIT_AUTHOR_NAME and KEYBOARD_LAYOUT are not."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return (
+        not _SECRET_WORDS.isdisjoint(words)
+        or any(word.endswith(_SECRET_ENDINGS) for word in words)
+        or "connectionstring" in "".join(words)
+    )
 
 
 def is_secret_variable(name: str) -> bool:
@@ -74,7 +109,9 @@ def known() -> set[str]:
     found = set(registered())
     for name, value in os.environ.items():
         found.update(secrets_of(name, value))
-    return {value for value in found if len(value) >= _SHORTEST}
+    for finder in _finders:
+        found.update(finder())
+    return {value for value in found - _public if len(value) >= _SHORTEST}
 
 
 def secrets_of(name: str, value: str) -> Iterator[str]:
@@ -102,23 +139,77 @@ def _of_url(url: str) -> Iterator[str]:
 def redacted(text: str) -> str:
     """`text` without secrets: known ones however they are spelled, the user of any URL, and
     what stands where credentials do."""
-    spelled = {spelling for value in known() for spelling in spellings(value)}
-    for secret in sorted(spelled, key=len, reverse=True):
-        text = text.replace(secret, "***")
+    text = replaced(text, dict.fromkeys(known(), "***"))
     text = _URL_USER.sub("://***@", text)
     text = _AUTHORIZATION.sub(r"\1\2***", text)
+    text = _HEADER.sub(r"\1\2***", text)
     return _PARAMETER.sub(r"\1***", text)
 
 
-def spellings(value: str) -> Iterator[str]:
-    """A secret as it may stand in text: as it is, in a URL, in JSON, in base64."""
-    yield value
-    yield quote(value)
-    yield quote(value, safe="")
-    yield quote_plus(value)
-    yield json.dumps(value)[1:-1]
-    yield repr(value)[1:-1]
-    yield from _in_base64(value)
+def replaced(text: str, secrets: Mapping[str, str]) -> str:
+    """`text` with each secret, in any spelling, replaced by what it maps to."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        instead = secrets[secret].replace("\\", r"\\")
+        for anchor, pattern in _patterns(secret):
+            if anchor in text:  # a look that costs little where there is none
+                text = pattern.sub(instead, text)
+    return text
+
+
+def is_in(text: str, secret: str) -> bool:
+    """Whether `text` has the secret, in any spelling."""
+    return any(a in text and p.search(text) for a, p in _patterns(secret))
+
+
+@lru_cache(maxsize=4 * _REMEMBERED)
+def _patterns(secret: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Ways in which a secret is spelled, each with a part that stays as it is in all of them."""
+    whole = [secret, *_in_base64(secret)]
+    found = [(_longest_plain(form), re.compile(_any_spelling(form))) for form in whole]
+    if len(secret) >= 8:
+        digits = secret.encode(errors="surrogatepass").hex()
+        found += [(form[:6], re.compile(form)) for form in (digits, digits.upper())]
+    return tuple(found)
+
+
+def _longest_plain(text: str) -> str:
+    return max(_PLAIN.findall(text), key=len, default="")
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
+
+
+def _any_spelling(text: str) -> str:
+    return "".join(c if _PLAIN.fullmatch(c) else _escapes_of(c) for c in text)
+
+
+def _escapes_of(character: str) -> str:
+    """A pattern of a character that is no letter or digit: as it is, or escaped as in JSON,
+    Python, a URL or HTML, once or several times over."""
+    data = character.encode(errors="surrogatepass")
+    utf16 = character.encode("utf-16-be", errors="surrogatepass").hex()
+    ways = [
+        r"\\*" + re.escape(character),
+        "".join(rf"\\+u(?i:{utf16[i : i + 4]})" for i in range(0, len(utf16), 4)),
+        "".join(f"%(?:25)*(?i:{byte:02x})" for byte in data),
+        "".join(rf"\\+x(?i:{byte:02x})" for byte in data),
+        rf"&(?:amp;)*#(?:0*{ord(character)}|[xX]0*(?i:{ord(character):x}));",
+    ]
+    if ord(character) < 256:
+        ways += [rf"\\+x(?i:{ord(character):02x})", f"%(?:25)*(?i:{ord(character):02x})"]
+    else:
+        ways.append(rf"\\+U(?i:{ord(character):08x})")
+    if character in _NAMED:
+        ways.append(f"&(?:amp;)*{_NAMED[character]};")
+    if character == " ":
+        ways.append(r"\+")
+    if character in _CONTROLS:
+        ways.append(r"\\+" + _CONTROLS[character])
+    return f"(?:{'|'.join(dict.fromkeys(ways))})"
+
+
+_NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_CONTROLS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 
 
 def _in_base64(value: str) -> Iterator[str]:
@@ -127,7 +218,7 @@ def _in_base64(value: str) -> Iterator[str]:
     Three bytes become four characters, so there are three ways; characters that share bits with
     what stands before or after the value are left out.
     """
-    data = value.encode()
+    data = value.encode(errors="surrogatepass")
     if len(data) < 8:
         return
     for encode in (base64.b64encode, base64.urlsafe_b64encode):

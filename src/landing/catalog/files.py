@@ -7,27 +7,35 @@ file and place, says what is wrong, and offers the nearest right word.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from landing.catalog.documents import decode, parse
-from landing.catalog.fields import Field
+from landing.catalog.fields import KINDS, Field
 from landing.catalog.resolution import check_stream_name, resolved
-from landing.catalog.stream_config import DiscoveredSchema, StreamConfig, StreamFile
+from landing.catalog.stream_config import (
+    DestinationSyncMode,
+    DiscoveredSchema,
+    StreamConfig,
+    StreamFile,
+    SyncMode,
+)
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, nearest
 
 OWN_CONNECTORS = ("dlt", "landing")
+_MODES: tuple[str, ...] = get_args(SyncMode)
+_DESTINATIONS: tuple[str, ...] = get_args(DestinationSyncMode)
 LINE_WIDTH = 100
 
 
 def read_discovered(workspace: Workspace, source: str, stream: str) -> DiscoveredSchema | None:
-    """The discovered schema of a stream, or None if there is no file."""
+    """The discovered schema of a stream; None if there is no file, or only another tool's."""
     file = workspace.discovered_file(source, stream)
-    if not file.is_file():
+    if not file.is_file() or is_foreign(workspace, source, stream):
         return None
     shown = workspace.shown(file)
     discovered = decode(file, shown, DiscoveredSchema)
@@ -35,9 +43,46 @@ def read_discovered(workspace: Workspace, source: str, stream: str) -> Discovere
     return discovered
 
 
+def is_foreign(workspace: Workspace, source: str, stream: str) -> bool:
+    """Whether a discovered schema is another tool's: it names one, or has sync modes or types
+    that discovery here never writes."""
+    file = workspace.discovered_file(source, stream)
+    try:
+        document = parse(file, workspace.shown(file))
+    except (CatalogError, OSError):
+        return False  # a broken file is a mistake to tell
+    if not isinstance(document, dict):
+        return False
+    return document.get("connector") not in (None, *OWN_CONNECTORS) or _is_of_other_words(document)
+
+
+def _is_of_other_words(document: Mapping[str, Any]) -> bool:
+    options, fields = document.get("options"), document.get("fields")
+    modes = options if isinstance(options, dict) else {}
+    found = fields.values() if isinstance(fields, dict) else ()
+    types = [field.get("type") for field in found if isinstance(field, dict)]
+    return (
+        _has_others(modes.get("sync_modes"), _MODES)
+        or _has_others(modes.get("destination_sync_modes"), _DESTINATIONS)
+        or _has_others(types, KINDS)
+    )
+
+
+def _has_others(words: Any, known: Sequence[str]) -> bool:
+    return isinstance(words, list) and any(isinstance(w, str) and w not in known for w in words)
+
+
 def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema) -> Path:
-    """Write the file in one step, so that a reader or a full disk never sees half of it."""
+    """Write the file in one step, so that a reader or a full disk never sees half of it.
+
+    Raises CatalogError where another tool has its file.
+    """
     file = workspace.discovered_file(source, schema.stream)
+    if is_foreign(workspace, source, schema.stream):
+        raise CatalogError(
+            f"{workspace.shown(file)} is another tool's, and stays as it is: give the stream "
+            "another name in streams.py (name=), or move the file"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.tmp")
     draft.write_bytes(encode(schema))
@@ -106,7 +151,9 @@ def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
 
 
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:
-    return sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
+    """Those of this project; files of other tools are left alone."""
+    names = sorted(file.stem for file in workspace.discovered_dir(source).glob("[!_.]*.json"))
+    return [name for name in names if not is_foreign(workspace, source, name)]
 
 
 def unknown_fields(config: StreamConfig) -> list[str]:

@@ -7,14 +7,17 @@ package is installed, so that two workspaces on one machine do not meet.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from dotenv import load_dotenv
+from dotenv.parser import parse_stream
 
 from landing.errors import SettingsError, WorkspaceError, listed
+from landing.secrets import make_public, redacted
 
 DEFAULT_FILE_MB = 128.0
 DEFAULT_SLICE_MB = 512.0
@@ -81,10 +84,52 @@ def find_workspace(start: Path) -> Workspace:
 
 
 def load_env_file(workspace: Workspace) -> None:
-    """Set what `.env` at the repository root names and the environment does not have yet."""
+    """Set what `.env` at the repository root names and the environment does not have yet.
+
+    Raises SettingsError, which names file and line, if it can't be read.
+    """
     file = workspace.repository / ".env"
-    if file.is_file():
-        load_dotenv(file, override=False, interpolate=False, encoding="utf-8-sig")
+    if not file.is_file():
+        return
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(_env_text(file))):
+        if binding.error:
+            text = binding.original.string  # with the blank lines before it
+            line = binding.original.line + text[: -len(text.lstrip())].count("\n")
+            raise SettingsError(
+                f"{file}:{line}: this is no NAME=value; a value with spaces or "
+                "quotes in it goes into quotes, a comment begins with #"
+            )
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+
+
+def show_names(workspace: Workspace) -> None:
+    """Keep names of sources and streams readable, whichever secret variable has one as value."""
+    names = set(workspace.source_names())
+    for kind in ("sources", "streams"):
+        for file in (workspace.root / "dag" / kind).glob("*/*.json"):
+            names |= {file.stem, file.parent.name}
+    make_public(names)
+
+
+def _env_text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file} can't be read: {error.strerror}") from None
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{file}:{line}: this is not UTF-8; save the file as UTF-8") from None
+    if "\0" in text:
+        line = text.partition("\0")[0].count("\n") + 1
+        raise SettingsError(f"{file}:{line}: there is a NUL character; remove it")
+    return text
 
 
 @dataclass(frozen=True)
@@ -154,12 +199,36 @@ def _sibling(url: str) -> str:
 
 
 def _settings_of(variable: str, url: str) -> BucketSettings:
-    parts = urlsplit(url)
-    if parts.scheme == "s3" and parts.netloc:
-        return BucketSettings(url, _endpoint(), False, variable)
-    if parts.scheme == "file" and parts.path and not parts.netloc:
-        return BucketSettings(url, None, False, variable)
-    raise SettingsError(f"{variable} is '{url}': it has to be s3://bucket/prefix or file:///folder")
+    scheme, _, rest = url.partition("://")
+    place, _, path = rest.partition("/")
+    scheme = scheme.lower()
+    if not (place and scheme == "s3") and not (path and not place and scheme == "file"):
+        raise SettingsError(
+            f"{variable} is '{redacted(url)}': it has to be s3://bucket/prefix or file:///folder"
+        )
+    if problem := _problem_in(place, path, is_local=scheme == "file"):
+        raise SettingsError(f"{variable} is '{redacted(url)}': {problem}")
+    return BucketSettings(
+        f"{scheme}://{rest}", None if scheme == "file" else _endpoint(), False, variable
+    )
+
+
+def _problem_in(bucket: str, path: str, *, is_local: bool) -> str | None:
+    """Why an address would be cut or name another place than it seems to."""
+    for character in "#?":
+        if character in bucket + path:
+            instead = f"write it as {quote(character)}" if is_local else "rename the prefix"
+            return f"what follows '{character}' would be cut off; {instead}"
+    if any(not character.isprintable() for character in bucket + path):
+        return "it has a character that can't be printed; remove it"
+    if "@" in bucket or ":" in bucket:
+        return (
+            "a bucket's name has neither '@' nor ':'; keys go into S3_ACCESS_KEY_ID and "
+            "S3_SECRET_ACCESS_KEY, a server's address into S3_ENDPOINT"
+        )
+    if not {"", ".", ".."}.isdisjoint(path.split("/")) and path:
+        return "its path has an empty part, '.' or '..'; write the path without them"
+    return None
 
 
 def _endpoint() -> str | None:
@@ -180,8 +249,8 @@ def s3_keys() -> tuple[str, str] | None:
 
     Raises SettingsError if only one of the two is set, or none for a server of one's own.
     """
-    key = os.environ.get("S3_ACCESS_KEY_ID", "")
-    secret = os.environ.get("S3_SECRET_ACCESS_KEY", "")
+    key = os.environ.get("S3_ACCESS_KEY_ID", "").strip()
+    secret = os.environ.get("S3_SECRET_ACCESS_KEY", "").strip()
     if bool(key) != bool(secret):
         missing = "S3_SECRET_ACCESS_KEY" if key else "S3_ACCESS_KEY_ID"
         raise SettingsError(f"{missing} is not set; S3 keys go in pairs (environment or .env)")

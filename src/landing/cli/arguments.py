@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.text.output import positive
+from landing.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
+    from landing.catalog.stream_config import StreamConfig
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths
 
 SOURCE, STREAM = "SOURCE", "STREAM"
-"""How help calls them, and what completion takes them for."""
+"""How help names them; completion goes by it."""
 
 
 def add_source(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
@@ -25,7 +28,7 @@ def add_stream(parser: argparse.ArgumentParser, *, is_optional: bool = False) ->
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", metavar=SOURCE, nargs="*", help="all sources, unless told")
+    parser.add_argument("sources", metavar=SOURCE, nargs="*", help="default: all sources")
 
 
 def add_streams(parser: argparse.ArgumentParser, without: str | None = None) -> None:
@@ -33,13 +36,13 @@ def add_streams(parser: argparse.ArgumentParser, without: str | None = None) -> 
 
 
 def add_json(parser: argparse.ArgumentParser, *, is_lines: bool = False) -> None:
-    what = "print JSON, a row a line" if is_lines else "print one JSON document"
-    parser.add_argument("--json", action="store_true", help=f"{what} instead (docs/json.md)")
+    what = "one JSON object per line" if is_lines else "one JSON document"
+    parser.add_argument("--json", action="store_true", help=f"print {what} (docs/json.md)")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="at most so many (default 20)"
+        "--limit", type=positive, default=20, metavar="N", help="print at most N (default 20)"
     )
 
 
@@ -49,28 +52,64 @@ def add_grace(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=60,
         metavar="MINUTES",
-        help="after it was due, in which a stream is not late (default 60)",
+        help="a stream is late this long after it was due (default 60)",
     )
 
 
 def add_yes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask before a change")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+
+def add_names(parser: argparse.ArgumentParser, option: str, help: str) -> None:
+    parser.add_argument(option, type=_names, default=(), metavar="A,B", help=help)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def is_agreed(options: argparse.Namespace, question: str) -> bool:
+    """Whether a change is to be made; without --yes, a person at the terminal is asked."""
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to ask at: say --yes")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def known_stream(options: argparse.Namespace, workspace: Workspace) -> tuple[Bucket, StreamPaths]:
-    """The bucket, and the stream that is named, which the workspace or the bucket has to know."""
+    """The bucket and the named stream, which the workspace or the bucket has to have."""
     from landing.operations.known_streams import check_known
     from landing.zone.bucket import Bucket
 
-    paths = named_stream(options)
+    paths = named_stream(options.source, options.stream)
     bucket = Bucket(bucket_settings(workspace))
     check_known(workspace, bucket, paths)
     return bucket, paths
 
 
-def named_stream(options: argparse.Namespace) -> StreamPaths:
+def named_stream(source: str, stream: str) -> StreamPaths:
     from landing.catalog.names import check_name
     from landing.zone.layout import StreamPaths
 
-    source = check_name(options.source, "source")
-    return StreamPaths(source, check_name(options.stream, "stream"))
+    return StreamPaths(check_name(source, "source"), check_name(stream, "stream"))
+
+
+def config_if_any(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:
+    """None for a stream without a usable config: the bucket may have some that nobody runs now."""
+    from landing.catalog.files import read_config
+
+    try:
+        return read_config(workspace, paths.source, paths.stream)
+    except CatalogError:
+        return None
+
+
+def chosen_sources(options: argparse.Namespace, workspace: Workspace) -> list[str]:
+    """Those named, which have to exist, or all."""
+    from landing.catalog.names import check_source
+
+    return [check_source(workspace, name) for name in options.sources] or workspace.source_names()

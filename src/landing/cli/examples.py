@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "backfill": (
         ("odoo orders --from 2020-01-01 --by month --dry-run", "its windows"),
@@ -111,13 +109,3 @@ def epilog(verb: str, prog: str, exit_codes: str) -> str:
     width = max(len(command) for command, what in commands if what or len(commands) == 1)
     lines = [f"  {command:<{width}}  {what}".rstrip() for command, what in commands]
     return "\n".join(["examples:", *lines, "", exit_codes])
-
-
-class Help(argparse.HelpFormatter):
-    """Examples stay as they are written; all else is filled."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        examples, gap, rest = text.partition("\n\n")
-        if not gap:
-            return super()._fill_text(text, width, indent)
-        return f"{examples}\n\n{super()._fill_text(rest, width, indent)}"

@@ -1,21 +1,21 @@
-"""From the words of a command to a verb, and from whatever it raises to an exit code."""
+"""Parses a command, calls its verb, and turns whatever it raises into an exit code."""
 
 from __future__ import annotations
 
 import argparse
 import gc
 import os
-import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from landing import __version__
-from landing.catalog.workspace import Workspace, find_workspace, load_env_file
-from landing.cli.examples import Help, epilog
+from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
+from landing.cli.examples import epilog
+from landing.cli.parser import Help, Parser, WrongUsage, add_debug
 from landing.cli.text.output import complain, print_failed, report_event
 from landing.cli.verbs import (
     backfill,
@@ -42,131 +42,136 @@ from landing.cli.verbs import (
     verify,
 )
 from landing.errors import LandingError, UsageError, WorkspaceError
+from landing.extraction import interruption
 
 EXIT_CODES = (
     "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
-    "3 another run of the stream is under way"
+    "3 another run of the stream is in progress"
 )
 
 
-_INTERRUPTED = (130, 143)
-"""By Ctrl-C, and by SIGTERM."""
-
-
 class Verb(Protocol):
-    """A module of this package. It imports the engine inside `call`, since `--help` and a wrong
-    word should not wait for dlt. One that works without a workspace has a function
+    """A module of this package. It imports the engine inside `call`, so that `--help` and a wrong
+    word do not wait for dlt. One that works without a workspace has a function
     `without_workspace(options, error)`, too."""
 
     HELP: str
 
-    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+    def configure(self, parser: Parser) -> None: ...
 
     def call(self, options: argparse.Namespace, workspace: Workspace) -> int:
-        """Returns the exit code; a LandingError that it raises has one of its own."""
+        """Returns the exit code; a LandingError that it raises has its own."""
 
 
-VERBS: dict[str, Verb] = {
-    "backfill": backfill,
-    "check": check,
-    "compact": compact,
-    "completion": completion,
-    "discover": discover,
-    "doctor": doctor,
-    "env": env,
-    "fresh": fresh,
-    "history": history,
-    "init": init,
-    "k8s": k8s,
-    "login": login,
-    "new": new,
-    "quarantine": quarantine,
-    "rebuild": rebuild,
-    "report": report,
-    "run": run,
-    "schema": schema,
-    "show": show,
-    "state": state,
-    "status": status,
-    "verify": verify,
+TASKS: dict[str, dict[str, Verb]] = {
+    "write a source": {
+        "init": init,
+        "new": new,
+        "env": env,
+        "login": login,
+        "discover": discover,
+        "check": check,
+    },
+    "run": {"run": run, "backfill": backfill},
+    "look": {
+        "status": status,
+        "fresh": fresh,
+        "history": history,
+        "show": show,
+        "schema": schema,
+        "verify": verify,
+        "report": report,
+    },
+    "mend": {
+        "doctor": doctor,
+        "quarantine": quarantine,
+        "state": state,
+        "rebuild": rebuild,
+        "compact": compact,
+    },
+    "deploy": {"k8s": k8s, "completion": completion},
 }
+VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
-    parser = _Parser(prog="landing", epilog=EXIT_CODES)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # before there is a verb
+        print("interrupted", file=sys.stderr)
+        return _ended(interruption.code())
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
-    for name in _needed(words):
-        _configure(verbs.add_parser(name, help=VERBS[name].HELP), name, VERBS[name])
+    parser = Parser(prog="landing", description=_tasks(), epilog=EXIT_CODES, formatter_class=Help)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="VERB", help="`landing VERB --help` shows examples"
+    )
+    # To make a parser for every verb takes longer than some verbs do.
+    for name in words[:1] if words and words[0] in VERBS else VERBS:
+        _configure(verbs.add_parser(name), name, VERBS[name])
     completion.complete_if_asked(parser)
+    if not words:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
     options = _parsed(parser, words)
     code = _guarded(VERBS[options.verb], options, Path.cwd())
     return _ended(code) if arguments is None else code
 
 
+def _tasks() -> str:
+    """The verbs by what they are for, a line each."""
+    return "\n\n".join(
+        "\n".join([f"{task}:", *(f"  {name:<12}{verb.HELP}" for name, verb in verbs.items())])
+        for task, verbs in TASKS.items()
+    )
+
+
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    parser = _Parser(prog=Path(file).name)
+    interruption.listen()
+    parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
 
 
-class _WrongUsage(Exception):
-    def __init__(self, parser: argparse.ArgumentParser, message: str) -> None:
-        self.parser = parser
-        self.message = message
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _WrongUsage(self, message)
-
-
-def _parsed(parser: _Parser, words: Sequence[str]) -> argparse.Namespace:
-    """Wrong usage ends as argparse has it, and for a program with a document."""
+def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+    """Wrong usage ends as argparse has it, and with a document for a program."""
     try:
         return parser.parse_args(words)
-    except _WrongUsage as wrong:
+    except WrongUsage as wrong:
         prog = wrong.parser.prog
         code = UsageError.exit_code
         if "--json" in words:
-            print_failed(UsageError(wrong.message, remedy=f"`{prog} --help` shows examples"), code)
+            print_failed(UsageError(str(wrong), remedy=f"`{prog} --help` shows examples"), code)
         wrong.parser.print_usage(sys.stderr)
-        wrong.parser.exit(code, f"{prog}: error: {wrong.message}\n")
+        wrong.parser.exit(code, f"{prog}: error: {wrong}\n")
 
 
-def _needed(words: Sequence[str]) -> Iterable[str]:
-    """To make a parser for each verb takes longer than some verbs do."""
-    return words[:1] if words and words[0] in VERBS else VERBS
-
-
-def _configure(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
+def _configure(parser: Parser, name: str, verb: Verb) -> None:
     parser.formatter_class = Help
     parser.epilog = epilog(name, parser.prog, EXIT_CODES)
     verb.configure(parser)
-    parser.add_argument(
-        "--debug", action="store_true", help="show where in the code a failure came from"
-    )
+    add_debug(parser)
 
 
 def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
-    # A pod is ended with SIGTERM: unwinding gives the lease back.
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         return _called(verb, options, start)
     except LandingError as error:
         complain(error, options)
         return _failed(options, error, error.exit_code)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         text = "interrupted; the next run goes on from the last load"
         report_event(options, "warning", "interrupted", text)
-        code = _INTERRUPTED[isinstance(interrupt, _Terminated)]
-        return _failed(options, KeyboardInterrupt(text), code)
+        return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:
         return 0
-    except Exception as error:  # a bug, whose traceback is wanted but not the secrets in it
+    except Exception as error:  # a bug: its traceback is needed, without the secrets in it
         report_event(options, "error", "bug", "".join(traceback.format_exception(error)))
         return _failed(options, error, 1)
 
@@ -186,13 +191,14 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
             raise
         return anywhere(options, error)
     load_env_file(workspace)
+    show_names(workspace)
     return verb.call(options, workspace)
 
 
 def _ended(code: int) -> int:
-    """The process's end: at once if it was interrupted, or has given up on something that goes on
-    in a thread, which Python would wait for or end amid a request."""
-    if code in _INTERRUPTED or any(map(_is_left_behind, threading.enumerate())):
+    """End the process: at once if it was interrupted, or has given up on something that goes on in
+    a thread, which Python would wait for or end in the middle of a request."""
+    if code in interruption.CODES.values() or any(map(_is_left_behind, threading.enumerate())):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -203,11 +209,3 @@ def _ended(code: int) -> int:
 
 def _is_left_behind(thread: threading.Thread) -> bool:
     return thread.daemon and thread.name.startswith("landing-")
-
-
-class _Terminated(KeyboardInterrupt):
-    pass
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated

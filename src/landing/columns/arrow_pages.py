@@ -1,7 +1,7 @@
 """Columns of JSON pages, of most fields by Arrow's reader, which needs no interpreter lock.
 
-That reader knows no nested values as text, nor values of several kinds: such fields are decoded, as
-their page is made. It takes nothing otherwise than the decoder, but for numbers that it rounds, -0,
+That reader knows no nested values as text, nor values of several kinds: such fields are decoded.
+It takes nothing otherwise than the decoder, but for numbers that it rounds, -0,
 and text that is not UTF-8, which are looked for here; what it refuses is for the decoder to see.
 """
 
@@ -57,7 +57,7 @@ class PageArrays:
 
 
 class PageColumns:
-    """The columns of pages whose records were decoded to `record` as they were made."""
+    """The columns of pages, of which Arrow reads what it can and the decoder `record`, the rest."""
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self._columns = columns
@@ -79,7 +79,7 @@ class PageColumns:
 
     def read(self, pages: Sequence[JsonPage]) -> PageArrays | None:
         """None if some value wants a look of its own, or where this is not the way to go."""
-        if not self.is_worth_it or not all(page.holds(self.record) for page in pages):
+        if not self.is_worth_it:
             return None
         try:
             self._check_worth(pages)

@@ -22,7 +22,7 @@ from landing.catalog.names import LINEAGE_PREFIX
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
-from landing.columns.json_page import JsonPage, undecoded
+from landing.columns.json_page import JsonPage
 from landing.columns.size_limits import TOO_LARGE, largest_column, oversized
 from landing.columns.tombstones import (
     DELETED_AT_FIELD,
@@ -100,14 +100,6 @@ class Columns:
         if self.record is not None and tombstones is None:
             self._of_pages = PageColumns(self._columns)
         self.has_private = any(column.is_private for column in self._columns.values())
-
-    @property
-    def early(self) -> Any:
-        """What the records of a page are best decoded to as it is made."""
-        of_pages = self._of_pages
-        if of_pages is not None and of_pages.is_worth_it:
-            return of_pages.record
-        return undecoded() if self.record is None else self.record
 
     def convert(self, batch: Batch) -> Converted:
         if isinstance(batch, tuple):

@@ -1,38 +1,19 @@
-"""A page of records as the bytes the API sent, decoded only where it is needed."""
+"""A page of records as the bytes the API sent: counted when it is made, decoded by who reads it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
+from landing.columns import json_path
 from landing.columns.json_text import MAX_NESTING, readable, without_depths
 
 _SAMPLED_EVERY = 100
 _FEW = 200
-
-
-def undecoded() -> Any:
-    return msgspec.Raw
-
-
-_RECORD: ContextVar[Callable[[], Any]] = ContextVar("record", default=undecoded)
-
-
-@contextmanager
-def decoding_to(record: Callable[[], Any]) -> Iterator[None]:
-    """Pages made in this context are decoded to the type that `record` gives when they are made,
-    not counted first and decoded later."""
-    token = _RECORD.set(record)
-    try:
-        yield
-    finally:
-        _RECORD.reset(token)
 
 
 def sampled_every(count: int) -> int:
@@ -45,8 +26,8 @@ class JsonPage:
     config leaves out cost nothing.
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
-    a key, a path with dots, or empty where the body is the list itself. `len` is the number of
-    records, so that `if not page: break` ends a paging loop.
+    a key, a path with dots, a JSONPath, or empty where the body is the list itself. `len` is the
+    number of records, so that `if not page: break` ends a paging loop.
 
     Such pages do not go through `add_map` and `add_filter` functions for single records.
     Raises ValueError at once if the body is not JSON or has no list there.
@@ -55,22 +36,29 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = content
         self.skipped = 0
-        self.path = tuple(records.split(".")) if records else ()
-        self._record = _RECORD.get()()
+        path = json_path.parsed(records)
+        self.path = path.names or ()
+        if path.names is None:
+            self._go_to(records)
         try:
-            self._records = self._decode(self._record)
+            self._count = len(self._decode(msgspec.Raw))
         except (ValueError, msgspec.MsgspecError):
-            if self._record is msgspec.Raw:
+            if not (path.may_join and self.path):
                 raise
-            self._record = msgspec.Raw
-            self._records = self._decode(self._record)
+            self._go_to(records)
+            self._count = len(self._decode(msgspec.Raw))
 
-    def holds(self, record: Any) -> bool:
-        """Whether its records are decoded to that type."""
-        return self._record is record
+    def _go_to(self, records: str) -> None:
+        """Keep only the list of records, for a path that has a place in a list, or in which a
+        name has dots."""
+        found = json_path.raw_at(self.content, records)
+        if found is not None:
+            self.content, self.path = bytes(found), ()
+        elif not self.path:
+            raise ValueError(f"there is no '{records}'")
 
     def __len__(self) -> int:
-        return max(len(self._records) - self.skipped, 0)
+        return max(self._count - self.skipped, 0)
 
     def without_first(self, count: int) -> JsonPage:
         """The page without its first records, as where pages overlap."""
@@ -105,7 +93,7 @@ class JsonPage:
 
     def decoded(self, record: Any) -> list[Any]:
         """The records as values of the type `record`. Raises msgspec.ValidationError."""
-        records = self._records if record is self._record else self._decode(record)
+        records = self._decode(record)
         return records[self.skipped :] if self.skipped else records
 
     def _decode(self, record: Any) -> list[Any]:

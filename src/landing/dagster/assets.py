@@ -17,9 +17,10 @@ from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
 from landing.dagster.streams import KINDS, Stream
 from landing.errors import BucketError, UsageError
+from landing.events import RunWarning
 
 if TYPE_CHECKING:
-    from landing.events import StreamResult
+    from landing.results import StreamResult
     from landing.zone.bucket import Bucket
 
 
@@ -51,13 +52,13 @@ def _landed(
     from landing.zone.bucket import Bucket
 
     log = RunLog(context.log)
-    with reporting(context, stream, options, log) as reporter:
+    with reporting(context, stream, options, log) as emit:
         settings = bucket_settings(workspace)
         if settings.is_default:
-            reporter.warned(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+            emit(RunWarning(f"DLT_BUCKET_URL is not set: landing in {settings.url}"))
         bucket = Bucket(settings)
         source = load_source(workspace, stream.source)
-        done = run.run_streams(source, [stream.name], bucket, reporter, workers=1)
+        done = run.run_streams(source, [stream.name], bucket, emit, workers=1)
     for error in done.failed.values():
         raise error
     return _materialized(stream.key, source.config(stream.name), done.landed[0], log, bucket)
@@ -71,7 +72,7 @@ def _materialized(
     try:
         facts = metadata.of_result(result, bucket, newest)
     except (BucketError, pa.ArrowException) as error:
-        log.warned(f"no preview: {error}")
+        log(RunWarning(f"no preview: {error}"))
         facts = metadata.of_result(result, bucket, [])
     checks = results.results(key, config, result, log, bucket)
     return dg.MaterializeResult(asset_key=key, metadata=facts, check_results=list(checks))

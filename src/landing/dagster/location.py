@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from landing.catalog.workspace import Workspace, load_env_file
+from landing.catalog.workspace import Workspace, load_env_file, show_names
 from landing.dagster.assets import asset_of
 from landing.dagster.backfills import backfill_of
 from landing.dagster.freshness import freshness_of
@@ -42,6 +42,7 @@ def definitions(
         backfill_from=backfill_from,
     )
     load_env_file(options.workspace)
+    show_names(options.workspace)
     streams = list(streams_of(options.workspace))
     for stream in streams:
         if stream.mistake is not None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from landing.catalog.fields import landing_fields
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.column_types import column_of
-from landing.events import StreamResult
+from landing.results import StreamResult
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
 from landing.zone.lineage import LINEAGE_FIELDS

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from logging import Logger
-from typing import Any
 
-from landing.catalog.stream_config import StreamConfig
-from landing.events import Reporter, StreamResult
-from landing.http.traffic import Attempt
+from landing import events
+from landing.results import StreamResult
 from landing.secrets import redacted
 
 REPORTED_EVERY = 10.0
@@ -17,54 +15,52 @@ REPORTED_EVERY = 10.0
 database."""
 
 
-class RunLog(Reporter):
-    """From several threads."""
+class RunLog:
+    """Called from several threads."""
 
     def __init__(self, log: Logger) -> None:
         self.drift: list[str] = []
         self.uploads: list[str] = []
         """Paths of the parts, in the order of publication."""
         self._log = log
-        self._message: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def started(self, config: StreamConfig) -> None:
-        self._info(f"{config.source}/{config.stream} started, {config.sync_mode}")
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RequestMade():
+                self._requested(event)
+            case events.RowsRead(stream, rows) if self._is_due("progress"):
+                self._info(f"{stream}: {rows:,} rows read")
+            case events.StreamStarted(stream, source, sync_mode):
+                self._info(f"{source}/{stream} started, {sync_mode}")
+            case events.Note(stream, text):
+                if isinstance(event, events.DriftNote):
+                    self.drift.append(redacted(text))
+                self._warn(f"{stream}: {text}")
+            case events.PartUploaded(_, path, rows, size, seconds):
+                self.uploads.append(path)
+                self._info(f"{path}: {rows:,} rows, {size:,} bytes, uploaded in {seconds:.1f} s")
+            case events.LoadPublished(stream, rows, cursor):
+                self._info(f"{stream}: {rows:,} rows published, cursor {cursor}; going on")
+            case events.StreamLanded(result=result):
+                self._landed(result)
+            case events.RunWarning(text):
+                self._warn(text)
 
-    def note(self, stream: str, text: str) -> None:
-        self._log.warning(redacted(f"{stream}: {text}"))
+    def _requested(self, event: events.RequestMade) -> None:
+        name = event.stream
+        if event.retried is not None and self._is_due("retry"):
+            wait = f"{event.retry_wait:.1f} s"
+            self._warn(f"{name}: {event.method} is sent again in {wait}: {event.retried}")
+        elif event.paced >= 1.0 and self._is_due("pace"):
+            self._info(f"{name}: waited {event.paced:.1f} s for the source's pace")
 
-    def drifted(self, stream: str, text: str) -> None:
-        self.drift.append(redacted(text))
-        self.note(stream, text)
-
-    def requested(self, stream: str, attempt: Attempt) -> None:
-        if attempt.retried is not None and self._is_due("retry"):
-            self._log.warning(
-                redacted(
-                    f"{stream}: {attempt.method} is sent again in {attempt.retry_wait:.1f} s: "
-                    f"{attempt.retried}"
-                )
-            )
-        elif attempt.paced >= 1.0 and self._is_due("pace"):
-            self._info(f"{stream}: waited {attempt.paced:.1f} s for the source's pace")
-
-    def progress(self, stream: str, rows: int) -> None:
-        if self._is_due("progress"):
-            self._info(f"{stream}: {rows:,} rows read")
-
-    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
-        self.uploads.append(path)
-        self._info(f"{path}: {rows:,} rows, {size:,} bytes, uploaded in {seconds:.1f} s")
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        self._info(f"{stream}: {rows:,} rows published, cursor {cursor}; going on")
-
-    def landed(self, result: StreamResult) -> None:
+    def _landed(self, result: StreamResult) -> None:
         what = f"{result.rows:,} rows in {result.location}" if result.files else "nothing new"
         self._info(f"{result.source}/{result.stream}: {what}; {result.traffic}".rstrip("; "))
 
-    def warned(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self._log.warning(redacted(text))
 
     def _info(self, text: str) -> None:
@@ -73,7 +69,7 @@ class RunLog(Reporter):
     def _is_due(self, kind: str) -> bool:
         now = time.monotonic()
         with self._lock:
-            if now - self._message.get(kind, 0.0) < REPORTED_EVERY:
+            if now - self._logged.get(kind, 0.0) < REPORTED_EVERY:
                 return False
-            self._message[kind] = now
+            self._logged[kind] = now
             return True

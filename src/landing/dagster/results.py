@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from landing.catalog.stream_config import StreamConfig
 from landing.dagster.reporting import RunLog
 from landing.errors import BucketError
-from landing.events import StreamResult
+from landing.results import StreamResult
 from landing.zone.bucket import Bucket
 from landing.zone.lineage import LOAD_ID
 

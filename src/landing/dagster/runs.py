@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from landing.dagster.options import LocationOptions
@@ -10,52 +10,41 @@ from landing.dagster.outcomes import Context, is_final
 from landing.dagster.reporting import RunLog
 from landing.dagster.streams import Stream
 from landing.errors import LandingError
-from landing.events import Reporter, Reporters
+from landing.events import Emit, Event, FanOut, RunAborted, RunEnded, StreamFailed
 from landing.observe import json_log, observers
 from landing.observe.alerts import Alerts
 from landing.page.publishing import after_runs
 
 
-class _IfFinal(Reporter):
+def _if_final(alerts: Alerts, is_final: Callable[[Exception], bool]) -> Emit:
     """An alert is for what Dagster does not try again."""
 
-    def __init__(self, alerts: Alerts, is_final: Callable[[Exception], bool]) -> None:
-        self._alerts = alerts
-        self._is_final = is_final
+    def emit(event: Event) -> None:
+        if not isinstance(event, StreamFailed | RunAborted) or is_final(event.error):
+            alerts(event)
 
-    def failed(self, stream: str, error: Exception) -> None:
-        if self._is_final(error):
-            self._alerts.failed(stream, error)
-
-    def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        if self._is_final(error):
-            self._alerts.aborted(streams, error)
-
-    def close(self) -> None:
-        self._alerts.close()
+    return emit
 
 
 @contextmanager
 def reporting(
     context: Context, stream: Stream, options: LocationOptions, log: RunLog
-) -> Iterator[Reporter]:
+) -> Iterator[Emit]:
     """Streams that are late are told by the check of freshness, once for all."""
 
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
     others = observers(options.workspace, stream.source, None, late=tuple)
-    kept: list[Reporter] = [
-        _IfFinal(one, final) if isinstance(one, Alerts) else one for one in others
-    ]
+    kept: list[Emit] = [_if_final(one, final) if isinstance(one, Alerts) else one for one in others]
     kept += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
         kept.append(lines)
-    reporter = Reporters([*kept, log])
+    emit = FanOut([*kept, log])
     try:
-        yield reporter
+        yield emit
     except LandingError as error:
-        reporter.aborted([stream.name], error)
+        emit(RunAborted([stream.name], error))
         raise
     finally:
-        reporter.close()
+        emit(RunEnded())

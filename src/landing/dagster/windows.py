@@ -13,15 +13,14 @@ from landing.dagster.outcomes import Context
 from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
 from landing.dagster.streams import Stream
-from landing.errors import LandingError
-from landing.events import Reporter
+from landing.events import Emit, Note, RowsRead, StreamFailed
 from landing.extraction.side_by_side import Stop, waits
 from landing.extraction.sources import load_source
 from landing.operations.backfill import (
-    BackfillReporter,
-    Progress,
+    BackfillEvent,
     Request,
-    Window,
+    WindowFailed,
+    WindowLanded,
     WindowResult,
     begin,
     plan,
@@ -35,7 +34,7 @@ def land_window(
 ) -> dg.MaterializeResult[Any]:
     """Once more, if it has landed before; one that was begun and not finished goes on."""
     log = RunLog(context.log)
-    with reporting(context, stream, options, log) as reporter:
+    with reporting(context, stream, options, log) as emit:
         bucket = Bucket(bucket_settings(options.workspace))
         source = load_source(options.workspace, stream.source)
         request = Request(
@@ -43,9 +42,9 @@ def land_window(
         )
         planned = plan(source, stream.name, bucket, request)
         for warning in planned.warnings:
-            reporter.note(stream.name, warning)
-        windows = _Windows(stream.name, reporter)
-        waiting = waits(Stop(), lambda text: reporter.note(stream.name, text))
+            emit(Note(stream.name, warning))
+        windows = _Windows(stream.name, emit)
+        waiting = waits(Stop(), lambda text: emit(Note(stream.name, text)))
         begun = begin(planned, again=True, notify=waiting)
         result = run_backfill(planned.subject, begun, windows, workers=1)
     for error in result.failed.values():
@@ -66,22 +65,19 @@ def land_window(
     )
 
 
-class _Windows(BackfillReporter):
-    """What the windows tell, told as of a run."""
+class _Windows:
+    """Emits what the windows emit as of a run."""
 
-    def __init__(self, stream: str, reporter: Reporter) -> None:
+    def __init__(self, stream: str, emit: Emit) -> None:
         self.done: list[WindowResult] = []
         self._stream = stream
-        self._reporter = reporter
+        self._emit = emit
 
-    def note(self, stream: str, text: str) -> None:
-        self._reporter.note(stream, text)
-
-    def progress(self, stream: str, rows: int) -> None:
-        self._reporter.progress(stream, rows)
-
-    def window_done(self, result: WindowResult, progress: Progress) -> None:
-        self.done.append(result)
-
-    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
-        self._reporter.failed(self._stream, error)
+    def __call__(self, event: BackfillEvent) -> None:
+        match event:
+            case Note() | RowsRead():
+                self._emit(event)
+            case WindowLanded(result=result):
+                self.done.append(result)
+            case WindowFailed(error=error):
+                self._emit(StreamFailed(self._stream, error))

@@ -32,11 +32,10 @@ from landing.extraction.known_rows import (
     LandedFile,
     SeenRows,
     hashes_of,
+    not_kept,
     rows_of,
 )
 from landing.extraction.reached import CursorValue, Reached, ReachedState
-
-NOT_KNOWN: Fetch = lambda load_id, file: False  # noqa: E731
 
 
 class CursorState(TypedDict, total=False):
@@ -118,7 +117,7 @@ class CursorTracker:
         state: CursorState,
         folder: Path,
         began: Callable[[], datetime],
-        fetch: Fetch = NOT_KNOWN,
+        fetch: Fetch = not_kept,
     ) -> None:
         self.frozen = frozen
         self.name = frozen.cursor_path

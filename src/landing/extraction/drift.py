@@ -23,7 +23,7 @@ from landing.columns.inference import kind_of
 from landing.columns.json_page import sampled_every
 from landing.columns.json_text import Unreadable
 from landing.errors import StreamError
-from landing.events import Drifted
+from landing.results import Drifted
 
 ENOUGH = 100
 """Records without a field that make it lost, as many as discovery samples; fewer may lack it."""

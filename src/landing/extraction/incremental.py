@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
-import dlt
-from dlt.extract.incremental import IncrementalResourceWrapper
-from dlt.extract.incremental.lag import apply_lag_with_suppression
-from dlt.extract.resource import DltResource
-
 from landing.catalog.lookback import Lookback, later
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import SourceError
-
-Incremental = dlt.sources.incremental
+from landing.extraction.dlt_bridge import (
+    DltResource,
+    Incremental,
+    IncrementalResourceWrapper,
+    apply_lag_with_suppression,
+    function_of,
+)
 
 
 class FrozenIncremental(Incremental[Any]):
@@ -83,12 +83,12 @@ def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
     hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
     if isinstance(hinted, Incremental) and hinted.cursor_path:
         return hinted
-    default = declared_default(resource._pipe.gen)
+    default = declared_default(function_of(resource))
     return default if default is not None and default.cursor_path else None
 
 
 def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:
-    return _incremental_parameter(resource._pipe.gen)
+    return _incremental_parameter(function_of(resource))
 
 
 def _incremental_parameter(generator: Any) -> inspect.Parameter | None:

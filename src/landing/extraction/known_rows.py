@@ -32,6 +32,10 @@ Fetch = Callable[[str, Path], bool]
 """Downloads the hashes that were put with a load to a file; False if they are not there."""
 
 
+def not_kept(load_id: str, file: Path) -> bool:
+    return False
+
+
 class KnownRowsState(TypedDict, total=False):
     hashes: str
     load_id: str

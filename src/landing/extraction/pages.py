@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -13,23 +13,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
-from dlt.common.configuration import known_sections
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.libs import is_pandas_frame, is_polars_frame
-from dlt.common.pipeline import StateInjectableContext, TPipelineState
-from dlt.extract.hints import HintsMeta
-from dlt.extract.items import PipeItem
-from dlt.extract.pipe_iterator import PipeIterator
-from dlt.extract.resource import DltResource
 
 from landing.columns.conversion import Batch, Row
-from landing.columns.json_page import decoding_to, undecoded
 from landing.errors import SourceError, StreamError
-from landing.events import Given
+from landing.events import ReadCounts
+from landing.extraction.dlt_bridge import (
+    DltResource,
+    PipeItem,
+    columns_with_page,
+    dlt_context,
+    function_of,
+    is_bound,
+    is_pandas_frame,
+    is_polars_frame,
+    items_of,
+)
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage, traffic
-from landing.zone.state import SCHEMA
+from landing.zone.state import State
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
 BATCH_ROWS = 5_000
@@ -51,92 +52,50 @@ class Page:
 
 def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
     """The resource called with those of the arguments that its function has and that are set."""
-    function = resource._pipe.gen
-    if resource._args_bound or not callable(function):
+    function = function_of(resource)
+    if is_bound(resource) or function is None:
         return resource
     accepted = inspect.signature(function).parameters
     given = {name: v for name, v in arguments.items() if name in accepted and v is not None}
     return resource(**given) if given else resource
 
 
-def pipeline_state() -> TPipelineState:
-    """The state of the dlt pipeline that runs in this thread."""
-    return Container()[StateInjectableContext].state
-
-
 @contextmanager
 def open_pages(
     resource: DltResource,
-    state: TPipelineState | None = None,
+    state: State | None = None,
     *,
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
-    record: Callable[[], Any] = undecoded,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed. A JsonPage is decoded
-    to the type that `record` gives as it is made.
+    while it waits; without, it is asked for no page that is not consumed.
     """
-    context = partial(_context, resource, state if state is not None else _no_state(), record)
+    context = partial(dlt_context, resource, state if state is not None else {})
     make = partial(_iterate, resource)
     if not ahead:
         with context(), closing(make()) as items:
-            yield _pages(resource, items)
+            yield map(partial(_page, resource.name), items)
         return
     with closing(Prefetched(make, context, ahead, check)) as prefetched:
-        yield _pages(resource, iter(prefetched))
+        yield map(partial(_page, resource.name), prefetched)
 
 
-@contextmanager
-def _context(
-    resource: DltResource, state: TPipelineState, record: Callable[[], Any]
-) -> Iterator[None]:
-    """What dlt binds to a thread for a resource that runs in it."""
-    section = ConfigSectionContext(
-        sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
-    )
-    with (
-        Container().injectable_context(StateInjectableContext(state=state)),
-        Container().injectable_context(section),
-        decoding_to(record),
-    ):
-        yield
-
-
-def standing_alone(
-    resource: DltResource, state: TPipelineState | None = None
-) -> AbstractContextManager[None]:
-    """What dlt binds to a thread in a pipeline's extract step; a state that nobody keeps, unless
-    one is given."""
-    return _context(resource, state if state is not None else _no_state(), undecoded)
-
-
-def _no_state() -> TPipelineState:
-    return TPipelineState(sources={}, _local={})
-
-
-def _pages(resource: DltResource, items: Iterator[_Made]) -> Iterator[Page]:
-    for item, answers in items:
-        yield _page(resource.name, item.item, item.meta, is_first_answer=answers == 1)
-
-
-class _Made(NamedTuple):
+class _Item(NamedTuple):
     item: PipeItem
     answers: int
     """How many the stream had by then."""
 
 
-def _iterate(resource: DltResource) -> Generator[_Made, None, None]:
-    # dlt's own iteration over a resource drops the hints that come with a page and the state
-    # that a stream writes, so this goes one level below it.
+def _iterate(resource: DltResource) -> Generator[_Item, None, None]:
     answers = traffic.current().answers
     try:
-        with PipeIterator.from_pipe(resource._pipe) as items:
+        with closing(items_of(resource)) as items:
             for item in items:
-                yield _Made(_kept(item), answers.count)
+                yield _Item(_kept(item), answers.count)
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
@@ -147,11 +106,9 @@ def _kept(item: PipeItem) -> PipeItem:
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
-def _page(stream: str, item: Any, meta: Any, *, is_first_answer: bool) -> Page:
-    hints = meta.hints if isinstance(meta, HintsMeta) else None
-    columns = hints.get("columns") if hints else None
-    hinted = columns if isinstance(columns, Mapping) else None
-    return Page(_batch(stream, item), hinted, is_first_answer)
+def _page(stream: str, given: _Item) -> Page:
+    item, answers = given
+    return Page(_batch(stream, item.item), columns_with_page(item), answers == 1)
 
 
 def _batch(stream: str, item: Any) -> Batch:
@@ -191,11 +148,11 @@ def _not_rows(stream: str, item: Any) -> SourceError:
     )
 
 
-def counting_into(given: Given, pages: Iterable[Page]) -> Iterator[Page]:
+def counting_into(counts: ReadCounts, pages: Iterable[Page]) -> Iterator[Page]:
     """The pages as they come; a stream may give each record as one."""
     for page in pages:
-        given.pages += 1
-        given.rows += row_count(page.batch)
+        counts.pages += 1
+        counts.rows += row_count(page.batch)
         yield page
 
 

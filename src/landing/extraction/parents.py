@@ -11,19 +11,18 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.extract.incremental import IncrementalResourceWrapper
-from dlt.extract.items import SupportsPipe
-from dlt.extract.resource import DltResource
 
 from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
-from landing.extraction.incremental import (
-    FrozenIncremental,
+from landing.extraction.dlt_bridge import (
+    DltResource,
     Incremental,
-    declared_default,
-    frozen_copy,
+    SupportsPipe,
+    function_of,
+    incremental_steps,
+    parents_of,
 )
-from landing.extraction.sources import parents_of
+from landing.extraction.incremental import FrozenIncremental, declared_default, frozen_copy
 from landing.http import JsonPage
 
 
@@ -113,10 +112,8 @@ def freeze_parents(
     """
     newest_first = child is not None and child.row_order == "desc"
     for parent in parents_of(resource):
-        for step in parent._pipe.steps:
-            if not isinstance(step, IncrementalResourceWrapper):
-                continue
-            declared = step.incremental or declared_default(parent._pipe.gen)
+        for step in incremental_steps(parent):
+            declared = step.incremental or declared_default(function_of(parent))
             if declared is not None and declared.cursor_path:
                 frozen = frozen_copy(declared, ParentIncremental)
                 frozen.child = child

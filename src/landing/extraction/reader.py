@@ -7,21 +7,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.pipeline import TPipelineState
-from dlt.extract.resource import DltResource
 
 from landing.catalog.fields import landing_fields
-from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import stall_seconds
-from landing.columns.conversion import Batch, Columns, Converted, RowError
+from landing.columns.conversion import Batch, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError
-from landing.events import Drifted, Given, Reporter
+from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
 from landing.extraction.cursor import RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
@@ -34,10 +31,13 @@ from landing.extraction.pages import (
     present_names,
     row_count,
 )
+from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
+from landing.results import Drifted
+from landing.zone.state import State
 
 # Enough to fetch while the last page is decoded; each page ahead is memory.
 PAGES_AHEAD = 3
@@ -52,26 +52,23 @@ class StreamReader:
     `close` it where that was not to its end.
     """
 
-    def __init__(
-        self,
-        config: StreamConfig,
-        resource: DltResource,
-        columns: Columns,
-        quarantine: Quarantine,
-        snapshot: KnownKeys | None,
-        reporter: Reporter,
-        stop: Stop,
-    ) -> None:
+    def __init__(self, stream: PreparedStream, emit: Emit, stop: Stop) -> None:
+        config = stream.config
         self.count = 0
         """Records that the stream has given."""
         self.drift = Drifted()
         """Settled at the end."""
+        self.quarantine = Quarantine(
+            stream.folder / "quarantine.jsonl", config, stream.columns, stream.version_key
+        )
+        self.snapshot: KnownKeys | None = None
+        """Of the keys that the stream gives, where deletions are noticed by them."""
+        if config.deletes == "snapshot":
+            self.snapshot = KnownKeys(config, stream.columns, stream.folder)
         self._config = config
-        self._resource = resource
-        self._columns = columns
-        self._quarantine = quarantine
-        self._snapshot = snapshot
-        self._reporter = reporter
+        self._resource = stream.resource
+        self._columns = stream.columns
+        self._emit = emit
         self._stop = stop
         self._drift = Drift(config)
         self._stalled_after = stall_seconds()
@@ -82,28 +79,20 @@ class StreamReader:
     def close(self) -> None:
         self._open.close()
 
-    def rows(
-        self, state: TPipelineState, filter_: RowFilter | None
-    ) -> Iterator[tuple[bool, Pieces]]:
+    def rows(self, state: State, filter_: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
         """What is new, a batch at a time, and whether it had been withheld; nothing of a batch that
         has nothing new. The stream reads and writes `state`."""
         may_end_early = filter_ is not None and filter_.may_end_early
         least = 1 if may_end_early else BATCH_ROWS
-        opened = open_pages(
-            self._resource,
-            state,
-            ahead=PAGES_AHEAD,
-            check=self._look,
-            record=self._record,
-        )
+        opened = open_pages(self._resource, state, ahead=PAGES_AHEAD, check=self._look)
         hinted = map(self._known_hints, self._open.enter_context(opened))
-        given = Given()
-        self._reporter.reading(self._config.stream, given)
-        pages = without_loops(counting_into(given, hinted), self._config)
+        counts = ReadCounts()
+        self._emit(ReadingStarted(self._config.stream, counts))
+        pages = without_loops(counting_into(counts, hinted), self._config)
         for batch, is_first_answer in _batches(pages, least):
             self.count += row_count(batch)
             pieces = self._admitted(batch, filter_, is_first_answer=is_first_answer)
-            self._reporter.progress(self._config.stream, self.count)
+            self._emit(RowsRead(self._config.stream, self.count))
             yield False, pieces
             if filter_ is not None and filter_.is_past:
                 break
@@ -113,9 +102,9 @@ class StreamReader:
                 yield from self._by_age(table, filter_.name)
         self._notify(filter_)
 
-    def first_page(self, state: TPipelineState, filter_: RowFilter | None) -> Iterator[Pieces]:
+    def first_page(self, state: State, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state, record=self._record)
+        opened = open_pages(self._resource, state)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):
@@ -145,10 +134,6 @@ class StreamReader:
                 "request has no answer, or raise LANDING_STALL_MINUTES"
             )
 
-    def _record(self) -> Any:
-        """What the records of a page are decoded to as it is made."""
-        return self._columns.early
-
     def _admitted(
         self, batch: Batch, filter_: RowFilter | None, *, is_first_answer: bool = False
     ) -> Pieces:
@@ -156,9 +141,9 @@ class StreamReader:
         if self._absent:
             self._absent -= present_names(batch, self._absent)
         converted = self._converted(batch, filter_)
-        if self._snapshot is not None:
-            self._snapshot.see(converted)
-        earlier, later = self._quarantine.new(converted)
+        if self.snapshot is not None:
+            self.snapshot.see(converted)
+        earlier, later = self.quarantine.new(converted)
         table = converted.table
         if filter_ is not None:
             rejected = list(self._cursor_values(converted.errors, filter_.name))
@@ -200,10 +185,11 @@ class StreamReader:
             )
         self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
-            self._reporter.drifted(stream, note)
+            self._emit(DriftNote(stream, note))
         if filter_ is not None and filter_.rows_without_cursor:
             count = filter_.rows_without_cursor
-            self._reporter.note(stream, f"{count} records have no {filter_.name}; landed if new")
+            text = f"{count} records have no {filter_.name}; landed if new"
+            self._emit(Note(stream, text))
 
 
 def _batches(pages: Iterable[Page], least: int) -> Iterator[tuple[Batch, bool]]:

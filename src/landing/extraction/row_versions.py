@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from landing.columns.conversion import Columns, Row
 from landing.columns.fitting import ConversionError
-from landing.zone.layout import load_id_after
+from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
 
 # Keys kept at most; a stretch ends there, so that memory does not grow with the backlog.
 STRETCH_ROWS = 500_000
@@ -65,6 +65,25 @@ class RowVersions:
                 return index
             self._seen.add(keys[index])
         return len(keys)
+
+
+class LoadVersions:
+    """The row versions of a run's loads, one after another."""
+
+    def __init__(self, primary_key: tuple[str, ...]) -> None:
+        self._primary_key = primary_key
+        self._load_id = ""
+        self._deferred: RowVersions | None = None
+
+    def of(self, load_id: str, *, is_deferred: bool) -> RowVersions:
+        """Deferred rows come last, and are older than any other version of them."""
+        if self._deferred is None:
+            older = load_id_after(load_id, by=-DEFERRED_VERSIONS)
+            self._deferred = RowVersions(older, self._primary_key)
+        if load_id != self._load_id:
+            self._load_id = load_id
+            self._fresh = RowVersions(load_id, self._primary_key)
+        return self._deferred if is_deferred else self._fresh
 
 
 def keys_of(table: pa.Table, primary_key: Sequence[str]) -> list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from landing.extraction import interruption
 from landing.extraction.failures import raise_if_interrupted
 
 Job = TypeVar("Job")
@@ -27,6 +28,7 @@ class Stop:
 
     def check(self) -> None:
         """Raises KeyboardInterrupt once it was asked for."""
+        interruption.check()
         if self._event.is_set():
             raise KeyboardInterrupt
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-
-from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
-from dlt.extract.reference import SourceFactory
-from dlt.extract.resource import DltResource
-from dlt.extract.source import DltSource
 
 from landing.catalog.files import read_config
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import SourceError, WorkspaceError, listed, nearest
+from landing.extraction.dlt_bridge import (
+    DltResource,
+    DltSource,
+    SourceFactory,
+    clone,
+    parents_of,
+    static_columns,
+)
+from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.http.redirects import guard
-from landing.secrets import log_no_secrets, redacted
+from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
@@ -144,25 +148,9 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     return replace(config, hard_delete=hint)
 
 
-def static_columns(resource: DltResource) -> Mapping[str, Any]:
-    """The columns that a stream declares, as dlt has them; not those that depend on its rows."""
-    try:
-        return resource.compute_table_schema().get("columns", {})
-    except DataItemRequiredForDynamicTableHints:
-        return {}
-
-
-def parents_of(resource: DltResource) -> Iterator[DltResource]:
-    """What a transformer's stream takes its items from, the nearest first."""
-    parent = resource._parent
-    while parent is not None:
-        yield parent
-        parent = parent._parent
-
-
 def _with_own_parents(resource: DltResource) -> DltResource:
     """A parent may be a stream too, and both be run side by side, each with a cursor of its own."""
-    return resource._clone(with_parent=True) if resource._parent is not None else resource
+    return clone(resource, with_parents=True) if any(parents_of(resource)) else resource
 
 
 def load_source(workspace: Workspace, name: str) -> Source:
@@ -175,6 +163,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
+    find_by(dlt_secrets)
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:

@@ -1,4 +1,9 @@
-"""What makes a process faster that does nothing but land; the command line's, not a library's."""
+"""What makes a process faster that only lands; for the command line, not for a library.
+
+`requests` is patched for the whole process, since a source may use a plain session that it made
+itself, as many do: no adapter can be mounted on that. `landing.http.Session` needs no patch to read
+bodies fast, but its answers are decoded by `requests`, too.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,8 @@ import msgspec
 
 
 def import_faster() -> None:
-    """Call before the engine and the source are imported, and `tune_process` after: collections
-    in between find nothing, since what modules make stays."""
+    """Call before the engine and the source are imported, and `tune_process` after: garbage
+    collections in between would find nothing, since what modules make stays."""
     gc.disable()
 
 
@@ -22,7 +27,7 @@ def tune_process() -> None:
 
 
 def collect_less() -> None:
-    """Pages of nested dictionaries set off full collections, which look at every module's objects
+    """Pages of nested dictionaries trigger full collections, which visit every module's objects
     and find nothing, since pages have no cycles: a quarter of a run's time."""
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
@@ -30,8 +35,8 @@ def collect_less() -> None:
 
 
 def _read_in_large_pieces() -> None:
-    """requests reads a body 10 KB at a time, and after each piece waits for the interpreter lock,
-    which the thread that converts the last page holds for milliseconds."""
+    """A plain session reads a body 10 KB at a time, and after each piece waits for the interpreter
+    lock, which the thread that converts the last page holds for milliseconds."""
     from requests import models
 
     models.CONTENT_CHUNK_SIZE = 1024 * 1024

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from landing.extraction.dlt_bridge import prepare_dlt
 from landing.zone.bucket import Bucket
 
 
@@ -14,7 +13,5 @@ def settle(bucket: Bucket) -> None:
     # pyarrow imports pandas, if there is one, with its first array; dlt fails if it finds it half
     # imported by another thread.
     pa.array([0])
-    # dlt makes its run context when the first stream is read: it loads plugins then, with a lock
-    # held that each resolution of a configuration needs, and other threads find it half made.
-    _ = Container()[PluggableRunContext]
+    prepare_dlt()
     bucket.settle()

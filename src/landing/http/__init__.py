@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from landing.http.bodies import Csv, JsonLines
     from landing.http.pacing.pace import Pace
     from landing.http.paging.counted import NumberedPages, OffsetPages
+    from landing.http.paging.keysets import KeysetPages
     from landing.http.paging.pointers import (
         CursorPages,
         HeaderUrlPages,
-        KeysetPages,
         LinkPages,
         NextUrlPages,
         SinglePage,
@@ -71,7 +71,7 @@ _MODULES = {
     "HeaderUrlPages": "paging.pointers",
     "JsonLines": "bodies",
     "JwtBearer": "auth.oauth",
-    "KeysetPages": "paging.pointers",
+    "KeysetPages": "paging.keysets",
     "LinkPages": "paging.pointers",
     "NextUrlPages": "paging.pointers",
     "NumberedPages": "paging.counted",

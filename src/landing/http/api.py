@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlt.sources.helpers.rest_client.client import RESTClient
@@ -16,6 +16,7 @@ from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
 from landing.http.pacing.pace import Pace
 from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
+from landing.http.paging.variations import varied
 from landing.http.query import Query
 from landing.http.retries import Retries
 from landing.http.session import Session
@@ -54,12 +55,16 @@ class Api(RESTClient):
         json: Mapping[str, Any] | None = None,
         method: str | None = None,
         headers: Mapping[str, str] | None = None,
+        ignore_more: Sequence[str] = (),
     ) -> Iterator[Page]:
         """The endpoint's pages, for a stream to yield; empty ones are left out.
 
         `records` is where the list of records is in a JSON body, or another kind of body. Without
         `paging` there is one page. With `json` it is a POST, and paging parameters are paths in
         that body; without, they are in the URL.
+
+        An answer that says that there is more where paging would end is an error. `ignore_more`
+        are names of its members or headers, such as "total", that mean something else.
         """
         request = self._create_request(
             path,
@@ -69,12 +74,13 @@ class Api(RESTClient):
         )
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
-        query = Query(self._answer, request, body, int(self.session.max_page_mb * 1024 * 1024))
+        most_bytes = int(self.session.max_page_mb * 1024 * 1024)
+        query = Query(self._answer, request, body, most_bytes, tuple(ignore_more))
         return self._read(paging or SinglePage(), query)
 
     def _read(self, paging: Paging, query: Query) -> Iterator[Page]:
         traffic.current().reads()
-        yield from (page for page in pages_of(paging, query) if page)
+        yield from (page for page in pages_of(*varied(paging, query)) if page)
 
     def graphql(
         self,
@@ -84,6 +90,7 @@ class Api(RESTClient):
         variables: Mapping[str, Any] | None = None,
         path: str = "graphql",
         cursor: str = "after",
+        ignore_more: Sequence[str] = (),
     ) -> Iterator[Page]:
         """The nodes of a connection, page by page.
 
@@ -96,7 +103,8 @@ class Api(RESTClient):
             f"{place}.endCursor", f"variables.{cursor}", has_more=f"{place}.hasNextPage"
         )
         asked = {"query": query, "variables": dict(variables or {})}
-        return self.pages(path, records=Connection(connection), paging=paging, json=asked)
+        body = Connection(connection)
+        return self.pages(path, records=body, paging=paging, json=asked, ignore_more=ignore_more)
 
     def _answer(self, request: Request, allowed: int | None) -> Response:
         # Whatever its method, paging only reads: a POST of it may be tried again.

@@ -10,13 +10,14 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from landing.columns import json_path
 from landing.columns.json_page import JsonPage
+from landing.http import vocabulary
 
 Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]
@@ -35,16 +36,35 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class Json:
-    """`records` is where the list is in the body: a key, a path with dots, or "" for the body."""
+    """`records` is where the list is in the body: a key, a path with dots, a JSONPath, or "" for
+    the body."""
 
     records: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.records
 
     def page(self, content: bytes) -> JsonPage:
         try:
             return JsonPage(content, self.records)
         except ValueError as error:
+            if _has_no_records(content, self.records):
+                return JsonPage(b"[]")
             where = f"at '{self.records}'" if self.records else "as the whole body"
             raise ValueError(f"no JSON list of records {where} ({error})") from None
+
+
+def _has_no_records(content: bytes, path: str) -> bool:
+    """Whether there is null in their place, or an object that is about pages and nothing else:
+    so some APIs write a list without any."""
+    try:
+        found = json_path.raw_at(content, path)
+        if found is not None:
+            return bytes(found).strip() == b"null"
+        return vocabulary.is_about_pages(json_path.members_of(content))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -122,13 +142,31 @@ def unpacked(content: bytes, most: int) -> bytes:
 
 
 def value_at(content: bytes, path: str) -> Any:
-    """The value at a path with dots in a JSON body, or None; nothing else is decoded."""
-    keys = tuple(path.split("."))
+    """The value at a path in a JSON body, or None; nothing else is decoded."""
+    if not content.strip():  # as with status 204
+        return None
+    parsed = json_path.parsed(path)
+    value = _value_at_names(content, parsed.names) if parsed.names else None
+    if value is None and (parsed.may_join or not parsed.names):
+        raw = json_path.raw_at(content, path)
+        value = None if raw is None else msgspec.json.decode(raw)
+    return value
+
+
+def has_place(content: bytes, path: str) -> bool:
+    """Whether a JSON body has a value at a path, be it null."""
     try:
-        value = _value_decoder(keys).decode(content)
+        return json_path.raw_at(content, path) is not None
+    except ValueError:
+        return False
+
+
+def _value_at_names(content: bytes, names: tuple[str, ...]) -> Any:
+    try:
+        value = _value_decoder(names).decode(content)
     except msgspec.ValidationError:
         return None
-    for _ in keys:
+    for _ in names:
         value = value and value.inner
     return value
 
@@ -168,21 +206,11 @@ def _member_type(name: str) -> type[msgspec.Struct]:
     )
 
 
-def last_value(page: Page, name: str) -> Any:
-    """A field of the last row; None where it has none. The page is not empty."""
+def values_of(page: Page, name: str) -> list[Any]:
+    """A field of each row; None where a row has none."""
     if not isinstance(page, JsonPage):
-        return page[-1].get(name)
-    *_, raw = _members(page, name)
-    return msgspec.json.decode(raw) if bytes(raw) else None
-
-
-def neighbours_share(page: Page, name: str) -> bool:
-    """Whether a row has the same value of a field as the row before it, and not null."""
-    if isinstance(page, JsonPage):
-        values: list[Any] = [bytes(raw).removeprefix(b"null") for raw in _members(page, name)]
-    else:
-        values = [row.get(name) for row in page]
-    return any(one == other and one not in (None, b"") for one, other in pairwise(values))
+        return [row.get(name) for row in page]
+    return [msgspec.json.decode(raw) if bytes(raw) else None for raw in _members(page, name)]
 
 
 def from_row(page: Page, start: int) -> Page:

@@ -29,7 +29,11 @@ class CapturedRequest:
 
 @contextmanager
 def listening() -> Iterator[list[CapturedRequest]]:
-    """What any session of `requests` in this process sends inside, the kit's or a source's own."""
+    """What any session of `requests` in this process sends inside.
+
+    HTTPAdapter itself is patched, as a source may use plain sessions, with adapters that it has
+    mounted itself.
+    """
     from requests.adapters import HTTPAdapter
 
     sent: list[CapturedRequest] = []
@@ -44,6 +48,29 @@ def listening() -> Iterator[list[CapturedRequest]]:
         yield sent
     finally:
         HTTPAdapter.send = send  # type: ignore[method-assign]
+
+
+@contextmanager
+def answering() -> Iterator[list[Any]]:
+    """The responses that any session of `requests` in this process gets inside. Those whose body
+    the caller reads bit by bit are left out."""
+    from requests.adapters import HTTPAdapter
+
+    got: list[Any] = []
+    answers: list[Any] = []
+    send = HTTPAdapter.send
+
+    def listened(adapter: HTTPAdapter, request: Any, *arguments: Any, **options: Any) -> Any:
+        response = send(adapter, request, *arguments, **options)
+        got.append(response)
+        return response
+
+    HTTPAdapter.send = listened  # type: ignore[method-assign, assignment]
+    try:
+        yield answers
+    finally:
+        HTTPAdapter.send = send  # type: ignore[method-assign]
+        answers += (response for response in got if isinstance(response._content, bytes))
 
 
 def asked(request: Any) -> CapturedRequest:

@@ -21,10 +21,14 @@ class Connection:
 
     path: str
 
+    @property
+    def place(self) -> str:
+        return f"data.{self.path}"
+
     def page(self, content: bytes) -> JsonPage:
         if errors := value_at(content, "errors"):
             raise ValueError(f"GraphQL says: {_message(errors)}")
-        place = f"data.{self.path}"
+        place = self.place
         try:
             return JsonPage(content, f"{place}.nodes")
         except ValueError:

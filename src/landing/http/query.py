@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from dlt.common import jsonpath
 from requests import Request, Response
 
+from landing.columns import json_path
 from landing.errors import ApiError
 from landing.http import traffic
 from landing.http.bodies import Body, Page, unpacked
@@ -25,12 +25,14 @@ class Answer:
 @dataclass(frozen=True)
 class Query:
     """`send` gives the answer to a request, and raises requests.HTTPError if it has an error
-    status other than the given one. `most_bytes` is what a packed body may unpack to."""
+    status other than the given one. `most_bytes` is what a packed body may unpack to. `ignored`
+    are names in answers that look as if there were more pages, and mean something else."""
 
     send: Callable[[Request, int | None], Response]
     template: Request
     body: Body
     most_bytes: int
+    ignored: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -39,10 +41,17 @@ class Query:
         host = url.netloc.rpartition("@")[2]
         return f"{self.template.method} {url.scheme}://{host}{url.path}"
 
+    @property
+    def records(self) -> str | None:
+        """The path of the records, in a body of JSON."""
+        place: str | None = getattr(self.body, "place", None)
+        return place
+
     def request(self) -> Request:
         """A copy, to be changed."""
         request = copy.copy(self.template)
         request.params = dict(self.template.params or {})
+        request.headers = dict(self.template.headers or {})
         request.json = copy.deepcopy(self.template.json)
         return request
 
@@ -53,8 +62,14 @@ class Query:
             if request.json is None:
                 request.params[name] = value
             else:
-                jsonpath.set_value_at_path(request.json, name, value)
+                json_path.put(request.json, name, value)
         return replace(self, template=request)
+
+    def value_of(self, name: str) -> Any:
+        """A parameter's value, in the JSON body or the URL, or None."""
+        if self.template.json is None:
+            return (self.template.params or {}).get(name)
+        return json_path.value_in(self.template.json, name)
 
     def without(self, name: str) -> Query:
         """The query without one parameter, in the JSON body or the URL."""
@@ -62,7 +77,7 @@ class Query:
         if request.json is None:
             request.params.pop(name, None)
         else:
-            jsonpath.delete_matches(name, request.json)
+            json_path.remove(request.json, name)
         return replace(self, template=request)
 
     def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
@@ -71,12 +86,17 @@ class Query:
         Raises ApiError if the body is not of the kind that was expected.
         """
         response = self.send(request or self.template, past_end)
+        # For `landing check`, which looks at the answers of any session.
+        response.landing_records = self.records  # type: ignore[attr-defined]
+        response.landing_ignored = self.ignored  # type: ignore[attr-defined]
         if response.status_code == past_end:
             return Answer([], response)
         traffic.current().expects_by(response.headers)
         try:
             # In the answer too, where paginators look for what follows.
             response._content = unpacked(response.content, self.most_bytes)
+            if not response.content.strip():  # as with status 204
+                return Answer([], response)
             return Answer(self.body.page(response.content), response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]

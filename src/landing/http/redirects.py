@@ -40,7 +40,8 @@ def guard() -> None:
     another host: headers of any name, cookies, parameters of the address, and auth values.
 
     `requests` itself takes back `Authorization` alone, and `X-API-Key` goes on to the other
-    host. Sessions of subclasses, such as dlt's, are meant too.
+    host. `landing.http.Session` guards itself; the patch is for the plain sessions of a source,
+    and for subclasses such as dlt's, on which no adapter of ours is mounted.
     """
     SessionRedirectMixin.rebuild_auth = rebuild_auth  # type: ignore[method-assign]
 

@@ -14,6 +14,7 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
 from urllib3.exceptions import SSLError as TransportSSLError
 
+from landing.events import RequestDelayed, RequestMade
 from landing.http import traffic
 from landing.http.retries import GaveUp, retry_after
 
@@ -165,11 +166,10 @@ class Sending:
         paced: float,
         wait: float | None,
     ) -> None:
-        if self._traffic.listener is None:
-            return
         answered = isinstance(outcome, requests.Response)
-        self._traffic.listener.requested(
-            traffic.Attempt(
+        self._traffic.emit(
+            RequestMade(
+                self._traffic.stream,
                 method=str(self._request.method),
                 url=str(self._request.url),
                 status=outcome.status_code if answered else None,  # type: ignore[union-attr]
@@ -198,8 +198,8 @@ class Sending:
 
     def _wait(self, seconds: float) -> None:
         """For a turn."""
-        if seconds >= _REPORTED_WAIT and self._traffic.listener is not None:
-            self._traffic.listener.delayed(seconds)
+        if seconds >= _REPORTED_WAIT:
+            self._traffic.emit(RequestDelayed(self._traffic.stream, seconds))
         self._sleep(seconds)
 
     def _sleep(self, seconds: float) -> None:

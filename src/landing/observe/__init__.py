@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.errors import SettingsError
-from landing.events import Reporter
+from landing.events import Emit
 from landing.observe.alerts import Alerts, webhook
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
@@ -33,7 +33,7 @@ def observers(
     source: str,
     metrics_file: Path | None,
     late: Callable[[], Iterable[Late]],
-) -> list[Reporter]:
+) -> list[Emit]:
     """Raises SettingsError if one is asked for whose packages are not installed."""
     return [
         FailedRuns(workspace, source),
@@ -71,7 +71,7 @@ def _telemetry_asked() -> str | None:
     return next((name for name in endpoints if os.environ.get(name, "").strip()), None)
 
 
-def _telemetry(source: str) -> Iterator[Reporter]:
+def _telemetry(source: str) -> Iterator[Emit]:
     asked = _telemetry_asked()
     if asked is None:
         return
@@ -94,7 +94,7 @@ def _gateway_asked() -> str | None:
     return name if os.environ.get(name, "").strip() else None
 
 
-def _metrics(source: str, file: Path | None) -> Iterator[Reporter]:
+def _metrics(source: str, file: Path | None) -> Iterator[Emit]:
     asked = _gateway_asked()
     if file is None and asked is None:
         return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from landing.errors import LandingError, LeaseHeld, SettingsError
-from landing.events import Reporter
+from landing.events import Event, RunAborted, RunEnded, StreamFailed
 from landing.observe.freshness import Late
 from landing.secrets import redacted, register_lasting
 
@@ -57,8 +57,8 @@ def webhook() -> Webhook | None:
     return Webhook(url, _BODIES[form])
 
 
-class Alerts(Reporter):
-    """Of a run's failed streams, and of streams that are late, told when it is closed."""
+class Alerts:
+    """Of a run's failed streams, and of streams that are late, sent when it has ended."""
 
     def __init__(self, source: str, webhook: Webhook, late: Callable[[], Iterable[Late]]) -> None:
         self._source = source
@@ -67,14 +67,17 @@ class Alerts(Reporter):
         self._failed: dict[str, Exception] = {}
         self._error: Exception | None = None
 
-    def failed(self, stream: str, error: Exception) -> None:
-        if not isinstance(error, LeaseHeld):  # the run that is under way tells of itself
-            self._failed[f"{self._source}/{stream}"] = error
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StreamFailed(stream=stream, error=error):
+                if not isinstance(error, LeaseHeld):  # the run under way has alerts of its own
+                    self._failed[f"{self._source}/{stream}"] = error
+            case RunAborted(error=error):
+                self._failed[self._source] = error
+            case RunEnded():
+                self._send_in_time()
 
-    def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        self._failed[self._source] = error
-
-    def close(self) -> None:
+    def _send_in_time(self) -> None:
         sending = threading.Thread(target=self._send, name="landing-alert", daemon=True)
         sending.start()
         sending.join(TAKES)

@@ -8,13 +8,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
+from landing import events
 from landing.catalog.files import configured_streams, read_config
-from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
-from landing.events import Reporter
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
 from landing.zone.failure_log import FailedRun, put_failed_run
@@ -36,7 +34,7 @@ class _Standing:
     load_ids: list[str] = field(default_factory=list)
 
 
-class FailedRuns(Reporter):
+class FailedRuns:
     """Writes in threads of its own, so that a bucket which is down keeps no message back."""
 
     def __init__(self, workspace: Workspace, source: str) -> None:
@@ -46,25 +44,25 @@ class FailedRuns(Reporter):
         self._writing: list[threading.Thread] = []
         self._unwritten: list[str] = []
 
-    def started(self, config: StreamConfig) -> None:
-        self._runs[config.stream] = _Standing()
-
-    def progress(self, stream: str, rows: int) -> None:
-        self._runs[stream].read = rows
-
-    def began(self, stream: str, load_id: str) -> None:
-        self._runs[stream].load_ids.append(load_id)
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        self._runs[stream].published += rows
-
-    def failed(self, stream: str, error: Exception) -> None:
-        if not isinstance(error, LeaseHeld):  # the run that is under way goes on
-            self._keep([stream], error)
-
-    def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        if isinstance(error, SourceError | SettingsError | CatalogError):  # and no wrong word
-            self._keep(self._meant(streams), error)
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RowsRead(stream, rows) if stream in self._runs:  # not of a backfill
+                self._runs[stream].read = rows
+            case events.StreamStarted(stream=stream):
+                self._runs[stream] = _Standing()
+            case events.LoadStarted(stream=stream, load_id=load_id):
+                self._runs[stream].load_ids.append(load_id)
+            case events.LoadPublished(stream=stream, rows=rows):
+                self._runs[stream].published += rows
+            case events.StreamFailed(stream=stream, error=error):
+                if not isinstance(error, LeaseHeld):  # the run that is under way goes on
+                    self._keep([stream], error)
+            case events.RunAborted(streams=streams, error=error):
+                # Not for a mistake on the command line.
+                if isinstance(error, SourceError | SettingsError | CatalogError):
+                    self._keep(self._meant(streams), error)
+            case events.RunEnded():
+                self._wait_for_records()
 
     def _meant(self, streams: Sequence[str]) -> Iterable[str]:
         """Of the streams that were named, or of all, those that should have run."""
@@ -108,7 +106,7 @@ class FailedRuns(Reporter):
         except Exception as error:
             self._unwritten.append(str(error))
 
-    def close(self) -> None:
+    def _wait_for_records(self) -> None:
         until = time.monotonic() + TAKES
         for writing in self._writing:
             writing.join(max(0.0, until - time.monotonic()))

@@ -11,15 +11,14 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from landing.catalog.stream_config import StreamConfig
-from landing.events import Reporter, StreamResult
-from landing.http.traffic import Attempt, Traffic
+from landing import events
 from landing.observe.progress import StreamProgress, line
+from landing.results import StreamResult, Traffic
 from landing.secrets import redacted
 
 
-class JsonLog(Reporter):
-    """Lines on standard error, until it is closed those of libraries among them.
+class JsonLog:
+    """Lines on standard error, until the run has ended those of libraries among them.
 
     `docs/observability.md` lists the events and their fields.
     """
@@ -33,9 +32,34 @@ class JsonLog(Reporter):
         logging.getLogger().addHandler(self._libraries)
         logging.captureWarnings(True)
 
-    def close(self) -> None:
-        logging.captureWarnings(False)
-        logging.getLogger().removeHandler(self._libraries)
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RequestMade(retried=str()):
+                self._retried(event)
+            case events.StreamStarted(stream=stream, sync_mode=mode):
+                self.write("info", "stream_started", "started", stream, sync_mode=mode)
+            case events.Note(stream, text):
+                self.write("warning", "note", text, stream)
+            case events.LoadStarted(stream, load_id):
+                self._load_ids[stream] = load_id
+                self.write("info", "load_began", f"load {load_id} began", stream)
+            case events.PartWritten(stream, rows, size):
+                text = f"{rows:,} rows written"
+                self.write("info", "part_written", text, stream, rows=rows, bytes=size)
+            case events.PartUploaded():
+                self._uploaded(event)
+            case events.LoadPublished(stream, rows, cursor):
+                text, cursor = f"{rows:,} rows published, going on", _plain(cursor)
+                self.write("info", "load_published", text, stream, rows=rows, cursor=cursor)
+            case events.StreamLanded(result=result):
+                self._landed(result)
+            case events.StreamFailed(stream, error):
+                self._failed(stream, error)
+            case events.RunWarning(text):
+                self.write("warning", "warning", text)
+            case events.RunEnded():
+                logging.captureWarnings(False)
+                logging.getLogger().removeHandler(self._libraries)
 
     def write(
         self, level: str, event: str, message: str, stream: str | None = None, **fields: Any
@@ -54,19 +78,6 @@ class JsonLog(Reporter):
         text = json.dumps({key: _safe(value) for key, value in line.items()}, default=str)
         with self._lock:
             print(text, file=sys.stderr, flush=True)
-
-    def started(self, config: StreamConfig) -> None:
-        self.write("info", "stream_started", "started", config.stream, sync_mode=config.sync_mode)
-
-    def note(self, stream: str, text: str) -> None:
-        self.write("warning", "note", text, stream)
-
-    def requested(self, stream: str, attempt: Attempt) -> None:
-        if attempt.retried is None:
-            return
-        text = f"{attempt.method} is sent again in {attempt.retry_wait:.1f} s: {attempt.retried}"
-        wait = round(attempt.retry_wait, 3)
-        self.write("warning", "request_retried", text, stream, cause=attempt.retried, wait=wait)
 
     def at(self, of: StreamProgress) -> None:
         """How far a stream is that is under way."""
@@ -94,22 +105,24 @@ class JsonLog(Reporter):
             waits=round(of.wait(now), 3),
         )
 
-    def began(self, stream: str, load_id: str) -> None:
-        self._load_ids[stream] = load_id
-        self.write("info", "load_began", f"load {load_id} began", stream)
+    def _retried(self, event: events.RequestMade) -> None:
+        text = f"{event.method} is sent again in {event.retry_wait:.1f} s: {event.retried}"
+        fields = {"cause": event.retried, "wait": round(event.retry_wait, 3)}
+        self.write("warning", "request_retried", text, event.stream, **fields)
 
-    def written(self, stream: str, rows: int, size: int) -> None:
-        self.write("info", "part_written", f"{rows:,} rows written", stream, rows=rows, bytes=size)
+    def _uploaded(self, event: events.PartUploaded) -> None:
+        self.write(
+            "info",
+            "part_uploaded",
+            f"{event.path} uploaded",
+            event.stream,
+            path=event.path,
+            rows=event.rows,
+            bytes=event.size,
+            seconds=round(event.seconds, 3),
+        )
 
-    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
-        fields = {"path": path, "rows": rows, "bytes": size, "seconds": round(seconds, 3)}
-        self.write("info", "part_uploaded", f"{path} uploaded", stream, **fields)
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        text = f"{rows:,} rows published, going on"
-        self.write("info", "load_published", text, stream, rows=rows, cursor=_plain(cursor))
-
-    def landed(self, result: StreamResult) -> None:
+    def _landed(self, result: StreamResult) -> None:
         text = f"{result.rows:,} rows landed" if result.files else "nothing new"
         self.write(
             "info",
@@ -128,13 +141,10 @@ class JsonLog(Reporter):
             **_of_traffic(result.traffic),
         )
 
-    def failed(self, stream: str, error: Exception) -> None:
+    def _failed(self, stream: str, error: Exception) -> None:
         kind = type(error).__name__
         exit_code = getattr(error, "exit_code", 1)
         self.write("error", "stream_failed", str(error), stream, error=kind, exit_code=exit_code)
-
-    def warned(self, text: str) -> None:
-        self.write("warning", "warning", text)
 
 
 class _LibraryLines(logging.Handler):

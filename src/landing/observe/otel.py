@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +23,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from landing import __version__
-from landing.catalog.stream_config import StreamConfig
-from landing.events import Reporter, StreamResult
-from landing.http.traffic import Attempt
+from landing import __version__, events
 from landing.observe.lag import moment_of
+from landing.results import StreamResult
 from landing.secrets import redacted
 
 NAME = "dlt-landing"
@@ -43,9 +40,7 @@ class _Stream:
     part_began: int
 
 
-class Telemetry(Reporter):
-    """Close it when the run is over."""
-
+class Telemetry:
     def __init__(self, source: str) -> None:
         resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else _SERVICE)
         self._source = source
@@ -72,17 +67,42 @@ class Telemetry(Reporter):
         self._duration = meter.create_histogram("landing.duration", "s", "Of streams' runs")
         self._lag = meter.create_gauge("landing.cursor.lag", "s", "The cursor behind now")
 
-    def started(self, config: StreamConfig) -> None:
-        of = {"landing.stream": config.stream, "landing.sync_mode": config.sync_mode}
-        self._streams[config.stream] = _Stream(
-            self._span(self._run, f"stream {config.stream}", time.time_ns(), of), time.time_ns()
-        )
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RequestMade():
+                self._requested(event)
+            case events.StreamStarted(stream=stream, sync_mode=mode):
+                self._started(stream, mode)
+            case events.Note(stream, text) if stream in self._streams:
+                self._streams[stream].span.add_event("note", {"text": redacted(text)})
+            case events.LoadStarted(stream, load_id):
+                self._streams[stream].part_began = time.time_ns()
+                self._streams[stream].span.add_event("load_began", {"landing.load_id": load_id})
+            case events.PartWritten(stream, rows, size):
+                of, now = self._streams[stream], time.time_ns()
+                attributes = {"landing.rows": rows, "landing.bytes": size}
+                self._span(of.span, "part", of.part_began, attributes).end(now)
+                of.part_began = now
+            case events.PartUploaded(stream, path, rows, size, seconds):
+                facts = {"landing.path": path, "landing.rows": rows, "landing.bytes": size}
+                self._past(stream, "upload", seconds, facts).end()
+            case events.StreamLanded(result=result):
+                self._landed(result)
+            case events.StreamFailed(stream, error):
+                self._failed(stream, error)
+            case events.RunAborted(error=error):
+                self._has_failed = True
+                self._run.add_event("aborted", {"error": redacted(str(error))})
+            case events.RunEnded():
+                self._close()
 
-    def note(self, stream: str, text: str) -> None:
-        if stream in self._streams:
-            self._streams[stream].span.add_event("note", {"text": redacted(text)})
+    def _started(self, stream: str, sync_mode: str) -> None:
+        of = {"landing.stream": stream, "landing.sync_mode": sync_mode}
+        now = time.time_ns()
+        self._streams[stream] = _Stream(self._span(self._run, f"stream {stream}", now, of), now)
 
-    def requested(self, stream: str, attempt: Attempt) -> None:
+    def _requested(self, attempt: events.RequestMade) -> None:
+        stream = attempt.stream
         url = urlsplit(attempt.url)
         attributes: dict[str, Any] = {
             "http.request.method": attempt.method,
@@ -106,21 +126,7 @@ class Telemetry(Reporter):
             self._retries.add(1, {**labels, "cause": attempt.retried})
             self._waits.add(attempt.retry_wait, {**labels, "reason": "retry"})
 
-    def began(self, stream: str, load_id: str) -> None:
-        self._streams[stream].part_began = time.time_ns()
-        self._streams[stream].span.add_event("load_began", {"landing.load_id": load_id})
-
-    def written(self, stream: str, rows: int, size: int) -> None:
-        of, now = self._streams[stream], time.time_ns()
-        attributes = {"landing.rows": rows, "landing.bytes": size}
-        self._span(of.span, "part", of.part_began, attributes).end(now)
-        of.part_began = now
-
-    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
-        attributes = {"landing.path": path, "landing.rows": rows, "landing.bytes": size}
-        self._past(stream, "upload", seconds, attributes).end()
-
-    def landed(self, result: StreamResult) -> None:
+    def _landed(self, result: StreamResult) -> None:
         labels = self._labels(result.stream)
         self._rows.add(result.rows, labels)
         self._bytes.add(result.bytes, labels)
@@ -139,18 +145,14 @@ class Telemetry(Reporter):
         )
         self._end(result.stream, "landed")
 
-    def failed(self, stream: str, error: Exception) -> None:
+    def _failed(self, stream: str, error: Exception) -> None:
         self._has_failed = True
         if stream in self._streams:  # else its config could not be read
             message = Status(StatusCode.ERROR, redacted(str(error)))
             self._streams[stream].span.set_status(message)
             self._end(stream, "failed")
 
-    def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        self._has_failed = True
-        self._run.add_event("aborted", {"error": redacted(str(error))})
-
-    def close(self) -> None:
+    def _close(self) -> None:
         """Send what is left; a collector that does not answer costs some seconds, and no more."""
         for stream in list(self._streams):
             self._end(stream, "interrupted")

@@ -7,14 +7,13 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from landing.catalog.stream_config import StreamConfig
+from landing import events
 from landing.errors import SettingsError, counted, lasting, sized
-from landing.events import Given, Reporter, StreamResult
-from landing.http.traffic import Attempt
+from landing.results import StreamResult
 
 EVERY = 30.0
 """Seconds between two lines of a stream, unless LANDING_PROGRESS_SECONDS says otherwise."""
@@ -31,7 +30,7 @@ class StreamProgress:
     begun: float
     """Of the monotonic clock, as all times here."""
     doing: Doing = "reading"
-    given: Given = field(default_factory=Given)
+    counts: events.ReadCounts = field(default_factory=events.ReadCounts)
     total: int | None = None
     """Rows there are, if the API tells."""
     size: int = 0
@@ -53,11 +52,11 @@ class StreamProgress:
 
     @property
     def pages(self) -> int:
-        return self.given.pages
+        return self.counts.pages
 
     @property
     def rows(self) -> int:
-        return self.given.rows
+        return self.counts.rows
 
     @property
     def is_over(self) -> bool:
@@ -85,8 +84,8 @@ class StreamProgress:
         return max(0.0, self.waits_until - now) if self.doing == "reading" else 0.0
 
 
-class Watch(Reporter):
-    """Keeps how far each stream is. Told from the streams' threads, and read from another."""
+class Watch:
+    """Keeps how far each stream is. Called from the streams' threads, and read from another."""
 
     def __init__(self) -> None:
         self.planned_streams = 0
@@ -107,79 +106,57 @@ class Watch(Reporter):
             found = self._streams[stream] = StreamProgress(stream, time.monotonic())
         return found
 
-    def planned(self, streams: Sequence[str]) -> None:
-        self.planned_streams = len(streams)
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RunPlanned(streams):
+                self.planned_streams = len(streams)
+            case events.Note() | events.RowsRead():
+                pass  # may come before a stream has started; rows are counted as they are read
+            case events.StreamEvent(stream):
+                with self._lock:
+                    _follow(self._of(stream), event)
 
-    def started(self, config: StreamConfig) -> None:
-        with self._lock:
-            self._of(config.stream)
 
-    def requested(self, stream: str, attempt: Attempt) -> None:
-        with self._lock:
-            of = self._of(stream)
-            of.requests += 1
-            of.size += attempt.size
-            of.pacing_seconds += attempt.paced
-            of.waits_until = 0.0
-            if attempt.retried is not None:
-                of.retries[attempt.retried] += 1
-                of.retry_seconds += attempt.retry_wait
-                of.waits_until = time.monotonic() + attempt.retry_wait
-                of.waits_for = f"to retry ({attempt.retried})"
-
-    def delayed(self, stream: str, seconds: float) -> None:
-        with self._lock:
-            of = self._of(stream)
+def _follow(of: StreamProgress, event: events.StreamEvent) -> None:
+    match event:
+        case events.RequestMade():
+            _count(of, event)
+        case events.PartGrowing(size=size):
+            of.part_size = size
+        case events.RequestDelayed(seconds=seconds):
             of.waits_until, of.waits_for = time.monotonic() + seconds, "for its pace"
-
-    def expected(self, stream: str, rows: int | None) -> None:
-        with self._lock:
-            self._of(stream).total = rows
-
-    def reading(self, stream: str, given: Given) -> None:
-        with self._lock:
-            self._of(stream).given = given
-
-    def began(self, stream: str, load_id: str) -> None:
-        with self._lock:
-            of = self._of(stream)
+        case events.TotalExpected(rows=rows):
+            of.total = rows
+        case events.ReadingStarted(counts=counts):
+            of.counts = counts
+        case events.LoadStarted():
             of.doing, of.parts = "reading", 0
-
-    def writing(self, stream: str, size: int) -> None:
-        with self._lock:
-            self._of(stream).part_size = size
-
-    def written(self, stream: str, rows: int, size: int) -> None:
-        with self._lock:
-            of = self._of(stream)
+        case events.PartWritten():
             of.parts, of.part_size = of.parts + 1, 0
-
-    def publishing(self, stream: str, parts: int) -> None:
-        with self._lock:
-            of = self._of(stream)
+        case events.PublishingStarted(parts=parts):
             of.doing, of.uploaded, of.to_upload = "publishing", 0, parts
-
-    def uploaded(self, stream: str, path: str, rows: int, size: int, seconds: float) -> None:
-        with self._lock:
-            self._of(stream).uploaded += 1
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        with self._lock:
-            self._of(stream).doing = "reading"
-
-    def updating(self, stream: str) -> None:
-        with self._lock:
-            self._of(stream).doing = "updating"
-
-    def landed(self, result: StreamResult) -> None:
-        with self._lock:
-            of = self._of(result.stream)
+        case events.PartUploaded():
+            of.uploaded += 1
+        case events.LoadPublished():
+            of.doing = "reading"
+        case events.TableUpdating():
+            of.doing = "updating"
+        case events.StreamLanded(result=result):
             of.doing, of.ended, of.result = "landed", time.monotonic(), result
-
-    def failed(self, stream: str, error: Exception) -> None:
-        with self._lock:
-            of = self._of(stream)
+        case events.StreamFailed():
             of.doing, of.ended = "failed", time.monotonic()
+
+
+def _count(of: StreamProgress, attempt: events.RequestMade) -> None:
+    of.requests += 1
+    of.size += attempt.size
+    of.pacing_seconds += attempt.paced
+    of.waits_until = 0.0
+    if attempt.retried is not None:
+        of.retries[attempt.retried] += 1
+        of.retry_seconds += attempt.retry_wait
+        of.waits_until = time.monotonic() + attempt.retry_wait
+        of.waits_for = f"to retry ({attempt.retried})"
 
 
 class Ticker:
@@ -209,13 +186,18 @@ class Ticker:
                     self._notify(of)
 
 
-class Every(Watch):
-    """Has it told at the interval that the environment asks for."""
+class Every:
+    """Calls `notify` for each stream at the interval that the environment sets."""
 
     def __init__(self, notify: Callable[[StreamProgress], None]) -> None:
-        super().__init__()
+        self._watch = Watch()
         seconds = interval()
-        self._ticker = Ticker(self, seconds, notify) if seconds else None
+        self._ticker = Ticker(self._watch, seconds, notify) if seconds else None
+
+    def __call__(self, event: events.Event) -> None:
+        self._watch(event)
+        if isinstance(event, events.RunEnded):
+            self.close()
 
     def close(self) -> None:
         if self._ticker is not None:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from landing.catalog.schedule import Schedule
-from landing.catalog.stream_config import StreamConfig
 from landing.errors import LandingError
-from landing.events import Reporter, StreamResult
+from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded, StreamStarted
 from landing.observe.lag import moment_of
+from landing.results import StreamResult
 from landing.secrets import redacted
 
 LABELS = ("source", "stream")
@@ -51,20 +51,31 @@ Key: TypeAlias = tuple[str, str]
 Values: TypeAlias = dict[str, dict[Key, float]]
 
 
-class Metrics(Reporter):
-    """Written and pushed when it is closed."""
+class Metrics:
+    """Written and pushed when the run has ended."""
 
     def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
         self._source = source
         self._file = file
         self._gateway = gateway
         self._values: dict[str, dict[str, float]] = {}
-        self._schedules: dict[str, Schedule | None] = {}
+        self._schedules: dict[str, Schedule] = {}
 
-    def started(self, config: StreamConfig) -> None:
-        self._schedules[config.stream] = config.schedule
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StreamStarted(stream=stream, cron=str(cron), timezone=str(timezone)):
+                self._schedules[stream] = Schedule(cron, timezone)
+            case StreamLanded(result=result):
+                self._landed(result)
+            case StreamFailed(stream=stream):
+                self._values[stream] = self._ended(stream, succeeded=False)
+            case RunAborted(streams=streams):
+                for stream in streams:
+                    self._values[stream] = self._ended(stream, succeeded=False)
+            case RunEnded():
+                self._send()
 
-    def landed(self, result: StreamResult) -> None:
+    def _landed(self, result: StreamResult) -> None:
         moment = moment_of(result.cursor_after)
         self._values[result.stream] = {
             **self._ended(result.stream, succeeded=True),
@@ -80,14 +91,7 @@ class Metrics(Reporter):
             **({} if moment is None else {"landing_cursor_timestamp_seconds": moment.timestamp()}),
         }
 
-    def failed(self, stream: str, error: Exception) -> None:
-        self._values[stream] = self._ended(stream, succeeded=False)
-
-    def aborted(self, streams: Sequence[str], error: Exception) -> None:
-        for stream in streams:
-            self.failed(stream, error)
-
-    def close(self) -> None:
+    def _send(self) -> None:
         failures = []
         for send in (self._write, self._push):
             try:

@@ -12,7 +12,6 @@ from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.events import Drifted
 from landing.extraction.drift import not_adapted
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
@@ -29,13 +28,13 @@ from landing.observe.problems import (
 from landing.operations.backfill import Records
 from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
+from landing.results import Drifted
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER, Holder, lease_holder
 from landing.zone.load_log import LoadRecord, last_load
-from landing.zone.previous_states import state_in
-from landing.zone.state import STATE_KEY, resource_state
+from landing.zone.state import STATE_KEY, resource_state, state_in
 
 _AT_ONCE = 8
 _REASONS = 10

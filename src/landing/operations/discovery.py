@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.extract.resource import DltResource
 
 from landing.catalog.fields import Field
 from landing.catalog.files import (
@@ -29,11 +28,18 @@ from landing.catalog.stream_config import (
 from landing.columns.conversion import Batch
 from landing.columns.inference import declared_fields, fields_of
 from landing.errors import SourceError, StreamError, nearest
+from landing.extraction.dlt_bridge import (
+    DltResource,
+    function_of,
+    is_bound,
+    parents_of,
+    static_columns,
+)
 from landing.extraction.failures import explained, raise_if_interrupted
 from landing.extraction.incremental import cursor_parameter, declared_incremental, freeze
 from landing.extraction.pages import open_pages, with_arguments
 from landing.extraction.parents import freeze_parents
-from landing.extraction.sources import Source, parents_of, static_columns
+from landing.extraction.sources import Source
 
 DEFAULT_SAMPLE = 100
 
@@ -148,15 +154,15 @@ def _limited(resource: DltResource, limit: int) -> DltResource:
     """The stream with pages no larger than the sample, and so its parents; their own page size
     may be smaller."""
     for parent in parents_of(resource):
-        if not parent._args_bound and (size := _page_size(parent, limit)):
+        if not is_bound(parent) and (size := _page_size(parent, limit)):
             parent.bind(limit=size)
     return with_arguments(resource, limit=_page_size(resource, limit))
 
 
 def _page_size(resource: DltResource, limit: int) -> int | None:
     """None if the stream has no parameter for it."""
-    function = resource._pipe.gen
-    own = inspect.signature(function).parameters.get("limit") if callable(function) else None
+    function = function_of(resource)
+    own = inspect.signature(function).parameters.get("limit") if function else None
     if own is None:
         return None
     return min(limit, own.default) if isinstance(own.default, int) else limit
@@ -215,7 +221,8 @@ def primary_key(resource: DltResource) -> list[str]:
 
 
 def _description(resource: DltResource) -> str | None:
-    text = inspect.getdoc(resource._pipe.gen) if callable(resource._pipe.gen) else None
+    function = function_of(resource)
+    text = inspect.getdoc(function) if function else None
     return " ".join(text.split("\n\n")[0].split()) if text else None
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from dlt.extract.resource import DltResource
-
 from landing.catalog.files import unknown_fields
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.privacy import check_key
+from landing.extraction.dlt_bridge import DltResource, clone
 from landing.extraction.sources import Source
 from landing.tables import place_of
 from landing.zone.bucket import Bucket
@@ -20,7 +19,7 @@ Job: TypeAlias = tuple[StreamConfig, DltResource]
 def jobs_of(source: Source, streams: Sequence[str], bucket: Bucket) -> list[Job]:
     """Raises UsageError if a config or a stream's name is wrong."""
     # Copies, since two streams may share a parent, and each is prepared for its own run.
-    resources = [source.stream(stream)._clone() for stream in streams]
+    resources = [clone(source.stream(stream)) for stream in streams]
     configs = [source.config(stream) for stream in streams]
     for config in configs:
         check_key(config.fields, config.origin)

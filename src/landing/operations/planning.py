@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from dlt.extract.resource import DltResource
 
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.sync_modes import deletes_in_words, in_words
 from landing.columns.conversion import columns_of
-from landing.events import Reporter
-from landing.extraction.extraction import freeze_cursor
+from landing.events import Emit, RunPlanned
+from landing.extraction.dlt_bridge import DltResource, clone
+from landing.extraction.prepared import freeze_cursor
 from landing.extraction.resync import is_done
 from landing.extraction.sources import Source
 from landing.operations.jobs import jobs_of, warnings_of
@@ -55,7 +55,7 @@ def plan_streams(
     source: Source,
     streams: Sequence[str],
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
     *,
     previews: bool,
 ) -> Iterator[RunPlan]:
@@ -64,13 +64,13 @@ def plan_streams(
     Raises UsageError, before the first, if a config or a stream's name is wrong.
     """
     jobs = jobs_of(source, streams, bucket)
-    reporter.planned(streams)
+    emit(RunPlanned(streams))
 
     def plans() -> Iterator[RunPlan]:
         for config, resource in jobs:
             # Of a copy, since what looks at a page prepares the stream as a run does.
-            copy = source.stream(config.stream)._clone()
-            looked = preview(source, config, copy, bucket, reporter) if previews else None
+            copy = clone(source.stream(config.stream))
+            looked = preview(source, config, copy, bucket, emit) if previews else None
             yield _plan(config, resource, bucket, warnings_of(source, config), looked)
 
     return plans()

@@ -6,27 +6,29 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-from dlt.extract.resource import DltResource
 
 from landing.catalog.stream_config import StreamConfig
-from landing.columns.conversion import columns_of
 from landing.errors import LandingError
-from landing.events import Drifted, Heard, Reporter, Reporters
-from landing.extraction.extraction import Extraction
+from landing.events import Emit, Event, Note, TotalExpected
+from landing.extraction.dlt_bridge import DltResource, dlt_context, parents_of
 from landing.extraction.failures import explained, raise_if_interrupted
-from landing.extraction.pages import standing_alone
-from landing.extraction.sources import Source, parents_of
+from landing.extraction.prepared import prepare
+from landing.extraction.reader import StreamReader
+from landing.extraction.side_by_side import Stop
+from landing.extraction.sources import Source
+from landing.extraction.stream_state import StreamState
 from landing.http.captured import CapturedRequest, listening
 from landing.http.concurrency import one_by_one
 from landing.http.traffic import counting
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, next_load_id
-from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
-from landing.zone.previous_states import read_state
-from landing.zone.state import STATE_KEY, new_state, resource_state
+from landing.zone.lineage import with_lineage
+from landing.zone.state import STATE_KEY, new_state, read_state, resource_state
 
 ROWS = 10
 """Shown of the page."""
@@ -63,7 +65,7 @@ def preview(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> Preview:
     """Asks the API for one page; what fails at that is in the result.
 
@@ -71,11 +73,23 @@ def preview(
     counts its requests there.
     """
     found = Preview()
-    reporter = Reporters([_Message(found), reporter])
-    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    counts_rows = not any(parents_of(resource))
+
+    def observe(event: Event) -> None:
+        match event:
+            case Note(text=text):
+                found.notes.append(text)
+            case TotalExpected(rows=rows):
+                found.total = rows
+        emit(event)
+
     try:
-        with listening() as found.requests, counting(heard), one_by_one():
-            _look(found, config, resource, bucket, reporter)
+        with (
+            listening() as found.requests,
+            counting(observe, config.stream, counts_rows=counts_rows),
+            one_by_one(),
+        ):
+            _look(found, config, resource, bucket, observe)
     except Exception as error:
         raise_if_interrupted(error)
         what = f"stream '{source.name}/{config.stream}'"
@@ -89,32 +103,39 @@ def _look(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
 ) -> None:
     paths = StreamPaths(config.source, config.stream)
     state = read_state(bucket, paths) or new_state(paths)
     last = resource_state(state, config.stream).get(STATE_KEY, {}).get("load_id")
-    columns = columns_of(config)
-    tables = [pa.schema([*columns.schema, *LINEAGE_FIELDS]).empty_table()]
     now = datetime.now(UTC)
-    with (
-        tempfile.TemporaryDirectory(prefix="landing-") as folder,
-        standing_alone(resource, state),
-        Extraction(config, resource, reporter, Path(folder)) as extraction,
-    ):
+
+    def note(text: str) -> None:
+        emit(Note(config.stream, text))
+
+    def fetch(load_id: str, file: Path) -> bool:
+        return bucket.download(paths.keys(load_id), file)
+
+    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        stream = prepare(config, resource, Path(folder))
+        reader = StreamReader(stream, emit, Stop())
+        tables = [stream.schema.empty_table()]
         try:
-            for pieces in extraction.first_page():
-                for piece in pieces:
+            with dlt_context(stream.resource, state):
+                known = StreamState(stream, state, reader, note, fetch)
+                for piece in chain.from_iterable(
+                    reader.first_page(known.of_reading, known.tracker)
+                ):
                     if isinstance(piece, list):
                         found.refused.update((r.error.field, r.error.reason) for r in piece)
                         continue
                     found.new += piece.num_rows
-                    few = columns.dated(piece.slice(0, ROWS), now)
+                    few = stream.columns.dated(piece.slice(0, ROWS), now)
                     tables.append(with_lineage(few, next_load_id(now, last)))
         finally:
-            found.read = extraction.count
+            found.read = reader.count
             found.rows = pa.concat_tables(tables).slice(0, ROWS)
-            found.drift = extraction.drift
+            found.drift = reader.drift
 
 
 def _warn(found: Preview, config: StreamConfig) -> None:
@@ -124,14 +145,3 @@ def _warn(found: Preview, config: StreamConfig) -> None:
             f"{refused:,} of {found.read:,} records of the first page do not fit, above the "
             f"quarantine_limit of {limit:g}: if the rest is like it, the run fails"
         )
-
-
-class _Message(Reporter):
-    def __init__(self, found: Preview) -> None:
-        self._found = found
-
-    def note(self, stream: str, text: str) -> None:
-        self._found.notes.append(text)
-
-    def expected(self, stream: str, rows: int | None) -> None:
-        self._found.total = rows

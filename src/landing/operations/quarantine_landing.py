@@ -23,16 +23,16 @@ from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
-from landing.events import TableResult
 from landing.extraction.pages import BATCH_ROWS
 from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.layout import StreamPaths, quarantine_file_of, time_of
 from landing.zone.lease import Lease
 from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
 from landing.zone.parts import Part, PartWriter
+from landing.zone.publication import Load
 from landing.zone.state import stored_load_id
 
 NO_LINE = "a line that can't be read"
@@ -142,7 +142,8 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         if load.parts:
             load.from_quarantine = sorted_out.loads
             load.deleted = sorted_out.deleted
-            load.put_record(load.publish(sorted_out.schema))
+            load.begin_outside_runs(sorted_out.schema)
+            load.publish()
         sorted_out.take_out(bucket, lease)
         table = table_sync.update(lease) if table_sync is not None else None
         return sorted_out.result(load.load_id, bucket.location(paths.data), table)

@@ -7,29 +7,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import dlt
-from dlt.extract.resource import DltResource
-from dlt.extract.source import DltSource
-
+from landing import events
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import bucket_settings
 from landing.columns.privacy import check_key
 from landing.errors import LandingError
-from landing.events import Heard, Reporter, RunResult, StreamResult, TableResult
+from landing.extraction.dlt_bridge import DltResource, parents_of
 from landing.extraction.extraction import Extraction
 from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.prepared import prepare
 from landing.extraction.side_by_side import Stop, side_by_side, waits
-from landing.extraction.sources import Source, parents_of
+from landing.extraction.sources import Source
 from landing.extraction.warm_up import settle
-from landing.http.traffic import Traffic, counting
+from landing.http.traffic import counting
 from landing.operations.jobs import Job, jobs_of, warnings_of
+from landing.results import RunResult, StreamResult, TableResult, Traffic
 from landing.tables import place_of, table_sync_of
 from landing.zone.bucket import Bucket
-from landing.zone.destination import LandingZone, Load
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
-from landing.zone.state import SCHEMA, pipeline_name
+from landing.zone.publication import Load
+from landing.zone.state import StateFile
 
 WORKERS = 8
 """Streams at a time, unless told: most of a run is waiting for its API."""
@@ -58,7 +57,7 @@ def run_streams(
     source: Source,
     streams: Sequence[str],
     bucket: Bucket,
-    reporter: Reporter,
+    emit: events.Emit,
     workers: int = WORKERS,
 ) -> RunResult:
     """Run the streams, up to `workers` of them side by side; one that fails stops no other.
@@ -67,24 +66,24 @@ def run_streams(
     """
     result = RunResult()
     jobs = jobs_of(source, streams, bucket)
-    reporter.planned(streams)
+    emit(events.RunPlanned(streams))
     for config, _ in jobs:
         for note in warnings_of(source, config):
-            reporter.note(config.stream, note)
+            emit(events.Note(config.stream, note))
 
     def run(job: Job, stop: Stop) -> StreamResult:
         config, resource = job
-        reporter.started(config)
+        emit(_started(config))
         try:
-            landed = run_stream(config, resource, bucket, reporter, stop)
+            landed = run_stream(config, resource, bucket, emit, stop)
         except Exception as error:
             raise_if_interrupted(error)
             failure = _failure(source, config, error)
-            reporter.failed(config.stream, failure)
+            emit(events.StreamFailed(config.stream, failure))
             if failure is error:
                 raise
             raise failure from error
-        reporter.landed(landed)
+        emit(events.StreamLanded(config.stream, landed))
         return landed
 
     settle(bucket)
@@ -97,6 +96,13 @@ def run_streams(
     return result
 
 
+def _started(config: StreamConfig) -> events.StreamStarted:
+    cron = timezone = None
+    if config.schedule is not None:
+        cron, timezone = config.schedule.cron, config.schedule.timezone
+    return events.StreamStarted(config.stream, config.source, config.sync_mode, cron, timezone)
+
+
 def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
     what = f"stream '{source.name}/{config.stream}'"
     return explained(source.workspace, source.name, what, error)
@@ -106,7 +112,7 @@ def run_stream(
     config: StreamConfig,
     resource: DltResource,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: events.Emit,
     stop: Stop | None = None,
 ) -> StreamResult:
     """Land what is new of one stream.
@@ -116,54 +122,40 @@ def run_stream(
     """
     clock = time.monotonic()
     paths = StreamPaths(config.source, config.stream)
-    # What a parent lists are not the rows of its children.
-    heard = Heard(reporter, config.stream, counts_rows=not any(parents_of(resource)))
+    counts_rows = not any(parents_of(resource))
     lease = Lease(
         bucket,
         paths.lease,
         f"{config.source}/{config.stream}",
-        waiting=waits(stop or Stop(), lambda text: reporter.note(config.stream, text)),
+        waiting=waits(stop or Stop(), lambda text: emit(events.Note(config.stream, text))),
     )
     with (
         lease,
         tempfile.TemporaryDirectory(prefix="landing-") as folder,
-        counting(heard) as traffic,
+        counting(emit, config.stream, counts_rows=counts_rows) as traffic,
     ):
         table_sync = table_sync_of(config, bucket)
         if table_sync is not None:
             table_sync.check()
-        loads = [Load(bucket, paths, lease, config.sync_mode, reporter=reporter)]
-        zone = LandingZone(loads[0])
-        pipeline = _pipeline(zone, paths, Path(folder))
-        pipeline.sync_destination()
-        with Extraction(config, resource, reporter, Path(folder), stop) as extraction:
-            _land(pipeline, extraction.into(loads[0]))
+        state = StateFile(bucket, paths, lease)
+        stream = prepare(config, resource, Path(folder))
+        loads: list[Load] = []
+        with Extraction(stream, state, emit, stop or Stop()) as extraction:
             while not extraction.is_over:
-                reporter.published(config.stream, loads[-1].rows, loads[-1].cursor_after)
-                _forget_loaded(pipeline)
-                zone.load = Load(bucket, paths, lease, config.sync_mode, reporter=reporter)
-                loads.append(zone.load)
-                _land(pipeline, extraction.into(zone.load))
-        if not any(load.is_complete for load in loads):
-            zone.load.renew_state()
+                load = Load(bucket, paths, lease, config.sync_mode, emit=emit)
+                extraction.read_into(load)
+                load.publish()
+                state.write()
+                load.forget_superseded_keys()
+                loads.append(load)
+                if not extraction.is_over:
+                    emit(events.LoadPublished(config.stream, load.rows, load.cursor_after))
+        state.renew()
         table = None
         if table_sync is not None:
-            reporter.updating(config.stream)
+            emit(events.TableUpdating(config.stream))
             table = table_sync.update(lease)
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
-
-
-def _land(pipeline: dlt.Pipeline, rows: DltSource) -> None:
-    pipeline.extract(rows)
-    pipeline.normalize()
-    pipeline.load(workers=1)
-
-
-def _forget_loaded(pipeline: dlt.Pipeline) -> None:
-    """A run of many loads would fill the disk with what dlt keeps of those it has loaded."""
-    packages = pipeline._get_load_storage().loaded_packages
-    for load_id in packages.list_packages():
-        packages.delete_package(load_id)
 
 
 def _result(
@@ -193,14 +185,4 @@ def _result(
         table=table,
         read=extraction.count,
         drift=extraction.drift,
-    )
-
-
-def _pipeline(zone: LandingZone, paths: StreamPaths, folder: Path) -> dlt.Pipeline:
-    """A dlt pipeline in a folder of its own: what outlives a run is in the bucket alone."""
-    return dlt.pipeline(
-        pipeline_name(paths),
-        pipelines_dir=str(folder / "dlt"),
-        destination=zone,
-        dataset_name=SCHEMA,
     )

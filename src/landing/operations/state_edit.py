@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.pipeline import TPipelineState
 
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns
@@ -32,20 +31,22 @@ from landing.zone.previous_states import (
     forget_oldest,
     keep,
     kept_numbers,
+    kept_pipeline_state,
     kept_state,
-    read_state,
-    state_in,
 )
 from landing.zone.state import (
     SCHEMA,
     STATE_KEY,
+    State,
+    document_json,
     json_document,
     names_kept,
     new_state,
     next_document,
     pipeline_name,
+    read_state,
     resource_state,
-    state_of,
+    state_in,
 )
 
 _OF_READING = ("cursor", "quarantined", "resync", "taken_back")
@@ -218,11 +219,11 @@ def restored(bucket: Bucket, paths: StreamPaths, number: int | None) -> Change:
     kept = _chosen(bucket, paths, number)
     before = bucket.get(paths.state)
     present = state_in(bucket, paths, before)
-    if kept.document is None:
+    state = kept_pipeline_state(bucket, paths, kept.number)
+    if state is None:
         state = _emptied(present or new_state(paths), paths)
         message = [f"state {kept.number}: none yet; the next run reads from the start"]
     else:
-        state = state_of(kept.document, bucket.location(paths.kept_state(kept.number)))
         if present is not None:
             ours = _with_files_of(state, present, paths.stream)
             resource_state(state, paths.stream)[STATE_KEY] = ours
@@ -262,7 +263,7 @@ def make(bucket: Bucket, change: Change) -> int:
             )
         number = keep(bucket, paths, before=change.verb)
         lease.confirm()
-        bucket.put(paths.state, json.dumps(change.after, default=str, indent=1).encode())
+        bucket.put(paths.state, document_json(change.after))
         forget_oldest(bucket, paths)
     return number
 
@@ -271,28 +272,26 @@ def _data(stored: StoredObject | None) -> bytes | None:
     return None if stored is None else stored.data
 
 
-def _emptied(state: TPipelineState, paths: StreamPaths) -> TPipelineState:
+def _emptied(state: State, paths: StreamPaths) -> State:
     emptied = deepcopy(state)
     emptied["sources"] = {}
     resource_state(emptied, paths.stream)[STATE_KEY] = _of_files(state, paths.stream)
     return emptied
 
 
-def _of_files(state: TPipelineState | None, stream: str) -> dict[str, Any]:
+def _of_files(state: State | None, stream: str) -> dict[str, Any]:
     ours = {} if state is None else resource_state(state, stream).get(STATE_KEY, {})
     return {name: value for name, value in ours.items() if name not in _OF_READING}
 
 
-def _with_files_of(
-    state: TPipelineState, present: TPipelineState | None, stream: str
-) -> dict[str, Any]:
+def _with_files_of(state: State, present: State | None, stream: str) -> dict[str, Any]:
     """What is ours in `state`, but for the files that landed what the present one says."""
     ours = resource_state(state, stream).get(STATE_KEY, {})
     reading = {name: value for name, value in ours.items() if name in _OF_READING}
     return reading | _of_files(present, stream)
 
 
-def _after(state: TPipelineState, before: StoredObject | None) -> dict[str, Any]:
+def _after(state: State, before: StoredObject | None) -> dict[str, Any]:
     """The next version of the document, whichever version `state` was."""
     version = state["_state_version"]
     if before is not None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlt.common.pipeline import TPipelineState
-
 from landing.catalog.stream_config import StreamConfig
 from landing.extraction.incremental import FrozenIncremental, reads_from
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import lease_holder
 from landing.zone.load_log import LoadRecord, last_load
-from landing.zone.previous_states import cursors_of, kept_numbers, read_state
-from landing.zone.state import STATE_KEY, names_kept, resource_state
+from landing.zone.previous_states import cursors_of, kept_numbers
+from landing.zone.state import STATE_KEY, State, names_kept, read_state, resource_state
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def stream_state(
 
 
 def cursor_in(
-    state: TPipelineState | None, stream: str, config: StreamConfig | None
+    state: State | None, stream: str, config: StreamConfig | None
 ) -> tuple[str | None, Any]:
     """Name and last value of the field that a stream goes by; the value is None before any run."""
     cursors = {} if state is None else cursors_of(state, stream)

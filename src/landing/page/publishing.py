@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError, SettingsError
-from landing.events import Reporter
+from landing.events import Emit, Event, RunEnded
 from landing.zone.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def least_age() -> timedelta | None:
     return timedelta(minutes=int(asked))
 
 
-def after_runs(workspace: Workspace) -> Iterator[Reporter]:
+def after_runs(workspace: Workspace) -> Iterator[Emit]:
     """What makes the page anew in the bucket at a run's end, if the environment asks for it.
 
     Raises SettingsError as `least_age` does.
@@ -88,8 +88,8 @@ def after_runs(workspace: Workspace) -> Iterator[Reporter]:
     yield AfterRun(workspace, age, Depth(values=shows_values()))
 
 
-class AfterRun(Reporter):
-    """Whatever becomes of the page is told, and fails no run."""
+class AfterRun:
+    """Makes the page once a run has ended."""
 
     def __init__(self, workspace: Workspace, least_age: timedelta, depth: Depth) -> None:
         self._workspace = workspace
@@ -97,7 +97,11 @@ class AfterRun(Reporter):
         self._depth = depth
         self._error: Exception | None = None
 
-    def close(self) -> None:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunEnded):
+            self._make_in_time()
+
+    def _make_in_time(self) -> None:
         making = threading.Thread(target=self._make, name="landing-report", daemon=True)
         making.start()
         making.join(TAKES)

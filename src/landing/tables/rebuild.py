@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landing.catalog.stream_config import StreamConfig
-from landing.events import TableResult
+from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

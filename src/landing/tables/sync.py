@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import LeaseHeld, TableError
-from landing.events import TableResult
+from landing.results import TableResult
 from landing.secrets import redacted
 from landing.tables.formats import check_place, open_table
 from landing.tables.landed import Batch, Landed

@@ -20,11 +20,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from landing.errors import SettingsError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPACTED = ".compacted.parquet"
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}(?:\.compacted)*\.parquet$")
 _QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
 _BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
+_DIGITS = re.compile(r"([0-9]+)")
 _LAST_PART = 99_999
 DEFERRED_VERSIONS = Decimal("0.001")
 """Seconds of load ids below each load's own that are kept for its rows known to be older."""
@@ -45,6 +48,11 @@ class StreamPaths:
         return self.data, f"_dlt/{self.data}", self.quarantined
 
     def part(self, load_id: str, number: int) -> str:
+        if number > _LAST_PART:  # a sixth digit would sort before the five of earlier parts
+            raise SettingsError(
+                f"{self.data}: one load can't have more than {_LAST_PART + 1:,} files; raise "
+                "LANDING_FILE_MB, so that each holds more"
+            )
         day = _EPOCH + timedelta(seconds=int(load_id.split(".")[0]))
         return f"{self.data}/{day:year=%Y/month=%m/day=%d}/{load_id}.{number:05d}.parquet"
 
@@ -131,6 +139,17 @@ class StreamPaths:
 
     def begun_window(self, backfill_id: str, number: int) -> str:
         return f"{self.backfills}/{backfill_id}/{number:05d}.begun"
+
+
+def natural(path: str) -> list[tuple[int, int | str]]:
+    """A key that sorts runs of digits as numbers, as many readers do."""
+    pieces = _DIGITS.split(path)
+    return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces if piece]
+
+
+def sorts_after(path: str, other: str) -> bool:
+    """Whether some reader meets `path` later than `other`: by text or by natural order."""
+    return path > other or natural(path) > natural(other)
 
 
 def load_id_of(path: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.events import Drifted
+from landing.results import Drifted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, load_id_after, next_load_id
 from landing.zone.records import RESTORE, read_record, read_records

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dlt.common.pipeline import TPipelineState
-
 from landing.errors import BucketError
-from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, number_of
-from landing.zone.state import json_document, resource_state, state_of
+from landing.zone.state import State, document_json, json_document, resource_state, state_of
 
 KEPT = 20
 """The newest of each stream."""
@@ -24,24 +21,12 @@ class KeptState:
     kept: str
     before: str
     """Which change took its place."""
-    document: dict[str, Any] | None
-    """As `state.json` had it; None if the stream had none."""
     cursors: dict[str, Any]
+    exists: bool
+    """False if the stream had no state then."""
 
 
-def read_state(bucket: Bucket, paths: StreamPaths) -> TPipelineState | None:
-    return state_in(bucket, paths, bucket.get(paths.state))
-
-
-def state_in(
-    bucket: Bucket, paths: StreamPaths, stored: StoredObject | None
-) -> TPipelineState | None:
-    if stored is None:
-        return None
-    return state_of(json_document(stored.data), bucket.location(paths.state))
-
-
-def cursors_of(state: TPipelineState, stream: str) -> dict[str, Any]:
+def cursors_of(state: State, stream: str) -> dict[str, Any]:
     """The last value of each field that the stream, as dlt keeps it, goes by."""
     kept = resource_state(state, stream).get("incremental", {})
     return {name: entry.get("last_value") for name, entry in kept.items()}
@@ -57,7 +42,7 @@ def keep(bucket: Bucket, paths: StreamPaths, before: str) -> int:
         "before": before,
         "state": None if present is None else json_document(present.data),
     }
-    bucket.put(paths.kept_state(number), json.dumps(kept, indent=1).encode())
+    bucket.put(paths.kept_state(number), document_json(kept))
     return number
 
 
@@ -78,6 +63,22 @@ def kept_states(bucket: Bucket, paths: StreamPaths) -> list[KeptState]:
 
 
 def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | None:
+    """None if there is none of this number."""
+    kept = _kept(bucket, paths, number)
+    if kept is None:
+        return None
+    state = _state_in(kept, bucket, paths, number)
+    cursors = {} if state is None else cursors_of(state, paths.stream)
+    return KeptState(number, kept["kept"], kept["before"], cursors, exists=state is not None)
+
+
+def kept_pipeline_state(bucket: Bucket, paths: StreamPaths, number: int) -> State | None:
+    """The state itself, which may hold a source's secrets; None if there was none then."""
+    kept = _kept(bucket, paths, number)
+    return None if kept is None else _state_in(kept, bucket, paths, number)
+
+
+def _kept(bucket: Bucket, paths: StreamPaths, number: int) -> dict[str, Any] | None:
     path = paths.kept_state(number)
     stored = bucket.get(path)
     if stored is None:
@@ -85,8 +86,12 @@ def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | N
     kept = json_document(stored.data)
     if not isinstance(kept, dict) or not {"kept", "before", "state"} <= set(kept):
         raise BucketError(f"{bucket.location(path)} is damaged: delete it")
-    document = kept["state"]
-    cursors: dict[str, Any] = {}
-    if document is not None:
-        cursors = cursors_of(state_of(document, bucket.location(path)), paths.stream)
-    return KeptState(number, kept["kept"], kept["before"], document, cursors)
+    return kept
+
+
+def _state_in(
+    kept: dict[str, Any], bucket: Bucket, paths: StreamPaths, number: int
+) -> State | None:
+    if kept["state"] is None:
+        return None
+    return state_of(kept["state"], bucket.location(paths.kept_state(number)))

@@ -1,47 +1,89 @@
-"""The state that a stream's last load left in the bucket, read without running anything."""
+"""A stream's state in the bucket: dlt's document, with what this package keeps beside dlt's own."""
 
 from __future__ import annotations
 
 import json
 import re
 import zlib
-from typing import Any
-
-from dlt.common.destination.client import StateInfo
-from dlt.common.pipeline import TPipelineState
-from dlt.common.versioned_state import decompress_state
-from dlt.pipeline.state_sync import (
-    PIPELINE_STATE_ENGINE_VERSION,
-    generate_pipeline_state_version_hash,
-    migrate_state_to_current,
-    state_doc,
-)
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from landing.errors import BucketError
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
+from landing.zone.state_codec import decoded, encoded, version_hash
+
+State: TypeAlias = dict[str, Any]
+"""dlt's pipeline state."""
 
 SCHEMA = "landing"
 """Name of the dlt schema and so of the source section in dlt's state; one for all streams, since
 dlt normalizes schema names and each stream has a state of its own anyway."""
 STATE_KEY = "landing"
 """Of what this package keeps in a stream's resource state, beside dlt's own `incremental`."""
+ENGINE_VERSION = 4
+"""Of dlt's, since before this project had a first version."""
 
 
-def pipeline_name(paths: StreamPaths) -> str:
-    """Of the stream's dlt pipeline, which takes no state of one with another name."""
-    return re.sub(r"\W", "_", f"{paths.source}__{paths.stream}")
+class StateFile:
+    """The state of a stream that is being run: read once, and written after each load.
 
-
-def stored_state(bucket: Bucket, paths: StreamPaths) -> StateInfo | None:
-    """What the last load wrote; None if there was none.
-
-    Raises BucketError if the object is not a state, since to start anew would be a person's word.
+    Raises BucketError if the object is not a state, since only a person may decide to start anew.
     """
-    stored = bucket.get(paths.state)
+
+    def __init__(self, bucket: Bucket, paths: StreamPaths, lease: Lease) -> None:
+        self._bucket = bucket
+        self._paths = paths
+        self._path = paths.state
+        self._lease = lease
+        self._first = bucket.get(paths.state)
+        self._is_written = False
+        self.state = state_in(bucket, paths, self._first) or new_state(paths)
+        self._hash_of_stored = "" if self._first is None else version_hash(self.state)
+
+    def known_rows(self, load_id: str, file: Path) -> bool:
+        """Download what the state names of rows that are read again; False if it is gone."""
+        return self._bucket.download(self._paths.keys(load_id), file)
+
+    def write(self) -> None:
+        """Put the state as it is now into the bucket, as its next version if it has changed."""
+        if version_hash(self.state) != self._hash_of_stored:
+            document = next_document(self.state, self.state["_state_version"] + 1)
+            self._lease.confirm()
+            self._bucket.put(self._path, document_json(document))
+            self._hash_of_stored = version_hash(self.state)
+            self._is_written = True
+
+    def renew(self) -> None:
+        """Set the time of a state that has not changed: the bucket tells by it when a run last
+        ended well."""
+        if not self._is_written and self._first is not None:
+            renewed = {**json_document(self._first.data), "created_at": str(datetime.now(UTC))}
+            self._bucket.replace(self._path, document_json(renewed), self._first)
+
+    def put_back(self) -> None:
+        """Have the bucket say again what it said when the run began.
+
+        Raises LeaseHeld if the state may be another run's by now.
+        """
+        self._lease.confirm()
+        if self._first is None:
+            self._bucket.delete(self._path)
+        else:
+            self._bucket.put(self._path, self._first.data)
+        self._hash_of_stored = ""
+
+
+def read_state(bucket: Bucket, paths: StreamPaths) -> State | None:
+    return state_in(bucket, paths, bucket.get(paths.state))
+
+
+def state_in(bucket: Bucket, paths: StreamPaths, stored: StoredObject | None) -> State | None:
     if stored is None:
         return None
-    return _read(json_document(stored.data), bucket.location(paths.state))[0]
+    return state_of(json_document(stored.data), bucket.location(paths.state))
 
 
 def json_document(data: bytes) -> Any:
@@ -52,50 +94,75 @@ def json_document(data: bytes) -> Any:
         return None
 
 
-def state_of(document: Any, location: str) -> TPipelineState:
+def document_json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, default=str, indent=1).encode()
+
+
+def state_of(document: Any, location: str) -> State:
     """dlt's state in a document as `state.json` has it.
 
     Raises BucketError if it is none, with the location that it is from.
     """
-    info, state = _read(document, location)
-    return migrate_state_to_current(info.pipeline_name, state)
-
-
-def _read(document: Any, location: str) -> tuple[StateInfo, dict[str, Any]]:
     try:
-        fields = {name: value for name, value in document.items() if name != "dlt_load_id"}
-        info = StateInfo(**fields)
-        return info, decompress_state(info.state)
+        state = decoded(document["state"])
+        engine = int(state["_state_engine_version"])
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise BucketError(
             f"{location} is damaged ({type(error).__name__}): put an earlier version of it back, "
             "or delete it to read the stream from its start"
         ) from error
+    if engine != ENGINE_VERSION:
+        raise BucketError(
+            f"{location} has dlt's state format {engine}, and this version of dlt-landing reads "
+            f"format {ENGINE_VERSION}: run the version that wrote it"
+        )
+    return state
 
 
-def new_state(paths: StreamPaths) -> TPipelineState:
+def pipeline_name(paths: StreamPaths) -> str:
+    """Of the dlt pipeline that the stream's state belongs to."""
+    return re.sub(r"\W", "_", f"{paths.source}__{paths.stream}")
+
+
+def new_state(paths: StreamPaths) -> State:
     """As dlt's own of a stream that has not run yet."""
-    return TPipelineState(
-        _state_version=0,
-        _state_engine_version=PIPELINE_STATE_ENGINE_VERSION,
-        pipeline_name=pipeline_name(paths),
-        dataset_name=SCHEMA,
-        default_schema_name=SCHEMA,
-        schema_names=[SCHEMA],
-    )
+    return {
+        "_state_version": 0,
+        "_state_engine_version": ENGINE_VERSION,
+        "pipeline_name": pipeline_name(paths),
+        "dataset_name": SCHEMA,
+        "default_schema_name": SCHEMA,
+        "schema_names": [SCHEMA],
+    }
 
 
-def next_document(state: TPipelineState, version: int) -> dict[str, Any]:
-    """`state` as the document of that version, as dlt itself writes it."""
+def next_document(state: State, version: int) -> dict[str, Any]:
+    """`state` as the document of that version, as dlt itself would write it.
+
+    Raises BucketError if the stream keeps something in it that JSON does not have.
+    """
     state["_state_version"] = version
-    state["_version_hash"] = generate_pipeline_state_version_hash(state)
-    return dict(state_doc(TPipelineState(**{**state, "_local": {}})))
+    try:
+        state["_version_hash"] = version_hash(state)
+        text = encoded({name: value for name, value in state.items() if name != "_local"})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BucketError(
+            f"the state of {state['pipeline_name']} can't be kept: {error}; dlt's state holds "
+            "what JSON has, dates, decimals and bytes"
+        ) from error
+    return {
+        "version": version,
+        "engine_version": state["_state_engine_version"],
+        "pipeline_name": state["pipeline_name"],
+        "state": text,
+        "created_at": str(datetime.now(UTC)),
+        "version_hash": state["_version_hash"],
+    }
 
 
-def resource_state(state: TPipelineState, stream: str) -> dict[str, Any]:
+def resource_state(state: State, stream: str) -> dict[str, Any]:
     """What a stream has in it, to be read or changed."""
-    sources: Any = state.setdefault("sources", {})
-    resources = sources.setdefault(SCHEMA, {}).setdefault("resources", {})
+    resources = state.setdefault("sources", {}).setdefault(SCHEMA, {}).setdefault("resources", {})
     found: dict[str, Any] = resources.setdefault(stream, {})
     return found
 
@@ -119,22 +186,18 @@ def stored_by_us(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
 
 
 def _resource_state(bucket: Bucket, paths: StreamPaths) -> dict[str, Any]:
-    state = stored_state(bucket, paths)
-    if state is None:
-        return {}
-    sources: Any = decompress_state(state.state).get("sources", {})
-    resource: dict[str, Any] = sources.get(SCHEMA, {}).get("resources", {}).get(paths.stream, {})
-    return resource
+    state = read_state(bucket, paths)
+    return {} if state is None else resource_state(state, paths.stream)
 
 
-def keeps_state(state: TPipelineState, stream: str) -> bool:
+def keeps_state(state: State, stream: str) -> bool:
     """Whether a stream, or a parent of it, keeps anything in dlt's state itself."""
     return bool(names_kept(state, stream))
 
 
-def names_kept(state: TPipelineState, stream: str) -> list[str]:
+def names_kept(state: State, stream: str) -> list[str]:
     """What a stream, or a parent of it, keeps in dlt's state itself."""
-    sources: Any = state.get("sources", {})
+    sources = state.get("sources", {})
     section = sources.get(SCHEMA, {})
     resources = section.get("resources", {})
     own = set(resources.get(stream, {})) - {STATE_KEY, "incremental"}
@@ -144,19 +207,17 @@ def names_kept(state: TPipelineState, stream: str) -> list[str]:
     return [*sorted(own), *sorted(beside)]
 
 
-def forget_parents(streams: TPipelineState, stream: str) -> None:
+def forget_parents(streams: State, stream: str) -> None:
     """Have the parents read from their start, in a copy of the state that is the stream's."""
-    sources: Any = streams.get("sources", {})
-    for name, kept in sources.get(SCHEMA, {}).get("resources", {}).items():
+    for name, kept in streams.get("sources", {}).get(SCHEMA, {}).get("resources", {}).items():
         if name != stream:
             kept.pop("incremental", None)
 
 
-def take_over(state: TPipelineState, streams: TPipelineState, stream: str) -> None:
+def take_over(state: State, streams: State, stream: str) -> None:
     """Put into `state` what the stream kept in a copy of its own, leaving what is ours there."""
-    sources: Any = state.setdefault("sources", {})
+    sources = state.setdefault("sources", {})
     ours = sources.get(SCHEMA, {}).get("resources", {}).get(stream, {}).get(STATE_KEY, {})
     sources.clear()
     sources.update(streams.get("sources", {}))
-    resources = sources.setdefault(SCHEMA, {}).setdefault("resources", {})
-    resources.setdefault(stream, {})[STATE_KEY] = ours
+    resource_state(state, stream)[STATE_KEY] = ours

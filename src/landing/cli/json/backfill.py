@@ -2,55 +2,73 @@
 
 from __future__ import annotations
 
-from landing.cli.json.shapes import (
-    BackfillDone,
-    BackfillListed,
-    BackfillPlanned,
-    Drawn,
-    Error,
-    FieldsDone,
-    PlannedWindow,
-    WindowFailed,
-)
-from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult
+from collections.abc import Sequence
+
+import msgspec
+
+from landing.cli.json.shapes import BackfillListed, BackfillPlanned, Error, PlannedWindow, shaped
+from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult, Window
 from landing.operations.backfill.fields import FieldsPlan, FieldsResult
-from landing.operations.backfill.windows import Window
+from landing.results import TableResult
 from landing.zone.layout import StreamPaths
 
 
+class WindowFailed(msgspec.Struct, frozen=True, kw_only=True):
+    window: Window
+    error: Error
+
+
+class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    id: str
+    windows: int
+    done: int
+    rows: int
+    without_cursor: int
+    """Records without a cursor value, which no window has."""
+    seconds: float
+    failed: list[WindowFailed]
+    table: TableResult | None
+
+
+class FieldsDone(msgspec.Struct, frozen=True, kw_only=True):
+    """With --fields."""
+
+    source: str
+    stream: str
+    fields: Sequence[str]
+    read: int
+    rows: int
+    files: int
+    bytes: int
+    unfit: int
+    location: str
+    table: TableResult | None
+
+
 def listed(paths: StreamPaths, backfill: Backfill) -> BackfillListed:
-    request = backfill.request
-    return BackfillListed(
+    return shaped(
+        BackfillListed,
+        backfill,
         source=paths.source,
         stream=paths.stream,
-        id=backfill.id,
-        started=backfill.started,
-        finished=backfill.finished,
-        start=backfill.start,
-        end=backfill.end,
-        by=request.by,
-        fields=request.fields,
+        by=backfill.request.by,
+        fields=backfill.request.fields,
         windows=len(backfill.windows),
         done=len(backfill.done),
-        rows=backfill.rows,
     )
 
 
 def planned(plan: BackfillPlan) -> BackfillPlanned:
     done = plan.earlier.done if plan.earlier is not None and plan.is_going_on else {}
+    windows = zip(plan.windows, plan.handed, strict=True)
     return BackfillPlanned(
         source=plan.subject.config.source,
         stream=plan.subject.config.stream,
         windows=[
-            PlannedWindow(
-                number=window.number,
-                start=window.start,
-                end=window.end,
-                asks_from=start,
-                asks_to=end,
-                done=str(window.number) in done,
-            )
-            for window, (start, end) in zip(plan.windows, plan.handed, strict=True)
+            shaped(PlannedWindow, one, asks_from=start, asks_to=end, done=str(one.number) in done)
+            for one, (start, end) in windows
         ],
         fields=[],
         message=None,
@@ -72,38 +90,23 @@ def planned_fields(plan: FieldsPlan) -> BackfillPlanned:
 
 
 def done(paths: StreamPaths, result: BackfillResult) -> BackfillDone:
-    progress = result.progress
-    return BackfillDone(
+    return shaped(
+        BackfillDone,
+        result,
         source=paths.source,
         stream=paths.stream,
-        id=result.id,
-        windows=progress.windows,
-        done=progress.done,
-        rows=progress.rows,
-        without_cursor=result.without_cursor,
-        seconds=result.seconds,
+        windows=result.progress.windows,
+        done=result.progress.done,
+        rows=result.progress.rows,
         failed=[
-            WindowFailed(window=_drawn(window), error=Error.of(error))
+            WindowFailed(window=window, error=Error.of(error))
             for window, error in result.failed.items()
         ],
-        table=result.table,
     )
 
 
-def _drawn(window: Window) -> Drawn:
-    return Drawn(number=window.number, start=window.start, end=window.end)
-
-
 def fields_done(plan: FieldsPlan, result: FieldsResult) -> FieldsDone:
-    return FieldsDone(
-        source=plan.subject.config.source,
-        stream=plan.subject.config.stream,
-        fields=list(plan.request.fields),
-        read=result.read,
-        rows=result.rows,
-        files=result.files,
-        bytes=result.bytes,
-        unfit=result.unfit,
-        location=result.location,
-        table=result.table,
+    config = plan.subject.config
+    return shaped(
+        FieldsDone, result, source=config.source, stream=config.stream, fields=plan.request.fields
     )

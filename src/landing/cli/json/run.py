@@ -7,26 +7,26 @@ from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import Error, QuarantineReason
-from landing.events import Drifted, RunResult, StreamResult, TableResult
+from landing.cli.json.shapes import Error, QuarantineReason, shaped
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
+from landing.results import Drifted, RunResult, StreamResult, TableResult
 from landing.secrets import redacted
-from landing.zone.schema_history import TypeChange
+from landing.zone.schema_history import SchemaColumn, TypeChange
 
 
 class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a stream that failed, only its name and the error are known."""
+    """For a stream that failed, only its name and the error are known."""
 
     source: str
     stream: str
     status: Literal["landed", "nothing_new", "failed"]
     read: int = 0
-    """Records that the stream gave."""
+    """Records that the API returned."""
     rows: int = 0
     deleted: int = 0
-    """Of the rows, those that say that a record was deleted."""
+    """Rows that say that a record was deleted."""
     quarantined: int = 0
     files: int = 0
     bytes: int = 0
@@ -37,7 +37,7 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     load_ids: list[str] = []
     location: str | None = None
     requests: int = 0
-    """Of the client kit, as are retries, by cause, waits and bytes."""
+    """Of landing's HTTP sessions, like the retries by cause, the waits and the bytes below."""
     retries: dict[str, int] = {}
     pacing_seconds: float = 0.0
     retry_seconds: float = 0.0
@@ -45,12 +45,6 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     drift: Drifted | None = None
     table: TableResult | None = None
     error: Error | None = None
-
-
-class PlannedColumn(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    type: str
-    """Arrow's."""
 
 
 class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,14 +58,14 @@ class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
 class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
     requests: list[CapturedRequest]
     total: int | None
-    """Rows, if the API tells."""
+    """Rows that the API says it has, if it does."""
     read: int
     new: int
     undecided: int
-    """Which only a stream's end decides about."""
+    """Records of which only a complete run finds out whether they are new."""
     refused: list[QuarantineReason]
     rows: list[dict[str, Any]]
-    """At most ten, as they would land."""
+    """The first ten at most, as they would land."""
     drift: Drifted
     notes: list[str]
     error: Error | None
@@ -88,14 +82,14 @@ class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     cursor_field: str | None
     cursor: Any
     read_from: Any
-    """Behind the cursor by a lookback."""
+    """The cursor, less a lookback."""
     location: str
     table: str | None
-    columns: list[PlannedColumn]
+    columns: list[SchemaColumn]
     change: ColumnsChange | None
     """None if the last files have the same columns."""
     warnings: list[str]
-    """What in the config may be a mistake."""
+    """Possible mistakes in the config."""
     preview: PagePreview | None
     """None with --no-preview."""
 
@@ -113,35 +107,25 @@ def results(source: str, result: RunResult, failed: Mapping[str, Exception]) -> 
 
 def _landed(result: StreamResult) -> StreamRun:
     traffic = result.traffic
-    return StreamRun(
-        source=result.source,
-        stream=result.stream,
+    return shaped(
+        StreamRun,
+        result,
         status="landed" if result.files else "nothing_new",
-        read=result.read,
-        rows=result.rows,
-        deleted=result.deleted,
-        quarantined=result.quarantined,
-        files=result.files,
-        bytes=result.bytes,
-        read_from=result.read_from,
-        cursor_before=result.cursor_before,
-        cursor_after=result.cursor_after,
         seconds=round(result.seconds, 3),
-        load_ids=result.load_ids,
-        location=result.location,
         requests=traffic.requests,
         retries=dict(traffic.retries),
         pacing_seconds=round(traffic.pacing_seconds, 3),
         retry_seconds=round(traffic.retry_seconds, 3),
         answer_bytes=traffic.bytes,
-        drift=result.drift,
-        table=result.table,
     )
 
 
 def plan(planned: RunPlan) -> StreamPlanned:
     config, change = planned.config, planned.change
-    return StreamPlanned(
+    against = None if planned.is_first or change is None else change.version - 1
+    return shaped(
+        StreamPlanned,
+        planned,
         source=config.source,
         stream=config.stream,
         config=config.origin,
@@ -149,37 +133,21 @@ def plan(planned: RunPlan) -> StreamPlanned:
         destination_sync_mode=config.destination_sync_mode,
         primary_key=list(config.primary_key),
         cursor_field=config.cursor_field if config.is_incremental else None,
-        cursor=planned.cursor,
-        read_from=planned.read_from,
-        location=planned.location,
-        table=planned.table,
-        columns=[PlannedColumn(name=one.name, type=str(one.type)) for one in planned.columns],
-        change=None
-        if change is None
-        else ColumnsChange(
-            against=None if planned.is_first else change.version - 1,
-            added=change.added,
-            removed=change.removed,
-            changed=change.changed,
-        ),
-        warnings=planned.warnings,
+        columns=[SchemaColumn(one.name, str(one.type)) for one in planned.columns],
+        change=None if change is None else shaped(ColumnsChange, change, against=against),
         preview=None if planned.preview is None else _preview(planned.preview),
     )
 
 
 def _preview(found: Preview) -> PagePreview:
-    return PagePreview(
-        requests=found.requests,
-        total=found.total,
-        read=found.read,
-        new=found.new,
-        undecided=found.undecided,
+    return shaped(
+        PagePreview,
+        found,
         refused=[
             QuarantineReason(field=field, reason=reason, records=count)
             for (field, reason), count in found.refused.most_common()
         ],
         rows=[] if found.rows is None else found.rows.to_pylist(),
-        drift=found.drift,
         notes=[redacted(note) for note in found.notes],
         error=None if found.error is None else Error.of(found.error),
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from landing.cli.json.backfill import BackfillDone, FieldsDone
 from landing.cli.json.run import StreamPlanned, StreamRun
 from landing.cli.json.shapes import (
-    BackfillDone,
     BackfillListed,
     BackfillPlanned,
     Checked,
@@ -17,7 +17,6 @@ from landing.cli.json.shapes import (
     CronJobs,
     DiscoveryDone,
     Failed,
-    FieldsDone,
     LateStream,
     LoadListed,
     LoggedIn,
@@ -28,7 +27,6 @@ from landing.cli.json.shapes import (
     QuarantineListed,
     Rebuilt,
     StateChanged,
-    StateKept,
     VariableListed,
 )
 from landing.observe.status import StreamStatus
@@ -37,12 +35,12 @@ from landing.operations.doctor import Finding
 from landing.operations.state_view import StreamState
 from landing.operations.verify import Result
 from landing.page.facts import Report
+from landing.zone.previous_states import KeptState
 from landing.zone.schema_history import SchemaVersion
 
 
 def documents() -> dict[str, Any]:
-    """The type of each, by the verb that prints it, and what tells several of one verb apart."""
-
+    """The type of each, by the verb that prints it; a suffix tells those of one verb apart."""
     return {
         "error": Failed,
         "backfill": BackfillDone,
@@ -72,7 +70,7 @@ def documents() -> dict[str, Any]:
         "show": dict[str, Any],
         "state": StreamState,
         "state-change": StateChanged,
-        "state-history": list[StateKept],
+        "state-history": list[KeptState],
         "status": list[StreamStatus],
         "verify": list[Result],
     }

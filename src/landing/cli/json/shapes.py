@@ -1,4 +1,4 @@
-"""What the verbs print with `--json`, where it is not what the engine itself gives."""
+"""What the verbs print with `--json`, where it is not a dataclass of the engine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from landing.errors import LandingError
-from landing.events import TableResult
+from landing.results import TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def shaped(shape: type[S], of: object, **others: Any) -> S:
+    """A shape with what is in `others`, and else the attributes of the same names."""
+    names = set(shape.__struct_fields__) - others.keys()
+    return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"}):
@@ -39,7 +46,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"})
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """The document of a command that ended before it had one of its own."""
+    """The document of a command that failed before it had one."""
 
     error: Error
 
@@ -49,22 +56,17 @@ class StreamFailed(msgspec.Struct, frozen=True, kw_only=True):
     error: Error
 
 
-class Drawn(msgspec.Struct, frozen=True, kw_only=True):
-    """A window of a backfill."""
-
+class PlannedWindow(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     start: str | int | float
     end: str | int | float
-
-
-class PlannedWindow(Drawn, frozen=True, kw_only=True):
     asks_from: Any
     asks_to: Any
     done: bool
 
 
 class BackfillPlanned(msgspec.Struct, frozen=True, kw_only=True):
-    """With --dry-run: windows, or with --fields what is to be done in words."""
+    """With --dry-run: the windows, or with --fields a message that says what would be done."""
 
     source: str
     stream: str
@@ -72,42 +74,8 @@ class BackfillPlanned(msgspec.Struct, frozen=True, kw_only=True):
     fields: list[str]
     message: str | None
     needs_again: bool
-    """The same has finished before."""
+    """Whether the same backfill has finished before."""
     warnings: list[str]
-
-
-class WindowFailed(msgspec.Struct, frozen=True, kw_only=True):
-    window: Drawn
-    error: Error
-
-
-class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    id: str
-    windows: int
-    done: int
-    rows: int
-    without_cursor: int
-    """Records that no window has."""
-    seconds: float
-    failed: list[WindowFailed]
-    table: TableResult | None
-
-
-class FieldsDone(msgspec.Struct, frozen=True, kw_only=True):
-    """With --fields."""
-
-    source: str
-    stream: str
-    fields: list[str]
-    read: int
-    rows: int
-    files: int
-    bytes: int
-    unfit: int
-    location: str
-    table: TableResult | None
 
 
 class BackfillListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,12 +157,12 @@ class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
     finished: datetime
     seconds: float | None
     rows: int
-    """Of a failed run, those that it had landed before, in loads of their own."""
+    """For a failed run, those that had landed before it failed, in loads of their own."""
     load_id: str | None = None
-    """None of a failed run."""
+    """None for a failed run."""
     sync_mode: str | None = None
     read: int | None = None
-    """Records, of a failed run."""
+    """Records, for a failed run."""
     deleted: int = 0
     files: int = 0
     bytes: int = 0
@@ -205,7 +173,7 @@ class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
     backfill: dict[str, Any] | None = None
     from_quarantine: list[str] = []
     error: str | None = None
-    """The class of what a failed run raised."""
+    """The class of the exception that a failed run raised."""
     message: str | None = None
 
 
@@ -222,7 +190,7 @@ class CronJobs(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[CronJob]
     unscheduled: Sequence[str]
     differences: Sequence[str]
-    """With --check: what the folder has otherwise."""
+    """With --check: how the folder differs."""
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +202,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     files: list[str]
     variables: list[str]
-    """That have to be set before its API is asked."""
+    """Environment variables to set before the first request."""
     notes: Sequence[str]
 
 
@@ -242,10 +210,10 @@ class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     files: list[str]
     kept: list[str]
-    """That were there already."""
+    """Files that existed already."""
     requirement: str
     is_of_this_machine: bool
-    """Whether nobody else can install the engine by that requirement."""
+    """Whether the requirement names a path that only this machine has."""
     source: NewSource | None
 
 
@@ -279,7 +247,7 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     records: int
     failed_run: int
-    """Records that made the last run fail."""
+    """Records for which the last run failed."""
     loads: list[QuarantinedLoad]
     reasons: list[QuarantineReason]
 
@@ -314,13 +282,4 @@ class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
     verb: str
     message: Sequence[str]
     kept: int | None
-    """The number by which `restore` brings back what was; None if nothing was changed."""
-
-
-class StateKept(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    kept: str
-    before: str
-    cursors: dict[str, Any]
-    exists: bool
-    """False if there was no state then."""
+    """The number with which `restore` undoes the change; None if nothing was changed."""

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from landing.cli.text.live import Line, Live, is_watched
+from landing.cli.text.console import is_watched
+from landing.cli.text.live import Line, Live
 from landing.cli.text.output import counted, lasting
 from landing.cli.text.run import Terminal
-from landing.errors import LandingError
+from landing.events import Note, RowsRead
 from landing.extraction.side_by_side import Stop, waits
-from landing.operations.backfill import BackfillReporter, Progress, WindowResult
-from landing.operations.backfill.windows import Window
+from landing.operations.backfill import BackfillEvent, Progress, WindowFailed, WindowLanded
 
 
-class BackfillTerminal(Terminal, BackfillReporter):
-    """Tells a person about a backfill as it goes on."""
+class BackfillTerminal:
+    """Shows a person a backfill as it goes on."""
 
     def __init__(self, source: str, stream: str) -> None:
-        super().__init__(source)
+        self._terminal = Terminal(source)
         self._name = f"{source}/{stream}"
         self._read = 0
         self._progress: Progress | None = None
         self._live = Live(self._line) if is_watched() else None
 
     def waiting(self, stream: str) -> Callable[[str], None]:
-        return waits(Stop(), lambda text: self.note(stream, text))
+        return waits(Stop(), lambda text: self._terminal(Note(stream, text)))
 
-    def progress(self, stream: str, rows: int) -> None:
-        self._read = rows
-
-    def window_done(self, result: WindowResult, progress: Progress) -> None:
-        done = result.done
-        whose = ", by another process" if result.by_another else ""
-        self._notify(f"{result.window}: {counted(done.rows, 'row')}{whose}", progress)
-
-    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
-        self._notify(f"{window}: failed", progress)
+    def __call__(self, event: BackfillEvent) -> None:
+        match event:
+            case RowsRead(rows=rows):
+                self._read = rows
+            case WindowLanded(result, progress):
+                whose = ", by another process" if result.by_another else ""
+                landed = counted(result.done.rows, "row")
+                self._notify(f"{result.window}: {landed}{whose}", progress)
+            case WindowFailed(window=window, progress=progress):
+                self._notify(f"{window}: failed", progress)
+            case _:
+                self._terminal(event)
 
     def close(self) -> None:
         if self._live is not None:
@@ -43,7 +45,7 @@ class BackfillTerminal(Terminal, BackfillReporter):
 
     def _notify(self, what: str, progress: Progress) -> None:
         self._progress = progress
-        self._say(f"  {what}  ({_so_far(progress)})")
+        self._terminal.say(f"  {what}  ({_so_far(progress)})")
 
     def _line(self, width: int, height: int) -> Sequence[Line]:
         message = f"{self._read:,} rows read"

@@ -1,49 +1,36 @@
-"""Lines at the foot of a terminal that are drawn again and again while something goes on."""
+"""Lines at the foot of a terminal that are redrawn while something goes on."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
-from landing.cli.text.lines import is_dumb
-from landing.cli.text.output import printable
+from landing.cli.text.console import is_watched, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live as Drawn
     from rich.text import Text
 
 _AFTER = 0.5
-"""Seconds before the first drawing: what is over by then imports no more than it needs."""
+"""Seconds before the first drawing: a command that is over by then never imports rich."""
 _EVERY = 0.2
 
 Line = Sequence[tuple[str, str]]
 """Pieces of text, each with its style as rich has it."""
 
 
-def is_watched() -> bool:
-    """Whether a person is at the other end, who sees lines move."""
-    return sys.stderr.isatty() and not is_dumb() and not is_ci()
-
-
-def is_ci() -> bool:
-    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
-
-
 class Live:
     """Draws on standard error from a thread of its own, from a moment after it was made until
     `close`. What is printed meanwhile stands above; it leaves nothing behind.
 
-    `lines` is asked with the width and the height that there are.
+    `lines` is called with the width and the height of the terminal.
     """
 
     def __init__(self, lines: Callable[[int, int], Sequence[Line]]) -> None:
         self._lines = lines
-        self._width = 0
         self._cells: list[int] = []
         """Of the lines as they were drawn last."""
         self._over = threading.Event()
@@ -60,7 +47,7 @@ class Live:
         from rich.console import Console
         from rich.live import Live as Drawn
 
-        # Colours as the environment asks; that it is a terminal was seen before.
+        # Colours as the environment says; that it is a terminal was checked before.
         console = Console(stderr=True, force_terminal=True, highlight=False)
         drawn = Drawn(
             get_renderable=lambda: self._text(console),
@@ -72,16 +59,24 @@ class Live:
         )
         with drawn:
             while not self._over.wait(_EVERY):
-                self._refit(drawn, console.width)
+                self._take_back(console)
                 drawn.refresh()
 
-    def _refit(self, drawn: Drawn, width: int) -> None:
-        """Have all lines taken back that a terminal made of those drawn, by breaking them when it
-        became narrower."""
-        if width < self._width:
-            rows = sum(max(1, ceil(cells / width)) for cells in self._cells)
-            drawn._live_render._shape = (width, rows)
-        self._width = width
+    def _take_back(self, console: Console) -> None:
+        """Erase the rows that a terminal added when it became narrower and broke the lines: rich
+        erases as many rows as it drew lines."""
+        from rich.control import Control
+        from rich.segment import ControlType
+
+        extra = sum(max(0, ceil(cells / console.width) - 1) for cells in self._cells)
+        for _ in range(extra):
+            console.control(
+                Control(
+                    ControlType.CARRIAGE_RETURN,
+                    (ControlType.ERASE_IN_LINE, 2),
+                    (ControlType.CURSOR_UP, 1),
+                )
+            )
 
     def _text(self, console: Console) -> Text:
         from rich.text import Text

@@ -1,17 +1,16 @@
-"""What the verbs share in what they print and in how they end."""
+"""What verbs print in the same way, and the exit code they end with."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, Protocol
 
-from landing.cli.text.colours import painted
-from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.console import printable as printable
+from landing.cli.text.console import say
 from landing.errors import LeaseHeld, UsageError
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
@@ -19,14 +18,16 @@ from landing.errors import sized as sized
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
-    from landing.events import TableResult
+    from landing.results import TableResult
 
 
+ARROW = "  → "
 _ERROR = "error: "
+_NOTE = "  !      "
 
 
-class Failures(Protocol):
-    """Where a verb that writes its own kind of lines has failures told."""
+class Log(Protocol):
+    """The log of a verb that writes events instead of lines."""
 
     def write(self, level: str, event: str, message: str) -> None: ...
 
@@ -36,7 +37,7 @@ def complain(error: BaseException, options: argparse.Namespace) -> None:
     report_event(options, "error", "error", "\n".join(filter(None, [f"{_ERROR}{error}", trace])))
     remedy: str | None = getattr(error, "remedy", None)
     if remedy is not None and getattr(options, "log", None) is None:
-        print(redacted(f"  → {remedy}"), file=sys.stderr)
+        say(redacted(remedy), mark=ARROW, to=sys.stderr)
 
 
 def print_json(document: Any) -> None:
@@ -49,7 +50,7 @@ def print_json(document: Any) -> None:
 
 
 def print_failed(error: BaseException, code: int) -> None:
-    """Its document, if it ended before it had one: a line, since rows may have been told before."""
+    """The document of a command that failed: one line, as rows may have been printed before."""
     import msgspec
 
     from landing.cli.json.shapes import Error, Failed
@@ -58,22 +59,21 @@ def print_failed(error: BaseException, code: int) -> None:
 
 
 def stdout_to_stderr(options: argparse.Namespace) -> AbstractContextManager[Any]:
-    """Tell and ask within at standard error with `--json`, whose document stands alone."""
+    """With `--json`, notes and questions go to standard error, so that the document is alone."""
     return redirect_stdout(sys.stderr) if options.json else nullcontext()
 
 
 def report_event(options: argparse.Namespace, level: str, event: str, text: str) -> None:
-    """Of a command as a whole: a line for a person, or of the verb's log."""
-    log: Failures | None = getattr(options, "log", None)
-    if log is None:
-        lines = redacted(text).split("\n")
-        # What follows the first line, as of a traceback, stays as it is.
-        lines[0] = hanging(lines[0], len(_ERROR), terminal_width(sys.stderr))
-        if lines[0].startswith(_ERROR):
-            lines[0] = painted(_ERROR.strip(), "red", sys.stderr) + lines[0][len(_ERROR) - 1 :]
-        print("\n".join(lines), file=sys.stderr)
-    else:
+    """Print a line about the command as a whole, or write it to the verb's log."""
+    log: Log | None = getattr(options, "log", None)
+    if log is not None:
         log.write(level, event, text.removeprefix(_ERROR))
+        return
+    first, *trace = redacted(text).split("\n")
+    mark = _ERROR if first.startswith(_ERROR) else ""
+    say(first.removeprefix(mark), mark=mark, style="bold red" if mark else "", to=sys.stderr)
+    for line in trace:
+        print(line, file=sys.stderr)
 
 
 def exit_code(errors: Iterable[Exception]) -> int:
@@ -93,36 +93,31 @@ def positive(text: str) -> int:
     return number
 
 
-def table_lines(table: TableResult) -> Iterator[str]:
-    """What happened to a current-state table."""
-    name = f"  table  {table.format} at {table.location}: "
-    if table.is_new:
-        yield f"{name}made of all that landed, {counted(table.upserted, 'row')}"
-    elif table.upserted or table.removed:
-        gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""
-        changed = table.upserted - table.inserted
-        which = f" ({table.inserted:,} new, {changed:,} changed)" if table.upserted else ""
-        yield f"{name}{counted(table.upserted, 'row')} upserted{which}{gone}"
-    else:
-        yield f"{name}up to date"
+def print_table(table: TableResult | None) -> None:
+    """What happened to a current-state table, if the stream has one."""
+    if table is None:
+        return
+    say(f"{table.format} at {table.location}: {_upserts(table)}", mark="  table  ")
     if table.keyless:
-        yield (
-            f"  !      {counted(table.keyless, 'row')} without a value in the primary key "
-            "landed, but are not in the table"
+        rows = counted(table.keyless, "row")
+        say(
+            f"{rows} without a value in the primary key landed, but are not in the table",
+            mark=_NOTE,
         )
     for field, count in table.conversion_errors.items():
-        yield (
-            f"  !      {printable(field)}: {counted(count, 'value')} of older files don't fit the "
-            "type of now, and are null in the table"
+        say(
+            f"{field}: {counted(count, 'value')} of older files don't fit the column's present "
+            "type, and are null in the table",
+            mark=_NOTE,
         )
 
 
-def printable(text: str) -> str:
-    """Strangers wrote what a source gives: nothing in it is to steer a terminal."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    """As JSON spells it within a string."""
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]
+def _upserts(table: TableResult) -> str:
+    if table.is_new:
+        return f"made of all that landed, {counted(table.upserted, 'row')}"
+    if not (table.upserted or table.removed):
+        return "up to date"
+    gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""
+    changed = table.upserted - table.inserted
+    which = f" ({table.inserted:,} new, {changed:,} changed)" if table.upserted else ""
+    return f"{counted(table.upserted, 'row')} upserted{which}{gone}"

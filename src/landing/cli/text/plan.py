@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from landing.cli.text.lines import hanging, terminal_width
-from landing.cli.text.output import counted, printable
-from landing.cli.text.rows import row_lines, row_width
+from landing.cli.text.console import say, terminal_width
+from landing.cli.text.rows import row_lines
+from landing.errors import counted
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
 from landing.secrets import redacted
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
-_UNDER = 12
-"""Where what is told begins."""
-
 
 def print_plan(plan: RunPlan) -> None:
-    """All but why its page could not be had, which is for standard error."""
-    width = terminal_width()
+    """All but the error of a page that could not be read, which goes to standard error."""
     config = plan.config
     does = "asks for no records" if plan.preview is None else "reads one page"
-    print(f"{config.source}/{config.stream}  (dry run: {does}, writes nothing)")
-    for name, message in _facts(plan):
-        print(hanging(printable(f"  {name:<9} {message}"), _UNDER, width))
+    say(f"{config.source}/{config.stream}  (dry run: {does}, writes nothing)")
+    for name, fact in _facts(plan):
+        say(fact, mark=f"  {name:<9} ")
     for line in _columns(plan):
-        print(printable(line))
+        say(line)
     if plan.preview is not None:
-        for line in _rows(plan.preview, width):
-            print(line)
+        _print_rows(plan.preview)
 
 
 def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
@@ -44,7 +39,7 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
     if plan.deletes is not None:
         yield "deletes", plan.deletes
     if plan.preview is not None:
-        yield from _looked(plan.preview, f"{config.source} {config.stream}")
+        yield from _previewed(plan.preview, f"{config.source} {config.stream}")
     yield "to", f"{plan.location}/year=YYYY/month=MM/day=DD/{{load_id}}.{{part}}.parquet"
     if plan.table is not None:
         yield "table", f"{config.table_format} at {plan.table}"
@@ -52,8 +47,8 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
         yield "!", warning
 
 
-def _looked(found: Preview, name: str) -> Iterator[tuple[str, str]]:
-    """What the first page told."""
+def _previewed(found: Preview, name: str) -> Iterator[tuple[str, str]]:
+    """What the first page showed."""
     if found.requests:
         yield from _request(found.requests)
     if found.total is not None:
@@ -64,7 +59,7 @@ def _looked(found: Preview, name: str) -> Iterator[tuple[str, str]]:
     for note in found.notes:
         yield "!", redacted(note)
     if found.drift:
-        yield "→", f"`landing discover {name}` takes note of the fields as they are now"
+        yield "→", f"`landing discover {name}` writes down the fields as they are now"
 
 
 def _request(requests: Sequence[CapturedRequest]) -> Iterator[tuple[str, str]]:
@@ -83,15 +78,15 @@ def _request(requests: Sequence[CapturedRequest]) -> Iterator[tuple[str, str]]:
 
 def _page(found: Preview) -> str:
     if found.error is not None:
-        return "would not land, as below" if found.read else "could not be had, as below"
+        return "would not land, see below" if found.read else "could not be read, see below"
     if not found.read:
         return "no record: there is nothing new"
-    message = [f"{counted(found.read, 'record')}: {found.new:,} would land"]
+    parts = [f"{counted(found.read, 'record')}: {found.new:,} would land"]
     if refused := found.refused.total():
-        message.append(f"{refused:,} would be refused")
+        parts.append(f"{refused:,} would be refused")
     if found.undecided > 0:
-        message.append(f"{found.undecided:,} landed before, or stand at the cursor")
-    return ", ".join(message)
+        parts.append(f"{found.undecided:,} landed before, or are at the cursor")
+    return ", ".join(parts)
 
 
 def _columns(plan: RunPlan) -> Iterator[str]:
@@ -111,18 +106,15 @@ def _columns(plan: RunPlan) -> Iterator[str]:
         mark = marks.get(column.name, "")
         yield f"    {column.name:<{width}}  {column.type}{privacy}{mark}"
     for name in change.removed if change is not None else ():
-        yield f"    {name:<{width}}  - lands no more"
+        yield f"    {name:<{width}}  - no longer lands"
 
 
-def _rows(found: Preview, width: int | None) -> Iterator[str]:
+def _print_rows(found: Preview) -> None:
     if found.rows is None or not found.rows.num_rows:
         return
-    shown = counted(found.rows.num_rows, "row")
     of = "" if found.new == found.rows.num_rows else f", of {found.new:,}"
-    yield f"  preview   {shown} as they would land{of}"
-    rows, names = found.rows.to_pylist(), found.rows.column_names
-    within = None if width is None else width - 4
-    if within is not None and row_width(names, rows) > within:
-        names = [name for name in names if name not in (LOAD_ID, ROW_ID)]  # the room is for data
-    for line in row_lines(names, rows, within, more=""):
-        yield f"    {line}"
+    say(f"  preview   {counted(found.rows.num_rows, 'row')} as they would land{of}")
+    width, rows = terminal_width(), found.rows.to_pylist()
+    room = None if width is None else width - 4
+    for line in row_lines(found.rows.column_names, rows, room, first_to_go=(LOAD_ID, ROW_ID)):
+        print(f"    {line}")

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from landing.cli.text.grid import BETWEEN, cells, columns_that_fit, grid
-from landing.cli.text.output import counted, printable
+from landing.cli.text.console import grid, printable
+from landing.errors import counted
 
 _LONGEST = 1_000
 """Characters of one value."""
-
-Row = Mapping[str, Any]
+_LEAST = 12
+"""Cells that a column keeps, if it has as many, before later columns are left out."""
+_GAP = 2
 
 
 def row_lines(
-    columns: Sequence[str], rows: Sequence[Row], width: int | None, more: str
-) -> Iterator[str]:
-    """As many of the columns as fit, and the names of the others; `more` says how to see them."""
-    texts = [[_text(row.get(name)) for name in columns] for row in rows]
-    shown = columns_that_fit(_widths(columns, texts), width)
-    titles = [printable(name) for name in columns]
-    numbers = [title for title, name in zip(titles, columns, strict=True) if _is_number(rows, name)]
-    yield from grid(titles[:shown], [row[:shown] for row in texts], width, right=numbers)
-    if left := titles[shown:]:
-        yield f"and {counted(len(left), 'column')} more: {', '.join(left)}{more}"
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    width: int | None,
+    *,
+    more: str = "",
+    first_to_go: Sequence[str] = (),
+) -> list[str]:
+    """As many of the columns as fit, and the names of the others; `more` says how to see them.
+    Columns in `first_to_go` are shown only if all fit uncut."""
+    texts = {name: [printable(_text(row.get(name))) for row in rows] for name in columns}
+    if width is not None and first_to_go and _taken(texts, None) > width:
+        texts = {name: values for name, values in texts.items() if name not in first_to_go}
+    names = list(texts)
+    shown = len(names)
+    while width is not None and shown > 1 and _taken(texts, shown) > width:
+        shown -= 1
+    numbers = [name for name in names[:shown] if _is_number(rows, name)]
+    cells = [list(row) for row in zip(*(texts[name] for name in names[:shown]), strict=True)]
+    lines = grid(names[:shown], cells, width, right=numbers)
+    if left := names[shown:]:
+        lines.append(f"and {counted(len(left), 'column')} more: {printable(', '.join(left))}{more}")
+    return lines
 
 
-def row_width(columns: Sequence[str], rows: Sequence[Row]) -> int:
-    """What a table has that is cut nowhere."""
-    texts = [[_text(row.get(name)) for name in columns] for row in rows]
-    return sum(_widths(columns, texts)) + len(BETWEEN) * (len(columns) - 1)
+def _taken(texts: Mapping[str, Sequence[str]], first: int | None) -> int:
+    """Cells of the first columns, each cut as far as may be, or of all of them uncut."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, [name, *values])) for name, values in texts.items()]
+    if first is not None:
+        widths = [min(width, _LEAST) for width in widths[:first]]
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _widths(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
-    return [
-        max(cells(name), *(cells(text) for text in column))
-        for name, column in zip(columns, zip(*texts, strict=True), strict=True)
-    ]
-
-
-def _is_number(rows: Sequence[Row], name: str) -> bool:
+def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     values = [row.get(name) for row in rows]
     return all(value is None or isinstance(value, int | float | Decimal) for value in values)
 
@@ -51,14 +61,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):
-        return value[:_LONGEST]
     if isinstance(value, dict | list | bytes):
-        return _as_json(value)[:_LONGEST]
-    return str(value)
+        import msgspec
 
-
-def _as_json(value: Sequence[Any] | dict[str, Any] | bytes) -> str:
-    import msgspec
-
-    return msgspec.json.encode(value, enc_hook=str).decode()
+        value = msgspec.json.encode(value, enc_hook=str).decode()
+    return str(value)[:_LONGEST]

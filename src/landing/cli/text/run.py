@@ -5,22 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
 
-from landing.cli.text.live import Live, is_ci, is_watched
+from landing import events
+from landing.cli.text.console import is_ci, is_watched
+from landing.cli.text.live import Live
 from landing.cli.text.output import counted, printable
 from landing.cli.text.streams import RunLines
-from landing.events import Reporter
 from landing.observe.progress import StreamProgress, Ticker, Watch, interval, line
 from landing.secrets import redacted
 
 
-class Terminal(Reporter):
-    """Tells a person about a run as it goes on.
+class Terminal:
+    """Shows a person a run as it goes on.
 
-    With `aside`, on standard error, since standard output is for something else. With
-    `summarizes`, what a summary tells of streams that landed is not told before.
+    With `to_stderr`, since standard output is for something else. With `summarizes`, drift of
+    streams that land is left to the summary.
     """
 
     def __init__(self, source: str, *, to_stderr: bool = False, summarizes: bool = False) -> None:
@@ -30,48 +29,53 @@ class Terminal(Reporter):
         self._drift: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
-    def note(self, stream: str, text: str) -> None:
-        self._say(f"{self._source}/{stream}: {redacted(text)}")
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.DriftNote(stream, text) if self._summarizes:
+                self._drift.setdefault(stream, []).append(text)
+            case events.Note(stream, text):
+                self._note(stream, text)
+            case events.StreamFailed(stream=stream):
+                for text in self._drift.pop(stream, []):
+                    self._note(stream, text)
+            case events.RunWarning(text):
+                self.say(redacted(text))
+            case events.LoadPublished(stream, rows, cursor):
+                self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
 
-    def drifted(self, stream: str, text: str) -> None:
-        if self._summarizes:
-            self._drift.setdefault(stream, []).append(text)
-        else:
-            self.note(stream, text)
+    def _note(self, stream: str, text: str) -> None:
+        self.say(f"{self._source}/{stream}: {redacted(text)}")
 
-    def failed(self, stream: str, error: Exception) -> None:
-        for text in self._drift.pop(stream, []):
-            self.note(stream, text)
-
-    def warned(self, text: str) -> None:
-        self._say(redacted(text))
-
-    def published(self, stream: str, rows: int, cursor: Any) -> None:
-        self.note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         with self._lock:
             # Looked up each time: while lines are drawn, what is printed goes above them.
             print(printable(text), file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
 
 
-class RunDisplay(Watch):
+class RunDisplay:
     """How far a run is: lines that move at a terminal, a line now and then in a log, and nothing
     in CI, where only what came of it counts."""
 
     def __init__(self, source: str, *, only_last: bool = False) -> None:
-        super().__init__()
         self._source = source
         self._only_last = only_last
         self._seconds = interval()
+        self._watch = Watch()
         self._shown: Live | Ticker | None = None
 
-    def planned(self, streams: Sequence[str]) -> None:
-        super().planned(streams)
+    def __call__(self, event: events.Event) -> None:
+        self._watch(event)
+        if isinstance(event, events.RunPlanned):
+            self._show()
+        elif isinstance(event, events.RunEnded):
+            self.close()
+
+    def _show(self) -> None:
         if is_watched():
-            self._shown = Live(RunLines(self._source, self, only_last=self._only_last))
+            lines = RunLines(self._source, self._watch, only_last=self._only_last)
+            self._shown = Live(lines)
         elif self._seconds and not is_ci():
-            self._shown = Ticker(self, self._seconds, self._notify)
+            self._shown = Ticker(self._watch, self._seconds, self._notify)
 
     def close(self) -> None:
         if self._shown is not None:

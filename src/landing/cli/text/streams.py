@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from landing.cli.text.grid import cells
+from rich.cells import cell_len as cells
+
 from landing.cli.text.live import Line
 from landing.cli.text.output import counted, lasting, printable, sized
 from landing.observe.progress import StreamProgress, Watch, in_words, retries_in_words

@@ -7,22 +7,19 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_source, add_stream
+from landing.cli.arguments import add_json, add_names, add_source, add_stream
+from landing.cli.text.console import say
 from landing.cli.text.output import (
     complain,
-    counted,
     exit_code,
     positive,
     print_json,
-    printable,
-    sized,
+    print_table,
     stdout_to_stderr,
-    table_lines,
 )
-from landing.errors import UsageError
+from landing.errors import UsageError, counted, sized
 
 if TYPE_CHECKING:
-    from landing.events import TableResult
     from landing.extraction.sources import Source
     from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult
     from landing.operations.backfill.fields import FieldsResult
@@ -31,41 +28,47 @@ if TYPE_CHECKING:
 
 Done: TypeAlias = tuple[int, Any]
 """The exit code, and the document of --json."""
-HELP = "land a stream's past again, or fields it gained, beside its live runs"
+HELP = "land a stream's past, or new fields of it, beside its regular runs"
 _SHOWN = 12
-"""Windows of a dry run before and after the ones that are left out."""
+"""Windows that a dry run shows before and after those it leaves out."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_stream(parser, is_optional=True)
-    parser.add_argument("--from", dest="start", metavar="VALUE", help="where the first begins")
+    parser.add_argument(
+        "--from", dest="start", metavar="VALUE", help="the start of the first window"
+    )
     parser.add_argument(
         "--to",
         dest="end",
         metavar="VALUE",
-        help="where the last one ends, without it; default: the live cursor, or now",
+        help="the end of the last window, not included; default: the stream's cursor, or now",
     )
     parser.add_argument(
         "--by",
         choices=("day", "week", "month", "ids"),
-        help="how long a window is: default month, or for cursors that are numbers ids",
-    )
-    parser.add_argument("--step", type=positive, metavar="N", help="with ids: how far one reaches")
-    parser.add_argument(
-        "--fields", metavar="A,B", help="only these fields, for rows that have landed already"
+        help="the length of a window; default: month, or ids if the cursor is a number",
     )
     parser.add_argument(
-        "--workers", type=positive, default=1, metavar="N", help="windows side by side (default 1)"
+        "--step", type=positive, metavar="N", help="with --by ids: how many ids a window has"
+    )
+    add_names(parser, "--fields", "land only these fields, for rows that have landed already")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="windows to land at the same time (default 1)",
+    )
+    parser.add_argument("--again", action="store_true", help="repeat a backfill that has finished")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list earlier backfills; also without --from and --fields",
     )
     parser.add_argument(
-        "--again", action="store_true", help="once more, though the same has finished before"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="show earlier backfills, as without --from"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the windows; ask for no records, write nothing"
+        "--dry-run", action="store_true", help="show the windows; read no records, write nothing"
     )
     add_json(parser)
 
@@ -86,19 +89,22 @@ def _called(options: argparse.Namespace, workspace: Workspace) -> Done:
     from landing.operations.backfill import Request
     from landing.zone.bucket import Bucket
 
-    fields = tuple(filter(None, (name.strip() for name in (options.fields or "").split(","))))
     settings = bucket_settings(workspace)
     if settings.is_default:
-        print(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+        say(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
     bucket = Bucket(settings)
-    if options.list or not (options.stream and (options.start or fields)):
+    if options.list or not (options.stream and (options.start or options.fields)):
         return _list(options, bucket)
     source = load_source(workspace, options.source)
     tune_process()
     request = Request(
-        start=options.start, end=options.end, by=options.by, step=options.step, fields=fields
+        start=options.start,
+        end=options.end,
+        by=options.by,
+        step=options.step,
+        fields=options.fields,
     )
-    if fields:
+    if options.fields:
         return _run_fields(options, source, bucket, request)
     return _run(options, source, bucket, request)
 
@@ -108,9 +114,8 @@ def _list(options: argparse.Namespace, bucket: Bucket) -> Done:
     from landing.cli.json.backfill import listed
     from landing.operations.backfill import Records
 
-    given = (options.start, options.end, options.by, options.step, options.fields)
-    if not options.list and any(value is not None for value in given):
-        raise UsageError("say by --from where to begin, or which --fields to backfill")
+    if not options.list and any((options.start, options.end, options.by, options.step)):
+        raise UsageError("add --from to say where to begin, or --fields to say which fields")
     check_name(options.source, "source")
     streams = [check_name(options.stream, "stream")] if options.stream else None
     found = []
@@ -119,7 +124,7 @@ def _list(options: argparse.Namespace, bucket: Bucket) -> Done:
             found.append(listed(paths, backfill))
             _print_backfill(paths, backfill)
     if not found:
-        print("no backfill yet; say --from, or --fields, to begin one")
+        say("no backfill yet; --from or --fields begins one")
     return 0, found
 
 
@@ -143,13 +148,14 @@ def _print_backfill(paths: StreamPaths, backfill: Backfill) -> None:
     state = "finished" if backfill.finished else "not finished"
     if windows and not backfill.finished:
         state = f"{len(backfill.done)} of {windows} windows done"
-    print(f"{paths.data}  {backfill.started:%Y-%m-%d %H:%M} UTC  {what}")
-    print(f"  {state}, {counted(backfill.rows, 'row')}  ({backfill.id})")
+    say(f"{paths.data}  {backfill.started:%Y-%m-%d %H:%M} UTC  {what}")
+    say(f"  {state}, {counted(backfill.rows, 'row')}  ({backfill.id})")
 
 
 def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> Done:
     from landing.cli.json import backfill as backfilljson
     from landing.cli.text.backfill import BackfillTerminal
+    from landing.events import Note
     from landing.operations import backfill
 
     planned = backfill.plan(source, options.stream, bucket, request)
@@ -159,29 +165,19 @@ def _run(options: argparse.Namespace, source: Source, bucket: Bucket, request: A
         return 0, backfilljson.planned(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         for warning in planned.warnings:
-            terminal.note(options.stream, warning)
+            terminal(Note(options.stream, warning))
         begun = backfill.begin(
             planned, again=options.again, notify=terminal.waiting(options.stream)
         )
-        print(_opening(name, begun), flush=True)
+        done = f", of which {len(begun.done):,} are done" if begun.done else ""
+        say(f"{name}: {counted(len(begun.windows), 'window')}{done}  ({begun.id})")
         result = backfill.run_backfill(planned.subject, begun, terminal, options.workers)
     for error in result.failed.values():
         complain(error, options)
-    print(_summary(name, result))
-    _print_table(result.table)
+    say(_summary(name, result))
+    print_table(result.table)
     document = backfilljson.done(planned.subject.paths, result)
     return exit_code(result.failed.values()), document
-
-
-def _print_table(table: TableResult | None) -> None:
-    if table is not None:
-        print("\n".join(table_lines(table)))
-
-
-def _opening(name: str, begun: Backfill) -> str:
-    windows = begun.windows
-    done = f", of which {len(begun.done):,} are done" if begun.done else ""
-    return f"{name}: {counted(len(windows), 'window')}{done}  ({begun.id})"
 
 
 def _summary(name: str, result: BackfillResult) -> str:
@@ -192,30 +188,30 @@ def _summary(name: str, result: BackfillResult) -> str:
     )
     if result.without_cursor:
         message += (
-            f"; {counted(result.without_cursor, 'record')} without a cursor are in no window: "
-            "live runs land them"
+            f"; {counted(result.without_cursor, 'record')} without a cursor value are in no "
+            "window: regular runs land them"
         )
     if result.failed:
         windows = ", ".join(map(str, result.failed))
-        message += f"; failed: {windows}; start the same again to try these once more"
+        message += f"; failed: {windows}; the same command tries these again"
     return message
 
 
 def _print_plan(name: str, planned: BackfillPlan) -> None:
     done = planned.earlier.done if planned.earlier is not None and planned.is_going_on else {}
     windows = counted(len(planned.windows), "window")
-    print(f"{name}: {windows}  (dry run: asks for no records, writes nothing)")
+    say(f"{name}: {windows}  (dry run: asks for no records, writes nothing)")
     for warning in planned.warnings:
-        print(f"  !  {warning}")
+        say(warning, mark="  !  ")
     if planned.earlier is not None and not planned.is_going_on:
-        print("  !  the same has finished before: needs --again")
+        say("this backfill has finished before: --again repeats it", mark="  !  ")
     for window, (start, end) in zip(planned.windows, planned.handed, strict=True):
         if window.number == _SHOWN and len(planned.windows) > 2 * _SHOWN:
-            print(f"  … {len(planned.windows) - 2 * _SHOWN:,} more …")
+            say(f"  … {len(planned.windows) - 2 * _SHOWN:,} more …")
         if _SHOWN <= window.number < len(planned.windows) - _SHOWN:
             continue
         state = "  done" if str(window.number) in done else ""
-        print(printable(f"  {window}  (asks for {start!r} to {end!r}){state}"))
+        say(f"  {window}  (asks for {start!r} to {end!r}){state}")
 
 
 def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, request: Any) -> Done:
@@ -225,29 +221,26 @@ def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, req
 
     planned = plan_fields(source, options.stream, bucket, request)
     if options.dry_run:
-        print(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
+        say(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
         return 0, backfilljson.planned_fields(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         begun = begin_fields(planned, again=options.again, notify=terminal.waiting(options.stream))
         result = run_fields(planned.subject, begun, terminal)
-    print(_fields_summary(planned.subject.name, request.fields, result))
-    _print_table(result.table)
+    say(f"{planned.subject.name}: {_fields_summary(request.fields, result)}")
+    print_table(result.table)
     return 0, backfilljson.fields_done(planned, result)
 
 
-def _fields_summary(name: str, fields: tuple[str, ...], result: FieldsResult) -> str:
-    message = f"{name}: {counted(result.read, 'record')} read for {', '.join(fields)}; "
-    if not result.rows:
-        return message + "no landed row gained a value" + _unfit(result)
-    return (
-        f"{message}{counted(result.rows, 'row')} in {counted(result.files, 'file')} "
-        f"({sized(result.bytes)}) to {result.location}{_unfit(result)}"
-    )
-
-
-def _unfit(result: FieldsResult) -> str:
-    if not result.unfit:
-        return ""
-    return (
-        f"; of {counted(result.unfit, 'record')} the values do not fit, whose rows stay as they are"
-    )
+def _fields_summary(fields: tuple[str, ...], result: FieldsResult) -> str:
+    message = f"{counted(result.read, 'record')} read for {', '.join(fields)}; "
+    if result.rows:
+        files = f"{counted(result.files, 'file')} ({sized(result.bytes)})"
+        message += f"{counted(result.rows, 'row')} in {files} to {result.location}"
+    else:
+        message += "no landed row gained a value"
+    if result.unfit:
+        message += (
+            f"; the values of {counted(result.unfit, 'record')} do not fit, and those rows stay "
+            "as they are"
+        )
+    return message

@@ -10,44 +10,48 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source, add_streams
-from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.console import say
 from landing.cli.text.output import positive, print_json
 from landing.errors import UsageError, listed, nearest
 
 if TYPE_CHECKING:
     from landing.operations.checks import CheckResult
 
-HELP = "try out on the API what a run relies on; nothing lands in the bucket"
+HELP = "test with the API what a run relies on; nothing lands in the bucket"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
-    add_streams(parser, "all, if none is named")
+    add_streams(parser, "default: all streams of the source")
     parser.add_argument(
         "--max-rows",
         type=positive,
         default=1_000,
         metavar="N",
-        help="records after which each read of a stream ends (default 1000)",
+        help="records to read of a stream, each time it is read (default 1000)",
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="CHECK", help="this check; may be repeated"
+        "--only",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="run only this check; may be repeated",
     )
     parser.add_argument(
         "--may-be-empty",
         action="append",
         default=[],
         metavar="STREAM",
-        help="a stream that may have no records; may be repeated",
+        help="do not fail if this stream has no records; may be repeated",
     )
     traffic = parser.add_mutually_exclusive_group()
     traffic.add_argument(
         "--record",
         action="store_true",
-        help="keep the HTTP traffic, without secrets, in the source's folder recordings/",
+        help="save the HTTP traffic, without secrets, in the source's folder recordings/",
     )
     traffic.add_argument(
-        "--replay", action="store_true", help="take the answers from there; ask no API"
+        "--replay", action="store_true", help="use the saved traffic instead of the API"
     )
     add_json(parser)
 
@@ -62,7 +66,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             )
     results = _checked(options, workspace)
     if options.json:
-        _print_json(options.source, results)
+        from landing.cli.json.shapes import Checked
+
+        print_json(Checked(source=options.source, results=results, **_count(results)))
     else:
         _print_summary(results)
     return 1 if any(result.status == "failed" for result in results) else 0
@@ -77,7 +83,7 @@ def _checked(options: argparse.Namespace, workspace: Workspace) -> list[CheckRes
         for stream in options.streams:
             if stream not in facts.streams:
                 raise UsageError(
-                    f"{recording.shown} has nothing of stream '{stream}'"
+                    f"{recording.shown} has no traffic of stream '{stream}'"
                     f"{nearest(stream, facts.streams)}; it has: {listed(facts.streams)}"
                 )
         with recording.replayed():
@@ -87,8 +93,14 @@ def _checked(options: argparse.Namespace, workspace: Workspace) -> list[CheckRes
         return _results(options, workspace, options.streams, options.max_rows)
     with recording.recorded(options.max_rows) as recorded:
         results = _results(options, workspace, options.streams, options.max_rows)
-        recorded += dict.fromkeys(r.stream for r in results if r.stream is not None)
-    print(f"recorded in {recording.shown}", file=sys.stderr)
+        failed = any(result.status == "failed" for result in results)
+        stays = failed and recording.exists
+        if not stays:
+            recorded += dict.fromkeys(r.stream for r in results if r.stream is not None)
+    if stays:
+        say(f"not recorded, since a check failed: {recording.shown} stays", to=sys.stderr)
+    else:
+        say(f"recorded in {recording.shown}", to=sys.stderr)
     return results
 
 
@@ -108,36 +120,24 @@ def _results(
 
 
 def _printed(source: str, results: Iterable[CheckResult]) -> Iterable[CheckResult]:
-    """Print each result as it comes: a check of a slow API takes its time."""
-    heading, width = None, terminal_width()
+    """Print each result as it comes, since a slow API takes its time."""
+    heading = None
     for result in results:
         name = source if result.stream is None else f"{source}/{result.stream}"
         if name != heading:
-            print(name)
+            say(name)
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        line = f"  {result.check:<12} {status:<8} {result.detail}"
-        print(hanging(line, 24, width), flush=True)
+        say(result.detail, mark=f"  {result.check:<12} {status:<8} ")
         yield result
 
 
 def _print_summary(results: list[CheckResult]) -> None:
-    count = Counter(result.status for result in results)
     seconds = sum(result.seconds for result in results)
-    parts = [f"{count[status]} {status}" for status in ("passed", "failed", "skipped")]
-    print(f"{', '.join(parts)} in {seconds:.1f} s")
+    parts = [f"{number} {status}" for status, number in _count(results).items()]
+    say(f"{', '.join(parts)} in {seconds:.1f} s")
 
 
-def _print_json(source: str, results: list[CheckResult]) -> None:
-    from landing.cli.json.shapes import Checked
-
-    count = Counter(result.status for result in results)
-    print_json(
-        Checked(
-            source=source,
-            passed=count["passed"],
-            failed=count["failed"],
-            skipped=count["skipped"],
-            results=results,
-        )
-    )
+def _count(results: list[CheckResult]) -> dict[str, int]:
+    count = Counter[str](result.status for result in results)
+    return {status: count[status] for status in ("passed", "failed", "skipped")}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from landing.catalog.lookback import parse_duration
 from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
 from landing.cli.arguments import add_json, add_source, add_streams
-from landing.cli.text.output import complain, counted, exit_code, print_json, sized
-from landing.errors import CatalogError, UsageError, listed
+from landing.cli.text.console import say
+from landing.cli.text.output import complain, exit_code, print_json
+from landing.errors import CatalogError, UsageError, counted, listed, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from landing.operations.compaction import Compacted
     from landing.zone.bucket import Bucket
 
-HELP = "make few large files of the many small ones of past days"
+HELP = "merge the small files of past days into large ones"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_duration,
         default="7d",
         metavar="DURATION",
-        help="only days that ended so long ago (default 7d)",
+        help="only days that ended at least this long ago (default 7d)",
     )
     parser.add_argument(
         "--feeder-at",
         metavar="PATH",
-        help="the last file that the stream's feeder has processed: days that it is not past stay",
+        help="the last file that the stream's feeder has processed; later days stay as they are",
     )
     parser.add_argument(
         "--wait",
@@ -45,7 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for a run of the stream to end (default 10)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; write nothing"
+    )
     add_json(parser)
 
 
@@ -127,21 +130,21 @@ def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]
     configured = list(configured_streams(workspace, options.source))
     if bool(options.streams) == options.all:
         raise UsageError(
-            "name streams or say --all, not both"
+            "name streams or use --all, not both"
             if options.all
-            else f"name the streams to compact, or say --all; configured for "
+            else f"name the streams to compact, or use --all; configured for "
             f"'{options.source}': {listed(configured)}"
         )
     streams: list[str] = configured if options.all else options.streams
     for stream in streams:
         check_name(stream, "stream")
     if options.feeder_at is not None and len(streams) != 1:
-        raise UsageError("--feeder-at is a path of one stream: name that stream alone")
+        raise UsageError("--feeder-at is the path of one stream: name only that stream")
     return streams
 
 
 def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | None:
-    """The path below the bucket's prefix, however it was given."""
+    """The path below the bucket's prefix, whether it was given with the prefix or without."""
     if options.feeder_at is None:
         return None
     from landing.zone.layout import load_id_of
@@ -149,7 +152,7 @@ def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | 
     path: str = options.feeder_at.removeprefix(f"{bucket.url}/")
     if not path.startswith(f"{data}/") or load_id_of(path) is None:
         raise UsageError(
-            f"--feeder-at '{options.feeder_at}' is no file of {data}: give its path below "
+            f"--feeder-at '{options.feeder_at}' is not a file of {data}: give its path below "
             f"{bucket.url}, such as {data}/year=2026/month=01/day=21/"
             "1769000000.123456.00000.parquet"
         )
@@ -161,25 +164,16 @@ def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open
         print_json([_listed(result) for result in results])
         return
     for result in results:
-        print(_summary(result, first_open, is_planned=options.dry_run))
+        say(_summary(result, first_open, is_planned=options.dry_run))
         for left in result.left:
-            print(f"  stays  {left}")
+            say(left, mark="  stays  ")
 
 
 def _listed(result: Compacted) -> CompactedStream:
-    from landing.cli.json.shapes import CompactedStream, Error
+    from landing.cli.json.shapes import CompactedStream, Error, shaped
 
-    return CompactedStream(
-        source=result.source,
-        stream=result.stream,
-        days=sorted(result.days),
-        files_before=result.files_before,
-        files_after=result.files_after,
-        bytes_before=result.bytes_before,
-        bytes_after=result.bytes_after,
-        left=result.left,
-        error=None if result.failure is None else Error.of(result.failure),
-    )
+    error = None if result.failure is None else Error.of(result.failure)
+    return shaped(CompactedStream, result, days=sorted(result.days), error=error)
 
 
 def _summary(result: Compacted, first_open: date, *, is_planned: bool) -> str:

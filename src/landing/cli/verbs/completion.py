@@ -1,4 +1,4 @@
-"""`landing completion`, and what a shell is told when Tab is pressed."""
+"""`landing completion`, and the answers to a shell when Tab is pressed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from typing import TypeAlias
 from landing.catalog.workspace import Workspace, find_workspace
 from landing.cli import arguments
 from landing.cli.arguments import add_json
+from landing.cli.parser import Parser
 from landing.cli.text.output import print_json
-from landing.cli.verbs import state
 from landing.errors import WorkspaceError
 
-HELP = "print what makes a shell complete verbs, options, sources and streams"
+HELP = "print the shell script that completes verbs, options, sources and streams"
 SHELLS = ("bash", "zsh", "fish")
 _NEW_NAMES = ("landing new",)
-"""Verbs whose SOURCE is one that is not there yet."""
+"""Verbs whose SOURCE does not exist yet."""
 
 Completer: TypeAlias = Callable[..., list[str]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "What it prints is for the shell to run; --help shows how."
     parser.add_argument("shell", choices=SHELLS)
     add_json(parser)
 
@@ -51,9 +50,9 @@ def _called(options: argparse.Namespace) -> int:
 
 
 def complete_if_asked(parser: argparse.ArgumentParser) -> None:
-    """Answers the shell and ends the process, if it is a shell that has started it.
+    """Answers the shell and ends the process, if a shell has started it for completions.
 
-    Nothing of dlt is imported: it looks at names of files in the workspace alone.
+    Nothing of dlt is imported: it looks only at names of files in the workspace.
     """
     if "_ARGCOMPLETE" not in os.environ:
         return
@@ -68,32 +67,23 @@ def _attach(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for verb in action.choices.values():
                 _attach(verb)
-        elif parser.prog not in _NEW_NAMES and (completer := _completer(action)) is not None:
+            if isinstance(parser, Parser) and parser.reordered is not None:
+                # A source may stand in the place of the verb.
+                action.completer = _completer_of(arguments.SOURCE)  # type: ignore[attr-defined]
+        elif parser.prog not in _NEW_NAMES and (completer := _completer_of(action.metavar)):
             action.completer = completer  # type: ignore[attr-defined]
 
 
-def _completer(action: argparse.Action) -> Completer | None:
-    """By what help calls an argument, so that a new verb is completed like the others."""
-    match action.metavar:
+def _completer_of(metavar: object) -> Completer | None:
+    """By an argument's name in the help, so that a new verb is completed like the others."""
+    match metavar:
         case arguments.SOURCE:
             return lambda **_: list(_sources())
         case arguments.STREAM:
             return lambda parsed_args, **_: list(_streams(parsed_args.source))
         case "SOURCE/STREAM":
             return lambda **_: [f"{one}/{stream}" for one in _sources() for stream in _streams(one)]
-        case state.WORDS:
-            return lambda parsed_args, **_: list(_state_words(parsed_args.words or []))
     return None
-
-
-def _state_words(before: list[str]) -> Iterator[str]:
-    names = before[1:] if before[:1] and before[0] in state.VERBS else before
-    if not before:
-        yield from state.VERBS
-    if not names:
-        yield from _sources()
-    elif len(names) == 1:
-        yield from _streams(names[0])
 
 
 def _sources() -> Iterator[str]:

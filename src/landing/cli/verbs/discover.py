@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source, add_streams
-from landing.cli.text.lines import hanging, terminal_width
-from landing.cli.text.output import complain, counted, exit_code, positive, print_json
+from landing.cli.text.console import say
+from landing.cli.text.output import ARROW, complain, exit_code, positive, print_json
+from landing.errors import counted
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import DiscoveredStream, DiscoveryDone
     from landing.operations.discovery import Discovered, DiscoveryResult
 
-HELP = "sample a source's API and write what it can provide to dag/sources/"
+HELP = "sample a source's API and write its streams and fields to dag/sources/"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
-    add_streams(parser, "all, if none is named")
+    add_streams(parser, "default: all streams of the source")
     parser.add_argument(
         "--sample-limit",
         type=positive,
         default=100,
         metavar="N",
-        help="records to ask the API for, per stream (default 100)",
+        help="records to read per stream (default 100)",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; exit 1 if a file differs from what the API shows",
+        help="write nothing; exit with 1 if a file differs from what the API returns",
     )
     add_json(parser)
 
@@ -62,7 +63,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         kept = workspace.discovered_file(source.name, name)
         complain(error, options)
         if kept.is_file():
-            print(f"       {workspace.shown(kept)} is left as it was", file=sys.stderr)
+            say(f"{workspace.shown(kept)} stays as it was", mark="       ", to=sys.stderr)
     if result.failed:
         return exit_code(result.failed.values())
     differs = any(stream.state != "unchanged" for stream in done.streams)
@@ -113,17 +114,17 @@ def _warnings(found: Discovered) -> Iterator[str]:
 
     for name, field in found.schema.fields.items():
         if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
-            yield f"{name}: mixed kinds, {spelled(field)}; lands as text"
+            yield f"{name}: mixed types, {spelled(field)}; lands as text"
         elif not field.kinds:
             yield f"{name}: null in every sampled record; lands as text"
     for cursor in found.schema.defaults.cursor_field or []:
         field = found.schema.fields[cursor]
         if field.kinds == {"string"} and field.format is None:
-            yield f"{cursor}: the cursor, and no date-time: compared as text"
+            yield f"{cursor}: the cursor is not a date-time, and is compared as text"
 
 
 def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:
-    """To standard error: what to do with files that are new, where no config is a copy yet."""
+    """To standard error: what to do with new files, until there is a config for them."""
     fresh = [one.stream for one in done.streams if one.state == "new"]
     if not done.written or all(workspace.config_file(done.source, one).exists() for one in fresh):
         return
@@ -132,15 +133,15 @@ def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:
         'fields to land, set "selected": true; then '
         f"`landing run {done.source} {fresh[0]} --dry-run` shows what a run would do"
     )
-    print(hanging(f"  → {message}", 4, terminal_width(sys.stderr)), file=sys.stderr)
+    say(message, mark=ARROW, to=sys.stderr)
 
 
 def _print(stream: DiscoveredStream) -> None:
     if stream.state == "gone":
-        print(f"{stream.file}: the source has no such stream any more; delete the file")
+        say(f"{stream.file}: the source no longer has this stream; delete the file")
         return
-    print(f"{stream.file}: {counted(stream.fields, 'field')}, {stream.state}")
+    say(f"{stream.file}: {counted(stream.fields, 'field')}, {stream.state}")
     for change in stream.changes:
-        print(f"  {change}")
+        say(change, mark="  ")
     for warning in stream.warnings:
-        print(f"  ! {warning}")
+        say(warning, mark="  ! ")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_source
-from landing.cli.text.lines import hanging, terminal_width
-from landing.cli.text.output import counted, print_json, printable
+from landing.cli.text.console import printable, say
+from landing.cli.text.output import print_json
+from landing.errors import counted
 
 if TYPE_CHECKING:
     from landing.catalog.variables import Variable
@@ -22,21 +23,17 @@ _NAMES_WIDTH = 28
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Found in the source's modules, of which nothing is run; values are never shown. Without "
-        "SOURCE: those of the bucket."
+        "Finds them in the source's modules, without running any, and never shows a value. Without "
+        "SOURCE, it lists those of the bucket."
     )
     add_source(parser, is_optional=True)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json", action="store_true", help="print one JSON document instead (docs/json.md)"
-    )
-    form.add_argument(
-        "--dotenv", action="store_true", help="print lines for .env instead, without values"
-    )
+    form.add_argument("--json", action="store_true", help="print one JSON document (docs/json.md)")
+    form.add_argument("--dotenv", action="store_true", help="print lines for .env, without values")
     form.add_argument(
         "--secret",
         action="store_true",
-        help="print the Secret that `landing k8s` refers to instead, without values",
+        help="print the Kubernetes Secret that `landing k8s` refers to, without values",
     )
 
 
@@ -68,28 +65,27 @@ def _state(variable: Variable) -> Literal["set", "not set", "empty"]:
 
 
 def _listed(variable: Variable) -> VariableListed:
-    from landing.cli.json.shapes import VariableListed
+    from landing.cli.json.shapes import VariableListed, shaped
     from landing.secrets import is_secret_name
 
-    return VariableListed(
-        name=variable.name,
+    return shaped(
+        VariableListed,
+        variable,
         required=variable.is_required,
         state=_state(variable),
         secret=is_secret_name(variable.name),
-        description=variable.description,
     )
 
 
 def _print_list(what: str, variables: Sequence[Variable]) -> None:
     missing = sum(v.is_required and _state(v) != "set" for v in variables)
     message = f"{missing} of the required ones not set" if missing else "all required ones are set"
-    print(f"{what}: {counted(len(variables), 'variable')}, {message}")
+    say(f"{what}: {counted(len(variables), 'variable')}, {message}")
     width = min(_NAMES_WIDTH, max((len(v.name) for v in variables), default=0))
-    under = 2 + width + 2 + 8 + 2 + 7 + 2
     for variable in variables:
         need = "required" if variable.is_required else "optional"
-        line = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  {variable.description}"
-        print(hanging(printable(line.rstrip()), under, terminal_width()))
+        mark = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  "
+        say(variable.description, mark=mark)
 
 
 def _print_dotenv(variables: Sequence[Variable]) -> None:
@@ -100,7 +96,7 @@ def _print_dotenv(variables: Sequence[Variable]) -> None:
 
 
 def _print_secret(name: str, variables: Sequence[Variable]) -> None:
-    print("# Fill in, and encrypt with sops before it is committed: docs/deployment.md says how.")
+    print("# Fill in the values, and encrypt the file before you commit it (docs/deployment.md).")
     print(f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ntype: Opaque\nstringData:")
     for variable in variables:
         if variable.description:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json
-from landing.cli.text.lines import hanging, terminal_width
-from landing.cli.text.output import counted, print_json, stdout_to_stderr
+from landing.cli.text.console import say
+from landing.cli.text.output import print_json, stdout_to_stderr
 from landing.cli.verbs.new import (
     Planned,
     add_answers,
@@ -22,38 +22,34 @@ from landing.cli.verbs.new import (
     print_made,
     written,
 )
-from landing.errors import UsageError, WorkspaceError
+from landing.errors import UsageError, WorkspaceError, counted
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewWorkspace
 
-HELP = "make a workspace: folders, scripts, settings, Makefile, CI, a first source"
+HELP = "create a workspace: folders, scripts, settings, Makefile, CI, a first source"
 _PARTS = ("dagster", "feeder")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes new files only. The first source is asked for at a terminal, or written from the "
-        "options that `landing new` has, too."
+        "Writes only new files. At a terminal, it asks for the first source, unless options name "
+        "it; they are the ones of `landing new`."
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
+    parser.add_argument("--keep", action="store_true", help="keep files that exist, add the others")
+    parser.add_argument("--dagster", action="store_true", help="add a code location for Dagster")
     parser.add_argument(
-        "--keep", action="store_true", help="leave files that are there as they are, add the others"
-    )
-    parser.add_argument(
-        "--dagster", action="store_true", help="with a code location of the streams for Dagster"
-    )
-    parser.add_argument(
-        "--feeder", action="store_true", help="with the reference feeder, from files to a DuckLake"
+        "--feeder", action="store_true", help="add the reference feeder, from files to a DuckLake"
     )
     parser.add_argument(
         "--engine",
         metavar="REQUIREMENT",
-        help="how the workspace installs dlt-landing; default: as it is installed here",
+        help="what the workspace installs as dlt-landing; default: as it is installed here",
     )
     first = parser.add_mutually_exclusive_group()
     first.add_argument("--source", metavar="NAME", help="write a first source")
-    first.add_argument("--no-source", action="store_true", help="ask for none")
+    first.add_argument("--no-source", action="store_true", help="write no source")
     add_json(parser)
     add_answers(parser.add_argument_group("the first source"))
 
@@ -86,7 +82,7 @@ def _planned(options: argparse.Namespace) -> Planned | None:
     if options.source is not None:
         return planned_source(options)
     if options.base_url or options.openapi:
-        raise UsageError("the options of a first source need its name: say --source NAME")
+        raise UsageError("options for a first source need its name: add --source NAME")
     return None
 
 
@@ -114,25 +110,25 @@ def _made(options: argparse.Namespace, planned: Planned | None) -> NewWorkspace:
 
 
 def _print(options: argparse.Namespace, made: NewWorkspace) -> None:
-    print(f"{made.folder}: {counted(len(made.files), 'file')}")
+    say(f"{made.folder}: {counted(len(made.files), 'file')}")
     for file in made.files:
-        print(f"  {file}")
+        say(f"  {file}")
     for file in made.kept:
-        print(f"  {file} stays as it was")
+        say(f"  {file} stays as it was")
     if made.source is not None:
-        print(f"source {made.source.source}:")
+        say(f"source {made.source.source}:")
         print_made(made.source, indent="  ")
-    print(f"installs {made.requirement}")
+    say(f"installs {made.requirement}")
     if made.is_of_this_machine:
-        note = (
-            "! requirements.txt names a path of this machine, which no colleague and no CI has: "
-            "before it is committed, put there what they can reach, or begin with `landing init "
-            "--engine 'dlt-landing @ git+https://…@COMMIT'`"
+        say(
+            "requirements.txt names a path that exists only on this machine: before you commit, "
+            "put a requirement there that everyone can install, or begin with `landing init "
+            "--engine 'dlt-landing @ git+https://…@COMMIT'`",
+            mark="! ",
         )
-        print(hanging(note, 2, terminal_width()))
-    print("Next:")
+    say("Next:")
     for step in _steps(options.folder, made):
-        print(f"  {step}")
+        say(f"  {step}")
 
 
 def _steps(folder: Path, made: NewWorkspace) -> Iterator[str]:

@@ -9,63 +9,69 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json
-from landing.cli.text.output import counted, print_json, stdout_to_stderr
-from landing.errors import UsageError
+from landing.cli.text.console import say
+from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from landing.catalog.schedule import Schedule
     from landing.cli.json.shapes import CronJobs
     from landing.kubernetes import Timetable
 
-HELP = "render a kustomize base of CronJobs from the schedules of stream configs"
+HELP = "write Kubernetes CronJobs, as a kustomize base, from the schedules in stream configs"
 FOLDER = Path("deploy") / "kubernetes" / "base"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Each selected stream with a schedule is run by a CronJob. The same stream configs give "
-        "the same files."
+        "A CronJob runs each selected stream that has a schedule. The same stream configs give the "
+        "same files."
     )
     parser.add_argument(
         "--per",
         choices=["source", "stream"],
         default="source",
-        help="a CronJob for each source, whose streams then share one pace, or for each stream "
-        "(default source)",
+        help="a CronJob for each source, whose streams then share one rate limit, or for each "
+        "stream (default source)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help=f"where the base is (default {FOLDER} of the repository)",
+        help=f"the folder to write (default {FOLDER} in the repository)",
     )
     parser.add_argument(
         "--default-schedule",
         metavar="CRON",
-        help="for selected streams whose config has no schedule; without it they are left out",
+        help="the schedule of selected streams without one; by default they are left out",
     )
     parser.add_argument(
-        "--default-timezone", metavar="ZONE", help="of --default-schedule (default UTC)"
+        "--default-timezone",
+        metavar="ZONE",
+        help="the time zone of --default-schedule (default UTC)",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; exit with 1 if the folder is not what would be written",
+        help="write nothing; exit with 1 if the folder differs from what would be written",
     )
     add_json(parser)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import kubernetes
+    from landing.catalog.orphans import orphans
     from landing.catalog.variables import source_variables
 
     timetable = kubernetes.timetable(workspace, options.per, _default(options))
     with stdout_to_stderr(options):
+        for one in orphans(workspace):
+            say(one.message, mark="note: ")
         for stream in timetable.unscheduled:
-            print(f"{stream}: has no schedule, and is left out (or say --default-schedule)")
+            say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")
     if not timetable.jobs:
         raise UsageError(
-            f"no stream to start: in {workspace.shown(workspace.root / 'dag' / 'streams')}, set "
+            f"no stream to run: in {workspace.shown(workspace.root / 'dag' / 'streams')}, set "
             '"selected": true and "schedule" in those to run'
         )
     sources = {job.source for job in timetable.jobs}
@@ -86,17 +92,12 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _done(
     options: argparse.Namespace, folder: str, timetable: Timetable, differences: Sequence[str]
 ) -> CronJobs:
-    from landing.cli.json.shapes import CronJob, CronJobs
+    from landing.cli.json.shapes import CronJob, CronJobs, shaped
 
     return CronJobs(
         folder=folder,
         written=not options.check,
-        jobs=[
-            CronJob(
-                name=job.name, source=job.source, streams=job.streams, schedule=str(job.schedule)
-            )
-            for job in timetable.jobs
-        ],
+        jobs=[shaped(CronJob, job, schedule=str(job.schedule)) for job in timetable.jobs],
         unscheduled=timetable.unscheduled,
         differences=differences,
     )
@@ -104,11 +105,11 @@ def _done(
 
 def _print(done: CronJobs) -> None:
     for difference in done.differences:
-        print(f"{done.folder}: {difference}")
+        say(f"{done.folder}: {difference}")
     if done.written:
-        print(f"{done.folder}: {counted(len(done.jobs), 'CronJob')}")
+        say(f"{done.folder}: {counted(len(done.jobs), 'CronJob')}")
         for job in done.jobs:
-            print(f"  {job.name}: {job.source} {' '.join(job.streams)}, at {job.schedule}")
+            say(f"  {job.name}: {job.source} {' '.join(job.streams)}, at {job.schedule}")
 
 
 def _default(options: argparse.Namespace) -> Schedule | None:
@@ -116,7 +117,7 @@ def _default(options: argparse.Namespace) -> Schedule | None:
 
     if options.default_schedule is None:
         if options.default_timezone is not None:
-            raise UsageError("--default-timezone goes with --default-schedule; say both")
+            raise UsageError("--default-timezone needs --default-schedule")
         return None
     written = {"cron": options.default_schedule}
     if options.default_timezone is not None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source
+from landing.cli.text.console import say
 from landing.cli.text.output import positive, print_json, stdout_to_stderr
 from landing.errors import UsageError
 
 if TYPE_CHECKING:
     from landing.http.auth.authorization_code import Login
 
-HELP = "grant a source access in the browser, and keep its refresh token"
+HELP = "log in to a source's API in the browser, and keep the refresh token"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-browser",
         action="store_true",
-        help="log in with a browser on another machine, and paste the address that it ends at",
+        help="use a browser on another machine, and paste the address that it ends at",
     )
     parser.add_argument(
         "--timeout",
@@ -51,7 +52,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
         print_json(LoggedIn(source=options.source, store=repr(auth.store)))
     else:
-        print(f"{options.source}: logged in; tokens are kept in {auth.store!r}")
+        say(f"{options.source}: logged in; tokens are kept in {auth.store!r}")
     return 0
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source
-from landing.cli.text.lines import hanging, terminal_width
+from landing.cli.text.console import say
 from landing.cli.text.output import print_json, stdout_to_stderr
-from landing.errors import UsageError
+from landing.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
@@ -23,36 +23,44 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "What is left out is asked for, at a terminal."
+    parser.description = "At a terminal, it asks for whatever the options leave out."
     add_source(parser)
     add_answers(parser)
     add_json(parser)
 
 
 def add_answers(parser: argparse._ActionsContainer) -> None:
-    """What a source is written from."""
-    parser.add_argument("--base-url", metavar="URL", help="what all paths are below")
+    """The options that describe a source."""
+    parser.add_argument(
+        "--base-url", metavar="URL", help="the address that all paths are relative to"
+    )
     parser.add_argument(
         "--openapi",
         metavar="FILE|URL",
-        help="an OpenAPI 3 document: a stream for each endpoint that gives a list",
+        help="an OpenAPI 3 document: each endpoint that returns a list becomes a stream",
     )
-    _add_kind(parser, "auth", "how the API knows who asks")
-    _add_kind(parser, "paging", "how a page leads to the next")
+    _add_kind(parser, "auth", "how to authenticate")
+    _add_kind(parser, "paging", "how to get from one page to the next")
     parser.add_argument(
         "--streams",
         nargs="+",
         metavar="NAME[=PATH]",
-        help="a stream for each; PATH is below the base URL, and NAME if it is not said; with "
-        "--openapi, which of the document's to write",
+        help="the streams to write; PATH is relative to the base URL and defaults to NAME; with "
+        "--openapi, only these of the document's streams",
     )
     parser.add_argument(
-        "--records", metavar="PATH", help="where the list of records is in the body (data.items)"
+        "--records",
+        metavar="PATH",
+        help="where the records are in the response, such as data.items",
     )
-    parser.add_argument("--primary-key", metavar="FIELD", help="what tells records apart (id)")
+    parser.add_argument(
+        "--primary-key", metavar="FIELD", help="the field that identifies a record, such as id"
+    )
     parser.add_argument("--cursor", metavar="FIELD", help="the field that grows with every change")
     parser.add_argument(
-        "--since", metavar="PARAMETER", help="what asks the API for this cursor value and above"
+        "--since",
+        metavar="PARAMETER",
+        help="the query parameter for records from a cursor value on",
     )
 
 
@@ -63,7 +71,7 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"more about it; --{name}=help lists the names",
+        help=f"a detail of it; --{name}=help lists the names",
     )
 
 
@@ -77,12 +85,12 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(made)
         return 0
     print_made(made)
-    print(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
+    say(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
     return 0
 
 
 def print_kinds(options: argparse.Namespace) -> bool:
-    """Whether they were asked for."""
+    """Whether the options asked for the kinds, and not for a source."""
     from landing.scaffold import AUTHS, PAGINGS
 
     if "help" not in (options.auth, options.paging):
@@ -92,7 +100,7 @@ def print_kinds(options: argparse.Namespace) -> bool:
 
 
 def planned_source(options: argparse.Namespace) -> Planned:
-    """From a document or from answers, and what is to be known of it; nothing is written."""
+    """From a document or from answers, with notes about it; nothing is written."""
     return _from_document(options) if options.openapi else (_from_answers(options), [])
 
 
@@ -111,18 +119,18 @@ def written(workspace: Workspace, planned: Planned) -> NewSource:
 
 def print_made(made: NewSource, indent: str = "") -> None:
     for file in made.files:
-        print(f"{indent}{file}")
+        say(f"{indent}{file}")
     for note in made.notes:
-        print(hanging(f"! {note}", 2, terminal_width()))
+        say(note, mark="! ")
 
 
 def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
     for name, kind in (pagings if what == "paging" else auths).items():
-        print(f"--{what}={name}: {kind.summary}")
+        say(kind.summary, mark=f"--{what}={name}: ")
         for argument in kind.arguments:
             default = "" if argument.default in (None, "") else f" (default {argument.default})"
             needed = " (required)" if argument.default is None else default
-            print(f"    --{what}-arg {argument.name}=…: {argument.question}{needed}")
+            say(f"{argument.question}{needed}", mark=f"    --{what}-arg {argument.name}=…: ")
 
 
 def _from_document(options: argparse.Namespace) -> Planned:
@@ -156,14 +164,16 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     }
     missing = [flag for flag, value in needed.items() if not value]
     if missing and not sys.stdin.isatty():
-        raise UsageError(f"say {', '.join(missing)} (or --openapi): there is no terminal to ask at")
+        raise UsageError(f"add {', '.join(missing)} (or --openapi): there is no terminal to ask at")
     asks = bool(missing)
-    base_url = check_url(options.base_url or asked("Base URL, which all paths are below"))
+    base_url = check_url(options.base_url or asked("Base URL, which all paths are relative to"))
     auth = _auth(options, asks)
     paging = _paging(options, asks)
-    names = options.streams or asked("Streams, as name or name=path, with spaces between").split()
-    records = _value(options.records, asks, "Path of the list of records in the body", "")
-    key = _value(options.primary_key, asks, "Field that tells records apart", "id")
+    names = options.streams or asked("Streams, as name or name=path, separated by spaces").split()
+    records = _value(
+        options.records, asks, "Where the records are in the response, such as data.items", ""
+    )
+    key = _value(options.primary_key, asks, "Field that identifies a record", "id")
     cursor = _cursor(options, asks)
     streams = [_stream(name, records, paging, key, cursor) for name in names]
     return SourcePlan(options.source, base_url, auth, streams)
@@ -172,21 +182,21 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
 def _auth(options: argparse.Namespace, asks: bool) -> AuthPlan:
     from landing.scaffold import AUTHS, planned_auth
 
-    kind = options.auth or _chosen("How the API knows who asks", AUTHS)
+    kind = options.auth or _chosen("How to authenticate", AUTHS)
     return planned_auth(kind, _about(AUTHS, kind, _pairs("auth", options.auth_arg), asks))
 
 
 def _paging(options: argparse.Namespace, asks: bool) -> PagingPlan:
     from landing.scaffold import PAGINGS, paging_plan
 
-    kind = options.paging or _chosen("How a page leads to the next", PAGINGS)
+    kind = options.paging or _chosen("How to get from one page to the next", PAGINGS)
     return paging_plan(kind, _about(PAGINGS, kind, _pairs("paging", options.paging_arg), asks))
 
 
 def _about(
     kinds: Mapping[str, Kind], kind: str, given: dict[str, str], asks: bool
 ) -> dict[str, str]:
-    """What is said of a kind's arguments, and, if questions are asked at all, what is answered."""
+    """The arguments of a kind: those given, and those answered, if questions are asked."""
     if asks and kind in kinds:
         for argument in kinds[kind].arguments:
             if argument.name not in given:
@@ -202,15 +212,15 @@ def _cursor(options: argparse.Namespace, asks: bool) -> CursorPlan | None:
     field = _value(options.cursor, asks, "Field that grows with every change, if there is one", "")
     if not field:
         if options.since:
-            raise UsageError("--since needs --cursor: which field is it compared with?")
+            raise UsageError("--since needs --cursor: with which field does the API compare it?")
         return None
     since = options.since
     if not since and asks:
-        since = asked(f"Parameter that asks for {field} from a value on")
+        since = asked(f"Query parameter for records from a value of {field} on")
     if not since:
         raise UsageError(
-            "--cursor needs --since: which parameter asks the API for it? (without one, leave both "
-            "out and set cursor_field in the stream config)"
+            "--cursor needs --since: which query parameter does the API take it in? (if there is "
+            "none, leave both out and set cursor_field in the stream config)"
         )
     return CursorPlan(field, since)
 
@@ -236,7 +246,7 @@ def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--{flag}-arg {text}: it has to be NAME=VALUE")
+            raise UsageError(f"--{flag}-arg {text}: write it as NAME=VALUE")
         pairs[name] = value
     return pairs
 
@@ -253,16 +263,18 @@ def asked(question: str, default: str | None = None) -> str:
         try:
             answer = input(f"{question}{hint}: ").strip()
         except EOFError:
-            raise UsageError("the answers ended too early; nothing was written") from None
+            raise UsageError(
+                "the input ended before the last answer; nothing was written"
+            ) from None
         if answer or default is not None:
             return answer or str(default)
 
 
 def _chosen(question: str, kinds: Mapping[str, Kind]) -> str:
-    print(f"{question}:")
+    say(f"{question}:")
     width = max(map(len, kinds))
     for name, kind in kinds.items():
-        print(hanging(f"  {name:<{width}}  {kind.summary}", width + 4, terminal_width()))
+        say(kind.summary, mark=f"  {name:<{width}}  ")
     while (answer := asked("Kind")) not in kinds:
-        print(f"There is no '{answer}'.")
+        say(f"There is no '{answer}'{nearest(answer, kinds)}")
     return answer

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_json, add_limit, add_source, add_stream
-from landing.cli.text.output import counted, print_json, printable, sized, table_lines
+from landing.cli.parser import add_verbs
+from landing.cli.text.console import printable, say
+from landing.cli.text.output import print_json, print_table
+from landing.errors import counted, sized
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import QuarantineLanded, QuarantineListed
-    from landing.extraction.quarantine import KeptRow
     from landing.operations.quarantine_landing import Replayed, StreamQuarantine
     from landing.zone.bucket import Bucket
 
@@ -22,44 +24,34 @@ _LOADS_NAMED = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="quarantine_verb", required=True, metavar="VERB")
-    _configure_list(verbs.add_parser("list", help="which streams have what in quarantine, and why"))
-    _configure_show(verbs.add_parser("show", help="print the records with their reasons"))
-    _configure_land(verbs.add_parser("land", help="land the records that fit the config now"))
-    for verb in verbs.choices.values():
-        # Where the verb's own parser does not see it, the one above has it.
-        verb.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)
-
-
-def _configure_list(parser: argparse.ArgumentParser) -> None:
-    add_source(parser, is_optional=True)
-    add_stream(parser, is_optional=True)
-    add_json(parser)
-    parser.set_defaults(quarantine_call=_list)
-
-
-def _configure_show(parser: argparse.ArgumentParser) -> None:
-    add_source(parser)
-    add_stream(parser)
-    add_limit(parser)
-    parser.add_argument("--field", metavar="FIELD", help="only those with this field as reason")
-    parser.add_argument(
+    parser.description = (
+        "A record whose values do not fit its stream's config is kept in quarantine, and lands "
+        "with `land` once they do."
+    )
+    verbs = add_verbs(
+        parser,
+        {
+            "list": ("list the streams with records in quarantine, and why they are there", _list),
+            "show": ("print the records with their reasons", _show),
+            "land": ("land the records that fit the config now", _land),
+        },
+    )
+    for name, verb in verbs.items():
+        add_source(verb, is_optional=name == "list")
+        add_stream(verb, is_optional=name == "list")
+        add_json(verb, is_lines=name == "show")
+    add_limit(verbs["show"])
+    verbs["show"].add_argument(
+        "--field", metavar="FIELD", help="only records that this field does not fit"
+    )
+    verbs["show"].add_argument(
         "--failed",
         action="store_true",
-        help="those of the last run that failed for its quarantine_limit",
+        help="the records of the last run, if it failed because of its quarantine_limit",
     )
-    add_json(parser, is_lines=True)
-    parser.set_defaults(quarantine_call=_show)
-
-
-def _configure_land(parser: argparse.ArgumentParser) -> None:
-    add_source(parser)
-    add_stream(parser)
-    parser.add_argument(
+    verbs["land"].add_argument(
         "--dry-run", action="store_true", help="say how many would land; write nothing"
     )
-    add_json(parser)
-    parser.set_defaults(quarantine_call=_land)
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -70,7 +62,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         if name:
             check_name(name, what)
     bucket = Bucket(bucket_settings(workspace))
-    code: int = options.quarantine_call(options, workspace, bucket)
+    code: int = options.call(options, workspace, bucket)
     return code
 
 
@@ -81,7 +73,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     if options.json:
         print_json([_listed(summary) for summary in found])
     elif not found:
-        print("nothing is in quarantine")
+        say("nothing is in quarantine")
     else:
         for summary in found:
             _print_summary(summary)
@@ -89,11 +81,16 @@ def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
 
 def _listed(summary: StreamQuarantine) -> QuarantineListed:
-    from landing.cli.json.shapes import QuarantinedLoad, QuarantineListed, QuarantineReason
+    from landing.cli.json.shapes import (
+        QuarantinedLoad,
+        QuarantineListed,
+        QuarantineReason,
+        shaped,
+    )
 
-    return QuarantineListed(
-        source=summary.source,
-        stream=summary.stream,
+    return shaped(
+        QuarantineListed,
+        summary,
         records=summary.rows,
         failed_run=summary.failed,
         loads=[QuarantinedLoad(load_id=load, records=n) for load, n in summary.loads.items()],
@@ -108,18 +105,17 @@ def _print_summary(summary: StreamQuarantine) -> None:
     name = f"{summary.source}/{summary.stream}"
     if summary.rows:
         oldest = min(summary.loads)
-        print(
-            f"{name}: {counted(summary.rows, 'record')} of "
-            f"{counted(len(summary.loads), 'load')}, since {_time(oldest)} ({_age(oldest)})"
-        )
+        loads = counted(len(summary.loads), "load")
+        since = f"{_time(oldest)} ({_age(oldest)})"
+        say(f"{name}: {counted(summary.rows, 'record')} of {loads}, since {since}")
     for (field, reason), count in summary.reasons.most_common():
-        print(f"  {count:>9,}  {printable(field)}: {printable(reason)}")
+        say(f"{field}: {reason}", mark=f"  {count:>9,}  ")
     for load_id in islice(summary.loads, _LOADS_NAMED):
-        print(f"  load {load_id}, {_time(load_id)}: {counted(summary.loads[load_id], 'record')}")
+        say(f"  load {load_id}, {_time(load_id)}: {counted(summary.loads[load_id], 'record')}")
     if (more := len(summary.loads) - _LOADS_NAMED) > 0:
-        print(f"  and {counted(more, 'load')} more")
+        say(f"  and {counted(more, 'load')} more")
     if summary.failed:
-        print(
+        say(
             f"{name}: the last run failed with {counted(summary.failed, 'record')} that did not "
             f"fit, which the next one reads again (`landing quarantine show {summary.source} "
             f"{summary.stream} --failed`)"
@@ -142,17 +138,15 @@ def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
         if options.json:
             print(printable(kept.line.decode(errors="replace").rstrip("\n")))
         else:
-            _print_row(kept)
-    if not shown and not options.json:
-        print("nothing is in quarantine")
-    elif next(rows, None) is not None and not options.json:
-        print(f"…and more: say --limit for more than {options.limit:,}")
+            say(f"{_time(kept.load_id)}  {kept.field}: {kept.reason}")
+            print(f"  {printable(kept.text)}")
+    if options.json:
+        return 0
+    if not shown:
+        say("nothing is in quarantine")
+    elif next(rows, None) is not None:
+        say(f"…and more: --limit shows more than {options.limit:,}")
     return 0
-
-
-def _print_row(kept: KeptRow) -> None:
-    print(f"{_time(kept.load_id)}  {printable(kept.field)}: {printable(kept.reason)}")
-    print(f"  {printable(kept.text)}")
 
 
 def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
@@ -169,41 +163,31 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
 
 def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:
-    from landing.cli.json.shapes import QuarantineLanded, Staying
+    from landing.cli.json.shapes import QuarantineLanded, Staying, shaped
 
-    return QuarantineLanded(
+    return shaped(
+        QuarantineLanded,
+        done,
         source=options.source,
         stream=options.stream,
         dry_run=options.dry_run,
-        rows=done.rows,
-        files=done.files,
-        bytes=done.bytes,
-        location=done.location,
         stays=[Staying(reason=why, records=count) for why, count in done.stays.most_common()],
-        table=done.table,
     )
 
 
 def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
     if not done.rows and not done.stays:
-        print(f"{name}: nothing is in quarantine")
+        say(f"{name}: nothing is in quarantine")
     elif is_planned:
-        print(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
+        say(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
+    elif not done.rows:
+        say(f"{name}: nothing landed")
     else:
-        print(f"{name}: {_landed(done)}")
-    if done.table is not None:
-        print("\n".join(table_lines(done.table)))
+        files = f"{counted(done.files, 'file')} ({sized(done.bytes)})"
+        say(f"{name}: {counted(done.rows, 'row')} in {files} from quarantine to {done.location}")
+    print_table(done.table)
     for reason, count in done.stays.most_common():
-        print(f"  {count:>9,} stay: {printable(reason)}")
-
-
-def _landed(done: Replayed) -> str:
-    if not done.rows:
-        return "nothing landed"
-    return (
-        f"{counted(done.rows, 'row')} in {counted(done.files, 'file')} ({sized(done.bytes)}) "
-        f"from quarantine to {done.location}"
-    )
+        say(reason, mark=f"  {count:>9,} stay: ")
 
 
 def _time(load_id: str) -> str:

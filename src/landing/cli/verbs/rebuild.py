@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_source, add_stream, add_yes, named_stream
-from landing.cli.text.output import print_json, stdout_to_stderr, table_lines
-from landing.errors import CatalogError, UsageError
+from landing.cli.arguments import (
+    add_json,
+    add_source,
+    add_stream,
+    add_yes,
+    is_agreed,
+    named_stream,
+)
+from landing.cli.text.console import say
+from landing.cli.text.output import print_json, print_table, stdout_to_stderr
+from landing.errors import CatalogError
 
 if TYPE_CHECKING:
     from landing.catalog.stream_config import StreamConfig
-    from landing.events import TableResult
+    from landing.results import TableResult
     from landing.tables.place import Place
     from landing.zone.bucket import Bucket
 
-HELP = "make a stream's current-state table again from its landed files"
+HELP = "rebuild a stream's current-state table from its landed files"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Readers have the old table until the new one is whole. It may be damaged or gone, or "
-        "have been made with another config."
+        "Readers see the old table until the new one is complete. Use it if the table is damaged "
+        "or gone, or if the config has changed."
     )
     add_source(parser)
     add_stream(parser)
@@ -36,13 +43,13 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.tables import place_of
     from landing.zone.bucket import Bucket
 
-    named = named_stream(options)
+    named = named_stream(options.source, options.stream)
     config = read_config(workspace, named.source, named.stream)
     bucket = Bucket(bucket_settings(workspace))
     place = place_of(config, bucket.settings)
     if place is None:
         raise CatalogError(
-            f"{config.origin}: destination_sync_mode: no table is kept with 'append'; set it to "
+            f"{config.origin}: destination_sync_mode: 'append' keeps no table; set it to "
             "'merge' or 'overwrite'"
         )
     with stdout_to_stderr(options):
@@ -59,18 +66,12 @@ def _rebuilt(
 ) -> TableResult | None:
     """None if the answer was no."""
     name = f"{config.source}/{config.stream}"
-    if not options.yes and not _confirmed(f"{name}: make the table at {place.location} again?"):
-        print("nothing was done")
+    if not is_agreed(options, f"{name}: rebuild the table at {place.location}?"):
+        say("nothing was done")
         return None
     from landing.tables.rebuild import rebuild
 
     made = rebuild(config, bucket)
-    print(f"{name}:")
-    print("\n".join(table_lines(made)))
+    say(f"{name}:")
+    print_table(made)
     return made
-
-
-def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} Say --yes, as there is nobody to ask")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -9,35 +9,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_grace, add_json, add_sources
-from landing.cli.text.output import counted, positive, print_json, sized
-from landing.errors import UsageError
+from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
+from landing.cli.text.console import say
+from landing.cli.text.output import positive, print_json
+from landing.errors import UsageError, counted, sized
 
 if TYPE_CHECKING:
     from landing.page.facts import Report
     from landing.zone.bucket import Bucket
 
-HELP = "a page for colleagues: freshness, rows, durations, fields, quarantine, runs"
+HELP = "write a web page for colleagues: freshness, rows, durations, fields, quarantine"
 _FILE = "landing-report.html"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes one HTML file that needs no other and asks no host for anything. Counts come from "
-        "what loads recorded; fields are profiled by the newest rows. Values of fields that are "
-        "private, keys, or sensitive by their names are not on it."
+        "Writes one HTML file that loads nothing else. Counts come from the records of loads, "
+        "field profiles from the newest rows. It shows no values of keys, of private fields, or "
+        "of fields with sensitive names."
     )
     add_sources(parser)
     parser.add_argument(
-        "--output", type=Path, metavar="PATH", help=f"where to write it (default {_FILE})"
+        "--output", type=Path, metavar="PATH", help=f"the file to write (default {_FILE})"
     )
     parser.add_argument(
         "--to-bucket",
         action="store_true",
-        help="put it into the bucket, as _report/index.html, which no reader of rows meets",
+        help="put the page into the bucket, as _report/index.html, where readers of rows skip it",
     )
     parser.add_argument(
-        "--days", type=positive, default=14, metavar="N", help="to look back (default 14)"
+        "--days",
+        type=positive,
+        default=14,
+        metavar="N",
+        help="how many days to look back (default 14)",
     )
     add_grace(parser)
     parser.add_argument(
@@ -45,12 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_whole,
         default=16,
         metavar="MB",
-        help="of each stream's newest files that profiles are made of, 0 for none (default 16)",
+        help="profile so many MB of each stream's newest files; 0 for none (default 16)",
     )
     parser.add_argument(
         "--no-values",
         action="store_true",
-        help="show no value of any field (default LANDING_REPORT_VALUES)",
+        help="show no values at all (default LANDING_REPORT_VALUES)",
     )
     add_json(parser)
 
@@ -60,9 +65,13 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.zone.bucket import Bucket
 
     if options.to_bucket and options.sources:
-        raise UsageError("--to-bucket is for the page of all sources: name none, or say --output")
+        raise UsageError(
+            "--to-bucket is for the page of all sources: name no source, or use --output"
+        )
     if options.json and (options.to_bucket or options.output):
-        raise UsageError("--json prints the facts and makes no page: leave it or the others out")
+        raise UsageError(
+            "--json prints the facts instead of a page: leave out --to-bucket and --output"
+        )
     profiles.check_installed()
     if not options.json:
         html.check_installed()
@@ -74,20 +83,18 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     page = html.rendered(report)
     for place in _written(options, bucket, page):
         streams = counted(len(report.streams), "stream")
-        print(f"{place}: {streams}, {counted(report.days, 'day')}, {sized(len(page.encode()))}")
+        say(f"{place}: {streams}, {counted(report.days, 'day')}, {sized(len(page.encode()))}")
     return 0
 
 
 def _gathered(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> Report:
-    from landing.catalog.names import check_source
     from landing.page.facts import gathered
     from landing.page.profiles import MEGABYTE, Depth
     from landing.page.publishing import shows_values
 
-    sources = [check_source(workspace, name) for name in options.sources]
     return gathered(
         workspace,
-        sources or workspace.source_names(),
+        chosen_sources(options, workspace),
         bucket,
         datetime.now(UTC),
         days=options.days,
@@ -117,17 +124,17 @@ def _print(report: Report) -> None:
 
     from landing.secrets import redacted
 
-    safe = cache(redacted)  # the same names and reasons come again and again
+    safe = cache(redacted)  # names and reasons repeat
 
-    def message(value: Any) -> Any:
-        """Texts one by one: a secret that looks like a key or a number breaks no document."""
+    def without_secrets(value: Any) -> Any:
+        """Text by text, so that a secret that looks like a key or a number breaks no document."""
         if isinstance(value, dict):
-            return {name: message(member) for name, member in value.items()}
+            return {name: without_secrets(member) for name, member in value.items()}
         if isinstance(value, list):
-            return [message(member) for member in value]
+            return [without_secrets(member) for member in value]
         return safe(value) if isinstance(value, str) else value
 
-    print_json(message(msgspec.to_builtins(report, enc_hook=str)))
+    print_json(without_secrets(msgspec.to_builtins(report, enc_hook=str)))
 
 
 def _whole(text: str) -> int:

@@ -12,52 +12,56 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings
 from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, positive, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
-    from landing.events import Reporter, RunResult
+    from landing.cli.text.run import RunDisplay
+    from landing.events import Emit
     from landing.extraction.sources import Source
     from landing.observe.freshness import Late
+    from landing.observe.progress import Every
     from landing.operations.planning import RunPlan
+    from landing.results import RunResult
 
 FORMATS = ("text", "json")
-HELP = "land what is new of a source's streams as parquet"
+HELP = "land the new records of a source's streams as parquet"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser)
-    parser.add_argument("--all", action="store_true", help="all configured, selected streams")
+    parser.add_argument("--all", action="store_true", help="all selected streams of the source")
     parser.add_argument(
         "--workers",
         type=positive,
         default=8,
         metavar="N",
-        help="streams to run side by side (default 8)",
+        help="streams to run at the same time (default 8)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="show what would be done, and the first page as it would land; write nothing",
+        help="show what a run would do, and the first page as it would land; write nothing",
     )
     parser.add_argument(
         "--no-preview",
         action="store_true",
-        help="with --dry-run: ask the API for nothing",
+        help="with --dry-run: make no requests",
     )
     add_json(parser)
     parser.add_argument(
         "--log-format",
         choices=FORMATS,
-        help="json: an object a line to standard error, nothing else (default LANDING_LOG_FORMAT, "
-        "or text)",
+        help="json: one event per line on standard error, and no other output (default: "
+        "LANDING_LOG_FORMAT, or text)",
     )
     parser.add_argument(
         "--metrics-file",
         type=Path,
         metavar="PATH",
-        help="write Prometheus metrics of the run there, for node-exporter's textfile collector",
+        help="write Prometheus metrics of the run to this file, for node-exporter",
     )
 
 
@@ -68,19 +72,20 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.dry_run:
         return _plan(options, workspace)
     if options.no_preview:
-        raise UsageError("--no-preview goes with --dry-run")
+        raise UsageError("--no-preview needs --dry-run")
+    from landing.events import RunAborted, RunEnded
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
     with closing(_display(options)) as display:
-        reporter = _reporters(options, workspace, display)
+        emit = _emit(options, workspace, display)
         try:
-            return _run(options, workspace, reporter, display)
+            return _run(options, workspace, emit, display)
         except LandingError as error:
-            reporter.aborted(options.streams, error)
+            emit(RunAborted(options.streams, error))
             raise
         finally:
-            reporter.close()
+            emit(RunEnded())
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -88,15 +93,15 @@ def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.operations.planning import plan_streams
     from landing.zone.bucket import Bucket
 
-    source, streams, broken = _asked(options, workspace)
+    source, streams, broken = _chosen(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default and not options.json:
-        print(_default_bucket(settings))
+        say(_default_bucket(settings))
     with closing(RunDisplay(options.source, only_last=True)) as display:
         plans = plan_streams(
             source, streams, Bucket(settings), display, previews=not options.no_preview
         )
-        made = list(_message(plans, options))
+        made = list(_printed(plans, options))
     if options.json:
         from landing.cli.json import run as runjson
 
@@ -106,7 +111,7 @@ def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
     return exit_code([*broken.values(), *filter(None, map(_failure, made))])
 
 
-def _message(plans: Iterable[RunPlan], options: argparse.Namespace) -> Iterator[RunPlan]:
+def _printed(plans: Iterable[RunPlan], options: argparse.Namespace) -> Iterator[RunPlan]:
     from landing.cli.text.plan import print_plan
 
     for plan in plans:
@@ -122,25 +127,26 @@ def _failure(plan: RunPlan) -> LandingError | None:
 
 
 def _run(
-    options: argparse.Namespace, workspace: Workspace, reporter: Reporter, display: Reporter
+    options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
 ) -> int:
+    from landing.events import RunWarning, StreamFailed
     from landing.operations import run
     from landing.zone.bucket import Bucket
 
-    source, streams, broken = _asked(options, workspace)
+    source, streams, broken = _chosen(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default:
-        reporter.warned(_default_bucket(settings))
+        emit(RunWarning(_default_bucket(settings)))
     for stream, error in broken.items():
-        reporter.failed(stream, error)
-    result = run.run_streams(source, streams, Bucket(settings), reporter, options.workers)
+        emit(StreamFailed(stream, error))
+    result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
     display.close()
     failed = {**broken, **result.failed}
-    _notify(options, result, failed)
+    _report(options, result, failed)
     return exit_code(failed.values())
 
 
-def _notify(options: argparse.Namespace, result: RunResult, failed: dict[str, Exception]) -> None:
+def _report(options: argparse.Namespace, result: RunResult, failed: dict[str, Exception]) -> None:
     if options.json:
         from landing.cli.json import run as runjson
 
@@ -156,10 +162,10 @@ def _notify(options: argparse.Namespace, result: RunResult, failed: dict[str, Ex
         complain(failure, options)
 
 
-def _asked(
+def _chosen(
     options: argparse.Namespace, workspace: Workspace
 ) -> tuple[Source, list[str], dict[str, LandingError]]:
-    """The source, its streams to run, and the error of each whose config can't be read."""
+    """The source, its streams to run, and the errors of configs that can't be read."""
     from landing.extraction.sources import load_source
     from landing.extraction.tuning import tune_process
     from landing.operations import run
@@ -181,8 +187,8 @@ def _default_bucket(settings: BucketSettings) -> str:
     return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
 
 
-def _display(options: argparse.Namespace) -> Reporter:
-    """How far the run is, for whoever reads its lines."""
+def _display(options: argparse.Namespace) -> RunDisplay | Every:
+    """What shows how far the run is."""
     if options.log is None:
         from landing.cli.text.run import RunDisplay
 
@@ -192,9 +198,9 @@ def _display(options: argparse.Namespace) -> Reporter:
     return Every(options.log.at)
 
 
-def _reporters(options: argparse.Namespace, workspace: Workspace, display: Reporter) -> Reporter:
+def _emit(options: argparse.Namespace, workspace: Workspace, display: Emit) -> Emit:
     from landing.cli.text.run import Terminal
-    from landing.events import Reporters
+    from landing.events import FanOut
     from landing.observe import observers
     from landing.observe.freshness import late_streams
     from landing.page.publishing import after_runs
@@ -207,20 +213,20 @@ def _reporters(options: argparse.Namespace, workspace: Workspace, display: Repor
         bucket = Bucket(bucket_settings(workspace))
         return late_streams(workspace, source, bucket, datetime.now(UTC))
 
-    # What tells a person comes last: it is closed when the others have told how they fared.
+    # The one for a person comes last: it is closed when the others have reported their errors.
     summarizes = sys.stdout.isatty() and not options.json
-    message = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
+    person = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
     others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
-    return Reporters([display, *others, message])
+    return FanOut([display, *others, person])
 
 
 def _which(source: str, workspace: Workspace, *, named: bool) -> str:
     if named:
-        return "name streams or say --all, not both"
+        return "name streams or use --all, not both"
     from landing.catalog.files import configured_streams
 
     configured = listed(configured_streams(workspace, source))
-    return f"name the streams to run, or say --all; configured for '{source}': {configured}"
+    return f"name the streams to run, or use --all; configured for '{source}': {configured}"
 
 
 def _none_selected(source: str, workspace: Workspace) -> str:
@@ -231,6 +237,6 @@ def _none_selected(source: str, workspace: Workspace) -> str:
     if not names:
         return (
             f"{folder} has no stream configs: copy files there from dag/sources/{source}/, keep "
-            'the fields you want, and set "selected": true'
+            'the fields to land, and set "selected": true'
         )
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'

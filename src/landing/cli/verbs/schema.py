@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source, add_stream, known_stream
-from landing.cli.text.output import counted, print_json, printable
+from landing.cli.text.console import say
+from landing.cli.text.output import print_json
+from landing.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from landing.zone.schema_history import SchemaVersion
 
-HELP = "the columns of a stream's files, and how they have changed"
+HELP = "show the columns of a stream's files, and how they have changed"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_stream(parser)
-    parser.add_argument("--history", action="store_true", help="all versions, not only the last")
+    parser.add_argument(
+        "--history", action="store_true", help="show all versions, not only the last"
+    )
     add_json(parser)
 
 
@@ -36,7 +40,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.json:
         print_json(versions)
     elif not versions:
-        print(f"{paths.data}: no load has recorded its columns yet")
+        say(f"{paths.data}: no load has recorded its columns yet")
     elif options.history:
         _print_history(paths.data, versions)
     else:
@@ -45,10 +49,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _print_columns(name: str, version: SchemaVersion) -> None:
-    print(f"{name}: {_title(version)}")
+    say(f"{name}: {_title(version)}")
     width = max(len(column.name) for column in version.columns)
     for column in version.columns:
-        print(f"  {printable(column.name):<{width}}  {column.type}")
+        say(f"  {column.name:<{width}}  {column.type}")
 
 
 def _title(version: SchemaVersion) -> str:
@@ -58,12 +62,12 @@ def _title(version: SchemaVersion) -> str:
 
 
 def _print_history(name: str, versions: Sequence[SchemaVersion]) -> None:
-    print(name)
+    say(name)
     for version in versions:
-        print(f"  {_title(version)}")
+        say(f"  {_title(version)}")
         for added in version.added:
-            print(f"    + {printable(added)} ({version.types[added]})")
+            say(f"    + {added} ({version.types[added]})")
         for removed in version.removed:
-            print(f"    - {printable(removed)}")
+            say(f"    - {removed}")
         for change in version.changed:
-            print(f"    ~ {printable(change.name)}: {change.before} → {change.after}")
+            say(f"    ~ {change.name}: {change.before} → {change.after}")

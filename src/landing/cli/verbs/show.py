@@ -7,35 +7,45 @@ import sys
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_limit, add_source, add_stream, known_stream
-from landing.cli.text.lines import terminal_width
-from landing.cli.text.output import counted, positive, printable
+from landing.cli.arguments import (
+    add_json,
+    add_limit,
+    add_names,
+    add_source,
+    add_stream,
+    known_stream,
+)
+from landing.cli.text.console import printable, say, terminal_width
+from landing.cli.text.output import positive
 from landing.cli.text.rows import row_lines
+from landing.errors import counted
 
 if TYPE_CHECKING:
     from landing.operations.row_view import FoundRows
 
-HELP = "some rows of a stream as they landed"
+HELP = "show some rows of a stream as they landed"
 _MEGABYTE = 1024 * 1024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Reads file by file, from the oldest on, until there are enough rows. Of a record that "
-        "changed, each version that landed is a row."
+        "Reads files, the oldest first, until there are enough rows. A record that changed has a "
+        "row for each version that landed."
     )
     add_source(parser)
     add_stream(parser)
     add_limit(parser)
-    parser.add_argument("--where", metavar="SQL", help="only rows that meet it, as DuckDB has it")
-    parser.add_argument("--columns", metavar="A,B", help="only these columns, in this order")
-    parser.add_argument("--newest", action="store_true", help="begin with what landed last")
+    parser.add_argument(
+        "--where", metavar="SQL", help="only rows that meet this condition, in DuckDB's SQL"
+    )
+    add_names(parser, "--columns", "only these columns, in this order")
+    parser.add_argument("--newest", action="store_true", help="begin with the newest file")
     parser.add_argument(
         "--scan-mb",
         type=positive,
         default=256,
         metavar="MB",
-        help="of files, after which no further one is looked at (default 256)",
+        help="stop after reading so many MB of files (default 256)",
     )
     add_json(parser, is_lines=True)
 
@@ -44,11 +54,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.operations.row_view import Wanted, landed_rows
 
     bucket, paths = known_stream(options, workspace)
-    names = filter(None, (name.strip() for name in (options.columns or "").split(",")))
     wanted = Wanted(
         limit=options.limit,
         where=options.where,
-        columns=tuple(names),
+        columns=options.columns,
         newest=options.newest,
         most_bytes=options.scan_mb * _MEGABYTE,
     )
@@ -61,17 +70,15 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         ):
             print(line)
     elif not found.files:
-        print(
-            f"{paths.data}: nothing has landed; `landing run {paths.source} {paths.stream}` "
-            "lands what there is"
-        )
+        command = f"`landing run {paths.source} {paths.stream}`"
+        say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
     else:
-        print(f"{paths.data}: no row of {counted(found.looked_at, 'file')} is such a one")
+        say(f"{paths.data}: no row of {counted(found.looked_at, 'file')} matches")
     if found.is_cut:
-        print(
-            f"looked at {found.looked_at:,} of {counted(found.files, 'file')}; a larger --scan-mb "
-            f"than {options.scan_mb} looks further",
-            file=sys.stderr,
+        say(
+            f"read {found.looked_at:,} of {counted(found.files, 'file')}; a --scan-mb above "
+            f"{options.scan_mb} reads more",
+            to=sys.stderr,
         )
     return 0
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_yes
-from landing.cli.text.output import counted, print_json, printable, stdout_to_stderr
-from landing.errors import CatalogError, LandingError, UsageError
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import (
+    add_json,
+    add_source,
+    add_stream,
+    add_yes,
+    config_if_any,
+    is_agreed,
+    known_stream,
+    named_stream,
+)
+from landing.cli.parser import Parser, add_verbs
+from landing.cli.text.console import say
+from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.errors import LandingError, UsageError, counted
 
 if TYPE_CHECKING:
     from landing.catalog.stream_config import StreamConfig
@@ -20,118 +31,106 @@ if TYPE_CHECKING:
     from landing.zone.layout import StreamPaths
 
 HELP = "where a stream's next run starts: show it, set it, start over, go back"
-WORDS = "[VERB] SOURCE STREAM"
-VERBS = ("show", "set", "reset", "copy", "restore", "history")
-_NOT_DONE = 1
+_SHOW = "show"
+_WITH_VALUE = ("--cursor", "--to")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = (
-        f"{parser.prog} [show] SOURCE STREAM [--json]\n"
-        f"       {parser.prog} history SOURCE STREAM [--json]\n"
-        f"       {parser.prog} set SOURCE STREAM --cursor VALUE [--yes] [--json]\n"
-        f"       {parser.prog} reset SOURCE STREAM [--yes] [--json]\n"
-        f"       {parser.prog} copy SOURCE STREAM --to SOURCE/STREAM [--yes] [--json]\n"
-        f"       {parser.prog} restore SOURCE STREAM [NUMBER] [--yes] [--json]"
-    )
+def configure(parser: Parser) -> None:
     parser.description = (
-        "Every change keeps the state that was; `history` lists those, `restore` brings one back."
+        "`%(prog)s SOURCE STREAM` is short for `%(prog)s show SOURCE STREAM`; a source that is "
+        "named like one of the verbs needs the long form. Every change keeps the state before it: "
+        "`history` lists those states, `restore` brings one back."
     )
-    parser.add_argument("words", nargs="+", metavar=WORDS, help=argparse.SUPPRESS)
-    parser.add_argument("--cursor", metavar="VALUE", help="with set: as the API spells it")
-    parser.add_argument("--to", metavar="SOURCE/STREAM", help="with copy: whose state it becomes")
-    add_yes(parser)
-    add_json(parser)
+    verbs = add_verbs(
+        parser,
+        {
+            _SHOW: ("show the cursor, where the next run starts, and the lease", _show),
+            "history": ("list the earlier states, the newest first", _history),
+            "set": ("set the cursor", _set),
+            "reset": ("remove the state: the next run reads from the start", _reset),
+            "copy": ("copy the state to another stream", _copy),
+            "restore": ("bring an earlier state back", _restore),
+        },
+    )
+    for name, verb in verbs.items():
+        add_source(verb)
+        add_stream(verb)
+        if name not in (_SHOW, "history"):
+            add_yes(verb)
+        add_json(verb)
+    verbs["set"].add_argument(
+        "--cursor", metavar="VALUE", required=True, help="the new value, as the API writes it"
+    )
+    verbs["copy"].add_argument(
+        "--to", metavar="SOURCE/STREAM", required=True, help="the stream that gets the state"
+    )
+    verbs["restore"].add_argument(
+        "number", metavar="NUMBER", nargs="?", type=int, help="from `history`; default: the newest"
+    )
+    parser.reordered = _with_verb_first
+
+
+def _with_verb_first(words: Sequence[str]) -> Sequence[str]:
+    """Options may come before the verb, and `show` may be left out."""
+    for at, word in enumerate(words):
+        if word.startswith("-") or (at and words[at - 1] in _WITH_VALUE):
+            continue
+        if word in ("show", "history", "set", "reset", "copy", "restore"):
+            return [word, *words[:at], *words[at + 1 :]]
+        return [_SHOW, *words]
+    return words
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    verb, paths, rest = _words(options.words)
-    _check_options(verb, options, rest)
-
-    from landing.operations.known_streams import check_known
-    from landing.zone.bucket import Bucket
-
-    bucket = Bucket(bucket_settings(workspace))
-    check_known(workspace, bucket, paths)
-    if verb == "show":
-        return _show(options, workspace, bucket, paths)
-    if verb == "history":
-        return _history(options, bucket, paths)
-    return _make(options, bucket, _change(verb, rest, options, workspace, bucket, paths))
+    bucket, paths = known_stream(options, workspace)
+    code: int = options.call(options, workspace, bucket, paths)
+    return code
 
 
-def _words(words: list[str]) -> tuple[str, StreamPaths, list[str]]:
-    from landing.catalog.names import check_name
-    from landing.zone.layout import StreamPaths
-
-    verb, names = (words[0], words[1:]) if words[0] in VERBS else ("show", words)
-    if len(names) < 2:
-        raise UsageError(f"`landing state {' '.join(words)}` lacks a name: say SOURCE and STREAM")
-    check_name(names[0], "source")
-    check_name(names[1], "stream")
-    return verb, StreamPaths(names[0], names[1]), names[2:]
-
-
-def _check_options(verb: str, options: argparse.Namespace, rest: list[str]) -> None:
-    if rest[1 if verb == "restore" else 0 :]:
-        raise UsageError(
-            f"'{rest[-1]}' is one word too many: `landing state {verb}` takes SOURCE and STREAM"
-        )
-    for name, value, verbs in (
-        ("--cursor", options.cursor, ("set",)),
-        ("--to", options.to, ("copy",)),
-    ):
-        if value is not None and verb not in verbs:
-            raise UsageError(f"{name} goes with {verbs[0]}, not with {verb}")
-        if value is None and verb in verbs:
-            raise UsageError(f"`landing state {verb}` needs {name}")
-
-
-def _change(
-    verb: str,
-    rest: list[str],
-    options: argparse.Namespace,
-    workspace: Workspace,
-    bucket: Bucket,
-    paths: StreamPaths,
-) -> Change:
+def _set(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
+) -> int:
     from landing.catalog.files import read_config
-    from landing.operations import state_edit as stateedit
+    from landing.operations.state_edit import cursor_set
 
-    if verb == "set":
-        config = read_config(workspace, paths.source, paths.stream)
-        frozen = _frozen(workspace, config)
-        return stateedit.cursor_set(bucket, config, frozen, options.cursor)
-    if verb == "copy":
-        target = _stream_named(options.to)
-        config = read_config(workspace, target.source, target.stream)
-        return stateedit.copied(bucket, paths, config)
-    if verb == "restore":
-        return stateedit.restored(bucket, paths, _number(rest))
-    return stateedit.start_over(bucket, paths)
+    config = read_config(workspace, paths.source, paths.stream)
+    frozen = _frozen(workspace, config)
+    return _make(options, bucket, cursor_set(bucket, config, frozen, options.cursor))
 
 
-def _stream_named(text: str) -> StreamPaths:
-    from landing.catalog.names import check_name
-    from landing.zone.layout import StreamPaths
+def _reset(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
+) -> int:
+    from landing.operations.state_edit import start_over
 
-    source, slash, stream = text.partition("/")
+    return _make(options, bucket, start_over(bucket, paths))
+
+
+def _copy(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
+) -> int:
+    from landing.catalog.files import read_config
+    from landing.operations.state_edit import copied
+
+    source, slash, stream = options.to.partition("/")
     if not slash:
-        raise UsageError(f"--to '{text}' is no SOURCE/STREAM: name both, such as shop/orders")
-    return StreamPaths(check_name(source, "source"), check_name(stream, "stream"))
+        raise UsageError(f"--to '{options.to}' is not SOURCE/STREAM: name both, as in shop/orders")
+    target = named_stream(source, stream)
+    config = read_config(workspace, target.source, target.stream)
+    return _make(options, bucket, copied(bucket, paths, config))
 
 
-def _number(rest: list[str]) -> int | None:
-    if not rest:
-        return None
-    if not rest[0].isdecimal():
-        raise UsageError(f"'{rest[0]}' is no number of an earlier state, as history lists them")
-    return int(rest[0])
+def _restore(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
+) -> int:
+    from landing.operations.state_edit import restored
+
+    return _make(options, bucket, restored(bucket, paths, options.number))
 
 
 def _frozen(workspace: Workspace, config: StreamConfig) -> FrozenIncremental | None:
-    """What the source's code says of the cursor, if it can be asked."""
-    from landing.extraction.extraction import freeze_cursor
+    """What the source's code declares about the cursor, if it can be imported."""
+    from landing.extraction.prepared import freeze_cursor
     from landing.extraction.sources import load_source
 
     try:
@@ -141,8 +140,19 @@ def _frozen(workspace: Workspace, config: StreamConfig) -> FrozenIncremental | N
 
 
 def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
+    from landing.operations.state_edit import make
+
+    number = None
     with stdout_to_stderr(options):
-        number = _made(options, bucket, change)
+        say(f"{change.paths.data}: {change.verb}")
+        for line in change.message:
+            say(line, mark="  ")
+        if is_agreed(options, "Make this change?"):
+            number = make(bucket, change)
+            name = f"{change.paths.source} {change.paths.stream}"
+            say(f"done; `landing state restore {name} {number}` undoes it")
+        else:
+            say("nothing was changed")
     if options.json:
         from landing.cli.json.shapes import StateChanged
 
@@ -155,59 +165,24 @@ def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
                 kept=number,
             )
         )
-    return _NOT_DONE if number is None else 0
-
-
-def _made(options: argparse.Namespace, bucket: Bucket, change: Change) -> int | None:
-    """The number by which the state that was can be restored; None if the answer was no."""
-    from landing.operations.state_edit import make
-
-    print(f"{change.paths.data}: {change.verb}")
-    for line in change.message:
-        print(f"  {printable(line)}")
-    if not options.yes and not _is_agreed():
-        print("nothing was changed")
-        return None
-    number = make(bucket, change)
-    name = f"{change.paths.source} {change.paths.stream}"
-    print(f"done; `landing state restore {name} {number}` brings the state back that was")
-    return number
-
-
-def _is_agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("a change is asked for first, and there is no terminal: say --yes")
-    try:
-        return input("do it? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+    return 1 if number is None else 0
 
 
 def _show(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
-    from landing.catalog.files import read_config
     from landing.operations.state_view import stream_state
 
-    config: StreamConfig | None
-    try:
-        config = read_config(workspace, paths.source, paths.stream)
-    except CatalogError:  # the bucket may have streams that nobody runs any more
-        config = None
+    config = config_if_any(workspace, paths)
     frozen = None if config is None else _frozen(workspace, config)
     state = stream_state(bucket, paths, config, frozen)
     if options.json:
         print_json(state)
-    else:
-        _print_state(state)
-    return 0
-
-
-def _print_state(state: StreamState) -> None:
-    name = f"{state.source}/{state.stream}"
-    print(name if state.exists else f"{name}: no state yet")
+        return 0
+    say(f"{paths.data}{'' if state.exists else ': no state yet'}")
     for title, text in _lines(state):
-        print(f"  {title:<9}  {printable(text)}")
+        say(text, mark=f"  {title:<9}  ")
+    return 0
 
 
 def _lines(state: StreamState) -> list[tuple[str, str]]:
@@ -228,35 +203,23 @@ def _lines(state: StreamState) -> list[tuple[str, str]]:
         lines.append(("keeps", ", ".join(state.keeps)))
     if state.earlier:
         earlier = f"{counted(len(state.earlier), 'state')} that can be restored"
-        lines.append(("earlier", f"{earlier}, the last is {state.earlier[-1]}"))
+        lines.append(("earlier", f"{earlier}, the newest is {state.earlier[-1]}"))
     return lines
 
 
-def _history(options: argparse.Namespace, bucket: Bucket, paths: StreamPaths) -> int:
+def _history(
+    options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
+) -> int:
     from landing.zone.previous_states import kept_states
 
     kept = kept_states(bucket, paths)
     if options.json:
-        from landing.cli.json.shapes import StateKept
-
-        print_json(
-            [
-                StateKept(
-                    number=state.number,
-                    kept=state.kept,
-                    before=state.before,
-                    cursors=state.cursors,
-                    exists=state.document is not None,
-                )
-                for state in kept
-            ]
-        )
-    elif not kept:
-        print(f"{paths.data}: no earlier state is kept")
-    else:
-        print(f"{paths.data}: earlier states, the newest first")
-    for state in [] if options.json else kept:
+        print_json(kept)
+        return 0
+    what = "earlier states, the newest first" if kept else "no earlier state is kept"
+    say(f"{paths.data}: {what}")
+    for state in kept:
         cursors = ", ".join(f"{name} {value}" for name, value in state.cursors.items())
-        what = "no state" if state.document is None else cursors or "no cursor"
-        print(f"  {state.number:>4}  {state.kept}  before {state.before}: {printable(what)}")
+        found = (cursors or "no cursor") if state.exists else "no state"
+        say(found, mark=f"  {state.number:>4}  {state.kept}  before {state.before}: ")
     return 0

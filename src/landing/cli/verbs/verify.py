@@ -7,10 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_source, add_streams
-from landing.cli.text.lines import hanging, terminal_width
-from landing.cli.text.output import complain, counted, exit_code, print_json, printable
-from landing.errors import CatalogError, LandingError, UsageError
+from landing.cli.arguments import (
+    add_json,
+    add_source,
+    add_streams,
+    config_if_any,
+    named_stream,
+)
+from landing.cli.text.console import say
+from landing.cli.text.output import complain, exit_code, print_json
+from landing.errors import LandingError, UsageError, counted
 
 if TYPE_CHECKING:
     from landing.catalog.stream_config import StreamConfig
@@ -18,23 +24,22 @@ if TYPE_CHECKING:
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths
 
-HELP = "check that all is there that has landed, as a reader of the files meets it"
-_SHOWN_AT = 20
+HELP = "check that everything that landed is still there, as a reader of the files sees it"
 _SHOWN = 10
 """Findings of one check."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Files against the records of loads and compactions, rows and columns by the files' "
-        "footers, names against the order of publication, cursors without a gap, one newest row "
-        "for each key. Writes nothing. Exits with 1 if something is wrong."
+        "Compares files with the records of loads and compactions, counts rows and columns in the "
+        "files' footers, and checks the order of names, the cursors, and that each key has one "
+        "newest row. Writes nothing. Exits with 1 if something is wrong."
     )
     add_source(parser, is_optional=True)
-    add_streams(parser, "all of the source, if none is named")
+    add_streams(parser, "default: all streams of the source")
     parser.add_argument("--all", action="store_true", help="all sources of the workspace")
     parser.add_argument(
-        "--quick", action="store_true", help="read the footers of files alone, and no keys"
+        "--quick", action="store_true", help="read only the footers of files, and no keys"
     )
     add_json(parser)
 
@@ -43,13 +48,13 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.zone.bucket import Bucket
 
     if (options.source is None) is not options.all:
-        raise UsageError("name a SOURCE, or say --all for all of them")
+        raise UsageError("name a SOURCE, or use --all for all of them")
     bucket = Bucket(bucket_settings(workspace))
     results: list[Result] = []
     errors: list[LandingError] = []
     for paths in _streams(options, workspace, bucket):
         try:
-            found = _verified(options, bucket, paths, _config(workspace, paths))
+            found = _verified(options, bucket, paths, config_if_any(workspace, paths))
             results += found if options.json else _printed(found)
         except LandingError as error:
             complain(error, options)
@@ -60,14 +65,14 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if options.json:
         print_json(results)
     elif not results and not errors:
-        print("nothing has landed yet")
+        say("nothing has landed yet")
     elif results:
-        print(f"{counted(len(results) - failed, 'check')} passed or skipped, {failed} failed")
+        say(f"{counted(len(results) - failed, 'check')} passed or skipped, {failed} failed")
     return exit_code(errors) or int(failed > 0)
 
 
 def _unreadable(paths: StreamPaths, error: LandingError) -> Result:
-    """So that the document of all streams has the one, too, that could not be verified."""
+    """For the document, which has the streams that could not be verified, too."""
     from landing.operations.verify import Result, VerifyFinding
     from landing.secrets import redacted
 
@@ -86,15 +91,10 @@ def _verified(
 def _streams(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket
 ) -> list[StreamPaths]:
-    from landing.catalog.names import check_name
     from landing.operations.known_streams import check_known
-    from landing.zone.layout import StreamPaths
 
     if options.streams:
-        check_name(options.source, "source")
-        named = [
-            StreamPaths(options.source, check_name(stream, "stream")) for stream in options.streams
-        ]
+        named = [named_stream(options.source, stream) for stream in options.streams]
         for paths in named:
             check_known(workspace, bucket, paths)
         return named
@@ -103,7 +103,7 @@ def _streams(
 
 
 def _of_source(workspace: Workspace, bucket: Bucket, source: str) -> Sequence[StreamPaths]:
-    """Those that have landed; the bucket may have some that nobody runs any more."""
+    """Those that have landed, even if nobody runs them any more."""
     from landing.catalog.names import check_name, check_source
     from landing.zone.layout import StreamPaths
 
@@ -115,37 +115,21 @@ def _of_source(workspace: Workspace, bucket: Bucket, source: str) -> Sequence[St
     return [StreamPaths(source, stream) for stream in sorted(landed)]
 
 
-def _config(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:
-    from landing.catalog.files import read_config
-
-    try:
-        return read_config(workspace, paths.source, paths.stream)
-    except CatalogError:  # the bucket may have streams that nobody runs any more
-        return None
-
-
 def _printed(results: Iterator[Result]) -> Iterator[Result]:
-    """Print each result as it comes: a large stream takes its time."""
-    heading, width = None, terminal_width()
+    """Print each result as it comes, since a large stream takes its time."""
+    heading = None
     for result in results:
         name = f"{result.source}/{result.stream}"
         if name != heading:
-            print(name)
+            say(name)
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        line = printable(f"  {result.check:<8} {status:<8} {result.message}")
-        print(hanging(line, _SHOWN_AT, width), flush=True)
-        for under, detail in _details(result):
-            print(hanging(printable(detail), under, width))
+        say(result.message, mark=f"  {result.check:<8} {status:<8} ")
+        for finding in result.findings[:_SHOWN]:
+            say(finding.what, mark="    ! ")
+            say(finding.remedy, mark="      → ")
+        if (more := len(result.findings) - _SHOWN) > 0:
+            say(f"and {more:,} more (--json has all)", mark="    ! ")
+        for note in result.notes:
+            say(note, mark="    ")
         yield result
-
-
-def _details(result: Result) -> Iterator[tuple[int, str]]:
-    """Lines, each with where it goes on if it is too long."""
-    for finding in result.findings[:_SHOWN]:
-        yield 6, f"    ! {finding.what}"
-        yield 8, f"      → {finding.remedy}"
-    if (more := len(result.findings) - _SHOWN) > 0:
-        yield 6, f"    ! and {more:,} more (--json has all)"
-    for note in result.notes:
-        yield 4, f"    {note}"

@@ -19,6 +19,7 @@ from itertools import count
 from landing.errors import ApiError
 from landing.http.bodies import Page
 from landing.http.concurrency import in_flight
+from landing.http.paging.ending import Ending
 from landing.http.paging.seen_rows import Rows
 from landing.http.query import Answer, Query
 
@@ -95,6 +96,7 @@ class OffsetPages(_Counted):
         """Read to the end, or to a page that does not begin with a known row; return the offset
         to step back to, None at the end."""
         previous: tuple[int, list[int]] = (start, [])
+        ending = Ending(query, rows, self._limit)
         for offset, answer, shared, is_alone in self._answers(query, start, overlap):
             ids = rows.identities(answer.page)
             if offset == 0:
@@ -102,14 +104,34 @@ class OffsetPages(_Counted):
             elif not ids or ids[0] not in rows:
                 return max(offset - self._limit + 1, 0)
             if offset != previous[0] and ids == previous[1] and len(ids) > 1:
+                if ending.confirms(answer):
+                    return None  # beyond the end, the API gives its last rows again
                 raise _unknown_parameter(query, self._offset)
             known = _shared(previous[1], ids, shared)
             is_next = known > 0 or rows.is_at_start
             yield from rows.following(answer, ids, known) if is_next else rows.unread(answer, ids)
-            reached = len(ids) < self._limit and rows.reached(offset + len(ids))
-            if is_alone and (len(ids) <= shared or reached):
+            if len(ids) > shared:
+                ending.saw(answer)
+            if is_alone and len(ids) <= shared:
+                return (yield from self._beyond(query, rows, ending, offset, answer))
+            if is_alone and len(ids) < self._limit and rows.reached(offset + len(ids)):
+                ending.refuse_more(answer)
                 return None
             previous = offset, ids
+        return None
+
+    def _beyond(
+        self, query: Query, rows: Rows, ending: Ending, offset: int, answer: Answer
+    ) -> Generator[Page, None, int | None]:
+        """Look beyond what seems to be the end, unless it is known to be; return the offset at
+        which there are rows after all, else None."""
+        while not ending.is_end(answer, place=offset):
+            offset += self._limit
+            answer = self._answer(query, offset)
+            ids = rows.identities(answer.page)
+            if any(id_ not in rows for id_ in ids):
+                yield from rows.unread(answer, ids)
+                return offset
         return None
 
     def _answers(
@@ -185,27 +207,48 @@ class NumberedPages(_Counted):
         page that showed it."""
         answered = partial(self._answer, query)
         seen: dict[int, list[int]] = {}
+        ending = Ending(query, rows, self._limit)
         size = 0  # of a full page, which may be less than was asked for
         numbers = range(start, start + 1)  # the first page may be all
         while True:
             end: int | None = None
             for number, answer in _ordered(answered, numbers, at_once):
                 ids = rows.identities(answer.page)
+                if end is not None and not ids:
+                    continue  # of several under way, one beyond the end
                 if ids and ids == seen.get(number - 1):
-                    raise _unknown_parameter(query, self._number)
+                    if not ending.confirms(answer, pages=number - self._first):
+                        raise _unknown_parameter(query, self._number)
+                    end = number  # beyond the end, the API gives its last page again
+                    continue
                 yield from rows.unread(answer, ids) if again else rows.following(answer, ids, 0)
                 seen[number] = ids
                 size = max(size, len(ids))
-                reached = rows.reached((number - self._first) * size + len(ids))
-                if end is None and (not ids or (reached and len(ids) < self._limit)):
-                    end = number
-            if self._verify:
+                if self._is_end(ending, rows, number, size, answer):
+                    end = number - max(ending.empty - 1, 0)
+            last = numbers[-1]
+            is_settled = end is not None or bool(seen[last])  # else one more shows what it is
+            if self._verify and is_settled:
                 yield from self._moved(query, rows, seen)
             if end is not None:
                 return end
-            last = numbers[-1]
-            seen = {last: seen[last]}
+            if is_settled:
+                seen = {last: seen[last]}
             numbers = range(last + 1, last + 1 + at_once)
+
+    def _is_end(self, ending: Ending, rows: Rows, number: int, size: int, answer: Answer) -> bool:
+        pages = number - self._first
+        count = len(answer.page)
+        if count:
+            ending.saw(answer)
+            is_end = count < self._limit and rows.reached(pages * size + count)
+            if is_end:
+                ending.refuse_more(answer, pages=pages + 1)
+            return is_end
+        if answer.response.status_code == self._past_end:
+            ending.refuse_more(pages=pages)
+            return True
+        return ending.is_end(answer, place=pages * size, pages=pages)
 
     def _moved(self, query: Query, rows: Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
         """The unread rows that by now are on pages that were read, all but the last of them."""

@@ -85,10 +85,14 @@ class Rows:
 
     @property
     def lacking(self) -> bool:
-        return self._total is not None and self._found < self._total
+        return self._total is not None and self.found < self._total
+
+    def is_beyond(self, place: int) -> bool:
+        """Whether all rows are known to be before a place in the list."""
+        return self._total is None or place >= self._total
 
     @property
-    def _found(self) -> int:
+    def found(self) -> int:
         """A row that moved may be in two places of a first reading, and hide one that is missing;
         but there is no telling equal rows apart but by their places."""
         by_place = self._have_equals or self._is_again
@@ -98,7 +102,7 @@ class Rows:
         if self.lacking:
             raise ApiError(
                 f"{self._query.shown} says there are {self._total:,} rows at "
-                f"'{self._total_path}', and reading all pages twice found {self._found:,}; "
+                f"'{self._total_path}', and reading all pages twice found {self.found:,}; "
                 "have it sort by a column that no two rows share"
             )
 

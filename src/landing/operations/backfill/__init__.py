@@ -8,17 +8,19 @@ from landing.operations.backfill.planning import BackfillPlan, begin, plan
 from landing.operations.backfill.publishing import WindowResult, run_window
 from landing.operations.backfill.record import Backfill, Done, Records
 from landing.operations.backfill.running import (
-    BackfillReporter,
+    BackfillEvent,
     BackfillResult,
     Progress,
+    WindowFailed,
+    WindowLanded,
     run_backfill,
 )
 from landing.operations.backfill.windows import Request, Unit, Window
 
 __all__ = [
     "Backfill",
+    "BackfillEvent",
     "BackfillPlan",
-    "BackfillReporter",
     "BackfillResult",
     "Done",
     "Progress",
@@ -26,6 +28,8 @@ __all__ = [
     "Request",
     "Unit",
     "Window",
+    "WindowFailed",
+    "WindowLanded",
     "WindowResult",
     "begin",
     "plan",

@@ -25,7 +25,7 @@ from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import is_tombstone
 from landing.errors import StreamError, UsageError, counted, listed, nearest
-from landing.events import Reporter, TableResult
+from landing.events import Emit, Event, RowsRead
 from landing.extraction.failures import explained
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
@@ -33,14 +33,15 @@ from landing.operations.backfill.joining import Parted, completed
 from landing.operations.backfill.landed import landed_files, read_landed
 from landing.operations.backfill.planning import bounds_of, finished
 from landing.operations.backfill.publishing import publish
-from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill
 from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails, subject
 from landing.operations.backfill.windows import Request, Window, shown
+from landing.results import TableResult
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.lineage import LINEAGE_FIELDS
 from landing.zone.parts import PartWriter
+from landing.zone.publication import Load
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,17 @@ def begin_fields(planned: FieldsPlan, *, again: bool, notify: Callable[[str], No
     return begun
 
 
-def run_fields(of: BackfilledStream, backfill: Backfill, reporter: Reporter) -> FieldsResult:
+def run_fields(of: BackfilledStream, backfill: Backfill, emit: Emit) -> FieldsResult:
     """Land the rows that gain values. If it dies, it starts again from the beginning."""
     try:
-        return _run(of, backfill, reporter, Stop())
+        return _run(of, backfill, emit, Stop())
     except Exception as error:
         what = f"stream '{of.name}'"
         message = explained(of.source.workspace, of.config.source, what, error)
         raise message from error if message is not error else None
 
 
-def _run(of: BackfilledStream, backfill: Backfill, reporter: Reporter, stop: Stop) -> FieldsResult:
+def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> FieldsResult:
     schema = pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS])
     with ExitStack() as stack:
         folders = [
@@ -131,8 +132,8 @@ def _run(of: BackfilledStream, backfill: Backfill, reporter: Reporter, stop: Sto
             for _ in range(3)
         ]
         # Versions that land from here on are newer than the values that are read now.
-        files, others = _landed(of, backfill, stop, reporter)
-        read = _read(of, backfill, reporter, stop, folders[0])
+        files, others = _landed(of, backfill, stop, emit)
+        read = _read(of, backfill, emit, stop, folders[0])
         key = of.config.primary_key
         fresh = Parted(folders[1] / "fresh", key)
         for part in read.parts:
@@ -142,15 +143,15 @@ def _run(of: BackfilledStream, backfill: Backfill, reporter: Reporter, stop: Sto
                     # A deletion has no values to give; a live run lands it.
                     fresh.add(table.filter(pc.invert(is_tombstone(table))))
             part.file.unlink()
-        landed = read_landed(of, files, schema, folders[:2], stop, reporter)
-        load = _load(of, backfill, stop, reporter)
+        landed = read_landed(of, files, schema, folders[:2], stop, emit)
+        load = _load(of, backfill, stop, emit)
         writer = PartWriter(folders[2], schema, part_bytes())
         for table in completed(landed, fresh, key, backfill.request.fields):
             load.parts.extend(writer.write(table))
         load.parts.extend(writer.close())
         _publish(of, backfill, load, others)
-    with message_if_table_fails(of, reporter, [f"{counted(load.rows, 'row')} landed"]):
-        table = of.update_table(of.waiting(stop, reporter))
+    with message_if_table_fails(of, emit, [f"{counted(load.rows, 'row')} landed"]):
+        table = of.update_table(of.waiting(stop, emit))
     return FieldsResult(
         read=sum(part.rows for part in read.parts),
         rows=load.rows,
@@ -163,11 +164,11 @@ def _run(of: BackfilledStream, backfill: Backfill, reporter: Reporter, stop: Sto
 
 
 def _landed(
-    of: BackfilledStream, backfill: Backfill, stop: Stop, reporter: Reporter
+    of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
     """The files of the stream, at a moment when no load is half published, and what other
     backfills of fields have published by then."""
-    with of.lease(of.waiting(stop, reporter)):
+    with of.lease(of.waiting(stop, emit)):
         return landed_files(of), _others(of, backfill)
 
 
@@ -180,11 +181,11 @@ def _others(of: BackfilledStream, backfill: Backfill) -> dict[str, dict[str, str
     }
 
 
-def _load(of: BackfilledStream, backfill: Backfill, stop: Stop, reporter: Reporter) -> Load:
+def _load(of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit) -> Load:
     return Load(
         of.bucket,
         of.paths,
-        of.lease(of.waiting(stop, reporter)),
+        of.lease(of.waiting(stop, emit)),
         backfill={
             "id": backfill.id,
             "from": backfill.start,
@@ -194,9 +195,7 @@ def _load(of: BackfilledStream, backfill: Backfill, stop: Stop, reporter: Report
     )
 
 
-def _read(
-    of: BackfilledStream, backfill: Backfill, reporter: Reporter, stop: Stop, folder: Path
-) -> Load:
+def _read(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop, folder: Path) -> Load:
     """Key and fields of the source's records, as parts on the local disk."""
     config = of.config
     wanted = {*config.primary_key, config.cursor_field, *backfill.request.fields}
@@ -210,25 +209,18 @@ def _read(
     window = None
     if backfill.start is not None and backfill.end is not None:
         window = Window(0, backfill.start, backfill.end)
-    load = _load(of, backfill, stop, reporter)
+    load = _load(of, backfill, stop, emit)
     load.load_id = load.last_row_version = backfill.first_row_version
-    quiet = _Quiet(reporter)
-    with WindowExtraction(
-        narrow, of.resource, quiet, folder, stop, of.cursor(), window
-    ) as extraction:
-        extraction.read(load)
+
+    def progress(event: Event) -> None:
+        """No notes: what does not fit is not quarantined here, but counted in the result."""
+        if isinstance(event, RowsRead):
+            emit(event)
+
+    rows = WindowRows(of.cursor(), window)
+    read_window(narrow, of.resource, rows, load, folder, progress, stop)
     # A row of quarantine would land without the other fields: these stay as they are.
     return load
-
-
-@dataclass(frozen=True)
-class _Quiet(Reporter):
-    """Progress alone: what does not fit is no record in quarantine here, and told as a number."""
-
-    reporter: Reporter
-
-    def progress(self, stream: str, rows: int) -> None:
-        self.reporter.progress(stream, rows)
 
 
 def _publish(

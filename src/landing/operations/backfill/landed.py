@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import is_tombstone
 from landing.errors import BucketError, StreamError
-from landing.events import Reporter
+from landing.events import Emit, Note
 from landing.extraction.side_by_side import Stop, waits
 from landing.operations.backfill.joining import IS_DELETED, Parted
 from landing.operations.backfill.subject import BackfilledStream
@@ -35,7 +35,7 @@ def read_landed(
     schema: pa.Schema,
     folders: Sequence[Path],
     stop: Stop,
-    reporter: Reporter,
+    emit: Emit,
 ) -> Parted:
     """The rows of these files; of those that were compacted meanwhile, from what they became."""
     last = files[-1] if files else ""
@@ -52,14 +52,14 @@ def read_landed(
             if number == _TRIES:
                 raise
             landed.discard()
-            files = _listed_again(of, last, stop, reporter)
+            files = _listed_again(of, last, stop, emit)
         else:
             return landed
 
 
-def _listed_again(of: BackfilledStream, last: str, stop: Stop, reporter: Reporter) -> list[str]:
+def _listed_again(of: BackfilledStream, last: str, stop: Stop, emit: Emit) -> list[str]:
     """The files up to `last`: what landed after it is newer than the values that were read."""
-    with of.lease(waits(stop, lambda text: reporter.note(of.config.stream, text))):
+    with of.lease(waits(stop, lambda text: emit(Note(of.config.stream, text)))):
         files = landed_files(of)
     for path in files:
         if path > last and is_compacted(path):

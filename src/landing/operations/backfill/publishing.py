@@ -16,17 +16,17 @@ import pyarrow as pa
 
 from landing.columns.conversion import columns_of
 from landing.errors import StreamError
-from landing.events import Reporter
+from landing.events import Emit
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
 from landing.http.traffic import counting
-from landing.operations.backfill.reading import WindowExtraction
+from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill, Done
 from landing.operations.backfill.subject import BackfilledStream, subject
 from landing.operations.backfill.windows import Window
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.lineage import LINEAGE_FIELDS
+from landing.zone.publication import Load
 
 
 class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ def run_window(
     backfill_id: str,
     number: int,
     bucket: Bucket,
-    reporter: Reporter,
+    emit: Emit,
     stop: Stop | None = None,
 ) -> WindowResult:
     """Land one window of a backfill that was begun, in this process or any other.
@@ -64,7 +64,7 @@ def run_window(
         if done := backfill.done.get(str(number)):
             return WindowResult(done=done, by_another=True)
         with tempfile.TemporaryDirectory(prefix="landing-") as folder, counting():
-            reading = _Reading(of, backfill, window, reporter, stop, Path(folder))
+            reading = _Reading(of, backfill, window, emit, stop, Path(folder))
             result = reading.published()
         if result is not None:
             return result
@@ -79,7 +79,7 @@ class _Reading:
         of: BackfilledStream,
         backfill: Backfill,
         window: Window,
-        reporter: Reporter,
+        emit: Emit,
         stop: Stop,
         folder: Path,
     ) -> None:
@@ -90,19 +90,16 @@ class _Reading:
         self._load = Load(
             of.bucket,
             of.paths,
-            of.lease(of.waiting(stop, reporter)),
+            of.lease(of.waiting(stop, emit)),
             load_id=self._stamp,
             last_row_version=self._stamp,
             backfill={"id": backfill.id, "from": window.start, "to": window.end},
         )
         config = of.config
-        extraction = WindowExtraction(
-            config, of.resource, reporter, folder, stop, of.cursor(), window
+        rows = WindowRows(of.cursor(), window)
+        self._without_cursor = read_window(
+            config, of.resource, rows, self._load, folder, emit, stop
         )
-        with extraction:
-            extraction.read(self._load)
-        assert extraction.filter is not None, "there is a window"
-        self._without_cursor = extraction.filter.without_cursor
         last = self._load.last_row_version or self._stamp
         if last >= backfill.end_of_row_versions(window):
             raise StreamError(
@@ -146,10 +143,10 @@ class _Reading:
 
 def publish(of: BackfilledStream, load: Load) -> None:
     """All that was read of a load, under a name of now; its lease is held."""
-    load_id = load.publish(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
+    load_id = load.begin_outside_runs(pa.schema([*columns_of(of.config).schema, *LINEAGE_FIELDS]))
     if load.quarantine_file is not None:
-        load.bucket.put(load.paths.quarantine(load_id), _of_load(load.quarantine_file, load_id))
-    load.put_record(load_id)
+        load.quarantine_file = _of_load(load.quarantine_file, load_id)
+    load.publish()
 
 
 def _of_load(quarantine: Path, load_id: str) -> Path:

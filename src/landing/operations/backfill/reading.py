@@ -8,33 +8,39 @@ and is thrown away, and neither the cursor nor anything else of its live runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.extract.resource import DltResource
 
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
-from landing.events import Reporter
-from landing.extraction.extraction import Extraction
+from landing.events import Emit, Note
+from landing.extraction.dlt_bridge import DltResource, dlt_context
+from landing.extraction.drift import ENOUGH
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
     declared_incremental,
     freeze,
 )
-from landing.extraction.pages import standing_alone
+from landing.extraction.load_writer import LoadWriter
 from landing.extraction.parents import freeze_parents
+from landing.extraction.prepared import PreparedStream, prepare
+from landing.extraction.quarantine import Quarantine
 from landing.extraction.reached import CursorValue
+from landing.extraction.reader import StreamReader
+from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.operations.backfill.windows import Cursor, Window
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.layout import StreamPaths
+from landing.zone.publication import Load
 from landing.zone.state import stored_cursor
 
 
@@ -157,52 +163,63 @@ class WindowFilter:
         return bool(value.is_valid and self._within(value).as_py())
 
 
-class WindowExtraction(Extraction):
-    """The rows of one window, or with `window` None all there are, as finished parts."""
+@dataclass(frozen=True)
+class WindowRows:
+    """How the rows of a window are read and told from others; without a window, all there are."""
 
-    def __init__(
-        self,
-        config: StreamConfig,
-        resource: DltResource,
-        reporter: Reporter,
-        folder: Path,
-        stop: Stop,
-        cursor: Cursor,
-        window: Window | None,
-    ) -> None:
-        self._cursor = cursor
-        self._window = window
-        super().__init__(config, resource, reporter, folder, stop)
-        self.filter: WindowFilter | None = None
-        if window is not None and self._frozen is not None:
-            self.filter = WindowFilter(self._frozen, self._columns, window)
+    cursor: Cursor
+    window: Window | None
 
-    def _freeze(self) -> FrozenIncremental | None:
-        if self._window is not None:
-            return freeze_window(self._config, self._resource, self._cursor, self._window)
-        config = self._config
-        frozen = freeze(self._resource, config.cursor_field, config.initial_value, from_start=True)
-        freeze_parents(self._resource, frozen, from_start=True)
+    def freeze(self, config: StreamConfig, resource: DltResource) -> FrozenIncremental | None:
+        if self.window is not None:
+            return freeze_window(config, resource, self.cursor, self.window)
+        frozen = freeze(resource, config.cursor_field, config.initial_value, from_start=True)
+        freeze_parents(resource, frozen, from_start=True)
         return frozen
 
-    def read(self, load: Load) -> None:
-        """Read to the end: the parts, the quarantine file and the last load id are the load's."""
-        with standing_alone(self._resource):
-            for _ in self._parts(load):
-                pass
+    def filter(self, stream: PreparedStream) -> WindowFilter | None:
+        if self.window is None or stream.frozen is None:
+            return None
+        return WindowFilter(stream.frozen, stream.columns, self.window)
 
-    def _begin(self, state: dict[str, Any], load: Load | None = None) -> None:
-        self._streams_state = {"sources": {}, "_local": {}}
-        self._rows = self._reader.rows(self._streams_state, self.filter)
 
-    def _check_limit(self, load: Load) -> None:
-        limit, quarantine = self._config.quarantine_limit, self._quarantine
-        if limit is not None and quarantine.share > limit:
-            source, stream = self._config.source, self._config.stream
-            raise StreamError(
-                f"stream '{source}/{stream}', {self._window}: "
-                f"{quarantine.excess()}; the quarantine_limit of {self._config.origin} is "
-                f"{limit:g}, so nothing of this window was landed; mend the types of these fields "
-                "or raise the limit",
-                remedy=f"`landing discover {source} {stream}` writes which types there are now",
-            )
+def read_window(
+    config: StreamConfig,
+    resource: DltResource,
+    rows: WindowRows,
+    load: Load,
+    folder: Path,
+    emit: Emit,
+    stop: Stop,
+) -> int:
+    """Read to the end: the parts, the quarantine file and the last row version are the load's.
+
+    Returns how many rows are in no window, for lack of a cursor value.
+    """
+    stream = prepare(config, resource, folder, rows.freeze)
+    filter_ = rows.filter(stream)
+    reader = StreamReader(stream, emit, stop)
+    versions = LoadVersions(stream.version_key)
+    writer = LoadWriter(stream, versions, reader.quarantine, load, emit)
+    with dlt_context(stream.resource, {}), closing(reader):
+        for is_deferred, pieces in reader.rows({}, filter_):
+            if pieces:
+                writer.write(pieces, is_deferred=is_deferred)
+    _check_limit(stream.config, rows.window, reader.quarantine)
+    writer.close()
+    for note in reader.quarantine.notes():
+        emit(Note(config.stream, note))
+    load.drift = reader.drift if reader.count >= ENOUGH else replace(reader.drift, lost=[])
+    return filter_.without_cursor if filter_ is not None else 0
+
+
+def _check_limit(config: StreamConfig, window: Window | None, quarantine: Quarantine) -> None:
+    limit = config.quarantine_limit
+    if limit is not None and quarantine.share > limit:
+        source, stream = config.source, config.stream
+        raise StreamError(
+            f"stream '{source}/{stream}', {window}: {quarantine.excess()}; the quarantine_limit of "
+            f"{config.origin} is {limit:g}, so nothing of this window was landed; mend the types "
+            "of these fields or raise the limit",
+            remedy=f"`landing discover {source} {stream}` writes which types there are now",
+        )

@@ -16,9 +16,9 @@ import msgspec
 from landing.errors import UsageError
 from landing.operations.backfill.windows import Bound, Request, Window, windows_of
 from landing.zone.bucket import Bucket
-from landing.zone.destination import Load
 from landing.zone.layout import StreamPaths, load_id_after, reserved_by
 from landing.zone.lease import Lease
+from landing.zone.publication import Load
 from landing.zone.records import read_record, read_records
 from landing.zone.state import stored_load_id
 
@@ -144,9 +144,8 @@ class Records:
             last = self.last_of(request)
             if last is not None and (last.finished is None or not again):
                 return last
-            first = Load(self._bucket, self._paths, lease).begin(
-                stored_load_id(self._bucket, self._paths)
-            )
+            known = stored_load_id(self._bucket, self._paths)
+            first = Load(self._bucket, self._paths, lease, last_load_id=known).begin()
             reserved = load_id_after(first, by=max(1, count) * ROOM)
             start, end = bounds or (None, None)
             begun = Backfill(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from landing.errors import BucketError, LandingError, counted
-from landing.events import Reporter, TableResult
+from landing.events import Event, Note, RowsRead
 from landing.extraction.failures import explained, raise_if_interrupted
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.extraction.warm_up import settle
@@ -18,6 +22,7 @@ from landing.operations.backfill.publishing import WindowResult, run_window
 from landing.operations.backfill.record import Backfill
 from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails
 from landing.operations.backfill.windows import Window
+from landing.results import TableResult
 
 
 @dataclass
@@ -42,14 +47,24 @@ class Progress:
         return (time.monotonic() - self.begun) / own * left
 
 
-class BackfillReporter(Reporter):
-    """From several threads, one call at a time."""
+class WindowLanded(Struct, frozen=True):
+    """A window is in the landing zone."""
 
-    def window_done(self, result: WindowResult, progress: Progress) -> None:
-        """A window is in the landing zone."""
+    result: WindowResult
+    progress: Progress
 
-    def window_failed(self, window: Window, error: LandingError, progress: Progress) -> None:
-        """A window is not; the others go on."""
+
+class WindowFailed(Struct, frozen=True):
+    """A window is not in the landing zone; the others go on."""
+
+    window: Window
+    error: LandingError
+    progress: Progress
+
+
+BackfillEvent: TypeAlias = Event | WindowLanded | WindowFailed
+EmitBackfill: TypeAlias = Callable[[BackfillEvent], None]
+"""Called from several threads, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +79,14 @@ class BackfillResult:
 
 
 def run_backfill(
-    of: BackfilledStream, backfill: Backfill, reporter: BackfillReporter, workers: int
+    of: BackfilledStream, backfill: Backfill, emit: EmitBackfill, workers: int
 ) -> BackfillResult:
     """All windows that are not done, `workers` at a time; one that fails stops no other.
 
     Several processes may do this at once: a window that another has begun comes last.
     """
     settle(of.bucket)
-    run = _Run(of, backfill, reporter)
+    run = _Run(of, backfill, emit)
     outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
     if run.begun_by_others:
         outcomes += side_by_side(run.window, run.begun_by_others, workers)
@@ -79,18 +94,16 @@ def run_backfill(
         if outcome is not None:  # no window's failure, but a bug
             raise outcome
     run.tidy()
-    with message_if_table_fails(of, reporter, run.message()):
-        table = of.update_table(of.waiting(Stop(), reporter))
+    with message_if_table_fails(of, emit, run.message()):
+        table = of.update_table(of.waiting(Stop(), emit))
     return run.result(table)
 
 
 class _Run:
-    def __init__(
-        self, of: BackfilledStream, backfill: Backfill, reporter: BackfillReporter
-    ) -> None:
+    def __init__(self, of: BackfilledStream, backfill: Backfill, emit: EmitBackfill) -> None:
         self._of = of
         self._id = backfill.id
-        self._reporter = reporter
+        self._emit = emit
         self._lock = threading.Lock()
         self._notes: set[str] = set()
         self._read: dict[int, int] = {}
@@ -121,7 +134,7 @@ class _Run:
                 self._id,
                 window.number,
                 of.bucket,
-                _OfWindow(self, window),
+                partial(self._collect, window),
                 stop,
             )
         except Exception as error:
@@ -151,26 +164,26 @@ class _Run:
         with self._lock:
             self._failed[window] = message
             self._progress.failed += 1
-            self._reporter.window_failed(window, message, self._progress)
+            self._emit(WindowFailed(window, message, self._progress))
 
     def _finish(self, result: WindowResult) -> None:
         with self._lock:
             self._progress.done += 1
             self._progress.rows += result.done.rows
             self._without_cursor += result.without_cursor
-            self._reporter.window_done(result, self._progress)
+            self._emit(WindowLanded(result, self._progress))
 
-    def note(self, text: str) -> None:
-        """Once, however many windows have it to tell."""
+    def _collect(self, window: Window, event: Event) -> None:
+        """Of what one window emits, what a backfill does: a note once, however many windows have
+        it, and the rows read of all windows."""
         with self._lock:
-            if text not in self._notes:
-                self._notes.add(text)
-                self._reporter.note(self._of.config.stream, text)
-
-    def read(self, window: Window, rows: int) -> None:
-        with self._lock:
-            self._read[window.number] = rows
-            self._reporter.progress(self._of.config.stream, sum(self._read.values()))
+            match event:
+                case Note(text=text) if text not in self._notes:
+                    self._notes.add(text)
+                    self._emit(event)
+                case RowsRead(stream=stream, rows=rows):
+                    self._read[window.number] = rows
+                    self._emit(RowsRead(stream, sum(self._read.values())))
 
     def message(self) -> Iterator[str]:
         """What was done and what failed, for a person who gets no result."""
@@ -188,17 +201,3 @@ class _Run:
             without_cursor=self._without_cursor,
             seconds=time.monotonic() - self._progress.begun,
         )
-
-
-@dataclass(frozen=True)
-class _OfWindow(Reporter):
-    """What one window tells, to the reporter of all."""
-
-    run: _Run
-    window: Window
-
-    def note(self, stream: str, text: str) -> None:
-        self.run.note(text)
-
-    def progress(self, stream: str, rows: int) -> None:
-        self.run.read(self.window, rows)

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dlt.extract.resource import DltResource
-
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.privacy import check_key
-from landing.events import Reporter, TableResult
+from landing.events import Emit, Note
+from landing.extraction.dlt_bridge import DltResource, clone
 from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.side_by_side import Stop, waits
 from landing.extraction.sources import Source
 from landing.operations.backfill.reading import cursor_of
 from landing.operations.backfill.record import Records
 from landing.operations.backfill.windows import Cursor
+from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
@@ -57,9 +57,9 @@ class BackfilledStream:
     def cursor(self) -> Cursor:
         return cursor_of(self.config, self.resource, self.bucket)
 
-    def waiting(self, stop: Stop, reporter: Reporter) -> Callable[[str], None]:
-        """For `lease` and `update_table`: the reporter hears once of what is waited for."""
-        return waits(stop, lambda text: reporter.note(self.config.stream, text))
+    def waiting(self, stop: Stop, emit: Emit) -> Callable[[str], None]:
+        """For `lease` and `update_table`: a note says once what is waited for."""
+        return waits(stop, lambda text: emit(Note(self.config.stream, text)))
 
     def lease(self, waiting: Callable[[str], None]) -> Lease:
         return Lease(
@@ -89,12 +89,12 @@ class BackfilledStream:
 def subject(source: Source, stream: str, bucket: Bucket) -> BackfilledStream:
     config = source.config(stream)
     check_key(config.fields, config.origin)
-    return BackfilledStream(source, config, source.stream(stream)._clone(), bucket)
+    return BackfilledStream(source, config, clone(source.stream(stream)), bucket)
 
 
 @contextmanager
 def message_if_table_fails(
-    of: BackfilledStream, reporter: Reporter, message: Iterable[str]
+    of: BackfilledStream, emit: Emit, message: Iterable[str]
 ) -> Iterator[None]:
     """Around what updates the table: if that raises, nobody would hear what was done before."""
     try:
@@ -102,5 +102,5 @@ def message_if_table_fails(
     except Exception as error:
         raise_if_interrupted(error)
         for text in message:
-            reporter.note(of.config.stream, text)
+            emit(Note(of.config.stream, text))
         raise

@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dlt.extract.items_transform import BaseItemTransform, ItemTransform
-from dlt.extract.resource import DltResource
 
 from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import BucketSettings
 from landing.columns.conversion import Batch, Row
 from landing.errors import BucketError
-from landing.events import Reporter
+from landing.events import Event, Note
+from landing.extraction.dlt_bridge import BaseItemTransform, DltResource, ItemTransform
 from landing.extraction.failures import causes, raise_if_interrupted
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.run import run_stream
@@ -76,9 +75,9 @@ class _BucketThatDies(Bucket):
         super().put(path, content)
 
 
-class _Notes(Reporter):
-    def note(self, stream: str, text: str) -> None:
-        print(text)
+def _print_note(event: Event) -> None:
+    if isinstance(event, Note):
+        print(event.text)
 
 
 def landing_folder(subject: CheckedStream) -> Path:
@@ -95,7 +94,7 @@ def rows_after_interruptions(subject: CheckedStream) -> list[Row]:
     paths = StreamPaths(subject.config.source, subject.config.stream)
     _expect_death(subject, _Cut(_rows_before_death(subject), dies=True), Bucket(settings))
     _expect_death(subject, None, _BucketThatDies(settings, paths.state))
-    run_stream(_without_table(subject.config), _limited(subject), Bucket(settings), _Notes())
+    run_stream(_without_table(subject.config), _limited(subject), Bucket(settings), _print_note)
     return _rows(landing_folder(subject) / paths.data)
 
 
@@ -115,7 +114,7 @@ def _expect_death(subject: CheckedStream, cut: _Cut | None, bucket: Bucket) -> N
     if cut is not None:
         resource.add_step(cut)
     try:
-        run_stream(_without_table(subject.config), resource, bucket, _Notes())
+        run_stream(_without_table(subject.config), resource, bucket, _print_note)
     except Exception as error:
         raise_if_interrupted(error)
         _reraise_unless_ours(error)

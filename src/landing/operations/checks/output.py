@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from dlt.common.versioned_state import decompress_state
 
 from landing.catalog.variables import source_variables
 from landing.catalog.workspace import BucketSettings
@@ -23,10 +22,10 @@ from landing.operations.checks.interruption import (
 )
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.recordings import SCRUBBED
-from landing.secrets import registered, secrets_of, spellings
+from landing.secrets import is_in, registered, secrets_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
-from landing.zone.state import stored_state
+from landing.zone.state import read_state
 
 # Shorter ones are in any text by chance.
 SHORTEST_SECRET = 8
@@ -70,7 +69,7 @@ def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
         Leak(what, place)
         for value, what in secrets.items()
         for place, text in places.items()
-        if any(spelling in text for spelling in spellings(value))
+        if is_in(text, value)
     ]
     return found, sorted(set(secrets.values()))
 
@@ -97,9 +96,9 @@ def _places(subject: CheckedStream) -> Iterator[tuple[str, str]]:
         if file.is_file() and file.suffix != ".parquet":  # whose rows are the records
             yield f"the file {file.relative_to(folder)}", file.read_text(errors="replace")
     bucket = Bucket(BucketSettings(folder.as_uri(), None, is_default=False))
-    state = stored_state(bucket, StreamPaths(subject.source.name, subject.stream))
+    state = read_state(bucket, StreamPaths(subject.source.name, subject.stream))
     if state is not None:  # compressed in its file
-        yield "its state", _json(decompress_state(state.state))
+        yield "its state", _json(state)
 
 
 def _json(value: Any) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from landing.operations.checks.subject import CheckedStream
+from landing.extraction.failures import causes, raise_if_interrupted
+from landing.http.paging.variations import varying
+from landing.operations.checks.left_over import left_over
+from landing.operations.checks.subject import CheckedStream, Read
 from landing.operations.checks.verdicts import CheckFailed, CheckSkipped, named
+from landing.operations.recordings import missing_answer
 
 SMALL_LIMIT = 5
 
@@ -33,17 +37,20 @@ def _own_limit(subject: CheckedStream) -> int:
 
 
 def paging(subject: CheckedStream) -> str:
-    """Pages of another size give the same records."""
-    own = _own_limit(subject)
+    """The stream reads to the end, and pages of another size give the same records."""
+    _refuse_left_over(subject)
+    _refuse_page_zero(subject)
     first = subject.first
     count = len(first.rows)
+    own = _page_size(subject)
     size = min(own - 1, max(1, count // 3))
     if size < 1 or count < 2:
         raise CheckSkipped("there are too few records for more than one page")
-    again = subject.read(limit=size)
+    again = _read_in_pages_of(subject, size)
     if not first.is_whole and count <= own:
         # Of one page alone, all may be on the other side of the cut.
-        first, again = subject.read(most=2 * own), subject.read(limit=size, most=2 * own)
+        first, again = subject.read(most=2 * own), _read_in_pages_of(subject, size, most=2 * own)
+    _refuse_left_over(subject, again)
     before, after = subject.identities(first.rows), subject.identities(again.rows)
     if first.is_whole and again.is_whole:
         missing, added = _differences(before, after)
@@ -62,6 +69,65 @@ def paging(subject: CheckedStream) -> str:
             "order that is the same for each request"
         )
     return f"the same records in pages of {own} and of {size}"
+
+
+def _page_size(subject: CheckedStream) -> int:
+    """As seen: an API may have a largest page that is below the size that was asked for."""
+    seen = max(subject.first.sizes)
+    parameter = subject.parameter("limit")
+    asked = parameter.default if parameter is not None else None
+    return min(seen, asked) if isinstance(asked, int) else seen
+
+
+def _read_in_pages_of(subject: CheckedStream, size: int, most: int | None = None) -> Read:
+    """By the stream's parameter `limit`, or else by what `Api.pages` asks for."""
+    parameter = subject.parameter("limit")
+    if parameter is not None and isinstance(parameter.default, int):
+        return subject.read(limit=size, most=most)
+    try:
+        with varying(rows=size) as variation:
+            again = subject.read(most=most)
+    except Exception as error:
+        if any(map(missing_answer, causes(error))):
+            raise CheckSkipped(
+                "the recording has no answers in smaller pages: record anew with --record"
+            ) from error
+        raise
+    if not variation.was_made:
+        raise CheckSkipped(
+            "the stream's function has no parameter limit with a number as default, and "
+            "its requests have no parameter for a page's size that is known"
+        )
+    return again
+
+
+def _refuse_left_over(subject: CheckedStream, read: Read | None = None) -> None:
+    read = read or subject.first
+    if read.is_whole and (said := left_over(read.answers)):
+        raise CheckFailed(
+            f"the stream ended, and the API says that it has more: {said}. Page on, or if that "
+            "means something else, name it in ignore_more of Api.pages"
+        )
+
+
+def _refuse_page_zero(subject: CheckedStream) -> None:
+    """Where pages are counted from 1: has page 0 rows that page 1 and those after it have not?"""
+    try:
+        with varying(from_zero=True) as variation:
+            before = subject.read(most=1)
+    except Exception as error:  # no such page, says the API or the recording
+        raise_if_interrupted(error)
+        return
+    if not variation.was_made or not subject.first.is_whole:
+        return
+    missing, _ = _differences(
+        subject.identities(before.rows), subject.identities(subject.first.rows)
+    )
+    if missing:
+        raise CheckFailed(
+            f"page 0 has {len(missing):,} records that no page from 1 on has, such as "
+            f"{named(missing[0])}: give NumberedPages first=0"
+        )
 
 
 def _differences(some: Sequence[Any], others: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from dlt.extract.resource import DltResource
+from requests import Response
 
 from landing.catalog.fields import Field
 from landing.catalog.files import as_config, read_discovered
@@ -22,6 +22,7 @@ from landing.columns.conversion import Batch, Columns, Row
 from landing.columns.fitting import ConversionError
 from landing.columns.inference import fields_of
 from landing.columns.tombstones import tombstones_of
+from landing.extraction.dlt_bridge import DltResource, clone, function_of
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
@@ -31,6 +32,7 @@ from landing.extraction.incremental import (
 from landing.extraction.pages import open_pages, row_count, with_arguments
 from landing.extraction.parents import freeze_parents
 from landing.extraction.sources import Source, as_declared
+from landing.http.captured import answering
 from landing.operations.discovery import described, primary_key, rows_of
 
 Key = tuple[Any, ...]
@@ -55,6 +57,8 @@ class Read:
     """The cursor's `last_value` that the stream saw."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """Column hints that came with pages, by name."""
+    answers: Sequence[Response] = ()
+    """What the API answered to any session of `requests`."""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -83,7 +87,7 @@ class CheckedStream:
 
     def resource(self) -> DltResource:
         """The stream anew: holding a cursor or binding arguments changes a resource."""
-        return self.source.stream(self.stream)._clone(with_parent=True)
+        return clone(self.source.stream(self.stream), with_parents=True)
 
     def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
         """Read from the cursor value `since`, or from the start, with arguments for the function.
@@ -101,14 +105,16 @@ class CheckedStream:
         pages: list[Batch] = []
         columns: dict[str, Any] = {}
         count = 0
-        with open_pages(resource) as found:
+        is_whole = True
+        with answering() as answers, open_pages(resource) as found:
             for page in found:
                 pages.append(page.batch)
                 columns.update(page.columns or {})
                 count += row_count(page.batch)
                 if count >= most:
-                    return Read(pages, is_whole=False, start=start, columns=columns)
-        return Read(pages, is_whole=True, start=start, columns=columns)
+                    is_whole = False
+                    break
+        return Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers)
 
     @cached_property
     def first(self) -> Read:
@@ -152,8 +158,8 @@ class CheckedStream:
 
     def parameter(self, name: str) -> inspect.Parameter | None:
         """A parameter of the stream's function."""
-        function = self.resource()._pipe.gen
-        return inspect.signature(function).parameters.get(name) if callable(function) else None
+        function = function_of(self.resource())
+        return inspect.signature(function).parameters.get(name) if function else None
 
     @cached_property
     def frozen(self) -> FrozenIncremental:

@@ -50,6 +50,8 @@ def of_workspace(
             f"there is none in {workspace.shown(workspace.sources)}",
             "`landing new SOURCE` writes one",
         )
+    if not asked_for:
+        yield from work.orphan_findings(workspace)
     for source in sources:
         yield from work.source_findings(workspace, source, bucket, is_asked_for=source in asked_for)
 

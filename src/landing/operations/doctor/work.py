@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from landing.catalog.files import configured_streams, read_config
+from landing.catalog.orphans import REMEDY, orphans
 from landing.catalog.variables import described_variables
 from landing.catalog.workspace import (
     BucketSettings,
@@ -49,6 +50,14 @@ def settings(checks: Iterable[Callable[[], object]]) -> tuple[float, list[Findin
         for check in checks:
             check()
     return needed, findings.all or [fine("settings", "those of the engine are valid")]
+
+
+def orphan_findings(workspace: Workspace) -> Iterator[Finding]:
+    for found in orphans(workspace):
+        if found.is_mistake:
+            yield wrong("streams", found.message, REMEDY)
+        else:
+            yield fine("streams", f"{found.message}; another tool may")
 
 
 def source_findings(

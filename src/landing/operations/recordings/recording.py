@@ -17,7 +17,7 @@ from landing.catalog.variables import source_variables
 from landing.catalog.workspace import Workspace
 from landing.errors import LandingError, UsageError
 from landing.http.pacing.rate_limiter import unpaced
-from landing.operations.recordings.scrubbing import Scrubber
+from landing.operations.recordings.scrubbing import Message, Scrubber, UnscrubbedSecret
 
 FOLDER = "recordings"
 _MATCHED_ON = ("method", "uri", "body")
@@ -66,9 +66,9 @@ class Recording:
     def recorded(self, max_rows: int) -> Iterator[list[str]]:
         """Record what is asked and answered meanwhile, in place of an earlier recording.
 
-        Yields the list to name the recorded streams in. The earlier recording is left if nothing
-        was asked, which raises LandingError, or if a secret can't be taken out, which raises
-        UnscrubbedSecret.
+        Yields the list to name the recorded streams in. The earlier recording stays if none is
+        named, if no request was made, which raises LandingError, or if a secret can't be taken
+        out, which raises UnscrubbedSecret.
         """
         vcr = _vcrpy()
         names = source_variables(self._workspace, self._source)
@@ -77,9 +77,7 @@ class Recording:
         environment = scrubber.variables(found)
         streams: list[str] = []
         draft = self._traffic.with_suffix(".draft")
-        recorder = vcr.VCR(
-            record_mode="all", decode_compressed_response=True, record_on_exception=False
-        )
+        recorder = vcr.VCR(record_mode="all", record_on_exception=False)
         recorder.register_persister(_ScrubbedFile(scrubber))
         try:
             with _one_request_at_a_time(), recorder.use_cassette(str(draft)):
@@ -88,6 +86,8 @@ class Recording:
                 raise LandingError(
                     f"nothing was recorded: source '{self._source}' made no request over HTTP"
                 )
+            if not streams and self.exists:
+                return
             facts = Facts(streams=streams, max_rows=max_rows, environment=environment)
             draft.replace(self._traffic)
             self._facts.write_bytes(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
@@ -121,7 +121,10 @@ class _ScrubbedFile:
     def save_cassette(self, path: str, cassette: Mapping[str, Any], serializer: Any) -> None:
         from vcr.serialize import serialize
 
-        traffic = list(zip(cassette["requests"], cassette["responses"], strict=True))
+        traffic = [
+            (request, _decoded(request, response))
+            for request, response in zip(cassette["requests"], cassette["responses"], strict=True)
+        ]
         for request, response in traffic:
             self._scrubber.learn(request, response)
         answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -146,6 +149,31 @@ class _ScrubbedFile:
         if not file.is_file():
             raise CassetteNotFoundError
         return _loaded(file, file.stat().st_mtime_ns, serializer)
+
+
+def _decoded(request: Any, response: Message) -> Message:
+    """The answer as urllib3 has it, which has decoded the body: without the header of that.
+
+    Raises UnscrubbedSecret if a package is missing that decodes it.
+    """
+    headers = {name.lower(): values for name, values in response["headers"].items()}
+    encodings = ",".join(headers.get("content-encoding", ())).lower().replace(" ", "")
+    if unknown := _unknown(encodings):
+        raise UnscrubbedSecret(
+            f"{request.method} {request.uri.partition('?')[0]}: the answer is encoded as "
+            f"'{unknown}', in which secrets can't be looked for: install a package that decodes "
+            "it, or leave it out of Accept-Encoding; nothing was written"
+        )
+    kept = {n: v for n, v in response["headers"].items() if n.lower() != "content-encoding"}
+    return {**response, "headers": kept}
+
+
+def _unknown(encodings: str) -> str:
+    """The first of these content encodings that urllib3 does not decode here; empty if none."""
+    import urllib3
+
+    known = {"", "identity", *urllib3.HTTPResponse.CONTENT_DECODERS}
+    return next((name for name in encodings.split(",") if name not in known), "")
 
 
 @lru_cache(maxsize=4)
@@ -192,9 +220,14 @@ def _as_urllib3s(method: str, response: Any) -> Any:
     if isinstance(response, urllib3.HTTPResponse):  # one that was made so already, by a retry
         return response
     response.release_conn()
+    headers = urllib3.HTTPHeaderDict(response.getheaders())
+    encodings = headers.get("Content-Encoding", "").lower().replace(" ", "")
+    if encodings and not _unknown(encodings):  # vcrpy's data is decoded already
+        headers.discard("Content-Encoding")
+        headers.discard("Content-Length")
     return urllib3.HTTPResponse(
         io.BytesIO(response.data),
-        urllib3.HTTPHeaderDict(response.getheaders()),
+        headers,
         response.status,
         reason=response.reason,
         preload_content=False,

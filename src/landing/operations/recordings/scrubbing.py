@@ -12,12 +12,11 @@ import copy
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
-from landing.secrets import is_secret_name, is_secret_variable, secrets_of, spellings
+from landing.secrets import is_in, is_secret_name, is_secret_variable, replaced, secrets_of
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
@@ -140,9 +139,9 @@ class Scrubber:
         self._refuse(texts, f"{request.method} {request.uri.partition('?')[0]}")
 
     def _refuse(self, texts: Collection[str], place: str) -> None:
-        for spelling, name in self._spelled(len(self._names)):
+        for secret, name in self._names.items():
             # A placeholder may hold a short secret by chance, such as the password `holder`.
-            if any(spelling in text.replace(name, "") for text in texts):
+            if any(is_in(text.replace(name, ""), secret) for text in texts):
                 raise UnscrubbedSecret(
                     f"{place}: the recording would hold a secret ({name}) in a form that can't be "
                     "taken out; nothing was written"
@@ -167,7 +166,9 @@ class Scrubber:
         return self._value(name, document, is_login) if isinstance(document, str) else document
 
     def _value(self, name: str, value: str, is_login: bool) -> str:
-        return SCRUBBED if _is_credential(name, is_login) else self._values.get(value, value)
+        if _is_credential(name, is_login):
+            return SCRUBBED
+        return self._values.get(value) or self._text(value)
 
     def _url(self, url: str) -> str:
         parts = urlsplit(url)
@@ -178,15 +179,7 @@ class Scrubber:
         return self._text(urlunsplit(whole))
 
     def _text(self, text: str) -> str:
-        for spelling, name in self._spelled(len(self._names)):
-            text = text.replace(spelling, name)
-        return text
-
-    @lru_cache(maxsize=1)  # noqa: B019, one scrubber lives as long as one check
-    def _spelled(self, known: int) -> list[tuple[str, str]]:
-        """Each known secret in all its spellings, the longest first."""
-        found = {s: name for value, name in self._names.items() for s in spellings(value)}
-        return sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True)
+        return replaced(text, self._names)
 
 
 _PLACEHOLDER = "placeholder-of-"

@@ -15,7 +15,7 @@ import msgspec
 from landing.errors import counted
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed
-from landing.zone.layout import StreamPaths, load_id_of
+from landing.zone.layout import StreamPaths, load_id_of, natural, sorts_after
 from landing.zone.lease import lease_holder
 from landing.zone.load_log import LoadRecord, RecordedFile, load_records
 from landing.zone.records import read_record, read_records
@@ -134,9 +134,12 @@ def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
     for path in sorted(account.files.keys() - account.expected.keys()):
         load_id = load_id_of(path)
         if load_id is None:
-            yield VerifyFinding(
-                f"{path} is none of the stream's files, and readers meet it", "take it elsewhere"
-            )
+            if _hides_what_lands(account, path):
+                yield VerifyFinding(
+                    f"{path} is another tool's and sorts after the stream's newest file: a reader "
+                    "that is past it never gets what lands today",
+                    "move it, or have that tool land elsewhere",
+                )
         elif path in account.replaced or _is_pending(account, path):
             if account.holder is None:
                 yield VerifyFinding(
@@ -155,6 +158,11 @@ def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
                 f"`landing run {name}` lands its rows again; if they were a backfill's, start that "
                 "again",
             )
+
+
+def _hides_what_lands(account: Account, path: str) -> bool:
+    newest = max((file.path for file in account.ours), key=natural, default=None)
+    return path.endswith(".parquet") and newest is not None and sorts_after(path, newest)
 
 
 def _is_being_compacted(account: Account, path: str) -> bool:
@@ -190,6 +198,12 @@ def file_notes(account: Account) -> Iterator[str]:
         yield (
             f"{counted(len(left), 'further file')} of loads that died, such as {min(left)}; later "
             "ones landed their rows again"
+        )
+    foreign = [path for path in account.files if load_id_of(path) is None]
+    if foreign:
+        yield (
+            f"{counted(len(foreign), 'file')} of other tools, such as {min(foreign)}; readers of "
+            "this folder meet them, too"
         )
     if account.holder is not None:
         yield f"{account.holder}: files that come or go meanwhile are not looked at"

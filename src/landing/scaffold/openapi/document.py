@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landing.errors import ApiError, UsageError
+from landing.scaffold.openapi.references import handlers
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
     from jsonschema_path import SchemaPath
 
 _SECONDS = 60
+_NESTED = 500
+_BRACKETS = re.compile(rb"[][{}]")
+_DASHES = re.compile(rb"(?:- ){%d}" % _NESTED)
 _DEEPEST = 6
 """Levels of `allOf` and the like; schemas may contain themselves."""
 
@@ -52,7 +57,8 @@ def read_document(location: str) -> Document:
     if not isinstance(content.get("paths"), dict):
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
-    return Document(SchemaPath.from_dict(content, base_uri=base), location)
+    found = handlers(base, _fetched, _parsed)
+    return Document(SchemaPath.from_dict(content, base_uri=base, handlers=found), location)
 
 
 def _read(file: Path) -> bytes:
@@ -74,22 +80,43 @@ def _fetched(url: str) -> bytes:
 
 
 def _parsed(text: bytes, location: str) -> dict[str, Any]:
+    what = f"{location} is neither JSON nor YAML of an OpenAPI document"
     try:
         content = json.loads(text)
-    except ValueError:
-        content = _parsed_yaml(text)
+    except (ValueError, RecursionError) as error:
+        content = _parsed_yaml(text, what, error)
     if not isinstance(content, dict):
-        raise UsageError(f"{location} is neither JSON nor YAML of an OpenAPI document")
+        raise UsageError(what)
     return content
 
 
-def _parsed_yaml(text: bytes) -> Any:
+def _parsed_yaml(text: bytes, what: str, error_as_json: Exception) -> Any:
+    """Raises UsageError with the line where it breaks: as JSON if it looks like that."""
     import yaml
 
+    if _is_too_deep(text):  # the loader in C would end the process
+        raise UsageError(f"{what}: it is nested more than {_NESTED:,} levels deep")
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeError):
-        return None
+    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+        is_json = text.lstrip()[:1] in (b"{", b"[")
+        broken = error_as_json if is_json else error
+        match broken:
+            case json.JSONDecodeError():
+                where = f"line {broken.lineno}, column {broken.colno}: {broken.msg}"
+            case yaml.MarkedYAMLError() if (mark := broken.problem_mark) is not None:
+                where = f"line {mark.line + 1}, column {mark.column + 1}: {broken.problem}"
+            case _:
+                where = str(broken).partition("\n")[0]
+        raise UsageError(f"{what}: {where}") from None
+
+
+def _is_too_deep(text: bytes) -> bool:
+    depth = deepest = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth += 1 if bracket[0] in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > _NESTED or _DASHES.search(text) is not None
 
 
 def at(path: SchemaPath, *keys: str | int) -> SchemaPath | None:

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 from landing.errors import UsageError, listed, nearest
 from landing.scaffold.openapi.document import Document, at, children, elements, value
 from landing.scaffold.openapi.endpoint import Endpoint
+from landing.scaffold.openapi.references import foreign_reference
 from landing.scaffold.plan import AuthPlan, SourcePlan, StreamPlan
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
     found: list[Endpoint] = []
     needing: list[str] = []
     broken: list[str] = []
+    foreign: list[str] = []
     for path, item in children(at(document.root, "paths")):
         try:
             if at(item, "get") is None:
@@ -76,11 +78,19 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
                 needing.append(f"{endpoint.shown} ({', '.join(endpoint.missing)})")
             else:
                 found.append(endpoint)
-        except (Unresolvable, TypeError, ValueError, KeyError) as error:
-            broken.append(f"GET {path} ({type(error).__name__})")
+        except (Unresolvable, TypeError, ValueError, KeyError, RecursionError) as error:
+            if (reference := foreign_reference(error)) is not None:
+                foreign.append(f"GET {path} ({reference})")
+            else:
+                broken.append(f"GET {path} ({type(error).__name__})")
     needs = "left out, as they need a value (docs/sources.md: a child of a parent)"
     contradicts = "left out, as the document contradicts itself there"
-    notes = [*_counted(needing, needs), *_counted(broken, contradicts)]
+    elsewhere = "left out, as a reference there is not followed or can't be read"
+    notes = [
+        *_counted(needing, needs),
+        *_counted(broken, contradicts),
+        *_counted(foreign, elsewhere),
+    ]
     return found, notes
 
 

@@ -1,0 +1,108 @@
+"""Lines and tables that fit the terminal; in a pipe they have any length and no colour."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TextIO
+
+_GAP = "  "
+
+
+def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None) -> None:
+    """Print one line.
+
+    At a terminal, a line that is too long goes on below `text`, so `mark` stands alone on the
+    left. `style` is one of rich's; it is for the mark, or for the line if there is no mark.
+    """
+    to = to or sys.stdout
+    mark, text = printable(mark), printable(text)
+    width = terminal_width(to)
+    # An address that is cut is none: a word wider than the terminal stays whole.
+    room = sys.maxsize if width is None else max(width - len(mark), 20)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    shown = (mark + f"\n{' ' * len(mark)}".join(lines)).rstrip()
+    if not style or not (to.isatty() or os.environ.get("FORCE_COLOR")):
+        print(shown, file=to, flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    styled = Text(shown)
+    styled.stylize(style, 0, len(mark) or None)
+    Console(file=to, highlight=False).print(styled, soft_wrap=True)
+
+
+def grid(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+    right: Sequence[str] = (),
+) -> list[str]:
+    """Lines of a table no wider than `width`: the widest columns are cut first. Columns whose
+    titles are in `right` are numbers."""
+    texts = [[printable(text) for text in row] for row in (titles, *rows)]
+    if width is None:
+        return _padded(texts, [title in right for title in titles])
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), show_header=False)
+    for title in titles:
+        table.add_column(justify="right" if title in right else "left")
+    for row in texts:
+        table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in row))
+    console = Console(file=StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def _padded(texts: Sequence[Sequence[str]], is_right: Sequence[bool]) -> list[str]:
+    """rich takes a second for every 3,000 rows."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        cells = []
+        for text, width, right in zip(row, widths, is_right, strict=True):
+            space = " " * (width - cell_len(text))
+            cells.append(space + text if right else text + space)
+        lines.append(_GAP.join(cells).rstrip())
+    return lines
+
+
+def terminal_width(of: TextIO | None = None) -> int | None:
+    """Of standard output, or another; None where lines may have any length, as in a pipe."""
+    return shutil.get_terminal_size().columns if (of or sys.stdout).isatty() else None
+
+
+def is_watched() -> bool:
+    """Whether a person sees lines move on standard error."""
+    is_dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
+    return sys.stderr.isatty() and not is_dumb and not is_ci()
+
+
+def is_ci() -> bool:
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
+
+
+def printable(text: str) -> str:
+    """Strangers wrote what a source gives: nothing in it may steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    """As JSON spells it within a string."""
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]

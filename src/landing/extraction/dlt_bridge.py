@@ -1,0 +1,122 @@
+"""What this project uses of dlt beneath its public face.
+
+`tests/test_dlt_bridge.py` has a test for each assumption made here, which says what has changed if
+a new version of dlt breaks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dlt
+from dlt.common.configuration import known_sections
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.doc import BaseDocProvider
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.libs import is_pandas_frame as is_pandas_frame
+from dlt.common.libs import is_polars_frame as is_polars_frame
+from dlt.common.pipeline import StateInjectableContext, TPipelineState
+from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
+from dlt.extract.hints import HintsMeta
+from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalResourceWrapper
+from dlt.extract.incremental.lag import apply_lag_with_suppression as apply_lag_with_suppression
+from dlt.extract.items import PipeItem as PipeItem
+from dlt.extract.items import SupportsPipe as SupportsPipe
+from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
+from dlt.extract.items_transform import ItemTransform as ItemTransform
+from dlt.extract.pipe_iterator import PipeIterator
+from dlt.extract.reference import SourceFactory as SourceFactory
+from dlt.extract.resource import DltResource as DltResource
+from dlt.extract.source import DltSource as DltSource
+
+from landing.zone.state import SCHEMA, State
+
+Incremental = dlt.sources.incremental
+
+
+def prepare_dlt() -> None:
+    """Call before there are threads: dlt makes its run context with the first stream that is read.
+    It loads plugins then, with a lock that each resolution of a configuration needs, and other
+    threads would find the context half made."""
+    _ = Container()[PluggableRunContext]
+
+
+def secret_documents() -> Iterator[str]:
+    """What dlt's own providers keep of secrets, as TOML."""
+    for provider in Container()[PluggableRunContext].providers.providers:
+        if provider.supports_secrets and isinstance(provider, BaseDocProvider):
+            yield provider.to_toml()
+
+
+@contextmanager
+def dlt_context(resource: DltResource, state: State) -> Iterator[None]:
+    """What dlt binds to a thread in which a resource runs: the state that it reads and writes, and
+    the sections of its configuration."""
+    section = ConfigSectionContext(
+        sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
+    )
+    typed: TPipelineState = state  # type: ignore[assignment]
+    with (
+        Container().injectable_context(StateInjectableContext(state=typed)),
+        Container().injectable_context(section),
+    ):
+        yield
+
+
+def items_of(resource: DltResource) -> Generator[PipeItem, None, None]:
+    """Run the resource: its generator, its parents, its maps and filters.
+
+    Iterating over a resource does the same, but drops the hints that come with a page and the state
+    that the resource writes.
+    """
+    with PipeIterator.from_pipe(resource._pipe) as items:
+        yield from items
+
+
+def columns_with_page(item: PipeItem) -> Mapping[str, Any] | None:
+    """Column hints that came with an item (`dlt.mark.with_hints`), by name."""
+    hints = item.meta.hints if isinstance(item.meta, HintsMeta) else None
+    columns = hints.get("columns") if hints else None
+    return columns if isinstance(columns, Mapping) else None
+
+
+def function_of(resource: DltResource) -> Callable[..., Any] | None:
+    """The function that makes the resource's items; None if it was made from data."""
+    function = resource._pipe.gen
+    return function if callable(function) else None
+
+
+def is_bound(resource: DltResource) -> bool:
+    """Whether the resource's function was called with arguments already."""
+    return bool(resource._args_bound)
+
+
+def clone(resource: DltResource, *, with_parents: bool = False) -> DltResource:
+    """A copy to be prepared for a run of its own."""
+    return resource._clone(with_parent=with_parents)
+
+
+def parents_of(resource: DltResource) -> Iterator[DltResource]:
+    """What a transformer's stream takes its items from, the nearest first."""
+    parent = resource._parent
+    while parent is not None:
+        yield parent
+        parent = parent._parent
+
+
+def incremental_steps(resource: DltResource) -> Iterator[IncrementalResourceWrapper]:
+    """Where a resource's pipe keeps its incrementals."""
+    for step in resource._pipe.steps:
+        if isinstance(step, IncrementalResourceWrapper):
+            yield step
+
+
+def static_columns(resource: DltResource) -> Mapping[str, Any]:
+    """The columns that a stream declares, as dlt has them; not those that depend on its rows."""
+    try:
+        return resource.compute_table_schema().get("columns", {})
+    except DataItemRequiredForDynamicTableHints:
+        return {}

@@ -1,0 +1,162 @@
+"""What a run knows from the runs before, and leaves for the next one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+from landing.extraction.cursor import CursorTracker
+from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not_kept
+from landing.extraction.prepared import PreparedStream
+from landing.extraction.reader import StreamReader
+from landing.extraction.resync import Resync, due_resync
+from landing.http import traffic
+from landing.zone.publication import Load
+from landing.zone.state import (
+    STATE_KEY,
+    State,
+    forget_parents,
+    keeps_state,
+    resource_state,
+    take_over,
+)
+
+
+class StreamState:
+    """The part of a state that reading a stream goes by and moves.
+
+    Use it in the stream's `dlt_context`: the cursor's value is where dlt keeps it.
+    """
+
+    def __init__(
+        self,
+        stream: PreparedStream,
+        state: State,
+        reader: StreamReader,
+        notify: Callable[[str], None],
+        fetch: Fetch = not_kept,
+    ) -> None:
+        self._name = stream.config.stream
+        self._stream = stream
+        self._state = state
+        self._reader = reader
+        self._notify = notify
+        self._ours: dict[str, Any] = resource_state(state, self._name).setdefault(STATE_KEY, {})
+        self._resync = self._due_resync()
+        self.of_reading = deepcopy(state)
+        """The stream's own: it runs ahead in a thread, while `state` moves with each load."""
+        if self._resync is not None:
+            forget_parents(self.of_reading, self._name)
+        self.tracker = self._tracker(fetch)
+        if self.tracker is not None:
+            reader.quarantine.known = frozenset(self._ours.get("quarantined", ()))
+
+    def _due_resync(self) -> Resync | None:
+        frozen, config = self._stream.frozen, self._stream.config
+        if frozen is None or not config.is_incremental:
+            return None
+        resync = due_resync(config, frozen, self._ours)
+        if resync is not None:
+            start = "the beginning" if resync.start is None else resync.start
+            self._notify(f'"backfill" is true: reads once more from {start}')
+        return resync
+
+    def _tracker(self, fetch: Fetch) -> CursorTracker | None:
+        stream = self._stream
+        if stream.frozen is None or not stream.config.is_incremental:
+            return None
+        known = self._ours.get("cursor", {})
+        answers, clock = traffic.current().answers, time.monotonic()
+        return CursorTracker(
+            stream.frozen,
+            stream.columns,
+            known,
+            stream.folder,
+            began=lambda: answers.time_at(clock),
+            fetch=fetch,
+        )
+
+    @property
+    def keys(self) -> Any:
+        """Which records the source had, as `KnownKeys` left it."""
+        return self._ours.get("keys")
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether what was read can be published before the stream's end. What the stream itself
+        keeps in dlt's state would run ahead of the rows that are published."""
+        if self.tracker is None or not self.tracker.can_publish:
+            return False
+        return not keeps_state(self.of_reading, self._name)
+
+    def begin(self, load: Load) -> None:
+        load.last_load_id = self._ours.get("load_id")
+        if self.tracker is not None:
+            load.cursor_before = self.tracker.after
+            load.read_from = self.tracker.read_from
+
+    def remember(self, load: Load, put_back: Iterable[LandedFile], *, ended: bool) -> None:
+        """Put into the state what the run after this load starts from.
+
+        `put_back` are files of loads before it that the cursor was put back behind.
+        """
+        if self.tracker is not None:
+            self.tracker.landed(part.file for part in load.parts)
+            self.tracker.landed(put_back)
+        if ended:
+            take_over(self._state, self.of_reading, self._name)
+        if identities := self._reader.quarantine.identities:
+            self._ours["quarantined"] = identities
+        self._remember_keys(load)
+        self._remember_cursor(load, ended=ended)  # which may begin the load
+        if load.last_row_version is not None:
+            self._ours["load_id"] = load.last_row_version
+        self._remember_columns(load)
+
+    def _remember_keys(self, load: Load) -> None:
+        snapshot = self._reader.snapshot
+        if snapshot is None:
+            load.supersedes_keys = self._ours.pop("keys", None) is not None
+            return
+        assert load.load_id is not None, "a full refresh with deletes is a load, rows or not"
+        for note in snapshot.notes():
+            self._notify(note)
+        load.keys_file = snapshot.close()
+        load.supersedes_keys = True
+        self._ours["keys"] = snapshot.state(load.load_id)
+
+    def _remember_columns(self, load: Load) -> None:
+        known = load.still_known(self._ours.get("schema"))
+        if load.parts:
+            known = load.settle_columns(known, self._stream.schema)
+        if known is not None:
+            self._ours["schema"] = known
+
+    def _remember_cursor(self, load: Load, *, ended: bool) -> None:
+        tracker, frozen = self.tracker, self._stream.frozen
+        if tracker is None or frozen is None:
+            return
+        frozen.get_state()["last_value"] = tracker.after
+        self._ours["cursor"] = tracker.state(self._known_rows(load, ended=ended), ended=ended)
+        if self._resync is not None:
+            self._resync.remember(tracker, self._ours, ended=ended)
+        load.cursor_after = frozen.get_state()["last_value"]
+        for note in tracker.notes() if ended else ():
+            self._notify(note)
+
+    def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:
+        """What the next run reads again, in the state or in an object of the load."""
+        assert self.tracker is not None, "only a stream with a cursor reads again"
+        known = self.tracker.known(ended=ended)
+        before = self.tracker.rows_state
+        in_state = known.in_state()
+        if in_state is None and load.load_id is None and "load_id" in before:
+            return before  # of which these are a part
+        if "load_id" in before:
+            load.supersedes_keys = True
+        if in_state is not None:
+            return in_state
+        load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+        return KnownRowsState(load_id=load.begin())

@@ -1,0 +1,32 @@
+"""The `Link` header as RFC 8288 has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_TARGET = re.compile(r"[\s,]*<([^>]*)>")
+_PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,]*)))?')
+_TO_NEXT = re.compile(r"[^,<]*")
+
+
+def link_to(header: str, rel: str) -> str | None:
+    """The target of the first link with a relation, in any case and among several."""
+    return next((url for url, rels in _links(header) if rel.lower() in rels), None)
+
+
+def _links(header: str) -> Iterator[tuple[str, list[str]]]:
+    place = 0
+    while target := _TARGET.match(header, place):
+        place = target.end()
+        parameters: dict[str, str] = {}
+        while (found := _PARAMETER.match(header, place)) is not None:
+            place = found.end()
+            name, quoted, token = found.groups()
+            value = (token or "").strip("'") if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            parameters.setdefault(name.lower(), value)  # of two, the first counts
+        # A link with an anchor is one of another resource.
+        if not parameters.get("anchor"):
+            yield target.group(1).strip(), parameters.get("rel", "").lower().split()
+        rest = _TO_NEXT.match(header, place)
+        place = rest.end() if rest else place

@@ -1,0 +1,150 @@
+"""Paging by key: each page begins after the last row of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from requests import HTTPError
+
+from landing.errors import ApiError
+from landing.http.bodies import Page, values_of
+from landing.http.paging.more import Weight, refuse_more
+from landing.http.paging.order import first_descent
+from landing.http.query import Query
+
+# Totals of such pages count what is left, or all there is, or something between.
+_WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
+
+
+class KeysetPages:
+    """The next page begins after the last row's value of `field`, which is passed as `param`.
+
+    Rows have to come in the ascending order of `field`. Either no two rows share a value and
+    `param` asks for what is beyond it, or with `inclusive` rows may share one and `param` asks
+    for it and what is beyond: then the rows of a page's last value come twice.
+
+    `limit` must not exceed the API's largest page. Where a page has one value only, and nothing
+    shows that pages can be longer, the API is asked for one more row from its beginning;
+    `maximum`, the rows that its largest page has, makes that needless.
+
+    With `short_page_ends`, for APIs that fill their pages, one that is shorter than another before
+    it is the last; without, a stream of edits that is faster than the requests is followed for as
+    long as it lasts.
+
+    Raises ApiError if more rows share a value than a page has, or may do so, and without
+    `inclusive`, if two rows of a page share one; and if a row has a lower value than the one
+    before it, unless `check_order` is false, as for texts that the API sorts by rules of its own.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        param: str,
+        *,
+        limit: int,
+        limit_param: str = "limit",
+        inclusive: bool = False,
+        short_page_ends: bool = False,
+        maximum: int | None = None,
+        check_order: bool = True,
+    ) -> None:
+        self._field = field
+        self._param = param
+        self._limit = limit
+        self._limit_param = limit_param
+        self._inclusive = inclusive
+        self._short_page_ends = short_page_ends
+        self._maximum = maximum
+        self._check_order = check_order
+
+    def read(self, query: Query) -> Iterator[Page]:
+        query = query.with_values({self._limit_param: self._limit})
+        start = query.value_of(self._param)  # where a run starts that has a cursor
+        asked = {str(start)}
+        largest = rows = 0
+        before: list[Any] = []
+        while page := (answer := query.ask()).page:
+            values = values_of(page, self._field)
+            last = values[-1]
+            rows += len(page)
+            is_short = len(page) < largest
+            is_stuck = str(last) == str(start)
+            if is_stuck and not is_short and not self._inclusive:
+                raise self._does_not_move(
+                    query, page, last, f"does the API know the parameter '{self._param}'?"
+                )
+            self._refuse_disorder(query, [*before, *values])
+            if is_stuck and not is_short:
+                self._refuse_full(query, page, last)
+            is_end = is_stuck or (is_short and self._short_page_ends)
+            if is_end:
+                refuse_more(query, answer, rows=rows, pages=len(asked), weights=_WEIGHTS)
+            yield page
+            if is_end:
+                return
+            if str(last) in asked:
+                raise ApiError(
+                    f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
+                    f"it did; have it sort by '{self._field}', ascending"
+                )
+            asked.add(str(last))
+            start, largest, before = last, max(largest, len(page)), [last]
+            query = query.with_values({self._param: last})
+        refuse_more(query, answer, rows=rows, pages=len(asked), weights={"flag"})
+
+    def _refuse_disorder(self, query: Query, values: Sequence[Any]) -> None:
+        if values[-1] is None:
+            raise ApiError(
+                f"{query.shown}: the last row of a page has no '{self._field}' to go on from"
+            )
+        if not self._inclusive and any(
+            one == other and one is not None for one, other in pairwise(values)
+        ):
+            raise ApiError(
+                f"{query.shown}: rows share a '{self._field}', so those at a page's end would be "
+                "lost; page by a field that no two rows share, or if the API takes "
+                f"'{self._param}' as that value and beyond, with `inclusive=True`"
+            )
+        if self._check_order and (descent := first_descent(values)):
+            before, after = descent
+            raise ApiError(
+                f"{query.shown}: rows do not come in the ascending order of '{self._field}', "
+                f"since {after!r} comes after {before!r}; have it sort by '{self._field}', "
+                "ascending, or if it does so by rules of its own, say `check_order=False`"
+            )
+
+    def _refuse_full(self, query: Query, page: Page, last: Any) -> None:
+        """Of a page that has no other value than that it was asked for: are there more rows?"""
+        if len(page) >= min(self._limit, self._maximum or self._limit):
+            raise self._does_not_move(
+                query,
+                page,
+                last,
+                "ask for larger pages, or page by a field that fewer rows share",
+            )
+        # No API caps its pages at one row.
+        if len(page) > 1 and self._maximum is None and not self._can_exceed(query, len(page)):
+            raise self._does_not_move(
+                query,
+                page,
+                last,
+                "and the API was not seen to give longer pages, so there may be more such rows: "
+                f"is {len(page):,} its maximum? If so, page by a field that fewer rows share; if "
+                "not, say by `maximum` how many rows its largest page has",
+            )
+
+    def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
+        return ApiError(
+            f"{query.shown}: a page of {len(page):,} rows has no other '{self._field}' than "
+            f"{last!r}, so there is no going on from it; {what}"
+        )
+
+    def _can_exceed(self, query: Query, size: int) -> bool:
+        """Whether a page from the beginning, wherever the run started, is longer than `size`."""
+        whole = query.without(self._param).with_values({self._limit_param: size + 1})
+        try:
+            return len(whole.ask().page) > size
+        except HTTPError:  # of an API that insists on the parameter
+            return False

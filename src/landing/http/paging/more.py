@@ -1,0 +1,294 @@
+"""Does an answer say that there is more? Every kind of paging looks here where it would end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from requests import Response
+
+from landing.errors import ApiError
+from landing.http import vocabulary
+from landing.http.links import link_to
+from landing.http.paging.words import Word, is_url, of_body, of_headers
+from landing.http.query import Answer, Query
+from landing.http.vocabulary import Kind, is_end, plain, whole_number, yes_or_no
+
+_RANGE = re.compile(r"\s*(?!bytes)[a-z]*[\s=]*(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
+
+Weight: TypeAlias = Literal["next", "flag", "pages", "total"]
+ALL: frozenset[Weight] = frozenset({"next", "flag", "pages", "total"})
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Something in an answer that says that there is more."""
+
+    weight: Weight
+    place: str
+    """A path in the body, or the name of a header."""
+    is_header: bool
+    shown: str
+    """What it says, without a URL or a cursor, which may hold a key."""
+    paging: str
+    """What would follow it."""
+    value: Any = None
+
+    @property
+    def where(self) -> str:
+        return f"the header '{self.place}'" if self.is_header else f"'{self.place}'"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What an answer says about the answers after it.
+
+    `records` is where its records are in a JSON body, None if it has another kind of body.
+    `ignored` are names or paths that mean something else in this API.
+    """
+
+    response: Response
+    records: str | None = None
+    ignored: Collection[str] = ()
+
+    def sign_of_more(
+        self,
+        *,
+        rows: int,
+        pages: int = 1,
+        weights: Collection[Weight] = ALL,
+        from_start: bool = False,
+    ) -> Sign | None:
+        """The plainest sign, if so many rows and pages were read, this answer's included;
+        `from_start` if these are all rows before, and not only those from an offset on."""
+        signs = (
+            *self._flags(),
+            *self._next(rows),
+            *self._pages(pages),
+            *self._totals(rows, from_start),
+        )
+        return next((sign for sign in signs if sign.weight in weights), None)
+
+    def confirms_end(self, *, rows: int, pages: int) -> bool:
+        """Whether it says that nothing follows so many rows and pages, and not only leaves out
+        what would follow."""
+        if self._is_last or self._has_empty_next or self._has_all(rows):
+            return True
+        numbers = [whole_number(word.value) for word in self._all("pages")]
+        return any(number is not None and number <= pages for number in numbers)
+
+    @cached_property
+    def total(self) -> int | None:
+        """The number of all rows, if the answer has one that is not of this page."""
+        word = self._total_word(("filtered", "total"))
+        if word is not None:
+            return whole_number(word.value)
+        return self._range[1] if self._range else None
+
+    @cached_property
+    def _words(self) -> list[Word]:
+        words = [*of_headers(self.response.headers)]
+        if self.records is not None:
+            words += of_body(self.response.content, self.records)
+        ignored = {plain(name) for name in self.ignored}
+        return [w for w in words if not {plain(w.name), plain(w.place)} & ignored]
+
+    def _all(self, *kinds: Kind) -> Iterator[Word]:
+        return (word for word in self._words if word.kind in kinds)
+
+    @cached_property
+    def _is_last(self) -> bool:
+        flags = [yes_or_no(word.value) for word in self._all("more")]
+        lasts = [yes_or_no(w.value) for w in self._all("last") if isinstance(w.value, bool)]
+        return (False in flags or True in lasts) and True not in flags and False not in lasts
+
+    @cached_property
+    def _has_empty_next(self) -> bool:
+        return any(is_end(word.value) for word in self._all("next", "cursor"))
+
+    def _flags(self) -> Iterator[Sign]:
+        for word in self._all("more"):
+            if yes_or_no(word.value) is True:
+                yield self._sign("flag", word, "true", _BY_REQUEST)
+        for word in self._all("last"):
+            if word.value is False:
+                yield self._sign("flag", word, "false", _BY_REQUEST)
+
+    def _next(self, rows: int) -> Iterator[Sign]:
+        link = link_to(self.response.headers.get("Link", ""), "next")
+        if link and not self._is_this(link) and plain("Link") not in map(plain, self.ignored):
+            word = Word("next", "Link", "Link", link, is_header=True)
+            yield self._sign("next", word, "names a next page", "LinkPages()")
+        if self._is_last:
+            return
+        for word in self._all("next", "cursor"):
+            is_counted = word.kind == "cursor" or whole_number(word.value) is not None
+            if is_counted and self._has_all(rows):
+                continue
+            if not is_end(word.value) and not self._is_this(word.value):
+                yield self._sign("next", word, "names a next page", _paging_by(word))
+        if self._has_empty_next or self._has_all(rows) or not rows:
+            return
+        for word in self._all("position"):
+            if not is_end(word.value) and not self._was_asked_for(word.value):
+                yield self._sign("next", word, "names where to go on", _paging_by(word))
+
+    def _pages(self, pages: int) -> Iterator[Sign]:
+        if self._is_last:
+            return
+        here = [number for w in self._all("page") if (number := whole_number(w.value)) is not None]
+        read = max([pages, *here, self._asked_number(vocabulary.NUMBERS)])
+        for word in self._all("pages"):
+            if (whole_number(word.value) or 0) > read:
+                yield self._sign("pages", word, f"is {word.value}", "NumberedPages(limit)")
+
+    def _totals(self, rows: int, from_start: bool) -> Iterator[Sign]:
+        if self._is_last:
+            return
+        if (found := self._range) is not None:
+            end, total = found
+            if total is None or max(rows, end) < total:
+                name = "Content-Range" if total is not None else "status 206"
+                part = Word("total", name, name, total, is_header=True)
+                says = f"counts {total:,} rows" if total is not None else "is of a part"
+                yield self._sign("total", part, says, "OffsetPages, by what the API takes")
+        if self._has_empty_next:
+            return
+        before = 0  # rows that were passed over
+        if not from_start:
+            if self._asked_number(vocabulary.NUMBERS) > 1:
+                return  # the rows of the pages before are not known
+            before = self._asked_number(vocabulary.POSITIONS)
+        word = self._total_word(("filtered", "total")) or self._total_word(("count",))
+        total = None if word is None else whole_number(word.value)
+        if word is not None and total is not None and total > rows + before:
+            argument = "" if word.is_header else f', total="{word.place}"'
+            paging = f"OffsetPages(limit{argument}) or NumberedPages(limit{argument})"
+            yield self._sign("total", word, f"is {total:,}, and {rows:,} rows came", paging)
+
+    def _total_word(self, kinds: tuple[Kind, ...]) -> Word | None:
+        """Of several totals, the first kind counts, and of this the greatest."""
+        for kind in kinds:
+            found = [w for w in self._all(kind) if whole_number(w.value) is not None]
+            # A parameter of the same name is a page's size, which the answer repeats.
+            found = [w for w in found if kind != "count" or plain(w.name) not in self._asked]
+            if found:
+                return max(found, key=lambda word: whole_number(word.value) or 0)
+        return None
+
+    def _has_all(self, rows: int) -> bool:
+        return self.total is not None and self.total <= rows
+
+    @cached_property
+    def _range(self) -> tuple[int, int | None] | None:
+        """Where a `Content-Range` ends, and the number of all rows; None without one."""
+        if {"contentrange", "206", "status206"} & set(map(plain, self.ignored)):
+            return None
+        header = self.response.headers.get("Content-Range", "")
+        found = _RANGE.match(header)
+        if found and found[3] != "*":
+            return (int(found[2]) + 1 if found[2] else 0), int(found[3])
+        is_part = self.response.status_code == 206 and not header.lower().startswith("bytes")
+        return (0, None) if is_part else None
+
+    def _sign(self, weight: Weight, word: Word, shown: str, paging: str) -> Sign:
+        return Sign(weight, word.place, word.is_header, shown, paging, word.value)
+
+    def _is_this(self, value: Any) -> bool:
+        """Whether a next page is the one that was read."""
+        if not isinstance(value, str) or not is_url(value):
+            return self._was_asked_for(value)
+        here, there = (
+            urlsplit(urljoin(str(self.response.url), url))
+            for url in (str(self.response.url), value)
+        )
+        return (here.path, sorted(parse_qsl(here.query))) == (
+            there.path,
+            sorted(parse_qsl(there.query)),
+        )
+
+    def _was_asked_for(self, value: Any) -> bool:
+        number = whole_number(value)
+        if number is None:
+            return str(value) in self._asked.values()
+        return 0 < number == self._asked_number((*vocabulary.NUMBERS, *vocabulary.POSITIONS))
+
+    def _asked_number(self, names: tuple[str, ...]) -> int:
+        numbers = (whole_number(self._asked.get(plain(name))) for name in names)
+        return max((number for number in numbers if number is not None), default=0)
+
+    @cached_property
+    def _asked(self) -> dict[str, str]:
+        """The request's parameters by their plain names, in the URL or a JSON body."""
+        query = parse_qsl(urlsplit(str(self.response.request.url)).query)
+        asked = {plain(name): value for name, value in query}
+        body = self.response.request.body
+        if isinstance(body, bytes | str):
+            try:
+                asked.update(_scalars(json.loads(body)))
+            except ValueError:  # a form, whose parameters are no answer's names
+                return asked
+        return asked
+
+
+_BY_REQUEST = "KeysetPages, OffsetPages or NumberedPages, by what the API takes"
+
+
+def _scalars(value: Any) -> Iterator[tuple[str, str]]:
+    """The members of an object and of those in it that are no objects themselves."""
+    for name, member in value.items() if isinstance(value, dict) else ():
+        if isinstance(member, dict):
+            yield from _scalars(member)
+        elif isinstance(member, str | int):
+            yield plain(name), str(member)
+
+
+def _paging_by(word: Word) -> str:
+    if word.is_header:
+        if is_url(word.value):
+            return f'HeaderUrlPages("{word.place}")'
+        return f'CursorPages(header="{word.place}", param="{_parameter(word)}")'
+    if is_url(word.value):
+        return f'NextUrlPages("{word.place}")'
+    return f'CursorPages("{word.place}", "{_parameter(word)}")'
+
+
+def _parameter(word: Word) -> str:
+    """What a parameter is probably called, whose value is under such a name in the answer."""
+    name = word.place.rpartition(".")[2] if not word.is_header else word.name.lower()
+    name = re.sub(r"^(x-)?_*next[-_]?", "", name, flags=re.IGNORECASE)
+    return name[:1].lower() + name[1:] if name else "cursor"
+
+
+def answered(query: Query, answer: Answer) -> Answered:
+    return Answered(answer.response, query.records, query.ignored)
+
+
+def refuse_more(
+    query: Query,
+    answer: Answer,
+    *,
+    rows: int,
+    pages: int,
+    weights: Collection[Weight] = ALL,
+    from_start: bool = False,
+    sought: str = "",
+) -> None:
+    """Raises ApiError if paging would end with an answer that says that there is more.
+
+    `sought` says where the paging looked for the next page, and did not find it.
+    """
+    said = answered(query, answer)
+    sign = said.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=from_start)
+    if sign is None:
+        return
+    raise ApiError(
+        f"{query.shown} has more pages than were read: {sign.where} {sign.shown}{sought}. Page by "
+        f"{sign.paging}. If it means something else in this API, pass "
+        f'ignore_more=["{sign.place}"] to pages()'
+    )

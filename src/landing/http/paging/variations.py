@@ -1,0 +1,74 @@
+"""Other pages of the same list than a stream asks for, so that `landing check` can compare."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from landing.http import vocabulary
+from landing.http.paging.counted import NumberedPages
+from landing.http.paging.time_windows import TimeWindows
+from landing.http.query import Query
+from landing.http.vocabulary import plain, whole_number
+
+_SIZES = vocabulary.plain_set(vocabulary.SIZES)
+
+
+@dataclass
+class Variation:
+    rows: int | None = None
+    """Of each page at most, where it is known how to ask for them."""
+    from_zero: bool = False
+    """Pages that are counted from 1 are counted from 0."""
+    was_made: bool = False
+    """Whether the stream asked for something else because of it."""
+
+
+_current: ContextVar[Variation | None] = ContextVar("landing_page_variation", default=None)
+
+
+@contextmanager
+def varying(*, rows: int | None = None, from_zero: bool = False) -> Iterator[Variation]:
+    """Lists that `Api.pages` reads inside are asked for in other pages."""
+    variation = Variation(rows, from_zero)
+    token = _current.set(variation)
+    try:
+        yield variation
+    finally:
+        _current.reset(token)
+
+
+def varied(paging: Any, query: Query) -> tuple[Any, Query]:
+    """The paging and the query as the variation has them that is under way, if one is."""
+    variation = _current.get()
+    if variation is None:
+        return paging, query
+    return _paging(paging, variation), _query(query, variation)
+
+
+def _paging(paging: Any, variation: Variation) -> Any:
+    paging = copy.copy(paging)
+    if isinstance(paging, TimeWindows):
+        paging._within = _paging(paging._within, variation)
+    if variation.from_zero and isinstance(paging, NumberedPages) and paging._first == 1:
+        paging._first = 0
+        variation.was_made = True
+    limit = getattr(paging, "_limit", None)
+    if variation.rows and isinstance(limit, int) and limit > variation.rows:
+        paging._limit = max(variation.rows, 2)
+        variation.was_made = True
+    return paging
+
+
+def _query(query: Query, variation: Variation) -> Query:
+    """With fewer rows, where a parameter of the URL says how many."""
+    params = query.template.params or {}
+    for name, value in params.items() if variation.rows else ():
+        if plain(name) in _SIZES and (whole_number(value) or 0) > (variation.rows or 0):
+            variation.was_made = True
+            query = query.with_values({name: variation.rows})
+    return query

@@ -1,0 +1,270 @@
+"""The words in which public APIs say that there is more, and that there is not.
+
+Names are compared without case and punctuation, so `nextPageToken` stands for `next_page_token`
+and `Next-Page-Token` too. `docs/paging.md` shows this table with the APIs that use each word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "next", "cursor", "position", "more", "last", "pages", "page", "total", "filtered", "count"
+]
+
+BODY: Mapping[Kind, tuple[str, ...]] = {
+    # Where the next page is: a URL, a cursor, a page number, or an object with one of them.
+    "next": (
+        "next",
+        "__next",
+        "nextLink",
+        "@odata.nextLink",
+        "odata.nextLink",
+        "nextUrl",
+        "nextUri",
+        "nextHref",
+        "nextPage",
+        "nextPageUrl",
+        "nextPageUri",
+        "nextPageLink",
+        "nextPagePath",
+        "nextPageNumber",
+        "nextRecordsUrl",
+        "nextResultsUrl",
+        "moreTopicsUrl",
+    ),
+    "cursor": (
+        "nextCursor",
+        "nextPageCursor",
+        "nextPageToken",
+        "nextPageId",
+        "nextToken",
+        "nextMarker",
+        "nextKey",
+        "nextId",
+        "nextOffset",
+        "nextStart",
+        "nextContinuationToken",
+        "continuationToken",
+        "afterCursor",
+        "resumptionToken",
+    ),
+    # Where this page ends, which some APIs say on the last page too.
+    "position": (
+        "cursor",
+        "endCursor",
+        "offset",
+        "after",
+        "startingAfter",
+        "marker",
+        "continue",
+        "scrollId",
+    ),
+    # True while there is more.
+    "more": (
+        "more",
+        "hasMore",
+        "hasNext",
+        "hasNextPage",
+        "hasMorePages",
+        "hasMoreItems",
+        "hasMoreResults",
+        "hasMoreRecords",
+        "moreAvailable",
+        "moreRecords",
+        "moreResults",
+        "morePages",
+        "moreItemsInCollection",
+        "isTruncated",
+        "truncated",
+    ),
+    # False while there is more.
+    "last": ("last", "isLast", "isLastPage", "lastPage", "done", "endOfStream", "isEnd"),
+    "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
+    "page": ("page", "currentPage", "pageNumber", "pageNum", "pageIndex", "number"),
+    "total": (
+        "total",
+        "totalCount",
+        "totalItems",
+        "totalResults",
+        "totalElements",
+        "totalRecords",
+        "totalRows",
+        "totalHits",
+        "totalEntries",
+        "totalSize",
+        "totalObjects",
+        "recordsTotal",
+        "numFound",
+        "nbHits",
+        "@odata.count",
+        "odata.count",
+        "__count",
+    ),
+    # Of the rows that a filter lets through, beside a total that counts all.
+    "filtered": ("recordsFiltered", "filterCount", "filteredCount", "totalFiltered"),
+    # Of all rows or of the page's, which only its value tells.
+    "count": ("count", "itemCount", "recordCount", "rowCount", "resultCount", "numResults"),
+}
+
+HEADERS: Mapping[Kind, tuple[str, ...]] = {
+    "next": ("Next-Page", "X-Next-Page", "X-Next", "X-Next-Url", "Next-Range"),
+    "cursor": (
+        "X-Next-Cursor",
+        "Next-Cursor",
+        "X-Next-Page-Token",
+        "X-Next-Token",
+        "X-Continuation-Token",
+        "X-MS-Continuation",
+        "X-MS-ContinuationToken",
+        "opc-next-page",
+    ),
+    "more": ("X-Has-More", "X-Has-Next", "X-Has-Next-Page", "X-More"),
+    "pages": (
+        "X-Total-Pages",
+        "Total-Pages",
+        "X-WP-TotalPages",
+        "X-Page-Count",
+        "X-Pagination-Page-Count",
+        "X-Pagination-Total-Pages",
+    ),
+    "page": ("X-Page", "X-Current-Page", "X-Pagination-Current-Page"),
+    "total": (
+        "X-Total-Count",
+        "X-Total",
+        "X-WP-Total",
+        "Total-Count",
+        "Total-Records",
+        "X-Total-Records",
+        "X-Total-Results",
+        "X-Total-Items",
+        "X-Pagination-Total-Count",
+        "X-Pagination-Total",
+        "opc-total-items",
+    ),
+}
+
+CONTAINERS = (
+    "meta",
+    "metadata",
+    "pagination",
+    "paging",
+    "pager",
+    "page",
+    "pages",
+    "pageInfo",
+    "pageContext",
+    "pageDetails",
+    "pageMetadata",
+    "pagingMetadata",
+    "paginationInfo",
+    "pagingInfo",
+    "resultInfo",
+    "resultMetadata",
+    "searchMetadata",
+    "searchInformation",
+    "responseMetadata",
+    "responseHeader",
+    "additionalData",
+    "listMeta",
+    "info",
+    "links",
+    "link",
+    "cursors",
+    "cursor",
+)
+"""Objects beside the records in which these words are looked for."""
+
+INSIDE_NEXT = (
+    "href",
+    "url",
+    "uri",
+    "link",
+    "after",
+    "cursor",
+    "startingAfter",
+    "offset",
+    "token",
+    "page",
+    "number",
+    "path",
+)
+"""Members of an object that is named `next`."""
+
+ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
+"""Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
+
+SIZES = (
+    "limit",
+    "perPage",
+    "pageSize",
+    "pageLimit",
+    "size",
+    "count",
+    "maxResults",
+    "maxPageSize",
+    "top",
+    "first",
+    "rows",
+    "take",
+    "resultsPerPage",
+)
+"""Parameters for the number of rows of a page."""
+
+POSITIONS = ("offset", "skip", "start", "startAt", "startIndex", "startPosition", "from")
+NUMBERS = ("page", "pageNumber", "pageNo", "pageNum", "pageIndex", "p")
+"""Parameters for where a page begins."""
+
+
+_ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object", "prev", "previous")
+
+
+def plain(name: str) -> str:
+    """Without case and punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def plain_set(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(plain, names))
+
+
+def by_name(words: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]]:
+    """The kinds that a plain name may be of."""
+    found: dict[str, tuple[Kind, ...]] = {}
+    for kind, names in words.items():
+        for name in map(plain, names):
+            found[name] = (*found.get(name, ()), kind)
+    return found
+
+
+def is_about_pages(names: Iterable[str]) -> bool:
+    """Whether an object with such members only says how a list is paged."""
+    words = (*chain.from_iterable(BODY.values()), *CONTAINERS, *SIZES, *POSITIONS, *_ABOUT_LISTS)
+    return plain_set(names) <= plain_set(words)
+
+
+def is_end(value: object) -> bool:
+    """Whether a value says that nothing follows, in whatever spelling."""
+    return value is None or value is False or str(value).strip().lower() in ENDS
+
+
+def yes_or_no(value: object) -> bool | None:
+    """A flag in whatever spelling; None of what is no flag."""
+    text = str(value).strip().lower()
+    if isinstance(value, bool | int | str):
+        if text in ("true", "1", "yes"):
+            return True
+        if text in ("false", "0", "no", ""):
+            return False
+    return None
+
+
+def whole_number(value: object) -> int | None:
+    """A count in whatever spelling; None of what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdecimal() else None

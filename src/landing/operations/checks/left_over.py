@@ -1,0 +1,90 @@
+"""What an API said of more rows, in its last answers, that a stream did not ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit
+
+import msgspec
+from requests import Response
+
+from landing.columns import json_path
+from landing.columns.json_page import JsonPage
+from landing.http.bodies import identities
+from landing.http.paging.more import Answered, Sign
+
+
+def left_over(answers: Sequence[Response]) -> str | None:
+    """What says that there is more than was read, where a stream read to its end.
+
+    Any session's answers will do: where their records are is guessed, if the kit does not know.
+    """
+    lists: dict[tuple[str, str], list[Response]] = defaultdict(list)
+    for response in answers:
+        if response.ok and _records(response) is not None:
+            url = urlsplit(str(response.request.url))
+            lists[str(response.request.method), f"{url.hostname}{url.path}"].append(response)
+    for (method, place), pages in lists.items():
+        last = Answered(pages[-1], _records(pages[-1]), _ignored(pages[-1]))
+        rows = len({one for page in pages for one in _identities(page)})
+        sign = last.sign_of_more(rows=rows, pages=len(pages), from_start=len(pages) > 1)
+        if sign and not _is_followed(sign, answers):
+            return f"{method} {place}: {sign.where} {sign.shown}"
+    return None
+
+
+def _is_followed(sign: Sign, answers: Sequence[Response]) -> bool:
+    """Whether a link or a cursor was asked for, be it at another address."""
+    if sign.weight != "next":
+        return False
+    value = str(sign.value).rpartition("://")[2]
+    return any(value in asked for response in answers for asked in _asked(response))
+
+
+def _asked(response: Response) -> list[str]:
+    body = response.request.body or b""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    return [str(response.request.url), unquote_plus(str(response.request.url)), text]
+
+
+def _ignored(response: Response) -> Sequence[str]:
+    return getattr(response, "landing_ignored", ())
+
+
+def _identities(response: Response) -> list[int]:
+    path = _records(response)
+    try:
+        return identities(JsonPage(response.content, path or ""))
+    except (ValueError, msgspec.MsgspecError):
+        return []
+
+
+def _records(response: Response) -> str | None:
+    """Where the list of objects is in a JSON body, one or two steps down; None without one."""
+    known: str | None = getattr(response, "landing_records", None)
+    if known is not None:
+        return known
+    if not response.content:
+        return None
+    try:
+        return _list_in(response.content, 0)
+    except (ValueError, msgspec.MsgspecError):
+        return None  # no JSON
+
+
+def _list_in(raw: bytes | msgspec.Raw, depth: int) -> str | None:
+    first = json_path.first_byte(raw)
+    if first == b"[":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return "" if items and json_path.first_byte(items[0]) == b"{" else None
+    if first != b"{" or depth > 1:
+        return None
+    found: list[tuple[int, str]] = []
+    for name, member in json_path.members_of(raw).items():
+        inner: Any = _list_in(member, depth + 1)
+        if inner is not None:
+            step = f"$[{msgspec.json.encode(name).decode()}]"
+            found.append((len(memoryview(member)), step + inner.removeprefix("$")))
+    return max(found)[1] if found else None

@@ -1,0 +1,239 @@
+"""Loads: rows of one stream that become visible together, part after part in the order of names.
+
+Each part is published under the next number, so that no name that appears later sorts before one
+that is already visible. Only when all are there come the quarantine and the load's record; the
+state with the cursor is the run's to write, as the very last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from landing.catalog.stream_config import SyncMode
+from landing.errors import BucketError, StreamError
+from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
+from landing.results import Drifted
+from landing.zone.bucket import Bucket
+from landing.zone.layout import (
+    StreamPaths,
+    load_id_after,
+    load_id_of,
+    next_load_id,
+    quarantine_file_of,
+    reserved_by,
+    sorts_after,
+)
+from landing.zone.lease import Lease
+from landing.zone.parts import Part
+from landing.zone.schema_history import KnownSchema, SchemaVersion, recorded
+from landing.zone.state import document_json, stored_by_us
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass
+class Load:
+    """Rows of one stream that are published together; becomes a record in the bucket."""
+
+    bucket: Bucket
+    paths: StreamPaths
+    lease: Lease
+    sync_mode: SyncMode | None = None
+    """Of the run that it belongs to; None for rows that were read before, as in quarantine."""
+    last_load_id: str | None = None
+    """The last one that the state knows of, which this one follows."""
+    load_id: str | None = None
+    last_row_version: str | None = None
+    parts: list[Part] = field(default_factory=list)
+    """In the order of their rows, which is the order of publication."""
+    files: list[LandedFile] = field(default_factory=list)
+    quarantine_file: Path | None = None
+    quarantined: int = 0
+    deleted: int = 0
+    """Rows that say that a record was deleted."""
+    keys_file: Path | None = None
+    """Which records the source has, as the state says from now on."""
+    supersedes_keys: bool = False
+    """Whether no earlier such file is needed any more."""
+    from_quarantine: list[str] = field(default_factory=list)
+    """The loads of rows that landed only now."""
+    read_from: Any = None
+    """Where its run began to read: behind the cursor, if it looks back."""
+    follows_unknown: bool = False
+    """Whether loads that the state does not know of came before it: those of backfills, of rows
+    from quarantine, and of runs that died."""
+    schema: SchemaVersion | None = None
+    """Of its columns, where the bucket does not have it yet."""
+    backfill: dict[str, Any] | None = None
+    """What of which backfill its rows are."""
+    drift: Drifted = field(default_factory=Drifted)
+    cursor_before: Any = None
+    cursor_after: Any = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    emit: Emit = ignore
+
+    def begin(self) -> str:
+        """The load id: above the last load's, whatever an interrupted run left, and what backfills
+        have reserved.
+
+        Chosen once; costs three listings then, of what sorts after the last load only. Raises
+        StreamError if another tool's file would hide this load from feeders.
+        """
+        if self.load_id is not None:
+            return self.load_id
+        # Versions of an interrupted run's rows may be a little above its load id; rows of a
+        # backfill have theirs already, and need no more than a name that comes later.
+        by = Decimal(1) if self.backfill is None else Decimal(0)
+        after = self.paths.end_of(self.last_load_id) if self.last_load_id else None
+        later = list(self.bucket.list(self.paths.data, after))
+        above = [load_id_after(load_id, by) for load_id in self._interrupted(later)]
+        since = f"{self.paths.backfills}/{self.last_load_id}" if self.last_load_id else None
+        reserved = map(reserved_by, self.bucket.list(self.paths.backfills, since))
+        last = max([self.last_load_id or "", *above, *filter(None, reserved)])
+        load_id = next_load_id(datetime.now(UTC), last or None)
+        self._check_neighbours(later, load_id)
+        self.load_id = self.last_row_version = load_id
+        self.follows_unknown = bool(above)
+        self.emit(LoadStarted(self.paths.stream, self.load_id))
+        return self.load_id
+
+    def begin_outside_runs(self, columns: pa.Schema) -> str:
+        """Begin the load of rows that no run reads: it follows what the bucket's state knows now,
+        which stays as it is."""
+        ours = stored_by_us(self.bucket, self.paths)
+        self.last_load_id = ours.get("load_id")
+        load_id = self.begin()
+        self.settle_columns(self.still_known(ours.get("schema")), columns)
+        return load_id
+
+    def _check_neighbours(self, paths: Iterable[str], load_id: str) -> None:
+        first = self.paths.part(load_id, 0)
+        for path in paths:
+            is_foreign = load_id_of(path) is None and path.endswith(".parquet")
+            if is_foreign and sorts_after(path, first):
+                raise StreamError(
+                    f"stream '{self.paths.data}': {self.bucket.location(path)} is another tool's "
+                    "file and sorts after those of this run, so a feeder that has read it would "
+                    "never read them; nothing was landed",
+                    remedy="move that file, name the stream otherwise (name= in streams.py), or "
+                    "set DLT_BUCKET_URL to a prefix of its own",
+                )
+
+    def _interrupted(self, later: Iterable[str]) -> Iterator[str]:
+        """The ids of loads after the last one that left files, which are among `later`, or only
+        rows in quarantine."""
+        paths, last_load_id = self.paths, self.last_load_id
+        yield from filter(None, map(load_id_of, later))
+        after = paths.quarantine(last_load_id) if last_load_id else None
+        for path in self.bucket.list(paths.quarantined, after):
+            found = quarantine_file_of(path)
+            if found is not None and found[1] is not None:
+                yield found[1]
+        if self.sync_mode == "full_refresh":
+            # One that found nothing leaves its record alone.
+            after = paths.load_record(last_load_id) if last_load_id else None
+            for path in self.bucket.list(paths.load_records, after):
+                yield path.rsplit("/", 1)[-1].removesuffix(".json")
+
+    def still_known(self, known: KnownSchema | None) -> KnownSchema | None:
+        """What the state has of the columns. Loads that it does not know of may have had others:
+        then the bucket is asked."""
+        if known is None or not self.follows_unknown:
+            return known
+        return KnownSchema(version=known["version"], fingerprint="")
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    def settle_columns(self, known: KnownSchema | None, columns: pa.Schema) -> KnownSchema | None:
+        """What is known of the columns from this load on; `publish` puts a new version there."""
+        assert self.load_id is not None, "rows are there, so the load has begun"
+        found = recorded(self.bucket, self.paths, known, columns, self.load_id)
+        if found is None:
+            return known
+        self.schema = found.new
+        return found.known
+
+    def publish(self) -> None:
+        """Put everything of the load into the bucket, in order; one without rows has nothing."""
+        if self.load_id is None:
+            return
+        self.lease.check()
+        if self.schema is not None:
+            # Before the first file that has these columns: none is ever without its version.
+            self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
+        if self.parts:
+            self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
+        for number, part in enumerate(self.parts):
+            self._put_part(self.paths.part(self.load_id, number), part)
+        self.lease.check()
+        if self.quarantine_file is not None:
+            self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
+        if self.keys_file is not None:
+            self.bucket.put(self.paths.keys(self.load_id), self.keys_file)
+        self.bucket.put(self.paths.load_record(self.load_id), document_json(self._record()))
+
+    def _put_part(self, path: str, part: Part) -> None:
+        self.lease.check()
+        clock = time.monotonic()
+        self.bucket.put(path, part.file)
+        took = time.monotonic() - clock
+        self.files.append(LandedFile(path, part.rows, part.bytes))
+        self.emit(PartUploaded(self.paths.stream, path, part.rows, part.bytes, took))
+        part.file.unlink()
+
+    def forget_superseded_keys(self) -> None:
+        """Remove keys that the state does not name any more, those of interrupted runs among them;
+        call once the state is written."""
+        if not self.supersedes_keys:
+            return
+        current = self.paths.keys(self.load_id) if self.load_id else None
+        with suppress(BucketError):  # all is done; the next load tries again
+            for path in list(self.bucket.list(self.paths.all_keys)):
+                if path != current:
+                    self.bucket.delete(path)
+
+    def put_failed_quarantine(self) -> None:
+        """Keep what made a run fail for a person to look at; the next run reads it again."""
+        assert self.quarantine_file is not None, "nothing else makes a run fail"
+        self.lease.check()
+        self.bucket.put(self.paths.failed_quarantine, self.quarantine_file)
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "load_id": self.load_id,
+            "last_stamp": self.last_row_version,
+            "sync_mode": self.sync_mode,
+            "started": self.started,
+            "finished": datetime.now(UTC),
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "quarantined": self.quarantined,
+            "deleted": self.deleted,
+            "from_quarantine": self.from_quarantine,
+            "read_from": self.read_from,
+            "backfill": self.backfill,
+            "drift": asdict(self.drift) if self.drift else None,
+            "cursor_before": self.cursor_before,
+            "cursor_after": self.cursor_after,
+            "files": [asdict(file) for file in self.files],
+        }

@@ -1,0 +1,228 @@
+"""What `extraction/dlt_bridge.py` takes dlt to be; a failing test says what a new dlt changed."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from contextlib import closing
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import dlt
+import pytest
+from dlt.common.versioned_state import compress_state, decompress_state
+from dlt.pipeline.state_sync import (
+    PIPELINE_STATE_ENGINE_VERSION,
+    generate_pipeline_state_version_hash,
+)
+
+from landing.extraction import dlt_bridge as bridge
+from landing.extraction.incremental import FrozenIncremental, cursor_parameter, freeze
+from landing.zone.layout import StreamPaths
+from landing.zone.state import ENGINE_VERSION, SCHEMA, new_state
+from landing.zone.state_codec import decoded, encoded, version_hash
+
+
+@dlt.resource
+def parents(at: dlt.sources.incremental[int] = dlt.sources.incremental("at")) -> Any:
+    yield [{"id": 1, "at": 5}]
+
+
+@dlt.transformer(data_from=parents)
+def children(page: Any) -> Any:
+    yield [{**row, "child": True} for row in page]
+
+
+def items(resource: bridge.DltResource, state: dict[str, Any] | None = None) -> list[Any]:
+    with bridge.dlt_context(resource, {} if state is None else state):
+        return [item.item for item in bridge.items_of(resource)]
+
+
+def test_the_function_of_a_resource() -> None:
+    function = bridge.function_of(parents)
+    assert function is not None, "DltResource._pipe.gen is not the resource's function any more"
+    assert "at" in inspect.signature(function).parameters, (
+        "DltResource._pipe.gen hides the signature of the resource's function"
+    )
+    assert bridge.function_of(dlt.resource([1], name="data")) is None, (
+        "DltResource._pipe.gen of a resource made from data is callable now"
+    )
+
+
+def test_whether_a_resource_was_called_with_arguments() -> None:
+    @dlt.resource
+    def paged(limit: int = 1) -> Any:
+        yield limit
+
+    assert not bridge.is_bound(paged), "DltResource._args_bound is set before a call"
+    assert bridge.is_bound(paged(limit=2)), "DltResource._args_bound is not set by a call"
+
+
+def test_a_clone_is_prepared_apart_from_its_original() -> None:
+    original, copy = bridge.clone(children), bridge.clone(children, with_parents=True)
+    copy.add_map(lambda row: {**row, "mapped": True})
+    assert items(original) == [[{"id": 1, "at": 5, "child": True}]], (
+        "DltResource._clone shares its steps with the original"
+    )
+    (own,), (shared,) = bridge.parents_of(copy), bridge.parents_of(original)
+    assert own is not shared, "DltResource._clone(with_parent=True) does not copy the parent"
+
+
+def test_the_parents_of_a_transformer() -> None:
+    assert [parent.name for parent in bridge.parents_of(children)] == ["parents"], (
+        "DltResource._parent is not what a transformer takes its items from"
+    )
+    assert not any(bridge.parents_of(parents)), "DltResource._parent of a plain resource is set"
+
+
+def test_where_a_pipe_keeps_its_incremental() -> None:
+    steps = list(bridge.incremental_steps(bridge.clone(parents)))
+    assert len(steps) == 1, "DltResource._pipe.steps has no IncrementalResourceWrapper"
+    frozen = FrozenIncremental("at")
+    steps[0].set_incremental(frozen, from_hints=True)
+    assert steps[0].incremental is frozen, (
+        "IncrementalResourceWrapper.set_incremental does not put another one in its place"
+    )
+
+
+def test_the_parameter_that_takes_the_incremental() -> None:
+    parameter = cursor_parameter(parents)
+    assert parameter is not None, (
+        "IncrementalResourceWrapper.get_incremental_arg does not find the cursor's parameter"
+    )
+    assert parameter.name == "at"
+
+
+def test_the_value_of_a_frozen_incremental_holds_still() -> None:
+    seen: list[Any] = []
+
+    @dlt.resource
+    def rows(at: Any = dlt.sources.incremental("at", initial_value=1)) -> Any:
+        for value in (2, 3):
+            yield [{"at": value}]
+            seen.append(at.last_value)
+
+    resource = bridge.clone(rows)
+    freeze(resource, "at", None, from_start=False)
+    state: dict[str, Any] = {}
+    assert items(resource, state) == [[{"at": 2}], [{"at": 3}]], (
+        "dlt's Incremental filters rows elsewhere than in __call__"
+    )
+    assert seen == [1, 1], (
+        "dlt's Incremental does not take last_value from _get_last_value or _cached_state any more"
+    )
+    kept = state["sources"][SCHEMA]["resources"]["rows"]["incremental"]["at"]
+    assert kept["last_value"] == 1, "dlt's Incremental keeps its value elsewhere in the state"
+
+
+def test_items_come_with_the_hints_of_their_page() -> None:
+    @dlt.resource
+    def hinted() -> Any:
+        hints = dlt.mark.make_hints(columns=[{"name": "id", "data_type": "bigint"}])
+        yield dlt.mark.with_hints([{"id": 1}], hints)
+        yield [{"id": 2}]
+
+    with bridge.dlt_context(hinted, {}), closing(bridge.items_of(hinted)) as found:
+        first, second = found
+    columns = bridge.columns_with_page(first)
+    assert columns is not None, "PipeItem.meta has no HintsMeta with the hints of the page"
+    assert columns["id"]["data_type"] == "bigint"
+    assert bridge.columns_with_page(second) is None
+
+
+def test_a_resource_reads_and_writes_the_state_of_its_context() -> None:
+    @dlt.resource
+    def counted() -> Any:
+        own = dlt.current.resource_state()
+        own["runs"] = own.get("runs", 0) + 1
+        yield own["runs"]
+
+    state: dict[str, Any] = {}
+    assert [items(counted, state), items(counted, state)] == [[1], [2]], (
+        "dlt.current.resource_state() is not in StateInjectableContext any more"
+    )
+    assert state == {"sources": {SCHEMA: {"resources": {"counted": {"runs": 2}}}}}, (
+        "dlt keeps the state of resources in another place"
+    )
+
+
+def test_a_context_is_that_of_its_thread_alone() -> None:
+    found: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            dlt.current.resource_state("parents")
+        except BaseException as error:
+            found.append(error)
+
+    with bridge.dlt_context(parents, {}):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert found, "the contexts of dlt's Container are shared by threads: streams would mix"
+
+
+def test_dlt_is_prepared_once() -> None:
+    from dlt.common import logger
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+    bridge.prepare_dlt()
+    assert PluggableRunContext in Container(), "PluggableRunContext is not made by being asked for"
+    assert logger.is_logging(), "the run context does not set dlt's log up any more"
+
+
+def test_the_secrets_that_dlts_providers_keep() -> None:
+    dlt.secrets["shop.token"] = "s3cret-of-the-shop"
+    assert any("s3cret-of-the-shop" in text for text in bridge.secret_documents()), (
+        "dlt's providers are not BaseDocProviders with their secrets in to_toml() any more"
+    )
+
+
+def test_the_columns_that_a_stream_declares() -> None:
+    @dlt.resource(primary_key="id", columns={"gone": {"hard_delete": True, "data_type": "bool"}})
+    def declared() -> Any:
+        yield {}
+
+    columns = bridge.static_columns(declared)
+    assert columns["id"].get("primary_key"), "compute_table_schema() has no primary_key"
+    assert columns["gone"].get("hard_delete"), "compute_table_schema() has no hard_delete"
+    dynamic = dlt.resource([1], name="dynamic", table_name=lambda row: row["kind"])
+    assert bridge.static_columns(dynamic) == {}, (
+        "DataItemRequiredForDynamicTableHints is not what a dynamic hint raises any more"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "text",
+        "",
+        12,
+        -0.5,
+        Decimal("1.50"),
+        datetime(2026, 1, 5, 10, tzinfo=UTC),
+        datetime(2026, 1, 5, 10),
+        date(2026, 1, 5),
+        time(1, 2),
+        b"ab",
+        [1, [2], {"é": None}],
+    ],
+)
+def test_states_are_written_and_read_as_dlt_does(value: Any) -> None:
+    state: Any = {**new_state(StreamPaths("shop", "rows")), "sources": {"x": {"value": value}}}
+    written = "dlt writes the values of its state in another way"
+    assert decompress_state(encoded(state)) == state, written
+    assert decoded(compress_state(state)) == state, written
+    assert version_hash(state) == generate_pipeline_state_version_hash(state), (
+        "dlt hashes its state in another way"
+    )
+
+
+def test_the_engine_version_of_dlts_state() -> None:
+    assert PIPELINE_STATE_ENGINE_VERSION == ENGINE_VERSION, (
+        "dlt's state has a new format; landing writes the old one, which dlt goes on reading"
+    )
