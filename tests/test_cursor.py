@@ -359,3 +359,61 @@ def test_a_large_stream_out_of_order_is_read_twice_and_lands_once(
         assert folder_zone.paths("_dlt/ledger/rows/keys") == []
         third = kit.run("ledger", "rows")
         assert "nothing new" in third.out, third.text
+
+
+ARGUMENT = """\
+import os
+import dlt, requests
+from dlt.sources.rest_api import rest_api_resources
+
+incremental = dlt.sources.incremental
+
+@dlt.resource(primary_key="id")
+def inner(at: incremental[str] = None):
+    params = {"after": 0, "order": "id", "since": at.last_value}
+    yield requests.get(os.environ["LEDGER"] + "/inner", params=params).json()
+
+@dlt.resource
+def lists(at: incremental[str] = None):
+    params = {"after": 0, "order": "id", "since": at.last_value}
+    yield requests.get(os.environ["LEDGER"] + "/lists", params=params).json()
+
+@dlt.transformer(primary_key="id")
+def children(rows):
+    yield rows
+
+@dlt.source
+def given():
+    start = "2024-01-01T00:00:00.000000Z"
+    at = incremental("at", initial_value=start, lag=3600)
+    listed = lists(at=incremental("at", initial_value=start))
+    declared = {"path": "api", "params": {"order": "id", "after": "0"}, "incremental":
+        {"cursor_path": "at", "initial_value": start, "start_param": "since", "lag": 3600}}
+    config = {"client": {"base_url": os.environ["LEDGER"], "paginator": "single_page"},
+        "resources": [{"name": "api", "primary_key": "id", "endpoint": declared}]}
+    return [inner(at=at), listed, listed | children, *rest_api_resources(config)]
+"""
+
+
+@pytest.mark.parametrize("stream", ["inner", "api", "children"])
+def test_an_incremental_given_as_an_argument_counts(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    ledger = Ledger(SPELLINGS["iso"])
+    for key, day in enumerate((1, 10, 20), 1):
+        ledger.put(key, datetime(2023 if key == 1 else 2024, 1, day, tzinfo=UTC))
+    init = "from .streams import given\n\n__all__ = ['given']\n"
+    kit.add_source("ledger", ARGUMENT, init=init)
+    fields = {"id": {"type": "integer"}, "at": SPELLINGS["iso"].type}
+    cursor = {} if stream == "children" else {"cursor_field": ["at"]}
+    kit.configure("ledger", stream, fields=fields, **cursor)
+    with serve(ledger.answer) as server:
+        monkeypatch.setenv("LEDGER", server.url)
+        done = kit.run("ledger", stream)
+        assert "2 rows in" in done.out, done.text
+        if stream != "children":
+            assert "nothing new" in kit.run("ledger", stream).out
+        asked = [seen.query["since"] for seen in server.seen]
+    assert asked[0] == "2024-01-01T00:00:00.000000Z"
+    if stream != "children":
+        assert asked[-1] == "2024-01-19T23:00:00.000000Z"
