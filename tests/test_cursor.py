@@ -417,3 +417,88 @@ def test_an_incremental_given_as_an_argument_counts(
     assert asked[0] == "2024-01-01T00:00:00.000000Z"
     if stream != "children":
         assert asked[-1] == "2024-01-19T23:00:00.000000Z"
+
+
+DECLARED = """\
+import dlt
+
+@dlt.resource(primary_key="id")
+def rows(at=dlt.sources.incremental("at", initial_value="2024-01-01T00:00:00Z")):
+    yield [{"id": n, "at": f"2024-01-0{n + 1}T00:00:00Z"} for n in range(5)]
+
+@dlt.resource(primary_key="id")
+def plain(since=None):
+    yield [{"id": n, "at": f"2024-01-0{n + 1}T00:00:00Z"} for n in range(5)]
+"""
+AT = {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}
+
+
+def test_a_config_that_says_no_mode_goes_by_the_cursor_that_the_stream_declares(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source("ledger", DECLARED)
+    kit.configure("ledger", "rows", initial_value="2024-01-03T00:00:00Z", fields=AT)
+    assert "3 rows in" in kit.run("ledger", "rows").out
+    assert "nothing new" in kit.run("ledger", "rows").out
+
+
+def test_a_config_that_says_no_mode_goes_by_the_cursor_that_was_discovered(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source("ledger", DECLARED)
+    assert kit.discover("ledger", "plain").code == 0
+    file = kit.discovered_file("ledger", "plain")
+    found = json.loads(file.read_text())
+    found["defaults"]["cursor_field"] = ["at"]
+    found["options"]["sync_modes"] = ["incremental", "full_refresh"]
+    file.write_text(json.dumps(found))
+    kit.configure("ledger", "plain", fields=AT)
+    assert "5 rows in" in kit.run("ledger", "plain").out
+    assert "nothing new" in kit.run("ledger", "plain").out
+
+
+@pytest.mark.parametrize("key", ["initial_value", "lookback"])
+def test_what_has_no_effect_is_a_mistake(kit: Kit, folder_zone: Zone, key: str) -> None:
+    kit.add_source("ledger", DECLARED)
+    kit.configure("ledger", "plain", fields=AT, **{key: "1d"})
+    done = kit.run("ledger", "plain")
+    assert done.code == 2
+    assert f"dag/streams/ledger/plain.json: {key}: has no effect in a full refresh" in done.err
+
+
+def test_two_source_functions_that_give_one_stream_are_a_mistake(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    twice = """\
+import dlt
+
+def made(n):
+    return dlt.resource([{"id": n}], name="rows", primary_key="id")
+
+@dlt.source
+def first():
+    return made(1)
+
+@dlt.source
+def second():
+    return made(2)
+"""
+    kit.add_source("ledger", twice, init="from .streams import first, second\n")
+    kit.configure("ledger", "rows", fields={"id": {"type": "integer"}})
+    done = kit.run("ledger", "rows")
+    assert done.code != 0
+    assert "'first' and 'second' both give a stream 'rows'" in done.err
+
+
+def test_a_run_of_which_no_record_fits_fails_and_the_next_reads_them_again(
+    kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source("ledger", DECLARED)
+    wrong = {"id": {"type": "boolean"}, "at": AT["at"]}
+    kit.configure("ledger", "rows", cursor_field=["at"], fields=wrong)
+    done = kit.run("ledger", "rows")
+    assert done.code == 1
+    assert "5 of 5 records do not fit the configured fields" in done.err
+    assert "no record fits, so nothing of the run was landed and the cursor stays" in done.err
+    kit.configure("ledger", "rows", cursor_field=["at"], fields=AT)
+    assert "5 rows in" in kit.run("ledger", "rows").out

@@ -117,6 +117,9 @@ class StreamConfig:
     schedule: Schedule | None = None
     schedule_mistake: str | None = None
     """Why `schedule` could not be read, which is no reason for a run not to be."""
+    mode_is_open: bool = False
+    """Neither the config nor discovery says how the stream is synced: it is by its cursor, if it
+    declares one."""
     hard_delete: HardDelete | None = None
     """What the stream itself declares, which `Source.config` fills in."""
 
