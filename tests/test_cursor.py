@@ -251,6 +251,27 @@ def test_a_record_of_the_future_does_not_carry_the_cursor_away(
         assert "1 row in" in kit.run("ledger", "rows").out
         assert "nothing new" in kit.run("ledger", "rows").out
     assert landed(folder_zone) == expected(ledger)
+    (status,) = json.loads(kit.landing("status", "ledger", "--json").out)
+    assert status["status"] == "ahead"
+    assert "beyond now; the cursor waits" in status["problems"][0]["message"]
+
+
+def test_a_cursor_that_an_earlier_version_left_in_the_future_is_reported(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ledger_of("iso")
+    add_source(kit, ledger, BODIES["by key"])
+    with serving(ledger, monkeypatch):
+        kit.run("ledger", "rows")
+        there = "2999-01-01T00:00:00.000000Z"
+        kit.landing("state", "set", "ledger", "rows", "--cursor", there, "--yes")
+        (status,) = json.loads(kit.landing("status", "ledger", "--json").out)
+        assert status["status"] == "ahead"
+        assert "landing state set ledger rows --cursor" in status["problems"][0]["remedy"]
+        assert (
+            "beyond the source's time, so that what is new is not asked"
+            in kit.run("ledger", "rows").text
+        )
 
 
 def test_a_record_of_the_future_in_quarantine_does_not_carry_the_cursor_away(

@@ -355,6 +355,12 @@ class CursorTracker:
                 f"{counted(self.below, 'record')} with a {self.name} below {self.read_from!r}, "
                 "compared as text, not landed: that is right only if the API orders it as text"
             )
+        if self._reached.began_ahead:
+            yield (
+                f"the cursor {self.name} is at {self.before}, beyond the source's time, so that "
+                "what is new is not asked for: `landing state set` with --cursor puts it back"
+            )
+            return
         ahead = self._reached.ahead
         if ahead is not None and ahead != self._reached.ahead_before:
             yield (

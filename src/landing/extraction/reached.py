@@ -193,6 +193,13 @@ class Reached:
         return Place(key, raw) if key.is_valid else None
 
     @property
+    def began_ahead(self) -> bool:
+        """The run began beyond the source's time, where a version without a bound left off."""
+        key = self._values.key_of(self._before)
+        limit = self._limit(-AHEAD)
+        return limit is not None and key.is_valid and pc.greater(key, limit).as_py()
+
+    @property
     def ahead_before(self) -> Any:
         """What an earlier run has told of."""
         return self._state.get("ahead")

@@ -27,9 +27,13 @@ RUNS_SHOWN = 15
 _SERIES = 5
 """Sources, or streams of the only one, that the chart of all rows tells apart; the rest are one."""
 _ORDER = (
-    *("unreadable", "died", "failed", "failing", "late", "quarantine", "running", "never", "ok"),
+    *("unreadable", "died", "failed", "failing", "late", "ahead", "quarantine"),
+    *("running", "never", "ok"),
 )
-_TONES = {"ok": "good", "running": "busy", "never": "idle", "quarantine": "warn", "late": "warn"}
+_TONES = {
+    **{"ok": "good", "running": "busy", "never": "idle"},
+    **dict.fromkeys(("quarantine", "late", "ahead"), "warn"),
+}
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
