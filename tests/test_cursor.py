@@ -520,6 +520,6 @@ def test_a_run_of_which_no_record_fits_fails_and_the_next_reads_them_again(
     done = kit.run("ledger", "rows")
     assert done.code == 1
     assert "5 of 5 records do not fit the configured fields" in done.err
-    assert "no record fits, so nothing of the run was landed and the cursor stays" in done.err
+    assert "no record fits, so nothing was landed and the cursor stays" in done.err
     kit.configure("ledger", "rows", cursor_field=["at"], fields=AT)
     assert "5 rows in" in kit.run("ledger", "rows").out

@@ -23,7 +23,7 @@ from landing.columns.digest import BUCKETS, Digest, row_hashes
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, counted
-from landing.extraction.cursor_values import CursorValues, Values
+from landing.extraction.cursor_values import CursorValues
 from landing.extraction.incremental import FrozenIncremental
 from landing.extraction.known_rows import (
     Fetch,
@@ -188,8 +188,8 @@ class CursorTracker:
         moves beyond them, too, since they need not be asked for again.
         """
         table = converted.table
+        self._see(converted, rejected, is_first_answer=is_first_answer)
         keys = self._values.keys(table[self.name])
-        self._see(keys, converted, rejected, is_first_answer=is_first_answer)
         if keys.null_count:
             self._withhold_without(table.filter(pc.is_null(keys)))
             present = pc.is_valid(keys)
@@ -214,22 +214,18 @@ class CursorTracker:
         return table
 
     def _see(
-        self,
-        keys: Values,
-        converted: Converted,
-        rejected: Sequence[CursorValue],
-        *,
-        is_first_answer: bool,
+        self, converted: Converted, rejected: Sequence[CursorValue], *, is_first_answer: bool
     ) -> None:
         """All cursor values of a page in the order in which it has them."""
-        raw = list(converted.raw(self.name)) if rejected else converted.raw(self.name)
+        values, raw = converted.table[self.name], converted.raw(self.name)
         if rejected:
-            others = pa.array([self._values.key(v.typed).as_py() for v in rejected], keys.type)
-            kept = range(len(keys)) if converted.kept is None else converted.kept
+            kept = range(len(values)) if converted.kept is None else converted.kept
             order = pc.sort_indices(pa.array([*kept, *(value.index for value in rejected)]))
+            others = pa.array([value.typed.as_py() for value in rejected], values.type)
+            values = pa.chunked_array([*values.chunks, others]).take(order)
             raw = [*raw, *(value.raw for value in rejected)]
             raw = [raw[index] for index in order.to_pylist()]
-            keys = pa.chunked_array([*keys.chunks, others]).take(order)
+        keys = self._values.keys(values)
         if keys.null_count:
             present = pc.is_valid(keys)
             raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]

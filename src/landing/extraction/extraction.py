@@ -124,26 +124,31 @@ class Extraction:
 
     def _check_limit(self, load: Load) -> None:
         """Raises StreamError, before anything of the load is published, if too little fits, or
-        none of all that the run has read."""
+        nothing of all that the run has read."""
         limit, quarantine = self._config.quarantine_limit, self._reader.quarantine
+        is_above = limit is not None and quarantine.share > limit
         is_all = self.is_over and quarantine.count > 0 and quarantine.count == self.count
-        if not is_all and (limit is None or quarantine.share <= limit):
+        if not is_above and not is_all:
             return
         source, stream = self._config.source, self._config.stream
         excess = quarantine.excess()
         load.quarantine_file = quarantine.close()
         load.put_failed_quarantine()
+        show = f"`landing quarantine show {source} {stream} --failed` shows the records"
+        again = f"`landing run {source} {stream}` then reads these records again"
+        if not is_above:
+            raise StreamError(
+                f"stream '{source}/{stream}': {excess}; no record fits, so nothing was landed and "
+                f"the cursor stays; {show}: mend the types of these fields",
+                remedy=again,
+            )
         raise StreamError(
-            f"stream '{source}/{stream}': {excess}; "
-            f"{'no record fits' if limit is None else self._limit_in_words(limit)}, so nothing "
+            f"stream '{source}/{stream}': {excess}; the quarantine_limit of "
+            f"{self._config.origin} is {limit:g}, so nothing "
             f"{'more of the run' if self._loads else 'of the run'} was landed and the "
-            f"cursor stays; `landing quarantine show {source} {stream} --failed` shows the "
-            "records: mend the types of these fields or raise the limit",
-            remedy=f"`landing run {source} {stream}` then reads these records again",
+            f"cursor stays; {show}: mend the types of these fields or raise the limit",
+            remedy=again,
         )
-
-    def _limit_in_words(self, limit: float) -> str:
-        return f"the quarantine_limit of {self._config.origin} is {limit:g}"
 
     def _conclude(self, load: Load, writer: LoadWriter) -> None:
         """Once the stream was read to its end."""
