@@ -46,7 +46,7 @@ def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]
 
 def of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
     if failed:
-        message = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
+        message = f"the last run failed: {failed:,} records do not fit, too many for it to land"
         show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
         yield Problem("failed", message, f"{show}; mend the types of these fields, or the limit")
 
