@@ -152,6 +152,7 @@ def test_backfills_are_told(shop: Kit) -> None:
 
 
 def test_quarantine_is_told(shop: Kit, api: Api) -> None:
+    api.add("orders", {"id": 21, "name": None, "updated_at": "2026-01-01 00:00:00"})
     configure(shop, fields=NUMBERS)
     assert shop.run("shop", "orders").code == 0
     (listed,) = told(shop, "quarantine-list", "quarantine", "list", "shop")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from landing.extraction import lookback_window as window
+from landing.extraction import known_rows
 from tests.kit import Kit, Zone
 
 STREAM = """\
@@ -149,16 +149,20 @@ def test_a_lookback_that_can_not_be_counted_is_refused(
     assert said in done.err
 
 
-def test_more_rows_than_are_remembered_land_again_and_the_run_says_so(
+def test_rows_within_the_lookback_that_are_too_many_for_the_state_are_known_by_a_file(
     late: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "LIMIT", 10)
+    monkeypatch.setattr(known_rows, "IN_STATE", 10)
     configure(late, "1h")
-    give(late, *[(n, minute(n)) for n in range(20)])
+    rows = [(n, minute(n)) for n in range(20)]
+    give(late, *rows)
     late.run("late", "rows")
-    second = late.run("late", "rows")
-    assert "10 rows in" in second.out
-    assert "are within the lookback" in second.out
+    assert len(folder_zone.paths("_dlt/late/rows/keys")) == 1
+    assert "nothing new" in late.run("late", "rows").out
+    give(late, *rows, (20, minute(3)))
+    assert "1 row in" in late.run("late", "rows").out
+    assert len(folder_zone.paths("_dlt/late/rows/keys")) == 1
+    assert "nothing new" in late.run("late", "rows").out
 
 
 def test_a_lookback_given_later_lands_its_rows_once_more_and_then_only_late_ones(

@@ -173,7 +173,7 @@ def test_rows_of_the_last_cursor_value_land_before_the_cursor_moves_past_them(
     )
     assert found[0][0] == 1
     newer = zone.query("same", "rows", "SELECT min(_dlt_load_id) FROM landed WHERE n > 4999")
-    assert found[0][1] < newer[0][0]
+    assert found[0][1] <= newer[0][0]
 
 
 @pytest.mark.parametrize("name", ["LANDING_SLICE_MB", "LANDING_SLICE_MINUTES"])

@@ -15,7 +15,7 @@ import msgspec
 
 from landing.catalog.documents import decode, parse
 from landing.catalog.fields import KINDS, Field
-from landing.catalog.resolution import check_stream_name, resolved
+from landing.catalog.resolution import check_stream_name, resolved, with_discovered_cursor
 from landing.catalog.stream_config import (
     DestinationSyncMode,
     DiscoveredSchema,
@@ -126,7 +126,10 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
     try:
         discovered = read_discovered(workspace, source, stream)
         known = discovered.fields if discovered is not None else {}
-        return resolved(source, stream, shown, decode(file, shown, StreamFile), known)
+        raw = decode(file, shown, StreamFile)
+        if discovered is not None:
+            raw = with_discovered_cursor(raw, discovered)
+        return resolved(source, stream, shown, raw, known)
     except CatalogError as error:
         error.remedy = f"mend it; `landing run {source} {stream} --dry-run` checks it"
         raise

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from landing.catalog.fields import DELETED_AT, Field, landing_fields
 from landing.catalog.lookback import Lookback, parse_lookback
 from landing.catalog.names import LINEAGE_PREFIX, is_own_name
 from landing.catalog.schedule import Schedule, parse_schedule
 from landing.catalog.stream_config import (
     DestinationSyncMode,
+    DiscoveredSchema,
     StreamConfig,
     StreamFile,
     SyncMode,
@@ -70,8 +73,24 @@ def resolved(
         fields=raw.fields,
         on_drift=raw.on_drift,
         discovered=discovered,
+        mode_is_open=_mode_is_open(raw, destination),
         description=raw.description,
     )
+
+
+def with_discovered_cursor(raw: StreamFile, discovered: DiscoveredSchema) -> StreamFile:
+    """The file with the cursor that discovery found, where it says nothing of how it is synced."""
+    cursor = discovered.defaults.cursor_field
+    destination = raw.destination_sync_mode or "append"
+    if not cursor or cursor[0] not in raw.fields or not _mode_is_open(raw, destination):
+        return raw
+    defaults = msgspec.structs.replace(raw.defaults, cursor_field=cursor)
+    return msgspec.structs.replace(raw, defaults=defaults, options=discovered.options)
+
+
+def _mode_is_open(raw: StreamFile, destination: DestinationSyncMode) -> bool:
+    said = (raw.sync_mode, raw.cursor_field, raw.defaults.cursor_field, raw.options, raw.deletes)
+    return not any(said) and destination != "overwrite"
 
 
 def _check_pair(
@@ -129,8 +148,13 @@ def _schedule(raw: StreamFile) -> tuple[Schedule | None, str | None]:
 
 
 def _lookback(raw: StreamFile, cursor: tuple[str, ...], shown: str) -> Lookback | None:
-    if raw.lookback is None or not cursor:
+    if raw.lookback is None:
         return None
+    if not cursor:
+        raise CatalogError(
+            f"{shown}: lookback: has no effect in a full refresh; name the cursor_field that it is "
+            "counted from, or leave it out"
+        )
     try:
         return parse_lookback(raw.lookback, raw.fields[cursor[0]])
     except ValueError as error:

@@ -120,6 +120,9 @@ class StreamConfig:
     schedule: Schedule | None = None
     schedule_mistake: str | None = None
     """Why `schedule` can't be read. It does not stop a run."""
+    mode_is_open: bool = False
+    """Neither the config nor discovery gives the sync mode: the stream is incremental if its code
+    declares a cursor."""
     hard_delete: HardDelete | None = None
     """Declared by the stream's code; `Source.config` fills it in."""
 

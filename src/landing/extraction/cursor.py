@@ -1,44 +1,53 @@
-"""How far an incremental stream came, and what of a page is new since the run before.
+"""What of a page is new since the run before, and what the next run is to know.
 
-Rows are compared by their column's type, while the state keeps the value as the API spells it,
-since a stream passes that back to the API. Rows that share the last run's cursor value may come
-again; which of them are known is kept as a digest of constant size, not as a hash per row.
+Rows are compared by what their cursor values are, while the state keeps the value as the API spells
+it, since a stream passes that back to the API. A run reads again what is at its cursor, behind it
+by a lookback, and beyond it by what was not certain yet; what of that has landed unchanged does not
+land again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from landing.columns.conversion import Columns, RowError
+from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.digest import BUCKETS, Digest, row_hashes
 from landing.columns.fitting import ConversionError
-from landing.errors import SourceError
+from landing.columns.tombstones import is_tombstone
+from landing.errors import SourceError, counted
+from landing.extraction.cursor_values import CursorValues
 from landing.extraction.incremental import FrozenIncremental
-from landing.extraction.lookback_window import LIMIT as WINDOW_ROWS
-from landing.extraction.lookback_window import LookbackWindow, WindowState
+from landing.extraction.known_rows import (
+    Fetch,
+    KnownRows,
+    KnownRowsState,
+    LandedFile,
+    SeenRows,
+    hashes_of,
+    not_kept,
+    rows_of,
+)
+from landing.extraction.reached import CursorValue, Reached, ReachedState
 
 
 class CursorState(TypedDict, total=False):
     """What of a cursor dlt's resource state keeps besides dlt's own `incremental` entry."""
 
-    at: str
-    known: dict[str, str]
+    reached: ReachedState
+    rows: KnownRowsState
     known_without: dict[str, str]
-    window: WindowState
-
-
-@dataclass(frozen=True)
-class CursorValue:
-    typed: pa.Scalar
-    raw: Any
-    """As the API gave it."""
+    at: str
+    """Of earlier versions, as `known`, which has the rows of that value, and `window`."""
+    known: dict[str, str]
+    window: dict[str, Any]
 
 
 @dataclass
@@ -84,7 +93,11 @@ class RowFilter(Protocol):
         """No row that follows would be taken."""
 
     def admit(
-        self, table: pa.Table, raw: Sequence[Any], rejected: Sequence[CursorValue] = ()
+        self,
+        converted: Converted,
+        rejected: Sequence[CursorValue] = (),
+        *,
+        is_first_answer: bool = False,
     ) -> pa.Table: ...
 
     def rest(self) -> Iterator[pa.Table]:
@@ -98,50 +111,64 @@ class CursorTracker:
     """Lets through what is new since the last run, and remembers how far this run came."""
 
     def __init__(
-        self, frozen: FrozenIncremental, columns: Columns, state: CursorState, folder: Path
+        self,
+        frozen: FrozenIncremental,
+        columns: Columns,
+        state: CursorState,
+        folder: Path,
+        began: Callable[[], datetime],
+        fetch: Fetch = not_kept,
     ) -> None:
         self.frozen = frozen
         self.name = frozen.cursor_path
         self.read_from = frozen.last_value
         """Behind the cursor by a lookback or lag."""
         self.before = frozen.get_state()["last_value"]
-        self._columns = columns
-        self._folder = folder
-        self._descending = frozen.last_value_func is min
-        if frozen.last_value_func not in (min, max):
-            raise SourceError(
-                f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
-                "moves one way"
-            )
-        if self._descending and frozen.lookback is not None:
-            raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
-        self._start = self._typed(self.read_from)
-        self._raw = self.before
-        self._best = self._last = self._typed(self._raw)
-        same = state.get("at") == _spelled(self._raw)
-        self._window = self._make_window(state.get("window"))
-        self._known = Digest(state.get("known") if same and not self._window else None)
-        self._known_without = Digest(state.get("known_without"))
-        self._at_last = _Deferred(folder / "at-last.arrow")
-        self._without = _Deferred(folder / "without-cursor.arrow")
-        self._at_best = Digest()
-        self._highest: pa.Scalar | None = None
+        self.below = 0
+        """Rows that were left out, since they are below where the run began to read."""
+        self.again = 0
+        """Rows that have landed before, and did not land again."""
         self.went_back = False
         """The stream has given a lower value after a higher one, or a row without any, which a
         later run would not ask for."""
         self.rows_without_cursor = 0
-
-    def _make_window(self, state: WindowState | None) -> LookbackWindow | None:
-        type_ = self._start.type
-        return (
-            LookbackWindow(type_, state)
-            if self.frozen.looks_back and LookbackWindow.can_hold(type_)
-            else None
+        self._columns = columns
+        self._folder = folder
+        self._descending = frozen.last_value_func is min
+        self._check()
+        self._typed(self.read_from)
+        type_ = columns.schema.field(self.name).type
+        self._values = CursorValues(self.name, type_, self._value, self.before)
+        reached = state.get("reached", ReachedState())
+        self._reached = Reached(
+            self._values, self.before, reached, began, descending=self._descending
         )
+        self.rows_state = state.get("rows", KnownRowsState())
+        self._known = KnownRows.of_state(self.rows_state, folder, fetch)
+        if "window" in state:
+            self._known = KnownRows.of_older_state(state["window"])
+        self._seen = SeenRows()
+        is_same = state.get("at") == json.dumps(self.before, default=str)
+        self._older_known = Digest(state.get("known") if is_same and not self._known else None)
+        self._known_without = Digest(state.get("known_without"))
+        self._at_last = _Deferred(folder / "at-last.arrow")
+        self._without = _Deferred(folder / "without-cursor.arrow")
+
+    def _check(self) -> None:
+        if self.frozen.last_value_func not in (min, max):
+            raise SourceError(
+                f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
+                "moves one way"
+            )
+        if self._descending and self.frozen.lookback is not None:
+            raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
+
+    def _value(self, raw: Any) -> pa.Scalar:
+        return self._columns.value(self.name, raw)
 
     def _typed(self, raw: Any) -> pa.Scalar:
         try:
-            return self._columns.value(self.name, raw)
+            return self._value(raw)
         except ConversionError as error:
             raise SourceError(
                 f"cursor '{self.name}': the value to start from, {raw!r}, is {error}; mend "
@@ -149,66 +176,87 @@ class CursorTracker:
             ) from None
 
     def admit(
-        self, table: pa.Table, raw: Sequence[Any], rejected: Sequence[CursorValue] = ()
+        self,
+        converted: Converted,
+        rejected: Sequence[CursorValue] = (),
+        *,
+        is_first_answer: bool = False,
     ) -> pa.Table:
-        """The rows of a page that are certainly new; `raw` are its cursor values as the API gave
-        them. Rows that may be known are kept for `rest`.
+        """The rows of a page that are certainly new. Rows that may be known are kept for `rest`.
 
-        `aside` are the cursor values of rows of the page that went to quarantine: the cursor moves
-        beyond them, too, since they need not be asked for again.
+        `rejected` are the cursor values of rows of the page that went to quarantine: the cursor
+        moves beyond them, too, since they need not be asked for again.
         """
-        values = table[self.name]
-        if values.null_count:
-            self._withhold_without(table.filter(pc.is_null(values)))
-            present = pc.is_valid(values)
-            raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
-            table = table.filter(present)
-        self._follow([*table[self.name].chunks, *(pa.array([v.typed]) for v in rejected)])
-        self._pass_over(rejected)
+        table = converted.table
+        self._see(converted, rejected, is_first_answer=is_first_answer)
+        keys = self._values.keys(table[self.name])
+        if keys.null_count:
+            self._withhold_without(table.filter(pc.is_null(keys)))
+            present = pc.is_valid(keys)
+            table, keys = table.filter(present), keys.filter(present)
+        self.went_back = self.went_back or (self._is_asc and not self._reached.is_in_order)
         if table.num_rows == 0:
             return table
-        self._remember(table, table[self.name], raw)
-        if self._start.is_valid:
-            table = self._from_start(table)
-        if self._window is not None:
-            table = self._not_in(self._window, table)
+        start = self._values.key_of(self.read_from)
+        if start.is_valid:
+            table, keys = self._from_start(table, keys, start)
         if self._known:
-            at_last = pc.equal(table[self.name], self._last)
-            self._at_last.add(table.filter(at_last))
-            table = table.filter(pc.invert(at_last))
+            table, keys = self._unknown(table, keys)
+        if self._older_known:
+            at_last = pc.equal(keys, self._values.key_of(self.before))
+            withheld = table.filter(at_last)
+            self._at_last.add(withheld)
+            self._seen.add(keys.filter(at_last), hashes_of(withheld))
+            table, keys = table.filter(pc.invert(at_last)), keys.filter(pc.invert(at_last))
+        gone = is_tombstone(table)
+        if pc.any(gone).as_py():  # which land without their cursor value
+            self._seen.add(keys.filter(gone), hashes_of(table.filter(gone)))
         return table
 
-    def _from_start(self, table: pa.Table) -> pa.Table:
-        values = table[self.name]
-        within = self._beyond(values, self._start)
+    def _see(
+        self, converted: Converted, rejected: Sequence[CursorValue], *, is_first_answer: bool
+    ) -> None:
+        """All cursor values of a page in the order in which it has them."""
+        values, raw = converted.table[self.name], converted.raw(self.name)
+        if rejected:
+            kept = range(len(values)) if converted.kept is None else converted.kept
+            order = pc.sort_indices(pa.array([*kept, *(value.index for value in rejected)]))
+            others = pa.array([value.typed.as_py() for value in rejected], values.type)
+            values = pa.chunked_array([*values.chunks, others]).take(order)
+            raw = [*raw, *(value.raw for value in rejected)]
+            raw = [raw[index] for index in order.to_pylist()]
+        keys = self._values.keys(values)
+        if keys.null_count:
+            present = pc.is_valid(keys)
+            raw = [value for value, there in zip(raw, present.to_pylist(), strict=True) if there]
+            keys = keys.filter(present)
+        self._reached.see(keys, raw, is_first_answer=is_first_answer)
+
+    def _from_start(self, table: pa.Table, keys: Any, start: pa.Scalar) -> tuple[pa.Table, Any]:
+        within = self._reached.beyond(keys, start)
         if self.frozen.range_start != "open":
-            within = pc.or_(within, pc.equal(values, self._start))
+            within = pc.or_(within, pc.equal(keys, start))
         if pc.all(within).as_py():
-            return table
+            return table, keys
         self.frozen.start_out_of_range = True
-        return table.filter(within)
+        kept = table.filter(within)
+        self.below += table.num_rows - kept.num_rows
+        return kept, keys.filter(within)
 
-    def _not_in(self, window: LookbackWindow, table: pa.Table) -> pa.Table:
-        """The table without rows that landed before; those the next run reads again are kept in
-        mind."""
-        values = table[self.name]
-        floor = self._floor()
-        relevant = pc.invert(self._beyond(pa.repeat(floor, len(values)), values))
-        if self._last.is_valid:
-            relevant = pc.or_(relevant, pc.invert(self._beyond(values, self._last)))
-        rows = table.filter(relevant)
-        if rows.num_rows == 0:
-            return table
-        new = window.unknown(rows[self.name], row_hashes(rows))
-        if len(window) > 2 * WINDOW_ROWS:
-            window.forget_before(floor, descending=self._descending)
-        everything = pa.repeat(True, table.num_rows)
-        mask = relevant.combine_chunks() if isinstance(relevant, pa.ChunkedArray) else relevant
-        return table.filter(pc.replace_with_mask(everything, mask, new))
+    def _unknown(self, table: pa.Table, keys: Any) -> tuple[pa.Table, Any]:
+        hashes = hashes_of(table)
+        known = [value in self._known for value in hashes]
+        if not any(known):
+            return table, keys
+        mask = pa.array(known, pa.bool_())
+        self.again += sum(known)
+        again = [value for value, is_known in zip(hashes, known, strict=True) if is_known]
+        self._seen.add(keys.filter(mask), again)
+        return table.filter(pc.invert(mask)), keys.filter(pc.invert(mask))
 
-    def _floor(self) -> pa.Scalar:
-        """Where a run would start that follows this one, if it ended here."""
-        return self._typed(self.frozen.behind(self._raw))
+    @property
+    def _is_asc(self) -> bool:
+        return self.frozen.row_order == "asc" and not self._descending
 
     @property
     def may_end_early(self) -> bool:
@@ -221,101 +269,103 @@ class CursorTracker:
     @property
     def is_oldest_first(self) -> bool:
         """The stream declared that order, and has kept to it so far."""
-        return self.frozen.row_order == "asc" and not self._descending and not self.went_back
+        return self._is_asc and not self.went_back
 
     @property
     def can_publish(self) -> bool:
         """All rows below the cursor were seen, so that it may move before the stream's end."""
-        return self.is_oldest_first and not self._best.equals(self._last)
+        return self.is_oldest_first and self.after != self.before
 
     def settled(self) -> Iterator[pa.Table]:
         """At `can_publish`: withheld rows of the last run's cursor value, which none follow."""
-        yield from self._at_last.unknown(self._known)
+        yield from self._at_last.unknown(self._older_known)
         self._at_last = _Deferred(self._folder / "at-last.arrow")
 
     def rest(self) -> Iterator[pa.Table]:
         """Once the stream has ended: withheld rows of which at least one was not known."""
-        yield from self._at_last.unknown(self._known)
+        yield from self._at_last.unknown(self._older_known)
         yield from self._without.unknown(self._known_without)
 
     def concerns(self, error: RowError) -> bool:
         return True  # quarantine knows which it has
 
-    def state(self, *, ended: bool = True) -> CursorState:
+    def landed(self, files: Iterable[LandedFile]) -> None:
+        """Look at rows that this run lands for those that the next one reads again."""
+        is_wanted = self._is_read_again()
+        for table in rows_of(files, self.name, is_wanted, self._columns.schema):
+            self._seen.add(self._values.keys(table[self.name]), hashes_of(table))
+
+    def _is_read_again(self) -> Callable[[Any], Any]:
+        """Whether a value is not below where the next run begins, if this one ended here."""
+        floor = self._values.key_of(self.frozen.behind(self.after))
+
+        def is_wanted(values: Any) -> Any:
+            keys = self._values.keys(values)
+            if not floor.is_valid:
+                return pc.is_valid(keys)
+            return pc.fill_null(pc.invert(self._reached.beyond(floor, keys)), False)
+
+        return is_wanted
+
+    def known(self, *, ended: bool) -> KnownRows:
+        """What the next run is to know: once the stream has ended, what this one saw takes the
+        place of what was known, since a row that has become again what it once was has to land
+        again."""
+        floor = self._values.key_of(self.frozen.behind(self.after))
+
+        def is_wanted(keys: Any) -> Any:
+            return (
+                pc.invert(self._reached.beyond(floor, keys)) if floor.is_valid else keys.is_valid()
+            )
+
+        seen = self._seen.matching(is_wanted)
+        is_kept = not ended or (not len(seen) and self.after == self.before)
+        return KnownRows(pa.concat_arrays([seen, self._known.hashes]) if is_kept else seen)
+
+    def state(self, rows: KnownRowsState, *, ended: bool = True) -> CursorState:
         """What the next run is to know; before the stream has `ended`, of what has landed."""
-        moved = not self._best.equals(self._last)
-        # What this run saw takes the place of what was known: a row that has become again what it
-        # once was has to land again.
-        known = self._at_best if moved or self._at_best else self._known
         without = self._known_without
         if ended and self._without.digest:
             without = self._without.digest
-        state = CursorState(
-            at=_spelled(self._raw), known=known.as_json(), known_without=without.as_json()
+        return CursorState(
+            reached=self._reached.state(self.after), rows=rows, known_without=without.as_json()
         )
-        if self._window is not None and self._best.is_valid:
-            self._window.forget_before(self._floor(), descending=self._descending)
-            state["window"] = self._window.as_json(ended=ended)
-        return state
-
-    @property
-    def forgets(self) -> bool:
-        """More rows are within the lookback than are remembered."""
-        return self._window is not None and self._window.is_full
 
     def is_beyond(self, raw: Any, *, or_at: bool) -> bool:
         """Whether the run has come further than a value, or as far."""
-        bound = self._typed(raw)
-        if not self._best.is_valid:
+        bound = self._values.key(self._typed(raw))
+        after = self._values.key_of(self.after)
+        if not after.is_valid:
             return False
-        return bool(self._beyond(self._best, bound).as_py() or (or_at and self._best.equals(bound)))
+        return bool(self._reached.beyond(after, bound).as_py() or (or_at and after.equals(bound)))
 
     @property
     def after(self) -> Any:
         """The value the next run starts from, as the API spells it."""
-        return self._raw
+        return self._reached.cursor
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know of, once the stream has ended."""
+        if self.below and self._values.kind == "text":
+            yield (
+                f"{counted(self.below, 'record')} with a {self.name} below {self.read_from!r}, "
+                "compared as text, not landed: that is right only if the API orders it as text"
+            )
+        if self._reached.began_ahead:
+            yield (
+                f"the cursor {self.name} is at {self.before}, beyond the source's time, so that "
+                "what is new is not asked for: `landing state set` with --cursor puts it back"
+            )
+            return
+        ahead = self._reached.ahead
+        if ahead is not None and ahead != self._reached.ahead_before:
+            yield (
+                f"a record has {self.name} {ahead}, beyond the source's time: the cursor stays at "
+                f"{'its start' if self.after is None else self.after}, and rows go on landing"
+            )
 
     def _withhold_without(self, table: pa.Table) -> None:
         if self.frozen.on_cursor_value_missing != "exclude":
             self.rows_without_cursor += table.num_rows
             self._without.add(table)
             self.went_back = True
-
-    def _pass_over(self, rejected: Sequence[CursorValue]) -> None:
-        for value in rejected:
-            if not self._best.is_valid or self._beyond(value.typed, self._best).as_py():
-                self._best, self._raw, self._at_best = value.typed, _plain(value.raw), Digest()
-
-    def _follow(self, chunks: list[pa.Array]) -> None:
-        values = pa.chunked_array(chunks, self._start.type)
-        if not self.is_oldest_first or len(values) == 0:
-            return
-        least, most = pc.min_max(values).values()
-        if self._highest is not None and pc.less(least, self._highest).as_py():
-            self.went_back = True
-        self._highest = most
-
-    def _remember(self, table: pa.Table, values: pa.ChunkedArray, raw: Sequence[Any]) -> None:
-        best = pc.min(values) if self._descending else pc.max(values)
-        advanced = not self._best.is_valid or self._beyond(best, self._best).as_py()
-        if advanced:
-            self._best = best
-            self._raw = _plain(raw[pc.index(values, best).as_py()])
-            self._at_best = Digest()
-        if advanced or best.equals(self._best):
-            self._at_best.add(row_hashes(table.filter(pc.equal(values, self._best))))
-
-    def _beyond(self, values: Any, bound: Any) -> Any:
-        return pc.less(values, bound) if self._descending else pc.greater(values, bound)
-
-
-def _spelled(value: Any) -> str:
-    return json.dumps(value, default=str)
-
-
-def _plain(value: Any) -> Any:
-    """`value` as a Python object that dlt's state can keep, whatever library it came from."""
-    if isinstance(value, pa.Scalar):
-        return value.as_py()
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value

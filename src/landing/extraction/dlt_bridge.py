@@ -6,6 +6,7 @@ a new version of dlt breaks it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -87,6 +88,21 @@ def function_of(resource: DltResource) -> Callable[..., Any] | None:
     """The function that makes the resource's items; None if it was made from data."""
     function = resource._pipe.gen
     return function if callable(function) else None
+
+
+def arguments_of(resource: DltResource) -> Mapping[str, Any]:
+    """What a resource's function was called with; empty if it was not called.
+
+    dlt's `explicit_args` are gone from copies of a resource, the function that it calls is not.
+    """
+    function = function_of(resource)
+    if function is None or not resource.args_bound:
+        return {}
+    bound = inspect.getclosurevars(function).nonlocals
+    signature = inspect.signature(inspect.unwrap(function))
+    item = [None] if resource.is_transformer else []
+    given = [*item, *bound.get("args", ())]
+    return signature.bind_partial(*given, **bound.get("kwargs", {})).arguments
 
 
 def is_bound(resource: DltResource) -> bool:

@@ -24,6 +24,7 @@ from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
 from landing.results import Drifted
+from landing.zone.bucket import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
@@ -43,7 +44,7 @@ class Extraction:
         self._slice = slice_limits()
         self._versions = LoadVersions(stream.version_key)
         self._reader = StreamReader(stream, emit, stop)
-        self._has_published = False
+        self._loads: list[Load] = []
         self._is_put_back = False
 
     def __enter__(self) -> Self:
@@ -51,7 +52,13 @@ class Extraction:
         with ExitStack() as opened:  # closed here if the state is refused
             opened.enter_context(dlt_context(stream.resource, self._state_file.state))
             opened.callback(self._reader.close)
-            self._state = StreamState(stream, self._state_file.state, self._reader, self._note)
+            self._state = StreamState(
+                stream,
+                self._state_file.state,
+                self._reader,
+                self._note,
+                self._state_file.known_rows,
+            )
             self._rows = self._reader.rows(self._state.of_reading, self._state.tracker)
             self._open = opened.pop_all()
         return self
@@ -80,8 +87,8 @@ class Extraction:
         writer.close()
         if self._config.destination_sync_mode == "overwrite":
             self._check_not_emptied(load)
-        self._state.remember(load, ended=self.is_over)
-        self._has_published = True
+        self._state.remember(load, self._put_back_files(), ended=self.is_over)
+        self._loads.append(load)
 
     def _read(self, writer: LoadWriter) -> None:
         begun = time.monotonic()
@@ -107,7 +114,7 @@ class Extraction:
         tracker = self._state.tracker
         if tracker is None or not tracker.went_back:
             return
-        if self._has_published and not self._is_put_back:
+        if self._loads and not self._is_put_back:
             self._state_file.put_back()
             self._is_put_back = True
             self._note(
@@ -115,22 +122,39 @@ class Extraction:
                 "none: the cursor stays where it was until the stream's end; leave row_order out"
             )
 
+    def _put_back_files(self) -> Iterator[BucketFile]:
+        if self._is_put_back and self.is_over:
+            for load in self._loads:
+                for landed in load.files:
+                    with load.bucket.file(landed.path) as file:
+                        yield file
+
     def _check_limit(self, load: Load) -> None:
-        """Raises StreamError, before anything of the load is published, if too little fits."""
+        """Raises StreamError, before anything of the load is published, if too little fits, or
+        nothing of all that the run has read."""
         limit, quarantine = self._config.quarantine_limit, self._reader.quarantine
-        if limit is None or quarantine.share <= limit:
+        is_above = limit is not None and quarantine.share > limit
+        is_all = self.is_over and quarantine.count > 0 and quarantine.count == self.count
+        if not is_above and not is_all:
             return
         source, stream = self._config.source, self._config.stream
         excess = quarantine.excess()
         load.quarantine_file = quarantine.close()
         load.put_failed_quarantine()
+        show = f"`landing quarantine show {source} {stream} --failed` shows the records"
+        again = f"`landing run {source} {stream}` then reads these records again"
+        if not is_above:
+            raise StreamError(
+                f"stream '{source}/{stream}': {excess}; no record fits, so nothing was landed and "
+                f"the cursor stays; {show}: mend the types of these fields",
+                remedy=again,
+            )
         raise StreamError(
             f"stream '{source}/{stream}': {excess}; the quarantine_limit of "
             f"{self._config.origin} is {limit:g}, so nothing "
-            f"{'more of the run' if self._has_published else 'of the run'} was landed and the "
-            f"cursor stays; `landing quarantine show {source} {stream} --failed` shows the "
-            "records: mend the types of these fields or raise the limit",
-            remedy=f"`landing run {source} {stream}` then reads these records again",
+            f"{'more of the run' if self._loads else 'of the run'} was landed and the "
+            f"cursor stays; {show}: mend the types of these fields or raise the limit",
+            remedy=again,
         )
 
     def _check_not_emptied(self, load: Load) -> None:

@@ -17,6 +17,7 @@ from landing.extraction.dlt_bridge import (
     Incremental,
     IncrementalResourceWrapper,
     apply_lag_with_suppression,
+    arguments_of,
     function_of,
 )
 
@@ -78,13 +79,28 @@ FrozenT = TypeVar("FrozenT", bound=FrozenIncremental)
 
 
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
-    """The incremental that the stream's function declares as a default, or dlt hints carry."""
+    """The incremental that dlt hints carry, or the one that the stream's function was called with
+    or declares as a default, as dlt puts these together."""
     step = resource.incremental
     hinted = step.incremental if isinstance(step, IncrementalResourceWrapper) else step
     if isinstance(hinted, Incremental) and hinted.cursor_path:
         return hinted
-    default = declared_default(function_of(resource))
-    return default if default is not None and default.cursor_path else None
+    default, given = declared_default(function_of(resource)), _given(resource)
+    found: Incremental[Any] | None
+    if isinstance(given, Incremental):
+        found = given if default is None else default.merge(given)
+    elif default is not None and given is not None:
+        found = default.copy()
+        found.initial_value = given
+    else:
+        found = default
+    return found if found is not None and found.cursor_path else None
+
+
+def _given(resource: DltResource) -> Any:
+    """What the stream was called with in the place of its incremental."""
+    parameter = cursor_parameter(resource)
+    return None if parameter is None else arguments_of(resource).get(parameter.name)
 
 
 def cursor_parameter(resource: DltResource) -> inspect.Parameter | None:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -31,7 +31,7 @@ from landing.extraction.dlt_bridge import (
     items_of,
 )
 from landing.extraction.prefetch import Prefetched
-from landing.http import JsonPage
+from landing.http import JsonPage, traffic
 from landing.zone.state import State
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
@@ -48,6 +48,8 @@ class Page:
     batch: Batch
     columns: Mapping[str, Any] | None = None
     """Column hints that came with the page (`dlt.mark.with_hints`), by name."""
+    is_first_answer: bool = False
+    """The stream had one HTTP answer when it gave this, so that all of it comes from there."""
 
 
 def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
@@ -86,16 +88,24 @@ def open_pages(
         yield map(partial(_page, resource.name), prefetched)
 
 
+class _Item(NamedTuple):
+    item: PipeItem
+    answers: int
+    """How many the stream had received by then."""
+
+
 @contextmanager
 def _context(resource: DltResource, state: State, fields: frozenset[str]) -> Iterator[None]:
     with dlt_context(resource, state), expecting(fields):
         yield
 
 
-def _iterate(resource: DltResource) -> Generator[PipeItem, None, None]:
+def _iterate(resource: DltResource) -> Generator[_Item, None, None]:
+    answers = traffic.current().answers
     try:
         with closing(items_of(resource)) as items:
-            yield from map(_kept, items)
+            for item in items:
+                yield _Item(_kept(item), answers.count)
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
@@ -106,8 +116,9 @@ def _kept(item: PipeItem) -> PipeItem:
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
-def _page(stream: str, item: PipeItem) -> Page:
-    return Page(_batch(stream, item.item), columns_with_page(item))
+def _page(stream: str, given: _Item) -> Page:
+    item, answers = given
+    return Page(_batch(stream, item.item), columns_with_page(item), answers == 1)
 
 
 def _batch(stream: str, item: Any) -> Batch:

@@ -18,11 +18,14 @@ from landing.extraction.dlt_bridge import (
     DltResource,
     Incremental,
     SupportsPipe,
-    function_of,
     incremental_steps,
     parents_of,
 )
-from landing.extraction.incremental import FrozenIncremental, declared_default, frozen_copy
+from landing.extraction.incremental import (
+    FrozenIncremental,
+    declared_incremental,
+    frozen_copy,
+)
 from landing.http import JsonPage
 
 
@@ -113,8 +116,7 @@ def freeze_parents(
     newest_first = child is not None and child.row_order == "desc"
     for parent in parents_of(resource):
         for step in incremental_steps(parent):
-            declared = step.incremental or declared_default(function_of(parent))
-            if declared is not None and declared.cursor_path:
+            if (declared := declared_incremental(parent)) is not None:
                 frozen = frozen_copy(declared, ParentIncremental)
                 frozen.child = child
                 frozen.from_start = from_start or newest_first

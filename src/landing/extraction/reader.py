@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -17,7 +19,7 @@ from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError, listed
 from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
-from landing.extraction.cursor import CursorValue, RowFilter
+from landing.extraction.cursor import RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
 from landing.extraction.pages import (
@@ -31,6 +33,7 @@ from landing.extraction.pages import (
 )
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
+from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
 from landing.http.own_words import said_by
@@ -94,9 +97,9 @@ class StreamReader:
         counts = ReadCounts()
         self._emit(ReadingStarted(self._config.stream, counts))
         pages = without_loops(counting_into(counts, hinted), self._config)
-        for batch in batches(pages, least):
+        for batch, is_first_answer in _batches(pages, least):
             self.count += row_count(batch)
-            pieces = self._admitted(batch, filter_)
+            pieces = self._admitted(batch, filter_, is_first_answer=is_first_answer)
             self._emit(RowsRead(self._config.stream, self.count))
             yield False, pieces
             if filter_ is not None and filter_.is_past:
@@ -139,7 +142,9 @@ class StreamReader:
                 "request has no answer, or raise LANDING_STALL_MINUTES"
             )
 
-    def _admitted(self, batch: Batch, filter_: RowFilter | None) -> Pieces:
+    def _admitted(
+        self, batch: Batch, filter_: RowFilter | None, *, is_first_answer: bool = False
+    ) -> Pieces:
         """What of a batch is new, that which does not fit before and after the rows that do."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
@@ -150,7 +155,7 @@ class StreamReader:
         table = converted.table
         if filter_ is not None:
             rejected = list(self._cursor_values(converted.errors, filter_.name))
-            table = filter_.admit(table, converted.raw(filter_.name), rejected)
+            table = filter_.admit(converted, rejected, is_first_answer=is_first_answer)
         return [piece for piece in (earlier, table, later) if len(piece)]
 
     def _converted(self, batch: Batch, filter_: RowFilter | None) -> Converted:
@@ -185,7 +190,7 @@ class StreamReader:
             except ConversionError:
                 continue
             if typed.is_valid:
-                yield CursorValue(typed, raw)
+                yield CursorValue(error.index, typed, raw)
 
     def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
         """Withheld rows are older than all others, but a deletion that has no cursor value is the
@@ -210,3 +215,10 @@ class StreamReader:
             count = filter_.rows_without_cursor
             text = f"{count} records have no {filter_.name}; landed if new"
             self._emit(Note(stream, text))
+
+
+def _batches(pages: Iterable[Page], least: int) -> Iterator[tuple[Batch, bool]]:
+    """What the stream gave of its first answer is no batch with what came after."""
+    for is_first_answer, group in groupby(pages, attrgetter("is_first_answer")):
+        for batch in batches(group, least):
+            yield batch, is_first_answer

@@ -14,7 +14,7 @@ from landing.catalog.files import read_config
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import SourceError, WorkspaceError, listed, nearest
+from landing.errors import CatalogError, SourceError, WorkspaceError, listed, nearest
 from landing.extraction.dlt_bridge import (
     DltResource,
     DltSource,
@@ -25,6 +25,7 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
+from landing.extraction.incremental import declared_incremental
 from landing.http import redirects, whole_bodies
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
@@ -90,8 +91,15 @@ class Source:
     def _made(self) -> dict[str, DltResource]:
         """Streams of the `@dlt.source` functions, cached since they may send requests."""
         made: dict[str, DltResource] = {}
+        maker: dict[str, str] = {}
         for name, factory in self._factories():
-            made.update(self._resources(name, factory))
+            for stream, resource in self._resources(name, factory).items():
+                if stream in made:
+                    raise SourceError(
+                        f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
+                        f"'{stream}'; give one of them another name, or leave one out of __all__"
+                    )
+                made[stream], maker[stream] = resource, name
         return made
 
     @property
@@ -132,10 +140,13 @@ class Source:
 
 
 def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
-    """The config with the column by which its stream marks deleted records, if it declares one.
+    """Add to the config what the stream declares: its cursor, if the config leaves the mode open,
+    and the column by which it marks deleted records.
 
-    Raises SourceError if it does but has no primary key.
+    Raises SourceError if it marks deleted records but has no primary key, and CatalogError for a
+    setting that has no effect.
     """
+    config = _by_declared_cursor(config, resource)
     columns = static_columns(resource)
     hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
     if hinted is None:
@@ -148,6 +159,18 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
         )
     hint = HardDelete(hinted["name"], hinted.get("data_type") == "bool")
     return replace(config, hard_delete=hint)
+
+
+def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamConfig:
+    declared = declared_incremental(resource) if config.mode_is_open else None
+    if declared is not None and declared.cursor_path in config.fields:
+        config = replace(config, sync_mode="incremental", cursor_field=declared.cursor_path)
+    if config.initial_value is not None and not config.is_incremental:
+        raise CatalogError(
+            f"{config.origin}: initial_value: has no effect in a full refresh; name the "
+            "cursor_field that it is a value of, or leave it out"
+        )
+    return replace(config, mode_is_open=False)
 
 
 def _with_own_parents(resource: DltResource) -> DltResource:

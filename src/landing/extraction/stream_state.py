@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
 from landing.extraction.cursor import CursorTracker
-from landing.extraction.lookback_window import LIMIT as WINDOW_ROWS
+from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not_kept
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
+from landing.http import traffic
 from landing.zone.publication import Load
 from landing.zone.state import (
     STATE_KEY,
@@ -34,6 +36,7 @@ class StreamState:
         state: State,
         reader: StreamReader,
         notify: Callable[[str], None],
+        fetch: Fetch = not_kept,
     ) -> None:
         self._name = stream.config.stream
         self._stream = stream
@@ -46,7 +49,7 @@ class StreamState:
         """The stream's own: it runs ahead in a thread, while `state` moves with each load."""
         if self._resync is not None:
             forget_parents(self.of_reading, self._name)
-        self.tracker = self._tracker()
+        self.tracker = self._tracker(fetch)
         if self.tracker is not None:
             reader.quarantine.known = frozenset(self._ours.get("quarantined", ()))
 
@@ -60,12 +63,20 @@ class StreamState:
             self._notify(f'"backfill" is true: reads once more from {start}')
         return resync
 
-    def _tracker(self) -> CursorTracker | None:
+    def _tracker(self, fetch: Fetch) -> CursorTracker | None:
         stream = self._stream
         if stream.frozen is None or not stream.config.is_incremental:
             return None
         known = self._ours.get("cursor", {})
-        return CursorTracker(stream.frozen, stream.columns, known, stream.folder)
+        answers, clock = traffic.current().answers, time.monotonic()
+        return CursorTracker(
+            stream.frozen,
+            stream.columns,
+            known,
+            stream.folder,
+            began=lambda: answers.time_at(clock),
+            fetch=fetch,
+        )
 
     @property
     def keys(self) -> Any:
@@ -91,18 +102,24 @@ class StreamState:
             load.cursor_before = self.tracker.after
             load.read_from = self.tracker.read_from
 
-    def remember(self, load: Load, *, ended: bool) -> None:
-        """Put into the state what the run after this load starts from."""
+    def remember(self, load: Load, put_back: Iterable[LandedFile], *, ended: bool) -> None:
+        """Put into the state what the run after this load starts from.
+
+        `put_back` are files of loads before it that the cursor was put back behind.
+        """
+        if self.tracker is not None:
+            self.tracker.landed(part.file for part in load.parts)
+            self.tracker.landed(put_back)
         if ended:
             take_over(self._state, self.of_reading, self._name)
         if identities := self._reader.quarantine.identities:
             self._ours["quarantined"] = identities
         self._remember_keys(load)
+        self._remember_cursor(load, ended=ended)  # which may begin the load
         if load.last_row_version is not None:
             self._ours["load_id"] = load.last_row_version
         self._remember_rows(load)
         self._remember_columns(load)
-        self._remember_cursor(load, ended=ended)
 
     def _remember_keys(self, load: Load) -> None:
         snapshot = self._reader.snapshot
@@ -134,12 +151,24 @@ class StreamState:
         if tracker is None or frozen is None:
             return
         frozen.get_state()["last_value"] = tracker.after
-        self._ours["cursor"] = tracker.state(ended=ended)
+        self._ours["cursor"] = tracker.state(self._known_rows(load, ended=ended), ended=ended)
         if self._resync is not None:
             self._resync.remember(tracker, self._ours, ended=ended)
         load.cursor_after = frozen.get_state()["last_value"]
-        if tracker.forgets:
-            self._notify(
-                f"more than {WINDOW_ROWS:,} records are within the lookback; those farthest back "
-                "land again with each run"
-            )
+        for note in tracker.notes() if ended else ():
+            self._notify(note)
+
+    def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:
+        """What the next run reads again, in the state or in an object of the load."""
+        assert self.tracker is not None, "only a stream with a cursor reads again"
+        known = self.tracker.known(ended=ended)
+        before = self.tracker.rows_state
+        in_state = known.in_state()
+        if in_state is None and load.load_id is None and "load_id" in before:
+            return before  # of which these are a part
+        if "load_id" in before:
+            load.supersedes_keys = True
+        if in_state is not None:
+            return in_state
+        load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+        return KnownRowsState(load_id=load.begin())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from landing.events import Emit, TotalExpected, ignore
+from landing.http.answers import Answers, observe
 from landing.results import Traffic
 
 _TOTALS = ("X-Total-Count", "X-Total", "X-WP-Total")
@@ -19,6 +20,8 @@ class TrafficMeter:
 
     def __init__(self, emit: Emit = ignore, stream: str = "", *, counts_rows: bool = True) -> None:
         self.traffic = Traffic()
+        self.answers = Answers()
+        """Also of requests that were not made through the kit."""
         self.emit = emit
         self.stream = stream
         self._counts_rows = counts_rows
@@ -78,6 +81,7 @@ class TrafficMeter:
 
 
 _current: ContextVar[TrafficMeter | None] = ContextVar("landing_traffic", default=None)
+_running: set[TrafficMeter] = set()
 
 
 def current() -> TrafficMeter:
@@ -96,8 +100,17 @@ def counting(
     """
     meter = TrafficMeter(emit, stream, counts_rows=counts_rows)
     token = _current.set(meter)
+    _running.add(meter)
+    observe(_of_this_answer)
     try:
         yield meter.traffic
     finally:
+        _running.discard(meter)
         _current.reset(token)
         meter.end()
+
+
+def _of_this_answer() -> list[Answers]:
+    """A thread that a stream started itself does not know whose it is: then it may be anyone's."""
+    meter = _current.get()
+    return [one.answers for one in ([meter] if meter is not None else list(_running))]

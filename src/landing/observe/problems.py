@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import ApiError, CatalogError, SettingsError, SourceError
+from landing.extraction.reached import AHEAD
 from landing.observe.freshness import lateness
+from landing.observe.lag import moment_of
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
@@ -18,7 +20,7 @@ from landing.zone.layout import StreamPaths, load_id_of
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
-    "unreadable", "died", "failed", "failing", "late", "quarantine", "schedule"
+    "unreadable", "died", "failed", "failing", "late", "ahead", "quarantine", "schedule"
 ]
 
 
@@ -44,7 +46,7 @@ def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]
 
 def of_failed_run(paths: StreamPaths, failed: int) -> Iterator[Problem]:
     if failed:
-        message = f"the last run failed: {failed:,} records do not fit, above its quarantine_limit"
+        message = f"the last run failed: {failed:,} records do not fit, too many for it to land"
         show = f"`landing quarantine show {paths.source} {paths.stream} --failed` shows them"
         yield Problem("failed", message, f"{show}; correct the types of these fields, or the limit")
 
@@ -102,6 +104,20 @@ def of_schedule(
     if config.schedule_mistake is not None:
         message = f"{config.origin}: {config.schedule_mistake}"
         yield Problem("schedule", message, "until it is corrected, the stream never counts as late")
+
+
+def of_cursor(
+    paths: StreamPaths, name: str | None, cursor: Any, ahead: Any, now: datetime
+) -> Iterator[Problem]:
+    """A cursor that a version without the bound has left beyond now, or a record that is."""
+    moment = moment_of(cursor)
+    if moment is not None and moment - now > AHEAD:
+        message = f"the cursor {name} is at {cursor}, beyond now: what is new is not asked for"
+        back = f"`landing state set {paths.source} {paths.stream} --cursor VALUE` puts it back"
+        yield Problem("ahead", message, f"{back}; rows from that value on land again")
+    elif ahead is not None:
+        message = f"a record has {name} {ahead}, beyond now; the cursor waits, rows go on landing"
+        yield Problem("ahead", message, "have the record corrected at the source")
 
 
 def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from landing.observe.lag import moment_of
 from landing.observe.problems import (
     LeaseStatus,
     Problem,
+    of_cursor,
     of_failed_run,
     of_failing_run,
     of_interrupted,
@@ -43,7 +44,7 @@ _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 this machine's clock may differ from the bucket's."""
 
 Verdict: TypeAlias = Literal[
-    "ok", "running", "never", "late", "quarantine", "failing", "failed", "died"
+    "ok", "running", "never", "late", "ahead", "quarantine", "failing", "failed", "died"
 ]
 
 
@@ -181,6 +182,7 @@ def _read_status(
         *of_failing_run(paths, failing, waiting.failed_load_id),
         *of_interrupted(bucket, paths, load_id, lease, is_backfilled=bool(backfills)),
         *of_schedule(config, stored, now, grace),
+        *of_cursor(paths, name, cursor, _ahead_in(ours), now),
         *of_quarantine(paths, waiting.rows),
     ]
     return StreamStatus(
@@ -206,6 +208,11 @@ def _read_status(
         drift=_drift(config, last),
         problems=problems,
     )
+
+
+def _ahead_in(ours: dict[str, Any]) -> Any:
+    """A value beyond the source's time that the last run has seen."""
+    return ours.get("cursor", {}).get("reached", {}).get("ahead")
 
 
 def _verdict(

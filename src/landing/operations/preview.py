@@ -114,13 +114,16 @@ def _look(
     def note(text: str) -> None:
         emit(Note(config.stream, text))
 
+    def fetch(load_id: str, file: Path) -> bool:
+        return bucket.download(paths.keys(load_id), file)
+
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         stream = prepare(config, resource, Path(folder))
         reader = StreamReader(stream, emit, Stop())
         tables = [stream.schema.empty_table()]
         try:
             with dlt_context(stream.resource, state), closing(reader):
-                known = StreamState(stream, state, reader, note)
+                known = StreamState(stream, state, reader, note, fetch)
                 for piece in chain.from_iterable(
                     reader.first_page(known.of_reading, known.tracker)
                 ):

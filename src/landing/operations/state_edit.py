@@ -93,7 +93,7 @@ def cursor_set(
         ours.pop("resync", None)
     known = ours.get("cursor", {})
     # Rows with exactly that value are read again, whether they have landed or not.
-    stays = ("known_without", "window") if forward else ("known_without",)
+    stays = ("known_without", "rows", "window") if forward else ("known_without",)
     ours["cursor"] = {key: known[key] for key in stays if key in known}
     if not forward:
         ours.pop("quarantined", None)

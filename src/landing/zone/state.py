@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from landing.errors import BucketError
@@ -34,12 +35,17 @@ class StateFile:
 
     def __init__(self, bucket: Bucket, paths: StreamPaths, lease: Lease) -> None:
         self._bucket = bucket
+        self._paths = paths
         self._path = paths.state
         self._lease = lease
         self._first = bucket.get(paths.state)
         self._is_written = False
         self.state = state_in(bucket, paths, self._first) or new_state(paths)
         self._hash_of_stored = "" if self._first is None else version_hash(self.state)
+
+    def known_rows(self, load_id: str, file: Path) -> bool:
+        """Download what the state names of rows that are read again; False if it is gone."""
+        return self._bucket.download(self._paths.keys(load_id), file)
 
     def write(self) -> None:
         """Write the state to the bucket as its next version, if it has changed."""

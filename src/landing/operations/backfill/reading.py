@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from landing.catalog.stream_config import StreamConfig
-from landing.columns.conversion import Columns, RowError
+from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
 from landing.events import Emit, Note
-from landing.extraction.cursor import CursorValue
 from landing.extraction.dlt_bridge import DltResource, dlt_context
 from landing.extraction.drift import ENOUGH
 from landing.extraction.incremental import (
@@ -34,6 +33,7 @@ from landing.extraction.load_writer import LoadWriter
 from landing.extraction.parents import freeze_parents
 from landing.extraction.prepared import PreparedStream, prepare
 from landing.extraction.quarantine import Quarantine
+from landing.extraction.reached import CursorValue
 from landing.extraction.reader import StreamReader
 from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
@@ -122,8 +122,13 @@ class WindowFilter:
         return self._frozen.end_out_of_range
 
     def admit(
-        self, table: pa.Table, raw: Sequence[Any], aside: Sequence[CursorValue] = ()
+        self,
+        converted: Converted,
+        rejected: Sequence[CursorValue] = (),
+        *,
+        is_first_answer: bool = False,
     ) -> pa.Table:
+        table = converted.table
         values = table[self.name]
         self.without_cursor += values.null_count
         self._follow(values)

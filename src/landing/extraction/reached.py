@@ -1,0 +1,236 @@
+"""How far a run came, and how far of that its cursor may go.
+
+What was edited while the run read has a value above all that there was when it began. So the
+cursor goes no further than what was there then, which the next run relies on:
+
+- times: the greatest value, but not beyond the source's time when the run began, less TOLERANCE;
+- other values: the greatest if the rows came in the cursor's order, since then all below it were
+  seen, or in the opposite one, since then it came first; otherwise the greatest of the first
+  answer, or what an earlier run had seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
+
+TOLERANCE = timedelta(seconds=60)
+"""A record gets its time before its transaction is committed, which a web request, the usual one,
+may hold up for half a minute; and the clocks of an API and its database may be seconds apart. The
+`Date` of an answer is cut to seconds. What takes longer needs a lookback."""
+OFFSETS = timedelta(hours=12)
+"""A time without offset may be a local one, as far behind UTC as this."""
+AHEAD = timedelta(days=1)
+"""A cursor value so far beyond the source's time is a mistake in the record, and no matter of
+clocks and time zones."""
+_RECENT = timedelta(days=366)
+"""Numbers that may be times are taken for some only if the newest is not older."""
+
+
+class ReachedState(TypedDict, total=False):
+    seen: Any
+    """The greatest value that was seen, where the cursor is not there yet."""
+    unit: Unit
+    ahead: Any
+    """The greatest value that is beyond the source's time."""
+
+
+@dataclass(frozen=True)
+class CursorValue:
+    """Of a row that did not convert."""
+
+    index: int
+    """The row's position in its batch."""
+    typed: pa.Scalar
+    raw: Any
+    """As the API gave it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    key: pa.Scalar
+    raw: Any
+
+
+class _Furthest:
+    """The greatest value up to a limit; the least of a cursor that falls."""
+
+    def __init__(self, beyond: Callable[[Any, Any], Any], limit: pa.Scalar | None = None) -> None:
+        self._beyond = beyond
+        self._limit = limit
+        self.place: Place | None = None
+
+    def see(self, keys: Values, raw: Sequence[Any], extreme: Callable[[Any], pa.Scalar]) -> None:
+        most = extreme(keys)
+        if self._limit is not None and most.is_valid and pc.greater(most, self._limit).as_py():
+            most = extreme(pc.if_else(pc.less_equal(keys, self._limit), keys, None))
+        if not most.is_valid:
+            return
+        if self.place is None or self._beyond(most, self.place.key).as_py():
+            self.place = Place(most, plain(raw[pc.index(keys, most).as_py()]))
+
+
+class Reached:
+    """`before` is the cursor that the run began with, `began` the source's time then, which later
+    answers may correct."""
+
+    def __init__(
+        self,
+        values: CursorValues,
+        before: Any,
+        state: ReachedState,
+        began: Callable[[], datetime],
+        *,
+        descending: bool,
+    ) -> None:
+        self._values = values
+        self._before = before
+        self._state = state
+        self._began = began
+        self._descending = descending
+        self._unit = state.get("unit")
+        self._all: _Furthest | None = None
+        self.is_in_order = True
+        """Each value that the stream has given was not below the one before it."""
+        self._is_in_reverse = True
+        self._last: pa.Scalar | None = None
+
+    def beyond(self, values: Any, bound: Any) -> Any:
+        return pc.less(values, bound) if self._descending else pc.greater(values, bound)
+
+    def see(self, keys: Values, raw: Sequence[Any], *, is_first_answer: bool) -> None:
+        """Keys without null, in the order in which the stream gave them."""
+        if len(keys) == 0:
+            return
+        if self._all is None:
+            self._begin(keys)
+        self._follow(keys)
+        for one in self._noted(is_first_answer=is_first_answer):
+            one.see(keys, raw, pc.min if self._descending else pc.max)
+
+    def _begin(self, keys: Values) -> None:
+        if self._unit is None and not self._descending:
+            self._unit = self._values.unit_of(keys, self._began())
+        now = self._limit(timedelta())
+        certain = self._limit(TOLERANCE)
+        self._all = _Furthest(self.beyond)
+        self._until_now = _Furthest(self.beyond, certain)
+        self._of_first_answer = _Furthest(self.beyond, certain)
+        self._surely_past = _Furthest(self.beyond, self._limit(TOLERANCE + OFFSETS))
+        self._has_limit = now is not None
+
+    def _limit(self, less: timedelta) -> pa.Scalar | None:
+        """The key of the source's time when the run began; None where values are no times, or
+        fall."""
+        if self._descending or (self._values.kind != "time" and self._unit is None):
+            return None
+        return self._values.of_time(self._began() - less, self._unit)
+
+    def _follow(self, keys: Values) -> None:
+        if not self.is_in_order and not self._is_in_reverse:
+            return
+        flat = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+        if self._last is not None:
+            flat = pa.concat_arrays([pa.array([self._last.as_py()], flat.type), flat])
+        earlier, later = flat[:-1], flat[1:]
+        self.is_in_order &= not pc.any(self.beyond(earlier, later)).as_py()
+        self._is_in_reverse &= not pc.any(self.beyond(later, earlier)).as_py()
+        self._last = flat[-1]
+
+    def _noted(self, *, is_first_answer: bool) -> Iterator[_Furthest]:
+        assert self._all is not None, "it has begun"
+        yield self._all
+        if self._has_limit:
+            yield self._until_now
+            yield self._surely_past
+        if is_first_answer:
+            yield self._of_first_answer
+
+    @property
+    def cursor(self) -> Any:
+        """How far the next run may rely on this one, as the API spells it."""
+        found = self._before
+        if self._all is None:
+            return found
+        best = self._values.key_of(found)
+        limit = self._limit(TOLERANCE)
+        for place in self._candidates():
+            if limit is not None and pc.greater(place.key, limit).as_py():
+                continue  # by a clock that a later answer has corrected
+            if not best.is_valid or self.beyond(place.key, best).as_py():
+                best, found = place.key, place.raw
+        return found
+
+    def _candidates(self) -> Iterator[Place]:
+        if self._all is None or self._all.place is None:
+            return
+        furthest = self._until_now if self._has_limit else self._all
+        places = [self._of_first_answer.place, self._seen_before()]
+        if self.is_in_order or self._is_in_reverse or self._is_by_time(furthest.place):
+            places.append(furthest.place)
+        if self._has_limit and self._values.kind == "time":
+            places.append(self._surely_past.place)
+        yield from (place for place in places if place is not None)
+
+    def _is_by_time(self, furthest: Place | None) -> bool:
+        if not self._has_limit or furthest is None:
+            return False
+        if self._values.kind == "time":
+            return not is_naive(furthest.raw)
+        recent = self._values.of_time(self._began() - _RECENT, self._unit)
+        return bool(pc.greater_equal(furthest.key, recent).as_py())
+
+    def _seen_before(self) -> Place | None:
+        raw = self._state.get("seen")
+        key = self._values.key_of(raw)
+        return Place(key, raw) if key.is_valid else None
+
+    @property
+    def began_ahead(self) -> bool:
+        """The run began beyond the source's time, where a version without a bound left off."""
+        key = self._values.key_of(self._before)
+        limit = self._limit(-AHEAD)
+        return limit is not None and key.is_valid and pc.greater(key, limit).as_py()
+
+    @property
+    def ahead_before(self) -> Any:
+        """What an earlier run has told of."""
+        return self._state.get("ahead")
+
+    @property
+    def ahead(self) -> Any:
+        """The greatest value beyond the source's time, if it is so by more than clocks are."""
+        if self._all is None or self._all.place is None or not self._has_limit:
+            return None
+        most = self._all.place
+        return most.raw if pc.greater(most.key, self._limit(-AHEAD)).as_py() else None
+
+    def state(self, cursor: Any) -> ReachedState:
+        """What the next run has to know, given the cursor that it begins with."""
+        if self._all is None:
+            return self._state
+        state = ReachedState()
+        furthest = self._until_now if self._has_limit else self._all
+        seen = furthest.place.raw if furthest.place is not None else self._state.get("seen")
+        if seen is not None and seen != cursor:
+            state["seen"] = seen
+        if self._unit is not None:
+            state["unit"] = self._unit
+        if self.ahead is not None:
+            state["ahead"] = self.ahead
+        return state
+
+
+def plain(value: Any) -> Any:
+    """`value` as a Python object that dlt's state can keep, whatever library it came from."""
+    if isinstance(value, pa.Scalar):
+        return value.as_py()
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
