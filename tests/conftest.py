@@ -124,7 +124,7 @@ def let_go_of_garbage() -> Iterator[None]:
     """A command ends with `gc.freeze`. The tests run many in one process, whose sockets would stay
     open, up to the limit of 1,024 that many machines have."""
     yield
-    if len(os.listdir("/dev/fd")) > 300:
+    if len(list(Path("/dev/fd").iterdir())) > 300:
         gc.unfreeze()
         gc.collect()
 
