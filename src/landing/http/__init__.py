@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from landing.http.auth.session_login import SessionLogin
     from landing.http.auth.token_store import BucketTokens, FileTokens, token_store
     from landing.http.bodies import Csv, JsonLines
+    from landing.http.failed_answers import FailsIf
+    from landing.http.graphql import GraphQLErrors
     from landing.http.pacing.pace import Pace
     from landing.http.paging.counted import NumberedPages, OffsetPages
     from landing.http.paging.keysets import KeysetPages
@@ -35,7 +37,9 @@ __all__ = [
     "BucketTokens",
     "Csv",
     "CursorPages",
+    "FailsIf",
     "FileTokens",
+    "GraphQLErrors",
     "HeaderUrlPages",
     "JsonLines",
     "JsonPage",
@@ -67,7 +71,9 @@ _MODULES = {
     "BucketTokens": "auth.token_store",
     "Csv": "bodies",
     "CursorPages": "paging.pointers",
+    "FailsIf": "failed_answers",
     "FileTokens": "auth.token_store",
+    "GraphQLErrors": "graphql",
     "HeaderUrlPages": "paging.pointers",
     "JsonLines": "bodies",
     "JwtBearer": "auth.oauth",
