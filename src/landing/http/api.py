@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from landing.errors import SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.failed_answers import FailsIfGiven, FailureTest, failure_test
+from landing.http.gone import unless_gone
 from landing.http.graphql import Connection, GraphQLErrors
 from landing.http.pacing.pace import Pace
 from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
@@ -62,6 +63,7 @@ class Api(RESTClient):
         headers: Mapping[str, str] | None = None,
         ignore_more: Sequence[str] = (),
         fails_if: FailsIfGiven = None,
+        gone: Collection[int] | None = None,
     ) -> Iterator[Page]:
         """The endpoint's pages, for a stream to yield; empty ones are left out.
 
@@ -72,6 +74,10 @@ class Api(RESTClient):
         An answer that says that there is more where paging would end is an error. `ignore_more`
         are names of its members or headers, such as "total", that mean something else. `fails_if`
         says which answers with a status 2xx are failures, in place of the session's.
+
+        `gone` are statuses for the first page by which the API says that it no longer has what the
+        list belongs to: the list is skipped, and the run counts it. By default, that is 404 and 410
+        in a transformer's function, and no status elsewhere; `()` makes each an error.
         """
         request = self._create_request(
             path,
@@ -84,11 +90,12 @@ class Api(RESTClient):
         most_bytes = int(self.session.max_page_mb * 1024 * 1024)
         send = partial(self._answer, failure_test(fails_if))
         query = Query(send, request, body, most_bytes, tuple(ignore_more))
-        return self._read(paging or SinglePage(), query)
+        return self._read(paging or SinglePage(), query, gone)
 
-    def _read(self, paging: Paging, query: Query) -> Iterator[Page]:
+    def _read(self, paging: Paging, query: Query, gone: Collection[int] | None) -> Iterator[Page]:
         traffic.current().reads()
-        yield from (page for page in pages_of(*varied(paging, query)) if page)
+        pages = unless_gone(pages_of(*varied(paging, query)), gone)
+        yield from (page for page in pages if page)
 
     def graphql(
         self,
