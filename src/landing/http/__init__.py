@@ -8,9 +8,10 @@ from landing.http.concurrency import in_flight
 
 if TYPE_CHECKING:
     from landing.http.api import Api
-    from landing.http.auth.credentials import ApiKey, Basic, Bearer, SignedRequests
+    from landing.http.auth.credentials import ApiKey, Basic, Bearer, SignedRequests, secret
     from landing.http.auth.oauth import JwtBearer, OAuth2ClientCredentials, OAuth2RefreshToken
     from landing.http.auth.session_login import SessionLogin
+    from landing.http.auth.token_login import TokenLogin
     from landing.http.auth.token_store import BucketTokens, FileTokens, token_store
     from landing.http.bodies import Csv, JsonLines
     from landing.http.failed_answers import FailsIf
@@ -58,7 +59,9 @@ __all__ = [
     "SignedRequests",
     "SinglePage",
     "TimeWindows",
+    "TokenLogin",
     "in_flight",
+    "secret",
     "token_store",
 ]
 
@@ -91,6 +94,8 @@ _MODULES = {
     "SignedRequests": "auth.credentials",
     "SinglePage": "paging.pointers",
     "TimeWindows": "paging.time_windows",
+    "TokenLogin": "auth.token_login",
+    "secret": "auth.credentials",
     "token_store": "auth.token_store",
 }
 
