@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import msgspec
 from requests import Response
 
+from landing.columns import json_path
 from landing.columns.json_page import JsonPage
+from landing.columns.odd_records import EACH, marked
 from landing.http.failed_answers import JsonBody
 from landing.http.own_words import said_by
 from landing.http.retries import FailedAnswer
@@ -74,26 +75,43 @@ class Connection:
         return f"data.{self.path}"
 
     def page(self, content: bytes) -> JsonPage:
-        place = self.place
+        nodes = f"{self.place}.nodes"
         try:
-            return JsonPage(content, f"{place}.nodes")
-        except ValueError:
-            return JsonPage(_nodes(content, f"{place}.edges"))
+            return JsonPage(content, nodes)
+        except (ValueError, msgspec.MsgspecError):
+            return self._page_of_edges(content)
+
+    def _page_of_edges(self, content: bytes) -> JsonPage:
+        try:
+            return JsonPage(_nodes(content, self.place))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            try:
+                # Of an odd node, only the node is marked, and not its edge.
+                path = json_path.parsed(f"{self.place}.edges")
+                mended = marked(content, path._replace(steps=(*path.steps, EACH, "node")))
+                page = JsonPage(_nodes(mended, self.place))
+            except (ValueError, msgspec.MsgspecError):
+                raise ValueError(
+                    f"no connection with nodes or edges at '{self.place}' ({error})"
+                ) from None
+            page.mended_body = page.mended_body or mended
+            return page
 
 
-def _nodes(content: bytes, path: str) -> bytes:
-    try:
-        edges = JsonPage(content, path).decoded(_edge())
-    except ValueError as error:
-        raise ValueError(
-            f"no connection with nodes or edges at '{path.rpartition('.')[0]}' ({error})"
-        ) from None
-    return b"[" + b",".join(bytes(edge.node) for edge in edges) + b"]"
+def _nodes(content: bytes, place: str) -> bytes:
+    """The list of each edge's node; null in the place of one that is missing."""
+    raw = json_path.raw_at(content, f"{place}.edges")
+    if raw is None:
+        raise msgspec.ValidationError("there are none")
+    edges = _EDGES.decode(raw)
+    return b"[" + b",".join(bytes(edge.node) if edge else b"null" for edge in edges) + b"]"
 
 
-@cache
-def _edge() -> Any:
-    return msgspec.defstruct("Edge", [("node", msgspec.Raw)])
+class _Edge(msgspec.Struct):
+    node: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_EDGES = msgspec.json.Decoder(list[_Edge | None])
 
 
 def _codes(error: Any) -> set[str]:

@@ -16,7 +16,7 @@ from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Body, Json, Page, unpacked
+from landing.http.bodies import Body, Page, unpacked
 from landing.http.own_words import own_words
 from landing.http.retries import FailedAnswer
 
@@ -109,7 +109,7 @@ class Query:
             if not response.content.strip():  # as with status 204
                 return Answer([], response)
             page = self.body.page(response.content)
-            if isinstance(self.body, Json) and isinstance(page, JsonPage):
+            if self.records is not None and isinstance(page, JsonPage):
                 response._content = page.mended_body or response.content
             return Answer(page, response)
         except ValueError as error:
