@@ -322,6 +322,8 @@ def test_foreign_text_is_only_data_in_what_is_written(
     """All that a document or an argument can say, in a module that is imported and called."""
     monkeypatch.chdir(kit.root)
     given = {argument.name: f"/{text}" for argument in AUTHS[auth].arguments}
+    if "header" in given:
+        given["header"] = f"X: {{token}}{text}"
     paging = paging_plan("cursor", {"path": text, "param": text, "size": text})
     cursor = CursorPlan("changed", text, text)  # dlt reads the field as a path of its own
     stream = StreamPlan(

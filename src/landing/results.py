@@ -96,6 +96,8 @@ class StreamResult:
     read: int = 0
     """Records that the stream returned, including those that had landed before."""
     drift: Drifted = field(default_factory=Drifted)
+    gone: int = 0
+    """Children of a parent that the API no longer has, and that were skipped."""
 
 
 @dataclass

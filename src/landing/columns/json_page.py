@@ -40,47 +40,49 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = as_utf8(content)
         self.skipped = 0
-        self._is_body = True
-        self._is_mended = False
+        self.mended_body: bytes | None = None
+        """The body without what a strict decoder refuses, if there is any such thing in it."""
+        self._body = self.content
         path = json_path.parsed(records)
         self.path = path.names or ()
         if path.names is None:
             self._go_to(records)
         try:
-            self._count = self._counted()
+            self._count = self._counted(path)
         except (ValueError, msgspec.MsgspecError):
             if not (path.may_join and self.path):
                 raise
             self._go_to(records)
-            self._count = self._counted()
+            self._count = self._counted(json_path.NOWHERE)
+        self._body = b""  # only what a path left of it is kept
 
-    def _counted(self) -> int:
+    def _counted(self, path: json_path.Path) -> int:
         try:
             return len(self._decode(msgspec.Raw))
         except (ValueError, msgspec.MsgspecError) as error:
             if isinstance(error, msgspec.ValidationError):  # JSON, but no list of records
                 raise
             try:
-                self.content = marked(self.content, self.path)
+                self._mend(path)
             except ValueError:
                 raise error from None
-            self._is_mended = True
             return len(self._decode(msgspec.Raw))
+
+    def _mend(self, path: json_path.Path) -> None:
+        self.content = self.mended_body = marked(self._body, path)
 
     def _go_to(self, records: str) -> None:
         """Keep only the list of records, for a path that has a place in a list, or in which a
         name has dots."""
-        found = json_path.raw_at(self.content, records)
+        try:
+            found = json_path.raw_at(self._body, records)
+        except (msgspec.MsgspecError, RecursionError):
+            self._mend(json_path.parsed(records))
+            found = json_path.raw_at(self.content, records)
         if found is not None:
             self.content, self.path = bytes(found), ()
-            self._is_body = False
         elif not self.path:
             raise ValueError(f"there is no '{records}'")
-
-    @property
-    def mended_body(self) -> bytes | None:
-        """The body without what a strict decoder refuses, if there is any such thing in it."""
-        return self.content if self._is_mended and self._is_body else None
 
     def __len__(self) -> int:
         return max(self._count - self.skipped, 0)
@@ -141,7 +143,8 @@ class JsonPage:
         except RecursionError:
             # What is left is still too deep to land, and told with its record.
             self.content = without_depths(self.content, MAX_NESTING + 16)
-            self._is_mended = True
+            if body := self.mended_body or self._body:
+                self.mended_body = without_depths(body, MAX_NESTING + 16)
             return self._inner(decoder)
 
     def _inner(self, decoder: msgspec.json.Decoder[Any]) -> list[Any]:

@@ -37,11 +37,15 @@ class Path(NamedTuple):
         return not self.is_exact and len(self.steps) > 1
 
 
+NOWHERE = Path((), True)
+"""Of the whole body."""
+
+
 @cache
 def parsed(path: str) -> Path:
     """Raises SourceError if the path is malformed or can mean several places."""
     if not path:
-        return Path((), True)
+        return NOWHERE
     if not _JSONPATH.search(path):
         return Path(tuple(path.split(".")), False)
     # jsonpath-ng takes a while to import, and few paths need it.
@@ -91,7 +95,7 @@ def _found(raw: msgspec.Raw, steps: tuple[Step, ...], is_exact: bool) -> msgspec
                 found = _found(members[name], steps[taken:], is_exact)
                 if found is not None:
                     return found
-    elif kind == b"[" and (place := _place(steps[0])) is not None:
+    elif kind == b"[" and (place := place_of(steps[0])) is not None:
         items = _LIST.decode(raw)
         if -len(items) <= place < len(items):
             return _found(items[place], steps[1:], is_exact)
@@ -112,7 +116,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _place(step: Step) -> int | None:
+def place_of(step: Step) -> int | None:
     return step if isinstance(step, int) else int(step) if step.isdecimal() else None
 
 
@@ -169,7 +173,7 @@ def _inner(body: Any, step: Step, make: bool) -> Any:
 def _key(body: Any, step: Step, make: bool) -> Any:
     if isinstance(body, dict):
         return str(step) if make or str(step) in body else None
-    place = _place(step)
+    place = place_of(step)
     if isinstance(body, list) and place is not None and place < len(body) + make:
         return place
     return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 
 from landing.columns.fitting import kind_in_words
 from landing.columns.json_numbers import exact_number
+from landing.columns.json_path import Path, Step, place_of
 from landing.columns.json_text import Unreadable
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
@@ -37,33 +39,71 @@ class OddRecord(dict[str, Any]):
         return "null" if self.value is None else kind_in_words(self.value)
 
 
-def marked(content: bytes, path: tuple[str, ...]) -> bytes:
+EACH: Final = "[*]"
+"""A step of a path: each element of a list."""
+
+
+def marked(content: bytes, path: Path) -> bytes:
     """The body with a string in place of each record, and each value beside them, that is no
-    strict JSON.
+    strict JSON. The records are the elements of the list at the path, or what is there in each
+    element of a list.
 
     Raises ValueError if it is cut off, has no list there, or one of its records is no JSON even to
     a reader who allows NaN, Infinity, control characters in strings, and halves of surrogates.
     """
-    if path:
-        return b"{" + b",".join(_marked_members(content, path)) + b"}"
-    if content.lstrip()[:1] != b"[":
-        raise ValueError("no list")
-    return b"[" + b",".join(map(_strict_or_marked, _elements(content))) + b"]"
+    walk = _Walk(path.is_exact)
+    body = walk.marked(content.strip(), path.steps)
+    if not walk.is_there:
+        raise ValueError("no list there")
+    return body
 
 
-def _marked_members(text: bytes, path: tuple[str, ...]) -> Iterator[bytes]:
-    """Those beside the records stay, as paginators look there for what follows."""
-    is_there = False
-    for element in _elements(text) if text.lstrip()[:1] == b"{" else ():
-        key = _TOKEN.match(element)
-        if key is None:
-            raise ValueError("no name")
-        value = element[key.end() :].lstrip().removeprefix(b":").lstrip()
-        is_next = json.loads(key[0], strict=False) == path[0]
-        is_there = is_there or is_next
-        yield key[0] + b":" + (marked(value, path[1:]) if is_next else _strict_or_marked(value))
-    if not is_there:
-        raise ValueError(f"no '{path[0]}'")
+class _Walk:
+    """What is beside the path stays, as paginators look there for what follows."""
+
+    def __init__(self, is_exact: bool) -> None:
+        self._is_exact = is_exact
+        self.is_there = False
+
+    def marked(self, text: bytes, steps: tuple[Step, ...]) -> bytes:
+        first = text[:1]
+        if first == b"{" and steps:
+            return b"{" + b",".join(self._members(text, steps)) + b"}"
+        if first == b"[" and (not steps or steps[0] == EACH):
+            self.is_there = True
+            rest = steps[1:]
+            one = partial(self.marked, steps=rest) if rest else _strict_or_marked
+            return b"[" + b",".join(map(one, _elements(text))) + b"]"
+        if first == b"[" and (place := place_of(steps[0])) is not None:
+            return b"[" + b",".join(self._places(text, place, steps[1:])) + b"]"
+        return _strict_or_marked(text)
+
+    def _members(self, text: bytes, steps: tuple[Step, ...]) -> Iterator[bytes]:
+        for element in _elements(text):
+            key = _TOKEN.match(element)
+            if key is None:
+                raise ValueError("no name")
+            value = element[key.end() :].lstrip().removeprefix(b":").lstrip()
+            rest = self._after(json.loads(key[0], strict=False), steps)
+            is_on = rest is not None
+            yield (
+                key[0]
+                + b":"
+                + (self.marked(value, rest or ()) if is_on else _strict_or_marked(value))
+            )
+
+    def _after(self, name: str, steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
+        """The steps that are left inside a member; None if the path does not lead there."""
+        most = 1 if self._is_exact else len(steps)
+        lengths = range(1, most + 1)
+        found = (n for n in lengths if ".".join(map(str, steps[:n])) == name)
+        return next((steps[n:] for n in found), None)
+
+    def _places(self, text: bytes, place: int, steps: tuple[Step, ...]) -> Iterator[bytes]:
+        elements = list(_elements(text))
+        for index, element in enumerate(elements):
+            is_on = index == place % len(elements)
+            yield self.marked(element, steps) if is_on else _strict_or_marked(element)
 
 
 def unmarked(record: Any) -> Any:

@@ -64,6 +64,7 @@ def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Me
         "bytes": result.bytes,
         "quarantined": result.quarantined,
         "deleted": result.deleted,
+        "gone": result.gone,
         "seconds": round(result.seconds, 3),
         "requests": traffic.requests,
         "retries": traffic.retries.total(),

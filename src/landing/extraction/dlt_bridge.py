@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import dlt
 from dlt.common.configuration import known_sections
@@ -28,6 +28,7 @@ from dlt.extract.items import PipeItem as PipeItem
 from dlt.extract.items import SupportsPipe as SupportsPipe
 from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
 from dlt.extract.items_transform import ItemTransform as ItemTransform
+from dlt.extract.pipe import Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.reference import SourceFactory as SourceFactory
 from dlt.extract.resource import DltResource as DltResource
@@ -67,14 +68,31 @@ def dlt_context(resource: DltResource, state: State) -> Iterator[None]:
         yield
 
 
-def items_of(resource: DltResource) -> Generator[PipeItem, None, None]:
-    """Run the resource: its generator, its parents, its maps and filters.
+Function: TypeAlias = Callable[..., Any]
+
+
+def items_of(
+    resource: DltResource, of_child: Callable[[Function], Function] | None = None
+) -> Generator[PipeItem, None, None]:
+    """Run the resource: its generator, its parents, its maps and filters. The functions of
+    transformers are run as `of_child` wraps them.
 
     Iterating over a resource does the same, but drops the hints that come with a page and the state
     that the resource writes.
     """
-    with PipeIterator.from_pipe(resource._pipe) as items:
+    pipe = resource._pipe if of_child is None else _with_children(resource._pipe, of_child)
+    with PipeIterator.from_pipe(pipe) as items:
         yield from items
+
+
+def _with_children(pipe: Pipe, of_child: Callable[[Function], Function]) -> Pipe:
+    if pipe.parent is None:
+        return pipe
+    copy = pipe._clone()
+    copy.parent = _with_children(pipe.parent, of_child)
+    if callable(copy.gen):
+        copy.replace_gen(of_child(copy.gen))
+    return copy
 
 
 def columns_with_page(item: PipeItem) -> Mapping[str, Any] | None:

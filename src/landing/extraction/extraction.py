@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Self
 
 from landing.catalog.workspace import slice_limits
-from landing.errors import StreamError
+from landing.errors import StreamError, counted
 from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import dlt_context
 from landing.extraction.drift import ENOUGH
@@ -72,6 +72,11 @@ class Extraction:
         return self._reader.count
 
     @property
+    def gone(self) -> int:
+        """Children that the API no longer has, and that were skipped."""
+        return self._reader.gone.count
+
+    @property
     def drift(self) -> Drifted:
         """Settled at the stream's end."""
         return self._reader.drift
@@ -82,6 +87,7 @@ class Extraction:
         writer = LoadWriter(self._stream, self._versions, self._reader.quarantine, load, self._emit)
         self._read(writer)
         self._check_limit(load)
+        self._check_gone()
         if self.is_over:
             self._conclude(load, writer)
         writer.close()
@@ -157,6 +163,18 @@ class Extraction:
             remedy=again,
         )
 
+    def _check_gone(self) -> None:
+        """Raises StreamError where all children are said to be gone, which is more likely a wrong
+        address or an API that fails: the parents' cursor would pass them."""
+        gone = self._reader.gone
+        if self.is_over and gone.is_doubtful(has_landed=self._state.has_rows):
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}': none of its "
+                f"{counted(gone.count, 'child list')} is there ({gone.first}), so nothing was "
+                "landed and the cursor stays: is the address right? If they are gone indeed, pass "
+                "gone=(404, 410) to Api.pages"
+            )
+
     def _check_not_emptied(self, load: Load) -> None:
         """Raises StreamError where no row would take the place of those that there are."""
         if load.parts or not self._state.has_rows or self._config.allow_empty:
@@ -182,6 +200,7 @@ class Extraction:
             load.begin()
         for note in self._reader.quarantine.notes():
             self._note(note)
+        load.gone = self.gone
         # A field that few records lack may be one that few have.
         load.drift = self.drift if self.count >= ENOUGH else replace(self.drift, lost=[])
 

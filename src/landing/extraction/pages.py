@@ -19,6 +19,7 @@ from landing.columns.expected_fields import expecting
 from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
 from landing.events import ReadCounts
+from landing.extraction.children import skipping_gone
 from landing.extraction.dlt_bridge import (
     DltResource,
     PipeItem,
@@ -32,6 +33,7 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage, traffic
+from landing.http.gone import Gone, counting_gone
 from landing.zone.state import State
 
 # Streams that yield record by record would otherwise pay a page's overhead for each.
@@ -70,16 +72,18 @@ def open_pages(
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
     fields: frozenset[str] = frozenset(),
+    gone: Gone | None = None,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
     while it waits; without, it is asked for no page that is not consumed. CSV has to have some of
-    the `fields`.
+    the `fields`. Children that are gone are counted in `gone`.
     """
-    context = partial(_context, resource, state if state is not None else {}, fields)
-    make = partial(_iterate, resource)
+    gone = gone or Gone()
+    context = partial(_context, resource, state if state is not None else {}, fields, gone)
+    make = partial(_iterate, resource, gone)
     if not ahead:
         with context(), closing(make()) as items:
             yield map(partial(_page, resource.name), items)
@@ -95,15 +99,17 @@ class _Item(NamedTuple):
 
 
 @contextmanager
-def _context(resource: DltResource, state: State, fields: frozenset[str]) -> Iterator[None]:
-    with dlt_context(resource, state), expecting(fields):
+def _context(
+    resource: DltResource, state: State, fields: frozenset[str], gone: Gone
+) -> Iterator[None]:
+    with dlt_context(resource, state), expecting(fields), counting_gone(gone):
         yield
 
 
-def _iterate(resource: DltResource) -> Generator[_Item, None, None]:
+def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
     answers = traffic.current().answers
     try:
-        with closing(items_of(resource)) as items:
+        with closing(items_of(resource, partial(skipping_gone, gone=gone))) as items:
             for item in items:
                 yield _Item(_kept(item), answers.count)
     except SystemExit as stop:

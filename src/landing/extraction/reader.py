@@ -36,6 +36,7 @@ from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.side_by_side import Stop
+from landing.http.gone import Gone
 from landing.http.own_words import said_by
 from landing.results import Drifted
 from landing.zone.state import State
@@ -59,6 +60,8 @@ class StreamReader:
         """Records that the stream has given."""
         self.drift = Drifted()
         """Settled at the end."""
+        self.gone = Gone()
+        """Children that the API no longer has."""
         self.quarantine = Quarantine(
             stream.folder / "quarantine.jsonl", config, stream.columns, stream.version_key
         )
@@ -92,6 +95,7 @@ class StreamReader:
             ahead=PAGES_AHEAD,
             check=self._look,
             fields=self._config.known_names,
+            gone=self.gone,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
         counts = ReadCounts()
@@ -112,7 +116,7 @@ class StreamReader:
 
     def first_page(self, state: State, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state, fields=self._config.known_names)
+        opened = open_pages(self._resource, state, fields=self._config.known_names, gone=self.gone)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):
@@ -208,6 +212,8 @@ class StreamReader:
                 f"of the fields of {self._config.origin}; nothing was landed",
                 remedy=f"`landing discover {source} {stream}` writes what there is now",
             )
+        if self.gone.count:
+            self._emit(Note(stream, self.gone.note))
         self.drift = self._drift.found(self._absent if read else ())
         for note in self._drift.notes(read, self._absent):
             self._emit(DriftNote(stream, note))

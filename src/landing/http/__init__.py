@@ -8,11 +8,14 @@ from landing.http.concurrency import in_flight
 
 if TYPE_CHECKING:
     from landing.http.api import Api
-    from landing.http.auth.credentials import ApiKey, Basic, Bearer, SignedRequests
+    from landing.http.auth.credentials import ApiKey, Basic, Bearer, SignedRequests, secret
     from landing.http.auth.oauth import JwtBearer, OAuth2ClientCredentials, OAuth2RefreshToken
     from landing.http.auth.session_login import SessionLogin
+    from landing.http.auth.token_login import TokenLogin
     from landing.http.auth.token_store import BucketTokens, FileTokens, token_store
     from landing.http.bodies import Csv, JsonLines
+    from landing.http.failed_answers import FailsIf
+    from landing.http.graphql import GraphQLErrors
     from landing.http.pacing.pace import Pace
     from landing.http.paging.counted import NumberedPages, OffsetPages
     from landing.http.paging.keysets import KeysetPages
@@ -35,7 +38,9 @@ __all__ = [
     "BucketTokens",
     "Csv",
     "CursorPages",
+    "FailsIf",
     "FileTokens",
+    "GraphQLErrors",
     "HeaderUrlPages",
     "JsonLines",
     "JsonPage",
@@ -54,7 +59,9 @@ __all__ = [
     "SignedRequests",
     "SinglePage",
     "TimeWindows",
+    "TokenLogin",
     "in_flight",
+    "secret",
     "token_store",
 ]
 
@@ -67,7 +74,9 @@ _MODULES = {
     "BucketTokens": "auth.token_store",
     "Csv": "bodies",
     "CursorPages": "paging.pointers",
+    "FailsIf": "failed_answers",
     "FileTokens": "auth.token_store",
+    "GraphQLErrors": "graphql",
     "HeaderUrlPages": "paging.pointers",
     "JsonLines": "bodies",
     "JwtBearer": "auth.oauth",
@@ -85,6 +94,8 @@ _MODULES = {
     "SignedRequests": "auth.credentials",
     "SinglePage": "paging.pointers",
     "TimeWindows": "paging.time_windows",
+    "TokenLogin": "auth.token_login",
+    "secret": "auth.credentials",
     "token_store": "auth.token_store",
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dlt.sources.helpers.rest_client.client import RESTClient
@@ -13,7 +14,9 @@ from requests.auth import AuthBase
 from landing.errors import SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
-from landing.http.graphql import Connection
+from landing.http.failed_answers import FailsIfGiven, FailureTest, failure_test
+from landing.http.gone import unless_gone
+from landing.http.graphql import Connection, GraphQLErrors
 from landing.http.pacing.pace import Pace
 from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
 from landing.http.paging.variations import varied
@@ -40,8 +43,11 @@ class Api(RESTClient):
         retries: Retries | None = None,
         headers: Mapping[str, str] | None = None,
         session: Session | None = None,
+        fails_if: FailsIfGiven = None,
     ) -> None:
-        made = session or Session(auth=auth, pace=pace, retries=retries, headers=headers)
+        made = session or Session(
+            auth=auth, pace=pace, retries=retries, headers=headers, fails_if=fails_if
+        )
         super().__init__(_with_scheme(base_url), session=made)
         self.session: Session = made
 
@@ -56,6 +62,8 @@ class Api(RESTClient):
         method: str | None = None,
         headers: Mapping[str, str] | None = None,
         ignore_more: Sequence[str] = (),
+        fails_if: FailsIfGiven = None,
+        gone: Collection[int] | None = None,
     ) -> Iterator[Page]:
         """The endpoint's pages, for a stream to yield; empty ones are left out.
 
@@ -64,7 +72,12 @@ class Api(RESTClient):
         that body; without, they are in the URL.
 
         An answer that says that there is more where paging would end is an error. `ignore_more`
-        are names of its members or headers, such as "total", that mean something else.
+        are names of its members or headers, such as "total", that mean something else. `fails_if`
+        says which answers with a status 2xx are failures, in place of the session's.
+
+        `gone` are statuses for the first page by which the API says that it no longer has what the
+        list belongs to: the list is skipped, and the run counts it. By default, that is 404 and 410
+        in a transformer's function, and no status elsewhere; `()` makes each an error.
         """
         request = self._create_request(
             path,
@@ -75,12 +88,14 @@ class Api(RESTClient):
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
         most_bytes = int(self.session.max_page_mb * 1024 * 1024)
-        query = Query(self._answer, request, body, most_bytes, tuple(ignore_more))
-        return self._read(paging or SinglePage(), query)
+        send = partial(self._answer, failure_test(fails_if))
+        query = Query(send, request, body, most_bytes, tuple(ignore_more))
+        return self._read(paging or SinglePage(), query, gone)
 
-    def _read(self, paging: Paging, query: Query) -> Iterator[Page]:
+    def _read(self, paging: Paging, query: Query, gone: Collection[int] | None) -> Iterator[Page]:
         traffic.current().reads()
-        yield from (page for page in pages_of(*varied(paging, query)) if page)
+        pages = unless_gone(pages_of(*varied(paging, query)), gone)
+        yield from (page for page in pages if page)
 
     def graphql(
         self,
@@ -96,7 +111,8 @@ class Api(RESTClient):
 
         `connection` is its path in the answer's data. The query has to ask for its
         `pageInfo { hasNextPage endCursor }` and for `nodes` or `edges { node }`, and to take the
-        variable `cursor` as where to go on. Raises ApiError if the answer has errors.
+        variable `cursor` as where to go on. Raises ApiError if the answer has errors; those by
+        which the API limits its rate are waited for before.
         """
         place = f"data.{connection}.pageInfo"
         paging = CursorPages(
@@ -104,11 +120,20 @@ class Api(RESTClient):
         )
         asked = {"query": query, "variables": dict(variables or {})}
         body = Connection(connection)
-        return self.pages(path, records=body, paging=paging, json=asked, ignore_more=ignore_more)
+        return self.pages(
+            path,
+            records=body,
+            paging=paging,
+            json=asked,
+            ignore_more=ignore_more,
+            fails_if=GraphQLErrors(),
+        )
 
-    def _answer(self, request: Request, allowed: int | None) -> Response:
+    def _answer(
+        self, fails_if: FailureTest | None, request: Request, allowed: int | None
+    ) -> Response:
         # Whatever its method, paging only reads: a POST of it may be tried again.
-        response = super()._send_request(request, is_read=True)
+        response = super()._send_request(request, is_read=True, fails_if=fails_if)
         if response.status_code != allowed:
             response.raise_for_status()
         return response

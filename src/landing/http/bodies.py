@@ -8,10 +8,9 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -244,7 +243,7 @@ def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
         if not fields:
             return [hash(bytes(raw)) for raw in page.decoded(msgspec.Raw)]
         # Undecoded, so that 1.0 and 1 or two spellings of a date stay apart.
-        columns = [map(bytes, _members(page, name)) for name in fields]
+        columns = [_members(page, name) for name in fields]
         return list(map(hash, zip(*columns, strict=True)))
     return [
         hash(json.dumps([row.get(name) for name in fields] if fields else row, default=str))
@@ -252,9 +251,13 @@ def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
     ]
 
 
-def _members(page: JsonPage, name: str) -> Iterator[msgspec.Raw]:
+def _members(page: JsonPage, name: str) -> list[bytes]:
     """A field of each row, undecoded; empty where a row has none."""
-    return map(attrgetter("value"), page.decoded(_member_type(name)))
+    try:
+        return [bytes(row.value) for row in page.decoded(_member_type(name))]
+    except msgspec.ValidationError:  # an odd record is among them
+        values = ((row, row.get(name)) for row in page.rows())
+        return [msgspec.json.encode(v, enc_hook=str) if name in row else b"" for row, v in values]
 
 
 @cache
@@ -268,7 +271,7 @@ def values_of(page: Page, name: str) -> list[Any]:
     """A field of each row; None where a row has none."""
     if not isinstance(page, JsonPage):
         return [row.get(name) for row in page]
-    return [msgspec.json.decode(raw) if bytes(raw) else None for raw in _members(page, name)]
+    return [msgspec.json.decode(raw) if raw else None for raw in _members(page, name)]
 
 
 def from_row(page: Page, start: int) -> Page:

@@ -3,21 +3,69 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import msgspec
+from requests import Response
 
+from landing.columns import json_path
 from landing.columns.json_page import JsonPage
-from landing.http.bodies import value_at
+from landing.columns.odd_records import EACH, marked
+from landing.http.failed_answers import JsonBody
+from landing.http.own_words import said_by
+from landing.http.retries import FailedAnswer
+from landing.http.server_times import number_of
+from landing.http.vocabulary import plain, plain_set
+
+_LIMITS = plain_set(
+    (
+        "THROTTLED",
+        "RATE_LIMITED",
+        "RATE_LIMIT",
+        "RATE_LIMIT_EXCEEDED",
+        "TOO_MANY_REQUESTS",
+        "429",
+        "COMPLEXITY_BUDGET_EXHAUSTED",
+        "CONCURRENCY_LIMIT_EXCEEDED",
+        "MAX_CONCURRENCY_EXCEEDED",
+        "MINUTE_LIMIT_RATE_EXCEEDED",
+        "IP_RATE_LIMIT_EXCEEDED",
+    )
+)
+"""Codes of errors by which APIs limit their rate, whatever the status: Shopify's, GitHub's,
+Linear's, monday's, Hasura's."""
+_TRANSIENT = plain_set(("TIMEOUT", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT"))
+_WAITS = ("retry_in_seconds", "retryAfter", "retry_after")
+
+
+@dataclass(frozen=True)
+class GraphQLErrors:
+    """A failure test: an answer with errors fails even if it has data, of which a part is missing.
+
+    Errors of which `extensions.code`, `extensions.type` or `type` is of a rate limit pass. The wait
+    is what the error says, or what Shopify's `throttleStatus` takes to allow the query's cost.
+    """
+
+    def failure(self, response: Response) -> FailedAnswer | None:
+        body = JsonBody.of(response)
+        errors = body.at("errors") if body is not None else None
+        if body is None or not errors:
+            return None
+        listed = errors if isinstance(errors, list) else [errors]
+        passes = any(_codes(error) & (_LIMITS | _TRANSIENT) for error in listed)
+        if not response.ok and not passes:
+            return None  # the status says it
+        return FailedAnswer(
+            f"answered {response.status_code}, but GraphQL says: {_message(listed)}",
+            response=response,
+            passes=passes,
+            wait=_wait(listed, body.at("extensions.cost")) if passes else None,
+        )
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The `nodes` of a connection, or the `node` of each of its `edges`.
-
-    An answer with errors is refused even if it has data as well: a part of it is missing.
-    """
+    """The `nodes` of a connection, or the `node` of each of its `edges`."""
 
     path: str
     encoding: str | None = None
@@ -27,35 +75,78 @@ class Connection:
         return f"data.{self.path}"
 
     def page(self, content: bytes) -> JsonPage:
-        if errors := value_at(content, "errors"):
-            raise ValueError(f"GraphQL says: {_message(errors)}")
-        place = self.place
+        nodes = f"{self.place}.nodes"
         try:
-            return JsonPage(content, f"{place}.nodes")
-        except ValueError:
-            return JsonPage(_nodes(content, f"{place}.edges"))
+            return JsonPage(content, nodes)
+        except (ValueError, msgspec.MsgspecError):
+            return self._page_of_edges(content)
+
+    def _page_of_edges(self, content: bytes) -> JsonPage:
+        try:
+            return JsonPage(_nodes(content, self.place))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            try:
+                # Of an odd node, only the node is marked, and not its edge.
+                path = json_path.parsed(f"{self.place}.edges")
+                mended = marked(content, path._replace(steps=(*path.steps, EACH, "node")))
+                page = JsonPage(_nodes(mended, self.place))
+            except (ValueError, msgspec.MsgspecError):
+                raise ValueError(
+                    f"no connection with nodes or edges at '{self.place}' ({error})"
+                ) from None
+            page.mended_body = page.mended_body or mended
+            return page
 
 
-def _nodes(content: bytes, path: str) -> bytes:
-    try:
-        edges = JsonPage(content, path).decoded(_edge())
-    except ValueError as error:
-        raise ValueError(
-            f"no connection with nodes or edges at '{path.rpartition('.')[0]}' ({error})"
-        ) from None
-    return b"[" + b",".join(bytes(edge.node) for edge in edges) + b"]"
+def _nodes(content: bytes, place: str) -> bytes:
+    """The list of each edge's node; null in the place of one that is missing."""
+    raw = json_path.raw_at(content, f"{place}.edges")
+    if raw is None:
+        raise msgspec.ValidationError("there are none")
+    edges = _EDGES.decode(raw)
+    return b"[" + b",".join(bytes(edge.node) if edge else b"null" for edge in edges) + b"]"
 
 
-@cache
-def _edge() -> Any:
-    return msgspec.defstruct("Edge", [("node", msgspec.Raw)])
+class _Edge(msgspec.Struct):
+    node: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def _message(errors: Any) -> str:
-    listed = errors if isinstance(errors, list) else [errors]
-    message = [
-        str(error.get("message", error)) if isinstance(error, dict) else str(error)
-        for error in listed[:3]
-    ]
-    more = f" (and {len(listed) - 3} more)" if len(listed) > 3 else ""
-    return "; ".join(message) + more
+_EDGES = msgspec.json.Decoder(list[_Edge | None])
+
+
+def _codes(error: Any) -> set[str]:
+    if not isinstance(error, dict):
+        return set()
+    extensions = _object(error.get("extensions"))
+    named = (extensions.get("code"), extensions.get("type"), error.get("type"), error.get("code"))
+    return {plain(str(code)) for code in named if code is not None}
+
+
+def _wait(errors: list[Any], cost: Any) -> float | None:
+    for error in filter(None, map(_object, errors)):
+        extensions = _object(error.get("extensions"))
+        for name in _WAITS:
+            seconds = number_of(str(extensions.get(name, error.get(name))))
+            if seconds is not None:
+                return seconds
+    status = _object(_object(cost).get("throttleStatus"))
+    asked, left, rate = (
+        number_of(str(value))
+        for value in (
+            _object(cost).get("requestedQueryCost"),
+            status.get("currentlyAvailable"),
+            status.get("restoreRate"),
+        )
+    )
+    if asked is None or left is None or not rate:
+        return None
+    return max(0.0, asked - left) / rate
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _message(errors: list[Any]) -> str:
+    more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
+    return "; ".join(map(said_by, errors[:3])) + more

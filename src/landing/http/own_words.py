@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,11 @@ def own_words(response: Response | None) -> str:
     content = getattr(response, "_content", None)
     if not isinstance(content, bytes) or not content.strip():
         return ""
-    try:
-        return said_by(msgspec.json.decode(content))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        pass
+    for decode in (msgspec.json.decode, json.loads):  # the latter also takes NaN
+        try:
+            return said_by(decode(content))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            continue
     text = content[:_READ].decode(errors="replace").strip()
     return "" if text.startswith(("<", "{", "[")) else _line(text)
 

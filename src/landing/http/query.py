@@ -16,8 +16,9 @@ from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Body, Json, Page, unpacked
+from landing.http.bodies import Body, Page, unpacked
 from landing.http.own_words import own_words
+from landing.http.retries import FailedAnswer
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,14 @@ class Query:
     def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
         """The answer's page; an empty one if the answer has the status `past_end`.
 
-        Raises ApiError if the body is not of the kind that was expected.
+        Raises ApiError if the body is not of the kind that was expected, or says of a failure.
         """
-        response = self.send(request or self.template, past_end)
+        try:
+            response = self.send(request or self.template, past_end)
+        except FailedAnswer as error:
+            attempts = int(getattr(error, "attempts", 1))
+            tried = f" (tried {attempts} times)" if attempts > 1 else ""
+            raise ApiError(f"{self.shown} {error}{tried}") from error
         # For `landing check`, which looks at the answers of any session.
         response.landing_records = self.records  # type: ignore[attr-defined]
         response.landing_ignored = self.ignored  # type: ignore[attr-defined]
@@ -103,7 +109,7 @@ class Query:
             if not response.content.strip():  # as with status 204
                 return Answer([], response)
             page = self.body.page(response.content)
-            if isinstance(self.body, Json) and isinstance(page, JsonPage):
+            if self.records is not None and isinstance(page, JsonPage):
                 response._content = page.mended_body or response.content
             return Answer(page, response)
         except ValueError as error:

@@ -26,6 +26,18 @@ class GaveUp(requests.RequestException):
     """A request that the kit ended; `str()` continues a sentence that begins with the request."""
 
 
+class FailedAnswer(GaveUp):
+    """A failure that an answer has in its body; `passes` if the same request may succeed later,
+    after `wait` seconds where the API says so."""
+
+    def __init__(
+        self, message: str, *, response: requests.Response, passes: bool, wait: float | None = None
+    ) -> None:
+        super().__init__(message, response=response)
+        self.passes = passes
+        self.wait = wait
+
+
 @dataclass(frozen=True)
 class Retries:
     """How failed attempts are repeated: 408, 425, 429, 5xx, timeouts, and broken connections.
@@ -87,6 +99,8 @@ def is_rate_limited(response: requests.Response) -> bool:
 
 
 def _of_error(error: requests.RequestException, *, may_repeat: bool) -> str | None:
+    if isinstance(error, FailedAnswer):
+        return "failed answer" if error.passes and may_repeat else None
     if isinstance(error, GaveUp | SSLError):
         return None
     if _never_arrived(error):
@@ -111,7 +125,12 @@ def _never_arrived(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
-def retry_after(response: requests.Response) -> float | None:
+def retry_after(outcome: requests.Response | requests.RequestException) -> float | None:
     """Seconds that the API asks to wait, in whatever form it says so; None if it doesn't."""
+    if isinstance(outcome, FailedAnswer) and outcome.wait is not None:
+        return outcome.wait
+    response = outcome if isinstance(outcome, requests.Response) else outcome.response
+    if response is None:
+        return None
     headers = response.headers
     return seconds_until(headers.get("Retry-After", ""), sent_at(headers))

@@ -16,6 +16,7 @@ from urllib3.exceptions import SSLError as TransportSSLError
 
 from landing.events import RequestDelayed, RequestMade
 from landing.http import traffic
+from landing.http.failed_answers import FailureTest
 from landing.http.retries import GaveUp, retry_after
 from landing.http.whole_bodies import check_unpackable, check_whole
 
@@ -60,6 +61,7 @@ class Call:
 
     is_read: bool = False
     cost: int | None = None
+    fails_if: FailureTest | None = None
 
 
 class Sending:
@@ -78,6 +80,7 @@ class Sending:
         self._auth = request.auth if isinstance(request, SignedLater) else None
         self._is_read = call.is_read
         self._cost = session.pace.price(request) if call.cost is None else call.cost
+        self._fails_if = call.fails_if or session.fails_if
         self._is_stream = is_stream
         self._asked_timeout = options.pop("timeout")
         self._options = options
@@ -124,9 +127,13 @@ class Sending:
                     request, **self._options, timeout=self._timeout()
                 )
                 limiter.answered(response)
-                if not self._is_stream or response.is_redirect:
-                    self._read(response)
-                return response
+                if self._is_stream and not response.is_redirect:
+                    return response
+                self._read(response)
+                failed = self._fails_if.failure(response) if self._fails_if else None
+                if failed is not None and failed.passes and failed.wait:
+                    limiter.hold(failed.wait)
+                return failed or response
         except requests.RequestException as error:
             error.request = error.request or request
             return error
@@ -149,7 +156,7 @@ class Sending:
         cause = retries.cause(method, outcome, is_read=self._is_read)
         if cause is None or attempt > retries.total:
             return None
-        asked = retry_after(outcome) if isinstance(outcome, requests.Response) else None
+        asked = retry_after(outcome)
         wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
         if self._elapsed() + wait > retries.deadline:
             return None
@@ -167,13 +174,13 @@ class Sending:
         paced: float,
         wait: float | None,
     ) -> None:
-        answered = isinstance(outcome, requests.Response)
+        answer = outcome if isinstance(outcome, requests.Response) else outcome.response
         self._traffic.emit(
             RequestMade(
                 self._traffic.stream,
                 method=str(self._request.method),
                 url=str(self._request.url),
-                status=outcome.status_code if answered else None,  # type: ignore[union-attr]
+                status=None if answer is None else answer.status_code,
                 seconds=max(0.0, took - paced),
                 paced=paced,
                 retried=self._retried,

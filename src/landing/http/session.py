@@ -16,6 +16,7 @@ from requests.utils import get_auth_from_url
 
 from landing.errors import SettingsError
 from landing.http import redirects
+from landing.http.failed_answers import FailsIfGiven, failure_test
 from landing.http.pacing.pace import Pace
 from landing.http.retries import Retries
 from landing.http.sending import Call, Sending, SignedLater
@@ -35,6 +36,10 @@ class Session(requests.Session):
     A body above `max_page_mb`, as sent or unpacked, is an error, unless the caller says
     `stream=True` and reads it. `timeout` is for connecting and for each piece of an answer.
 
+    `fails_if` is a `FailsIf`, or a path or function as its first argument: which answers with a
+    status 2xx are failures. It raises FailedAnswer, a requests.RequestException, after the attempts
+    that `retries` allows if the failure passes. Bodies that the caller streams are not looked at.
+
     POST is tried again only if the API can't have handled it, unless a call says `is_read=True`,
     as searches by POST and GraphQL queries are.
     """
@@ -47,6 +52,7 @@ class Session(requests.Session):
         headers: Mapping[str, str] | None = None,
         timeout: float = 60.0,
         max_page_mb: float = 64.0,
+        fails_if: FailsIfGiven = None,
     ) -> None:
         super().__init__()
         self.auth = auth
@@ -54,6 +60,7 @@ class Session(requests.Session):
         self.retries = retries or Retries()
         self.timeout = timeout
         self.max_page_mb = max_page_mb
+        self.fails_if = failure_test(fails_if)
         self.headers.update(headers or {})
         for scheme in ("https://", "http://"):
             self.mount(scheme, HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL))
@@ -65,10 +72,11 @@ class Session(requests.Session):
         *arguments: Any,
         is_read: bool = False,
         cost: int | None = None,
+        fails_if: FailsIfGiven = None,
         **options: Any,
     ) -> requests.Response:
-        """As in `requests`; `is_read` and `cost` are of this request alone."""
-        with _said(Call(is_read, cost)):
+        """As in `requests`; `is_read`, `cost` and `fails_if` are of this request alone."""
+        with _said(Call(is_read, cost, failure_test(fails_if))):
             return super().request(method, url, *arguments, **options)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
@@ -87,11 +95,13 @@ class Session(requests.Session):
         *,
         is_read: bool = False,
         cost: int | None = None,
+        fails_if: FailsIfGiven = None,
         allow_redirects: bool = True,
         stream: bool | None = None,
         **options: Any,
     ) -> requests.Response:
-        call = Call(is_read, cost) if is_read or cost is not None else _call.get() or Call()
+        own = Call(is_read, cost, failure_test(fails_if))
+        call = own if own != Call() else _call.get() or own
         is_stream = self.stream if stream is None else stream
         options["timeout"] = options.get("timeout") or self.timeout
         if not (self.verify and options.setdefault("verify", self.verify)):

@@ -185,4 +185,5 @@ def _result(
         table=table,
         read=extraction.count,
         drift=extraction.drift,
+        gone=extraction.gone,
     )

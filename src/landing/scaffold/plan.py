@@ -132,6 +132,21 @@ AUTHS: dict[str, Kind] = {
         ),
         (("USER", "the user's name"), ("PASSWORD", "the user's password")),
     ),
+    "token": Kind(
+        "TokenLogin",
+        "a login whose response has a token",
+        (
+            Argument("url", "path or URL of the login", "login"),
+            Argument("user", "name of the member for the user in the JSON body", "username"),
+            Argument("password", "name of the member for the password", "password"),
+            Argument("token", "path of the token in the response", "token"),
+            Argument("header", "header with the token", "Authorization: Bearer {token}"),
+            Argument(
+                "expires", "path of the token's lifetime in the response, if there is one", ""
+            ),
+        ),
+        (("USER", "the user's name"), ("PASSWORD", "the user's password")),
+    ),
     "oauth2-client": Kind(
         "OAuth2ClientCredentials",
         "OAuth 2, client credentials",
@@ -269,7 +284,14 @@ def check_url(url: str) -> str:
 
 def planned_auth(kind: str, given: Mapping[str, str]) -> AuthPlan:
     """Raises UsageError for an unknown kind and for wrong or missing arguments."""
-    return AuthPlan(kind, _arguments("--auth", AUTHS, kind, given))
+    arguments = _arguments("--auth", AUTHS, kind, given)
+    header = str(arguments.get("header", "X: {token}"))
+    if "{token}" not in header.partition(":")[2]:
+        raise UsageError(
+            f"--auth-arg header: '{header}' has to be a name, a colon and a text with {{token}} in "
+            "it, such as 'Authorization: Bearer {token}'"
+        )
+    return AuthPlan(kind, arguments)
 
 
 def paging_plan(kind: str, given: Mapping[str, str], rows: int = DEFAULT_PAGE_ROWS) -> PagingPlan:

@@ -70,12 +70,14 @@ def _auth_arguments(plan: SourcePlan) -> Iterable[str]:
             yield from (variable("API_KEY"), f"name={_text(given['name'])}", 'location="query"')
         case "basic":
             yield from (variable("USER"), variable("PASSWORD"))
-        case "session":
+        case "session" | "token" as kind:
             yield _address(plan, given["url"])
             user = f"{_text(given['user'])}: {variable('USER')}"
-            yield f"data={{{user}, {_text(given['password'])}: {variable('PASSWORD')}}}"
-            if given.get("cookie"):
-                yield f"cookie={_text(given['cookie'])}"
+            body = f"{{{user}, {_text(given['password'])}: {variable('PASSWORD')}}}"
+            yield f"{'data' if kind == 'session' else 'json'}={body}"
+            for name in ("cookie", "token", "header", "expires"):
+                if given.get(name):
+                    yield f"{name}={_text(given[name])}"
         case "oauth2-client" | "oauth2-login":
             yield _address(plan, given["token_url"])
             yield from (variable("CLIENT_ID"), variable("CLIENT_SECRET"))

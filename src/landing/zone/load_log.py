@@ -37,6 +37,8 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     quarantined: int = 0
     deleted: int = 0
+    gone: int = 0
+    """Children that the API no longer had, in the run of which this was the last load."""
     from_quarantine: list[str] = []
     read_from: Any = None
     backfill: dict[str, Any] | None = None

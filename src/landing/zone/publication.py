@@ -64,6 +64,7 @@ class Load:
     quarantine_file: Path | None = None
     quarantined: int = 0
     deleted: int = 0
+    gone: int = 0
     """Tombstones among the rows."""
     keys_file: Path | None = None
     """Primary keys of all records in the source, which the new state refers to."""
@@ -230,6 +231,7 @@ class Load:
             "bytes": self.bytes,
             "quarantined": self.quarantined,
             "deleted": self.deleted,
+            "gone": self.gone,
             "from_quarantine": self.from_quarantine,
             "read_from": self.read_from,
             "backfill": self.backfill,

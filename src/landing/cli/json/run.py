@@ -28,6 +28,8 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     """Rows that say that a record was deleted."""
     quarantined: int = 0
+    gone: int = 0
+    """Children of a parent that the API no longer has, and that were skipped."""
     files: int = 0
     bytes: int = 0
     read_from: Any = None

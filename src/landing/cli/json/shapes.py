@@ -167,6 +167,8 @@ class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     bytes: int = 0
     quarantined: int = 0
+    gone: int = 0
+    """Children of a parent that the API no longer had, and that were skipped."""
     read_from: Any = None
     cursor_before: Any = None
     cursor_after: Any = None

@@ -93,3 +93,5 @@ def _more(record: LoadRecord) -> Iterator[str]:
         yield f"{counted(record.deleted, 'row')} of them deleted"
     if record.quarantined:
         yield f"{record.quarantined:,} in quarantine"
+    if record.gone:
+        yield f"{counted(record.gone, 'child list')} skipped as gone"

@@ -13,6 +13,13 @@ from landing import secrets
 from landing.errors import SettingsError
 
 
+def secret(value: str, what: str = "a secret that the source found") -> str:
+    """The value, which from now on is masked in all that is printed, logged and recorded. For what
+    a source finds itself, such as a key in a page; of many, the last 200 are remembered."""
+    secrets.register(value, what=what)
+    return value
+
+
 class _Fixed(AuthBase):
     """Wraps one of dlt's auth classes. They are mappings, so `requests` would merge the auth of a
     single request with the session's instead of overriding it."""

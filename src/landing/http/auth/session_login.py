@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import Cookie
-from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,12 +16,8 @@ from requests.cookies import RequestsCookieJar
 
 from landing import secrets
 from landing.errors import ApiError
+from landing.http.auth.login_request import TIMEOUT, logged_in, register_secrets
 from landing.http.auth.renewed import RenewedAuth
-from landing.http.retries import Retries, retry_after
-
-_TIMEOUT = (10, 30)
-_RETRIES = Retries(total=2, base=0.5, longest_wait=10.0)
-"""Few retries, since all threads wait for the login."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         self.url = url
         self.cookie = cookie
         self._sent: dict[str, Any] = {"data": data, "json": json, "headers": headers}
-        for sent in (data, json, headers):
-            secrets.register_lasting(*_secrets_in(sent), what="a credential of the login")
+        register_secrets(data, json, headers)
         super().__init__(url, cookie, jsonlib.dumps(self._sent, sort_keys=True, default=dict))
 
     def __repr__(self) -> str:
@@ -90,21 +84,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         return super().__call__(request)
 
     def obtain(self, refused: LoginCookies | None) -> LoginCookies:
-        with requests.Session() as session:
-            try:
-                response = self._answer(session)
-            except requests.RequestException as error:
-                raise ApiError(
-                    f"login at {self._shown} failed: {type(error).__name__}; is the API up and the "
-                    "address right?"
-                ) from None
-            jar = session.cookies
-        if response.status_code >= 400:
-            is_busy = response.status_code == 429 or response.status_code >= 500
-            hint = "try again later" if is_busy else "check the source's user and password"
-            raise ApiError(
-                f"login at {self._shown} answered {response.status_code} {response.reason}: {hint}"
-            )
+        response, jar = logged_in(self.log_in, self._shown)
         found = [cookie for cookie in jar if self.cookie in (None, cookie.name)]
         if not found:
             what = f"the cookie '{self.cookie}'" if self.cookie else "a cookie"
@@ -120,25 +100,6 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         ends = found[0].expires if self.cookie else None
         return LoginCookies(jar, self.cookie, ends)
 
-    def _answer(self, session: requests.Session) -> Response:
-        """The response of the last attempt. A login changes nothing, so it is retried like a
-        read."""
-        for attempt in count(1):
-            try:
-                outcome: Response | requests.RequestException = self.log_in(session)
-            except requests.RequestException as error:
-                outcome = error
-            requested = retry_after(outcome) if isinstance(outcome, Response) else None
-            wait = max(_RETRIES.wait(attempt), requested or 0.0)
-            is_final = _RETRIES.cause("POST", outcome, is_read=True) is None
-            if is_final or attempt > _RETRIES.total or wait > _RETRIES.longest_wait:
-                break
-            session.cookies.clear()
-            time.sleep(wait)
-        if isinstance(outcome, requests.RequestException):
-            raise outcome
-        return outcome
-
     def _is_secret(self, cookie: Cookie) -> bool:
         """Whether it is, or may be, a secret. The values of other cookies, such as a language, may
         occur in any record."""
@@ -151,7 +112,7 @@ class SessionLogin(RenewedAuth[LoginCookies]):
 
     def log_in(self, session: requests.Session) -> Response:
         """Log in with `session`, whose cookies are then kept; returns the last response."""
-        return session.post(self.url, allow_redirects=False, timeout=_TIMEOUT, **self._sent)
+        return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
 
     def _sign_in_page_is_401(self, response: Response, **_: object) -> None:
         """Turn a redirect to the login page into a 401: it means that the cookies have expired."""
@@ -162,16 +123,3 @@ class SessionLogin(RenewedAuth[LoginCookies]):
         if (target.netloc, target.path) == (own.netloc, own.path):
             del response.headers["Location"]
             response.status_code, response.reason = 401, "Unauthorized"
-
-
-def _secrets_in(sent: Any) -> Iterator[str]:
-    """Values whose names mark them as secrets, such as `password`."""
-    if isinstance(sent, list | tuple):
-        for each in sent:
-            yield from _secrets_in(each)
-    elif isinstance(sent, Mapping):
-        for name, value in sent.items():
-            if isinstance(value, str) and secrets.is_secret_name(str(name)):
-                yield value
-            else:
-                yield from _secrets_in(value)

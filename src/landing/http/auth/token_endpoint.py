@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -19,6 +17,7 @@ from urllib3.util import Retry
 
 from landing import secrets
 from landing.errors import ApiError, LandingError, SettingsError
+from landing.http.auth.lifetimes import lasts, renew_at
 from landing.http.auth.token_store import missing_extra
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ _FAILED_GATEWAY = (502, 504)
 """After these statuses, the provider may already have processed the request."""
 _SPENT_ONCE = ("authorization_code", "refresh_token")
 """Grants whose second use counts as theft."""
-_RENEWED_BEFORE = 60.0
-"""Seconds before its end at which an access token is renewed, if it lasts ten minutes or more."""
-_EPOCH = 1_000_000_000
-"""Higher numbers are points in time, lower ones are seconds from now."""
 _OF_TOKENS = ("access_token", "refresh_token", "token_type", "scope", "id_token", "expires_in")
 _SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
@@ -129,10 +124,10 @@ class TokenEndpoint:
     def _answer(self, given: Mapping[str, Any], begun: float) -> TokenAnswer:
         if not given.get("access_token"):
             raise ApiError(f"{self._shown} answered without an access token: is it the right URL?")
-        renew_at = _renew_at(begun, given.get("expires_in"))
         access, refresh_token = str(given["access_token"]), given.get("refresh_token") or None
         secrets.register(*filter(None, [access, refresh_token]), what="an access or refresh token")
-        return TokenAnswer(AccessToken(access, renew_at), refresh_token)
+        ends = renew_at(begun, given.get("expires_in"))
+        return TokenAnswer(AccessToken(access, ends), refresh_token)
 
     def _refusal(self, code: str, message: str, refused: str) -> LandingError:
         match code:
@@ -172,30 +167,6 @@ def _retries(grant_type: str) -> Retry:
     )
 
 
-def _renew_at(begun: float, expires_in: Any) -> float | None:
-    """When to renew the token; None if it does not end, which some providers report as 0."""
-    lasts = _lasts(begun, expires_in)
-    if lasts is None:
-        return None
-    return begun + lasts - min(_RENEWED_BEFORE, lasts / 10) if lasts > 0 else None
-
-
-def _lasts(begun: float, expires_in: Any) -> float | None:
-    """Seconds that the token lasts. `expires_in` may be a number or the text of one, a date, or the
-    time at which the token ends."""
-    try:
-        number = float(expires_in)
-    except (TypeError, ValueError):
-        try:
-            ends = datetime.fromisoformat(str(expires_in).strip())
-        except ValueError:
-            return None
-        return (ends if ends.tzinfo else ends.replace(tzinfo=UTC)).timestamp() - begun
-    if not math.isfinite(number):
-        return None
-    return number - begun if number > _EPOCH else number
-
-
 def _tokens_first(response: requests.Response) -> requests.Response:
     """The response in the standard's form, so that an odd member beside the tokens loses none of
     them: the refresh token that was spent for them is not accepted again."""
@@ -205,8 +176,8 @@ def _tokens_first(response: requests.Response) -> requests.Response:
     if not isinstance(given.get("access_token"), str) or not given["access_token"]:
         return response
     kept = {name: given[name] for name in _OF_TOKENS if name in given}
-    if (lasts := _lasts(time.time(), kept.pop("expires_in", None))) is not None:
-        kept["expires_in"] = int(lasts)
+    if (seconds := lasts(time.time(), kept.pop("expires_in", None))) is not None:
+        kept["expires_in"] = int(seconds)
     response._content = json.dumps(kept).encode()
     response.encoding = "utf-8"
     return response

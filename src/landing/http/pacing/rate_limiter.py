@@ -17,7 +17,7 @@ import requests
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from landing.http.pacing.allowance import Allowance
-from landing.http.pacing.quota_headers import read_budget
+from landing.http.pacing.quota_headers import Budget, read_budget
 from landing.http.pacing.state_file import file_of, opened, transaction
 from landing.http.retries import GaveUp, is_rate_limited, retry_after
 
@@ -110,8 +110,15 @@ class RateLimiter:
             return
         wait = retry_after(response) if is_rate_limited(response) else None
         budget = read_budget(response.headers)
-        if wait is None and budget is None:
-            return
+        if wait is not None or budget is not None:
+            self._learn(budget, wait)
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long: an answer asked for it in its body."""
+        if not _unpaced.is_set():
+            self._learn(None, seconds)
+
+    def _learn(self, budget: Budget | None, wait: float | None) -> None:
         with self._lock, transaction(self._connection):
             now = time.time()
             known = Allowance.read(self._connection, now)

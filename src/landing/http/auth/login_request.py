@@ -1,0 +1,84 @@
+"""The request of a login, for which all threads wait: tried again a few times, then explained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import requests
+from requests import Response
+
+from landing import secrets
+from landing.errors import ApiError
+from landing.http.own_words import own_words
+from landing.http.retries import Retries, retry_after
+
+TIMEOUT = (10, 30)
+_RETRIES = Retries(total=2, base=0.5, longest_wait=10.0)
+
+
+def logged_in(log_in: Callable[[requests.Session], Response], shown: str) -> tuple[Response, Any]:
+    """The answer to a login, and the cookies that it set. Raises ApiError if it fails.
+
+    A login changes nothing, so it is retried like a read.
+    """
+    with requests.Session() as session:
+        try:
+            response = _last_answer(log_in, session)
+        except requests.RequestException as error:
+            raise ApiError(
+                f"login at {shown} failed: {type(error).__name__}; is the API up and the "
+                "address right?"
+            ) from None
+    if response.status_code >= 400:
+        is_busy = response.status_code == 429 or response.status_code >= 500
+        hint = "try again later" if is_busy else "check the source's user and password"
+        raise ApiError(f"login at {shown} answered {answered(response)}: {hint}")
+    return response, session.cookies
+
+
+def answered(response: Response) -> str:
+    """`401 Unauthorized (no such user)`."""
+    words = own_words(response)
+    status = f"{response.status_code} {response.reason or ''}".strip()
+    return f"{status} ({words})" if words else status
+
+
+def _last_answer(
+    log_in: Callable[[requests.Session], Response], session: requests.Session
+) -> Response:
+    for attempt in count(1):
+        try:
+            outcome: Response | requests.RequestException = log_in(session)
+        except requests.RequestException as error:
+            outcome = error
+        requested = retry_after(outcome) if isinstance(outcome, Response) else None
+        wait = max(_RETRIES.wait(attempt), requested or 0.0)
+        is_final = _RETRIES.cause("POST", outcome, is_read=True) is None
+        if is_final or attempt > _RETRIES.total or wait > _RETRIES.longest_wait:
+            break
+        session.cookies.clear()
+        time.sleep(wait)
+    if isinstance(outcome, requests.RequestException):
+        raise outcome
+    return outcome
+
+
+def register_secrets(*sent: Any) -> None:
+    """Of what a login sends, the values whose names mark them as secrets, such as `password`."""
+    for each in sent:
+        secrets.register_lasting(*_secrets_in(each), what="a credential of the login")
+
+
+def _secrets_in(sent: Any) -> Iterator[str]:
+    if isinstance(sent, list | tuple):
+        for each in sent:
+            yield from _secrets_in(each)
+    elif isinstance(sent, Mapping):
+        for name, value in sent.items():
+            if isinstance(value, str) and secrets.is_secret_name(str(name)):
+                yield value
+            else:
+                yield from _secrets_in(value)

@@ -1,0 +1,126 @@
+"""Login by a separate request whose answer has a token."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import requests
+from requests import PreparedRequest, Response
+
+from landing import secrets
+from landing.columns import json_path
+from landing.errors import ApiError, SourceError
+from landing.http.auth.lifetimes import renew_at
+from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
+from landing.http.auth.renewed import RenewedAuth
+from landing.http.own_words import own_words
+
+
+@dataclass(frozen=True)
+class LoginToken:
+    header: str
+    value: str = field(repr=False)
+    """Of the header, with the token in it."""
+    renew_at: float | None
+
+    def is_due(self) -> bool:
+        return self.renew_at is not None and time.time() >= self.renew_at
+
+    def attach(self, request: PreparedRequest) -> None:
+        request.headers[self.header] = self.value
+
+    def is_in(self, request: PreparedRequest) -> bool:
+        return request.headers.get(self.header) == self.value
+
+
+class TokenLogin(RenewedAuth[LoginToken]):
+    """Logs in by a POST of `json` or `data` (a form) to `url`, and sends the token that the answer
+    has with each request. Logs in again once after a 401, and before the token expires.
+
+        TokenLogin(
+            "https://shop.example.com/login",
+            json={"user": os.environ["SHOP_USER"], "password": os.environ["SHOP_PASSWORD"]},
+            token="data.token",
+            header="X-Auth-Token: {token}",
+        )
+
+    `token` is its path in the body, "" if it is the whole body. `expires` is the path of how long
+    the token lasts or when it ends, or the number of seconds. `auth` and `headers` are those of the
+    login. Raises ApiError if there is no token. For another kind of login, override `log_in` in a
+    subclass.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        token: str = "token",
+        header: str = "Authorization: Bearer {token}",
+        expires: str | float | None = None,
+    ) -> None:
+        name, _, template = header.partition(":")
+        if not name.strip() or "{token}" not in template:
+            raise SourceError(
+                f"TokenLogin's header '{secrets.redacted(header)}' has to be a name, a colon and a "
+                "text with {token} in it, such as 'Authorization: Bearer {token}'"
+            )
+        self.url = url
+        self.token = token
+        self.expires = expires
+        self._header, self._template = name.strip(), template.strip()
+        self._sent: dict[str, Any] = {"json": json, "data": data, "headers": headers, "auth": auth}
+        register_secrets(json, data, headers, {"password": auth[1]} if auth else None)
+        own = jsonlib.dumps(self._sent, sort_keys=True, default=dict)
+        super().__init__(url, token, header, expires, own)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._shown!r}, ***)"
+
+    def obtain(self, refused: LoginToken | None) -> LoginToken:
+        begun = time.time()
+        response, _ = logged_in(self.log_in, self._shown)
+        token = self._value(response, self.token)
+        if not isinstance(token, str | int) or isinstance(token, bool) or not str(token).strip():
+            where = f"at '{self.token}'" if self.token else "as its body"
+            raise ApiError(
+                f"login at {self._shown} answered {self._without_token(response)}, but has no "
+                f"token {where}: check the source's user and password, and the path"
+            )
+        found = str(token).strip()
+        secrets.register(found, what="the token of a login")
+        expires = self.expires
+        if isinstance(expires, str):
+            expires = self._value(response, expires)
+        value = self._template.replace("{token}", found)
+        return LoginToken(self._header, value, renew_at(begun, expires))
+
+    def log_in(self, session: requests.Session) -> Response:
+        """The answer that has the token."""
+        return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
+
+    def _value(self, response: Response, path: str) -> Any:
+        try:
+            raw = json_path.raw_at(response.content, path)
+            return None if raw is None else msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, UnicodeError):
+            return None if path else response.text
+
+    def _without_token(self, response: Response) -> str:
+        """The status, and the API's words only if they are of a failure: a token that was not found
+        may be anywhere in the body."""
+        words = own_words(response)
+        is_short = bool(words) and " " in words and not words.startswith(("{", "["))
+        return answered(response) if is_short else f"{response.status_code} {response.reason}"
+
+    @property
+    def _shown(self) -> str:
+        return secrets.redacted(self.url.partition("?")[0])

@@ -1,0 +1,123 @@
+"""Children of a parent that their API no longer has: they are skipped, and counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from requests import HTTPError
+
+Item = TypeVar("Item")
+
+STATUSES = (404, 410)
+"""Not Found and Gone, which for one of many children say that it was deleted meanwhile."""
+
+_SEVERAL = 5
+
+
+@dataclass
+class Gone:
+    """Those of one run."""
+
+    count: int = 0
+    by_choice: int = 0
+    """Of them, those whose statuses the stream names itself."""
+    answered: int = 0
+    """Children that are there, as far as is known."""
+    first: str = ""
+    """The answer for the first of them: request and status, without the URL's query."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, error: HTTPError, *, by_choice: bool = False) -> None:
+        request = error.request
+        url = urlsplit(str(request.url if request is not None else ""))
+        with self._lock:
+            self.count += 1
+            self.by_choice += by_choice
+            self.first = self.first or (
+                f"{request.method if request is not None else 'GET'} {url.scheme}://"
+                f"{url.netloc.rpartition('@')[2]}{url.path} answered {error.response.status_code}"
+            )
+
+    def add_answered(self) -> None:
+        with self._lock:
+            self.answered += 1
+
+    def is_doubtful(self, *, has_landed: bool) -> bool:
+        """Whether rather their address is wrong, or the API fails: none is there, of several or in
+        a first run."""
+        is_default = self.count > 0 and not self.by_choice and not self.answered
+        return is_default and (not has_landed or self.count >= _SEVERAL)
+
+    @property
+    def note(self) -> str:
+        what = "1 list was" if self.count == 1 else f"{self.count:,} lists were"
+        return f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+
+
+_current: ContextVar[Gone | None] = ContextVar("landing_gone", default=None)
+_in_child: ContextVar[bool] = ContextVar("landing_in_child", default=False)
+
+
+@contextmanager
+def counting_gone(gone: Gone) -> Iterator[None]:
+    token = _current.set(gone)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def in_child() -> Iterator[None]:
+    """Inside, the lists that are read belong to a parent."""
+    token = _in_child.set(True)
+    try:
+        yield
+    finally:
+        _in_child.reset(token)
+
+
+def current() -> Gone:
+    """Where to count now; one that nobody reads, outside of a run."""
+    return _current.get() or Gone()
+
+
+def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iterator[Item]:
+    """The pages; none if the first request for them is answered with one of the statuses. If they
+    are None, with 404 or 410 inside a child, and with no status elsewhere."""
+    by_choice = statuses is not None
+    if statuses is None:
+        statuses = STATUSES if _in_child.get() else ()
+    try:
+        first = next(pages, None)
+    except HTTPError as error:
+        if error.response is None or error.response.status_code not in statuses:
+            raise _decided(error) from None
+        current().add(error, by_choice=by_choice)
+        return
+    if _in_child.get() or by_choice:
+        current().add_answered()
+    if first is not None:
+        yield first
+    try:
+        yield from pages
+    except HTTPError as error:  # a part of the list is there
+        raise _decided(error) from None
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the error is the answer for a child that is gone, and nobody decided otherwise."""
+    response = getattr(error, "response", None)
+    is_open = not getattr(error, "landing_is_failure", False)
+    return is_open and getattr(response, "status_code", None) in STATUSES
+
+
+def _decided(error: HTTPError) -> HTTPError:
+    error.landing_is_failure = True  # type: ignore[attr-defined]
+    return error
