@@ -185,4 +185,9 @@ def _result(
         table=table,
         read=extraction.count,
         drift=extraction.drift,
+        below_cursor=sum(load.below_cursor for load in loads),
+        known=sum(load.known for load in loads),
+        repeated=sum(load.repeated for load in loads),
+        ahead=extraction.ahead,
+        unexpected=extraction.unexpected,
     )

@@ -37,6 +37,10 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     quarantined: int = 0
     deleted: int = 0
+    below_cursor: int = 0
+    known: int = 0
+    repeated: int = 0
+    superseded: int = 0
     from_quarantine: list[str] = []
     read_from: Any = None
     backfill: dict[str, Any] | None = None

@@ -65,6 +65,14 @@ class Load:
     quarantined: int = 0
     deleted: int = 0
     """Tombstones among the rows."""
+    below_cursor: int = 0
+    """Rows that were left out because they are below the value from which its run read."""
+    known: int = 0
+    """Rows that were read again and had landed before, unchanged."""
+    repeated: int = 0
+    """Rows whose primary key its run had read already."""
+    superseded: int = 0
+    """Rows that did not land because a newer version of their record had landed by then."""
     keys_file: Path | None = None
     """Primary keys of all records in the source, which the new state refers to."""
     supersedes_keys: bool = False
@@ -230,6 +238,10 @@ class Load:
             "bytes": self.bytes,
             "quarantined": self.quarantined,
             "deleted": self.deleted,
+            "below_cursor": self.below_cursor,
+            "known": self.known,
+            "repeated": self.repeated,
+            "superseded": self.superseded,
             "from_quarantine": self.from_quarantine,
             "read_from": self.read_from,
             "backfill": self.backfill,

@@ -93,3 +93,11 @@ def _more(record: LoadRecord) -> Iterator[str]:
         yield f"{counted(record.deleted, 'row')} of them deleted"
     if record.quarantined:
         yield f"{record.quarantined:,} in quarantine"
+    if record.repeated:
+        yield f"{record.repeated:,} with a key that came before in the run"
+    if record.known:
+        yield f"{record.known:,} known already"
+    if record.below_cursor:
+        yield f"{record.below_cursor:,} below the cursor, left out"
+    if record.superseded:
+        yield f"{record.superseded:,} superseded by newer versions, left out"
