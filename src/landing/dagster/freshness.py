@@ -6,7 +6,7 @@ once an hour."""
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -14,8 +14,10 @@ from landing.catalog.workspace import bucket_settings
 from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import message
 from landing.dagster.streams import Stream
-from landing.observe.ahead import AheadStream
 from landing.observe.freshness import Late
+
+if TYPE_CHECKING:
+    from landing.observe.ahead import AheadStream
 
 NAME = "freshness"
 CRON = "0 * * * *"
@@ -74,7 +76,7 @@ def _results(streams: Sequence[Stream], options: LocationOptions) -> Iterator[dg
 
 def _stale(
     streams: Sequence[Stream], options: LocationOptions
-) -> Mapping[tuple[str, str], Sequence[Late | AheadStream]]:
+) -> Mapping[tuple[str, str], Sequence["Late | AheadStream"]]:
     """Those among them that are late, or whose cursor is ahead. Sends the alert of `landing fresh`
     if a webhook is set."""
     from landing.observe.ahead import ahead_streams
@@ -93,7 +95,7 @@ def _stale(
     ahead = [one for one in ahead if one.ahead.is_cursor and (one.source, one.stream) in selected]
     if (late or ahead) and hook is not None:
         hook.post({}, late, [one.concern for one in ahead])
-    stale = defaultdict[tuple[str, str], list[Late | AheadStream]](list)
+    stale = defaultdict[tuple[str, str], list["Late | AheadStream"]](list)
     found: list[Late | AheadStream] = [*late, *ahead]
     for one in found:
         stale[one.source, one.stream].append(one)

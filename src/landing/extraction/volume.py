@@ -58,7 +58,7 @@ class Volume:
             return found
         if self._is_beyond(rows, before):
             found.append(self._changed(what, rows, before))
-        elif not rows and not found and not config.allow_empty:
+        elif not rows and not found and not (config.allow_empty or config.replaces_rows):
             found.append(f"{what}, but the last one that had any had {before:,}")
         return found
 
@@ -115,8 +115,8 @@ class Volume:
         if unexpected:
             state["unexpected"] = unexpected
         if not self._config.is_incremental:
-            last = rows or self._state.get("rows")
-            if last:
+            is_told = not (rows or self._config.allow_empty)  # and so by the next one
+            if last := self._state.get("rows", 0) if is_told else rows:
                 state["rows"] = last
         if self._counts_hours:
             oldest = self._hour - (_DAYS_COMPARED + 1) * _DAY

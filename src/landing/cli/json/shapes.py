@@ -279,6 +279,8 @@ class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     bytes: int
     location: str
+    superseded: int
+    """Records that do not land, because a newer version of them has."""
     stays: list[Staying]
     table: TableResult | None
 
