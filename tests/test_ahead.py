@@ -137,9 +137,7 @@ def test_metrics_know_it(kit: Kit, ledger: Ledger, tmp_path: Path) -> None:
     assert measured() == (0, 0)
 
 
-def test_opentelemetry_knows_it(
-    kit: Kit, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_opentelemetry_knows_it(kit: Kit, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
