@@ -151,8 +151,10 @@ _FORMS = {
 _WORDS = {
     "str": "text",
     "int": "a number",
+    "int | null": "a whole number",
     "float": "a number",
     "float | null": "a number",
+    "object | null": "an object",
     "bool": "a boolean",
 }
 
