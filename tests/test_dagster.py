@@ -158,6 +158,7 @@ def test_materializing_an_asset_lands_what_is_new(
         "quarantine": True,
         "columns": True,
         "keys": True,
+        "cursor": True,
     }
     assert "orders: 500 rows read" in first.log, "of the first page; more is due later"
 

@@ -82,7 +82,7 @@ def test_the_tutorial_works_from_start_to_end(kit: Kit) -> None:
                 case "python":
                     said = bash(kit.repository, f"python - <<'END'\n{block.text}END")
                     assert "solved" in said
-    assert "18 passed, 4 skipped" in bash(
+    assert "19 passed, 5 skipped" in bash(
         kit.repository, "python -m pytest -q orchestration/dlt/tests"
     )
     assert server.poll() is not None

@@ -73,6 +73,19 @@ class TableResult:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """A cursor value more than a day beyond the source's time."""
+
+    field: str
+    value: Any
+    is_cursor: bool
+    """Whether the cursor itself is there, so that what is new is not requested; else it is a
+    record's value, which the cursor does not follow."""
+    is_new: bool = True
+    """Whether no earlier run has seen that value."""
+
+
+@dataclass(frozen=True)
 class StreamResult:
     source: str
     stream: str
@@ -98,6 +111,17 @@ class StreamResult:
     drift: Drifted = field(default_factory=Drifted)
     gone: int = 0
     """Children of a parent that the API no longer has, and that were skipped."""
+    below_cursor: int = 0
+    """Rows that were left out because they are below the value from which the run read."""
+    known: int = 0
+    """Rows that had landed before, unchanged, and did not land again."""
+    repeated: int = 0
+    """Rows whose primary key the stream had already given in this run. Each is a version of its
+    record and is included in `rows`."""
+    ahead: Ahead | None = None
+    unexpected: list[str] = field(default_factory=list)
+    """How the number of rows differs from what `expect` in the stream config says, or from the
+    rows of earlier runs."""
 
 
 @dataclass

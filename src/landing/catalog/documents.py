@@ -143,12 +143,18 @@ _FORMS = {
     "primary_key": '[["id"]]',
     "cursor_field": '["updated_at"]',
     "quarantine_limit": "0.05 for 5 % of a run's records",
+    "expect": '{"rows_per_run": 100, "rows_per_day": 1000, "change": 0.5}',
+    "rows_per_run": "100 for at least 100 rows in each run",
+    "rows_per_day": "1000 for at least 1,000 rows in 24 hours",
+    "change": "0.5 for at most 50 % less or more rows than usual",
 }
 _WORDS = {
     "str": "text",
     "int": "a number",
+    "int | null": "a whole number",
     "float": "a number",
     "float | null": "a number",
+    "object | null": "an object",
     "bool": "a boolean",
 }
 

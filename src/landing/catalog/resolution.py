@@ -50,6 +50,7 @@ def resolved(
     destination = raw.destination_sync_mode or "append"
     _check_pair(sync_mode, destination, primary_key, shown)
     _check_deletes(raw, sync_mode, primary_key, shown)
+    _check_expect(raw, shown)
     schedule, schedule_mistake = _schedule(raw)
     return StreamConfig(
         source=source,
@@ -63,6 +64,7 @@ def resolved(
         lookback=_lookback(raw, cursor, shown),
         selected=raw.selected,
         allow_empty=raw.allow_empty,
+        expect=raw.expect,
         quarantine_limit=raw.quarantine_limit,
         backfill=raw.backfill,
         table_format=_table_format(raw, destination, shown),
@@ -123,6 +125,15 @@ def _check_deletes(
         )
     if not primary_key:
         raise CatalogError(f"{shown}: primary_key: is missing, but deletes needs it")
+
+
+def _check_expect(raw: StreamFile, shown: str) -> None:
+    expect = raw.expect
+    if expect is not None and not any(msgspec.structs.astuple(expect)):
+        raise CatalogError(
+            f"{shown}: expect: says nothing; give rows_per_run, rows_per_day or change, or leave "
+            "it out"
+        )
 
 
 def _table_format(

@@ -42,6 +42,18 @@ class DiscoveredSchema(
     fields: dict[str, Field]
 
 
+class Expect(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How many rows a stream lands, if all is well."""
+
+    rows_per_run: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The least rows of a run."""
+    rows_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The least rows of all runs of the last 24 hours."""
+    change: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The largest share by which the number of rows may differ: of a full refresh from the one
+    before, of an incremental stream's last 24 hours from its usual day."""
+
+
 class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`dag/streams/{source}/{stream}.json`, which a person keeps.
 
@@ -61,6 +73,7 @@ class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     lookback: str | int | float | None = None
     quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     allow_empty: bool = False
+    expect: Expect | None = None
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
     table_format: TableFormat | None = None
@@ -106,7 +119,9 @@ class StreamConfig:
     """The fields of the discovered schema; empty without that file."""
     description: str | None = None
     allow_empty: bool = False
-    """Whether a run of an `overwrite` stream that gives no row replaces the rows there are."""
+    """Whether a full refresh may give no row where the last one gave some."""
+    expect: Expect | None = None
+    """How many rows its runs are expected to land; None for any number."""
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
     backfill: bool = False
@@ -130,6 +145,11 @@ class StreamConfig:
     def has_deletes(self) -> bool:
         """Whether rows may mark a record as deleted, in the column DELETED_AT."""
         return self.deletes is not None or self.hard_delete is not None
+
+    @property
+    def replaces_rows(self) -> bool:
+        """Whether rows that a run does not give are gone after it."""
+        return self.destination_sync_mode == "overwrite" or self.deletes is not None
 
     @property
     def known_names(self) -> frozenset[str]:

@@ -1,10 +1,12 @@
-"""Freshness checks: whether streams landed when they were due. They run once an hour."""
+"""Freshness checks: whether streams landed when they were due, and request what is new. They run
+once an hour."""
 
 # Dagster checks the annotation of `context` against its classes: it can't be a string.
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,6 +15,9 @@ from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import message
 from landing.dagster.streams import Stream
 from landing.observe.freshness import Late
+
+if TYPE_CHECKING:
+    from landing.observe.ahead import AheadStream
 
 NAME = "freshness"
 CRON = "0 * * * *"
@@ -51,26 +56,30 @@ def _spec(stream: Stream) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         NAME,
         asset=stream.key,
-        description="A run has landed since the stream was last due, at least an hour ago.",
+        description="A run has landed since the stream was last due, at least an hour ago, and "
+        "its cursor is not in the future.",
         automation_condition=passed.since_last_handled().with_label("once an hour"),
     )
 
 
 def _results(streams: Sequence[Stream], options: LocationOptions) -> Iterator[dg.AssetCheckResult]:
-    late = _late(streams, options)
+    stale = _stale(streams, options)
     for stream in streams:
-        found = late.get((stream.source, stream.name))
-        passed = found is None and stream.mistake is None
+        found = "; ".join(map(str, stale.get((stream.source, stream.name), ())))
         yield dg.AssetCheckResult(
             asset_key=stream.key,
             check_name=NAME,
-            passed=passed,
-            description=stream.mistake or (str(found) if found else "landed since it was due"),
+            passed=not found and stream.mistake is None,
+            description=stream.mistake or found or "landed since it was due",
         )
 
 
-def _late(streams: Sequence[Stream], options: LocationOptions) -> Mapping[tuple[str, str], Late]:
-    """The late streams among them. Sends the alert of `landing fresh` if a webhook is set."""
+def _stale(
+    streams: Sequence[Stream], options: LocationOptions
+) -> Mapping[tuple[str, str], Sequence["Late | AheadStream"]]:
+    """Those among them that are late, or whose cursor is ahead. Sends the alert of `landing fresh`
+    if a webhook is set."""
+    from landing.observe.ahead import ahead_streams
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
     from landing.zone.bucket import Bucket
@@ -79,12 +88,15 @@ def _late(streams: Sequence[Stream], options: LocationOptions) -> Mapping[tuple[
     bucket, now = Bucket(bucket_settings(options.workspace)), datetime.now(UTC)
     sources = sorted({stream.source for stream in streams})
     selected = {(stream.source, stream.name) for stream in streams}
-    late = {
-        (one.source, one.stream): one
-        for source in sources
-        for one in late_streams(options.workspace, source, bucket, now)
-        if (one.source, one.stream) in selected
-    }
-    if late and hook is not None:
-        hook.post({}, list(late.values()))
-    return late
+    workspace = options.workspace
+    late = [one for source in sources for one in late_streams(workspace, source, bucket, now)]
+    late = [one for one in late if (one.source, one.stream) in selected]
+    ahead = [one for source in sources for one in ahead_streams(workspace, source, bucket, now)]
+    ahead = [one for one in ahead if one.ahead.is_cursor and (one.source, one.stream) in selected]
+    if (late or ahead) and hook is not None:
+        hook.post({}, late, [one.concern for one in ahead])
+    stale = defaultdict[tuple[str, str], list["Late | AheadStream"]](list)
+    found: list[Late | AheadStream] = [*late, *ahead]
+    for one in found:
+        stale[one.source, one.stream].append(one)
+    return stale

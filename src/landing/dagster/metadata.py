@@ -65,6 +65,9 @@ def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Me
         "quarantined": result.quarantined,
         "deleted": result.deleted,
         "gone": result.gone,
+        "below_cursor": result.below_cursor,
+        "known": result.known,
+        "repeated": result.repeated,
         "seconds": round(result.seconds, 3),
         "requests": traffic.requests,
         "retries": traffic.retries.total(),
@@ -76,6 +79,8 @@ def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Me
     if result.cursor_after is not None or result.cursor_before is not None:
         facts["cursor_before"] = redacted(str(result.cursor_before))
         facts["cursor_after"] = redacted(str(result.cursor_after))
+    if result.ahead is not None:
+        facts["ahead"] = redacted(str(result.ahead.value))
     if result.table is not None:
         facts["table"] = dg.MetadataValue.path(result.table.location)
         facts["table_upserted"] = result.table.upserted

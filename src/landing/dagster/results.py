@@ -1,4 +1,5 @@
-"""Checks of each run: quarantined records, drift, and whether each key has one newest row."""
+"""Checks of each run: quarantined records, drift, the number of rows, the cursor, and whether each
+key has one newest row."""
 
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ import pyarrow.parquet as pq
 from landing.catalog.stream_config import StreamConfig
 from landing.dagster.reporting import RunLog
 from landing.errors import BucketError
+from landing.observe.problems import of_ahead
 from landing.results import StreamResult
+from landing.secrets import redacted
 from landing.zone.bucket import Bucket
 from landing.zone.lineage import LOAD_ID
 
 QUARANTINE, COLUMNS, KEYS = "quarantine", "columns", "keys"
+VOLUME, CURSOR = "volume", "cursor"
 CHECKED_ROWS = 1_000_000
 """Rows of a load that are checked; their keys are in memory at once."""
 
@@ -26,6 +30,10 @@ def specs(key: dg.AssetKey, config: StreamConfig) -> list[dg.AssetCheckSpec]:
         QUARANTINE: "Each record of the run fits its columns; those that don't are in quarantine.",
         COLUMNS: "The source returned the fields and types that stream config and discovery know.",
     }
+    if config.expect is not None or not config.is_incremental:
+        message[VOLUME] = "The number of rows is what `expect` of the stream config says."
+    if config.is_incremental:
+        message[CURSOR] = "No cursor value is more than a day beyond the source's time."
     if config.primary_key:
         message[KEYS] = (
             f"The newest load's files are readable, and no two of its rows have the same "
@@ -39,6 +47,10 @@ def results(
 ) -> Iterator[dg.AssetCheckResult]:
     yield _quarantine(key, result)
     yield _columns(key, log.drift)
+    if config.expect is not None or not config.is_incremental:
+        yield _volume(key, result)
+    if config.is_incremental:
+        yield _cursor(key, result)
     if config.primary_key:
         yield _keys(key, config, newest_load(result, log.uploads), bucket)
 
@@ -72,6 +84,34 @@ def _columns(key: dg.AssetKey, drift: Sequence[str]) -> dg.AssetCheckResult:
         passed=not drift,
         severity=dg.AssetCheckSeverity.WARN,
         description="\n".join(drift) or "no drift",
+    )
+
+
+def _volume(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=VOLUME,
+        passed=not result.unexpected,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(result.unexpected) or f"{result.rows:,} rows",
+        metadata={"rows": result.rows},
+    )
+
+
+def _cursor(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
+    """An error if the cursor itself is ahead, since what is new is not requested then."""
+    ahead = result.ahead
+    if ahead is None:
+        return dg.AssetCheckResult(asset_key=key, check_name=CURSOR, passed=True)
+    problem = of_ahead(result.source, result.stream, ahead)
+    severity = dg.AssetCheckSeverity.ERROR if ahead.is_cursor else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=CURSOR,
+        passed=False,
+        severity=severity,
+        description=redacted(f"{problem.message}: {problem.remedy}"),
+        metadata={"ahead": redacted(str(ahead.value))},
     )
 
 

@@ -56,6 +56,7 @@ def land_window(
             "rows": done.rows,
             "quarantined": done.quarantined,
             "without_cursor": result.without_cursor,
+            "superseded": result.superseded,
             "load_id": done.load_id or "none",
             "from": str(done.start),
             "to": str(done.end),

@@ -36,6 +36,7 @@ from landing.extraction.known_rows import (
     rows_of,
 )
 from landing.extraction.reached import CursorValue, Reached, ReachedState
+from landing.results import Ahead
 
 
 class CursorState(TypedDict, total=False):
@@ -57,6 +58,7 @@ class _Deferred:
     file: Path
     digest: Digest = field(default_factory=Digest)
     writer: pa.ipc.RecordBatchFileWriter | None = None
+    known_count: int = 0
 
     def add(self, table: pa.Table) -> None:
         if table.num_rows == 0:
@@ -74,6 +76,7 @@ class _Deferred:
             for index in range(reader.num_record_batches):
                 table = pa.Table.from_batches([reader.get_batch(index)])
                 mask = [self.digest.differs(known, h % BUCKETS) for h in row_hashes(table)]
+                self.known_count += len(mask) - sum(mask)
                 yield table.filter(pa.array(mask, pa.bool_()))
 
 
@@ -126,7 +129,7 @@ class CursorTracker:
         self.before = frozen.get_state()["last_value"]
         self.below = 0
         """Rows that were left out, since they are below where the run began to read."""
-        self.again = 0
+        self.known_count = 0
         """Rows that have landed before, and did not land again."""
         self.went_back = False
         """The stream has given a lower value after a higher one, or a row without any, which a
@@ -249,7 +252,7 @@ class CursorTracker:
         if not any(known):
             return table, keys
         mask = pa.array(known, pa.bool_())
-        self.again += sum(known)
+        self.known_count += sum(known)
         again = [value for value, is_known in zip(hashes, known, strict=True) if is_known]
         self._seen.add(keys.filter(mask), again)
         return table.filter(pc.invert(mask)), keys.filter(pc.invert(mask))
@@ -278,13 +281,17 @@ class CursorTracker:
 
     def settled(self) -> Iterator[pa.Table]:
         """At `can_publish`: withheld rows of the last run's cursor value, which none follow."""
-        yield from self._at_last.unknown(self._older_known)
+        yield from self._unknown_of(self._at_last, self._older_known)
         self._at_last = _Deferred(self._folder / "at-last.arrow")
 
     def rest(self) -> Iterator[pa.Table]:
         """Once the stream has ended: withheld rows of which at least one was not known."""
-        yield from self._at_last.unknown(self._older_known)
-        yield from self._without.unknown(self._known_without)
+        yield from self._unknown_of(self._at_last, self._older_known)
+        yield from self._unknown_of(self._without, self._known_without)
+
+    def _unknown_of(self, withheld: _Deferred, known: Digest) -> Iterator[pa.Table]:
+        yield from withheld.unknown(known)
+        self.known_count += withheld.known_count
 
     def concerns(self, error: RowError) -> bool:
         return True  # quarantine knows which it has
@@ -351,18 +358,28 @@ class CursorTracker:
                 f"{counted(self.below, 'record')} with a {self.name} below {self.read_from!r}, "
                 "compared as text, not landed: that is right only if the API orders it as text"
             )
-        if self._reached.began_ahead:
+        ahead = self.ahead
+        if ahead is not None and ahead.is_cursor:
             yield (
                 f"the cursor {self.name} is at {self.before}, beyond the source's time, so that "
                 "what is new is not asked for: `landing state set` with --cursor puts it back"
             )
-            return
-        ahead = self._reached.ahead
-        if ahead is not None and ahead != self._reached.ahead_before:
+        elif ahead is not None and ahead.is_new:
             yield (
-                f"a record has {self.name} {ahead}, beyond the source's time: the cursor stays at "
-                f"{'its start' if self.after is None else self.after}, and rows go on landing"
+                f"a record has {self.name} {ahead.value}, beyond the source's time: the cursor "
+                f"stays at {'its start' if self.after is None else self.after}, and rows go on "
+                "landing"
             )
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """Of the cursor that the run began with, or else of a record."""
+        if self._reached.began_ahead:
+            return Ahead(self.name, self.before, is_cursor=True)
+        value = self._reached.ahead
+        if value is None:
+            return None
+        return Ahead(self.name, value, is_cursor=False, is_new=value != self._reached.ahead_before)
 
     def _withhold_without(self, table: pa.Table) -> None:
         if self.frozen.on_cursor_value_missing != "exclude":

@@ -23,7 +23,7 @@ from landing.extraction.reader import Pieces, StreamReader
 from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
-from landing.results import Drifted
+from landing.results import Ahead, Drifted
 from landing.zone.bucket import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
@@ -45,6 +45,8 @@ class Extraction:
         self._versions = LoadVersions(stream.version_key)
         self._reader = StreamReader(stream, emit, stop)
         self._loads: list[Load] = []
+        self.unexpected: list[str] = []
+        """What is unexpected about the number of rows, once the stream has ended."""
         self._is_put_back = False
 
     def __enter__(self) -> Self:
@@ -81,6 +83,10 @@ class Extraction:
         """Settled at the stream's end."""
         return self._reader.drift
 
+    @property
+    def ahead(self) -> Ahead | None:
+        return None if self._state.tracker is None else self._state.tracker.ahead
+
     def read_into(self, load: Load) -> None:
         """Read all there is, or as much as makes a slice."""
         self._state.begin(load)
@@ -91,8 +97,10 @@ class Extraction:
         if self.is_over:
             self._conclude(load, writer)
         writer.close()
+        self._count(load)
         if self._config.destination_sync_mode == "overwrite":
             self._check_not_emptied(load)
+        self._check_volume(load)
         self._state.remember(load, self._put_back_files(), ended=self.is_over)
         self._loads.append(load)
 
@@ -109,6 +117,14 @@ class Extraction:
                     writer.write(settled, is_deferred=True)
                 return
         self.is_over = True
+
+    def _count(self, load: Load) -> None:
+        """What was read since the load before and did not land as a row of its own."""
+        tracker, earlier = self._state.tracker, self._loads
+        load.repeated = self._versions.repeated - sum(one.repeated for one in earlier)
+        if tracker is not None:
+            load.below_cursor = tracker.below - sum(one.below_cursor for one in earlier)
+            load.known = tracker.known_count - sum(one.known for one in earlier)
 
     def _settled(self) -> Iterator[Pieces]:
         assert self._state.tracker is not None, "only a cursor says what may be published"
@@ -187,6 +203,30 @@ class Extraction:
             remedy=f"`landing check {source} {stream}` shows what it gives",
         )
 
+    def _check_volume(self, load: Load) -> None:
+        """Raises StreamError where unexpectedly few or many rows would take the place of others.
+
+        Elsewhere they land, since none is lost by that.
+        """
+        volume = self._state.volume
+        volume.add(_rows_of(load))
+        if not self.is_over:
+            return
+        rows = sum(map(_rows_of, [*self._loads, load]))
+        self.unexpected = volume.of_run(rows)
+        if self.unexpected and self._config.replaces_rows:
+            source, stream = self._config.source, self._config.stream
+            raise StreamError(
+                f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. What the run does not "
+                "give would be removed, so nothing was changed. If the number is right, change "
+                f"{self._config.origin}",
+                remedy=f"`landing check {source} {stream}` shows what the source gives",
+            )
+        self._state.remember_volume(rows, self.unexpected)
+        self.unexpected += volume.of_day()
+        for text in self.unexpected:
+            self._note(text)
+
     def _conclude(self, load: Load, writer: LoadWriter) -> None:
         """Once the stream was read to its end."""
         if self._config.destination_sync_mode == "overwrite":
@@ -206,3 +246,8 @@ class Extraction:
 
     def _note(self, text: str) -> None:
         self._emit(Note(self._config.stream, text))
+
+
+def _rows_of(load: Load) -> int:
+    """Rows of a load but tombstones."""
+    return sum(part.rows for part in load.parts) - load.deleted

@@ -207,7 +207,9 @@ class Reached:
     @property
     def ahead(self) -> Any:
         """The greatest value beyond the source's time, if it is so by more than clocks are."""
-        if self._all is None or self._all.place is None or not self._has_limit:
+        if self._all is None:  # nothing was read, so nothing has changed
+            return self.ahead_before
+        if self._all.place is None or not self._has_limit:
             return None
         most = self._all.place
         return most.raw if pc.greater(most.key, self._limit(-AHEAD)).as_py() else None

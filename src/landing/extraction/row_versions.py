@@ -24,9 +24,13 @@ class RowVersions:
     """Assigns load ids from `first` on. Without a primary key, all rows get `first`."""
 
     def __init__(self, first: str, primary_key: tuple[str, ...]) -> None:
+        self.repeated = 0
+        """Rows whose key came before. Not exact beyond STRETCH_ROWS different keys."""
         self._row_version = first
         self._primary_key = primary_key
         self._seen: set[Any] = set()
+        self._earlier: set[Any] = set()
+        """Keys of the stretches before, of which a repeated key ended the last."""
 
     def versioned(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """Pieces of the table in order, each with its load id."""
@@ -39,9 +43,10 @@ class RowVersions:
             end = self._until_repeated(keys, start)
             if end > start:
                 yield self._row_version, table.slice(start, end - start)
+            if self._earlier:
+                self.repeated += sum(key in self._earlier for key in keys[start:end])
             if end < len(keys) or len(self._seen) >= STRETCH_ROWS:
-                self._seen = set()
-                self._row_version = load_id_after(self._row_version)
+                self._begin_stretch()
             start = end
 
     def of(self, key: Any) -> str:
@@ -49,10 +54,16 @@ class RowVersions:
         of its record that land."""
         if self._primary_key:
             if key in self._seen or len(self._seen) >= STRETCH_ROWS:
-                self._seen = set()
-                self._row_version = load_id_after(self._row_version)
+                self._begin_stretch()
             self._seen.add(key)
         return self._row_version
+
+    def _begin_stretch(self) -> None:
+        self._earlier |= self._seen
+        if len(self._earlier) >= STRETCH_ROWS:
+            self._earlier = set()
+        self._seen = set()
+        self._row_version = load_id_after(self._row_version)
 
     def _until_repeated(self, keys: list[Any], start: int) -> int:
         """The position of the next repeated key; the keys before it become seen."""
@@ -74,6 +85,8 @@ class LoadVersions:
         self._primary_key = primary_key
         self._load_id = ""
         self._deferred: RowVersions | None = None
+        self._fresh: RowVersions | None = None
+        self._repeated = 0
 
     def of(self, load_id: str, *, is_deferred: bool) -> RowVersions:
         """The row versions of a load. Those of deferred rows are below the run's first load id,
@@ -81,10 +94,16 @@ class LoadVersions:
         if self._deferred is None:
             older = load_id_after(load_id, by=-DEFERRED_VERSIONS)
             self._deferred = RowVersions(older, self._primary_key)
-        if load_id != self._load_id:
+        if self._fresh is None or load_id != self._load_id:
+            self._repeated = self.repeated
             self._load_id = load_id
             self._fresh = RowVersions(load_id, self._primary_key)
         return self._deferred if is_deferred else self._fresh
+
+    @property
+    def repeated(self) -> int:
+        """Rows of all loads whose key had come before in their load."""
+        return self._repeated + (0 if self._fresh is None else self._fresh.repeated)
 
 
 def keys_of(table: pa.Table, primary_key: Sequence[str]) -> list[Any]:

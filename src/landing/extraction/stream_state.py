@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 from landing.extraction.cursor import CursorTracker
@@ -12,6 +13,7 @@ from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
+from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
 from landing.zone.publication import Load
 from landing.zone.state import (
@@ -50,6 +52,9 @@ class StreamState:
         if self._resync is not None:
             forget_parents(self.of_reading, self._name)
         self.tracker = self._tracker(fetch)
+        self.volume = Volume(
+            stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)
+        )
         if self.tracker is not None:
             reader.quarantine.known = frozenset(self._ours.get("quarantined", ()))
 
@@ -120,6 +125,11 @@ class StreamState:
             self._ours["load_id"] = load.last_row_version
         self._remember_rows(load)
         self._remember_columns(load)
+
+    def remember_volume(self, rows: int, unexpected: list[str]) -> None:
+        """How many rows the run has, and what is unexpected about that."""
+        if (state := self.volume.state(rows, list(unexpected))) or "volume" in self._ours:
+            self._ours["volume"] = state
 
     def _remember_keys(self, load: Load) -> None:
         snapshot = self._reader.snapshot

@@ -5,20 +5,33 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from landing.errors import LandingError, LeaseHeld, SettingsError
-from landing.events import Event, RunAborted, RunEnded, StreamFailed
+from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded
 from landing.observe.freshness import Late
+from landing.observe.problems import Problem, of_result
 from landing.secrets import redacted, register_lasting
 
 _NAME = "LANDING_ALERT_WEBHOOK"
-Body: TypeAlias = Callable[[Mapping[str, Exception], Sequence[Late]], dict[str, Any]]
+Body: TypeAlias = Callable[
+    [Mapping[str, Exception], Sequence[Late], Sequence["Concern"]], dict[str, Any]
+]
 TAKES = 15.0
 """Seconds that an alert may take, including the search for late streams."""
 _TIMEOUT = (3.0, 5.0)
 _LONGEST = 1_000
 """Characters of one stream's message."""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """A problem of a stream that lands nevertheless."""
+
+    stream: str
+    """As `source/stream`."""
+    problem: Problem
 
 
 class Webhook:
@@ -28,11 +41,16 @@ class Webhook:
         self._url = url
         self._body = body
 
-    def post(self, failed: Mapping[str, Exception], late: Sequence[Late]) -> None:
+    def post(
+        self,
+        failed: Mapping[str, Exception],
+        late: Sequence[Late],
+        concerns: Sequence[Concern] = (),
+    ) -> None:
         """`failed`: errors by `source/stream`. Raises LandingError if the webhook refuses."""
         import requests
 
-        body = self._body(failed, late)
+        body = self._body(failed, late, concerns)
         try:
             response = requests.post(self._url, json=body, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
@@ -58,13 +76,15 @@ def webhook() -> Webhook | None:
 
 
 class Alerts:
-    """Sends an alert for failed streams, and one for late streams, at the end of a run."""
+    """Sends an alert for streams that failed or have a problem, and one for late streams, at the
+    end of a run."""
 
     def __init__(self, source: str, webhook: Webhook, late: Callable[[], Iterable[Late]]) -> None:
         self._source = source
         self._webhook = webhook
         self._late = late
         self._failed: dict[str, Exception] = {}
+        self._concerns: list[Concern] = []
         self._error: Exception | None = None
 
     def __call__(self, event: Event) -> None:
@@ -72,6 +92,9 @@ class Alerts:
             case StreamFailed(stream=stream, error=error):
                 if not isinstance(error, LeaseHeld):  # the other run sends its own alerts
                     self._failed[f"{self._source}/{stream}"] = error
+            case StreamLanded(stream=stream, result=result):
+                name = f"{self._source}/{stream}"
+                self._concerns += [Concern(name, problem) for problem in of_result(result)]
             case RunAborted(error=error):
                 self._failed[self._source] = error
             case RunEnded():
@@ -89,8 +112,8 @@ class Alerts:
     def _send(self) -> None:
         """Failures are sent first, in case the bucket can't be read for late streams."""
         try:
-            if self._failed:
-                self._webhook.post(self._failed, [])
+            if self._failed or self._concerns:
+                self._webhook.post(self._failed, [], self._concerns)
             late = [one for one in self._late() if f"{one.source}/{one.stream}" not in self._failed]
             if late:
                 self._webhook.post({}, late)
@@ -98,14 +121,19 @@ class Alerts:
             self._error = error
 
 
-def _slack(failed: Mapping[str, Exception], late: Sequence[Late]) -> dict[str, Any]:
+def _slack(
+    failed: Mapping[str, Exception], late: Sequence[Late], concerns: Sequence[Concern]
+) -> dict[str, Any]:
     lines = [f":red_circle: *{name}* failed: {_text(error)}" for name, error in failed.items()]
     lines += [f":hourglass: {stream}" for stream in late]
+    lines += [f":warning: *{one.stream}* {_problem(one)}" for one in concerns]
     escaped = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return {"text": escaped}
 
 
-def _json(failed: Mapping[str, Exception], late: Sequence[Late]) -> dict[str, Any]:
+def _json(
+    failed: Mapping[str, Exception], late: Sequence[Late], concerns: Sequence[Concern]
+) -> dict[str, Any]:
     return {
         "failed": [
             {"stream": name, "error": type(error).__name__, "message": _text(error)}
@@ -119,11 +147,29 @@ def _json(failed: Mapping[str, Exception], late: Sequence[Late]) -> dict[str, An
             }
             for stream in late
         ],
+        "warnings": [
+            {
+                "stream": one.stream,
+                "kind": one.problem.kind,
+                "message": _cut(one.problem.message),
+                "remedy": one.problem.remedy,
+            }
+            for one in concerns
+        ],
     }
 
 
+def _problem(concern: Concern) -> str:
+    problem = concern.problem
+    return f"{problem.kind}: {_cut(problem.message)} ({problem.remedy})"
+
+
 def _text(error: Exception) -> str:
-    return redacted(str(error))[:_LONGEST]
+    return _cut(str(error))
+
+
+def _cut(text: str) -> str:
+    return redacted(text)[:_LONGEST]
 
 
 _BODIES: Mapping[str, Body] = {"slack": _slack, "json": _json}

@@ -30,6 +30,11 @@ class Late:
         last = "never" if self.last is None else f"last at {_shown(self.last)}"
         return f"landed {last}, but was due at {_shown(self.due)}"
 
+    @property
+    def remedy(self) -> str:
+        run = f"`landing run {self.source} {self.stream}`"
+        return f"{run} lands what is new; then find out why nothing started it"
+
     def __str__(self) -> str:
         return f"{self.source}/{self.stream}: {self.message}"
 

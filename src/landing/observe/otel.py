@@ -59,6 +59,18 @@ class Telemetry:
         self._quarantined = meter.create_counter(
             "landing.quarantined", "{row}", "Records that went to quarantine"
         )
+        self._left_out = meter.create_counter(
+            "landing.left_out", "{row}", "Rows that were read and did not land, by reason"
+        )
+        self._repeated = meter.create_counter(
+            "landing.repeated", "{row}", "Rows whose key had come before in their run"
+        )
+        self._ahead = meter.create_gauge(
+            "landing.ahead", description="1 if the cursor, or a record, is beyond the source's time"
+        )
+        self._unexpected = meter.create_gauge(
+            "landing.unexpected", description="1 if the number of rows is not what is expected"
+        )
         self._requests = meter.create_counter("landing.requests", "{request}", "Attempts made")
         self._retries = meter.create_counter(
             "landing.retries", "{request}", "Attempts that were retried, by cause"
@@ -135,6 +147,13 @@ class Telemetry:
         self._rows.add(result.rows, labels)
         self._bytes.add(result.bytes, labels)
         self._quarantined.add(result.quarantined, labels)
+        self._left_out.add(result.below_cursor, {**labels, "reason": "below_cursor"})
+        self._left_out.add(result.known, {**labels, "reason": "known"})
+        self._repeated.add(result.repeated, labels)
+        self._unexpected.set(int(bool(result.unexpected)), labels)
+        for of, is_cursor in (("cursor", True), ("record", False)):
+            is_ahead = result.ahead is not None and result.ahead.is_cursor is is_cursor
+            self._ahead.set(int(is_ahead), {**labels, "of": of})
         self._duration.record(result.seconds, labels)
         if (moment := moment_of(result.cursor_after)) is not None:
             self._lag.set((datetime.now(UTC) - moment).total_seconds(), labels)
@@ -144,9 +163,15 @@ class Telemetry:
                 "landing.rows": result.rows,
                 "landing.bytes": result.bytes,
                 "landing.quarantined": result.quarantined,
+                "landing.below_cursor": result.below_cursor,
+                "landing.known": result.known,
+                "landing.repeated": result.repeated,
+                "landing.unexpected": list(map(redacted, result.unexpected)),
                 "landing.load_ids": result.load_ids,
             }
         )
+        if result.ahead is not None:
+            span.set_attribute("landing.ahead", redacted(str(result.ahead.value)))
         self._end(result.stream, "landed")
 
     def _failed(self, stream: str, error: Exception) -> None:

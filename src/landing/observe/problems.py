@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import ApiError, CatalogError, SettingsError, SourceError
-from landing.extraction.reached import AHEAD
 from landing.observe.freshness import lateness
-from landing.observe.lag import moment_of
+from landing.results import Ahead, StreamResult
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
@@ -20,7 +19,7 @@ from landing.zone.layout import StreamPaths, load_id_of
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
-    "unreadable", "died", "failed", "failing", "late", "ahead", "quarantine", "schedule"
+    "unreadable", "died", "failed", "failing", "late", "ahead", "volume", "quarantine", "schedule"
 ]
 
 
@@ -98,26 +97,42 @@ def of_schedule(
 ) -> Iterator[Problem]:
     late = lateness(config, None if stored is None else stored.modified, now, grace)
     if late is not None:
-        paths = StreamPaths(config.source, config.stream)
-        remedy = _run(paths, "lands what is new; then find out why nothing started it")
-        yield Problem("late", late.message, remedy)
+        yield Problem("late", late.message, late.remedy)
     if config.schedule_mistake is not None:
         message = f"{config.origin}: {config.schedule_mistake}"
         yield Problem("schedule", message, "until it is corrected, the stream never counts as late")
 
 
-def of_cursor(
-    paths: StreamPaths, name: str | None, cursor: Any, ahead: Any, now: datetime
-) -> Iterator[Problem]:
-    """A cursor that a version without the bound has left beyond now, or a record that is."""
-    moment = moment_of(cursor)
-    if moment is not None and moment - now > AHEAD:
-        message = f"the cursor {name} is at {cursor}, beyond now: what is new is not asked for"
-        back = f"`landing state set {paths.source} {paths.stream} --cursor VALUE` puts it back"
-        yield Problem("ahead", message, f"{back}; rows from that value on land again")
-    elif ahead is not None:
-        message = f"a record has {name} {ahead}, beyond now; the cursor waits, rows go on landing"
-        yield Problem("ahead", message, "have the record corrected at the source")
+def of_ahead(source: str, stream: str, ahead: Ahead) -> Problem:
+    if not ahead.is_cursor:
+        return Problem(
+            "ahead",
+            f"a record has {ahead.field} {ahead.value}, beyond now; the cursor waits, rows go on "
+            "landing",
+            "have the record corrected at the source",
+        )
+    message = f"the cursor {ahead.field} is at {ahead.value}, beyond now"
+    return Problem(
+        "ahead",
+        f"{message}: what is new is not asked for",
+        f"`landing state set {source} {stream} --cursor VALUE` puts it back; rows from that value "
+        "on land again",
+    )
+
+
+def of_result(result: StreamResult) -> Iterator[Problem]:
+    """What a run that landed should alert of: a record that is ahead once, and anything else with
+    each run."""
+    ahead = result.ahead
+    if ahead is not None and (ahead.is_cursor or ahead.is_new):
+        yield of_ahead(result.source, result.stream, ahead)
+    yield from of_volume(StreamPaths(result.source, result.stream), result.unexpected)
+
+
+def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
+    for text in unexpected:
+        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source gives"
+        yield Problem("volume", text, f"{remedy}; if the number is right, change `expect`")
 
 
 def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:

@@ -37,11 +37,17 @@ GAUGES = {
     "landing_last_run_bytes": "Bytes of parquet that the last run landed.",
     "landing_last_run_files": "Files that the last run landed.",
     "landing_last_run_quarantined_rows": "Records that the last run put into quarantine.",
+    "landing_last_run_below_cursor_rows": "Rows left out because they are below the cursor.",
+    "landing_last_run_known_rows": "Rows read again that had landed before, unchanged.",
+    "landing_last_run_repeated_rows": "Rows whose key had come before in the last run.",
+    "landing_last_run_unexpected": "1 if the number of rows is not what is expected, else 0.",
     "landing_last_run_requests": "Requests of the last run, retries included.",
     "landing_last_run_retries": "Requests of the last run that were retried.",
     "landing_last_run_pacing_seconds": "Seconds waited for rate limiters, summed over threads.",
     "landing_last_run_retry_seconds": "Seconds waited before retries, summed over threads.",
     "landing_cursor_timestamp_seconds": "The cursor, where it is a time.",
+    "landing_cursor_ahead": "1 if the cursor is more than a day beyond the source's time, else 0.",
+    "landing_record_ahead": "1 if a record's cursor value is, and the cursor waits, else 0.",
     "landing_next_due_timestamp_seconds": "When the stream is due next.",
 }
 PUSHED_WITHIN = 5.0
@@ -76,7 +82,7 @@ class Metrics:
                 self._send()
 
     def _landed(self, result: StreamResult) -> None:
-        moment = moment_of(result.cursor_after)
+        moment, ahead = moment_of(result.cursor_after), result.ahead
         self._values[result.stream] = {
             **self._ended(result.stream, succeeded=True),
             "landing_last_run_duration_seconds": result.seconds,
@@ -84,6 +90,12 @@ class Metrics:
             "landing_last_run_bytes": result.bytes,
             "landing_last_run_files": result.files,
             "landing_last_run_quarantined_rows": result.quarantined,
+            "landing_last_run_below_cursor_rows": result.below_cursor,
+            "landing_last_run_known_rows": result.known,
+            "landing_last_run_repeated_rows": result.repeated,
+            "landing_last_run_unexpected": float(bool(result.unexpected)),
+            "landing_cursor_ahead": float(ahead is not None and ahead.is_cursor),
+            "landing_record_ahead": float(ahead is not None and not ahead.is_cursor),
             "landing_last_run_requests": result.traffic.requests,
             "landing_last_run_retries": result.traffic.retries.total(),
             "landing_last_run_pacing_seconds": result.traffic.pacing_seconds,

@@ -14,22 +14,25 @@ from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
 from landing.extraction.drift import not_adapted
 from landing.extraction.side_by_side import Stop, side_by_side
+from landing.extraction.volume import Volume, VolumeState
+from landing.observe.ahead import ahead_in, unit_in
 from landing.observe.lag import moment_of
 from landing.observe.problems import (
     LeaseStatus,
     Problem,
-    of_cursor,
+    of_ahead,
     of_failed_run,
     of_failing_run,
     of_interrupted,
     of_lease,
     of_quarantine,
     of_schedule,
+    of_volume,
 )
 from landing.operations.backfill import Records
 from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Drifted
+from landing.results import Ahead, Drifted
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.layout import StreamPaths
@@ -44,7 +47,7 @@ _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 this machine's clock may differ from the bucket's."""
 
 Verdict: TypeAlias = Literal[
-    "ok", "running", "never", "late", "ahead", "quarantine", "failing", "failed", "died"
+    "ok", "running", "never", "late", "ahead", "volume", "quarantine", "failing", "failed", "died"
 ]
 
 
@@ -99,6 +102,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Any = None
     lag_seconds: float | None = None
     """How far the cursor is behind now, if it is a time."""
+    ahead: Ahead | None = None
+    """A cursor value more than a day beyond now: the cursor's own, or that of a record."""
     quarantined: int = 0
     reasons: list[Reason] = []
     """The most frequent reasons."""
@@ -174,7 +179,8 @@ def _read_status(
     waiting = _in_quarantine(bucket, paths)
     failing = failing_run(bucket, paths, stored)
     backfills = list(_backfills(bucket, paths))
-    moment = moment_of(cursor)
+    moment = moment_of(cursor, unit_in(state, config.stream))
+    ahead = ahead_in(state, config, now)
     last = last_load(bucket, paths, load_id)
     problems = [
         *of_lease(paths, lease),
@@ -182,7 +188,8 @@ def _read_status(
         *of_failing_run(paths, failing, waiting.failed_load_id),
         *of_interrupted(bucket, paths, load_id, lease, is_backfilled=bool(backfills)),
         *of_schedule(config, stored, now, grace),
-        *of_cursor(paths, name, cursor, _ahead_in(ours), now),
+        *([] if ahead is None else [of_ahead(paths.source, paths.stream, ahead)]),
+        *of_volume(paths, _unexpected(config, ours, now)),
         *of_quarantine(paths, waiting.rows),
     ]
     return StreamStatus(
@@ -197,6 +204,7 @@ def _read_status(
         cursor_field=name,
         cursor=cursor,
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
+        ahead=ahead,
         quarantined=waiting.rows,
         reasons=[
             Reason(field, reason, count)
@@ -210,9 +218,10 @@ def _read_status(
     )
 
 
-def _ahead_in(ours: dict[str, Any]) -> Any:
-    """A value beyond the source's time that the last run has seen."""
-    return ours.get("cursor", {}).get("reached", {}).get("ahead")
+def _unexpected(config: StreamConfig, ours: dict[str, Any], now: datetime) -> list[str]:
+    """What the last run said of its number of rows, and what is to say of the last day's."""
+    state: VolumeState = ours.get("volume", {})
+    return [*state.get("unexpected", []), *Volume(config, state, now).of_day()]
 
 
 def _verdict(

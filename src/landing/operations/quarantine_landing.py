@@ -25,6 +25,7 @@ from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.extraction.pages import BATCH_ROWS
 from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.operations.superseded import without_superseded
 from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
@@ -112,6 +113,8 @@ class Replayed:
     rows: int
     files: int
     bytes: int
+    superseded: int
+    """Number of rows that did not land, because a newer version of their record had."""
     stays: Counter[str]
     """Number of rows that stay in quarantine, by reason."""
     load_id: str | None
@@ -124,6 +127,7 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     paths = StreamPaths(config.source, config.stream)
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
+        sorted_out.leave_out_superseded(config, bucket)
         return sorted_out.result(None, bucket.location(paths.data))
 
 
@@ -139,8 +143,10 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         if table_sync is not None:
             table_sync.check()
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
+        sorted_out.leave_out_superseded(config, bucket)
         load = Load(bucket, paths, lease, parts=sorted_out.parts)
         if load.parts:
+            load.superseded = sorted_out.superseded
             load.from_quarantine = sorted_out.loads
             load.deleted = sorted_out.deleted
             load.begin_outside_runs(sorted_out.schema)
@@ -160,6 +166,8 @@ class _SortedOut:
         self.loads: list[str] = []
         """Ids of the loads whose quarantined rows land."""
         self.deleted = 0
+        self.superseded = 0
+        self._folder = folder
         self._stays: Counter[str] = Counter()
         self._changed: list[tuple[str, Path]] = []
         self._columns = columns_of(config, is_protected=True)
@@ -170,6 +178,13 @@ class _SortedOut:
                 copy = _copied(bucket, path, folder / f"{load_id}.jsonl")
                 self._sort_out(path, load_id, copy, writer)
         self.parts.extend(writer.close())
+
+    def leave_out_superseded(self, config: StreamConfig, bucket: Bucket) -> None:
+        """Rows of which a newer version has landed do not land, and leave quarantine, too."""
+        current = without_superseded(config, bucket, self.parts, self._folder)
+        self.parts = current.parts
+        self.superseded = current.superseded
+        self.deleted -= current.tombstones
 
     def _sort_out(self, path: str, load_id: str, copy: Path, writer: PartWriter) -> None:
         rest = copy.with_suffix(".rest")
@@ -231,6 +246,7 @@ class _SortedOut:
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
             bytes=sum(part.bytes for part in self.parts),
+            superseded=self.superseded,
             stays=self._stays,
             load_id=load_id,
             location=location,

@@ -186,4 +186,9 @@ def _result(
         read=extraction.count,
         drift=extraction.drift,
         gone=extraction.gone,
+        below_cursor=sum(load.below_cursor for load in loads),
+        known=sum(load.known for load in loads),
+        repeated=sum(load.repeated for load in loads),
+        ahead=extraction.ahead,
+        unexpected=extraction.unexpected,
     )

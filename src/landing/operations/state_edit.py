@@ -95,6 +95,8 @@ def cursor_set(
     # Rows with exactly that value are read again, whether they have landed or not.
     stays = ("known_without", "rows", "window") if forward else ("known_without",)
     ours["cursor"] = {key: known[key] for key in stays if key in known}
+    if (unit := known.get("reached", {}).get("unit")) is not None:
+        ours["cursor"]["reached"] = {"unit": unit}
     if not forward:
         ours.pop("quarantined", None)
     start = reads_from(config, frozen, value)

@@ -28,12 +28,12 @@ _SERIES = 5
 """Series of the chart of all rows: sources, or streams if there is one source; the last is the
 rest."""
 _ORDER = (
-    *("unreadable", "died", "failed", "failing", "late", "ahead", "quarantine"),
-    *("running", "never", "ok"),
+    *("unreadable", "died", "failed", "failing", "late", "ahead", "volume"),
+    *("quarantine", "running", "never", "ok"),
 )
 _TONES = {
     **{"ok": "good", "running": "busy", "never": "idle"},
-    **dict.fromkeys(("quarantine", "late", "ahead"), "warn"),
+    **dict.fromkeys(("quarantine", "volume", "late", "ahead"), "warn"),
 }
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
 

@@ -39,6 +39,10 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     gone: int = 0
     """Children that the API no longer had, in the run of which this was the last load."""
+    below_cursor: int = 0
+    known: int = 0
+    repeated: int = 0
+    superseded: int = 0
     from_quarantine: list[str] = []
     read_from: Any = None
     backfill: dict[str, Any] | None = None

@@ -64,8 +64,17 @@ class Load:
     quarantine_file: Path | None = None
     quarantined: int = 0
     deleted: int = 0
-    gone: int = 0
     """Tombstones among the rows."""
+    gone: int = 0
+    """Children that the API no longer had."""
+    below_cursor: int = 0
+    """Rows that were left out because they are below the value from which its run read."""
+    known: int = 0
+    """Rows that were read again and had landed before, unchanged."""
+    repeated: int = 0
+    """Rows whose primary key its run had read already."""
+    superseded: int = 0
+    """Rows that did not land because a newer version of their record had landed by then."""
     keys_file: Path | None = None
     """Primary keys of all records in the source, which the new state refers to."""
     supersedes_keys: bool = False
@@ -232,6 +241,10 @@ class Load:
             "quarantined": self.quarantined,
             "deleted": self.deleted,
             "gone": self.gone,
+            "below_cursor": self.below_cursor,
+            "known": self.known,
+            "repeated": self.repeated,
+            "superseded": self.superseded,
             "from_quarantine": self.from_quarantine,
             "read_from": self.read_from,
             "backfill": self.backfill,

@@ -27,6 +27,8 @@ class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     without_cursor: int
     """Records without a cursor value, which no window has."""
+    superseded: int
+    """Records left out because newer versions of them have landed."""
     seconds: float
     failed: list[WindowFailed]
     table: TableResult | None
@@ -43,6 +45,8 @@ class FieldsDone(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     bytes: int
     unfit: int
+    superseded: int
+    """Rows left out because newer versions of their records have landed meanwhile."""
     location: str
     table: TableResult | None
 

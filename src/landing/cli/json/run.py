@@ -11,7 +11,7 @@ from landing.cli.json.shapes import Error, QuarantineReason, shaped
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import Drifted, RunResult, StreamResult, TableResult
+from landing.results import Ahead, Drifted, RunResult, StreamResult, TableResult
 from landing.secrets import redacted
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
@@ -45,6 +45,16 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: float = 0.0
     answer_bytes: int = 0
     drift: Drifted | None = None
+    below_cursor: int = 0
+    """Rows left out because they are below `read_from`."""
+    known: int = 0
+    """Rows that had landed before, unchanged."""
+    repeated: int = 0
+    """Rows whose primary key had come before in this run; included in `rows`."""
+    ahead: Ahead | None = None
+    """A cursor value more than a day beyond the source's time."""
+    unexpected: list[str] = []
+    """How the number of rows differs from what the stream config's `expect` says."""
     table: TableResult | None = None
     error: Error | None = None
 

@@ -143,12 +143,18 @@ class VariableListed(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
-class LateStream(msgspec.Struct, frozen=True, kw_only=True):
+class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that is behind its schedule, or has a cursor value ahead of now."""
+
     source: str
     stream: str
-    due: datetime
-    last: datetime | None
+    kind: Literal["late", "ahead"]
     message: str
+    remedy: str
+    due: datetime | None = None
+    """None for `ahead`."""
+    last: datetime | None = None
+    """When a run last landed; None if none did, and for `ahead`."""
 
 
 class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +175,14 @@ class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     gone: int = 0
     """Children of a parent that the API no longer had, and that were skipped."""
+    below_cursor: int = 0
+    """Rows left out because they are below `read_from`."""
+    known: int = 0
+    """Rows that had landed before, unchanged."""
+    repeated: int = 0
+    """Rows whose primary key had come before in the run; included in `rows`."""
+    superseded: int = 0
+    """Rows left out because a newer version of their record had landed."""
     read_from: Any = None
     cursor_before: Any = None
     cursor_after: Any = None
@@ -267,6 +281,8 @@ class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     bytes: int
     location: str
+    superseded: int
+    """Records that do not land, because a newer version of them has."""
     stays: list[Staying]
     table: TableResult | None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from landing.cli.text.console import grid, say, terminal_width
 from landing.cli.text.output import ARROW, print_table
 from landing.errors import counted, listed, sized
-from landing.results import Drifted, RunResult, StreamResult
+from landing.results import Ahead, Drifted, RunResult, StreamResult
 
 _SHOWN_FIELDS = 6
 
@@ -40,6 +40,7 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
                 f"`landing quarantine show {name}` shows the {what} that did not fit; once the "
                 f"config is mended, `landing quarantine land {name}` lands them"
             )
+        yield from _of_cursor(stream)
     if drifted := [stream for stream in landed if stream.drift]:
         source, names = drifted[0].source, [stream.stream for stream in drifted]
         configs = listed(f"{name}.json" for name in names)
@@ -47,6 +48,15 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
             f"`landing discover {source} {' '.join(names)}` writes down the fields as they are "
             f"now; then add the ones to land to dag/streams/{source}/ ({configs}), and remove "
             "those that are gone"
+        )
+
+
+def _of_cursor(stream: StreamResult) -> Iterator[str]:
+    if stream.ahead is not None and stream.ahead.is_cursor:
+        name = f"{stream.source} {stream.stream}"
+        yield (
+            f"`landing state set {name} --cursor VALUE` puts the cursor back to a value that is "
+            "not in the future; rows from there on are read again"
         )
 
 
@@ -89,6 +99,14 @@ def _print_card(result: StreamResult) -> None:
 def _facts(result: StreamResult) -> Iterator[tuple[str, str]]:
     if result.read:
         yield "read", f"{counted(result.read, 'record')}{_known(result)}"
+    if result.below_cursor:
+        yield "left out", f"{counted(result.below_cursor, 'record')} below the cursor"
+    if result.repeated:
+        yield "repeated", f"{counted(result.repeated, 'row')} with a key that came before"
+    if result.ahead is not None:
+        yield "ahead", _ahead(result.ahead)
+    for text in result.unexpected:
+        yield "rows", text
     if result.files:
         yield "landed", f"{counted(result.files, 'file')} ({sized(result.bytes)})"
         yield "to", result.location
@@ -105,10 +123,16 @@ def _facts(result: StreamResult) -> Iterator[tuple[str, str]]:
 def _known(result: StreamResult) -> str:
     """How many of the records had landed before; unknown for a stream with deletions, which reads
     some of them and works out others."""
-    known = result.read - result.rows - result.quarantined
+    known = result.read - result.rows - result.quarantined - result.below_cursor
     if known <= 0 or result.deleted:
         return ""
     return f", {'all' if known == result.read else f'{known:,}'} of them known"
+
+
+def _ahead(ahead: Ahead) -> str:
+    if ahead.is_cursor:
+        return f"the cursor {ahead.field} is at {ahead.value}, beyond the source's time"
+    return f"a record has {ahead.field} {ahead.value}, beyond the source's time"
 
 
 def drift_in_words(drift: Drifted) -> str:
@@ -160,12 +184,14 @@ def _columns(landed: Sequence[StreamResult]) -> dict[str, list[str]]:
     numbers = {
         "READ": [stream.read for stream in landed],
         "ROWS": [stream.rows - stream.deleted for stream in landed],
+        "LEFT OUT": [stream.below_cursor for stream in landed],
+        "REPEATED": [stream.repeated for stream in landed],
         "DELETED": [stream.deleted for stream in landed],
         "QUARANTINE": [stream.quarantined for stream in landed],
         "FILES": [stream.files for stream in landed],
         "RETRIES": [stream.traffic.retries.total() for stream in landed],
     }
-    optional = ("DELETED", "QUARANTINE", "RETRIES")
+    optional = ("LEFT OUT", "REPEATED", "DELETED", "QUARANTINE", "RETRIES")
     return {
         "STREAM": [stream.stream for stream in landed],
         **{

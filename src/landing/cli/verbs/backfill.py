@@ -191,6 +191,10 @@ def _summary(name: str, result: BackfillResult) -> str:
             f"; {counted(result.without_cursor, 'record')} without a cursor value are in no "
             "window: regular runs land them"
         )
+    if result.superseded:
+        message += (
+            f"; {counted(result.superseded, 'record')} left out, since newer versions have landed"
+        )
     if result.failed:
         windows = ", ".join(map(str, result.failed))
         message += f"; failed: {windows}; the same command tries these again"

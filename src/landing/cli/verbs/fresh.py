@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json
+from landing.cli.text.output import ARROW, print_json
 
-HELP = "list the streams that are behind their schedule, and alert"
+if TYPE_CHECKING:
+    from landing.cli.json.shapes import StaleStream
+    from landing.observe.ahead import AheadStream
+    from landing.observe.freshness import Late
+
+HELP = "list the streams that are behind their schedule or ahead of now, and alert"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Looks at all selected streams with a schedule. If some are late, it exits with 1 and "
-        "sends them to LANDING_ALERT_WEBHOOK, if that is set."
+        "Looks at all selected streams. If some are late by their schedule, or have a cursor "
+        "value more than a day ahead of now, it exits with 1. It sends to LANDING_ALERT_WEBHOOK, "
+        "if that is set, those that are late and those whose cursor itself is ahead."
     )
     add_sources(parser)
     add_grace(parser)
@@ -24,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.observe.ahead import ahead_streams
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
     from landing.zone.bucket import Bucket
@@ -33,15 +41,30 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     names = chosen_sources(options, workspace)
     grace, now = timedelta(minutes=options.grace), datetime.now(UTC)
     late = [one for source in names for one in late_streams(workspace, source, bucket, now, grace)]
+    ahead = [one for source in names for one in ahead_streams(workspace, source, bucket, now)]
     if options.json:
-        from landing.cli.json.shapes import LateStream, shaped
-
-        print_json([shaped(LateStream, one) for one in late])
+        print_json([*map(_late, late), *map(_ahead, ahead)])
     else:
-        for one in late:
+        for one in (*late, *ahead):
             say(str(one))
-        if not late:
+        for stream in ahead:
+            say(stream.problem.remedy, mark=ARROW)
+        if not late and not ahead:
             say("no stream is behind its schedule")
-    if late and hook is not None:
-        hook.post({}, late)
-    return 1 if late else 0
+    stuck = [one.concern for one in ahead if one.ahead.is_cursor]
+    if (late or stuck) and hook is not None:
+        hook.post({}, late, stuck)
+    return 1 if late or ahead else 0
+
+
+def _late(stream: Late) -> StaleStream:
+    from landing.cli.json.shapes import StaleStream, shaped
+
+    return shaped(StaleStream, stream, kind="late")
+
+
+def _ahead(stream: AheadStream) -> StaleStream:
+    from landing.cli.json.shapes import StaleStream, shaped
+
+    problem = stream.problem
+    return shaped(StaleStream, stream, kind="ahead", message=problem.message, remedy=problem.remedy)

@@ -95,3 +95,11 @@ def _more(record: LoadRecord) -> Iterator[str]:
         yield f"{record.quarantined:,} in quarantine"
     if record.gone:
         yield f"{counted(record.gone, 'child list')} skipped as gone"
+    if record.repeated:
+        yield f"{record.repeated:,} with a key that came before in the run"
+    if record.known:
+        yield f"{record.known:,} known already"
+    if record.below_cursor:
+        yield f"{record.below_cursor:,} below the cursor, left out"
+    if record.superseded:
+        yield f"{record.superseded:,} superseded by newer versions, left out"

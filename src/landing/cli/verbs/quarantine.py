@@ -176,7 +176,7 @@ def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:
 
 
 def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
-    if not done.rows and not done.stays:
+    if not (done.rows or done.stays or done.superseded):
         say(f"{name}: nothing is in quarantine")
     elif is_planned:
         say(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
@@ -185,6 +185,13 @@ def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
     else:
         files = f"{counted(done.files, 'file')} ({sized(done.bytes)})"
         say(f"{name}: {counted(done.rows, 'row')} in {files} from quarantine to {done.location}")
+    if done.superseded:
+        ends = "would leave" if is_planned else "left"
+        say(
+            f"{counted(done.superseded, 'record')} {ends} quarantine without landing, since newer "
+            "versions have landed",
+            mark="  ",
+        )
     print_table(done.table)
     for reason, count in done.stays.most_common():
         say(reason, mark=f"  {count:>9,} stay: ")

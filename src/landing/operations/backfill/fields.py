@@ -37,6 +37,7 @@ from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill
 from landing.operations.backfill.subject import BackfilledStream, message_if_table_fails, subject
 from landing.operations.backfill.windows import Request, Window, shown
+from landing.operations.superseded import leave_out_superseded
 from landing.results import TableResult
 from landing.zone.bucket import Bucket
 from landing.zone.lineage import LINEAGE_FIELDS
@@ -53,6 +54,8 @@ class FieldsResult:
     bytes: int
     unfit: int
     """Records whose values do not fit the fields' types."""
+    superseded: int
+    """Rows that did not land because newer versions of their records have landed meanwhile."""
     location: str
     table: TableResult | None
 
@@ -149,7 +152,7 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
         for table in completed(landed, fresh, key, backfill.request.fields):
             load.parts.extend(writer.write(table))
         load.parts.extend(writer.close())
-        _publish(of, backfill, load, others)
+        _publish(of, backfill, load, others, folders[2])
     with message_if_table_fails(of, emit, [f"{counted(load.rows, 'row')} landed"]):
         table = of.update_table(of.waiting(stop, emit))
     return FieldsResult(
@@ -158,6 +161,7 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
         files=len(load.files),
         bytes=load.bytes,
         unfit=read.quarantined,
+        superseded=load.superseded,
         location=of.bucket.location(of.paths.data),
         table=table,
     )
@@ -224,7 +228,11 @@ def _read(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop, fold
 
 
 def _publish(
-    of: BackfilledStream, backfill: Backfill, load: Load, others: dict[str, dict[str, str]]
+    of: BackfilledStream,
+    backfill: Backfill,
+    load: Load,
+    others: dict[str, dict[str, str]],
+    folder: Path,
 ) -> None:
     with load.lease:
         now = of.records.get(backfill.id)
@@ -242,6 +250,7 @@ def _publish(
                 f"stream '{of.name}': another backfill landed other fields of the same rows "
                 "meanwhile; start it again"
             )
+        leave_out_superseded(of.config, load, folder)
         if load.parts:
             now.row_versions = {"fields": uuid.uuid4().hex}
             of.records.put(now)

@@ -24,6 +24,7 @@ from landing.operations.backfill.reading import WindowRows, read_window
 from landing.operations.backfill.record import Backfill, Done
 from landing.operations.backfill.subject import BackfilledStream, subject
 from landing.operations.backfill.windows import Window
+from landing.operations.superseded import leave_out_superseded
 from landing.zone.bucket import Bucket
 from landing.zone.lineage import LINEAGE_FIELDS
 from landing.zone.publication import Load
@@ -87,6 +88,7 @@ class _Reading:
         self._of = of
         self._id = backfill.id
         self._window = window
+        self._folder = folder
         self._row_version = backfill.row_version_of(window)
         self._load = Load(
             of.bucket,
@@ -122,6 +124,9 @@ class _Reading:
                 return None
             load = self._load
             load.load_id = None
+            lower = [one for one in backfill.done.values() if one.number < self._window.number]
+            older = {one.load_id for one in lower if one.load_id is not None}
+            leave_out_superseded(self._of.config, load, self._folder, older)
             if load.parts or load.quarantine_file:
                 backfill.row_versions[number] = self._last_row_version
                 records.put(backfill)
@@ -134,6 +139,7 @@ class _Reading:
                 load_id=load.load_id,
                 rows=load.rows,
                 quarantined=load.quarantined,
+                superseded=load.superseded,
                 finished=datetime.now(UTC),
             )
             backfill.done[number] = done

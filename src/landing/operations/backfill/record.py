@@ -36,6 +36,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     load_id: str | None
     rows: int
     quarantined: int
+    superseded: int = 0
+    """Rows that did not land because live runs have landed newer versions of their records."""
     finished: datetime
 
 

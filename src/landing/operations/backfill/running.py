@@ -73,6 +73,8 @@ class BackfillResult:
     progress: Progress
     failed: dict[Window, LandingError]
     without_cursor: int
+    superseded: int
+    """Rows that did not land because newer versions of their records have landed."""
     seconds: float
     table: TableResult | None
     """The update of the stream's table; None if it keeps none."""
@@ -109,6 +111,7 @@ class _Run:
         self._read: dict[int, int] = {}
         self._failed: dict[Window, LandingError] = {}
         self._without_cursor = 0
+        self._superseded = 0
         self.begun_by_others: list[Window] = []
         known = len(backfill.done)
         self._progress = Progress(len(backfill.windows), known, backfill.rows, before=known)
@@ -171,6 +174,7 @@ class _Run:
             self._progress.done += 1
             self._progress.rows += result.done.rows
             self._without_cursor += result.without_cursor
+            self._superseded += result.done.superseded
             self._emit(WindowLanded(result, self._progress))
 
     def _collect(self, window: Window, event: Event) -> None:
@@ -198,5 +202,6 @@ class _Run:
             progress=self._progress,
             failed=self._failed,
             without_cursor=self._without_cursor,
+            superseded=self._superseded,
             seconds=time.monotonic() - self._progress.begun,
         )

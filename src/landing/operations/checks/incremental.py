@@ -1,41 +1,19 @@
-"""Checks of the cursor, and of reads that start at one of its values."""
+"""Checks of reads that start at a value of the cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 from landing.columns.conversion import Row
+from landing.operations.checks.cursor import check_order, cursor_name
 from landing.operations.checks.subject import CheckedStream, Read
 from landing.operations.checks.verdicts import CheckFailed, CheckSkipped
-from landing.operations.discovery import spelled
-
-
-def cursor(subject: CheckedStream) -> str:
-    """Each record has a cursor value, and the values can be compared."""
-    name = _cursor_name(subject)
-    if subject.cursor_type is None:
-        raise CheckFailed(f"no record has the cursor field '{name}'")
-    without = unusable = 0
-    for row in subject.first.rows:
-        without += row.get(name) is None
-        unusable += row.get(name) is not None and subject.cursor_of(row) is None
-    if unusable:
-        raise CheckFailed(
-            f"{unusable:,} records have a '{name}' that is no "
-            f"{spelled(subject.cursor_type)}, so it can't be compared"
-        )
-    if without == len(subject.first.rows):
-        raise CheckFailed(f"no record has a value in '{name}'")
-    if without:
-        return f"{name}; {without:,} records have none and land once"
-    return name
 
 
 def incremental(subject: CheckedStream) -> str:
     """A read from a cursor value returns all records from that value on, and no older ones."""
-    name = _cursor_name(subject)
+    name = cursor_name(subject)
     if not subject.takes_cursor:
         raise CheckSkipped(
             "the stream does not ask by the cursor: each run reads it from its start"
@@ -45,7 +23,8 @@ def incremental(subject: CheckedStream) -> str:
         raise CheckSkipped(f"all records have the same '{name}'")
     frozen = subject.frozen
     if frozen.row_order == "desc":
-        return _newest_first(subject)
+        check_order(subject)
+        return "newest first; a run ends at the first known record"
     ordered = sorted(values, reverse=frozen.last_value_func is min)
     middle = subject.read(since=values[ordered[len(ordered) // 2]])
     _nothing_older(subject, middle)
@@ -61,7 +40,7 @@ def incremental(subject: CheckedStream) -> str:
 
 def _cursor_values(subject: CheckedStream) -> dict[Any, Any]:
     """The cursor's distinct values, each mapped to the API's own format."""
-    name = _cursor_name(subject)
+    name = cursor_name(subject)
     return {subject.cursor_of(row): row[name] for row in _with_cursor(subject)}
 
 
@@ -69,16 +48,8 @@ def _with_cursor(subject: CheckedStream) -> Iterator[Row]:
     return (row for row in subject.first.rows if subject.cursor_of(row) is not None)
 
 
-def _newest_first(subject: CheckedStream) -> str:
-    """Check the order of a stream that declares `desc`; a run ends it at the first known row."""
-    values = [subject.cursor_of(row) for row in _with_cursor(subject)]
-    if any(later > earlier for earlier, later in pairwise(values)):
-        raise CheckFailed("row_order is 'desc', but the records do not come newest first")
-    return "newest first; a run ends at the first known record"
-
-
 def _nothing_older(subject: CheckedStream, read: Read) -> None:
-    start = subject.typed(read.start)
+    start = subject.comparable(read.start)
     falls = subject.frozen.last_value_func is min
     cursors = [subject.cursor_of(row) for row in read.rows]
     older = sum(at is not None and (at > start if falls else at < start) for at in cursors)
@@ -97,7 +68,7 @@ def _nothing_missing(subject: CheckedStream, read: Read) -> None:
             f"the records do not come in the order of '{subject.cursor_field}', and the read was "
             "cut off: raise --max-rows to compare all"
         )
-    start = subject.typed(read.start)
+    start = subject.comparable(read.start)
     frozen = subject.frozen
     is_open, falls = frozen.range_start == "open", frozen.last_value_func is min
     expected = [
@@ -126,9 +97,3 @@ def _without(subject: CheckedStream, rows: Sequence[Row], others: Sequence[Row])
     identity = subject.identity()
     known = set(subject.identities(others))
     return [row for row in rows if identity(row) not in known]
-
-
-def _cursor_name(subject: CheckedStream) -> str:
-    if subject.cursor_field is None:
-        raise CheckSkipped("neither the stream nor its config has a cursor")
-    return subject.cursor_field

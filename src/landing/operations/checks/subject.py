@@ -6,6 +6,7 @@ import inspect
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from landing.columns.conversion import Batch, Columns, Row
 from landing.columns.fitting import ConversionError
 from landing.columns.inference import fields_of
 from landing.columns.tombstones import tombstones_of
+from landing.errors import SourceError
+from landing.extraction.cursor_values import CursorValues
 from landing.extraction.dlt_bridge import DltResource, clone, function_of
 from landing.extraction.incremental import (
     FrozenIncremental,
@@ -78,6 +81,8 @@ class CheckedStream:
         self.limits = limits
         self._folder = tempfile.TemporaryDirectory(prefix="landing-check-")
         self.folder = Path(self._folder.name)
+        self.reads: list[Read] = []
+        """All reads so far, in order."""
         self.heard = io.StringIO()
         """Everything printed and logged during the check."""
 
@@ -114,7 +119,10 @@ class CheckedStream:
                 if count >= most:
                     is_whole = False
                     break
-        return Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers)
+        self.reads.append(
+            Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers)
+        )
+        return self.reads[-1]
 
     @cached_property
     def first(self) -> Read:
@@ -182,24 +190,53 @@ class CheckedStream:
         return fields_of(self.first.rows).get(name)
 
     def cursor_of(self, row: Row) -> Any:
-        """A record's cursor value in its column's type; None without a valid one."""
-        return self.typed(row.get(self.cursor_field or ""))
+        """A record's cursor value as runs compare it; None without a valid one."""
+        return self.comparable(row.get(self.cursor_field or ""))
 
-    def typed(self, raw: Any) -> Any:
-        """A cursor value converted to its column's type; None if it does not convert."""
-        if self._cursor_column is None or self.cursor_field is None:
+    def comparable(self, raw: Any) -> Any:
+        """A cursor value as runs compare it; None if it is not valid."""
+        if self._cursor_values is None:
             return None
         try:
-            value: pa.Scalar = self._cursor_column.value(self.cursor_field, raw)
-        except ConversionError:
-            return None
-        return value.as_py()
+            return self._cursor_values.key_of(raw).as_py()
+        except SourceError:  # of text in another order, which the check of the cursor names
+            return raw
+
+    def compare_cursors(self) -> None:
+        """Raises SourceError if the cursor's values are text whose order is another one."""
+        if self._cursor_values is not None:
+            self._cursor_values.keys(self._first_cursors())
 
     @cached_property
-    def _cursor_column(self) -> Columns | None:
+    def _cursor_values(self) -> CursorValues | None:
         if self.cursor_field is None or self.cursor_type is None:
             return None
-        return Columns({self.cursor_field: self.cursor_type})
+        values = CursorValues(self.cursor_field, self._cursor_column.type, self._typed)
+        with suppress(SourceError):
+            values.keys(self._first_cursors())  # most of them decide what text is
+        return values
+
+    def _first_cursors(self) -> pa.Array:
+        """The cursor values of the first read in their column's type, but those that don't fit."""
+        typed = []
+        for row in self.first.rows:
+            with suppress(ConversionError):
+                typed.append(self._typed(row.get(self._cursor_column.name)).as_py())
+        return pa.array(typed, self._cursor_column.type)
+
+    def _typed(self, raw: Any) -> pa.Scalar:
+        return self._columns_of_cursor.value(self._cursor_column.name, raw)
+
+    @property
+    def _cursor_column(self) -> pa.Field:
+        return self._columns_of_cursor.schema.field(0)
+
+    @cached_property
+    def _columns_of_cursor(self) -> Columns:
+        name, type_ = self.cursor_field, self.cursor_type
+        assert name is not None, "only called for streams with a cursor"
+        assert type_ is not None, "some record has it"
+        return Columns({name: type_})
 
     def identity(self) -> Callable[[Row], Key]:
         """A function that identifies a record: by primary key, or without one by its content."""

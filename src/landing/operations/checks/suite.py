@@ -10,7 +10,8 @@ from landing.errors import LandingError, StreamError, UsageError
 from landing.extraction.failures import causes, explained, raise_if_interrupted
 from landing.extraction.pages import row_count
 from landing.extraction.sources import Source
-from landing.operations.checks.incremental import cursor, incremental
+from landing.operations.checks.cursor import cursor, edits
+from landing.operations.checks.incremental import incremental
 from landing.operations.checks.landed import resume, secrets
 from landing.operations.checks.output import Listening
 from landing.operations.checks.paging import limit, paging
@@ -39,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "paging": paging,
     "types": types,
     "fields": fields,
+    "edits": edits,
     "resume": resume,
     "secrets": secrets,
 }
