@@ -227,7 +227,8 @@ def _publish(
     of: BackfilledStream, backfill: Backfill, load: Load, others: dict[str, dict[str, str]]
 ) -> None:
     with load.lease:
-        now = of.records.get(backfill.id)
+        records = of.records
+        now = records.get(backfill.id)
         if now.finished is not None:
             raise finished(now)
         if now.row_versions != backfill.row_versions:
@@ -244,9 +245,9 @@ def _publish(
             )
         if load.parts:
             now.row_versions = {"fields": uuid.uuid4().hex}
-            of.records.put(now)
+            records.put(now, load.lease)
             publish(of, load)
         load.lease.confirm()
         now.rows = load.rows
         now.finished = datetime.now(UTC)
-        of.records.put(now)
+        records.put(now, load.lease)

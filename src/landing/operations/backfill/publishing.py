@@ -124,7 +124,7 @@ class _Reading:
             load.load_id = None
             if load.parts or load.quarantine_file:
                 backfill.row_versions[number] = self._last_row_version
-                records.put(backfill)
+                records.put(backfill, load.lease)
                 publish(self._of, load)
             load.lease.confirm()
             done = Done(
@@ -138,7 +138,7 @@ class _Reading:
             )
             backfill.done[number] = done
             backfill.rows += done.rows
-            records.finish(backfill)
+            records.finish(backfill, load.lease)
             return WindowResult(done=done, without_cursor=self._without_cursor)
 
 
