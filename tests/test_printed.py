@@ -104,10 +104,9 @@ def answer_rows(exchange: Exchange) -> None:
 
 def answer_reason(exchange: Exchange) -> None:
     handler = exchange.handler
-    handler.wfile.write(b"HTTP/1.1 500 Bad\x1b[2J\x07\xe2\x80\xae\r\n")
-    handler.wfile.write(
-        b"Content-Type: text/plain\x1b[31m\r\nContent-Length: 9\r\n\r\nno\x1b[2J\rx"
-    )
+    handler.wfile.write(b"HTTP/1.1 400 Bad\x1b[2J\x07\xe2\x80\xae\r\n")
+    handler.wfile.write(b"Content-Type: text/plain\x1b[31m\r\nContent-Length: 7\r\n\r\n")
+    handler.wfile.write(b"no\x1b[2J\rx")
 
 
 @pytest.mark.parametrize("answer", [answer_rows, answer_reason])
