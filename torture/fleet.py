@@ -57,10 +57,13 @@ class Ended:
 class Running:
     """A pipeline.py process and its disk, which is gone with it."""
 
-    def __init__(self, command: Sequence[str], env: dict[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], env: dict[str, str], folder: Path | None = None
+    ) -> None:
         self._disk = tempfile.mkdtemp(prefix="torture-")
         self.process = subprocess.Popen(
             command,
+            cwd=folder,
             env={**env, "TMPDIR": self._disk, "HOME": self._disk},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -146,6 +149,14 @@ class Fleet:
         done = running.end()
         self.output.append(done.text)
         return done
+
+    def verify(self, stream: str) -> Ended:
+        """`landing verify`, which asks the bucket itself."""
+        command = "from landing.cli import main; raise SystemExit(main())"
+        arguments = ("verify", self.source, stream, "--quick")
+        env = {**self.env(), "S3_ENDPOINT": self._s3.endpoint}
+        folder = self._kit.root / "dlt"
+        return self.ended(Running([*PYTHON, "-c", command, *arguments], env, folder))
 
     def change(self, stream: str, count: int) -> None:
         """Edit so many rows and add some, a few of them at the very second of the last change."""

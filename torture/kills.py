@@ -78,7 +78,7 @@ class Attempt:
         return ended.code == -9 and bool(self.phase)
 
     def _watch(self, exchange: Exchange) -> None:
-        kind = _kind(exchange.request)
+        kind = request_kind(exchange.request)
         with self._lock:
             nth = self._seen[kind]
             self._seen[kind] += 1
@@ -129,7 +129,7 @@ class Attempt:
                 self.phase = self.phase or _phase(*self._last)
 
 
-def _kind(request: Request) -> str:
+def request_kind(request: Request) -> str:
     """What a request is to a run; empty for what tells nothing about where it is."""
     path = request.path
     if request.method == "GET" and "since" in request.query:

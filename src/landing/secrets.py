@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+from landing.printable import printable_lines
+
 _SECRET_WORDS = frozenset(
     (
         *("key", "keys", "secret", "secrets", "token", "tokens", "pass", "passwd", "pwd", "pin"),
@@ -229,11 +231,13 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 class _Redaction(logging.Filter):
+    """Redacts what libraries log, and makes it printable: it quotes what APIs say."""
+
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage()), ()
+        record.msg, record.args = printable_lines(redacted(record.getMessage())), ()
         if record.exc_info:
             trace = logging.Formatter().formatException(record.exc_info)
-            record.exc_info, record.exc_text = None, redacted(trace)
+            record.exc_info, record.exc_text = None, printable_lines(redacted(trace))
         return True
 
 

@@ -70,6 +70,16 @@ class Exchange:
             headers = dict(response.getheaders())
             return Response(response.status, response.read(), headers)
 
+    def forward_slowly(self, between: Callable[[], object]) -> Response:
+        """What the server says to a body of which half comes after `between`."""
+        body = self.request.body
+        with self._begin(len(body)) as upstream:
+            upstream.send(body[: len(body) // 2])
+            between()
+            upstream.send(body[len(body) // 2 :])
+            response = upstream.getresponse()
+            return Response(response.status, response.read(), dict(response.getheaders()))
+
     def forward_half(self) -> None:
         """Half of the body reaches the server, and then the connection is gone."""
         size = len(self.request.body)
@@ -98,7 +108,7 @@ class Exchange:
 
     def _begin(self, size: int) -> _Upstream:
         request = self.request
-        upstream = _Upstream(self._handler.server.upstream, timeout=60)
+        upstream = _Upstream(self._handler.server.upstream, timeout=100)
         upstream.putrequest(
             request.method, request.target, skip_host=True, skip_accept_encoding=True
         )

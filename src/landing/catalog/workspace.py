@@ -20,6 +20,7 @@ from landing.errors import SettingsError, WorkspaceError, listed
 from landing.secrets import make_public, redacted
 
 DEFAULT_FILE_MB = 128.0
+MOST_FILE_MB = 4096.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
 DEFAULT_STALL_MINUTES = 60.0
@@ -264,7 +265,13 @@ def s3_keys() -> tuple[str, str] | None:
 
 def part_bytes() -> int:
     """Bytes at which a parquet part is closed, from `LANDING_FILE_MB` (MB of 1024² bytes)."""
-    return max(1, int(_positive("LANDING_FILE_MB", DEFAULT_FILE_MB, "MB") * 1024 * 1024))
+    megabytes = _positive("LANDING_FILE_MB", DEFAULT_FILE_MB, "MB")
+    if megabytes > MOST_FILE_MB:
+        raise SettingsError(
+            f"LANDING_FILE_MB is {megabytes:g}: at most {MOST_FILE_MB:,} is possible, since each "
+            "file is uploaded by one request, and S3 takes 5 GB in one"
+        )
+    return max(1, int(megabytes * 1024 * 1024))
 
 
 @dataclass(frozen=True)

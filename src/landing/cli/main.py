@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from landing import __version__
 from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import epilog
 from landing.cli.parser import Help, Parser, WrongUsage, add_debug
+from landing.cli.text.console import only_documents
 from landing.cli.text.output import complain, print_failed, report_event
 from landing.cli.verbs import (
     backfill,
@@ -172,8 +174,13 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:  # a bug: its traceback is needed, without the secrets in it
-        report_event(options, "error", "bug", "".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error))
+        report_event(options, "error", "bug", f"error: {_bug(error)}", trace)
         return _failed(options, error, 1)
+
+
+def _bug(error: Exception) -> str:
+    return f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
 
 
 def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:
@@ -189,10 +196,16 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         anywhere: Callable[..., int] | None = getattr(verb, "without_workspace", None)
         if anywhere is None:
             raise
-        return anywhere(options, error)
+        with _output_of(options):
+            return anywhere(options, error)
     load_env_file(workspace)
     show_names(workspace)
-    return verb.call(options, workspace)
+    with _output_of(options):
+        return verb.call(options, workspace)
+
+
+def _output_of(options: argparse.Namespace) -> AbstractContextManager[None]:
+    return only_documents() if getattr(options, "json", False) else nullcontext()
 
 
 def _ended(code: int) -> int:

@@ -26,7 +26,7 @@ from landing.extraction.dlt_bridge import (
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.extraction.incremental import declared_incremental
-from landing.http import redirects, whole_bodies
+from landing.http import next_links, redirects, whole_bodies
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -187,6 +187,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     check_source(workspace, name)
     _use(workspace)
     redirects.guard()
+    next_links.guard()
     whole_bodies.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()

@@ -35,8 +35,9 @@ from landing.operations.state_view import cursor_in
 from landing.results import Ahead, Drifted
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
+from landing.zone.holder import Holder, lease_holder
 from landing.zone.layout import StreamPaths
-from landing.zone.lease import EXPIRES_AFTER, Holder, lease_holder
+from landing.zone.lease import EXPIRES_AFTER
 from landing.zone.load_log import LoadRecord, last_load
 from landing.zone.state import STATE_KEY, resource_state, state_in
 

@@ -250,6 +250,9 @@ class _Replacing:
             return
         files = self._fetched(paths)
         if files is None:
+            if self._is_outdated(paths):
+                self._bucket.delete(pending)
+                return
             raise BucketError(
                 f"{self._bucket.location(pending)} names files to compact into {into}, but not "
                 "all of them exist: put them back, or, if they were removed on purpose, "
@@ -257,6 +260,19 @@ class _Replacing:
             )
         ((_, columns),) = alike(files)
         self._replace(into, paths, files, columns)
+
+    def _is_outdated(self, paths: Sequence[str]) -> bool:
+        """Whether other compactions replaced the missing files: a process that had stopped wrote
+        its plan after another one had taken the lease and compacted them."""
+        folder = self._paths.pending_compaction.rpartition("/")[0]
+        replaced: set[str] = set()
+        for path in self._bucket.list(folder):
+            stored = self._bucket.get(path)
+            if stored is not None and path != self._paths.pending_compaction:
+                record = _document(self._bucket, path, stored.data)
+                replaced.update(file["path"] for file in record["files"])
+        there = set(self._bucket.list(self._paths.data))
+        return all(path in there or path in replaced for path in paths)
 
     def _compared(self, into: str, paths: Sequence[str]) -> dict[str, Any] | None:
         """The record of this replacement; None until the new file was compared with its sources."""
@@ -274,7 +290,7 @@ class _Replacing:
             self._result.left.append(f"{group.day}: another compaction ran at the same time")
             return
         for run, columns in alike(files):
-            if len(run) > 1:
+            if len(run) > 1 and any(row_count(files[index]) for index in run):
                 paths = [group.files[index].path for index in run]
                 if compacted_path(paths[-1]) in paths:
                     # The new file has the name of one of its sources and would be removed with it.
@@ -300,8 +316,9 @@ class _Replacing:
         record = self._record(into, paths, files, part)
         self._lease.check()
         self._bucket.put(self._paths.pending_compaction, _json(record))
-        self._lease.check()
-        self._bucket.put(into, part.file)
+        # If it is there already, an interrupted compaction wrote it, or one that had stopped: it is
+        # compared like our own, and whatever arrives later is refused.
+        self._bucket.put_new(into, part.file, self._lease.check)
         self._compare(into, files, columns)
         record["compared"] = datetime.now(UTC)
         self._lease.check()

@@ -267,7 +267,13 @@ def make(bucket: Bucket, change: Change) -> int:
             )
         number = keep(bucket, paths, before=change.verb)
         lease.confirm()
-        bucket.put(paths.state, document_json(change.after))
+        content = document_json(change.after)
+        if present is None:
+            written = bucket.create(paths.state, content)
+        else:
+            written = bucket.replace(paths.state, content, present)
+        if written is None:
+            raise lease.lost("and another process has written the state since")
         forget_oldest(bucket, paths)
     return number
 

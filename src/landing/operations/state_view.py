@@ -8,8 +8,8 @@ from typing import Any
 from landing.catalog.stream_config import StreamConfig
 from landing.extraction.incremental import FrozenIncremental, reads_from
 from landing.zone.bucket import Bucket
+from landing.zone.holder import lease_holder
 from landing.zone.layout import StreamPaths
-from landing.zone.lease import lease_holder
 from landing.zone.load_log import LoadRecord, last_load
 from landing.zone.previous_states import cursors_of, kept_numbers
 from landing.zone.state import STATE_KEY, State, names_kept, read_state, resource_state

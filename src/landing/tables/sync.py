@@ -32,6 +32,18 @@ from landing.tables.winners import changes, keyless
 from landing.zone.bucket import Bucket
 from landing.zone.lease import Lease
 
+_BUGS = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+)
+"""What no bucket, table or config causes, if it was raised in this package."""
+
 
 class TableSync:
     """Syncs the table of one stream. Callers of `update` and `rebuild` have the stream's lease."""
@@ -83,13 +95,30 @@ class TableSync:
             yield
         except LeaseHeld:
             raise
-        except Exception as error:
-            stream = f"{self._config.source}/{self._config.stream}"
+        except _BUGS as error:
+            if not _is_ours(error):
+                raise self._failed(error) from error
             raise TableError(
-                f"stream '{stream}': all that was read has landed, but the table at "
-                f"{self._place.location} is behind: {redacted(plain(str(error)))}; the next run "
-                f"completes it, or `landing rebuild {stream.replace('/', ' ')}` if it is damaged"
-            ) from None
+                f"{self._is_behind()}, because of a bug in dlt-landing "
+                f"({type(error).__name__}: {redacted(plain(str(error)))}); nothing of yours is "
+                "wrong, and the next run tries again",
+                remedy="`--debug` shows where it happened; report that, please",
+            ) from error
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> TableError:
+        name = f"{self._config.source} {self._config.stream}"
+        return TableError(
+            f"{self._is_behind()}: {redacted(plain(str(error)))}; the next run completes it, "
+            f"or `landing rebuild {name}` if it is damaged"
+        )
+
+    def _is_behind(self) -> str:
+        return (
+            f"stream '{self._config.source}/{self._config.stream}': all that was read has landed, "
+            f"but the table at {self._place.location} is behind"
+        )
 
     def _merged(self, lease: Lease, marker: Marker, present: pa.Schema) -> TableResult:
         schema = self._evolved(present)
@@ -203,3 +232,11 @@ def _widened(changed: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in changed.schema.names:
             changed = changed.append_column(field.name, pa.nulls(len(changed), field.type))
     return changed
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the error was raised in this package, and not in a library by what it has read."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("landing.")

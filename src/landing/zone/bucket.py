@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import io
+import mmap
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, S3Store
 
-from landing.catalog.workspace import BucketSettings
+from landing.catalog.workspace import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
 from landing.zone import object_store as stores
 from landing.zone.object_store import local_folder
@@ -28,6 +30,13 @@ _SETTLING = threading.Lock()
 """Creating a store temporarily hides environment variables of the whole process."""
 _CHUNK_BYTES = 1024 * 1024
 _SMALL_BYTES = 64 * 1024
+
+_NEW: Any = {"mode": "create"}
+ATTEMPTS = 3
+"""At a conditional write that gets no answer."""
+_PAUSE_SECONDS = 1.0
+"""Before a conditional write that got no answer is repeated."""
+Result = TypeVar("Result")
 
 _CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
 _REFUSALS = (
@@ -39,6 +48,7 @@ _REFUSALS = (
 _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
 _ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
 _RETRIED = re.compile(r"after (\d+) retries")
+_UNANSWERED = re.compile(r"kind: (Timeout|Interrupted|Request|Decode|Unknown),")
 _CONNECTION_FAULTS = {
     "Connect": "no connection",
     "Timeout": "no answer in time",
@@ -95,10 +105,15 @@ class Bucket:
                 self._settled[within] = stores.store_of(self.settings, within)
             return self._settled[within]
 
+    @property
+    def _uploads(self) -> LocalStore | S3Store:
+        """The client for whole parts, each in one request."""
+        return self._settled_for(stores.upload_within(part_bytes()))
+
     def settle(self) -> None:
         """Create the S3 clients now, before other threads read the environment."""
         if not self.is_local:
-            _ = self._store, self._small
+            _ = self._store, self._small, self._uploads
 
     @property
     def _is_unborn(self) -> bool:
@@ -106,9 +121,35 @@ class Bucket:
         return self.is_local and not local_folder(self.settings).exists()
 
     def put(self, path: str, content: bytes | Path) -> None:
-        is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
         with self._explained("write", path):
-            obstore.put(self._small if is_small else self._store, path, content)
+            obstore.put(self._for(content), path, content)
+
+    def _for(self, content: bytes | Path) -> LocalStore | S3Store:
+        is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
+        return self._small if is_small else self._store
+
+    def put_new(self, path: str, file: Path, check: Callable[[], None]) -> bool:
+        """Upload a file unless `path` exists; whether it is there now.
+
+        By one request, since the client can't complete a multipart upload on a condition. `check`
+        is called before each attempt; it raises if this process may not write any more.
+        """
+
+        def write() -> bool:
+            check()
+            with self._explained("write", path), _mapped(file) as content:
+                obstore.put(self._uploads, path, content, mode="create", use_multipart=False)
+            return True
+
+        return bool(self._once(write, lambda: self._is_at(path, file), ATTEMPTS))
+
+    def _is_at(self, path: str, file: Path) -> bool:
+        """Whether the object is this file, byte by byte."""
+        with self._explained("read", path), file.open("rb") as own:
+            for chunk in obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES):
+                if own.read(len(chunk)) != bytes(chunk):
+                    return False
+            return not own.read(1)
 
     def put_page(self, path: str, html: bytes) -> None:
         """Write an HTML page with its content type; local folders store no content type."""
@@ -116,20 +157,17 @@ class Bucket:
         with self._explained("write", path):
             obstore.put(self._store, path, html, attributes=kept)
 
-    def create(self, path: str, content: bytes) -> StoredObject | None:
+    def create(self, path: str, content: bytes, attempts: int = 1) -> StoredObject | None:
         """Write `path` atomically unless it exists; None if it does.
 
         `content` has to be unique to this call: if it is found there, this call wrote it.
         """
-        try:
+
+        def write() -> StoredObject:
             with self._explained("write", path):
-                return _written(content, obstore.put(self._small, path, content, mode="create"))
-        except _Exists:
-            return self._unheard(path, content)
-        except BucketError:
-            if written := self._unheard(path, content):
-                return written
-            raise
+                return _written(content, obstore.put(self._for(content), path, content, **_NEW))
+
+        return self._once(write, lambda: self._unheard(path, content), attempts)
 
     def get(self, path: str) -> StoredObject | None:
         if self._is_unborn:
@@ -206,29 +244,50 @@ class Bucket:
         except _Absent:
             return
 
-    def replace(self, path: str, content: bytes, seen: StoredObject) -> StoredObject | None:
+    def replace(
+        self, path: str, content: bytes, seen: StoredObject, attempts: int = 1
+    ) -> StoredObject | None:
         """Overwrite `path` if it is unchanged since it was `seen`; None if it has changed.
 
         `content` has to be new and unique to this call: if it is found there, this call wrote it.
         """
         if self.is_local:
             return self._replace_locally(path, content, seen)
-        try:
+        mode: Any = {"e_tag": seen.version}
+
+        def write() -> StoredObject:
             with self._explained("write", path):
-                mode: Any = {"e_tag": seen.version}
-                return _written(content, obstore.put(self._small, path, content, mode=mode))
-        except (_Changed, _Absent):
-            return self._unheard(path, content)
-        except BucketError:
-            if written := self._unheard(path, content):
-                return written
-            raise
+                put = obstore.put(self._for(content), path, content, mode=mode)
+                return _written(content, put)
+
+        return self._once(write, lambda: self._unheard(path, content), attempts)
+
+    def _once(
+        self, write: Callable[[], Result], ours: Callable[[], Result | None], attempts: int
+    ) -> Result | None:
+        """The result of a conditional write; None if its condition does not hold.
+
+        The client does not repeat a conditional write whose answer was lost, since it may have
+        succeeded: `ours` looks for what it wrote.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                return write()
+            except (_Exists, _Changed, _Absent):
+                return ours()
+            except BucketError as error:
+                with suppress(_Absent, BucketError):  # the write's own error says more
+                    if written := ours():
+                        return written
+                if not isinstance(error, _Unanswered):
+                    raise
+                if attempt == attempts:
+                    raise BucketUnusable(str(error)) from None
+                time.sleep(_PAUSE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
 
     def _unheard(self, path: str, content: bytes) -> StoredObject | None:
-        """The object at `path` if it is `content`: the write succeeded, but its response was lost.
-
-        The client does not retry a conditional write that may have succeeded.
-        """
+        """The object at `path` if it is `content`: the write succeeded, and its answer was lost."""
         found = self.get(path)
         return found if found is not None and found.data == content else None
 
@@ -282,7 +341,9 @@ class Bucket:
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise BucketUnusable(self._refused(verb, path, str(error))) from None
         except (exceptions.BaseError, OSError) as error:
-            raise BucketUnusable(self._failed(verb, path, str(error))) from None
+            detail = str(error)
+            kind = _Unanswered if _UNANSWERED.search(detail) else BucketUnusable
+            raise kind(self._failed(verb, path, detail)) from None
 
     def _missing(self) -> str:
         name = urlsplit(self.url).netloc
@@ -342,6 +403,16 @@ class BucketFile(io.RawIOBase):
         return data
 
 
+@contextmanager
+def _mapped(file: Path) -> Iterator[mmap.mmap]:
+    """The file's content, which the system reads as it is sent: no copy of it is in memory."""
+    with (
+        file.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        yield content
+
+
 def _written(content: bytes, result: Any) -> StoredObject:
     return StoredObject(content, datetime.now(UTC), result["e_tag"])
 
@@ -352,6 +423,10 @@ class _Exists(Exception):
 
 class _Absent(Exception):
     pass
+
+
+class _Unanswered(BucketUnusable):
+    """No answer arrived: the request may have succeeded."""
 
 
 class _Changed(Exception):

@@ -5,7 +5,7 @@
     _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
-    _dlt/{source}/{stream}/failures/{time}.json
+    _dlt/{source}/{stream}/failures/{time}.json · seals/{load_id}.json
     _report/index.html
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import ClassVar
 
 from landing.errors import SettingsError
 
@@ -26,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPACTED = ".compacted.parquet"
 _PART = re.compile(r"/(\d{10}\.\d{6})\.\d{5,}(?:\.compacted)*\.parquet$")
 _QUARANTINE = re.compile(r"_quarantine/([^/]+)/([^/]+)/(\d{10}\.\d{6}|failed-run)\.jsonl$")
+_LEASE = re.compile(r"_dlt/([^/]+)/([^/]+)/lease\.json$")
 _BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
 _DIGITS = re.compile(r"([0-9]+)")
 _LAST_PART = 99_999
@@ -37,6 +39,9 @@ DEFERRED_VERSIONS = Decimal("0.001")
 class StreamPaths:
     source: str
     stream: str
+
+    MOST_PARTS: ClassVar[int] = _LAST_PART + 1
+    """Parts that a load may have."""
 
     @property
     def data(self) -> str:
@@ -101,6 +106,14 @@ class StreamPaths:
         return f"{self.load_records}/{load_id}.json"
 
     @property
+    def seals(self) -> str:
+        return f"_dlt/{self.data}/seals"
+
+    def seal(self, load_id: str) -> str:
+        """Names the empty file that ends a load which another process left unfinished."""
+        return f"{self.seals}/{load_id}.json"
+
+    @property
     def failed_runs(self) -> str:
         return f"_dlt/{self.data}/failures"
 
@@ -156,6 +169,18 @@ def load_id_of(path: str) -> str | None:
     """The load id in a part's path; None for another tool's file."""
     match = _PART.search(path)
     return match[1] if match else None
+
+
+def part_number_of(path: str, load_id: str) -> int | None:
+    """The number of a part of this load; None for other files."""
+    first = path.rsplit("/", 1)[-1].removeprefix(f"{load_id}.").split(".")[0]
+    return int(first) if load_id_of(path) == load_id else None
+
+
+def stream_of_lease(path: str) -> StreamPaths:
+    match = _LEASE.fullmatch(path)
+    assert match is not None, f"{path} is no lease"
+    return StreamPaths(match[1], match[2])
 
 
 def time_of(load_id: str) -> datetime:

@@ -1,7 +1,9 @@
 """A lease in the bucket, taken by a conditional write, so that a stream has one run at a time.
 
 A lease states its purpose: a run, which holds it from its first request to its end, or an operation
-without an API, which is short enough to wait for.
+without an API, which is short enough to wait for. It also names the load that is being published:
+whoever takes the lease of a process that has not finished one seals that load first, so that none
+of its parts can appear later.
 
 Only the bucket's clock decides whether a lease has expired, since pods' clocks differ: the holder
 rewrites its lease every few seconds, and a contender compares the time of that write with the time
@@ -19,12 +21,15 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+
+import pyarrow as pa
 
 from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.holder import RELEASED, Holder, Purpose, holder_of, is_released, lease_fields
+from landing.zone.layout import stream_of_lease
+from landing.zone.sealing import Publishing, seal
 
 EXPIRES_AFTER = timedelta(seconds=60)
 RENEWED_EVERY = timedelta(seconds=15)
@@ -39,14 +44,6 @@ PATIENCE = timedelta(minutes=15)
 FIRST_RETRY, RETRY_EVERY = 0.03, 0.25
 """Approximate seconds between two attempts to take the lease. The first ones are short, as most
 publications are."""
-
-Purpose = Literal["run", "publication", "compaction", "state"]
-_DOING = {
-    "run": "another run is under way",
-    "publication": "rows that were read before are being published",
-    "compaction": "its files are being compacted",
-    "state": "its state is being changed",
-}
 
 
 class Lease:
@@ -78,6 +75,9 @@ class Lease:
         self._token = uuid.uuid4().hex
         self._since = datetime.now(UTC)
         self._writes = 0
+        self._publishing: Publishing | None = None
+        """A load of this process or the one before, of which parts may still be on their way."""
+        self._is_released = False
         self._own: StoredObject | None = None
         self._bucket_was: tuple[datetime, float] | None = None
         """The bucket's time, and this machine's timer when it was requested."""
@@ -102,6 +102,7 @@ class Lease:
                 pause = min(2 * pause, RETRY_EVERY)
             else:
                 self._renewal.start()
+                self._seal_unfinished()
                 return self
 
     def _is_worth_waiting(self, purpose: str, waited: float) -> bool:
@@ -111,6 +112,7 @@ class Lease:
 
     def _take(self) -> None:
         self._since = datetime.now(UTC)
+        self._publishing = None
         # Read before writing: a write creates a missing bucket in some stores.
         found = self._bucket.get(self._path)
         self._confirmed = time.monotonic()
@@ -121,13 +123,35 @@ class Lease:
         if self._own is None:
             raise self._taken(self._bucket.get(self._path))
 
+    def _seal_unfinished(self) -> None:
+        if self._publishing is None:
+            return
+        try:
+            seal(self._bucket, stream_of_lease(self._path), self._publishing, self.check)
+        except BaseException:
+            self.__exit__()
+            raise
+        self._publishing = None
+
+    def publishing(self, load_id: str, columns: pa.Schema) -> None:
+        """Name the load in the bucket before its first part is put. Raises LeaseHeld if the lease
+        is no longer ours."""
+        self._publishing = Publishing(load_id, columns)
+        self.confirm()
+
+    def published(self) -> None:
+        """Call once all of the load is in the bucket."""
+        self._publishing = None
+
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
         try:
-            # Renew first, so that nobody takes the lease over while it is being deleted.
+            # Renew first, so that nobody takes the lease over while it is being deleted. It stays
+            # where it names a load that the next process has to seal.
+            self._is_released = self._publishing is not None
             self._renew_once()
-            if not self._lost.is_set():
+            if not self._lost.is_set() and not self._is_released:
                 self._bucket.delete(self._path)
         except BucketError:
             pass  # it expires by itself, and the run's own outcome matters more
@@ -136,9 +160,9 @@ class Lease:
         """Raises LeaseHeld unless the lease is certainly still ours, by this machine's timer."""
         silent = time.monotonic() - self._confirmed
         if self._lost.is_set():
-            raise self._gone("which another run took, or someone deleted with what had landed")
+            raise self.lost("which another run took, or someone deleted with what had landed")
         if silent > TRUSTED_FOR.total_seconds():
-            raise self._gone(f"as it could not renew it for {silent:.0f} s")
+            raise self.lost(f"as it could not renew it for {silent:.0f} s")
 
     def confirm(self) -> None:
         """Raises LeaseHeld unless the lease is in the bucket and ours.
@@ -149,18 +173,21 @@ class Lease:
         self._renew_once()
         self.check()
 
-    def _gone(self, why: str) -> LeaseHeld:
+    def lost(self, why: str) -> LeaseHeld:
+        """The error of a run that may not go on."""
         return LeaseHeld(
             f"{self._what}: this run lost its lease, {why}; nothing more was published, the next "
             "run completes it"
         )
 
     def _take_over(self, found: StoredObject) -> StoredObject | None:
-        """Replace an expired lease; None if another process was faster."""
-        expires = found.modified + EXPIRES_AFTER
-        # Request the bucket's time only if the lease may have expired by the estimate.
-        if self._estimated_now() < expires or self._bucket_now() < expires:
-            raise self._taken(found)
+        """Replace an expired or released lease; None if another process was faster."""
+        if not is_released(found):
+            expires = found.modified + EXPIRES_AFTER
+            # Request the bucket's time only if the lease may have expired by the estimate.
+            if self._estimated_now() < expires or self._bucket_now() < expires:
+                raise self._taken(found)
+        self._publishing = Publishing.of(lease_fields(found).get("publishing"))
         return self._bucket.replace(self._path, self._content(), found)
 
     def _bucket_now(self) -> datetime:
@@ -204,6 +231,7 @@ class Lease:
     def _content(self) -> bytes:
         """The lease's JSON, different at each write, so that a renewal can be recognized."""
         self._writes += 1
+        publishing = None if self._publishing is None else self._publishing.as_json()
         return json.dumps(
             {
                 "token": self._token,
@@ -212,12 +240,14 @@ class Lease:
                 "pid": os.getpid(),
                 "since": self._since.isoformat(timespec="seconds"),
                 "writes": self._writes,
+                "publishing": publishing,
+                "released": self._is_released,
             }
         ).encode()
 
     def _taken(self, found: StoredObject | None) -> _TakenByAnother:
         """The lease may just have been released; then the next attempt takes it."""
-        return _TakenByAnother(self._what, _holder(found) if found else _RELEASED)
+        return _TakenByAnother(self._what, holder_of(found) if found else RELEASED)
 
 
 class _TakenByAnother(Exception):
@@ -230,51 +260,3 @@ class _TakenByAnother(Exception):
             f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
             "after it died"
         )
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lease, or died while holding it."""
-
-    purpose: Purpose
-    host: str
-    pid: str
-    since: str
-    renewed: datetime
-    """By the bucket's clock."""
-
-    @property
-    def doing(self) -> str:
-        return _DOING[self.purpose]
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} holds the lease since {self.since}"
-
-
-_RELEASED = Holder("publication", "another machine", "?", "just now", datetime.now(UTC))
-
-
-def lease_holder(bucket: Bucket, path: str) -> Holder | None:
-    """The holder of the lease at `path`; None if it is free."""
-    found = bucket.get(path)
-    return None if found is None else _holder(found)
-
-
-def _holder(found: StoredObject) -> Holder:
-    fields = _fields(found)
-    purpose = fields.get("purpose", "run")
-    return Holder(
-        purpose=cast(Purpose, purpose if purpose in _DOING else "run"),
-        host=str(fields.get("host", "another machine")),
-        pid=str(fields.get("pid", "?")),
-        since=str(fields.get("since", "just now")),
-        renewed=found.modified,
-    )
-
-
-def _fields(found: StoredObject) -> dict[str, str]:
-    try:
-        fields = json.loads(found.data)
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}

@@ -20,6 +20,8 @@ SMALL_WITHIN = timedelta(seconds=10)
 """Timeout for requests of a few kilobytes; short, so that a hanging one is retried in time to renew
 a lease."""
 LARGE_WITHIN = timedelta(minutes=5)
+_SLOWEST_UPLOAD = 256 * 1024
+"""Bytes per second, below which an upload of a whole part times out."""
 _RETRIES: Any = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=60),
@@ -29,6 +31,11 @@ _RETRIES: Any = {
         "base": 2,
     },
 }
+
+
+def upload_within(size: int) -> timedelta:
+    """Timeout for a request that uploads a file of about this size."""
+    return LARGE_WITHIN + timedelta(seconds=size / _SLOWEST_UPLOAD)
 
 
 def store_of(settings: BucketSettings, within: timedelta) -> LocalStore | S3Store:

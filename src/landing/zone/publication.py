@@ -1,8 +1,9 @@
 """Publishes loads: rows of one stream, uploaded part by part in the order of their names.
 
 Parts are numbered in the order of publication, so that no name appears that sorts before one that
-is already visible. The quarantine and the load's record follow when all parts are uploaded; the run
-writes the state with the cursor last.
+is already visible. Each is put on condition that nothing has its name: a process that takes the
+lease over first puts an empty file there (`sealing`), which ends the load. The quarantine and the
+load's record follow when all parts are uploaded; the run writes the state with the cursor last.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import SyncMode
 from landing.errors import BucketError, StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import ATTEMPTS, Bucket
 from landing.zone.layout import (
     StreamPaths,
     load_id_after,
@@ -191,9 +193,16 @@ class Load:
         self.lease.check()
         if self.schema is not None:
             # Before the first file with these columns, so that no file is without its version.
-            self.bucket.put(self.paths.schema(self.schema.version), self.schema.as_json())
+            _create(
+                self.bucket,
+                self.lease,
+                self.paths.schema(self.schema.version),
+                self.schema.as_json(),
+            )
         if self.parts:
             self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
+            # Before the first part, so that another process knows what to seal if this one stops.
+            self.lease.publishing(self.load_id, pq.read_schema(self.parts[0].file))
         for number, part in enumerate(self.parts):
             self._put_part(self.paths.part(self.load_id, number), part)
         self.lease.check()
@@ -201,12 +210,19 @@ class Load:
             self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
         if self.keys_file is not None:
             self.bucket.put(self.paths.keys(self.load_id), self.keys_file)
-        self.bucket.put(self.paths.load_record(self.load_id), document_json(self._record()))
+        _create(
+            self.bucket,
+            self.lease,
+            self.paths.load_record(self.load_id),
+            document_json(self._record()),
+        )
+        self.lease.published()
 
     def _put_part(self, path: str, part: Part) -> None:
         self.lease.check()
         clock = time.monotonic()
-        self.bucket.put(path, part.file)
+        if not self.bucket.put_new(path, part.file, self.lease.check):
+            raise self.lease.lost("which another process took and then sealed this load")
         took = time.monotonic() - clock
         self.files.append(LandedFile(path, part.rows, part.bytes))
         self.emit(PartUploaded(self.paths.stream, path, part.rows, part.bytes, took))
@@ -253,3 +269,8 @@ class Load:
             "cursor_after": self.cursor_after,
             "files": [asdict(file) for file in self.files],
         }
+
+
+def _create(bucket: Bucket, lease: Lease, path: str, content: bytes) -> None:
+    if bucket.create(path, content, ATTEMPTS) is None:
+        raise lease.lost(f"and another process has written {bucket.location(path)}")

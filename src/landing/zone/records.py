@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from landing.errors import BucketError
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import Bucket, StoredObject
 
 RESTORE = "put an earlier version of it back, or delete it"
 _AT_ONCE = 8
@@ -23,8 +23,16 @@ def read_record(
     """Read one record; None if it does not exist. Raises BucketError, with `remedy`, if it is
     damaged."""
     stored = bucket.get(path)
-    if stored is None:
-        return None
+    return None if stored is None else decoded_record(bucket, path, stored, decoder, remedy)
+
+
+def decoded_record(
+    bucket: Bucket,
+    path: str,
+    stored: StoredObject,
+    decoder: msgspec.json.Decoder[Record],
+    remedy: str = RESTORE,
+) -> Record:
     try:
         return decoder.decode(stored.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from landing.errors import BucketError
-from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.bucket import ATTEMPTS, Bucket, StoredObject
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
 from landing.zone.state_codec import decoded, encoded, version_hash
@@ -38,7 +38,7 @@ class StateFile:
         self._paths = paths
         self._path = paths.state
         self._lease = lease
-        self._first = bucket.get(paths.state)
+        self._first = self._seen = bucket.get(paths.state)
         self._is_written = False
         self.state = state_in(bucket, paths, self._first) or new_state(paths)
         self._hash_of_stored = "" if self._first is None else version_hash(self.state)
@@ -52,9 +52,19 @@ class StateFile:
         if version_hash(self.state) != self._hash_of_stored:
             document = next_document(self.state, self.state["_state_version"] + 1)
             self._lease.confirm()
-            self._bucket.put(self._path, document_json(document))
+            self._put(document_json(document))
             self._hash_of_stored = version_hash(self.state)
             self._is_written = True
+
+    def _put(self, content: bytes) -> None:
+        """Write it on condition that the object is the one that this run has read or written."""
+        if self._seen is None:
+            written = self._bucket.create(self._path, content, ATTEMPTS)
+        else:
+            written = self._bucket.replace(self._path, content, self._seen, ATTEMPTS)
+        if written is None:
+            raise self._lease.lost("and another process has written the stream's state since")
+        self._seen = written
 
     def renew(self) -> None:
         """Rewrite an unchanged state: its time in the bucket shows when a run last succeeded."""
@@ -69,9 +79,9 @@ class StateFile:
         """
         self._lease.confirm()
         if self._first is None:
-            self._bucket.delete(self._path)
+            self._put(document_json(next_document(new_state(self._paths), 0)))
         else:
-            self._bucket.put(self._path, self._first.data)
+            self._put(self._first.data)
         self._hash_of_stored = ""
 
 

@@ -1,16 +1,73 @@
-"""Lines and tables that fit the terminal; in a pipe they have any length and no colour."""
+"""Lines and tables that fit the terminal; in a pipe they have any length and no colour.
+
+Everything that a command prints goes through this module, which makes it printable.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
+from landing.printable import printable, printable_lines
+
 _GAP = "  "
+
+
+_documents: TextIO | None = None
+"""Standard output, while everything but documents goes to standard error."""
+
+
+def put(text: str = "", to: TextIO | None = None) -> None:
+    """Print one line as it is, whatever the width of the terminal."""
+    print(printable(text), file=to or sys.stdout, flush=True)
+
+
+def put_trace(text: str) -> None:
+    """Print a traceback on standard error."""
+    print(printable_lines(text), file=sys.stderr, flush=True)
+
+
+def put_document(lines: Sequence[str]) -> None:
+    """Print what a program reads from standard output."""
+    print("\n".join(map(printable, lines)), file=_documents or sys.stdout, flush=True)
+
+
+@contextmanager
+def only_documents() -> Iterator[None]:
+    """Send everything else to standard error, such as what a source or a program that it starts
+    prints, so that standard output holds documents alone."""
+    global _documents
+    with ExitStack() as stack:
+        _documents = stack.enter_context(_own_stdout())
+        stack.enter_context(redirect_stdout(sys.stderr))
+        try:
+            yield
+        finally:
+            _documents = None
+
+
+@contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """Standard output under a number of its own; the usual number is standard error meanwhile."""
+    is_captured = sys.stdout is not sys.__stdout__
+    usual = sys.stdout
+    if is_captured or usual.fileno() != 1:
+        yield usual  # as in tests
+        return
+    usual.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding=usual.encoding) as documents:
+            yield documents
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None) -> None:
@@ -93,16 +150,3 @@ def is_watched() -> bool:
 
 def is_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
-
-
-def printable(text: str) -> str:
-    """Strangers wrote what a source gives: nothing in it may steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    """As JSON spells it within a string."""
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
-from landing.cli.text.console import is_watched, printable
+from landing.cli.text.console import is_watched
+from landing.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +84,10 @@ class Live:
 
         width, height = console.size
         # Without the last cell, so that no terminal wraps a line and then loses count of them.
-        rows = [Text.assemble(*line) for line in self._lines(width - 1, max(1, height - 1))]
+        rows = [
+            Text.assemble(*((printable(piece), style) for piece, style in line))
+            for line in self._lines(width - 1, max(1, height - 1))
+        ]
         for row in rows:
             row.truncate(width - 1, overflow="ellipsis")
         self._cells = [row.cell_len for row in rows]
@@ -113,4 +117,4 @@ class Sampling:
         self._message = f"samples {stream} ({number} of {count})"
 
     def _line(self, width: int, height: int) -> Sequence[Line]:
-        return [[("• ", "cyan"), (f"{self._source}: ", "bold"), (printable(self._message), "")]]
+        return [[("• ", "cyan"), (f"{self._source}: ", "bold"), (self._message, "")]]

@@ -6,11 +6,9 @@ import argparse
 import sys
 import traceback
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, Protocol
 
-from landing.cli.text.console import printable as printable
-from landing.cli.text.console import say
+from landing.cli.text.console import put_document, put_trace, say
 from landing.errors import LeaseHeld, UsageError
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
@@ -34,7 +32,7 @@ class Log(Protocol):
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
-    report_event(options, "error", "error", "\n".join(filter(None, [f"{_ERROR}{error}", trace])))
+    report_event(options, "error", "error", f"{_ERROR}{error}", trace)
     remedy: str | None = getattr(error, "remedy", None)
     if remedy is not None and getattr(options, "log", None) is None:
         say(redacted(remedy), mark=ARROW, to=sys.stderr)
@@ -46,7 +44,7 @@ def print_json(document: Any) -> None:
 
     encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
     text = msgspec.json.format(encode(document), indent=1).decode()
-    print("\n".join(map(printable, text.split("\n"))))
+    put_document(text.split("\n"))
 
 
 def print_failed(error: BaseException, code: int) -> None:
@@ -55,25 +53,22 @@ def print_failed(error: BaseException, code: int) -> None:
 
     from landing.cli.json.shapes import Error, Failed
 
-    print(printable(msgspec.json.encode(Failed(error=Error.of(error, code))).decode()), flush=True)
+    put_document([msgspec.json.encode(Failed(error=Error.of(error, code))).decode()])
 
 
-def stdout_to_stderr(options: argparse.Namespace) -> AbstractContextManager[Any]:
-    """With `--json`, notes and questions go to standard error, so that the document is alone."""
-    return redirect_stdout(sys.stderr) if options.json else nullcontext()
-
-
-def report_event(options: argparse.Namespace, level: str, event: str, text: str) -> None:
+def report_event(
+    options: argparse.Namespace, level: str, event: str, text: str, trace: str = ""
+) -> None:
     """Print a line about the command as a whole, or write it to the verb's log."""
     log: Log | None = getattr(options, "log", None)
     if log is not None:
-        log.write(level, event, text.removeprefix(_ERROR))
+        log.write(level, event, "\n".join(filter(None, [text.removeprefix(_ERROR), trace])))
         return
-    first, *trace = redacted(text).split("\n")
-    mark = _ERROR if first.startswith(_ERROR) else ""
-    say(first.removeprefix(mark), mark=mark, style="bold red" if mark else "", to=sys.stderr)
-    for line in trace:
-        print(line, file=sys.stderr)
+    text = redacted(text)
+    mark = _ERROR if text.startswith(_ERROR) else ""
+    say(text.removeprefix(mark), mark=mark, style="bold red" if mark else "", to=sys.stderr)
+    if trace:
+        put_trace(redacted(trace))
 
 
 def exit_code(errors: Iterable[Exception]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from landing.cli.text.console import say, terminal_width
+from landing.cli.text.console import put, say, terminal_width
 from landing.cli.text.rows import row_lines
 from landing.errors import counted
 from landing.http.captured import CapturedRequest
@@ -117,4 +117,4 @@ def _print_rows(found: Preview) -> None:
     width, rows = terminal_width(), found.rows.to_pylist()
     room = None if width is None else width - 4
     for line in row_lines(found.rows.column_names, rows, room, first_to_go=(LOAD_ID, ROW_ID)):
-        print(f"    {line}")
+        put(f"    {line}")

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from landing.cli.text.console import grid, printable
+from landing.cli.text.console import grid
 from landing.errors import counted
+from landing.printable import printable
 
 _LONGEST = 1_000
 """Characters of one value."""

@@ -7,9 +7,9 @@ import threading
 import time
 
 from landing import events
-from landing.cli.text.console import is_ci, is_watched
+from landing.cli.text.console import is_ci, is_watched, put
 from landing.cli.text.live import Live
-from landing.cli.text.output import counted, printable
+from landing.cli.text.output import counted
 from landing.cli.text.streams import RunLines
 from landing.observe.progress import StreamProgress, Ticker, Watch, interval, line
 from landing.secrets import redacted
@@ -49,7 +49,7 @@ class Terminal:
     def say(self, text: str) -> None:
         with self._lock:
             # Looked up each time: while lines are drawn, what is printed goes above them.
-            print(printable(text), file=sys.stderr if self._to_stderr else sys.stdout, flush=True)
+            put(text, to=sys.stderr if self._to_stderr else sys.stdout)
 
 
 class RunDisplay:
@@ -82,5 +82,5 @@ class RunDisplay:
             self._shown.close()
 
     def _notify(self, of: StreamProgress) -> None:
-        text = printable(f"{self._source}/{of.stream}: {line(of, time.monotonic())}")
-        print(redacted(text), file=sys.stderr, flush=True)
+        text = f"{self._source}/{of.stream}: {line(of, time.monotonic())}"
+        put(redacted(text), to=sys.stderr)

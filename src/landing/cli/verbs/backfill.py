@@ -15,7 +15,6 @@ from landing.cli.text.output import (
     positive,
     print_json,
     print_table,
-    stdout_to_stderr,
 )
 from landing.errors import UsageError, counted, sized
 
@@ -74,8 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    with stdout_to_stderr(options):
-        code, document = _called(options, workspace)
+    code, document = _called(options, workspace)
     if options.json:
         print_json(document)
     return code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_source
-from landing.cli.text.console import printable, say
+from landing.cli.text.console import put, say
 from landing.cli.text.output import print_json
 from landing.errors import counted
 
@@ -91,17 +91,19 @@ def _print_list(what: str, variables: Sequence[Variable]) -> None:
 def _print_dotenv(variables: Sequence[Variable]) -> None:
     for variable in variables:
         if variable.description:
-            print(f"# {printable(variable.description)}")
-        print(f"{'' if variable.is_required else '# '}{variable.name}=")
+            put(f"# {variable.description}")
+        put(f"{'' if variable.is_required else '# '}{variable.name}=")
 
 
 def _print_secret(name: str, variables: Sequence[Variable]) -> None:
-    print("# Fill in the values, and encrypt the file before you commit it (docs/deployment.md).")
-    print(f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ntype: Opaque\nstringData:")
+    put("# Fill in the values, and encrypt the file before you commit it (docs/deployment.md).")
+    head = ("apiVersion: v1", "kind: Secret", "metadata:", f"  name: {name}", "type: Opaque")
+    for line in (*head, "stringData:"):
+        put(line)
     for variable in variables:
         if variable.description:
-            print(f"  # {printable(variable.description)}")
-        print(f'  {"" if variable.is_required else "# "}{variable.name}: ""')
+            put(f"  # {variable.description}")
+        put(f'  {"" if variable.is_required else "# "}{variable.name}: ""')
 
 
 def _secret_name(workspace: Workspace, source: str | None) -> str:

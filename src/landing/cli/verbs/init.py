@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.cli.text.output import print_json
 from landing.cli.verbs.new import (
     Planned,
     add_answers,
@@ -65,8 +65,7 @@ def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int
 def _called(options: argparse.Namespace) -> int:
     if print_kinds(options):
         return 0
-    with stdout_to_stderr(options):
-        planned = _planned(options)
+    planned = _planned(options)
     made = _made(options, planned)
     if options.json:
         print_json(made)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.catalog.variables import source_variables
 
     timetable = kubernetes.timetable(workspace, options.per, _default(options))
-    with stdout_to_stderr(options):
-        for one in orphans(workspace):
-            say(one.message, mark="note: ")
-        for stream in timetable.unscheduled:
-            say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")
+    for one in orphans(workspace):
+        say(one.message, mark="note: ")
+    for stream in timetable.unscheduled:
+        say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")
     if not timetable.jobs:
         raise UsageError(
             f"no stream to run: in {workspace.shown(workspace.root / 'dag' / 'streams')}, set "

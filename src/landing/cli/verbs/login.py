@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source
-from landing.cli.text.console import say
-from landing.cli.text.output import positive, print_json, stdout_to_stderr
+from landing.cli.text.console import put, say
+from landing.cli.text.output import positive, print_json
 from landing.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     auth = source_auth(load_source(workspace, options.source))
     login = begin(auth)
-    with stdout_to_stderr(options):
-        login.finish(_pasted(login) if options.no_browser else _awaited(login, options.timeout))
+    login.finish(_pasted(login) if options.no_browser else _awaited(login, options.timeout))
     if options.json:
         from landing.cli.json.shapes import LoggedIn
 
@@ -60,14 +59,19 @@ def _awaited(login: Login, seconds: int) -> str:
     from landing.http.auth.authorization_code import listening
 
     with listening(login) as redirect:
-        print(f"Grant access at:\n\n{login.url}\n", flush=True)
+        _show(login)
         webbrowser.open(login.url)
         return redirect.address(seconds)
 
 
+def _show(login: Login) -> None:
+    for line in ("Grant access at:", "", login.url, ""):
+        put(line)
+
+
 def _pasted(login: Login) -> str:
-    print(f"Grant access at:\n\n{login.url}\n")
-    print("The browser then ends at an address that may not load. Paste it here:", flush=True)
+    _show(login)
+    put("The browser then ends at an address that may not load. Paste it here:")
     try:
         return input()
     except EOFError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.cli.text.output import print_json
 from landing.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if print_kinds(options):
         return 0
-    with stdout_to_stderr(options):
-        planned = planned_source(options)
+    planned = planned_source(options)
     made = written(workspace, planned)
     if options.json:
         print_json(made)

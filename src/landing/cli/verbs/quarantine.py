@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_json, add_limit, add_source, add_stream
 from landing.cli.parser import add_verbs
-from landing.cli.text.console import printable, say
+from landing.cli.text.console import put, put_document, say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import counted, sized
 
@@ -136,10 +136,10 @@ def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     for kept in islice(rows, options.limit):
         shown += 1
         if options.json:
-            print(printable(kept.line.decode(errors="replace").rstrip("\n")))
+            put_document([kept.line.decode(errors="replace").rstrip("\n")])
         else:
             say(f"{_time(kept.load_id)}  {kept.field}: {kept.reason}")
-            print(f"  {printable(kept.text)}")
+            put(f"  {kept.text}")
     if options.json:
         return 0
     if not shown:

@@ -15,7 +15,7 @@ from landing.cli.arguments import (
     named_stream,
 )
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json, print_table, stdout_to_stderr
+from landing.cli.text.output import print_json, print_table
 from landing.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             f"{config.origin}: destination_sync_mode: 'append' keeps no table; set it to "
             "'merge' or 'overwrite'"
         )
-    with stdout_to_stderr(options):
-        made = _rebuilt(options, config, bucket, place)
+    made = _rebuilt(options, config, bucket, place)
     if options.json:
         from landing.cli.json.shapes import Rebuilt
 

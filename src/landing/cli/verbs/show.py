@@ -15,7 +15,7 @@ from landing.cli.arguments import (
     add_stream,
     known_stream,
 )
-from landing.cli.text.console import printable, say, terminal_width
+from landing.cli.text.console import put, put_document, say, terminal_width
 from landing.cli.text.output import positive
 from landing.cli.text.rows import row_lines
 from landing.errors import counted
@@ -68,7 +68,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         for line in row_lines(
             found.columns, found.rows, terminal_width(), more=" (--columns chooses)"
         ):
-            print(line)
+            put(line)
     elif not found.files:
         command = f"`landing run {paths.source} {paths.stream}`"
         say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
@@ -88,4 +88,4 @@ def _print_json(found: FoundRows) -> None:
 
     encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
     for row in found.rows:
-        print(printable(encode(row).decode()))
+        put_document([encode(row).decode()])

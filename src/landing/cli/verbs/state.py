@@ -19,7 +19,7 @@ from landing.cli.arguments import (
 )
 from landing.cli.parser import Parser, add_verbs
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json, stdout_to_stderr
+from landing.cli.text.output import print_json
 from landing.errors import LandingError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -143,16 +143,15 @@ def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
     from landing.operations.state_edit import make
 
     number = None
-    with stdout_to_stderr(options):
-        say(f"{change.paths.data}: {change.verb}")
-        for line in change.message:
-            say(line, mark="  ")
-        if is_agreed(options, "Make this change?"):
-            number = make(bucket, change)
-            name = f"{change.paths.source} {change.paths.stream}"
-            say(f"done; `landing state restore {name} {number}` undoes it")
-        else:
-            say("nothing was changed")
+    say(f"{change.paths.data}: {change.verb}")
+    for line in change.message:
+        say(line, mark="  ")
+    if is_agreed(options, "Make this change?"):
+        number = make(bucket, change)
+        name = f"{change.paths.source} {change.paths.stream}"
+        say(f"done; `landing state restore {name} {number}` undoes it")
+    else:
+        say("nothing was changed")
     if options.json:
         from landing.cli.json.shapes import StateChanged
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
-from landing.cli.text.console import grid, say, terminal_width
+from landing.cli.text.console import grid, put, say, terminal_width
 from landing.cli.text.output import ARROW, print_json
 from landing.cli.text.results import drift_in_words
 from landing.errors import counted
@@ -62,10 +62,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _print(found: Sequence[StreamStatus], now: datetime) -> None:
     rows = [_row(one, now) for one in found]
     for line in grid(_TITLES, rows, terminal_width(), right=_NUMBERS):
-        print(line)
+        put(line)
     notes = [note for one in found for note in _notes(one)]
     if notes:
-        print()
+        put()
     for mark, note in notes:
         say(note, mark=mark)
 

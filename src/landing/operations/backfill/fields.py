@@ -235,7 +235,8 @@ def _publish(
     folder: Path,
 ) -> None:
     with load.lease:
-        now = of.records.get(backfill.id)
+        records = of.records
+        now = records.get(backfill.id)
         if now.finished is not None:
             raise finished(now)
         if now.row_versions != backfill.row_versions:
@@ -253,9 +254,9 @@ def _publish(
         leave_out_superseded(of.config, load, folder)
         if load.parts:
             now.row_versions = {"fields": uuid.uuid4().hex}
-            of.records.put(now)
+            records.put(now, load.lease)
             publish(of, load)
         load.lease.confirm()
         now.rows = load.rows
         now.finished = datetime.now(UTC)
-        of.records.put(now)
+        records.put(now, load.lease)

@@ -129,7 +129,7 @@ class _Reading:
             leave_out_superseded(self._of.config, load, self._folder, older)
             if load.parts or load.quarantine_file:
                 backfill.row_versions[number] = self._last_row_version
-                records.put(backfill)
+                records.put(backfill, load.lease)
                 publish(self._of, load)
             load.lease.confirm()
             done = Done(
@@ -144,7 +144,7 @@ class _Reading:
             )
             backfill.done[number] = done
             backfill.rows += done.rows
-            records.finish(backfill)
+            records.finish(backfill, load.lease)
             return WindowResult(done=done, without_cursor=self._without_cursor)
 
 

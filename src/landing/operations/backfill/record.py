@@ -15,11 +15,11 @@ import msgspec
 
 from landing.errors import UsageError
 from landing.operations.backfill.windows import Bound, Request, Window, windows_of
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import ATTEMPTS, Bucket, StoredObject
 from landing.zone.layout import StreamPaths, load_id_after, reserved_by
 from landing.zone.lease import Lease
 from landing.zone.publication import Load
-from landing.zone.records import read_record, read_records
+from landing.zone.records import decoded_record, read_record, read_records
 from landing.zone.state import stored_load_id
 
 ROOM = Decimal("0.01")
@@ -101,6 +101,7 @@ class Records:
     def __init__(self, bucket: Bucket, paths: StreamPaths) -> None:
         self._bucket = bucket
         self._paths = paths
+        self._seen: dict[str, StoredObject] = {}
 
     def all(self) -> list[Backfill]:
         """All backfills, oldest first."""
@@ -113,14 +114,27 @@ class Records:
 
     def get(self, backfill_id: str) -> Backfill:
         path = self._paths.backfill(backfill_id)
-        found = read_record(self._bucket, path, _DECODER, _REMEDY)
-        if found is None:
+        stored = self._bucket.get(path)
+        if stored is None:
             raise UsageError(f"{self._bucket.location(path)}: there is no such backfill")
-        return found
+        self._seen[path] = stored
+        return decoded_record(self._bucket, path, stored, _DECODER, _REMEDY)
 
-    def put(self, backfill: Backfill) -> None:
+    def put(self, backfill: Backfill, lease: Lease) -> None:
+        """Write the record, on condition that it is the one that this object has read or written.
+
+        Raises LeaseHeld if another process has written it since.
+        """
         content = msgspec.json.format(msgspec.json.encode(backfill), indent=1)
-        self._bucket.put(self._paths.backfill(backfill.id), content)
+        path = self._paths.backfill(backfill.id)
+        seen = self._seen.get(path)
+        if seen is None:
+            written = self._bucket.create(path, content, ATTEMPTS)
+        else:
+            written = self._bucket.replace(path, content, seen, ATTEMPTS)
+        if written is None:
+            raise lease.lost("and another process has written the backfill's record since")
+        self._seen[path] = written
 
     def last_of(self, request: Request) -> Backfill | None:
         """The last backfill of the same request."""
@@ -160,14 +174,14 @@ class Records:
                 started=datetime.now(UTC),
             )
             lease.check()
-            self.put(begun)
+            self.put(begun, lease)
             return begun
 
-    def finish(self, backfill: Backfill) -> None:
+    def finish(self, backfill: Backfill, lease: Lease) -> None:
         """Write the record, as finished if no window is left to do."""
         if not backfill.undone:
             backfill.finished = datetime.now(UTC)
-        self.put(backfill)
+        self.put(backfill, lease)
 
 
 def _digest(request: Request) -> str:

@@ -20,7 +20,7 @@ from landing.extraction.dlt_bridge import BaseItemTransform, DltResource, ItemTr
 from landing.extraction.failures import causes, raise_if_interrupted
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.run import run_stream
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
 from landing.zone.lineage import LINEAGE_FIELDS
 
@@ -69,10 +69,10 @@ class _BucketThatDies(Bucket):
         super().__init__(settings)
         self._last = last
 
-    def put(self, path: str, content: bytes | Path) -> None:
+    def create(self, path: str, content: bytes, attempts: int = 1) -> StoredObject | None:
         if path == self._last:
             raise BucketError("the process died before it wrote the state")
-        super().put(path, content)
+        return super().create(path, content, attempts)
 
 
 def _print_note(event: Event) -> None:

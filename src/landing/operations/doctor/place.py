@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings, s3_keys
 from landing.errors import BucketError, SettingsError
 from landing.operations.doctor.findings import Finding, fine, wrong
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import Bucket, StoredObject
 
 PROBES = "_dlt/_doctor"
 _APART = timedelta(seconds=60)
@@ -46,27 +46,48 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
     try:
         bucket.put(path, b"written by `landing doctor`; may be deleted\n")
         stored = bucket.get(path)
-        # Leases need conditional writes.
-        taken = bucket.create(path, b"") is None
+        conditions = _unkept_conditions(bucket, path, stored)
     except BucketError as error:
         yield wrong("writing", str(error), "give the key the right to put objects there")
         return
     finally:
         ended = datetime.now(UTC)
         deleted = _deleted(bucket, path)
-    if stored is None or not taken:
+    if stored is None or conditions:
+        found = " and ".join(conditions) or "is not there"
         yield wrong(
             "writing",
-            f"{bucket.location(path)} was written, but is not there or could be created twice",
-            "use a store that is consistent and supports conditional writes (If-None-Match)",
+            f"{bucket.location(path)} was written, but {found}",
+            "use a store that is consistent and supports conditional writes (If-None-Match and "
+            "If-Match): leases, the order of files and the state rely on them",
         )
         return
-    yield fine("writing", "objects can be written, made only once, and read back")
+    yield fine(
+        "writing",
+        "objects can be written, made only once, replaced only in the version that was read, and "
+        "read back",
+    )
     if deleted is not None:
         yield wrong("deleting", str(deleted), "give the key the right to delete objects there")
     else:
         yield fine("deleting", "objects can be deleted")
     yield _clock(begun, stored.modified, ended)
+
+
+def _unkept_conditions(bucket: Bucket, path: str, stored: StoredObject | None) -> list[str]:
+    """What the bucket allows although the condition of the write does not hold."""
+    if stored is None:
+        return []
+    found = []
+    # Parts, and leases that are free, are written only where there is nothing.
+    if bucket.create(path, b"a second one") is not None:
+        found.append("could be created twice")
+    # Leases and states are replaced only in the version that was read.
+    if bucket.replace(path, b"the next version", stored) is None:
+        found.append("could not be replaced in the version that was read")
+    elif bucket.replace(path, b"a version of another process", stored) is not None:
+        found.append("could be replaced in a version that was no longer there")
+    return found
 
 
 def _deleted(bucket: Bucket, path: str) -> BucketError | None:

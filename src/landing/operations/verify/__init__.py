@@ -75,8 +75,13 @@ def _order(account: Account) -> Result:
     names = counted(len(account.in_order) - anew, "name")
     message = f"{names} in the order of publication, by the bucket's times"
     notes = [f"{counted(anew, 'file')} compacted, copied here or interrupted: no order is known"]
+    if account.seals:
+        notes.append(
+            f"{counted(len(account.seals), 'load')} that a process left unfinished ended with an "
+            "empty file, so that nothing of it could appear later"
+        )
     findings = list(order_findings(account))
-    return _result(account, "order", message, findings, notes if anew else [])
+    return _result(account, "order", message, findings, notes[0 if anew else 1 :])
 
 
 def _cursor(bucket: Bucket, account: Account) -> Iterator[Result]:

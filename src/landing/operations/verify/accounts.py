@@ -15,10 +15,18 @@ import msgspec
 from landing.errors import counted
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed
-from landing.zone.layout import StreamPaths, load_id_of, natural, sorts_after
-from landing.zone.lease import lease_holder
+from landing.zone.holder import lease_holder
+from landing.zone.layout import (
+    StreamPaths,
+    is_compacted,
+    load_id_of,
+    natural,
+    sorts_after,
+    time_of,
+)
 from landing.zone.load_log import LoadRecord, RecordedFile, load_records
 from landing.zone.records import read_record, read_records
+from landing.zone.sealing import Seal, seals
 from landing.zone.state import stored_load_id
 
 _COPIED = timedelta(hours=1)
@@ -52,6 +60,8 @@ class Account:
     """By path; compacted files instead of those that they replaced."""
     replaced: frozenset[str]
     """Paths of files that were compacted, and should be gone."""
+    seals: list[Seal]
+    """Of loads that a process left unfinished, and a later one ended."""
     pending: Compaction | None
     """A compaction that is under way or was interrupted."""
     holder: str | None
@@ -79,6 +89,8 @@ def _account(bucket: Bucket, paths: StreamPaths) -> Account:
     records = load_records(bucket, paths)[::-1]
     compactions, pending = _compactions(bucket, paths)
     expected = {file.path: file for record in records for file in record.files}
+    sealed = seals(bucket, paths)
+    expected |= {one.path: RecordedFile(one.path, 0, one.bytes) for one in sealed}
     replaced: set[str] = set()
     for one in compactions:
         replaced.update(file.path for file in one.files)
@@ -91,6 +103,7 @@ def _account(bucket: Bucket, paths: StreamPaths) -> Account:
         files={file.path: file for file in bucket.listed(paths.data)},
         expected=expected,
         replaced=frozenset(replaced),
+        seals=sealed,
         pending=pending,
         holder=None if holder is None else str(holder),
         state_load_id=stored_load_id(bucket, paths),
@@ -211,6 +224,7 @@ def file_notes(account: Account) -> Iterator[str]:
 
 def order_findings(account: Account) -> Iterator[VerifyFinding]:
     """Files that were published after one whose name sorts after theirs."""
+    yield from _after_seals(account)
     latest: Listed | None = None
     for file in _published(account):
         if latest is not None and file.modified < latest.modified - _CLOSE:
@@ -224,12 +238,30 @@ def order_findings(account: Account) -> Iterator[VerifyFinding]:
             latest = file
 
 
+def _after_seals(account: Account) -> Iterator[VerifyFinding]:
+    """Parts of a load that appeared after another process had sealed it."""
+    for seal in account.seals:
+        for file in account.ours:
+            if load_id_of(file.path) != seal.load_id or is_compacted(file.path):
+                continue
+            is_late = seal.sealed + _CLOSE < file.modified < seal.sealed + _COPIED
+            if is_late or file.path > seal.path:
+                yield VerifyFinding(
+                    f"{file.path} appeared after its load had been sealed with {seal.path}",
+                    "a reader that was past it has missed it; its rows landed again later. The "
+                    "bucket does not keep to If-None-Match: `landing doctor` tries it",
+                )
+
+
 def _published(account: Account) -> Iterator[Listed]:
     """Files in the order of their names, if their time in the bucket is that of their load."""
-    recorded = {file.path: one for one in account.records for file in one.files}
+    recorded = {file.path: one.finished for one in account.records for file in one.files}
+    recorded |= {one.path: one.sealed for one in account.seals}
     for file in account.in_order:
-        record = recorded.get(file.path)
-        if record is not None and abs(file.modified - record.finished) < _COPIED:
+        when = recorded.get(file.path)
+        if when is None and not is_compacted(file.path):  # of a load that was interrupted
+            when = time_of(load_id_of(file.path) or "")
+        if when is not None and abs(file.modified - when) < _COPIED:
             yield file
 
 

@@ -1,0 +1,102 @@
+"""Seals a load whose run may still be publishing it, so that nothing more of it can appear.
+
+Parts are put in order, each on condition that nothing has its name. An empty file with the name of
+the next part therefore ends the load: an upload that arrives later is refused, and so is every part
+that would follow it.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from binascii import Error as NotBase64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths, part_number_of
+from landing.zone.records import read_records
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """A load whose parts are being put, as the lease names it."""
+
+    load_id: str
+    columns: pa.Schema
+
+    def as_json(self) -> dict[str, str]:
+        packed = zlib.compress(self.columns.serialize().to_pybytes())
+        return {"load_id": self.load_id, "columns": base64.b64encode(packed).decode()}
+
+    @classmethod
+    def of(cls, found: Any) -> Publishing | None:
+        """None if a lease names no load, or was written by an older version."""
+        if not isinstance(found, Mapping):
+            return None
+        try:
+            packed = zlib.decompress(base64.b64decode(found["columns"], validate=True))
+            return cls(str(found["load_id"]), pa.ipc.read_schema(pa.py_buffer(packed)))
+        except (KeyError, TypeError, NotBase64, zlib.error, pa.ArrowException):
+            return None
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """`_dlt/{source}/{stream}/seals/{load_id}.json`"""
+
+    load_id: str
+    path: str
+    """The empty file after which no part of the load can appear."""
+    bytes: int
+    sealed: datetime
+    """By the bucket's clock."""
+
+
+_DECODER = msgspec.json.Decoder(Seal)
+
+
+def seal(
+    bucket: Bucket, paths: StreamPaths, publishing: Publishing, check: Callable[[], None]
+) -> None:
+    """Create the next part of the load as an empty file, unless all of the load is there.
+
+    `check` raises if this process may not write any more.
+    """
+    load_id = publishing.load_id
+    if bucket.get(paths.load_record(load_id)) is not None:
+        return  # the record is put after the last part
+    content = _empty_file(publishing.columns)
+    # If a name is taken meanwhile, the part has just arrived, and the following name is sealed.
+    for number in range(_parts_there(bucket, paths, load_id), paths.MOST_PARTS):
+        path = paths.part(load_id, number)
+        check()
+        if bucket.create(path, content) is not None:
+            found = bucket.get(path)
+            if found is not None:
+                made = Seal(load_id, path, len(content), found.modified)
+                bucket.put(paths.seal(load_id), msgspec.json.encode(made))
+            return
+
+
+def seals(bucket: Bucket, paths: StreamPaths) -> list[Seal]:
+    return read_records(bucket, sorted(bucket.list(paths.seals)), _DECODER)
+
+
+def _parts_there(bucket: Bucket, paths: StreamPaths, load_id: str) -> int:
+    """The number of the part that would be put next."""
+    day = paths.part(load_id, 0).rpartition("/")[0]
+    found = bucket.list(day, f"{day}/{load_id}")
+    numbers = (part_number_of(path, load_id) for path in found)
+    return max((number + 1 for number in numbers if number is not None), default=0)
+
+
+def _empty_file(columns: pa.Schema) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(columns.empty_table(), sink)
+    return bytes(sink.getvalue().to_pybytes())
