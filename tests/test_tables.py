@@ -235,6 +235,7 @@ def test_a_full_refresh_takes_the_place_of_the_last(each: Shop) -> None:
     before = each.rows("stock")
     each.rebuild("stock")
     assert each.rows("stock") == before
+    each.configure("stock", destination_sync_mode="overwrite", allow_empty=True)
     each.lands(stream="stock")
     assert each.current("stock") == {}
     each.rebuild("stock")
