@@ -91,7 +91,7 @@ def streams() -> list[Stream]:
             if config.get("selected") and config.get("connector", "dlt") in ("dlt", "landing"):
                 found.append(stream_of(file.parent.name, file.stem, config))
         except (ValueError, TypeError, AttributeError) as error:
-            raise FeederError(f"{file} is no stream config ({error}): mend it") from None
+            raise FeederError(f"{file} is no stream config ({error}): fix it") from None
     return found
 
 

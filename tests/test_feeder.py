@@ -523,8 +523,8 @@ def test_a_full_refresh_takes_the_place_of_the_last_once_it_is_whole(
     assert local.asked(path) is not None
     local.feed(path)
     assert current(local, path) == {1: 11}
-    mended = {**FIELDS, "n": {"type": "string"}}
-    kit.configure("shop", "stock", fields=mended, primary_key=[["id"]], **refreshed)
+    fixed = {**FIELDS, "n": {"type": "string"}}
+    kit.configure("shop", "stock", fields=fixed, primary_key=[["id"]], **refreshed)
     shop.does("rebuild", "shop", "stock", "--yes", hour=4)
     shop.does("quarantine", "land", "shop", "stock", hour=4)
     local.feed(path)

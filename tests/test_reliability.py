@@ -163,7 +163,7 @@ def test_a_bucket_that_fails_is_told_in_one_line_with_the_stream(
     assert remedy.startswith("  → `landing ")
     assert line.startswith("error: stream 'my_source/orders': ")
     assert told in line
-    proxy.mend()
+    proxy.fix()
     assert "2,350 rows" in orders.run("my_source", "orders").out
 
 

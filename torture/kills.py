@@ -73,8 +73,8 @@ class Attempt:
             time.sleep(max(0.0, self._target.seconds - (time.monotonic() - begun)))
             self._kill()
         ended = fleet.ended(self._running)
-        fleet.api_proxy.mend()
-        fleet.bucket_proxy.mend()
+        fleet.api_proxy.fix()
+        fleet.bucket_proxy.fix()
         return ended.code == -9 and bool(self.phase)
 
     def _watch(self, exchange: Exchange) -> None:

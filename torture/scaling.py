@@ -111,15 +111,15 @@ def _measured(size: Size) -> tuple[str, bool]:
         [
             f"`{COMMAND}` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
             f"{(time.monotonic() - begun) / 60:.0f} minutes. A backfill of {size.windows} windows "
-            f"of {size.pages} pages of {PAGE} records, {DELAY * 1000:.0f} ms each. System load before "
-            f"and after: {load}, {machine.load()}.",
+            f"of {size.pages} pages of {PAGE} records, {DELAY * 1000:.0f} ms each. System load "
+            f"before and after: {load}, {machine.load()}.",
             _speed_table(runs),
             f"Target for two machines with `--workers 1`: ≥ {ASKED:g} × the speed of one; "
             f"{'reached' if speed >= ASKED else 'missed'} with {speed:.2f} ×.",
             _loss_table(losses),
-            f"In each of the {_count(runs) + len(losses)} backfills, the newest landed row of every "
-            f"key equals that of the API, and no window is missing. A feeder that polled during "
-            f"the {len(losses)} losses missed no file.",
+            f"In each of the {_count(runs) + len(losses)} backfills, the newest landed row of "
+            f"every key equals that of the API, and no window is missing. A feeder that polled "
+            f"during the {len(losses)} losses missed no file.",
         ]
     )
     return text, speed >= ASKED

@@ -73,7 +73,7 @@ TASKS: dict[str, dict[str, Verb]] = {
         "check": check,
     },
     "run": {"run": run, "backfill": backfill},
-    "look": {
+    "inspect": {
         "status": status,
         "fresh": fresh,
         "history": history,
@@ -82,7 +82,7 @@ TASKS: dict[str, dict[str, Verb]] = {
         "verify": verify,
         "report": report,
     },
-    "mend": {
+    "fix": {
         "doctor": doctor,
         "quarantine": quarantine,
         "state": state,

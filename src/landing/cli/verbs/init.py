@@ -40,7 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="keep files that exist, add the others")
     parser.add_argument("--dagster", action="store_true", help="add a code location for Dagster")
     parser.add_argument(
-        "--feeder", action="store_true", help="add the reference feeder, from files to a DuckLake"
+        "--feeder",
+        action="store_true",
+        help="add the reference feeder, which merges landed files into DuckLake",
     )
     parser.add_argument(
         "--engine",
