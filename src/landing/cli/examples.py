@@ -73,7 +73,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("--to-bucket --no-values", "for readers who may not see any values"),
     ),
     "run": (
-        ("shop orders --dry-run", "what would be done, and the first page"),
+        ("shop orders --dry-run", "what would be done"),
         ("odoo orders order_lines", ""),
         ("shop --all", "all selected streams"),
         ("shop --all --json", "the result, for a program"),

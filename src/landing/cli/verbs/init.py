@@ -33,8 +33,8 @@ _PARTS = ("dagster", "feeder")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes only new files. At a terminal, it asks for the first source, unless options name "
-        "it; they are the ones of `landing new`."
+        "Writes only new files. At a terminal, it asks for the first source, unless options "
+        "describe it, as for `landing new`."
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
     parser.add_argument("--keep", action="store_true", help="keep files that exist, add the others")
