@@ -138,8 +138,8 @@ class StreamReader:
         if waited > self._stalled_after:
             raise StreamError(
                 f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
-                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
-                "request has no answer, or raise LANDING_STALL_MINUTES"
+                f"{waited / 60:.0f} minutes: give its client a timeout, so that the error "
+                "names the request, or raise LANDING_STALL_MINUTES"
             )
 
     def _admitted(
