@@ -1,7 +1,7 @@
 """Private values as what may be written of them: nothing, a mask, or a keyed hash.
 
-`private_fit` and `protection` serve columns and raise ConversionError where a value is not what its field
-says. `row_protector` serves quarantine, where such values stand, and never raises.
+`private_fit` and `protection` serve columns, and raise ConversionError for a value that is not what
+its field says. `row_protector` serves quarantine, where such values stand, and never raises.
 """
 
 from __future__ import annotations
