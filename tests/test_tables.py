@@ -228,14 +228,13 @@ def test_fields_come_and_go(each: Shop) -> None:
 
 
 def test_a_full_refresh_takes_the_place_of_the_last(each: Shop) -> None:
-    each.configure("stock", destination_sync_mode="overwrite")
+    each.configure("stock", destination_sync_mode="overwrite", allow_empty=True)
     each.lands(row(1, 10), row(2, 20), stream="stock")
     each.lands(row(2, 25), row(3, 30), row(3, 31), stream="stock")
     assert each.current("stock") == {2: "2 at 25", 3: "3 at 31"}
     before = each.rows("stock")
     each.rebuild("stock")
     assert each.rows("stock") == before
-    each.configure("stock", destination_sync_mode="overwrite", allow_empty=True)
     each.lands(stream="stock")
     assert each.current("stock") == {}
     each.rebuild("stock")
@@ -393,7 +392,7 @@ def test_where_a_table_can_not_be_is_told_before_anything_is_read(
     secret = shop.s3.secret_key
     mistakes = {
         "bucket 'nowhere' does not exist": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
-        "fix LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
+        "mend LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
         "has to be outside of": {"LANDING_TABLES_URL": f"{os.environ['DLT_BUCKET_URL']}/tables"},
         "LANDING_TABLES_URL is 'tables': it has to be s3://": {"LANDING_TABLES_URL": "tables"},
         "LANDING_TABLES_URL is not set, and the landing zone s3://landing has no room": {
