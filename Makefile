@@ -1,5 +1,5 @@
-# Each target sets up what it needs into .venv; nothing has to be installed by hand but make and
-# Python 3.11 or later (another one than python3: make PYTHON=python3.12 demo).
+# Each target installs what it needs into .venv. You need make and Python 3.11 or later; for a Python
+# that is not python3: make PYTHON=python3.12 demo
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

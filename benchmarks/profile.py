@@ -1,6 +1,6 @@
-"""Where the seconds of a run go: `python -m benchmarks.profile` writes benchmarks/PROFILE.md.
+"""What takes the time of a run: `python -m benchmarks.profile` writes benchmarks/PROFILE.md.
 
-Each stage alone, over the same pages, beside whole runs; processor seconds, the least of a few.
+Measures each stage alone, over the same pages, and whole runs: CPU seconds, the best of a few.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ALL_STREAMS = "streams side by side"
 SMALL = (IMPORTS, "fixed", ONE_STREAM)
 Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
-ARROW = "Arrow's reader, beside"
+ARROW = "Arrow's reader, in parallel"
 PLAIN = [name for name, kind in KEPT.items() if kind != "json"]
 FEW = (4, 8, 12, len(PLAIN))
 _FEW_COLUMNS = (("bytes a value", ".0f"), ("decoded", ".2f"), ("read", ".2f"))
@@ -57,35 +57,34 @@ _FEW_COLUMNS = (("bytes a value", ".0f"), ("decoded", ".2f"), ("read", ".2f"))
 MANY_STREAMS = f"""\
 ## Small runs and many streams
 
-Processor seconds without `import dlt`; pages of {SMALL_PAGE} records, as many as in the mark, of
-an API that does not make anybody wait."""
+CPU seconds without `import dlt`, for pages of {SMALL_PAGE} records of an API that answers at once;
+as many as in the target of 20 streams."""
 
 HOW_TO_READ_SMALL = """\
-- *imports besides dlt* are pyarrow, numpy, this project, and pandas where it is installed, which
-  pyarrow imports with its first array.
-- *fixed*, as above, is those imports, and a run that finds nothing new.
-- Streams side by side share one interpreter lock. What they take together, besides the kernel's
-  part of their requests, goes by one after the other; `--all` is no faster than that, however
-  little each of them waits. Processes would have a lock each, but a source's login, its session
-  and what else its client keeps in memory would be one per process, too, and some APIs end a
-  session when the same user logs in again."""
+- *imports besides dlt* are pyarrow, numpy, this project, and pandas if it is installed, because
+  pyarrow imports it with the first array.
+- *fixed* is these imports and a run that finds nothing new, as above.
+- Streams that run in parallel share one interpreter lock, so their work takes turns, except for
+  the kernel's part of their requests. `--all` can't be faster than that, however short the waits
+  are. Several processes would each have a lock, but each would also have its own login and
+  session, and some APIs end a session when the same user logs in again."""
 
 HOW_TO_READ_FEW = """\
-Processor seconds for the same pages, of which only so many plain fields are kept; without the lock,
-Arrow's count for less. It reads pages that have up to 50 bytes for each of its values."""
+CPU seconds for the same pages if only that many plain fields are kept. Arrow's reader doesn't hold
+the interpreter lock, so its seconds cost less. It is used for pages with up to 50 bytes a value."""
 
 HOW_TO_READ = """\
 - *fixed* is a run that finds nothing new, without `import dlt`: the start of Python, other
   imports, the lease and the state.
 - Stages that hold the interpreter lock take turns, however many threads there are: while one page
-  is decoded, no other is turned into columns. *in turn* is their sum, about what this work takes
-  in one process, however it is arranged. Arrow reads and parquet is written beside it, and the
-  kernel's part of the download goes on there.
-- *Arrow's reader* takes the fields of a page that are not nested from its bytes, times still as
-  text, and holds no lock meanwhile; it is no part of *columns* here. The nested fields are decoded,
-  and made text again.
-- *whole run* has more than its stages: the cursor, the handing over of pages from thread to
-  thread, and what threads and the API's process cost each other in caches and memory."""
+  is decoded, no other page is converted to columns. *in turn* is the sum of these stages, about
+  the time that this work takes in one process. Arrow's reader, the writing of parquet and the
+  kernel's part of the download run in parallel to it.
+- *Arrow's reader* reads the fields of a page that are not nested from its bytes, with times as
+  text, and does not hold the lock. It is not included in *columns* here. Nested fields are decoded
+  and encoded as text again.
+- *whole run* takes longer than its stages, because of the cursor, of pages that pass from thread to
+  thread, and of caches and memory that the threads share with the API's process."""
 
 
 def main() -> None:
@@ -255,7 +254,7 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
     }
     rows.append(("**in turn**", *(f"{in_turn[s]:.2f}" for s in _SOURCES)))
     rows.append((ARROW, "", f"{seconds[ARROW]:.2f}"))
-    rows.append(("parquet, beside", *[f"{seconds['parquet']:.2f}"] * 2))
+    rows.append(("parquet, in parallel", *[f"{seconds['parquet']:.2f}"] * 2))
     rows.append(("**whole run**", *(f"{seconds[f'{s}: whole run']:.2f}" for s in _SOURCES)))
     few = [
         (f"{count}", *(f"{seconds[f'{count} {what}']:{form}}" for what, form in _FEW_COLUMNS))
@@ -267,8 +266,8 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
         "\n\n".join(
             [
                 "# Profile",
-                f"`python -m benchmarks.profile`: processor seconds for {records:,} records, "
-                f"{len(KEPT)} of 25 fields kept; the least of {rounds}.",
+                f"`python -m benchmarks.profile`: CPU seconds for {records:,} records, "
+                f"{len(KEPT)} of 25 fields kept; the best of {rounds}.",
                 f"{machine.description()}. Load of the machine: {machine.load()}.",
                 table(("stage", "dictionary stream", "client of the kit"), rows),
                 HOW_TO_READ,

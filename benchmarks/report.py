@@ -16,29 +16,28 @@ _NONE = "–"
 HOW_TO_READ = """\
 ## How to read this
 
-- Every row comes from the same run of `make bench`. The contenders take turns, one after the
-  other in each round, so that a slow minute of the machine is shared by all. Numbers are medians
-  over the rounds; the spread is the fastest and the slowest round.
-- *seconds* is a whole process, from start to end, without the import of its framework alone (dlt,
-  the CDK, the SDK). Everything else counts: the start of Python, other imports, this project's
-  lease, state and load record. *process* is the same with that import. *CPU* is user and system
-  time of the whole process, more than one core's where threads work at once; *peak* is its
-  resident memory.
-- The API is a process of its own on the loopback interface. It has its pages encoded before the
-  clock runs, but it shares the machine's cores with the contender it serves.
-- *download only* is the wire. The *floor* is a script that knows these 20 fields and nothing else:
-  no cursor, no state, no lease, no row that does not fit. *plain dlt* is the founding document's
-  example, its cursor read once so that it lands every row.
-- The taps write no parquet and no state: they stop where the others' second half begins. Of the
-  two Airbyte sources, the manifest is how most connectors are made; it emits all 25 fields, since
-  choosing is left to the platform, while the one in Python picks the 20 itself.
-- *contents*: files are compared by a digest over their sorted rows, in all 20 fields, with equal
-  values spelled equally whatever type a file has them in. The taps' records are counted, in an
-  unmeasured run.
-- The records are made up, and regular: text that repeats compresses better than life does.
-- Ratios differ between machines, and marks with 50 ms a page more so: the API waits as long
-  wherever it runs, while the work takes as long as the machine does. What others gave, of the
-  versions of their day, is in `benchmarks/results/`."""
+- All rows come from one run of `make bench`. In each round the contenders run one after another,
+  so that a slow minute of the machine affects all of them. Numbers are medians over the rounds;
+  the spread is the fastest and the slowest round.
+- *seconds* is the time of the whole process, except for the import of its framework (dlt, the CDK,
+  the SDK). Everything else counts: the start of Python, other imports, and this project's lease,
+  state and load record. *process s* includes the import of the framework. *CPU s* is user and
+  system time of the whole process; it can exceed *seconds* because threads run in parallel.
+  *peak MB* is the largest resident memory.
+- The API is a separate process on the loopback interface. It encodes its pages before the clock
+  starts, but it shares the cores with the contender that it serves.
+- *download only* requests the pages and discards them. The *floor* is a script written for these
+  20 fields: it has no cursor, state, lease or quarantine. *plain dlt* is the example of the
+  founding document, with its cursor read only once so that it lands every row.
+- The taps write neither parquet nor state, which is about half of the work of the others. Of the
+  two Airbyte sources, the manifest is how most connectors are written; it emits all 25 fields,
+  because the platform selects fields. The one in Python selects the 20 fields itself.
+- *contents*: files are compared by a digest over their sorted rows, in all 20 fields, whatever
+  type a file uses for a value. The records of the taps are counted in an unmeasured run.
+- The records are generated and regular, and compress better than real ones.
+- Ratios differ between machines, most of all those with 50 ms a page: the API waits as long on any
+  machine, but the work takes as long as the machine needs. Results of other machines, with the
+  versions of their time, are in `benchmarks/results/`."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,15 @@ def markdown(run: Run) -> str:
         "# Benchmark",
         f"`make bench` on {run.day.isoformat()}: {run.records:,} records of 25 fields, 20 kept, "
         f"1,000 a page; {_plural(run.rounds, 'round')}.",
-        f"{run.machine}. Load of the machine before and after: {run.load}.\n\n{run.versions}.",
+        f"{run.machine}. System load before and after: {run.load}.\n\n{run.versions}.",
         contenders_table(run),
     ]
     if run.differences:
         sections.append("\n".join(f"- **{difference}**" for difference in run.differences))
     if run.marks:
         sections += [
-            "## Marks",
-            table(("case", "mark", "reached", "verdict"), map(_mark, run.marks)),
+            "## Targets",
+            table(("case", "target", "measured", "verdict"), map(_mark, run.marks)),
         ]
     return "\n\n".join([*sections, HOW_TO_READ]) + "\n"
 

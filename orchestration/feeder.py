@@ -1,9 +1,9 @@
-"""A feeder: Dagster sees new files in the landing zone, and merges them into a DuckLake.
+"""A feeder: Dagster detects new files in the landing zone and merges them into a DuckLake.
 
     dagster dev -f orchestration/feeder.py
 
-Of this repository it needs the stream configs alone, so it can be copied into any other. For each
-selected stream, `lake.{source}.{stream}` has the current rows. docs/feeder.md says more.
+For each selected stream, `lake.{source}.{stream}` has the current rows. The file needs nothing of
+this repository but the stream configs, so you can copy it into another one. See docs/feeder.md.
 
 Environment:
     DLT_BUCKET_URL    the landing zone: s3://bucket/prefix or file:///folder
@@ -36,7 +36,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-BATCH_FILES, BATCH_BYTES = 500, 128 * 1024**2  # of one transaction, so that memory is bounded
+BATCH_FILES, BATCH_BYTES = 500, 128 * 1024**2  # per transaction, which limits memory
 POLL_SECONDS, ATTEMPTS = 60, 5
 FILES = "read_parquet(?, hive_partitioning = false, union_by_name = true)"
 PRESENT = "SELECT * EXCLUDE (_deleted_at) FROM batch WHERE _deleted_at IS NULL"
@@ -49,7 +49,7 @@ class FeederError(Exception):
 
 
 class TryAgain(FeederError):
-    """Another transaction was faster, a file was compacted meanwhile, or the network failed."""
+    """Another transaction was faster, a file was just compacted, or the network failed."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Stream:
 
     @property
     def gone(self) -> str:
-        """Keys that were deleted, so that no older version that lands later brings one back."""
+        """Deleted keys, so that an older version that lands later does not bring a row back."""
         return f"lake._feeder.{quoted(f'{self.path} deleted')}"
 
     @property
     def position(self) -> str:
-        """One row: the last path that was taken in. A table for each stream: of two transactions
-        that change one table, DuckLake fails the later, so that two runs of a stream never mix."""
+        """One row: the last path that was merged. Each stream has a table of its own: if two
+        transactions change one table, the later one fails, so two runs of a stream never mix."""
         return f"lake._feeder.{quoted(f'{self.path} position')}"
 
 
@@ -91,7 +91,7 @@ def streams() -> list[Stream]:
             if config.get("selected") and config.get("connector", "dlt") in ("dlt", "landing"):
                 found.append(stream_of(file.parent.name, file.stem, config))
         except (ValueError, TypeError, AttributeError) as error:
-            raise FeederError(f"{file} is no stream config ({error}): mend it") from None
+            raise FeederError(f"{file} is no stream config ({error}): fix it") from None
     return found
 
 
@@ -102,19 +102,19 @@ def stream_of(source: str, name: str, config: dict[str, Any]) -> Stream:
     is_full = (config.get("sync_mode") or usual) != "incremental"
     keeps_newest = config.get("destination_sync_mode") == "merge" or bool(config.get("deletes"))
     key = tuple(field for (field,) in config.get("primary_key") or [])
-    # Without a key, rows are told apart by their lineage, which compaction leaves as it is.
+    # Without a key, rows are identified by their lineage, which compaction does not change.
     return Stream(source, name, key or ("_dlt_load_id", "_dlt_id"), is_full and not keeps_newest)
 
 
 def new_files(stream: Stream, after: str | None) -> Iterator[tuple[str, int]]:
-    """Path and size of what there is to take in after a path, in order."""
-    if stream.is_refreshed:  # a refresh is whole once there is the record of its load
+    """Path and size of each file after a path, in order."""
+    if stream.is_refreshed:  # complete once its load record exists
         return listed(f"_dlt/{stream.path}/loads", after, ".json")
     return listed(stream.path, after, ".parquet")
 
 
 def listed(folder: str, after: str | None, suffix: str) -> Iterator[tuple[str, int]]:
-    """S3 gives names in order and from there on, so that old files cost nothing."""
+    """S3 lists names in order, starting after a given one, so old files cost nothing."""
     pages = obstore.list(landing_zone(), folder, offset=after, chunk_size=1000)
     files = ((file["path"], file["size"]) for page in pages for file in page)
     ours = (file for file in files if file[0].endswith(suffix))
@@ -122,7 +122,7 @@ def listed(folder: str, after: str | None, suffix: str) -> Iterator[tuple[str, i
 
 
 def feed(stream: Stream, tell: Callable[[str], object] = print) -> dict[str, Any]:
-    """Take in what is new, a batch at a time: what came, and where that has led to."""
+    """Merge what is new, a batch at a time. Returns the figures and the new position."""
     total = Counter(rows=0, deleted=0, without_key=0, files=0, bytes=0)
     failures, tried = 0, set[str | None]()
     while True:
@@ -130,7 +130,7 @@ def feed(stream: Stream, tell: Callable[[str], object] = print) -> dict[str, Any
             with transaction() as lake:
                 at = position(lake, stream)
                 if tried - {at}:
-                    tell("another run takes in the same files; the rest is left to it")
+                    tell("another run merges the same files; this one leaves the rest to it")
                     return {**total, "cursor": at}
                 tried.add(at)
                 fed = (refresh if stream.is_refreshed else merge)(lake, stream, at)
@@ -148,7 +148,7 @@ def feed(stream: Stream, tell: Callable[[str], object] = print) -> dict[str, Any
 
 
 def merge(lake: Lake, stream: Stream, at: str | None) -> dict[str, int] | None:
-    """The next files of the same columns: of each key, the newest version stays."""
+    """Merge the next files that have the same columns, keeping the newest version of each key."""
     paths, size, columns = list[str](), 0, dict[str, str]()
     for path, more in new_files(stream, at):
         its = columns_of(lake, FILES, [uri(path)])
@@ -178,7 +178,7 @@ def merge(lake: Lake, stream: Stream, at: str | None) -> dict[str, int] | None:
 
 
 def fit(lake: Lake, stream: Stream, path: str) -> None:
-    """Make the tables, or give that of the rows the columns that a batch has more."""
+    """Create the tables, or add the columns of a batch that the table lacks."""
     lake.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{quoted(stream.source)}")
     lake.execute("CREATE SCHEMA IF NOT EXISTS lake._feeder")
     lake.execute(f"CREATE TABLE IF NOT EXISTS {stream.rows} AS {PRESENT} LIMIT 0")
@@ -187,7 +187,7 @@ def fit(lake: Lake, stream: Stream, path: str) -> None:
     if columns_of(lake, stream.gone) != columns_of(lake, f"({deleted_of(stream)})"):
         raise FeederError(
             f"{stream.rows} was made with another primary key than {key}, or of another type: set "
-            "it back in the stream config, or make the table anew (docs/feeder.md)"
+            "it back in the stream config, or rebuild the table (docs/feeder.md)"
         )
     present = columns_of(lake, stream.rows)
     for name, kind in columns_of(lake, f"({PRESENT})").items():
@@ -196,13 +196,13 @@ def fit(lake: Lake, stream: Stream, path: str) -> None:
         elif present[name] != kind:
             raise FeederError(
                 f"{stream.rows}: {name} is {present[name]} in the table, and {kind} in files up to "
-                f"{path}: set its type back in the stream config and land them again, or bring "
+                f"{path}: set its type back in the stream config and land them again, or convert "
                 "the table's column to the new type (docs/feeder.md)"
             )
 
 
 def refresh(lake: Lake, stream: Stream, at: str | None) -> dict[str, int] | None:
-    """The rows of the last full refresh that is whole, in place of those of the one before."""
+    """Replace the rows of the previous full refresh by those of the last complete one."""
     if (last := last_of(new_files(stream, at))) is None:
         return None
     move(lake, stream, last)
@@ -214,7 +214,10 @@ def refresh(lake: Lake, stream: Stream, at: str | None) -> dict[str, int] | None
 
 
 def replace(lake: Lake, stream: Stream, first: str, last: str) -> dict[str, int]:
-    """By rows with load ids from `first` to `last`; those from quarantine are in later files."""
+    """Replace all rows by those with load ids from `first` to `last`.
+
+    Rows of the refresh that came from quarantine are in later files.
+    """
     day = datetime.fromtimestamp(float(first), UTC)
     begin = f"{stream.path}/{day:year=%Y/month=%m/day=%d}/{first}"
     files = dict(listed(stream.path, begin, ".parquet"))
@@ -232,7 +235,7 @@ def replace(lake: Lake, stream: Stream, first: str, last: str) -> dict[str, int]
 
 
 def stage(lake: Lake, stream: Stream, paths: list[str], first: str = "", last: str = "~") -> None:
-    """As table `batch`, the newest version of each key among rows with load ids of this range."""
+    """Create `batch`: the newest version of each key among rows with load ids in this range."""
     uris = [uri(path) for path in paths]
     can_delete = "_deleted_at" in columns_of(lake, FILES, uris)
     lake.execute(
@@ -256,7 +259,7 @@ def deleted_of(stream: Stream) -> str:
 
 
 def columns_of(lake: Lake, relation: str, *parameters: list[str]) -> dict[str, str]:
-    """Names and types; none of a table that is not there."""
+    """Names and types; empty if there is no such table."""
     try:
         described = lake.execute(f"DESCRIBE FROM {relation}", parameters).fetchall()
     except duckdb.CatalogException:
@@ -286,8 +289,8 @@ def move(lake: Lake, stream: Stream, path: str) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Lake]:
-    """All of it or nothing: a process that is killed leaves at most files that nothing names."""
-    # One on SQLite fails if another ends meanwhile, of whichever stream: there they take turns.
+    """All or nothing: a killed process leaves at most files that no catalog refers to."""
+    # On SQLite, a transaction fails if any other one commits meanwhile, so they take turns.
     kind, _, place = setting("FEEDER_CATALOG").partition(":")
     with Path(f"{place}.lock").open("w") if kind == "sqlite" else nullcontext() as lock:
         if lock:
@@ -300,18 +303,20 @@ def transaction() -> Iterator[Lake]:
         except (duckdb.IOException, duckdb.TransactionException, BaseError) as error:
             raise TryAgain(PASSWORD.sub("***", str(error))) from None
         except duckdb.Error as error:
-            # Two processes may have made an empty database a catalog at the same time.
+            # Two processes may have turned an empty database into a catalog at the same time.
             is_race = "Failed to initialize DuckLake" in str(error)
-            told = PASSWORD.sub("***", str(error))
-            raise (TryAgain if is_race else FeederError)(told) from None
+            message = PASSWORD.sub("***", str(error))
+            raise (TryAgain if is_race else FeederError)(message) from None
 
 
 @cache
 def attached() -> Lake:
-    """Once in a process, as extensions take a second to load; PostgreSQL may restart meanwhile."""
+    """Once per process, because loading extensions takes a second; PostgreSQL may restart."""
     catalog, data = setting("FEEDER_CATALOG"), setting("FEEDER_DATA_URL")
     if f"{data}/".startswith(f"{setting('DLT_BUCKET_URL')}/"):
-        raise FeederError("FEEDER_DATA_URL has to be outside of DLT_BUCKET_URL, which others read")
+        raise FeederError(
+            "FEEDER_DATA_URL has to be outside of DLT_BUCKET_URL, whose files other feeders read"
+        )
     lake = duckdb.connect()
     for extension in ("httpfs", "ducklake", f"{catalog.partition(':')[0]}_scanner"):
         package = find_spec(f"duckdb_extension_{extension}")  # else DuckDB downloads it
@@ -385,7 +390,7 @@ def region() -> str:
 
 
 def local(url: str) -> str:
-    """A folder's path; addresses of S3 as they are."""
+    """The path of a folder's URL; S3 URLs as they are."""
     return unquote(urlsplit(url).path) if url.startswith("file://") else url
 
 
@@ -425,7 +430,7 @@ def sensor_of(stream: Stream, table: dg.AssetsDefinition) -> dg.SensorDefinition
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor() -> dg.RunRequest | dg.SkipReason:
-        """By the lake's own position, so that what a run left, as it died, is asked for again."""
+        """Uses the lake's own position, so files that a dead run left are requested again."""
         with transaction() as lake:
             at = position(lake, stream)
             newest = last_of(new_files(stream, at))

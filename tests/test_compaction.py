@@ -455,7 +455,7 @@ def killed_at(kit: Kit, proxy: Proxy, zone: Zone, write: int, *, is_done: bool) 
 
         proxy.spoil(kill, when=_writes, after=write)
         out, _ = process.communicate(timeout=100)
-    proxy.mend()
+    proxy.fix()
     assert process.returncode == (-signal.SIGKILL if killed else 0), out
     if PATHS.lease in zone.paths("_dlt"):
         zone.delete(PATHS.lease)

@@ -291,7 +291,7 @@ def _killed_at(source: Source, proxy: Proxy, part: str, *, before: bool) -> None
         )
     )
     assert process[0].wait(timeout=120) == -9
-    proxy.mend()
+    proxy.fix()
 
 
 POINTS = [

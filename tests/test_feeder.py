@@ -523,9 +523,9 @@ def test_a_full_refresh_takes_the_place_of_the_last_once_it_is_whole(
     assert local.asked(path) is not None
     local.feed(path)
     assert current(local, path) == {1: 11}
-    mended = {**FIELDS, "n": {"type": "string"}}
+    fixed = {**FIELDS, "n": {"type": "string"}}
     kit.configure(
-        "shop", "stock", fields=mended, primary_key=[["id"]], allow_empty=True, **refreshed
+        "shop", "stock", fields=fixed, primary_key=[["id"]], allow_empty=True, **refreshed
     )
     shop.does("rebuild", "shop", "stock", "--yes", hour=4)
     shop.does("quarantine", "land", "shop", "stock", hour=4)

@@ -188,7 +188,7 @@ def test_runs_of_all_pairs_are_killed_and_completed(shop: Kit, zone: Zone, proxy
         )
     )
     assert process[0].wait(timeout=200) == -9
-    proxy.mend()
+    proxy.fix()
     for path in zone.paths("_dlt"):
         if path.endswith("lease.json"):
             zone.delete(path)

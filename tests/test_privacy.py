@@ -179,11 +179,11 @@ def test_what_is_in_quarantine_is_protected_and_lands_as_it_is() -> None:
     row = {**ANN, "id": "x", "age": "forty", "customer": ANN}
     kept = row_protector(fields)(row)
     assert kept == {**PROTECTED, "id": "x", "age": keyed("forty"), "customer": PROTECTED}
-    mended = {**fields, "id": Field(type="string")}
-    landed = Columns(mended, is_protected=True).from_rows([kept]).table.to_pylist()[0]
+    fixed = {**fields, "id": Field(type="string")}
+    landed = Columns(fixed, is_protected=True).from_rows([kept]).table.to_pylist()[0]
     assert landed.pop("customer") == json.dumps(PROTECTED, separators=(",", ":"))
     assert landed == {**PROTECTED, "id": "x", "age": keyed("forty")}
-    raw = Columns(mended, is_protected=True).from_rows([{**ANN, "age": 40}]).table.to_pylist()[0]
+    raw = Columns(fixed, is_protected=True).from_rows([{**ANN, "age": 40}]).table.to_pylist()[0]
     assert (raw["email"], raw["age"]) == (PROTECTED["email"], keyed("40")), "became private later"
 
 

@@ -1,4 +1,4 @@
-"""Rows that do not fit: kept, bounded by a share, and landed once the config is mended."""
+"""Rows that do not fit: kept, bounded by a share, and landed once the config is fixed."""
 
 from __future__ import annotations
 
@@ -336,7 +336,7 @@ VERSION_FIELDS = {
 
 @pytest.fixture
 def versions(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[Any]]], None]:
-    """Configure and run a stream of (id, name) pairs in pages, `name` being an integer; then mend
+    """Configure and run a stream of (id, name) pairs in pages, `name` being an integer; then fix
     it to text and land from quarantine."""
     kit.add_source("versions", VERSIONS)
 
@@ -348,8 +348,8 @@ def versions(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[A
         keys = {"primary_key": [["id"]], "cursor_field": ["at"], **keys}
         kit.configure("versions", "rows", fields=VERSION_FIELDS, **keys)
         assert kit.run("versions", "rows").code == 0
-        mended = {**VERSION_FIELDS, "name": {"type": ["string", "integer"]}}
-        kit.configure("versions", "rows", fields=mended, **keys)
+        fixed = {**VERSION_FIELDS, "name": {"type": ["string", "integer"]}}
+        kit.configure("versions", "rows", fields=fixed, **keys)
         done = kit.landing("quarantine", "land", "versions", "rows")
         assert done.code == 0, done.text
 

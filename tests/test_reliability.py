@@ -163,7 +163,7 @@ def test_a_bucket_that_fails_is_told_in_one_line_with_the_stream(
     assert remedy.startswith("  → `landing ")
     assert line.startswith("error: stream 'my_source/orders': ")
     assert told in line
-    proxy.mend()
+    proxy.fix()
     assert "2,350 rows" in orders.run("my_source", "orders").out
 
 
@@ -241,7 +241,7 @@ def test_a_loss_a_problem_a_secret_or_nothing_at_all_makes_a_section_bad() -> No
     assert Section("lost", [Tally("a", times=1, lost=2)]).problems == ["a: lost 2"]
     assert Section("odd", [Tally("a", times=1, problems=["?"])]).problems == ["a: ?"]
     assert Section("empty", [Tally("a")]).problems == ["a: never happened"]
-    assert "secrets found 3" in Section("s", [Tally("a", times=1)], Search(5, 3)).problems[0]
+    assert "secrets found: 3" in Section("s", [Tally("a", times=1)], Search(5, 3)).problems[0]
 
 
 def test_the_figures_replace_those_between_the_markers(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_run_that_dies_neither_loses_nor_doubles_a_version(
         when=lambda request: request.method == "PUT" and request.path.endswith(died_at),
     )
     assert kit.run("shop", "rows").code == 1
-    proxy.mend()
+    proxy.fix()
     columns = {**ID, **NAME} if then == "the same columns" else {**ID, **TOTAL}
     land(kit, 2, **columns)
     found = versions(kit)

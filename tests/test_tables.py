@@ -392,7 +392,7 @@ def test_where_a_table_can_not_be_is_told_before_anything_is_read(
     secret = shop.s3.secret_key
     mistakes = {
         "bucket 'nowhere' does not exist": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
-        "mend LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
+        "fix LANDING_TABLES_URL or S3_ENDPOINT": {"LANDING_TABLES_URL": "s3://nowhere/tables"},
         "has to be outside of": {"LANDING_TABLES_URL": f"{os.environ['DLT_BUCKET_URL']}/tables"},
         "LANDING_TABLES_URL is 'tables': it has to be s3://": {"LANDING_TABLES_URL": "tables"},
         "LANDING_TABLES_URL is not set, and the landing zone s3://landing has no room": {

@@ -113,7 +113,7 @@ def test_what_a_stream_says_is_gone_leaves_the_table_and_stays_gone(
     shop.lands("changes", row(2, 4, 2, gone=True), row(4, 4, 4), row(5, 5, "much"))
     assert shop.table("changes") == [(1, 1), (3, 3), (4, 4)]
 
-    # A backfill brings a mended row to the landing zone and the table, and nothing back.
+    # A backfill brings a fixed row to the landing zone and the table, and nothing back.
     shop.has(row(1, 1, 100), row(3, 3, 3), row(4, 4, 4), row(5, 5, 5))
     words = ("--from", "2024-03-01", "--to", "2024-03-04", "--by", "day")
     told = shop.does("backfill", "shop", "changes", *words)

@@ -39,6 +39,6 @@ def test_messages_are_found_wherever_the_code_makes_an_error() -> None:
     assert {kind for kind, _ in found} == set(tree())
     assert (
         errors.BucketUnusable,
-        "bucket '…' does not exist at …: create it, or mend … or S3_ENDPOINT",
+        "bucket '…' does not exist at …: create it, or fix … or S3_ENDPOINT",
     ) in found
     assert any("LANDING_DUCKLAKE_CATALOG is not set" in text for _, text in found)

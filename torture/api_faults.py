@@ -61,20 +61,27 @@ def _answers(status: int, **headers: str) -> proxy.Fault:
 
 ORDINARY = [
     Fault("hurried", "429 with Retry-After", _once(_answers(429, Retry_After="1")), "answered 429"),
-    Fault("crowded", "429 without it", _once(_answers(429)), "answered 429"),
+    Fault("crowded", "429 without Retry-After", _once(_answers(429)), "answered 429"),
     Fault("failing", "500", _once(_answers(500)), "answered 500"),
     Fault("proxied", "502", _once(_answers(502)), "answered 502"),
     Fault("unavailable", "503", _once(_answers(503)), "answered 503"),
-    Fault("silent", "no answer, and then a reset", _once(proxy.silent(3.0)), f"in time|{_CLOSED}"),
-    Fault("cut", "reset in mid-body", _once(proxy.reset_in_mid_answer), "cut off in mid-answer"),
+    Fault("silent", "no response, then a reset", _once(proxy.silent(3.0)), f"in time|{_CLOSED}"),
+    Fault(
+        "cut",
+        "reset in the middle of a body",
+        _once(proxy.reset_in_mid_answer),
+        "cut off in mid-answer",
+    ),
     Fault("short", "truncated JSON", _once(proxy.truncated_json), "not JSON"),
     Fault("signed_out", "an HTML page with status 200", _once(proxy.sign_in_page), "not JSON"),
-    Fault("expired", "a token that expires in mid-run", _from_then_on(_answers(401)), "401.*cred"),
+    Fault(
+        "expired", "a token that expires during the run", _from_then_on(_answers(401)), "401.*cred"
+    ),
 ]
-CHANGING = Fault("edited", "rows that change while they are paged", _changing, changes_rows=True)
+CHANGING = Fault("edited", "rows that change during paging", _changing, changes_rows=True)
 ENDLESS = [
-    Fault("repeated", "a page repeated for ever", _round_and_round(1), "same page"),
-    Fault("dead", "no answer without an end", _once(proxy.silent(90.0)), "has given nothing for"),
+    Fault("repeated", "the same page again and again", _round_and_round(1), "same page"),
+    Fault("dead", "no response at all", _once(proxy.silent(90.0)), "has given nothing for"),
     Fault("circling", "a cursor that goes backwards", _round_and_round(2), "same page"),
 ]
 
@@ -89,4 +96,4 @@ def api_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section
         *[Torment(RETRYING, [*ENDLESS, CHANGING], own, waits) for _ in range(lanes)],
     ]
     tallies = [Tally(fault.what) for fault in [*ORDINARY, CHANGING, *ENDLESS]]
-    return run_torments("What the API did", torments, tallies, s3)
+    return run_torments("API faults", torments, tallies, s3)

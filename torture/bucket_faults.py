@@ -86,37 +86,39 @@ FAULTS = [
     Fault("hurried", "503 SlowDown, twice", _at(_SLOW_DOWN, _any, after=_LAST, times=2)),
     Fault(
         "crowded",
-        "503 SlowDown, again and again",
+        "503 SlowDown, every time",
         _at(_SLOW_DOWN, _uploads, after=2, times=FOR_EVER),
         r"could not write .*503",
     ),
-    Fault("cut", "reset in mid-upload", _at(proxy.reset_in_mid_upload, _uploads, after=2)),
+    Fault(
+        "cut", "reset in the middle of an upload", _at(proxy.reset_in_mid_upload, _uploads, after=2)
+    ),
     Fault(
         "unheard",
-        "an upload done, its answer lost",
+        "an upload whose response is lost",
         _at(proxy.answer_lost, _writes, after=_WRITES_OF_A_RUN),
     ),
-    Fault("listed", "a listing that fails, twice", _at(_ERROR, _listings, times=2)),
+    Fault("listed", "a listing that fails twice", _at(_ERROR, _listings, times=2)),
     Fault(
         "unlisted",
-        "a listing that fails, again and again",
+        "a listing that fails every time",
         _at(_ERROR, _listings, times=FOR_EVER),
         r"could not list .*500",
     ),
     Fault(
         "revoked",
-        "credentials revoked in mid-run",
+        "credentials revoked during the run",
         _at(_REVOKED, _any, after=_LAST, times=FOR_EVER),
         "refuses to .*S3_ACCESS_KEY_ID",
     ),
     Fault(
         "gone",
-        "the bucket deleted in mid-run",
+        "bucket deleted during the run",
         _at(_GONE, _any, after=_LAST, times=FOR_EVER),
         "does not exist",
     ),
-    Fault("emptied", "all objects deleted in mid-run", _emptied, "lost its lease"),
-    Fault("slow", "each answer late by 0.3 s", _at(proxy.slow(0.3), _any, times=FOR_EVER)),
+    Fault("emptied", "all objects deleted during the run", _emptied, "lost its lease"),
+    Fault("slow", "every response 0.3 s late", _at(proxy.slow(0.3), _any, times=FOR_EVER)),
 ]
 
 
@@ -124,4 +126,4 @@ def bucket_faults(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Sect
     """Each fault in at least so many runs."""
     torments = [Torment(PLAIN, FAULTS, -(-rounds // lanes), waits) for _ in range(lanes)]
     tallies = [Tally(fault.what) for fault in FAULTS]
-    return run_torments("What the bucket did", torments, tallies, s3, at_once=2)
+    return run_torments("Bucket faults", torments, tallies, s3, at_once=2)

@@ -36,7 +36,7 @@ def full_disks(s3: S3Server, rounds: int, lanes: int, *, waits: bool) -> Section
     torments = [Torment(PLAIN, FAULTS, own, waits, program=_program()) for _ in range(lanes)]
     how = "a file system of its own" if _has_namespaces() else "a limit on the size of files"
     tallies = [Tally("a full disk", note=how)]
-    return run_torments("What the machine did", torments, tallies, s3)
+    return run_torments("Machine faults", torments, tallies, s3)
 
 
 def _program() -> Program:

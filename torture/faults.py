@@ -64,8 +64,8 @@ class Torment:
             met[fault.stream] = fault.spoil(fleet, fault.stream)
         with gate:
             first = fleet.run(program=self.program(fleet))
-        fleet.api_proxy.mend()
-        fleet.bucket_proxy.mend()
+        fleet.api_proxy.fix()
+        fleet.bucket_proxy.fix()
         fleet.free_leases(waits=self.waits)
         later = [f.stream for f in self.faults if not _landed(fleet, f, first) or f.changes_rows]
         second = None

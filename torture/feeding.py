@@ -68,14 +68,14 @@ def _midnight(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
-MIDNIGHT = "midnight passes meanwhile"
+MIDNIGHT = "midnight passes during the load"
 CLOCKS: dict[str, Callable[[datetime], datetime | None]] = {
     "the clock is right": lambda now: None,
     "the clock is a day behind": lambda now: now - timedelta(days=1),
     MIDNIGHT: lambda now: _midnight(now) - timedelta(seconds=0.5),
     "the clock is a day ahead": lambda now: now + timedelta(days=1),
 }
-OVERLAPPED = "another run is started meanwhile"
+OVERLAPPED = "a second run starts during the load"
 _PATIENT = {"MY_API_TIMEOUT": "100", "LANDING_STALL_MINUTES": "10"}
 
 
@@ -105,12 +105,12 @@ def feeding(s3: S3Server, loads: int, streams: int) -> Section:
             tallies[name].add(tally)
     intervals = [interval for each in fed for interval in each.intervals]
     note = (
-        f"Loads of at least {min(each.fewest for each in fed)} files, "
-        f"{sum(each.parts for each in fed):,} files in all, under feeders that polled "
+        f"Each load had at least {min(each.fewest for each in fed)} files, "
+        f"{sum(each.parts for each in fed):,} in all. The feeders polled "
         f"{sum(each.polls for each in fed):,} times, every {statistics.median(intervals):.3f} s "
-        f"at the median. Refused with exit code 3 and the holder's name: "
-        f"{sum(each.refused for each in fed)} second runs. Begun on one day and ended on the "
-        f"next: {sum(each.crossed for each in fed)} loads."
+        f"at the median. {sum(each.refused for each in fed)} second runs were refused with exit "
+        f"code 3 and the holder's name. {sum(each.crossed for each in fed)} loads began on one "
+        f"day and ended on the next."
     )
     searched = sum((each.search for each in fed), Search())
     return Section("Loads while a feeder reads", list(tallies.values()), searched, [note])

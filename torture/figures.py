@@ -58,8 +58,8 @@ class Search:
 
     def __str__(self) -> str:
         return (
-            f"Outputs and objects of the bucket that were searched for the API's token and the "
-            f"bucket's keys: {self.searched:,}; secrets found {self.found:,}."
+            f"{self.searched:,} outputs and bucket objects were searched for the API's token and "
+            f"the bucket's keys; secrets found: {self.found:,}."
         )
 
 
@@ -78,7 +78,14 @@ class Section:
         return found + [f"{t.what}: never happened" for t in self.tallies if not t.times]
 
     def markdown(self) -> str:
-        head = ("what", "times", "the run recovered", "the next one completed", "also", "")
+        head = (
+            "fault",
+            "times",
+            "the run recovered",
+            "the next run completed",
+            "details",
+            "result",
+        )
         lines = [head, ["---"] * len(head), *(tally.cells() for tally in self.tallies)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         search = [str(self.search)] if self.search else []

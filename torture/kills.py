@@ -32,9 +32,9 @@ PHASES = (
     "write",
     "upload",
     "between parts",
-    "before state",
-    "after state",
-    "at lease release",
+    "before writing the state",
+    "after writing the state",
+    "releasing the lease",
 )
 
 Moment = Literal["before", "half", "after"]
@@ -73,8 +73,8 @@ class Attempt:
             time.sleep(max(0.0, self._target.seconds - (time.monotonic() - begun)))
             self._kill()
         ended = fleet.ended(self._running)
-        fleet.api_proxy.mend()
-        fleet.bucket_proxy.mend()
+        fleet.api_proxy.fix()
+        fleet.bucket_proxy.fix()
         return ended.code == -9 and bool(self.phase)
 
     def _watch(self, exchange: Exchange) -> None:
@@ -93,7 +93,7 @@ class Attempt:
         is_last = kind == "page" and _is_last(exchange.request, response)
         self._note(kind, is_last=is_last)
         if kind == "page" and nth % 3 == 1:
-            self._fleet.change(STREAM, 20)  # rows that change while they are paged
+            self._fleet.change(STREAM, 20)  # rows that change during paging
         exchange.answer(response)
         if is_last and target.kind == "write":
             time.sleep(target.seconds)
@@ -168,10 +168,10 @@ def _phase(kind: str, progress: str) -> str:
         case "part", "done":
             return "between parts"
         case "state", "done":
-            return "after state"
+            return "after writing the state"
         case "release", _:
-            return "at lease release"
-    return "before state"
+            return "releasing the lease"
+    return "before writing the state"
 
 
 def targets(count: int, loads: int) -> list[Target]:
@@ -232,7 +232,7 @@ class _Lane:
         attempt = Attempt(fleet, goal)
         was_killed = attempt.run()
         landed.note_interruption()
-        goes_on = attempt.phase not in ("after state", "at lease release")
+        goes_on = attempt.phase not in ("after writing the state", "releasing the lease")
         if was_killed and goes_on and landed.loads() - before - landed.interrupted:
             self.committed += 1
         return attempt.phase if was_killed else ""
@@ -256,8 +256,8 @@ def kills(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
         for phase, tally in job.tallies.items():
             tallies[phase].add(tally)
     note = (
-        f"{sum(tally.times for tally in tallies.values()):,} kills, of which "
-        f"{sum(job.committed for job in jobs):,} hit a run that had published a slice before."
+        f"{sum(tally.times for tally in tallies.values()):,} kills; "
+        f"{sum(job.committed for job in jobs):,} of them hit a run that had published a slice."
     )
     searched = sum((job.search for job in jobs), Search())
     return Section("Killed with kill -9", list(tallies.values()), searched, [note])

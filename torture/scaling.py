@@ -111,15 +111,15 @@ def _measured(size: Size) -> tuple[str, bool]:
         [
             f"`{COMMAND}` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
             f"{(time.monotonic() - begun) / 60:.0f} minutes. A backfill of {size.windows} windows "
-            f"of {size.pages} pages of {PAGE} records, {DELAY * 1000:.0f} ms each. Load of the "
-            f"machine before and after: {load}, {machine.load()}.",
+            f"of {size.pages} pages of {PAGE} records, {DELAY * 1000:.0f} ms each. System load "
+            f"before and after: {load}, {machine.load()}.",
             _speed_table(runs),
-            f"Asked of two machines with `--workers 1`: ≥ {ASKED:g} × the speed of one; "
+            f"Target for two machines with `--workers 1`: ≥ {ASKED:g} × the speed of one; "
             f"{'reached' if speed >= ASKED else 'missed'} with {speed:.2f} ×.",
             _loss_table(losses),
-            f"Rows of the API that are not the newest landed of their key, or the reverse: 0 in "
-            f"each of {_count(runs) + len(losses)} backfills; windows missing: 0; files that a "
-            f"feeder missed which polled through the {len(losses)} losses: 0.",
+            f"In each of the {_count(runs) + len(losses)} backfills, the newest landed row of "
+            f"every key equals that of the API, and no window is missing. A feeder that polled "
+            f"during the {len(losses)} losses missed no file.",
         ]
     )
     return text, speed >= ASKED
@@ -197,16 +197,16 @@ def _speed_table(all_runs: dict[int, dict[int, list[Run]]]) -> str:
                     f"{_speed(runs):.2f} ×" if count > 1 else "–",
                 )
             )
-    head = ("on each", "machines", "seconds", "spread", "windows, by round", "speed of one")
+    head = ("each machine", "machines", "seconds", "spread", "windows, by round", "speed-up")
     return table(head, rows)
 
 
 def _loss_table(losses: Sequence[Loss]) -> str:
     head = (
-        "the machine was lost",
-        "windows done by then",
-        "it did",
-        "the other did",
+        "one machine is lost",
+        "windows done before",
+        "by the lost machine",
+        "by the other",
         "next window after, s",
         "all done after, s",
         "rows landed twice",

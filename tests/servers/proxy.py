@@ -180,7 +180,7 @@ class Proxy:
             self._spoiled.append(waiting)
         return waiting
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         with self._lock:
             self._spoiled.clear()
 

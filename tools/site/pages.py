@@ -53,7 +53,7 @@ def linked(text: str, page: str, known: Callable[[str], bool]) -> str:
     in the repository, and `known` says whether a path in it has a page."""
     here = on_site(page)
 
-    def mended(match: re.Match[str]) -> str:
+    def fixed(match: re.Match[str]) -> str:
         target = _target(match, page)
         if target is None or not known(target):
             return match[0]
@@ -61,7 +61,7 @@ def linked(text: str, page: str, known: Callable[[str], bool]) -> str:
         return f"{match['opening'] or match['attribute']}{relative}{match['anchor'] or ''}"
 
     return "".join(
-        piece if is_code else _LINK.sub(mended, piece) for piece, is_code in _pieces(text)
+        piece if is_code else _LINK.sub(fixed, piece) for piece, is_code in _pieces(text)
     )
 
 

@@ -131,7 +131,7 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
             raw = with_discovered_cursor(raw, discovered)
         return resolved(source, stream, shown, raw, known)
     except CatalogError as error:
-        error.remedy = f"mend it; `landing run {source} {stream} --dry-run` checks it"
+        error.remedy = f"fix it; `landing run {source} {stream} --dry-run` checks it"
         raise
 
 

@@ -88,7 +88,7 @@ def _parsed(workspace: Workspace, file: Path) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise SourceError(
-            f"{workspace.shown(file)}{line}: is not valid Python; mend it and run again"
+            f"{workspace.shown(file)}{line}: is not valid Python; fix it and run again"
         ) from error
 
 

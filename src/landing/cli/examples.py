@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "doctor": (
         ("", "this machine, the bucket and all sources"),
-        ("shop", "of the sources, only this one"),
+        ("shop", "this machine, the bucket and one source"),
     ),
     "env": (
         ("shop", "which are needed, and which are set"),
@@ -70,17 +70,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "report": (
         ("", "all sources, in landing-report.html"),
         ("shop --days 30 --output shop.html", ""),
-        ("--to-bucket --no-values", "for those who may not see any row"),
+        ("--to-bucket --no-values", "for readers who may not see any values"),
     ),
     "run": (
         ("shop orders --dry-run", "what would be done"),
         ("odoo orders order_lines", ""),
         ("shop --all", "all selected streams"),
-        ("shop --all --json", "what came of it, for a program"),
+        ("shop --all --json", "the result, for a program"),
     ),
     "schema": (
-        ("shop orders", "the columns of now"),
-        ("shop orders --history", "and how they became so"),
+        ("shop orders", "the current columns"),
+        ("shop orders --history", "all versions of them"),
     ),
     "show": (
         ("shop orders --newest", "the last 20 rows that landed"),

@@ -75,7 +75,7 @@ TASKS: dict[str, dict[str, Verb]] = {
         "check": check,
     },
     "run": {"run": run, "backfill": backfill},
-    "look": {
+    "inspect": {
         "status": status,
         "fresh": fresh,
         "history": history,
@@ -84,7 +84,7 @@ TASKS: dict[str, dict[str, Verb]] = {
         "verify": verify,
         "report": report,
     },
-    "mend": {
+    "fix": {
         "doctor": doctor,
         "quarantine": quarantine,
         "state": state,

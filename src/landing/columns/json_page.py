@@ -141,7 +141,7 @@ class JsonPage:
         try:
             return self._inner(decoder)
         except RecursionError:
-            # What is left is still too deep to land, and told with its record.
+            # What is left is still too deep to land, and is reported with its record.
             self.content = without_depths(self.content, MAX_NESTING + 16)
             if body := self.mended_body or self._body:
                 self.mended_body = without_depths(body, MAX_NESTING + 16)

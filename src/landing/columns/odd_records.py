@@ -1,4 +1,4 @@
-"""Records that a strict decoder refuses, told from those of their page that it takes."""
+"""Separates the records of a page that a strict decoder refuses from those that it accepts."""
 
 from __future__ import annotations
 

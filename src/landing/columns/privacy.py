@@ -1,7 +1,7 @@
 """Private values as what may be written of them: nothing, a mask, or a keyed hash.
 
-`private_fit` and `protection` serve columns and raise Misfit where a value is not what its field
-says. `row_protector` serves quarantine, where such values stand, and never raises.
+`private_fit` and `protection` serve columns, and raise ConversionError for a value that is not what
+its field says. `row_protector` serves quarantine, where such values stand, and never raises.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def canonical_text(field: Field, value: Any) -> str:
     """The text that is hashed, the same for values that the field's type takes for equal.
 
     Values of different fields hash alike where this is the same: 1, 1.0 and "1" do in fields of
-    type integer, number and string. Raises Misfit.
+    type integer, number and string. Raises ConversionError.
     """
     kinds = field.kinds
     if kinds == {"integer"}:
@@ -120,7 +120,7 @@ def protection(
     """Values pruned to what the field lists, with their private parts protected.
 
     A value that is not the object or array in which the private parts are described may have them
-    anywhere: a Misfit, or masked as a whole if `is_lenient`.
+    anywhere: a ConversionError, or masked as a whole if `is_lenient`.
     """
     if field.privacy is not None:
         fit = private_fit(field, is_protected=is_protected)

@@ -174,7 +174,7 @@ class CursorTracker:
             return self._value(raw)
         except ConversionError as error:
             raise SourceError(
-                f"cursor '{self.name}': the value to start from, {raw!r}, is {error}; mend "
+                f"cursor '{self.name}': the value to start from, {raw!r}, is {error}; fix "
                 "initial_value or the field's type"
             ) from None
 

@@ -168,14 +168,14 @@ class Extraction:
         if not is_above:
             raise StreamError(
                 f"stream '{source}/{stream}': {excess}; no record fits, so nothing was landed and "
-                f"the cursor stays; {show}: mend the types of these fields",
+                f"the cursor stays; {show}: fix the types of these fields",
                 remedy=again,
             )
         raise StreamError(
             f"stream '{source}/{stream}': {excess}; the quarantine_limit of "
             f"{self._config.origin} is {limit:g}, so nothing "
             f"{'more of the run' if self._loads else 'of the run'} was landed and the "
-            f"cursor stays; {show}: mend the types of these fields or raise the limit",
+            f"cursor stays; {show}: fix the types of these fields or raise the limit",
             remedy=again,
         )
 
@@ -199,7 +199,7 @@ class Extraction:
         raise StreamError(
             f"stream '{source}/{stream}' gave no row to land, and overwrites those of the last "
             'run: nothing was changed. If the source is really empty, set "allow_empty": true '
-            f"in {self._config.origin}; if not, mend what keeps the stream from giving rows",
+            f"in {self._config.origin}; if not, fix what keeps the stream from giving rows",
             remedy=f"`landing check {source} {stream}` shows what it gives",
         )
 

@@ -158,7 +158,7 @@ class KnownKeys:
             f"stream '{self._config.source}/{self._config.stream}': {gone:,} of {known:,} known "
             f"records are not in this full refresh, {above}; nothing was landed and the state "
             "stays. If they are really deleted at the source, set deletes_limit to "
-            f"{'1' if is_all else 'a higher share'} in {origin} for a run; if not, mend what "
+            f"{'1' if is_all else 'a higher share'} in {origin} for a run; if not, fix what "
             "keeps the stream from giving them"
         )
 

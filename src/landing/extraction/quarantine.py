@@ -1,7 +1,7 @@
 """Keeps and counts rows that do not fit their stream config, with the reason; drops none.
 
 A quarantined row is JSON that reads back to the same values, so that it can land once the config is
-mended. If JSON can't represent the values, it is Python's text of the row, for a person only.
+fixed. If JSON can't represent the values, it is Python's text of the row, for a person only.
 """
 
 from __future__ import annotations

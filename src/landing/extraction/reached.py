@@ -201,7 +201,7 @@ class Reached:
 
     @property
     def ahead_before(self) -> Any:
-        """What an earlier run has told of."""
+        """What an earlier run has reported."""
         return self._state.get("ahead")
 
     @property

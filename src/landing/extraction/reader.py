@@ -45,7 +45,7 @@ from landing.zone.state import State
 PAGES_AHEAD = 3
 
 Pieces: TypeAlias = list[pa.Table | list[Rejected]]
-"""Rows in the order in which they are stamped: those that land, and those for quarantine."""
+"""Rows in the order of their row versions: those that land, and those for quarantine."""
 
 
 class StreamReader:
@@ -85,7 +85,7 @@ class StreamReader:
         self._open.close()
 
     def rows(self, state: State, filter_: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
-        """What is new, a batch at a time, and whether it had been withheld; nothing of a batch that
+        """What is new, a batch at a time, and whether it had been deferred; nothing of a batch that
         has nothing new. The stream reads and writes `state`."""
         may_end_early = filter_ is not None and filter_.may_end_early
         least = 1 if may_end_early else BATCH_ROWS
@@ -142,8 +142,8 @@ class StreamReader:
         if waited > self._stalled_after:
             raise StreamError(
                 f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
-                f"{waited / 60:.0f} minutes: give its client a timeout, so that it tells which "
-                "request has no answer, or raise LANDING_STALL_MINUTES"
+                f"{waited / 60:.0f} minutes: give its client a timeout, so that the error "
+                "names the request, or raise LANDING_STALL_MINUTES"
             )
 
     def _admitted(
@@ -197,7 +197,7 @@ class StreamReader:
                 yield CursorValue(error.index, typed, raw)
 
     def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
-        """Withheld rows are older than all others, but a deletion that has no cursor value is the
+        """Deferred rows are older than all others, but a deletion that has no cursor value is the
         stream's last word on its record."""
         is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
         for mask, is_deferred in ((pc.invert(is_last), True), (is_last, False)):

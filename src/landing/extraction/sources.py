@@ -196,7 +196,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
         message = _import_failed(workspace, name, error)
-        raise SourceError(message, remedy=f"mend it; `landing doctor {name}` tries it") from error
+        raise SourceError(message, remedy=f"fix it; `landing doctor {name}` tries it") from error
     return Source(name, module, workspace)
 
 

@@ -136,7 +136,7 @@ def _check_declared(schema: DiscoveredSchema) -> None:
             if name not in schema.fields:
                 raise SourceError(
                     f"stream '{schema.stream}' declares the {what} '{name}', which none of its "
-                    f"records has{nearest(name, schema.fields)}; mend its streams.py"
+                    f"records has{nearest(name, schema.fields)}; fix its streams.py"
                 )
 
 

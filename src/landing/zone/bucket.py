@@ -348,7 +348,7 @@ class Bucket:
     def _missing(self) -> str:
         name = urlsplit(self.url).netloc
         return (
-            f"bucket '{name}' does not exist at {self._server()}: create it, or mend "
+            f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
             f"{self.settings.variable} or S3_ENDPOINT"
         )
 

@@ -38,7 +38,7 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
             what = counted(stream.quarantined, "record")
             yield (
                 f"`landing quarantine show {name}` shows the {what} that did not fit; once the "
-                f"config is mended, `landing quarantine land {name}` lands them"
+                f"config is fixed, `landing quarantine land {name}` lands them"
             )
         yield from _of_cursor(stream)
     if drifted := [stream for stream in landed if stream.drift]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Done: TypeAlias = tuple[int, Any]
 """The exit code, and the document of --json."""
-HELP = "land a stream's past, or new fields of it, beside its regular runs"
+HELP = "land past data of a stream, or fields added later, alongside its regular runs"
 _SHOWN = 12
 """Windows that a dry run shows before and after those it leaves out."""
 

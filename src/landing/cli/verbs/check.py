@@ -17,7 +17,7 @@ from landing.errors import UsageError, listed, nearest
 if TYPE_CHECKING:
     from landing.operations.checks import CheckResult
 
-HELP = "test with the API what a run relies on; nothing lands in the bucket"
+HELP = "test a source against its API: keys, cursor, paging, types; land nothing"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

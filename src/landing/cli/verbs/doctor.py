@@ -21,7 +21,7 @@ HELP = "find out why runs do not work here, and what to do about it"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Checks Python, packages, settings, disk, bucket (it writes an object below _dlt/_doctor "
-        "and deletes it), clocks, sources, their variables and stream configs. It asks no API and "
+        "and deletes it), clocks, sources, their variables and stream configs. It calls no API and "
         "shows no secret. Exits with 1 if something is wrong."
     )
     add_sources(parser)
@@ -57,7 +57,7 @@ def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
     if options.json:
         print_json(found)
     elif amiss:
-        say(f"{counted(amiss, 'thing')} to mend")
+        say(f"{counted(amiss, 'thing')} to fix")
     else:
         say("all is well here; `landing check SOURCE` finds out whether an API answers")
     return 1 if amiss else 0

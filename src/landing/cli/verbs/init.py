@@ -33,14 +33,16 @@ _PARTS = ("dagster", "feeder")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes only new files. At a terminal, it asks for the first source, unless options name "
-        "it; they are the ones of `landing new`."
+        "Writes only new files. At a terminal, it asks for the first source, unless options "
+        "describe it, as for `landing new`."
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
     parser.add_argument("--keep", action="store_true", help="keep files that exist, add the others")
     parser.add_argument("--dagster", action="store_true", help="add a code location for Dagster")
     parser.add_argument(
-        "--feeder", action="store_true", help="add the reference feeder, from files to a DuckLake"
+        "--feeder",
+        action="store_true",
+        help="add the reference feeder, which merges landed files into DuckLake",
     )
     parser.add_argument(
         "--engine",

@@ -24,8 +24,8 @@ FOLDER = Path("deploy") / "kubernetes" / "base"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "A CronJob runs each selected stream that has a schedule. The same stream configs give the "
-        "same files."
+        "A CronJob runs each selected stream that has a schedule. The same stream configs "
+        "always produce the same files."
     )
     parser.add_argument(
         "--per",

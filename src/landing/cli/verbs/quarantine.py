@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from landing.operations.quarantine_landing import Replayed, StreamQuarantine
     from landing.zone.bucket import Bucket
 
-HELP = "records that did not fit: list them, show them, land them once the config is mended"
+HELP = "records that did not fit: list them, show them, land them once the config is fixed"
 _LOADS_NAMED = 10
 
 

@@ -38,8 +38,8 @@ _WITH_VALUE = ("--cursor", "--to")
 def configure(parser: Parser) -> None:
     parser.description = (
         "`%(prog)s SOURCE STREAM` is short for `%(prog)s show SOURCE STREAM`; a source that is "
-        "named like one of the verbs needs the long form. Every change keeps the state before it: "
-        "`history` lists those states, `restore` brings one back."
+        "named like one of the verbs needs the long form. Every change saves the previous "
+        "state: `history` lists the saved states, `restore` brings one back."
     )
     verbs = add_verbs(
         parser,

@@ -76,7 +76,7 @@ def _unreadable(paths: StreamPaths, error: LandingError) -> Result:
     from landing.operations.verify import Result, VerifyFinding
     from landing.secrets import redacted
 
-    finding = VerifyFinding(redacted(str(error)), error.remedy or "mend that, and verify it again")
+    finding = VerifyFinding(redacted(str(error)), error.remedy or "fix that, and verify it again")
     return Result(paths.source, paths.stream, "readable", "failed", "its records", [finding])
 
 

@@ -46,7 +46,7 @@ def settings(checks: Iterable[Callable[[], object]]) -> tuple[float, list[Findin
         needed = _AT_ONCE * slice_limits().bytes
     with findings.messages_of("settings", docs):
         stall_seconds()
-    with findings.messages_of("settings", "unset it, or mend it"):
+    with findings.messages_of("settings", "unset it, or fix it"):
         for check in checks:
             check()
     return needed, findings.all or [fine("settings", "those of the engine are valid")]
@@ -68,10 +68,10 @@ def source_findings(
     findings = Findings()
     is_used = is_requested or any(configured_streams(workspace, source))
     loaded: Source | None = None
-    with findings.messages_of(source, f"mend it; `landing discover {source}` then asks its API"):
+    with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
         loaded = load_source(workspace, source)
     if is_used:
-        with findings.messages_of(source, "mend it"):
+        with findings.messages_of(source, "fix it"):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""
@@ -110,7 +110,7 @@ def _configs(
             continue
         if config.schedule_mistake is not None:
             message = f"{config.origin}: {config.schedule_mistake}"
-            found.append(wrong(f"{source}/{stream}", message, "mend it: nothing runs by it now"))
+            found.append(wrong(f"{source}/{stream}", message, "fix it: nothing runs by it now"))
         if not config.selected:
             continue
         selected += 1
@@ -136,4 +136,4 @@ def _message(streams: Sequence[str], selected: int) -> str:
 
 
 def _dry_run(source: str, stream: str) -> str:
-    return f"mend it; `landing run {source} {stream} --dry-run` checks it"
+    return f"fix it; `landing run {source} {stream} --dry-run` checks it"

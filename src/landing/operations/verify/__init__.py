@@ -119,7 +119,7 @@ def _newest(
             f"as {such}"
         )
         remedy = (
-            "if the key does not distinguish records, mend primary_key; else have readers order by "
+            "if the key does not distinguish records, fix primary_key; else have readers order by "
             f"{config.cursor_field} too"
         )
         findings.append(VerifyFinding(what, remedy))
