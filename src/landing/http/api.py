@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import Request, Response
 from requests.auth import AuthBase
 
 from landing.errors import SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
+from landing.http.dlt_client import CheckedClient
 from landing.http.graphql import Connection
 from landing.http.pacing.pace import Pace
 from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
@@ -22,7 +22,7 @@ from landing.http.retries import Retries
 from landing.http.session import Session
 
 
-class Api(RESTClient):
+class Api(CheckedClient):
     """dlt's REST client over the kit's session; an error status raises requests.HTTPError.
 
         api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
@@ -66,12 +66,8 @@ class Api(RESTClient):
         An answer that says that there is more where paging would end is an error. `ignore_more`
         are names of its members or headers, such as "total", that mean something else.
         """
-        request = self._create_request(
-            path,
-            method or ("GET" if json is None else "POST"),  # type: ignore[arg-type]
-            headers=dict(headers or {}),
-            params=dict(params or {}),
-        )
+        method = method or ("GET" if json is None else "POST")
+        request = self.request_for(path, method, headers=headers or {}, params=params or {})
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
         most_bytes = int(self.session.max_page_mb * 1024 * 1024)
@@ -108,14 +104,9 @@ class Api(RESTClient):
 
     def _answer(self, request: Request, allowed: int | None) -> Response:
         # Whatever its method, paging only reads: a POST of it may be tried again.
-        response = super()._send_request(request, is_read=True)
+        response = self.send_unchecked(request, is_read=True)
         if response.status_code != allowed:
             response.raise_for_status()
-        return response
-
-    def _send_request(self, request: Request, **options: Any) -> Response:
-        response = super()._send_request(request, **options)
-        response.raise_for_status()
         return response
 
 
