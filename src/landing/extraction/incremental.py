@@ -40,10 +40,6 @@ class FrozenIncremental(SteadyIncremental):
             return {"initial_value": start, "last_value": start, "unique_hashes": []}
         return super().get_state()
 
-    @property
-    def looks_back(self) -> bool:
-        return self.lookback is not None or bool(self.lag)
-
     def behind(self, value: Any) -> Any:
         """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
         the stream declares, but never before the initial value.

@@ -17,7 +17,6 @@ from landing.cli.json.shapes import (
     CronJobs,
     DiscoveryDone,
     Failed,
-    LateStream,
     LoadListed,
     LoggedIn,
     NewSource,
@@ -29,6 +28,7 @@ from landing.cli.json.shapes import (
     StateChanged,
     VariableListed,
 )
+from landing.observe.freshness import Late
 from landing.observe.status import StreamStatus
 from landing.operations.checks import CheckResult
 from landing.operations.doctor import Finding
@@ -53,7 +53,7 @@ def documents() -> dict[str, Any]:
         "discover": DiscoveryDone,
         "doctor": list[Finding],
         "env": list[VariableListed],
-        "fresh": list[LateStream],
+        "fresh": list[Late],
         "history": list[LoadListed],
         "init": NewWorkspace,
         "k8s": CronJobs,

@@ -143,14 +143,6 @@ class VariableListed(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
-class LateStream(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    due: datetime
-    last: datetime | None
-    message: str
-
-
 class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["run", "backfill", "quarantine", "failed"]
     started: datetime | None

@@ -34,9 +34,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     grace, now = timedelta(minutes=options.grace), datetime.now(UTC)
     late = [one for source in names for one in late_streams(workspace, source, bucket, now, grace)]
     if options.json:
-        from landing.cli.json.shapes import LateStream, shaped
-
-        print_json([shaped(LateStream, one) for one in late])
+        print_json(late)
     else:
         for one in late:
             say(str(one))
