@@ -61,7 +61,7 @@ docs-serve: $(VENV)/docs
 # The charting library of `landing report`, from npm; its result is kept in the repository.
 charts:
 	cd tools/charts && npm install --no-package-lock --no-audit --no-fund && npm run build
-bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
+bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
@@ -98,6 +98,12 @@ $(VENV)/check: $(VENV)/test
 	@touch $@
 $(VENV)/bench: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+# What a user gets who installs this project alone: without pandas, which Arrow imports if it can.
+.venv-bench/dlt-landing/installed: pyproject.toml constraints.txt
+	@mkdir -p .venv-bench && echo '*' > .venv-bench/.gitignore
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable .
 	@touch $@
 # The peers' pins conflict with ours, so each has an environment of its own. The benchmark says so
 # and goes on without one that could not be installed.

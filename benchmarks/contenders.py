@@ -14,6 +14,10 @@ VENVS = REPOSITORY / ".venv-bench"
 Output = Literal["nothing", "messages", "parquet"]
 
 
+PLAIN_PYTHON = VENVS / "dlt-landing" / "bin" / "python"
+"""Of an environment with what a user gets who installs this project alone."""
+
+
 @dataclass(frozen=True)
 class Contender:
     name: str

@@ -19,11 +19,12 @@ from benchmarks.records import KEPT
 class Workspace:
     scripts: Path
     source: str
+    python: Path = Path(sys.executable)
 
     def run(self, env: Mapping[str, str], *words: str) -> Measurement:
         """`pipeline.py {source}` with streams or options."""
         script = str(self.scripts / "pipeline.py")
-        return measure("landing_run", [script, self.source, *words], env=env)
+        return measure("landing_run", [script, self.source, *words], env=env, python=self.python)
 
     def backfill(self, env: Mapping[str, str], *words: str) -> Measurement:
         """`landing backfill {source}` with a stream and options."""

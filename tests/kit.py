@@ -20,6 +20,7 @@ import obstore
 from obstore.store import LocalStore, S3Store
 
 from landing.cli import main
+from tests.command import Program
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -187,6 +188,16 @@ class Kit:
             check=False,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def forked(self, name: str, *arguments: str, cwd: Path | None = None, **env: str) -> Outcome:
+        """As `script`, in a process that has the engine imported already."""
+        program = self.start(name, *arguments, cwd=cwd, **env)
+        out, err = program.communicate()
+        return Outcome(program.wait(), out, err)
+
+    def start(self, name: str, *arguments: str, cwd: Path | None = None, **env: str) -> Program:
+        folder = self.root / "dlt"
+        return Program(cwd or folder, {**os.environ, **env}, arguments, folder / name)
 
 
 class Zone:

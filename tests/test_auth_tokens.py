@@ -483,14 +483,14 @@ def test_a_run_goes_on_when_its_token_ends_and_tells_it_to_nobody(
         monkeypatch.setenv(name, value)
     seen = [shop.kept()]
     provider.expire_access_tokens(after_requests=2)
-    done = kit.script("pipeline.py", "shop", "--all", "--debug")
+    done = kit.forked("pipeline.py", "shop", "--all", "--debug")
     assert done.code == 0, done.text
     assert zone.count("shop", "orders") == zone.count("shop", "orders_again") == ORDERS
     assert shop.refreshes() == [200]
     seen.append(shop.kept())
 
     provider.revoke(seen[-1].refresh_token, shop.client)
-    refused = kit.script("pipeline.py", "shop", "orders", "--debug")
+    refused = kit.forked("pipeline.py", "shop", "orders", "--debug")
     assert refused.code == 1
     assert "run `landing login shop` again" in refused.err
     everything = [zone.read(path) for path in zone.paths()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ from landing.operations.run import run_streams
 from landing.tables.sync import TableSync
 from landing.zone import lease
 from landing.zone.bucket import Bucket
-from tests import command
+from tests.command import Program
 from tests.kit import Kit, Zone
 from tests.servers.api import Api
 from tests.servers.odoo import OdooServer
@@ -188,15 +186,8 @@ def test_it_goes_on_where_it_was_and_runs_again_only_when_told(
 
 
 # ── Beside live runs ─────────────────────────────────────────────────────────────────────────────
-def program(kit: Kit, *words: str) -> BaseProcess:
-    """A command in a process of its own, which need not import the engine first."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.command"])
-    process = context.Process(
-        target=command.run, args=(str(kit.root / "dlt"), dict(os.environ), words)
-    )
-    process.start()
-    return process
+def program(kit: Kit, *words: str) -> Program:
+    return Program(kit.root / "dlt", os.environ, words)
 
 
 def awaited(condition: Callable[[], Any], seconds: float = 60) -> Any:
@@ -367,13 +358,12 @@ def test_a_feeder_misses_no_file_of_windows_beside_live_runs(
     api.delay = 0.02
     process = program(shop, "backfill", "shop", "orders", *RANGE, "--workers", "3")
     lives = 0
-    while process.is_alive():
+    while process.poll() is None:
         edited(api, lives, datetime(2024, 1, 1) + timedelta(seconds=lives), f"live {lives}")
         live = shop.run("shop", "orders")
         assert live.code == 0, live.text
         lives += 1
-    process.join()
-    assert process.exitcode == 0
+    assert process.wait() == 0
     assert lives
     api.delay = 0
     assert shop.run("shop", "orders").code == 0
@@ -439,7 +429,7 @@ def test_five_years_by_month_killed_ten_times_are_the_sources_rows(
         before = done()
         awaited(lambda before=before: done() > before + 1)
         process.kill()
-        process.join()
+        process.wait()
         zone.delete(f"{folder}/lease.json")  # it would expire
         if kill == 5:
             assert zone.read(f"{folder}/state.json") == state
@@ -485,8 +475,7 @@ def test_two_processes_share_the_windows(shop: Kit, zone: Zone, api: Api) -> Non
     words = ("backfill", "shop", "orders", *RANGE)
     processes = [program(shop, *words), program(shop, *words)]
     for process in processes:
-        process.join()
-        assert process.exitcode == 0
+        assert process.wait() == 0
     (kept,) = records(zone)
     assert len(kept["done"]) == 12
     assert zone.query("shop", "orders", NEWEST) == source_rows(api)
@@ -502,10 +491,8 @@ def test_an_interrupt_ends_it_and_gives_the_lease_back(
     words = ("backfill", "shop", "orders", *RANGE, "--workers", "3")
     process = program(shop, *words)
     awaited(lambda: any(kept["done"] for kept in records(zone)))
-    assert process.pid is not None
-    os.kill(process.pid, number)
-    process.join()
-    assert process.exitcode == 128 + number
+    process.send_signal(number)
+    assert process.wait() == 128 + number
     assert LEASE not in zone.paths("_dlt")
     api.delay = 0
     assert shop.landing(*words).code == 0
@@ -835,7 +822,7 @@ def test_backfill_true_goes_on_after_a_kill(
     process = program(kit, "run", "long", "rows")
     awaited(lambda: len(zone.parts("long", "rows")) >= files + 3)
     process.kill()
-    process.join()
+    process.wait()
     (kit.repository / "stop-6").unlink()
     zone.delete("_dlt/long/rows/lease.json")
     starts = kit.repository / "starts.txt"

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, compacted_path
 from landing.zone.lease import Lease
 from landing.zone.lineage import with_lineage
+from tests.command import Program
 from tests.kit import Kit, Zone, natural
 from tests.servers.proxy import Exchange, Proxy, Request, passed_on, serve_proxy
 
@@ -428,16 +428,13 @@ def proxy(s3: S3Server, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @contextmanager
-def compacting(kit: Kit, *words: str) -> Iterator[subprocess.Popen[str]]:
-    code = "import sys; from landing.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "compact", "shop", "orders", "--wait", "0", *words]
-    with subprocess.Popen(
-        command, cwd=kit.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def compacting(kit: Kit, *words: str) -> Iterator[Program]:
+    command = ["compact", "shop", "orders", "--wait", "0", *words]
+    process = Program(kit.root, os.environ, command)
+    try:
+        yield process
+    finally:
+        process.kill()
 
 
 def killed_at(kit: Kit, proxy: Proxy, zone: Zone, write: int, *, is_done: bool) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.servers import S3Server
+from tests.command import Program
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.proxy import Exchange, Proxy, serve_proxy
 
@@ -272,8 +272,7 @@ def proxy(s3: S3Server, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def _killed_at(source: Source, proxy: Proxy, part: str, *, before: bool) -> None:
     """A run of its own process that is killed when it writes an object, which then is or is not
     there."""
-    script = str(source.kit.root / "dlt" / "pipeline.py")
-    process: list[subprocess.Popen[bytes]] = []
+    process: list[Program] = []
 
     def kill(exchange: Exchange) -> None:
         if not before:
@@ -282,14 +281,7 @@ def _killed_at(source: Source, proxy: Proxy, part: str, *, before: bool) -> None
         exchange.reset()
 
     proxy.spoil(kill, when=lambda request: request.method == "PUT" and part in request.path)
-    process.append(
-        subprocess.Popen(
-            [sys.executable, script, SHOP, "rows"],
-            env=os.environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    )
+    process.append(source.kit.start("pipeline.py", SHOP, "rows"))
     assert process[0].wait(timeout=120) == -9
     proxy.fix()
 

@@ -81,7 +81,7 @@ def test_the_founding_documents_source_is_discovered(orders: Kit) -> None:
 
 
 def test_the_workspaces_own_script_does_the_same(orders: Kit) -> None:
-    done = orders.script("discover-source.py", "my_source", "orders", "--sample-limit=50")
+    done = orders.forked("discover-source.py", "my_source", "orders", "--sample-limit=50")
     assert done.code == 0, done.text
     assert len(orders.discovered("my_source", "orders")["fields"]) == 10
 
@@ -293,7 +293,7 @@ def test_changed_keys_are_shown(kit: Kit) -> None:
     file = kit.root / "dlt" / "sources" / "shop" / "streams.py"
     arguments = "at=dlt.sources.incremental('at')"
     file.write_text(ROWS.format(hints="", arguments=arguments, body="yield {'id': 1, 'at': 2}"))
-    done = kit.script("discover-source.py", "shop")
+    done = kit.forked("discover-source.py", "shop")
     assert "  ~ primary_key: id → none" in done.out
     assert "  ~ cursor_field: none → at" in done.out
 

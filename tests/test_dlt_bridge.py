@@ -1,24 +1,30 @@
-"""What `extraction/dlt_bridge.py` takes dlt to be; a failing test says what a new dlt changed."""
+"""What `extraction/dlt_bridge.py` and `http/dlt_client.py` take dlt to be; a failing test says what
+a new dlt changed."""
 
 from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import dlt
 import pytest
+import requests
 from dlt.common.versioned_state import compress_state, decompress_state
 from dlt.pipeline.state_sync import (
     PIPELINE_STATE_ENGINE_VERSION,
     generate_pipeline_state_version_hash,
 )
+from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 
 from landing.extraction import dlt_bridge as bridge
 from landing.extraction.incremental import FrozenIncremental, cursor_parameter, freeze
+from landing.http.dlt_client import CheckedClient, end_paging
 from landing.zone.layout import StreamPaths
 from landing.zone.state import ENGINE_VERSION, SCHEMA, new_state
 from landing.zone.state_codec import decoded, encoded, version_hash
@@ -114,6 +120,114 @@ def test_the_value_of_a_frozen_incremental_holds_still() -> None:
     )
     kept = state["sources"][SCHEMA]["resources"]["rows"]["incremental"]["at"]
     assert kept["last_value"] == 1, "dlt's Incremental keeps its value elsewhere in the state"
+
+
+def bound(incremental: bridge.SteadyIncremental, last_value: Any) -> dict[str, Any]:
+    """The state after the incremental was bound to a resource whose state has `last_value`."""
+    kept = {"initial_value": None, "last_value": last_value, "unique_hashes": []}
+    state = {"sources": {SCHEMA: {"resources": {"parents": {"incremental": {"at": kept}}}}}}
+    resource = bridge.clone(parents)
+    for step in bridge.incremental_steps(resource):
+        step.set_incremental(incremental, from_hints=True)
+    assert items(resource, state)
+    return state["sources"][SCHEMA]["resources"]["parents"]["incremental"]["at"]
+
+
+def test_the_state_of_a_bound_incremental_is_what_dlt_keeps() -> None:
+    steady = bridge.SteadyIncremental("at")
+    kept = bound(steady, 3)
+    assert steady.kept_state is kept, (
+        "Incremental._cached_state is not the resource's own state any more: the cursors of "
+        "parents would not move"
+    )
+
+
+def test_a_bound_incremental_starts_elsewhere_than_its_state() -> None:
+    steady = bridge.SteadyIncremental("at")
+    kept = bound(steady, 3)
+    steady.start_from(1)
+    assert steady.last_value == 1, (
+        "dlt's Incremental does not take last_value from _get_last_value and _cached_state any more"
+    )
+    assert kept["last_value"] == 3
+
+
+def test_a_steady_copy_is_what_was_declared() -> None:
+    declared = dlt.sources.incremental[datetime](
+        "at",
+        last_value_func=min,
+        row_order="desc",
+        on_cursor_value_missing="include",
+        lag=60.0,
+        range_start="open",
+        range_end="closed",
+    )
+    copy = bridge.steady_copy(declared, FrozenIncremental)
+    for name in ("cursor_path", "last_value_func", "row_order", "on_cursor_value_missing"):
+        assert getattr(copy, name) == getattr(declared, name), f"a copy loses {name}"
+    assert (copy.lag, copy.range_start, copy.range_end) == (60.0, "open", "closed")
+    assert copy.get_incremental_value_type() is datetime, (
+        "dlt does not take an incremental's type argument from __orig_class__ any more"
+    )
+
+
+def test_an_incremental_of_ours_has_no_type_argument_of_its_own() -> None:
+    found = FrozenIncremental("at").get_incremental_value_type()
+    assert found is Any, "dlt does not take a class's type argument from __orig_bases__ any more"
+    assert FrozenIncremental("at", initial_value=1).get_incremental_value_type() is int
+
+
+def test_the_lag_of_an_incremental() -> None:
+    start = bridge.apply_lag_with_suppression(10, max, None, None, 100, "rows", int)
+    assert start == 90, "apply_lag_with_suppression counts a lag in another way"
+    first = bridge.apply_lag_with_suppression(10, max, 95, None, 100, "rows", int)
+    assert first == 95, "apply_lag_with_suppression goes below the initial value"
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status, body = (404, b"{}") if "gone" in self.path else (200, self.path.encode())
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *values: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def client() -> Iterator[CheckedClient]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield CheckedClient(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+def test_the_requests_of_the_rest_client(client: CheckedClient) -> None:
+    request = client.request_for("rows", "GET", headers={"X-Of": "kit"}, params={"page": 2})
+    assert request.url == f"{client.base_url}/rows", (
+        "RESTClient._create_request does not join the path to the base URL any more"
+    )
+    answer = client.send_unchecked(request)
+    assert (answer.text, answer.request.headers["X-Of"]) == ("/rows?page=2", "kit"), (
+        "RESTClient._send_request sends another request than it was given"
+    )
+
+
+def test_dlts_own_paging_sends_as_the_kit_does(client: CheckedClient) -> None:
+    gone = client.request_for("gone", "GET", headers={}, params={})
+    assert client.send_unchecked(gone).status_code == 404, "RESTClient._send_request raises now"
+    with suppress(requests.HTTPError):
+        next(client.paginate("gone", hooks={"response": []}))
+        pytest.fail("RESTClient.paginate does not send by _send_request any more")
+
+
+def test_paging_is_ended_from_outside() -> None:
+    paginator = JSONLinkPaginator("next")
+    assert paginator.has_next_page
+    end_paging(paginator)
+    assert not paginator.has_next_page, "BasePaginator.has_next_page is not _has_next_page any more"
 
 
 def test_items_come_with_the_hints_of_their_page() -> None:

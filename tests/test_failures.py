@@ -334,12 +334,7 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     )
     for stream in ("first", "second"):
         kit.configure("slow", stream, fields={"n": {"type": "integer"}})
-    process = subprocess.Popen(
-        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "slow", "--all", "--workers=1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = kit.start("pipeline.py", "slow", "--all", "--workers=1")
     deadline = time.monotonic() + 30
     while not zone.paths("_dlt/slow") and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -385,7 +380,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
     kit.add_source("slow", SWALLOWS.format(number=number, swallow=swallow))
     kit.configure("slow", "rows", fields={"n": {"type": "integer"}})
     began = time.monotonic()
-    done = kit.script("pipeline.py", "slow", "rows")
+    done = kit.forked("pipeline.py", "slow", "rows")
     assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
     assert time.monotonic() - began < 9, "all its pages take ten seconds"
     assert "interrupted; the next run goes on" in done.err

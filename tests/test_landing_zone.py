@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -238,11 +236,7 @@ def test_a_renewed_lease_is_not_taken_for_the_one_seen_before(
 
 def test_two_runs_at_once_exit_with_a_code_of_its_own(orders: Kit, api: Api, zone: Zone) -> None:
     api.delay = 0.15
-    process = subprocess.Popen(
-        [sys.executable, str(orders.root / "dlt" / "pipeline.py"), "my_source", "orders"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = orders.start("pipeline.py", "my_source", "orders")
     deadline = time.monotonic() + 30
     while not zone.paths("_dlt/my_source") and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -269,7 +263,7 @@ def test_two_workspaces_on_one_machine_do_not_meet(
 ) -> None:
     other = Kit(tmp_path / "another", capsys)
     other.add_source("my_source", "import dlt\n@dlt.resource\ndef mine():\n    yield {'n': 1}\n")
-    done = other.script("pipeline.py", "my_source", "orders", cwd=orders.root)
+    done = other.forked("pipeline.py", "my_source", "orders", cwd=orders.root)
     assert done.code == 2
     assert "it has: mine" in done.err
     assert REPOSITORY.name not in done.err

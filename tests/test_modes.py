@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +11,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.pipeline import StateInjectableContext
 
 from demo.servers import S3Server
+from tests.command import Program
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.proxy import Exchange, Proxy, serve_proxy
 
@@ -158,7 +156,7 @@ def test_runs_of_all_pairs_are_killed_and_completed(shop: Kit, zone: Zone, proxy
     has(shop, BEFORE)
     run(shop, "--all")
     has(shop, AFTER)
-    process: list[subprocess.Popen[bytes]] = []
+    process: list[Program] = []
     published: set[str] = set()
 
     def kill(exchange: Exchange) -> None:
@@ -179,14 +177,7 @@ def test_runs_of_all_pairs_are_killed_and_completed(shop: Kit, zone: Zone, proxy
             request.method == "PUT" and request.path.endswith((".parquet", "/state.json"))
         ),
     )
-    process.append(
-        subprocess.Popen(
-            [sys.executable, str(shop.root / "dlt" / "pipeline.py"), "shop", "--all"],
-            env=os.environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    )
+    process.append(shop.start("pipeline.py", "shop", "--all"))
     assert process[0].wait(timeout=200) == -9
     proxy.fix()
     for path in zone.paths("_dlt"):

@@ -189,7 +189,7 @@ def test_mistakes_and_libraries_are_told_as_objects_too(
 
     file = shop.root / "dlt" / "sources" / "shop" / "streams.py"
     file.write_text("import logging\nlogging.getLogger('lib').warning('odd %s', 1)\n" + STREAMS)
-    done = shop.script("pipeline.py", "shop", "orders", LANDING_LOG_FORMAT="json")
+    done = shop.forked("pipeline.py", "shop", "orders", LANDING_LOG_FORMAT="json")
     assert done.code == 0, done.text
     log = next(line for line in lines(done.err) if line["event"] == "log")
     assert (log["logger"], log["level"], log["message"]) == ("lib", "warning", "odd 1")

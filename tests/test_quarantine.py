@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +21,7 @@ from landing.catalog.fields import Field
 from landing.columns.conversion import Columns, RowError
 from landing.extraction.quarantine import kept_line, read_line, row_json
 from landing.zone import lease
+from tests.command import Program
 from tests.kit import Kit, Zone, natural
 from tests.servers.api import Api
 from torture.feeding import Feeder
@@ -598,13 +597,7 @@ def test_a_kill_while_landing_from_quarantine_loses_no_row(
     fill(zone, loads=30, rows=20)
     configure(orders, MENDED)
     arguments = ["quarantine", "land", "my_source", "orders"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from landing.cli import main; main({arguments})"],
-        cwd=orders.root,
-        env={**os.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Program(orders.root, os.environ, arguments)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None and not point(zone):
         pass

@@ -253,7 +253,7 @@ def test_a_source_on_plain_requests_is_guarded_by_the_engine(
     monkeypatch.setenv("MY_API_URL", api.url)
     kit.add_source("shop", REDIRECTED)
     kit.configure("shop", "rows", fields={"id": {"type": "integer"}})
-    done = kit.script("pipeline.py", "shop", "rows")
+    done = kit.forked("pipeline.py", "shop", "rows")
     assert done.code == 0, done.text
     assert SECRET in told(api)
     assert len(elsewhere.seen) == 2
@@ -424,7 +424,7 @@ def test_env_files_are_data_only(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> N
     kit.add_source("shop", f"import dlt, os\n@dlt.resource\ndef rows():\n{fails}")
     kit.configure("shop", "rows", fields={"id": {"type": "integer"}})
     monkeypatch.setenv("DLT_BUCKET_URL", (kit.repository / "zone").as_uri())
-    done = kit.script("pipeline.py", "shop", "rows")
+    done = kit.forked("pipeline.py", "shop", "rows")
     assert "$(touch pwned) `touch pwned` ${HOME}" in done.err
     assert not list(kit.repository.rglob("pwned"))
 

@@ -98,10 +98,10 @@ def test_a_parents_cursor_moves_with_the_childs_load_alone(
     )
     file = children.root / "dlt" / "sources" / "shop" / "streams.py"
     file.write_text(failing)
-    assert children.script("pipeline.py", "shop", "lines").code == 1
+    assert children.forked("pipeline.py", "shop", "lines").code == 1
     assert folder_zone.parts("shop", "lines") == []
     file.write_text(CHILDREN)
-    assert "50 rows" in children.script("pipeline.py", "shop", "lines").out
+    assert "50 rows" in children.forked("pipeline.py", "shop", "lines").out
 
 
 def test_parents_that_the_api_did_not_filter_are_left_out_all_the_same(
@@ -109,10 +109,10 @@ def test_parents_that_the_api_did_not_filter_are_left_out_all_the_same(
 ) -> None:
     file = children.root / "dlt" / "sources" / "shop" / "streams.py"
     file.write_text(CHILDREN.replace("params=since, ", ""))
-    assert children.script("pipeline.py", "shop", "lines").code == 0
+    assert children.forked("pipeline.py", "shop", "lines").code == 0
     served.add_line(7, 1_000)
     before = len(served.requested())
-    assert "3 rows" in children.script("pipeline.py", "shop", "lines").out
+    assert "3 rows" in children.forked("pipeline.py", "shop", "lines").out
     assert asked_for(served, before) == {7, 24, 25}
 
 

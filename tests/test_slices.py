@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -71,11 +69,7 @@ def test_without_a_declared_order_a_run_is_one_load(long: Kit, zone: Zone) -> No
 
 def test_a_kill_costs_one_slice(long: Kit, zone: Zone) -> None:
     (long.repository / "stop-6").touch()
-    process = subprocess.Popen(
-        [sys.executable, str(long.root / "dlt" / "pipeline.py"), "long", "rows"],
-        env=os.environ,
-        stdout=subprocess.DEVNULL,
-    )
+    process = long.start("pipeline.py", "long", "rows")
     state = "_dlt/long/rows/state.json"
     deadline = time.monotonic() + 60
     while len(set(load_ids(zone))) < 3 or state not in zone.paths("_dlt"):
@@ -106,12 +100,7 @@ def test_an_order_that_is_not_kept_puts_the_cursor_back(long: Kit, zone: Zone) -
     )
     long.configure("wrong", "rows", cursor_field=["n"], fields=FIELDS)
     (long.repository / "stop-7").touch()
-    process = subprocess.Popen(
-        [sys.executable, str(long.root / "dlt" / "pipeline.py"), "wrong", "rows"],
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = long.start("pipeline.py", "wrong", "rows")
     state = "_dlt/wrong/rows/state.json"
     deadline = time.monotonic() + 60
     while state not in zone.paths("_dlt"):

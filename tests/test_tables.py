@@ -323,12 +323,7 @@ def test_a_run_killed_on_the_way_is_completed_by_the_next(
             exchange.reset()
 
         proxy.spoil(kill, when=MOMENTS[moment])
-        process = subprocess.Popen(
-            [sys.executable, str(shop.kit.root / "dlt" / "pipeline.py"), "shop", "orders"],
-            env={**os.environ, "S3_ENDPOINT": proxy.endpoint},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        process = shop.kit.start("pipeline.py", "shop", "orders", S3_ENDPOINT=proxy.endpoint)
         output, _ = process.communicate(timeout=100)
         assert killed, output
     zone.delete("_dlt/shop/orders/lease.json")

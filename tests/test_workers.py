@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -94,12 +91,7 @@ def test_an_interrupted_run_gives_every_lease_back(
     kit: Kit, zone: Zone, sent: signal.Signals, code: int
 ) -> None:
     add(kit, count=3, pages=2_000)
-    process = subprocess.Popen(
-        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "many", "--all"],
-        env=os.environ,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = kit.start("pipeline.py", "many", "--all")
     leases = [f"_dlt/many/s{number}/lease.json" for number in range(3)]
     deadline = time.monotonic() + 60
     while not set(leases) <= set(zone.paths("_dlt")):
@@ -196,12 +188,7 @@ def test_a_termination_does_not_wait_for_requests_under_way(kit: Kit, folder_zon
         "    yield from in_flight(lambda n: time.sleep(60), range(8))\n",
     )
     kit.configure("stuck", "rows", fields={"id": {"type": "integer"}})
-    process = subprocess.Popen(
-        [sys.executable, str(kit.root / "dlt" / "pipeline.py"), "stuck", "rows"],
-        env=os.environ,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = kit.start("pipeline.py", "stuck", "rows")
     while not folder_zone.paths("_dlt"):
         time.sleep(0.05)
     time.sleep(0.5)

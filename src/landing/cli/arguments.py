@@ -35,29 +35,33 @@ def add_streams(parser: argparse.ArgumentParser, without: str | None = None) -> 
     parser.add_argument("streams", metavar=STREAM, nargs="*", help=without)
 
 
+def add_flag(parser: argparse._ActionsContainer, name: str, help: str) -> None:
+    parser.add_argument(name, action="store_true", help=help)
+
+
+def add_count(
+    parser: argparse.ArgumentParser, name: str, metavar: str, default: int, help: str
+) -> None:
+    """An option that is a whole number above 0."""
+    help = f"{help} (default {default})"
+    parser.add_argument(name, type=positive, default=default, metavar=metavar, help=help)
+
+
 def add_json(parser: argparse.ArgumentParser, *, is_lines: bool = False) -> None:
     what = "one JSON object per line" if is_lines else "one JSON document"
-    parser.add_argument("--json", action="store_true", help=f"print {what} (docs/json.md)")
+    add_flag(parser, "--json", f"print {what} (docs/json.md)")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help="print at most N (default 20)"
-    )
+    add_count(parser, "--limit", "N", 20, "print at most N")
 
 
 def add_grace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--grace",
-        type=positive,
-        default=60,
-        metavar="MINUTES",
-        help="a stream is late this long after it was due (default 60)",
-    )
+    add_count(parser, "--grace", "MINUTES", 60, "a stream is late this long after it was due")
 
 
 def add_yes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    add_flag(parser, "--yes", "do not ask for confirmation")
 
 
 def add_names(parser: argparse.ArgumentParser, option: str, help: str) -> None:

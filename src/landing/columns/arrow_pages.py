@@ -14,8 +14,8 @@ from typing import Any, overload
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from landing.columns.arrow import pc
 from landing.columns.column_types import NOT_IN_ARROW, Column
 from landing.columns.json_page import JsonPage
 from landing.columns.json_text import NoShapeError, object_type

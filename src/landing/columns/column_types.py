@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from landing.catalog.fields import Field, landing_fields
+from landing.columns.arrow import pc
 from landing.columns.fitting import (
     ConversionError,
     fit_boolean,

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from landing.catalog.fields import DELETED_AT, Field, landing_fields
 from landing.catalog.names import LINEAGE_PREFIX
 from landing.catalog.stream_config import StreamConfig
+from landing.columns.arrow import pc
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
 from landing.columns.json_page import JsonPage

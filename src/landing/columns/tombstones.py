@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import HardDelete, StreamConfig
+from landing.columns.arrow import pc
 
 DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
 NO_KEY = "no value, though it tells which record is deleted"

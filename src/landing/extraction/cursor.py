@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from landing.columns.arrow import pc
 from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.digest import BUCKETS, Digest, row_hashes
 from landing.columns.fitting import ConversionError

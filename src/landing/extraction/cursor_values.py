@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from landing.columns.arrow import pc
 from landing.columns.fitting import ConversionError
 from landing.errors import SourceError
 

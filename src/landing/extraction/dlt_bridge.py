@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import dlt
 from dlt.common.configuration import known_sections
@@ -37,6 +37,56 @@ from dlt.extract.source import DltSource as DltSource
 from landing.zone.state import SCHEMA, State
 
 Incremental = dlt.sources.incremental
+
+
+class SteadyIncremental(Incremental[Any]):
+    """dlt's incremental that lets all rows pass, and whose `last_value` does not move meanwhile."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # dlt looks for a type argument in a class's own bases alone.
+        cls.__orig_bases__ = (Incremental[Any],)  # type: ignore[attr-defined]
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:
+        return rows
+
+    def behind(self, value: Any) -> Any:
+        """Where a run starts that left off at `value`."""
+        return value
+
+    @property
+    def kept_state(self) -> dict[str, Any]:
+        """What dlt keeps of a bound incremental until the next run."""
+        return cast(dict[str, Any], self._cached_state)
+
+    def start_from(self, value: Any) -> None:
+        """From now on `last_value` is where a run starts that left off at `value`, whatever
+        becomes of the state that dlt keeps."""
+        self._cached_state = self._cached_state.copy()
+        self._cached_state["last_value"] = value
+
+    def _get_last_value(self) -> Any:
+        state = self._cached_state if self._cached_state is not None else self.get_state()
+        return self.behind(state["last_value"])
+
+
+SteadyT = TypeVar("SteadyT", bound=SteadyIncremental)
+
+
+def steady_copy(declared: Incremental[Any], kind: type[SteadyT]) -> SteadyT:
+    steady = kind(
+        declared.cursor_path,
+        initial_value=declared.initial_value,
+        last_value_func=declared.last_value_func,
+        row_order=declared.row_order,
+        on_cursor_value_missing=declared.on_cursor_value_missing,
+        lag=declared.lag,
+        range_start=declared.range_start,
+        range_end=declared.range_end,
+    )
+    if hasattr(declared, "__orig_class__"):  # the type of its values, as it was declared
+        steady.__orig_class__ = declared.__orig_class__
+    return steady
 
 
 def prepare_dlt() -> None:

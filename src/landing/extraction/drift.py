@@ -12,11 +12,11 @@ from typing import Any, TypeGuard
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from landing.catalog.fields import Field, landing_fields
 from landing.catalog.names import is_own_name
 from landing.catalog.stream_config import StreamConfig
+from landing.columns.arrow import pc
 from landing.columns.column_types import column_of, python_values
 from landing.columns.conversion import NEW_FIELDS, Batch, Row
 from landing.columns.inference import kind_of

@@ -7,7 +7,7 @@ by `last_value` would lose rows if it did. Filtering, and the move at the end, a
 from __future__ import annotations
 
 import inspect
-from typing import Any, TypeVar
+from typing import Any
 
 from landing.catalog.lookback import Lookback, later
 from landing.catalog.stream_config import StreamConfig
@@ -16,34 +16,29 @@ from landing.extraction.dlt_bridge import (
     DltResource,
     Incremental,
     IncrementalResourceWrapper,
+    SteadyIncremental,
     apply_lag_with_suppression,
     arguments_of,
     function_of,
+    steady_copy,
 )
 
 
-class FrozenIncremental(Incremental[Any]):
-    """dlt's incremental as a stream sees it, whose `last_value` does not move while it reads.
+class FrozenIncremental(SteadyIncremental):
+    """dlt's incremental as a stream sees it: filtering and the new value are CursorTracker's, which
+    moves the state after the stream's last row.
 
-    It lets all rows pass: filtering and the new value are CursorTracker's, which moves the state
-    after the stream's last row. With `from_start`, earlier state is neither read nor written.
+    With `from_start`, earlier state is neither read nor written.
     """
 
     from_start = False
     lookback: Lookback | None = None
-
-    def __call__(self, rows: Any, meta: Any = None) -> Any:
-        return rows
 
     def get_state(self) -> Any:
         if self.from_start:
             start = self.initial_value
             return {"initial_value": start, "last_value": start, "unique_hashes": []}
         return super().get_state()
-
-    @property
-    def looks_back(self) -> bool:
-        return self.lookback is not None or bool(self.lag)
 
     def behind(self, value: Any) -> Any:
         """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
@@ -69,13 +64,6 @@ class FrozenIncremental(Incremental[Any]):
                 "not spelled as dates and times are; leave lookback out"
             ) from error
         return start if self.initial_value is None else later(start, self.initial_value)
-
-    def _get_last_value(self) -> Any:
-        state = self._cached_state if self._cached_state is not None else self.get_state()
-        return self.behind(state["last_value"])
-
-
-FrozenT = TypeVar("FrozenT", bound=FrozenIncremental)
 
 
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
@@ -136,7 +124,7 @@ def freeze(
             f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
             "would ever land; leave it out"
         )
-    frozen = frozen_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
+    frozen = steady_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
     if initial_value is not None:
         frozen.initial_value = initial_value
     frozen.from_start = from_start
@@ -164,19 +152,3 @@ def declared_default(generator: Any) -> Incremental[Any] | None:
     parameter = _incremental_parameter(generator)
     default = parameter.default if parameter else None
     return default if isinstance(default, Incremental) else None
-
-
-def frozen_copy(declared: Incremental[Any], kind: type[FrozenT]) -> FrozenT:
-    frozen = kind(
-        declared.cursor_path,
-        initial_value=declared.initial_value,
-        last_value_func=declared.last_value_func,
-        row_order=declared.row_order,
-        on_cursor_value_missing=declared.on_cursor_value_missing,
-        lag=declared.lag,
-        range_start=declared.range_start,
-        range_end=declared.range_end,
-    )
-    if hasattr(declared, "__orig_class__"):
-        frozen.__orig_class__ = declared.__orig_class__
-    return frozen

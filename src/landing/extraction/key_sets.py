@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from landing.columns.arrow import pc, pq
 
 # Compared one after another, since Arrow's set of marks takes ten times their size.
 _BUCKETS = 64
 _CHUNK_ROWS = 1_000_000
-_MIX = pa.scalar(0x9E3779B97F4A7C15, pa.uint64())
-_SHIFT = pa.scalar(64 - (_BUCKETS.bit_length() - 1), pa.uint64())
+_MIX = 0x9E3779B97F4A7C15
+_SHIFT = 64 - (_BUCKETS.bit_length() - 1)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,8 +47,8 @@ class KeySet:
         self._merge()
         found = []
         for marks in self._chunks:
-            of = pc.shift_right(pc.multiply(marks, _MIX), _SHIFT)
-            found.append(marks.filter(pc.equal(of, pa.scalar(number, pa.uint64()))))
+            of = pc.shift_right(pc.multiply(marks, _uint64(_MIX)), _uint64(_SHIFT))
+            found.append(marks.filter(pc.equal(of, _uint64(number))))
         return pc.unique(pa.chunked_array(found, pa.uint64()))
 
 
@@ -63,6 +63,10 @@ def compared(known: KeySet, present: KeySet) -> tuple[int, int, pa.Array]:
         present_count += len(there)
         gone.append(marks.filter(pc.invert(pc.is_in(marks, value_set=there))))
     return known_count, present_count, pa.concat_arrays(gone)
+
+
+def _uint64(number: int) -> pa.Scalar:
+    return pa.scalar(number, pa.uint64())
 
 
 def marks_of(keys: pa.Table) -> pa.Array:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from landing.columns.arrow import pc, pq
 from landing.columns.digest import row_hashes
 from landing.extraction.cursor_values import Values
 from landing.zone.bucket import BucketFile

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import StreamConfig
+from landing.columns.arrow import pc, pq
 from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.fitting import ConversionError
 from landing.columns.privacy import HASH

@@ -16,16 +16,12 @@ from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
 from landing.extraction.dlt_bridge import (
     DltResource,
-    Incremental,
     SupportsPipe,
     incremental_steps,
     parents_of,
+    steady_copy,
 )
-from landing.extraction.incremental import (
-    FrozenIncremental,
-    declared_incremental,
-    frozen_copy,
-)
+from landing.extraction.incremental import FrozenIncremental, declared_incremental
 from landing.http import JsonPage
 
 
@@ -38,18 +34,16 @@ class ParentIncremental(FrozenIncremental):
 
     child: FrozenIncremental | None = None
 
-    # dlt looks for a type argument in a class's own bases alone.
-    __orig_bases__ = (Incremental[Any],)
-
     def bind(self, pipe: SupportsPipe) -> ParentIncremental:
         super().bind(pipe)
-        self._kept: Any = self._cached_state
-        self._cached_state = self._kept.copy()
+        self._kept = self.kept_state
+        value = self._kept["last_value"]
         self.lookback = self.child.lookback if self.child is not None else None
-        if self.lookback is not None and not self.lookback.fits(self._cached_state["last_value"]):
+        if self.lookback is not None and not self.lookback.fits(value):
             # Late children would be missed without one, so the parent is read from its start.
-            self._cached_state["last_value"], self.lookback = self.initial_value, None
-        self._start = self._get_last_value()
+            value, self.lookback = self.initial_value, None
+        self._start = self.behind(value)
+        self.start_from(value)
         return self
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
@@ -117,7 +111,7 @@ def freeze_parents(
     for parent in parents_of(resource):
         for step in incremental_steps(parent):
             if (declared := declared_incremental(parent)) is not None:
-                frozen = frozen_copy(declared, ParentIncremental)
+                frozen = steady_copy(declared, ParentIncremental)
                 frozen.child = child
                 frozen.from_start = from_start or newest_first
                 frozen.resource_name = parent.name

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
 
 TOLERANCE = timedelta(seconds=60)

@@ -10,10 +10,10 @@ from operator import attrgetter
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from landing.catalog.fields import landing_fields
 from landing.catalog.workspace import stall_seconds
+from landing.columns.arrow import pc
 from landing.columns.conversion import Batch, Converted, Row, RowError, record_at
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import Request, Response
 from requests.auth import AuthBase
 
 from landing.errors import SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
+from landing.http.dlt_client import CheckedClient
 from landing.http.failed_answers import FailsIfGiven, FailureTest, failure_test
 from landing.http.gone import unless_gone
 from landing.http.graphql import Connection, GraphQLErrors
@@ -25,7 +25,7 @@ from landing.http.retries import Retries
 from landing.http.session import Session
 
 
-class Api(RESTClient):
+class Api(CheckedClient):
     """dlt's REST client over the kit's session; an error status raises requests.HTTPError.
 
         api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
@@ -79,12 +79,8 @@ class Api(RESTClient):
         list belongs to: the list is skipped, and the run counts it. By default, that is 404 and 410
         in a transformer's function, and no status elsewhere; `()` makes each an error.
         """
-        request = self._create_request(
-            path,
-            method or ("GET" if json is None else "POST"),  # type: ignore[arg-type]
-            headers=dict(headers or {}),
-            params=dict(params or {}),
-        )
+        method = method or ("GET" if json is None else "POST")
+        request = self.request_for(path, method, headers=headers or {}, params=params or {})
         request.json = None if json is None else dict(json)
         body = Json(records) if isinstance(records, str) else records
         most_bytes = int(self.session.max_page_mb * 1024 * 1024)
@@ -133,14 +129,9 @@ class Api(RESTClient):
         self, fails_if: FailureTest | None, request: Request, allowed: int | None
     ) -> Response:
         # Whatever its method, paging only reads: a POST of it may be tried again.
-        response = super()._send_request(request, is_read=True, fails_if=fails_if)
+        response = self.send_unchecked(request, is_read=True, fails_if=fails_if)
         if response.status_code != allowed:
             response.raise_for_status()
-        return response
-
-    def _send_request(self, request: Request, **options: Any) -> Response:
-        response = super()._send_request(request, **options)
-        response.raise_for_status()
         return response
 
 

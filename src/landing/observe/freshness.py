@@ -24,11 +24,7 @@ class Late:
     due: datetime
     last: datetime | None
     """When a run last wrote its state; None if no run ever did."""
-
-    @property
-    def message(self) -> str:
-        last = "never" if self.last is None else f"last at {_shown(self.last)}"
-        return f"landed {last}, but was due at {_shown(self.due)}"
+    message: str
 
     @property
     def remedy(self) -> str:
@@ -66,7 +62,11 @@ def lateness(
     if config.schedule is None:
         return None
     due = config.schedule.before(now - grace)
-    return Late(config.source, config.stream, due, last) if last is None or last < due else None
+    if last is not None and last >= due:
+        return None
+    shown = "never" if last is None else f"last at {_shown(last)}"
+    message = f"landed {shown}, but was due at {_shown(due)}"
+    return Late(config.source, config.stream, due, last, message)
 
 
 def _shown(moment: datetime) -> str:

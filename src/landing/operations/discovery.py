@@ -41,8 +41,6 @@ from landing.extraction.pages import open_pages, with_arguments
 from landing.extraction.parents import freeze_parents
 from landing.extraction.sources import Source
 
-DEFAULT_SAMPLE = 100
-
 
 @dataclass(frozen=True)
 class Discovered:

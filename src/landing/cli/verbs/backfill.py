@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_names, add_source, add_stream
+from landing.cli.arguments import add_count, add_flag, add_json, add_names, add_source, add_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import (
     complain,
@@ -53,22 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--step", type=positive, metavar="N", help="with --by ids: how many ids a window has"
     )
     add_names(parser, "--fields", "land only these fields, for rows that have landed already")
-    parser.add_argument(
-        "--workers",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="windows to land at the same time (default 1)",
-    )
-    parser.add_argument("--again", action="store_true", help="repeat a backfill that has finished")
-    parser.add_argument(
-        "--list",
-        action="store_true",
-        help="list earlier backfills; also without --from and --fields",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the windows; read no records, write nothing"
-    )
+    add_count(parser, "--workers", "N", 1, "windows to land at the same time")
+    add_flag(parser, "--again", "repeat a backfill that has finished")
+    add_flag(parser, "--list", "list earlier backfills; also without --from and --fields")
+    add_flag(parser, "--dry-run", "show the windows; read no records, write nothing")
     add_json(parser)
 
 

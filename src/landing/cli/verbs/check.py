@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
-from landing.cli.text.output import positive, print_json
+from landing.cli.text.output import print_json
 from landing.errors import UsageError, listed, nearest
 
 if TYPE_CHECKING:
@@ -23,13 +23,7 @@ HELP = "test a source against its API: keys, cursor, paging, types; land nothing
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser, "default: all streams of the source")
-    parser.add_argument(
-        "--max-rows",
-        type=positive,
-        default=1_000,
-        metavar="N",
-        help="records to read of a stream, each time it is read (default 1000)",
-    )
+    add_count(parser, "--max-rows", "N", 1_000, "records to read of a stream, each time it is read")
     parser.add_argument(
         "--only",
         action="append",
@@ -45,14 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="do not fail if this stream has no records; may be repeated",
     )
     traffic = parser.add_mutually_exclusive_group()
-    traffic.add_argument(
+    add_flag(
+        traffic,
         "--record",
-        action="store_true",
-        help="save the HTTP traffic, without secrets, in the source's folder recordings/",
+        "save the HTTP traffic, without secrets, in the source's folder recordings/",
     )
-    traffic.add_argument(
-        "--replay", action="store_true", help="use the saved traffic instead of the API"
-    )
+    add_flag(traffic, "--replay", "use the saved traffic instead of the API")
     add_json(parser)
 
 

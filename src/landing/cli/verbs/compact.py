@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.lookback import parse_duration
 from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
-from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.arguments import add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, print_json
 from landing.errors import CatalogError, UsageError, counted, listed, sized
@@ -26,7 +26,7 @@ HELP = "merge the small files of past days into large ones"
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser)
-    parser.add_argument("--all", action="store_true", help="all configured streams")
+    add_flag(parser, "--all", "all configured streams")
     parser.add_argument(
         "--older-than",
         type=_duration,
@@ -46,9 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for a run of the stream to end (default 10)",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; write nothing"
-    )
+    add_flag(parser, "--dry-run", "say what would be done; write nothing")
     add_json(parser)
 
 

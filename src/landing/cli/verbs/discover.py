@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
-from landing.cli.text.output import ARROW, complain, exit_code, positive, print_json
+from landing.cli.text.output import ARROW, complain, exit_code, print_json
 from landing.errors import counted
 
 if TYPE_CHECKING:
@@ -23,17 +23,9 @@ HELP = "sample a source's API and write its streams and fields to dag/sources/"
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser, "default: all streams of the source")
-    parser.add_argument(
-        "--sample-limit",
-        type=positive,
-        default=100,
-        metavar="N",
-        help="records to read per stream (default 100)",
-    )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit with 1 if a file differs from what the API returns",
+    add_count(parser, "--sample-limit", "N", 100, "records to read per stream")
+    add_flag(
+        parser, "--check", "write nothing; exit with 1 if a file differs from what the API returns"
     )
     add_json(parser)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_source
+from landing.cli.arguments import add_flag, add_source
 from landing.cli.text.console import put, say
 from landing.cli.text.output import print_json
 from landing.errors import counted
@@ -28,12 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_source(parser, is_optional=True)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON document (docs/json.md)")
-    form.add_argument("--dotenv", action="store_true", help="print lines for .env, without values")
-    form.add_argument(
-        "--secret",
-        action="store_true",
-        help="print the Kubernetes Secret that `landing k8s` refers to, without values",
+    add_flag(form, "--json", "print one JSON document (docs/json.md)")
+    add_flag(form, "--dotenv", "print lines for .env, without values")
+    add_flag(
+        form, "--secret", "print the Kubernetes Secret that `landing k8s` refers to, without values"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json
+from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.cli.verbs.new import (
@@ -37,13 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "describe it, as for `landing new`."
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
-    parser.add_argument("--keep", action="store_true", help="keep files that exist, add the others")
-    parser.add_argument("--dagster", action="store_true", help="add a code location for Dagster")
-    parser.add_argument(
-        "--feeder",
-        action="store_true",
-        help="add the reference feeder, which merges landed files into DuckLake",
-    )
+    add_flag(parser, "--keep", "keep files that exist, add the others")
+    add_flag(parser, "--dagster", "add a code location for Dagster")
+    add_flag(parser, "--feeder", "add the reference feeder, which merges files into DuckLake")
     parser.add_argument(
         "--engine",
         metavar="REQUIREMENT",
@@ -51,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     first = parser.add_mutually_exclusive_group()
     first.add_argument("--source", metavar="NAME", help="write a first source")
-    first.add_argument("--no-source", action="store_true", help="write no source")
+    add_flag(first, "--no-source", "write no source")
     add_json(parser)
     add_answers(parser.add_argument_group("the first source"))
 

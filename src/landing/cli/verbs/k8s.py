@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json
+from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted
@@ -50,10 +50,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ZONE",
         help="the time zone of --default-schedule (default UTC)",
     )
-    parser.add_argument(
+    add_flag(
+        parser,
         "--check",
-        action="store_true",
-        help="write nothing; exit with 1 if the folder differs from what would be written",
+        "write nothing; exit with 1 if the folder differs from what would be written",
     )
     add_json(parser)
 

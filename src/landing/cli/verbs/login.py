@@ -7,9 +7,9 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source
+from landing.cli.arguments import add_count, add_flag, add_json, add_source
 from landing.cli.text.console import put, say
-from landing.cli.text.output import positive, print_json
+from landing.cli.text.output import print_json
 from landing.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,18 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "For sources whose client.py has a function auth() that returns an OAuth2RefreshToken."
     )
     add_source(parser)
-    parser.add_argument(
+    add_flag(
+        parser,
         "--no-browser",
-        action="store_true",
-        help="use a browser on another machine, and paste the address that it ends at",
+        "use a browser on another machine, and paste the address that it ends at",
     )
-    parser.add_argument(
-        "--timeout",
-        type=positive,
-        default=300,
-        metavar="SECONDS",
-        help="how long to wait for the browser (default 300)",
-    )
+    add_count(parser, "--timeout", "SECONDS", 300, "how long to wait for the browser")
     add_json(parser)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_limit, add_source, add_stream
+from landing.cli.arguments import add_flag, add_json, add_limit, add_source, add_stream
 from landing.cli.parser import add_verbs
 from landing.cli.text.console import put, put_document, say
 from landing.cli.text.output import print_json, print_table
@@ -44,14 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs["show"].add_argument(
         "--field", metavar="FIELD", help="only records that this field does not fit"
     )
-    verbs["show"].add_argument(
+    add_flag(
+        verbs["show"],
         "--failed",
-        action="store_true",
-        help="the records of the last run, if it failed because of its quarantine_limit",
+        "the records of the last run, if it failed because of its quarantine_limit",
     )
-    verbs["land"].add_argument(
-        "--dry-run", action="store_true", help="say how many would land; write nothing"
-    )
+    add_flag(verbs["land"], "--dry-run", "say how many would land; write nothing")
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
+from landing.cli.arguments import (
+    add_count,
+    add_flag,
+    add_grace,
+    add_json,
+    add_sources,
+    chosen_sources,
+)
 from landing.cli.text.console import say
-from landing.cli.text.output import positive, print_json
+from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted, sized
 
 if TYPE_CHECKING:
@@ -32,18 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="PATH", help=f"the file to write (default {_FILE})"
     )
-    parser.add_argument(
+    add_flag(
+        parser,
         "--to-bucket",
-        action="store_true",
-        help="put the page into the bucket, as _report/index.html, where readers of rows skip it",
+        "put the page into the bucket, as _report/index.html, where readers of rows skip it",
     )
-    parser.add_argument(
-        "--days",
-        type=positive,
-        default=14,
-        metavar="N",
-        help="how many days to look back (default 14)",
-    )
+    add_count(parser, "--days", "N", 14, "how many days to look back")
     add_grace(parser)
     parser.add_argument(
         "--profile-mb",
@@ -52,11 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="profile so many MB of each stream's newest files; 0 for none (default 16)",
     )
-    parser.add_argument(
-        "--no-values",
-        action="store_true",
-        help="show no values at all (default LANDING_REPORT_VALUES)",
-    )
+    add_flag(parser, "--no-values", "show no values at all (default LANDING_REPORT_VALUES)")
     add_json(parser)
 
 

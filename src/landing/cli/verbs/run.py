@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_source, add_streams
+from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
-from landing.cli.text.output import complain, exit_code, positive, print_json
+from landing.cli.text.output import complain, exit_code, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
@@ -32,24 +32,14 @@ HELP = "land the new records of a source's streams as parquet"
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser)
-    parser.add_argument("--all", action="store_true", help="all selected streams of the source")
-    parser.add_argument(
-        "--workers",
-        type=positive,
-        default=8,
-        metavar="N",
-        help="streams to run at the same time (default 8)",
-    )
-    parser.add_argument(
+    add_flag(parser, "--all", "all selected streams of the source")
+    add_count(parser, "--workers", "N", 8, "streams to run at the same time")
+    add_flag(
+        parser,
         "--dry-run",
-        action="store_true",
-        help="show what a run would do, and the first page as it would land; write nothing",
+        "show what a run would do, and the first page as it would land; write nothing",
     )
-    parser.add_argument(
-        "--no-preview",
-        action="store_true",
-        help="with --dry-run: make no requests",
-    )
+    add_flag(parser, "--no-preview", "with --dry-run: make no requests")
     add_json(parser)
     parser.add_argument(
         "--log-format",

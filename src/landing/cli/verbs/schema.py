@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source, add_stream, known_stream
+from landing.cli.arguments import add_flag, add_json, add_source, add_stream, known_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import counted
@@ -22,9 +22,7 @@ HELP = "show the columns of a stream's files, and how they have changed"
 def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_stream(parser)
-    parser.add_argument(
-        "--history", action="store_true", help="show all versions, not only the last"
-    )
+    add_flag(parser, "--history", "show all versions, not only the last")
     add_json(parser)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import (
+    add_count,
+    add_flag,
     add_json,
     add_limit,
     add_names,
@@ -16,7 +18,6 @@ from landing.cli.arguments import (
     known_stream,
 )
 from landing.cli.text.console import put, put_document, say, terminal_width
-from landing.cli.text.output import positive
 from landing.cli.text.rows import row_lines
 from landing.errors import counted
 
@@ -39,14 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--where", metavar="SQL", help="only rows that meet this condition, in DuckDB's SQL"
     )
     add_names(parser, "--columns", "only these columns, in this order")
-    parser.add_argument("--newest", action="store_true", help="begin with the newest file")
-    parser.add_argument(
-        "--scan-mb",
-        type=positive,
-        default=256,
-        metavar="MB",
-        help="stop after reading so many MB of files (default 256)",
-    )
+    add_flag(parser, "--newest", "begin with the newest file")
+    add_count(parser, "--scan-mb", "MB", 256, "stop after reading so many MB of files")
     add_json(parser, is_lines=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import (
+    add_flag,
     add_json,
     add_source,
     add_streams,
@@ -37,10 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_source(parser, is_optional=True)
     add_streams(parser, "default: all streams of the source")
-    parser.add_argument("--all", action="store_true", help="all sources of the workspace")
-    parser.add_argument(
-        "--quick", action="store_true", help="read only the footers of files, and no keys"
-    )
+    add_flag(parser, "--all", "all sources of the workspace")
+    add_flag(parser, "--quick", "read only the footers of files, and no keys")
     add_json(parser)
 
 

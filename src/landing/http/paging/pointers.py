@@ -27,6 +27,7 @@ from requests import JSONDecodeError, Request, Response
 from landing.columns import json_path
 from landing.errors import ApiError
 from landing.http.bodies import Page, has_place, value_at
+from landing.http.dlt_client import end_paging
 from landing.http.links import link_to
 from landing.http.paging.more import ALL, refuse_more
 from landing.http.query import Answer, Query
@@ -80,7 +81,7 @@ def _update(paginator: BasePaginator, answer: Answer) -> None:
     except JSONDecodeError:
         if answer.response.content.strip():
             raise
-        paginator._has_next_page = False  # dlt's look for JSON in an empty body, too
+        end_paging(paginator)  # dlt's look for JSON in an empty body, too
 
 
 def _refuse_more(
