@@ -10,7 +10,7 @@ from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import Request, Response
 from requests.auth import AuthBase
 
-from landing.errors import SettingsError
+from landing.errors import ApiError, SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.graphql import Connection
@@ -111,6 +111,12 @@ class Api(RESTClient):
         response = super()._send_request(request, is_read=True)
         if response.status_code != allowed:
             response.raise_for_status()
+        if response.status_code == 202 and 202 not in self.session.retries.final:
+            raise ApiError(
+                f"{request.method} {str(response.url).partition('?')[0]} still answered 202 "
+                "Accepted, so the list is not ready; the next run asks again. If it is the list "
+                "all the same, give the Api Retries(final=[202])"
+            )
         return response
 
     def _send_request(self, request: Request, **options: Any) -> Response:
