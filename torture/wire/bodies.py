@@ -329,6 +329,14 @@ FAILURES = [
         "answered with text/html",
     ),
     Way(
+        "an error of PHP comes before the JSON, in HTML",
+        "konklone/json#132",
+        raw(b"<div><h4>A PHP Error was encountered</h4></div>" + ALL),
+        ONE_PAGE,
+        "told",
+        "no JSON list of records",
+    ),
+    Way(
         "a warning of PHP comes before the JSON",
         "Dolibarr/dolibarr#37445",
         raw(b"<br />\n<b>Warning</b>: Undefined index in <b>/a.php</b><br />\n" + ALL),
@@ -444,12 +452,20 @@ FAILURES = [
         "JSON where CSV is expected: export failed",
     ),
     Way(
-        "a line of text comes instead of CSV",
-        "naver/searchad-apidoc#127",
-        raw("report is not ready\n", "text/csv"),
+        "CSV has its names alone",
+        "everypolitician/everypolitician#31",
+        raw("id,updated_at,note,total\n", "text/csv"),
         CSV,
-        "told",
-        "none of the stream's fields .report is not ready.",
+        "landed",
+        rows=[],
+    ),
+    Way(
+        "CSV has a byte order mark and nothing else",
+        "highcharts/highcharts#25090",
+        raw(b"\xef\xbb\xbf", "text/csv"),
+        CSV,
+        "landed",
+        rows=[],
     ),
     Way(
         "values of CSV are separated by semicolons",
@@ -572,7 +588,7 @@ RECORDS = [
     ),
     _odd(
         "a time is spelled as MySQL's zero",
-        "singer-io/tap-mambu#11",
+        "estuary/connectors#512",
         '{"id": 13, "updated_at": "0000-00-00 00:00:00"}',
     ),
     Way(
@@ -607,7 +623,7 @@ RECORDS = [
     ),
     Way(
         "an error stands between the records",
-        "DataDog/integrations-core#19371",
+        "apisyouwonthate/style-guide#25",
         raw(records('{"error": {"message": "could not load order 7"}}')),
         ONE_PAGE,
         "told",
@@ -615,7 +631,7 @@ RECORDS = [
     ),
     Way(
         "errors stand in place of all records",
-        "cubefs/cubefs#1",
+        "lacuna-tech/mds-core#272",
         body({"items": [{"error": "timed out"}]}),
         ONE_PAGE,
         "told",

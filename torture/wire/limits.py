@@ -11,7 +11,7 @@ from tests.servers.scripted import Exchange
 from torture.wire.way import SIZE, Answers, Way, body, in_turn, listed, paged, pages, whole
 
 ONE_PAGE = listed()
-QUICK = (0.0, 0.6)
+QUICK = (0.0, 3.0)
 """Seconds that a client may wait which was asked to wait for nothing."""
 
 
@@ -187,7 +187,8 @@ TOKENS = [
     _token("`expires_in` is a word", "DataDog/integrations-core#19371", _json(expires_in="two")),
     _token("`expires_in` is left out", "DataDog/integrations-core#19371", _json()),
     _token("`expires_in` is a list", "cmd-johnson/deno-oauth2-client#40", _json(expires_in=[])),
-    _token("`error` is null beside a token", "panva/oauth4webapi#47", _json(error=None)),
+    _token("`error` is null beside a token", "CZ-NIC/pyoidc#879", _json(error=None)),
+    _token("`error` is empty beside a token", "dotnet/aspnetcore#53457", _json(error="")),
     _token("a token is form-encoded", "oauthlib/oauthlib#267", _form),
     Way(
         "a token is refused, and another is not given",
@@ -203,7 +204,7 @@ TOKENS = [
     ),
     Way(
         "the failure repeats the credentials of the request",
-        "prisma/prisma#1",
+        "alexandercerutti/passkit-webservice-toolkit#4",
         lambda exchange: body(
             {"message": f"bad header {exchange.seen.headers['Authorization']}"}, 400
         )(exchange),

@@ -467,7 +467,7 @@ ODD_ENDS = [
     ),
     Way(
         "the last page's cursor is `0`",
-        "smithy-lang/smithy-rs#1054",
+        "desmondmorris/node-twitter#302",
         paged(lambda a: _rows(a, next_cursor=a.next(a.cursor, "0"))),
         BY_CURSOR,
         "landed",
@@ -683,7 +683,7 @@ yield from api.pages("orders", records="items", paging=ByHeader())""",
         "landed",
     ),
     Way(
-        "one page of a GraphQL connection is not all, as `first` is capped",
+        "a GraphQL connection has more pages",
         "Azure/data-api-builder#2130",
         paged(
             lambda a: {
