@@ -3,6 +3,7 @@
 python -m torture                      all of it, into docs/reliability.md: about 40 minutes
 python -m torture --quick              a little of each; proves that it works, prints only
 python -m torture --only kills bucket  some of it, prints only
+python -m torture --only wire          what APIs answer, into docs/reliability.md: a minute
 """
 
 from __future__ import annotations
@@ -21,28 +22,34 @@ from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
 from torture.disk import full_disks
 from torture.feeding import feeding
-from torture.figures import Section, markdown, write_between_markers
+from torture.figures import Section, Table, markdown, write_between_markers
 from torture.kills import kills
 from torture.properties import properties
+from torture.wire import WAYS
+from torture.wire.runs import edge_wire
 
 _SHOWN = 600
+WIRE = "python -m torture --only wire"
+"""Writes a table of its own, as it takes a minute and depends on no machine."""
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
 
-LONG: dict[str, Callable[[S3Server], Section]] = {
+LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 330, lanes=40, waits=True),
     "feeding": lambda s3: feeding(s3, 100, streams=4),
     "api": lambda s3: api_faults(s3, 54, lanes=3, waits=True),
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
+    "wire": lambda _: _wire(1),
 }
-QUICK: dict[str, Callable[[S3Server], Section]] = {
+QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
     "feeding": lambda s3: feeding(s3, 8, streams=2),
     "api": lambda s3: api_faults(s3, 2, lanes=1, waits=False),
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
     "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
     "properties": lambda _: properties(50, rows=50),
+    "wire": lambda _: _wire(10),
 }
 
 
@@ -56,17 +63,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"`make torture` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
         f"{(time.monotonic() - begun) / 60:.0f} minutes."
     )
-    text = markdown(heading, sections)
-    print(text)
+    tables = [section for section in sections if isinstance(section, Table)]
+    text = markdown(heading, [section for section in sections if section not in tables])
+    print(text, *(table.markdown() for table in tables), sep="\n\n")
     problems = [problem for section in sections for problem in section.problems]
     for problem in problems:
         _say(f"PROBLEM {problem[:_SHOWN]}")
     if not (options.quick or options.only or problems):
         write_between_markers(REPORT, text)
+    for table in tables if not (options.quick or problems) else ():
+        write_between_markers(REPORT, table.markdown(), WIRE)
     return 1 if problems else 0
 
 
-def _part(name: str, run: Callable[[S3Server], Section]) -> Section:
+def _wire(step: int) -> Table:
+    """Each way, or each `step`-th."""
+    with tempfile.TemporaryDirectory(prefix="torture-wire-") as folder:
+        return edge_wire(WAYS[::step], Path(folder))
+
+
+def _part(name: str, run: Callable[[S3Server], Section | Table]) -> Section | Table:
     _say(f"{name} …")
     begun = time.monotonic()
     with (

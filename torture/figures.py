@@ -92,7 +92,23 @@ class Section:
         return "\n\n".join([f"### {self.title}", table, *self.notes, *search])
 
 
-def markdown(heading: str, sections: Iterable[Section]) -> str:
+@dataclass(frozen=True)
+class Table:
+    """A section whose lines are other things than counts."""
+
+    title: str
+    head: tuple[str, ...]
+    lines: Sequence[tuple[str, ...]]
+    notes: Sequence[str] = ()
+    problems: Sequence[str] = ()
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---"] * len(self.head), *self.lines]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join([f"### {self.title}", *self.notes, table])
+
+
+def markdown(heading: str, sections: Iterable[Section | Table]) -> str:
     return "\n\n".join([heading, *(section.markdown() for section in sections)])
 
 

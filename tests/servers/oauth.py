@@ -6,9 +6,9 @@
 
 Refresh tokens rotate, and the second use of one revokes all that descend from it. Assertions for
 service accounts are checked by Authlib's server side. `GET /api/orders` answers the bearers of
-its tokens, `GET /rest/orders` those who logged in with `POST /rest/login`, and `GET /web/orders`
-those who did so by the form `/accounts/login/`, to which it sends all others. All have the rows of
-`seed_orders`.
+its tokens, and `GET /paged/orders` too, page by page, by Django REST framework; `GET /rest/orders`
+those who logged in with `POST /rest/login`, and `GET /web/orders` those who did so by the form
+`/accounts/login/`, to which it sends all others. All have the rows of `seed_orders`.
 """
 
 from __future__ import annotations

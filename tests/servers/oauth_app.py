@@ -12,6 +12,8 @@ from demo.servers import HOST
 from tests.servers.api import seed_orders
 
 USER, PASSWORD = "ada", "a long password"
+PAGED = 420
+"""Orders of the list that is paged."""
 
 
 class _State:
@@ -48,6 +50,7 @@ def main(port: int, database: str) -> None:
             "django.contrib.contenttypes",
             "django.contrib.sessions",
             "oauth2_provider",
+            "rest_framework",
         ],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
@@ -114,7 +117,11 @@ def _urls() -> list[Any]:
     from django.urls import path
     from django.views.decorators.csrf import csrf_exempt
     from oauth2_provider import views
+    from oauth2_provider.contrib.rest_framework import OAuth2Authentication
     from oauth2_provider.decorators import protected_resource
+    from rest_framework.pagination import PageNumberPagination
+    from rest_framework.permissions import IsAuthenticated
+    from rest_framework.views import APIView
 
     state = _State()
     user_logged_in.connect(state.count_login)
@@ -166,6 +173,20 @@ def _urls() -> list[Any]:
 
         return granted
 
+    class ByNumber(PageNumberPagination):
+        page_size = 50
+
+    class Orders(APIView):
+        """The first orders, page by page, to the bearers of tokens."""
+
+        authentication_classes = (OAuth2Authentication,)
+        permission_classes = (IsAuthenticated,)
+
+        def get(self, request: Any) -> Any:
+            paginator = ByNumber()
+            found = paginator.paginate_queryset(rows[:PAGED], request)  # type: ignore[arg-type]
+            return paginator.get_paginated_response(found)
+
     @csrf_exempt
     def tell(request: HttpRequest, what: str) -> JsonResponse:
         return JsonResponse(_told(state, what, json.loads(request.body)))
@@ -177,6 +198,7 @@ def _urls() -> list[Any]:
         path("assertion/token/", logged(_assertion_view(state))),
         path("accounts/login/", LoginView.as_view()),
         path("api/orders", counted(protected_resource()(page))),
+        path("paged/orders", counted(Orders.as_view())),
         path("web/orders", counted(login_required(page))),
         path("rest/login", rest_login),
         path("rest/orders", counted(api_login_required(page))),

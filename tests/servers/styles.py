@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,14 +38,19 @@ class Asked:
     url: str
     start: int
     size: int
+    all: Sequence[Any] = tuple({"id": n} for n in range(1, ROWS + 1))
 
     @property
-    def rows(self) -> list[dict[str, int]]:
-        return [{"id": n} for n in range(self.start + 1, self.end + 1)]
+    def rows(self) -> list[Any]:
+        return list(self.all[self.start : self.end])
 
     @property
     def end(self) -> int:
-        return max(self.start, min(self.start + self.size, ROWS))
+        return max(self.start, min(self.start + self.size, len(self.all)))
+
+    @property
+    def is_last(self) -> bool:
+        return self.end >= len(self.all)
 
     @property
     def number(self) -> int:
@@ -53,11 +58,11 @@ class Asked:
 
     @property
     def pages(self) -> int:
-        return -(-ROWS // self.size)
+        return -(-len(self.all) // self.size)
 
     def next(self, value: Any, last: Any = None) -> Any:
         """The value, or on the last page the other one."""
-        return value if self.end < ROWS else last
+        return last if self.is_last else value
 
     def link(self, last: Any = None) -> Any:
         return self.next(f"{self.url}?{urlencode({'cursor': f'c{self.end}'})}", last)
@@ -69,7 +74,7 @@ class Asked:
     def head(self, **headers: str) -> dict[str, str]:
         """Headers that only a page has that is not the last."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return given if self.end < ROWS else {}
+        return {} if self.is_last else given
 
 
 @dataclass(frozen=True)
@@ -540,7 +545,7 @@ def api_of(style: Style, size: int = PAGE) -> Iterator[Server]:
         yield server
 
 
-def asked(url: str, query: Mapping[str, str], size: int) -> Asked:
+def asked(url: str, query: Mapping[str, str], size: int, rows: Sequence[Any] = Asked.all) -> Asked:
     names = ("limit", "maxResults", "size", "count", "rows")
     sizes = [int(query[name]) for name in names if name in query]
     start = next((int(query[n]) for n in ("offset", "startAt", "from", "start") if n in query), 0)
@@ -549,4 +554,4 @@ def asked(url: str, query: Mapping[str, str], size: int) -> Asked:
     start = int(query.get("starting_after", start))
     if "cursor" in query:
         start = int(query["cursor"][1:])
-    return Asked(url, start, min([size, *sizes]))
+    return Asked(url, start, min([size, *sizes]), rows)

@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from landing.columns.conversion import Batch, Row
-from landing.columns.expected_fields import expecting
+from landing.columns.expected_fields import NOTHING, Expected, expecting
 from landing.columns.odd_records import OddRecord, is_refused
 from landing.errors import SourceError, StreamError
 from landing.events import ReadCounts
@@ -71,18 +71,18 @@ def open_pages(
     *,
     ahead: int = 0,
     check: Callable[[float], None] | None = None,
-    fields: frozenset[str] = frozenset(),
+    expected: Expected = NOTHING,
     gone: Gone | None = None,
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
     The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
     it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed. CSV has to have some of
-    the `fields`. Children that are gone are counted in `gone`.
+    while it waits; without, it is asked for no page that is not consumed. Children that are gone
+    are counted in `gone`.
     """
     gone = gone or Gone()
-    context = partial(_context, resource, state if state is not None else {}, fields, gone)
+    context = partial(_context, resource, state if state is not None else {}, expected, gone)
     make = partial(_iterate, resource, gone)
     if not ahead:
         with context(), closing(make()) as items:
@@ -99,10 +99,8 @@ class _Item(NamedTuple):
 
 
 @contextmanager
-def _context(
-    resource: DltResource, state: State, fields: frozenset[str], gone: Gone
-) -> Iterator[None]:
-    with dlt_context(resource, state), expecting(fields), counting_gone(gone):
+def _context(resource: DltResource, state: State, expected: Expected, gone: Gone) -> Iterator[None]:
+    with dlt_context(resource, state), expecting(expected), counting_gone(gone):
         yield
 
 

@@ -15,6 +15,7 @@ from landing.catalog.fields import landing_fields
 from landing.catalog.workspace import stall_seconds
 from landing.columns.arrow import pc
 from landing.columns.conversion import Batch, Converted, Row, RowError, record_at
+from landing.columns.expected_fields import Expected
 from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone
 from landing.errors import SourceError, StreamError, listed
@@ -70,6 +71,7 @@ class StreamReader:
         if config.deletes == "snapshot":
             self.snapshot = KnownKeys(config, stream.columns, stream.folder)
         self._config = config
+        self._expected = Expected(config.known_names, bool(config.primary_key))
         self._resource = stream.resource
         self._columns = stream.columns
         self._emit = emit
@@ -94,7 +96,7 @@ class StreamReader:
             state,
             ahead=PAGES_AHEAD,
             check=self._look,
-            fields=self._config.known_names,
+            expected=self._expected,
             gone=self.gone,
         )
         hinted = map(self._known_hints, self._open.enter_context(opened))
@@ -116,7 +118,7 @@ class StreamReader:
 
     def first_page(self, state: State, filter_: RowFilter | None) -> Iterator[Pieces]:
         """What of the first page is new; asks for no second one, and not together with `rows`."""
-        opened = open_pages(self._resource, state, fields=self._config.known_names, gone=self.gone)
+        opened = open_pages(self._resource, state, expected=self._expected, gone=self.gone)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
         for batch in batches([page] if page is not None else [], least=1):

@@ -10,7 +10,7 @@ from typing import Any
 from requests import Request, Response
 from requests.auth import AuthBase
 
-from landing.errors import SettingsError
+from landing.errors import ApiError, SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.dlt_client import CheckedClient
@@ -132,6 +132,12 @@ class Api(CheckedClient):
         response = self.send_unchecked(request, is_read=True, fails_if=fails_if)
         if response.status_code != allowed:
             response.raise_for_status()
+        if response.status_code == 202 and 202 not in self.session.retries.final:
+            raise ApiError(
+                f"{request.method} {str(response.url).partition('?')[0]} still answered 202 "
+                "Accepted, so the list is not ready; the next run asks again. If it is the list "
+                "all the same, give the Api Retries(final=[202])"
+            )
         return response
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_TARGET = re.compile(r"[\s,]*<([^>]*)>")
+_TARGET = re.compile(r"<([^<>]*)>")
 _PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,]*)))?')
-_TO_NEXT = re.compile(r"[^,<]*")
 
 
 def link_to(header: str, rel: str) -> str | None:
@@ -17,7 +16,7 @@ def link_to(header: str, rel: str) -> str | None:
 
 def _links(header: str) -> Iterator[tuple[str, list[str]]]:
     place = 0
-    while target := _TARGET.match(header, place):
+    while target := _TARGET.search(header, place):  # past what is no link
         place = target.end()
         parameters: dict[str, str] = {}
         while (found := _PARAMETER.match(header, place)) is not None:
@@ -28,5 +27,3 @@ def _links(header: str) -> Iterator[tuple[str, list[str]]]:
         # A link with an anchor is one of another resource.
         if not parameters.get("anchor"):
             yield target.group(1).strip(), parameters.get("rel", "").lower().split()
-        rest = _TO_NEXT.match(header, place)
-        place = rest.end() if rest else place

@@ -70,6 +70,8 @@ class Retries:
         if isinstance(outcome, requests.Response):
             if outcome.status_code in self.final:
                 return None
+            if is_read and outcome.status_code == 202:  # accepted, and not ready
+                return "202"
             return _of_response(outcome, may_repeat=may_repeat)
         return _of_error(outcome, may_repeat=may_repeat)
 

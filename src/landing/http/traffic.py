@@ -51,6 +51,10 @@ class TrafficMeter:
             self.traffic.retries[cause] += 1
             self.traffic.retry_seconds += waited
 
+    @property
+    def is_first_list(self) -> bool:
+        return self._readings <= 1
+
     def reads(self) -> None:
         """A list is about to be read. Of two, what one of them has is not what there is."""
         with self._lock:

@@ -12,7 +12,17 @@ from itertools import chain
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "next", "cursor", "position", "more", "last", "pages", "page", "total", "filtered", "count"
+    "next",
+    "cursor",
+    "position",
+    "more",
+    "last",
+    "remaining",
+    "pages",
+    "page",
+    "total",
+    "filtered",
+    "count",
 ]
 
 BODY: Mapping[Kind, tuple[str, ...]] = {
@@ -62,6 +72,7 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
         "marker",
         "continue",
         "scrollId",
+        "scrollParam",
     ),
     # True while there is more.
     "more": (
@@ -83,6 +94,8 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
     ),
     # False while there is more.
     "last": ("last", "isLast", "isLastPage", "lastPage", "done", "endOfStream", "isEnd"),
+    # Rows after this page, whatever a flag says.
+    "remaining": ("remainingCount", "remainingItemCount", "remainingItems", "remainingResults"),
     "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
     "page": ("page", "currentPage", "pageNumber", "pageNum", "pageIndex", "number"),
     "total": (
@@ -111,7 +124,15 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
 }
 
 HEADERS: Mapping[Kind, tuple[str, ...]] = {
-    "next": ("Next-Page", "X-Next-Page", "X-Next", "X-Next-Url", "Next-Range"),
+    "next": (
+        "Next-Page",
+        "X-Next-Page",
+        "X-Next",
+        "X-Next-Url",
+        "X-Pagination-Next",
+        "X-Pagination-Next-Page",
+        "Next-Range",
+    ),
     "cursor": (
         "X-Next-Cursor",
         "Next-Cursor",
@@ -135,6 +156,7 @@ HEADERS: Mapping[Kind, tuple[str, ...]] = {
     "total": (
         "X-Total-Count",
         "X-Total",
+        "Total",
         "X-WP-Total",
         "Total-Count",
         "Total-Records",

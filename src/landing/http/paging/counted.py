@@ -19,6 +19,7 @@ from itertools import count
 from landing.errors import ApiError
 from landing.http.bodies import Page
 from landing.http.concurrency import in_flight
+from landing.http.paging.empty_lists import refuse_if_filtered
 from landing.http.paging.ending import Ending
 from landing.http.paging.seen_rows import Rows
 from landing.http.query import Answer, Query
@@ -29,22 +30,34 @@ _WIDENED = 4
 
 class _Counted(ABC):
     def __init__(
-        self, limit: int, size: str, total: str, identity: Sequence[str], at_once: int
+        self,
+        limit: int,
+        size: str,
+        place: str,
+        first: int,
+        total: str,
+        identity: Sequence[str],
+        at_once: int,
     ) -> None:
         self._limit = limit
         self._size = size
+        self._place = place
+        self._first = first
         self._total = total
         self._identity = tuple(identity)
         self._at_once = at_once
 
     def read(self, query: Query) -> Iterator[Page]:
-        query = query.with_values({self._size: self._limit})
-        rows = Rows(query, self._identity, self._total)
-        yield from self._read_all(query, rows)
+        sized = query.with_values({self._size: self._limit})
+        rows = Rows(sized, self._identity, self._total)
+        yield from self._read_all(sized, rows)
         if rows.lacking:
             rows.begin_again()
-            yield from self._read_all(query, rows)
+            yield from self._read_all(sized, rows)
             rows.refuse_lacking()
+        if not rows.count:
+            first = sized.with_values({self._place: self._first})
+            refuse_if_filtered(query, lambda: first.ask().page, self._place, self._size)
 
     @abstractmethod
     def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]: ...
@@ -72,8 +85,7 @@ class OffsetPages(_Counted):
         at_once: int = 1,
     ) -> None:
         # Of two rows, one is to know and one to read.
-        super().__init__(max(limit, 2), size, total, identity, at_once)
-        self._offset = offset
+        super().__init__(max(limit, 2), size, offset, 0, total, identity, at_once)
 
     def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]:
         start: int | None = 0
@@ -106,7 +118,7 @@ class OffsetPages(_Counted):
             if offset != previous[0] and ids == previous[1] and len(ids) > 1:
                 if ending.confirms(answer):
                     return None  # beyond the end, the API gives its last rows again
-                raise _unknown_parameter(query, self._offset)
+                raise _unknown_parameter(query, self._place)
             known = _shared(previous[1], ids, shared)
             is_next = known > 0 or rows.is_at_start
             yield from rows.following(answer, ids, known) if is_next else rows.unread(answer, ids)
@@ -160,7 +172,7 @@ class OffsetPages(_Counted):
                     break
 
     def _answer(self, query: Query, offset: int) -> Answer:
-        return query.with_values({self._offset: offset}).ask()
+        return query.with_values({self._place: offset}).ask()
 
 
 class NumberedPages(_Counted):
@@ -187,9 +199,7 @@ class NumberedPages(_Counted):
         verify: bool = True,
         at_once: int = 1,
     ) -> None:
-        super().__init__(limit, size, total, identity, at_once)
-        self._number = number
-        self._first = first
+        super().__init__(limit, size, number, first, total, identity, at_once)
         self._past_end = past_end
         self._verify = verify
 
@@ -218,7 +228,7 @@ class NumberedPages(_Counted):
                     continue  # of several under way, one beyond the end
                 if ids and ids == seen.get(number - 1):
                     if not ending.confirms(answer, pages=number - self._first):
-                        raise _unknown_parameter(query, self._number)
+                        raise _unknown_parameter(query, self._place)
                     end = number  # beyond the end, the API gives its last page again
                     continue
                 yield from rows.unread(answer, ids) if again else rows.following(answer, ids, 0)
@@ -267,7 +277,7 @@ class NumberedPages(_Counted):
 
     def _answer(self, query: Query, number: int) -> Answer:
         past_end = self._past_end if number > self._first else None
-        return query.with_values({self._number: number}).ask(past_end=past_end)
+        return query.with_values({self._place: number}).ask(past_end=past_end)
 
 
 def _ordered(

@@ -10,6 +10,7 @@ from requests import HTTPError
 
 from landing.errors import ApiError
 from landing.http.bodies import Page, values_of
+from landing.http.paging.empty_lists import refuse_if_filtered
 from landing.http.paging.more import Weight, refuse_more
 from landing.http.paging.order import first_descent
 from landing.http.query import Query
@@ -60,7 +61,7 @@ class KeysetPages:
         self._check_order = check_order
 
     def read(self, query: Query) -> Iterator[Page]:
-        query = query.with_values({self._limit_param: self._limit})
+        plain, query = query, query.with_values({self._limit_param: self._limit})
         start = query.value_of(self._param)  # where a run starts that has a cursor
         asked = {str(start)}
         largest = rows = 0
@@ -93,6 +94,8 @@ class KeysetPages:
             start, largest, before = last, max(largest, len(page)), [last]
             query = query.with_values({self._param: last})
         refuse_more(query, answer, rows=rows, pages=len(asked), weights={"flag"})
+        if not rows:
+            refuse_if_filtered(plain, lambda: query.ask().page, self._limit_param)
 
     def _refuse_disorder(self, query: Query, values: Sequence[Any]) -> None:
         if values[-1] is None:

@@ -118,6 +118,9 @@ class Answered:
         for word in self._all("last"):
             if word.value is False:
                 yield self._sign("flag", word, "false", _BY_REQUEST)
+        for word in self._all("remaining"):
+            if whole_number(word.value):
+                yield self._sign("flag", word, f"is {word.value}", _BY_REQUEST)
 
     def _next(self, rows: int) -> Iterator[Sign]:
         link = link_to(self.response.headers.get("Link", ""), "next")

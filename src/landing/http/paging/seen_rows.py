@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from landing.columns.expected_fields import expects_key
 from landing.errors import ApiError
 from landing.http import traffic
 from landing.http.bodies import Page, from_row, identities, value_at
@@ -20,6 +21,7 @@ class Rows:
         self.count = 0  # of different ones
         self._places = 0  # in pages that follow one another, in which rows may equal others
         self._have_equals = False
+        self._are_distinct = bool(identity) or expects_key()
         self._is_again = False
         self._query = query
         self._identity = identity
@@ -93,9 +95,10 @@ class Rows:
 
     @property
     def found(self) -> int:
-        """A row that moved may be in two places of a first reading, and hide one that is missing;
-        but there is no telling equal rows apart but by their places."""
-        by_place = self._have_equals or self._is_again
+        """A row may be in two places of a reading, because it moved or the order changes from page
+        to page, and hide one that is missing; but where rows have no key, there is no telling
+        equal ones apart but by their places."""
+        by_place = (self._have_equals or self._is_again) and not self._are_distinct
         return max(self.count, self._places) if by_place else self.count
 
     def refuse_lacking(self) -> None:

@@ -113,7 +113,7 @@ def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
         return False
     if name == "page" and owner == "links":
         return False
-    if kind in ("pages", "page", "total", "filtered", "count"):
+    if kind in ("remaining", "pages", "page", "total", "filtered", "count"):
         return whole_number(value) is not None
     return isinstance(value, str | int | bool) or value is None
 
