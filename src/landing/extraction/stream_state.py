@@ -76,6 +76,7 @@ class StreamState:
             stream.folder,
             began=lambda: answers.time_at(clock),
             fetch=fetch,
+            primary_key=stream.config.primary_key,
         )
 
     @property
