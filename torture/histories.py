@@ -89,10 +89,6 @@ class History:
     few_in_state: bool = False
     """So that the hashes of rows that are read again are an object of their own."""
 
-    @property
-    def deaths(self) -> int:
-        return sum(run.death is not None for run in self.runs)
-
 
 @dataclass
 class Outcome:
@@ -100,7 +96,7 @@ class Outcome:
     repeated: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     runs: int = 0
-    died: int = 0
+    killed: int = 0
     edits: int = 0
 
     @property
@@ -152,7 +148,7 @@ class Player:
                 resource = _resource(self.history, fetch)
                 run_stream(_config(self.api), resource, self.bucket, ignore)
         except Killed:
-            self.outcome.died += 1
+            self.outcome.killed += 1
         except LandingError as error:
             if NONE_FITS not in str(error):
                 self.outcome.problems.append(f"a run failed: {error}")
@@ -188,9 +184,7 @@ class Player:
 
     def _rows(self) -> list[tuple[str, int, str]]:
         return [
-            row
-            for path in self.bucket.list("shop/rows")
-            for row in _rows_in(self._object(path))
+            row for path in self.bucket.list("shop/rows") for row in _rows_in(self._object(path))
         ]
 
     def _object(self, path: str) -> bytes:
@@ -229,7 +223,11 @@ def _rows_in(data: bytes) -> Iterator[tuple[str, int, str]]:
 
 def _api_of(history: History) -> MovingApi:
     api = MovingApi(
-        history.kind, history.order, history.paging, history.size, history.filters,
+        history.kind,
+        history.order,
+        history.paging,
+        history.size,
+        history.filters,
         history.tells_time,
     )
     order = sorted(range(len(history.ages)), key=lambda n: (-history.ages[n], n))
@@ -335,7 +333,9 @@ def _runs(edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Run]:
     some = st.lists(edits, max_size=3).map(tuple)
     deaths = st.one_of(
         st.builds(Death, st.just("request"), st.integers(0, 6)),
-        st.builds(Death, st.just("bucket"), st.integers(0, 16), st.sampled_from(("before", "after"))),
+        st.builds(
+            Death, st.just("bucket"), st.integers(0, 16), st.sampled_from(("before", "after"))
+        ),
     )
     return st.builds(
         Run,

@@ -79,9 +79,7 @@ SPELLINGS: Mapping[str, Spelling] = {
     "ISO times, no offset, UTC": Spelling(lambda at: f"{at:%Y-%m-%d %H:%M:%S}", _iso, _TIME),
     "ISO times, no offset, 8 hours behind": _local(-8),
     "ISO times, no offset, 9 hours ahead": _local(9),
-    "dates": Spelling(
-        lambda at: f"{at:%Y-%m-%d}", _iso, {"type": "string", "format": "date"}
-    ),
+    "dates": Spelling(lambda at: f"{at:%Y-%m-%d}", _iso, {"type": "string", "format": "date"}),
     "seconds since 1970": Spelling(
         lambda at: int(at.timestamp()),
         lambda text: datetime.fromtimestamp(int(text), UTC),
@@ -228,7 +226,9 @@ class MovingApi:
             return 0
         last = tuple(json.loads(token))
         falls = self.order in ("newest", "falling key")
-        passed = (key for key in found if (self._place(key) < last) == falls and self._place(key) != last)
+        passed = (
+            key for key in found if (self._place(key) < last) == falls and self._place(key) != last
+        )
         first = next(passed, None)
         return len(found) if first is None else found.index(first)
 
@@ -244,12 +244,13 @@ class InProcess(requests.adapters.BaseAdapter):
         super().__init__()
         self._api = api
 
-
     def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
 
         date = self._api.date
         body = self._api.answer(dict(parse_qsl(urlsplit(request.url or "").query)))
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        )
         if date is not None:
             head += f"Date: {date}\r\n"
         heard = http.client.HTTPResponse(_Socket(f"{head}\r\n".encode() + body))  # type: ignore[arg-type]
@@ -257,7 +258,9 @@ class InProcess(requests.adapters.BaseAdapter):
         response = requests.Response()
         response.status_code = heard.status
         response.headers.update(heard.headers)
-        response.raw = urllib3.HTTPResponse(body=heard, headers=dict(heard.headers), preload_content=False)
+        response.raw = urllib3.HTTPResponse(
+            body=heard, headers=dict(heard.headers), preload_content=False
+        )
         response.request, response.url = request, request.url or ""
         return response
 
