@@ -5,51 +5,19 @@ The streams are code of a workspace, read over real HTTP and run by the command 
 
 from __future__ import annotations
 
-import io
+import json
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, chdir, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
 from unittest import mock
 
-from obstore.store import LocalStore
-
-from tests.kit import Kit, Outcome, Zone, own_sources
 from torture.figures import Tally
 from torture.moving_api import Edit, MovingApi, Order, Paging, serving
+from torture.shop import ROWS, Shop, shop
 
 HOUR = 3_600
 DAY = 24 * HOUR
-_HEAD = """\
-import os
-import dlt, requests
-from landing.http import Api, CursorPages
-
-def pages(query):
-    while True:
-        page = requests.get(os.environ["MOVING_API"] + "/rows", params=query).json()
-        yield page["rows"]
-        if page["next"] is None:
-            return
-        query["token"] = page["next"]
-
-def by_kit(query):
-    api, paging = Api(os.environ["MOVING_API"]), CursorPages("next", "token")
-    yield from api.pages("rows", records="rows", params=query, paging=paging)
-
-def since(at):
-    return {} if at.last_value is None else {"since": at.last_value}
-"""
-_ROWS = """
-@dlt.resource(primary_key="id")
-def rows(at=dlt.sources.incremental({incremental})):
-    yield from {reader}(since(at))
-"""
 _GIVEN = """
 @dlt.resource(primary_key="id")
 def rows(at=dlt.sources.incremental("at")):
@@ -57,83 +25,15 @@ def rows(at=dlt.sources.incremental("at")):
 """
 
 
-class _Capture:
-    """What a command writes, as pytest's capsys has it."""
-
-    def __init__(self) -> None:
-        self.out, self.err = io.StringIO(), io.StringIO()
-
-    def readouterr(self) -> Any:
-        found = _Written(self.out.getvalue(), self.err.getvalue())
-        for stream in (self.out, self.err):
-            stream.seek(0)
-            stream.truncate()
-        return found
-
-
-class _Written(NamedTuple):
-    out: str
-    err: str
-
-
-@dataclass
-class Shop:
-    """A workspace with one stream, the API that it reads, and the bucket where it lands."""
-
-    kit: Kit
-    zone: Zone
-    lost: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def write(self, body: str, cursor: dict[str, Any] | None = None, **config: Any) -> None:
-        self.kit.add_source("shop", _HEAD + body)
-        self.configure(cursor, **config)
-
-    def configure(self, cursor: dict[str, Any] | None = None, **config: Any) -> None:
-        fields = {"id": {"type": "integer"}, "at": cursor or {"type": "string"}}
-        fields |= {"text": {"type": "string"}, "n": {"type": "integer"}}
-        self.kit.configure("shop", "rows", fields=fields, **config)
-
-    def incremental(self, api: MovingApi, declares: str = '"at"', reader: str = "pages") -> None:
-        body = _ROWS.format(incremental=declares, reader=reader)
-        self.write(body, api.field_type, cursor_field=["at"])
-
-    def run(self, rows: int | None = None, code: int = 0) -> Outcome:
-        done = self.kit.run("shop", "rows")
-        if done.code != code:
-            self.problems.append(f"exit code {done.code} instead of {code}: {done.text}")
-        if rows is not None:
-            said = "nothing new" if rows == 0 else f"{rows} row{'s' * (rows > 1)} in"
-            self.says(done, said)
-        return done
-
-    def says(self, done: Outcome, *texts: str) -> None:
-        self.problems += [
-            f"{text!r} is not in: {done.text}" for text in texts if text not in done.text
-        ]
-
-    def count_lost(self, api: MovingApi) -> None:
-        newest = "SELECT id, arg_max(text, _dlt_load_id) FROM landed GROUP BY id"
-        landed = dict(self.zone.query("shop", "rows", newest))
-        fitting = {key: row["text"] for key, row in api.rows.items() if row["n"] == key}
-        self.lost += sum(landed.get(key) != text for key, text in fitting.items())
+_FULL = """
+@dlt.resource(primary_key="id")
+def rows(since=None):
+    yield from pages({})
+"""
+_ALL = '\n\n__all__ = ["first", "second"]\n'
 
 
 Case = Callable[[Shop], None]
-
-
-@contextmanager
-def _shop() -> Iterator[Shop]:
-    capture = _Capture()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cursor-rows-")))
-        kit = Kit(folder / "repository", capture)
-        zone = folder / "zone"
-        stack.enter_context(chdir(kit.root / "dlt"))
-        stack.enter_context(own_sources())
-        stack.enter_context(mock.patch.dict(os.environ, {"DLT_BUCKET_URL": zone.as_uri()}))
-        stack.enter_context(mock.patch.multiple(sys, stdout=capture.out, stderr=capture.err))
-        yield Shop(kit, Zone(LocalStore(zone, mkdir=True), folder / "copies"))
 
 
 @contextmanager
@@ -247,7 +147,7 @@ def _refused(values: Sequence[str]) -> Case:
     def case(shop: Shop) -> None:
         rows = [{"id": n, "at": value} for n, value in enumerate(values)]
         shop.write(_GIVEN.format(rows=rows), cursor_field=["at"])
-        shop.says(shop.run(code=1), "cursor 'at'", *map(repr, values))
+        shop.says(shop.run(code=2), "cursor 'at'", *map(repr, values))
         if shop.zone.paths("shop"):
             shop.problems.append("rows landed")
 
@@ -271,32 +171,126 @@ def rows({declares}):
     shop.says(shop.run(rows=1), "1 record with a at below 'v-b', compared as text")
 
 
-def _incremental_without_saying(where: str) -> Case:
+def _incremental_without_saying(declares: bool) -> Case:
     def case(shop: Shop) -> None:
         with _api("ISO times", "oldest") as api:
-            declared = "'at'" if where == "stream" else None
-            body = _ROWS.format(incremental=declared, reader="pages")
-            if declared is None:
-                body = body.replace("dlt.sources.incremental(None)", "None").replace(
-                    "since(at)", "{}"
-                )
-            shop.write(body, api.field_type)
-            if where == "discovery":
-                shop.kit.discover("shop", "rows")
-                file = shop.kit.discovered_file("shop", "rows")
-                found = json.loads(file.read_text())
-                found["defaults"]["cursor_field"] = ["at"]
-                found["options"]["sync_modes"] = ["incremental", "full_refresh"]
-                file.write_text(json.dumps(found))
+            if declares:
+                shop.write(ROWS.format(incremental='"at"', reader="pages"), api.field_type)
+            else:
+                shop.write(_FULL, api.field_type)
+                _discover_cursor(shop)
             shop.run(rows=60)
             shop.run(rows=0)
 
     return case
 
 
+def _discover_cursor(shop: Shop) -> None:
+    shop.kit.discover("shop", "rows")
+    file = shop.kit.discovered_file("shop", "rows")
+    found = json.loads(file.read_text())
+    found["defaults"]["cursor_field"] = ["at"]
+    found["options"]["sync_modes"] = ["incremental", "full_refresh"]
+    file.write_text(json.dumps(found))
+
+
 def _without_effect(shop: Shop) -> None:
-    body = _GIVEN.format(rows=[{"id": 1, "at": "2026-01-01"}]).replace(
-        'dlt.sources.incremental("at")', "None"
-    )
-    shop.write(body, initial_value="2026-01-01")
+    shop.write(_FULL, initial_value="2026-01-01")
     shop.says(shop.run(code=2), "initial_value: has no effect")
+
+
+def _two_of_a_name(shop: Shop) -> None:
+    made = """
+@dlt.source
+def {name}():
+    return dlt.resource([{{"id": 1}}], name="rows", primary_key="id")
+"""
+    shop.write(made.format(name="first") + made.format(name="second") + _ALL)
+    shop.says(shop.run(code=2), "'first' and 'second' both give a stream 'rows'")
+
+
+def _claims_an_order(shop: Shop) -> None:
+    with _api("version numbers", "scrambled") as api:
+        shop.incremental(api, '"at", row_order="asc"')
+        shop.says(shop.kit.landing("check", "shop", "rows"), "do not come oldest first")
+        api.begin({1: (Edit(2),), 2: (Edit(54),)}, pace=1)
+        shop.run()
+        api.begin({}, pace=0)
+        shop.run()
+        shop.count_lost(api)
+
+
+def _nested(shop: Shop) -> None:
+    rows = [{"id": 1, "meta": {"at": "2026-01-01T00:00:00Z"}}]
+    shop.write(_GIVEN.format(rows=rows).replace('"at"', '"$.meta.at"', 1), {"type": "string"})
+    done = shop.kit.run("shop", "rows")
+    if done.code == 0:
+        shop.says(done, "1 row in")
+        shop.run(rows=0)
+    else:
+        shop.says(done, "add_map")
+
+
+def _ends_early(shop: Shop) -> None:
+    with _api("ISO times", "newest") as api:
+        api.filters = False
+        shop.incremental(api, '"at", row_order="desc"')
+        shop.run(rows=60)
+        api.wait(HOUR)
+        api.make(Edit(6))
+        before = api.rows_given
+        shop.run(rows=1)
+        shop.count_lost(api)
+        if (read := api.rows_given - before) > 4 * api.size:
+            shop.problems.append(f"{read} of 60 rows were read for one that is new")
+
+
+_READERS = ("pages", "by_kit")
+CASES: Mapping[str, Sequence[Case]] = {
+    "C1 edits while a stream is read in another order": [
+        _edited_while_read(kind, reader, order, declares)
+        for kind in ("ISO times", "milliseconds since 1970", "version numbers")
+        for reader in _READERS
+        for order, declares in (("key", '"at"'), ("newest", '"at", row_order="desc"'))
+    ],
+    "C2 a record dated 2999": [
+        _of_the_future(kind, fits)
+        for kind in ("ISO times", "seconds since 1970")
+        for fits in (True, False)
+    ],
+    "C3 an incremental given as an argument": [_argument(body) for body in _GIVEN_AS.values()],
+    "C4 fractions, nanoseconds and offsets of any kind": [
+        _spelled(kind, order)
+        for kind in ("ISO times, fractions of any length", "ISO times, any offset")
+        for order in ("key", "oldest")
+    ],
+    "C5 text in an order that is not its own": [
+        _refused(["9", "10"]),
+        _refused(["Tue, 15 Nov 1994 08:12:31 GMT", "Mon, 02 Jan 2006 15:04:05 GMT"]),
+        _refused(["01/31/2024", "12/01/2023"]),
+    ],
+    "C6 rows below a cursor of text": [_below_is_counted],
+    "C7 a config that does not say incremental": [
+        _incremental_without_saying(declares=True),
+        _incremental_without_saying(declares=False),
+        _without_effect,
+    ],
+    "C8 two streams of one name": [_two_of_a_name],
+    "C9 an order that is declared and not kept": [_claims_an_order],
+    "C10 a nested cursor": [_nested],
+    "C11 newest first, with an early end": [_ends_early],
+}
+
+
+def cursor_rows() -> list[Tally]:
+    return [_tally(what, cases) for what, cases in CASES.items()]
+
+
+def _tally(what: str, cases: Sequence[Case]) -> Tally:
+    tally = Tally(what, times=len(cases))
+    for case in cases:
+        with shop() as opened:
+            case(opened)
+        tally.lost += opened.lost
+        tally.problems += opened.problems
+    return tally

@@ -14,8 +14,8 @@ from pathlib import Path
 from pprint import pformat
 from unittest import mock
 
-from dlt.extract import incremental
 import hypothesis
+from dlt.extract import incremental
 from hypothesis import HealthCheck, Phase, given, settings
 
 from torture.figures import Section, Tally

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -171,7 +171,7 @@ class Player:
         with requests.Session() as session:
             opened = nullcontext(HOST)
             if self._over_http:
-                opened = serving(self.api, lambda: None)  # type: ignore[assignment]
+                opened = serving(self.api)  # type: ignore[assignment]
             else:
                 session.mount(HOST, InProcess(self.api))
             with opened as url:

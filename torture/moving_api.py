@@ -137,6 +137,8 @@ class MovingApi:
     """Requests of this run."""
     version: int = 0
     rows_given: int = 0
+    asked: list[str] = field(default_factory=list)
+    """Each `since`."""
     _now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -178,6 +180,7 @@ class MovingApi:
 
     def answer(self, query: Mapping[str, str]) -> bytes:
         with self._lock:
+            self.asked += [query["since"]] if "since" in query else []
             body = json.dumps(self._page(query)).encode()
             self.answered += 1
             self.wait(self.pace)
@@ -277,11 +280,10 @@ class _Socket:
 
 
 @contextmanager
-def serving(api: MovingApi, before: Callable[[], None]) -> Iterator[str]:
-    """The API's address on a real socket; `before` is called with each request."""
+def serving(api: MovingApi) -> Iterator[str]:
+    """The API's address on a real socket."""
 
     def answer(exchange: Exchange) -> None:
-        before()
         date = api.date
         if date is not None:
             exchange.handler.date_time_string = lambda timestamp=None: date  # type: ignore[method-assign]

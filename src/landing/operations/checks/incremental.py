@@ -46,6 +46,8 @@ def incremental(subject: CheckedStream) -> str:
     frozen = subject.frozen
     if frozen.row_order == "desc":
         return _newest_first(subject)
+    if frozen.row_order == "asc":
+        _check_oldest_first(subject)
     ordered = sorted(values, reverse=frozen.last_value_func is min)
     middle = subject.read(since=values[ordered[len(ordered) // 2]])
     _nothing_older(subject, middle)
@@ -75,6 +77,16 @@ def _newest_first(subject: CheckedStream) -> str:
     if any(later > earlier for earlier, later in pairwise(values)):
         raise CheckFailed("row_order is 'desc', but the records do not come newest first")
     return "newest first; a run ends at the first known record"
+
+
+def _check_oldest_first(subject: CheckedStream) -> None:
+    """A run publishes what it has read of such a stream, and moves the cursor there."""
+    values = [subject.cursor_of(row) for row in _with_cursor(subject)]
+    if any(later < earlier for earlier, later in pairwise(values)):
+        raise CheckFailed(
+            "row_order is 'asc', but the records do not come oldest first: leave row_order out, or "
+            "have the API sort by the cursor"
+        )
 
 
 def _nothing_older(subject: CheckedStream, read: Read) -> None:
