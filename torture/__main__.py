@@ -19,6 +19,7 @@ from benchmarks import machine
 from demo.servers import S3Server, seaweedfs
 from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
+from torture.cursors import cursors
 from torture.disk import full_disks
 from torture.feeding import feeding
 from torture.figures import Section, markdown, write_between_markers
@@ -35,6 +36,7 @@ LONG: dict[str, Callable[[S3Server], Section]] = {
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
+    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=3, say=_say),
 }
 QUICK: dict[str, Callable[[S3Server], Section]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
@@ -43,6 +45,7 @@ QUICK: dict[str, Callable[[S3Server], Section]] = {
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
     "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
     "properties": lambda _: properties(50, rows=50),
+    "edge-cursor": lambda _: cursors(120, over_http=12, lanes=1),
 }
 
 

@@ -18,9 +18,11 @@ import hypothesis
 from dlt.extract import incremental
 from hypothesis import HealthCheck, Phase, given, settings
 
+from torture.cursor_rows import cursor_rows
 from torture.figures import Section, Tally
-from torture.histories import History, Outcome, Player, histories
+from torture.histories import History, histories
 from torture.moving_api import KINDS
+from torture.player import Outcome, Player
 
 Say = Callable[[str], None]
 
@@ -158,7 +160,8 @@ def cursors(count: int, over_http: int, lanes: int, say: Say = ignore) -> Sectio
         f"{sum(one.histories for one in figures):,} generated histories, about {over_http:,} of "
         f"them over HTTP: {runs:,} runs, of which {killed:,} were killed, and {edits:,} edits."
     )
-    return Section("The cursor", [one.tally for one in figures], notes=[note])
+    tallies = [*cursor_rows(), *(one.tally for one in figures)]
+    return Section("Edge: cursor", tallies, notes=[note])
 
 
 if __name__ == "__main__":

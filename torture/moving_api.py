@@ -201,8 +201,10 @@ class MovingApi:
         else:
             start = int(query.get("token", 0)) * (self.size if self.paging == "page" else 1)
             page = found[start : start + self.size]
+            # After a short page, the next number would pass rows that were added meanwhile.
+            is_last = not page or (self.paging == "page" and len(page) < self.size)
             step = 1 if self.paging == "page" else len(page)
-            more = str(int(query.get("token", 0)) + step) if page else None
+            more = None if is_last else str(int(query.get("token", 0)) + step)
         self.rows_given += len(page)
         return {"rows": [self.rows[key] for key in page], "next": more}
 
