@@ -56,7 +56,9 @@ class DyingBucket(Bucket):
             number, self._calls = self._calls, self._calls + 1
         if self._dies_at == (number, "before"):
             self.die()
-        with super()._explained(verb, path):
-            yield
-        if self._dies_at == (number, "after"):
-            self.die()
+        try:
+            with super()._explained(verb, path):
+                yield
+        finally:
+            if self._dies_at == (number, "after"):
+                self.die()

@@ -54,20 +54,29 @@ class History:
     """So that the hashes of rows that are read again are an object of their own."""
 
 
+_FIRST = st.sampled_from((0, 1, 2))
+_NEW = st.sampled_from((30, 31, 32, 33))
+_WAITS = st.sampled_from((1.0, 20.0, 90.0, 3_600.0, 90_000.0))
+
+
 @st.composite
 def histories(draw: st.DrawFn, kind: str | None = None) -> History:
     kind = kind or draw(st.sampled_from(KINDS))
     paging: Paging = draw(st.sampled_from(("token", "token", "offset", "page", "single")))
     # A growing offset over the oldest first passes rows that move to the end; no reader can help.
-    orders: tuple[Order, ...] = ("newest", "key", "falling key", "scrambled")
+    orders: tuple[Order, ...] = ("newest", "key", "key", "falling key", "scrambled")
     order = draw(st.sampled_from(orders if paging in ("offset", "page") else ("oldest", *orders)))
     as_arrow = draw(st.booleans())
     edits = _edits(kind, as_arrow)
-    runs = draw(st.lists(_runs(edits), min_size=1, max_size=4))
+    one = st.one_of(_runs(edits), _crossed_runs()) if draw(st.booleans()) else _crossed_runs()
+    runs = draw(st.lists(one, min_size=1, max_size=4))
     is_true = {"oldest": "asc", "newest": "desc"}.get(order)
     # A stream that says it is in order and is not may be published too far; `check` finds it.
     false = None if any(run.death for run in runs) else "asc"
-    ages = draw(st.lists(st.integers(0, 400_000), max_size=14))
+    least = draw(st.sampled_from((0, 3, 6, 9)))
+    ages = draw(st.lists(st.integers(0, 400_000), min_size=least, max_size=14))
+    if draw(st.booleans()):  # changed in the order of their keys, as records never edited are
+        ages.sort(reverse=True)
     places = st.integers(0, max(0, len(ages) - 1))
     return History(
         kind=kind,
@@ -96,12 +105,24 @@ def _runs(edits: st.SearchStrategy[Edit]) -> st.SearchStrategy[Run]:
     )
     return st.builds(
         Run,
-        waited=st.sampled_from((1.0, 20.0, 90.0, 3_600.0, 90_000.0)),
-        before=some,
-        during=st.dictionaries(st.integers(1, 5), some, max_size=3),
+        waited=_WAITS,
+        before=st.one_of(st.just(()), some),
+        during=st.dictionaries(st.integers(1, 5), some, max_size=4),
         pace=st.sampled_from((0.0, 0.4, 7.0, 50.0)),
-        death=st.one_of(st.none(), st.none(), deaths),
+        death=st.one_of(st.none(), st.none(), st.none(), deaths),
     )
+
+
+def _crossed_runs() -> st.SearchStrategy[Run]:
+    """A record is changed after it was read, and then one that comes last before it is."""
+    between = st.builds(
+        lambda first, new, early, late: {early: (Edit(first),), early + late: (Edit(new),)},
+        _FIRST,
+        _NEW,
+        st.integers(1, 3),
+        st.integers(1, 2),
+    )
+    return st.builds(Run, waited=_WAITS, during=between, pace=st.sampled_from((0.0, 0.4, 7.0)))
 
 
 def _edits(kind: str, as_arrow: bool) -> st.SearchStrategy[Edit]:
@@ -109,7 +130,7 @@ def _edits(kind: str, as_arrow: bool) -> st.SearchStrategy[Edit]:
     nearly_never = st.integers(0, 11).flatmap(lambda n: _ahead(kind) if n == 0 else st.just(0.0))
     return st.builds(
         Edit,
-        place=st.integers(0, 17),
+        place=st.one_of(st.integers(0, 17), _FIRST, _NEW),
         late=st.just(0.0) if is_local else st.sampled_from((0.0, 0.0, 0.3, 25.0)),
         ahead=nearly_never,
         fits=st.just(True) if as_arrow else st.integers(0, 7).map(bool),

@@ -50,6 +50,7 @@ class StreamState:
         if self._resync is not None:
             forget_parents(self.of_reading, self._name)
         self.tracker = self._tracker(fetch)
+        self._rows_state = KnownRowsState() if self.tracker is None else self.tracker.rows_state
         if self.tracker is not None:
             reader.quarantine.known = frozenset(self._ours.get("quarantined", ()))
 
@@ -163,13 +164,15 @@ class StreamState:
         """What the next run reads again, in the state or in an object of the load."""
         assert self.tracker is not None, "only a stream with a cursor reads again"
         known = self.tracker.known(ended=ended)
-        before = self.tracker.rows_state
+        before = self._rows_state  # of an earlier load of this run, or of the run before
         in_state = known.in_state()
         if in_state is None and load.load_id is None and "load_id" in before:
             return before  # of which these are a part
         if "load_id" in before:
             load.supersedes_keys = True
         if in_state is not None:
-            return in_state
-        load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
-        return KnownRowsState(load_id=load.begin())
+            self._rows_state = in_state
+        else:
+            load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+            self._rows_state = KnownRowsState(load_id=load.begin())
+        return self._rows_state
