@@ -1,8 +1,8 @@
 """Kill runs, spoil what they hear and say, and count what is lost.
 
-python -m torture                      all of it, into docs/reliability.md: about 40 minutes
+python -m torture                      all of it, into docs/reliability.md: about 70 minutes
 python -m torture --quick              a little of each; proves that it works, prints only
-python -m torture --only kills bucket  some of it, prints only
+python -m torture --only kills bucket  some of it, into these sections of the document
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from torture.bucket_faults import bucket_faults
 from torture.cursors import cursors
 from torture.disk import full_disks
 from torture.feeding import feeding
-from torture.figures import Section, markdown, write_between_markers
+from torture.figures import Section, markdown, write_between_markers, write_section
 from torture.kills import kills
 from torture.properties import properties
 
@@ -55,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.only or list(parts)
     begun = time.monotonic()
     sections = [_part(name, parts[name]) for name in names]
+    command = f"python -m torture --only {' '.join(names)}" if options.only else "make torture"
     heading = (
-        f"`make torture` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
         f"{(time.monotonic() - begun) / 60:.0f} minutes."
     )
     text = markdown(heading, sections)
@@ -64,9 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problems = [problem for section in sections for problem in section.problems]
     for problem in problems:
         _say(f"PROBLEM {problem[:_SHOWN]}")
-    if not (options.quick or options.only or problems):
-        write_between_markers(REPORT, text)
+    if not (options.quick or problems):
+        _write(sections, heading, text, is_part=bool(options.only))
     return 1 if problems else 0
+
+
+def _write(sections: Sequence[Section], heading: str, text: str, *, is_part: bool) -> None:
+    if not is_part:
+        write_between_markers(REPORT, text)
+        return
+    for section in sections:
+        write_section(REPORT, replace(section, notes=[*section.notes, heading]))
 
 
 def _part(name: str, run: Callable[[S3Server], Section]) -> Section:
