@@ -12,7 +12,7 @@ import pytest
 from landing.http import whole_bodies
 from landing.http.paging.more import Answered
 from tests.kit import REPOSITORY
-from torture.__main__ import REPORT, WIRE
+from torture.__main__ import REPORT
 from torture.figures import Table
 from torture.wire import WAYS
 from torture.wire.bodies import CUT, FAILURES
@@ -20,6 +20,7 @@ from torture.wire.paging import NOT_ALL
 from torture.wire.runs import edge_wire
 from torture.wire.way import ROWS, Way, body, listed
 
+RUN = "run python -m torture --only edge-wire"
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -29,7 +30,7 @@ def test_whatever_an_api_answers_no_run_ends_silently(tmp_path: Path) -> None:
     assert table.problems == []
     assert not [line for line in table.lines if line[-1] == "silent"]
     assert REPOSITORY / "docs" / "reliability.md" == REPORT
-    assert table.markdown().split("\n\n")[-1] in REPORT.read_text(), f"run {WIRE}"
+    assert table.markdown().split("\n\n")[-1] in REPORT.read_text(), RUN
 
 
 def test_some_of_each_kind_of_answer_end_as_they_should(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_the_ways_are_many_and_each_has_its_source_and_its_line_in_the_docs() ->
     report = REPORT.read_text()
     for way in WAYS:
         line = f"| {way.what} | {way.source} | {way.outcome} |"
-        assert line in report, f"run {WIRE}"
+        assert line in report, RUN
 
 
 def silent(table: Table) -> set[str]:

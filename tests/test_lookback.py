@@ -121,8 +121,9 @@ def test_what_a_stream_is_asked_for_is_spelled_as_its_api_spells_it(
     configure(late, lookback, field)
     give(late, *enumerate(values))
     assert "2 rows" in late.run("late", "rows").out
-    again = late.run("late", "rows")
-    assert "nothing new" in again.out, again.text
+    for _ in range(2):  # the cursor of numbers in no declared order trails by one run
+        again = late.run("late", "rows")
+        assert "nothing new" in again.out, again.text
     assert asked(late) == start
 
 

@@ -415,7 +415,8 @@ def test_a_stream_that_takes_arguments_keeps_what_its_cursor_declares(
         "called",
         "import dlt\n@dlt.resource\n"
         "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental("
-        "'n', initial_value=3, lag=1), size: int = 1, fields: list[str] | None = None):\n"
+        "'n', initial_value=3, lag=1, row_order='asc'),\n"
+        "         size: int = 1, fields: list[str] | None = None):\n"
         "    assert n.last_value is not None\n"
         "    yield [{'n': x} for x in range(10)]\n"
         f"stream = {exported}\n__all__ = ['stream']\n",
@@ -644,7 +645,8 @@ def test_a_lag_finds_late_rows_and_never_moves_the_cursor_back(kit: Kit, folder_
         "import json\nfrom pathlib import Path\nimport dlt\n"
         "FILE = Path(__file__).parents[4] / 'late.json'\n"
         "@dlt.resource\n"
-        "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental('n', lag=10)):\n"
+        "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental('n', lag=10, "
+        "row_order='asc')):\n"
         "    yield [{'n': x} for x in json.loads(FILE.read_text()) if x >= (n.last_value or 0)]\n",
     )
     kit.configure("late", "rows", cursor_field=["n"], fields={"n": {"type": "integer"}})

@@ -1,9 +1,8 @@
 """Kill runs, spoil what they hear and say, and count what is lost.
 
-python -m torture                      all of it, into docs/reliability.md: about 40 minutes
+python -m torture                      all of it, into docs/reliability.md: about 70 minutes
 python -m torture --quick              a little of each; proves that it works, prints only
-python -m torture --only kills bucket  some of it, prints only
-python -m torture --only wire          what APIs answer, into docs/reliability.md: a minute
+python -m torture --only kills bucket  some of it, into these sections of the document
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,17 +20,16 @@ from benchmarks import machine
 from demo.servers import S3Server, seaweedfs
 from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
+from torture.cursors import cursors
 from torture.disk import full_disks
 from torture.feeding import feeding
-from torture.figures import Section, Table, markdown, write_between_markers
+from torture.figures import Section, Table, markdown, write_between_markers, write_section
 from torture.kills import kills
 from torture.properties import properties
 from torture.wire import WAYS
 from torture.wire.runs import edge_wire
 
 _SHOWN = 600
-WIRE = "python -m torture --only wire"
-"""Writes a table of its own, as it takes a minute and depends on no machine."""
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
 
 LONG: dict[str, Callable[[S3Server], Section | Table]] = {
@@ -40,7 +39,8 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
-    "wire": lambda _: _wire(1),
+    "edge-wire": lambda _: _wire(1),
+    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=3, say=_say),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
@@ -49,7 +49,8 @@ QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
     "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
     "properties": lambda _: properties(50, rows=50),
-    "wire": lambda _: _wire(10),
+    "edge-wire": lambda _: _wire(10),
+    "edge-cursor": lambda _: cursors(120, over_http=12, lanes=1),
 }
 
 
@@ -59,20 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.only or list(parts)
     begun = time.monotonic()
     sections = [_part(name, parts[name]) for name in names]
+    command = f"python -m torture --only {' '.join(names)}" if options.only else "make torture"
     heading = (
-        f"`make torture` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
         f"{(time.monotonic() - begun) / 60:.0f} minutes."
     )
-    tables = [section for section in sections if isinstance(section, Table)]
-    text = markdown(heading, [section for section in sections if section not in tables])
-    print(text, *(table.markdown() for table in tables), sep="\n\n")
+    text = markdown(heading, sections)
+    print(text)
     problems = [problem for section in sections for problem in section.problems]
     for problem in problems:
         _say(f"PROBLEM {problem[:_SHOWN]}")
-    if not (options.quick or options.only or problems):
-        write_between_markers(REPORT, text)
-    for table in tables if not (options.quick or problems) else ():
-        write_between_markers(REPORT, table.markdown(), WIRE)
+    if not (options.quick or problems):
+        _write(sections, heading, text, is_part=bool(options.only))
     return 1 if problems else 0
 
 
@@ -80,6 +79,14 @@ def _wire(step: int) -> Table:
     """Each way, or each `step`-th."""
     with tempfile.TemporaryDirectory(prefix="torture-wire-") as folder:
         return edge_wire(WAYS[::step], Path(folder))
+
+
+def _write(sections: Sequence[Section | Table], heading: str, text: str, *, is_part: bool) -> None:
+    if not is_part:
+        write_between_markers(REPORT, text)
+        return
+    for section in sections:
+        write_section(REPORT, replace(section, notes=[*section.notes, heading]))
 
 
 def _part(name: str, run: Callable[[S3Server], Section | Table]) -> Section | Table:

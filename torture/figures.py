@@ -117,3 +117,14 @@ def write_between_markers(file: Path, text: str, command: str = COMMAND) -> None
     before, _, rest = file.read_text().partition(begin)
     _, _, after = rest.partition(END)
     file.write_text(f"{before}{begin}\n\n{text}\n\n{END}{after}")
+
+
+def write_section(file: Path, section: Section | Table) -> None:
+    """Replace what the file has of this section between the markers, or add it."""
+    before, begin, rest = file.read_text().partition(BEGIN)
+    figures, end, after = rest.partition(END)
+    head, *others = figures.strip().split("\n### ")
+    kept = {text.partition("\n")[0]: f"### {text.strip()}" for text in others}
+    kept[section.title] = section.markdown()
+    text = "\n\n".join([head.strip(), *kept.values()])
+    file.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

@@ -9,7 +9,7 @@ land again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from landing.extraction.known_rows import (
     not_kept,
     rows_of,
 )
-from landing.extraction.reached import CursorValue, Reached, ReachedState
+from landing.extraction.reached import CursorValue, Direction, Reached, ReachedState
 from landing.results import Ahead
 
 
@@ -121,6 +121,7 @@ class CursorTracker:
         folder: Path,
         began: Callable[[], datetime],
         fetch: Fetch = not_kept,
+        primary_key: Sequence[str] = (),
     ) -> None:
         self.frozen = frozen
         self.name = frozen.cursor_path
@@ -144,7 +145,12 @@ class CursorTracker:
         self._values = CursorValues(self.name, type_, self._value, self.before)
         reached = state.get("reached", ReachedState())
         self._reached = Reached(
-            self._values, self.before, reached, began, descending=self._descending
+            self._values,
+            self.before,
+            reached,
+            began,
+            descending=self._descending,
+            trusted=self._trusted_order(primary_key),
         )
         self.rows_state = state.get("rows", KnownRowsState())
         self._known = KnownRows.of_state(self.rows_state, folder, fetch)
@@ -165,6 +171,13 @@ class CursorTracker:
             )
         if self._descending and self.frozen.lookback is not None:
             raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
+
+    def _trusted_order(self, primary_key: Sequence[str]) -> Collection[Direction]:
+        if tuple(primary_key) == (self.name,):
+            return ("forward", "backward")  # a record never gets another value
+        if self.frozen.row_order is None:
+            return ()
+        return ("forward" if (self.frozen.row_order == "desc") == self._descending else "backward",)
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)

@@ -23,7 +23,10 @@ Values: TypeAlias = pa.Array | pa.ChunkedArray
 PER_SECOND: dict[Unit, int] = {"s": 1, "ms": 1_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SINCE = datetime(2000, 1, 1, tzinfo=UTC)
+_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 _MOST_ARE = 0.9
+_HALF_IS = 0.5
+_SAMPLE = 20
 # Times outside of 1677 to 2262, which 64 bits can't hold, are as early or late as these.
 _SECONDS = 9_223_372_035
 _ISO = (
@@ -100,17 +103,28 @@ class CursorValues:
         return pa.scalar(number if pa.types.is_floating(self._type) else int(number), self._type)
 
     def unit_of(self, keys: Values, now: datetime) -> Unit | None:
-        """The unit of numbers that are seconds or milliseconds since 1970, as nearly all of them
-        are since 2000 and until now; None for others."""
-        count = len(keys) - keys.null_count
-        if self.kind != "number" or not count:
-            return None
+        """The unit of numbers that are seconds or milliseconds since 1970: nearly all of them are
+        after 2000, and at least half of them not in the future. None for others."""
         for unit in PER_SECOND:
-            least, most = (self.of_time(at, unit) for at in (_SINCE, now + timedelta(days=1)))
-            within = pc.and_(pc.greater_equal(keys, least), pc.less_equal(keys, most))
-            if (pc.sum(within).as_py() or 0) >= _MOST_ARE * count:
+            past = self._share(keys, now + timedelta(days=1), unit)
+            if past >= _HALF_IS and self._share(keys, _UNTIL, unit) >= _MOST_ARE:
                 return unit
         return None
+
+    def may_be_times(self, keys: Values) -> bool:
+        """Whether numbers without a unit are too few to rule out that some are future times."""
+        if len(keys) - keys.null_count >= _SAMPLE:
+            return False
+        return any(self._share(keys, _UNTIL, unit) for unit in PER_SECOND)
+
+    def _share(self, keys: Values, until: datetime, unit: Unit) -> float:
+        """Of the numbers that are times since 2000 in this unit."""
+        count = len(keys) - keys.null_count
+        if self.kind != "number" or not count:
+            return 0.0
+        least, most = self.of_time(_SINCE, unit), self.of_time(until, unit)
+        within = pc.and_(pc.greater_equal(keys, least), pc.less_equal(keys, most))
+        return float(pc.sum(within).as_py() or 0) / count
 
     def _of_text(self, values: Values) -> Values:
         if self.kind is None and values.null_count < len(values):

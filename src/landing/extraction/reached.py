@@ -4,17 +4,18 @@ What was edited while the run read has a value above all that there was when it 
 cursor goes no further than what was there then, which the next run relies on:
 
 - times: the greatest value, but not beyond the source's time when the run began, less TOLERANCE;
-- other values: the greatest if the rows came in the cursor's order, since then all below it were
-  seen, or in the opposite one, since then it came first; otherwise the greatest of the first
-  answer, or what an earlier run had seen.
+- other values: the greatest of the first answer, or what an earlier run had seen; the greatest of
+  all only if the stream declares its order and keeps to it, or if the cursor is the key itself.
+  That rows came in order is not enough: versions read by key do, too, where record 3 was edited
+  after it was read and then record 60 before it was, and record 3 would be lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
@@ -34,10 +35,15 @@ _RECENT = timedelta(days=366)
 """Numbers that may be times are taken for some only if the newest is not older."""
 
 
+Direction = Literal["forward", "backward"]
+"""In which values come: as the cursor moves, or against it."""
+
+
 class ReachedState(TypedDict, total=False):
     seen: Any
     """The greatest value that was seen, where the cursor is not there yet."""
-    unit: Unit
+    unit: Unit | None
+    """Of numbers that are times; None once they are known to be none."""
     ahead: Any
     """The greatest value that is beyond the source's time."""
 
@@ -79,7 +85,7 @@ class _Furthest:
 
 class Reached:
     """`before` is the cursor that the run began with, `began` the source's time then, which later
-    answers may correct."""
+    answers may correct; `trusted` are the directions that are not by accident."""
 
     def __init__(
         self,
@@ -89,13 +95,17 @@ class Reached:
         began: Callable[[], datetime],
         *,
         descending: bool,
+        trusted: Collection[Direction] = (),
     ) -> None:
         self._values = values
         self._before = before
         self._state = state
         self._began = began
         self._descending = descending
+        self._trusted = trusted
         self._unit = state.get("unit")
+        self._unit_is_open = False
+        """The values may be times, and are too few to say so: the cursor stays."""
         self._all: _Furthest | None = None
         self.is_in_order = True
         """Each value that the stream has given was not below the one before it."""
@@ -116,8 +126,9 @@ class Reached:
             one.see(keys, raw, pc.min if self._descending else pc.max)
 
     def _begin(self, keys: Values) -> None:
-        if self._unit is None and not self._descending:
+        if "unit" not in self._state and not self._descending:
             self._unit = self._values.unit_of(keys, self._began())
+            self._unit_is_open = self._unit is None and self._values.may_be_times(keys)
         now = self._limit(timedelta())
         certain = self._limit(TOLERANCE)
         self._all = _Furthest(self.beyond)
@@ -169,15 +180,20 @@ class Reached:
         return found
 
     def _candidates(self) -> Iterator[Place]:
-        if self._all is None or self._all.place is None:
+        if self._all is None or self._all.place is None or self._unit_is_open:
             return
         furthest = self._until_now if self._has_limit else self._all
         places = [self._of_first_answer.place, self._seen_before()]
-        if self.is_in_order or self._is_in_reverse or self._is_by_time(furthest.place):
+        if self._is_in_trusted_order or self._is_by_time(furthest.place):
             places.append(furthest.place)
         if self._has_limit and self._values.kind == "time":
             places.append(self._surely_past.place)
         yield from (place for place in places if place is not None)
+
+    @property
+    def _is_in_trusted_order(self) -> bool:
+        forward = self.is_in_order and "forward" in self._trusted
+        return forward or (self._is_in_reverse and "backward" in self._trusted)
 
     def _is_by_time(self, furthest: Place | None) -> bool:
         if not self._has_limit or furthest is None:
@@ -216,14 +232,14 @@ class Reached:
 
     def state(self, cursor: Any) -> ReachedState:
         """What the next run has to know, given the cursor that it begins with."""
-        if self._all is None:
+        if self._all is None or self._unit_is_open:
             return self._state
         state = ReachedState()
         furthest = self._until_now if self._has_limit else self._all
         seen = furthest.place.raw if furthest.place is not None else self._state.get("seen")
         if seen is not None and seen != cursor:
             state["seen"] = seen
-        if self._unit is not None:
+        if self._values.kind == "number":
             state["unit"] = self._unit
         if self.ahead is not None:
             state["ahead"] = self.ahead

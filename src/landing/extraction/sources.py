@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
+_PATH_MARK = re.compile(r"^\$|[.\[]")
+"""In the path of a value that is no field's own."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamCo
     declared = declared_incremental(resource) if config.mode_is_open else None
     if declared is not None and declared.cursor_path in config.fields:
         config = replace(config, sync_mode="incremental", cursor_field=declared.cursor_path)
+    elif declared is not None and _PATH_MARK.search(declared.cursor_path):
+        raise SourceError(
+            f"stream '{config.source}/{config.stream}' has its cursor at "
+            f"'{declared.cursor_path}', within another field; copy it to a field of its own by a "
+            "function for add_map in streams.py, and declare the incremental for that one"
+        )
     if config.initial_value is not None and not config.is_incremental:
         raise CatalogError(
             f"{config.origin}: initial_value: has no effect in a full refresh; name the "

@@ -55,6 +55,7 @@ class StreamState:
         self.volume = Volume(
             stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)
         )
+        self._rows_state = KnownRowsState() if self.tracker is None else self.tracker.rows_state
         if self.tracker is not None:
             reader.quarantine.known = frozenset(self._ours.get("quarantined", ()))
 
@@ -81,6 +82,7 @@ class StreamState:
             stream.folder,
             began=lambda: answers.time_at(clock),
             fetch=fetch,
+            primary_key=stream.config.primary_key,
         )
 
     @property
@@ -172,13 +174,15 @@ class StreamState:
         """What the next run reads again, in the state or in an object of the load."""
         assert self.tracker is not None, "only a stream with a cursor reads again"
         known = self.tracker.known(ended=ended)
-        before = self.tracker.rows_state
+        before = self._rows_state  # of an earlier load of this run, or of the run before
         in_state = known.in_state()
         if in_state is None and load.load_id is None and "load_id" in before:
             return before  # of which these are a part
         if "load_id" in before:
             load.supersedes_keys = True
         if in_state is not None:
-            return in_state
-        load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
-        return KnownRowsState(load_id=load.begin())
+            self._rows_state = in_state
+        else:
+            load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+            self._rows_state = KnownRowsState(load_id=load.begin())
+        return self._rows_state

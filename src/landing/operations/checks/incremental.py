@@ -25,6 +25,8 @@ def incremental(subject: CheckedStream) -> str:
     if frozen.row_order == "desc":
         check_order(subject)
         return "newest first; a run ends at the first known record"
+    if frozen.row_order == "asc":
+        check_order(subject)
     ordered = sorted(values, reverse=frozen.last_value_func is min)
     middle = subject.read(since=values[ordered[len(ordered) // 2]])
     _nothing_older(subject, middle)

@@ -1,0 +1,134 @@
+"""Cursors against an API that moves while it is read: the quick form of `edge-cursor`, and that it
+would notice a loss."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from landing.extraction import reached
+from landing.extraction.cursor import CursorTracker
+from landing.extraction.known_rows import KnownRows
+from landing.extraction.reached import Reached
+from torture.cursor_rows import cursor_rows
+from torture.cursors import Chunk, Figures, generated
+from torture.histories import Death, History, Run
+from torture.moving_api import KINDS, Edit
+from torture.player import Player
+
+AGES = tuple(range(1_000, 940, -1))
+
+
+def history(kind: str, *runs: Run, **options: object) -> History:
+    given = {"order": "key", "paging": "token", "size": 20, "ages": AGES, "ahead": {}}
+    return History(kind=kind, runs=runs, **{**given, **options})  # type: ignore[arg-type]
+
+
+EDITED = Run(waited=60, during={1: (Edit(2),), 2: (Edit(59),)}, pace=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{}, {"declared": "desc", "order": "newest", "size": 7}])
+def test_edits_between_two_pages_land_with_the_next_run(
+    kind: str, options: dict[str, object]
+) -> None:
+    assert Player(history(kind, EDITED, **options)).play().is_good
+
+
+def test_versions_that_come_in_order_by_accident_do_not_carry_the_cursor_away() -> None:
+    """Read by key they are in order, and so they stay if records 3 and 60 are edited."""
+    assert Player(history("version numbers", EDITED)).play().is_good
+
+
+def test_a_first_record_that_is_dated_into_the_future_in_seconds_is_a_time() -> None:
+    only = history("seconds since 1970", Run(60), ages=(0,), ahead={0: 355_000.0})
+    assert Player(only).play().is_good
+
+
+@pytest.mark.parametrize("nth", range(0, 14, 2))
+def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(nth: int) -> None:
+    killed = Run(60, during=EDITED.during, death=Death("bucket", nth, "after"))
+    options = {"declared": "asc", "order": "oldest", "as_arrow": True, "slices": True}
+    played = Player(history("version numbers", killed, **options)).play()
+    assert played.is_good
+    assert played.killed == 1
+
+
+def test_hashes_in_the_bucket_stay_those_of_the_state_if_a_run_has_several_loads() -> None:
+    """The last load of a run has no rows of its own, and names the object of the load before."""
+    edited = Run(20, before=(Edit(10, ahead=400.0), Edit(5)), pace=0.4)
+    runs = (Run(90_000, pace=0.4), edited, Run(20, pace=7), Run(20, pace=0.4))
+    options = {"declared": "asc", "order": "oldest", "paging": "single", "slices": True}
+    options |= {"ages": (766, 7_645, 55_744, 48_569), "ahead": {1: 400.0}, "filters": False}
+    several = history("ISO times", *runs, few_in_state=True, **options)
+    assert Player(several).play().is_good
+
+
+@pytest.mark.long
+def test_nothing_is_lost_in_generated_histories() -> None:
+    figures = list(generated(240, over_http=24, lanes=1))
+    assert [one.problems for one in figures if one.problems] == []
+    assert all(one.histories and one.killed and not one.lost for one in figures)
+
+
+@pytest.mark.long
+def test_each_row_about_cursors_ends_as_it_should() -> None:
+    assert [tally for tally in cursor_rows() if not tally.is_good] == []
+
+
+def _break_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cursor goes to the greatest value that was seen."""
+
+    def furthest(self: Reached) -> object:
+        return self._before if self._all is None else self._all.place.raw  # type: ignore[union-attr]
+
+    monkeypatch.setattr(Reached, "cursor", property(furthest))
+
+
+def _break_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reached, "TOLERANCE", timedelta())
+
+
+def _break_the_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that come in order are taken for those of a stream that is in order."""
+    trusted = ("forward", "backward")
+    monkeypatch.setattr(CursorTracker, "_trusted_order", lambda self, key: trusted)
+
+
+def _break_the_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time without offset is surely UTC."""
+    monkeypatch.setattr(reached, "is_naive", lambda raw: False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("breaking", "kind"),
+    [
+        (_break_the_limit, "ISO times"),
+        (_break_the_limit, "version numbers"),
+        (_break_the_tolerance, "milliseconds since 1970"),
+        (_break_the_trust, "version numbers, as text"),
+        (_break_the_offsets, "ISO times, no offset, 8 hours behind"),
+    ],
+)
+def test_a_cursor_that_runs_ahead_would_be_found(
+    monkeypatch: pytest.MonkeyPatch, breaking: object, kind: str
+) -> None:
+    breaking(monkeypatch)  # type: ignore[operator]
+    assert _lost_by(kind) > 0
+
+
+def test_rows_that_land_again_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KnownRows, "__contains__", lambda self, value: False)
+    found = Chunk("ISO times", 1, 20).played()
+    assert any("landed again" in problem for problem in found.problems)
+
+
+def _lost_by(kind: str) -> int:
+    """In as many histories as it takes, up to a few hundred."""
+    for number in range(6):
+        found: Figures = Chunk(kind, number, 100).played()
+        if found.lost:
+            return found.lost
+    return 0
