@@ -37,7 +37,7 @@ LONG: dict[str, Callable[[S3Server], Section]] = {
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
-    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=3, say=_say),
+    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=8, say=_say),
 }
 QUICK: dict[str, Callable[[S3Server], Section]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
