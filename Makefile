@@ -15,7 +15,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
-	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (40 minutes)"
+	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (70 minutes)"
 	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
 	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
 	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
