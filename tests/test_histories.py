@@ -65,6 +65,14 @@ def test_hashes_in_the_bucket_stay_those_of_the_state_if_a_run_has_several_loads
     assert Player(several).play().is_good
 
 
+def test_an_order_that_was_not_kept_once_is_not_believed_again() -> None:
+    """The first run shows it; the edits of the second come in order, by accident."""
+    first = Run(60, before=(Edit(3), Edit(1)))
+    crossed = Run(60, during={1: (Edit(0),), 2: (Edit(80),)})
+    options = {"declared": "asc", "size": 1, "as_arrow": True, "ages": tuple(range(20, 0, -1))}
+    assert Player(history("version numbers", first, crossed, crossed, **options)).play().is_good
+
+
 @pytest.mark.long
 def test_nothing_is_lost_in_generated_histories() -> None:
     figures = list(generated(240, over_http=24, lanes=1))

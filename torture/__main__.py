@@ -40,7 +40,7 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
     "edge-wire": lambda _: _wire(1),
-    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=3, say=_say),
+    "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=8, say=_say),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import sys
 import tempfile
@@ -139,6 +140,7 @@ def _played(chunks: Sequence[Chunk], lanes: int) -> Iterator[Figures]:
 
 
 def _play(chunk: Chunk) -> Figures:
+    gc.freeze()  # the libraries' objects, which a collection else looks at again and again
     return chunk.played()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -242,10 +242,18 @@ class MovingApi:
         return f"{self.now:%a, %d %b %Y %H:%M:%S} GMT" if self.tells_time else None
 
 
+class Answering(Protocol):
+    @property
+    def date(self) -> str | None:
+        """The header of its next answer."""
+
+    def answer(self, query: Mapping[str, str]) -> bytes: ...
+
+
 class InProcess(requests.adapters.BaseAdapter):
     """Answers the requests of a session without a socket."""
 
-    def __init__(self, api: MovingApi) -> None:
+    def __init__(self, api: Answering) -> None:
         super().__init__()
         self._api = api
 

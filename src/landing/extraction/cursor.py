@@ -284,8 +284,8 @@ class CursorTracker:
 
     @property
     def is_oldest_first(self) -> bool:
-        """The stream declared that order, and has kept to it so far."""
-        return self._is_asc and not self.went_back
+        """The stream declared that order, and has always kept to it."""
+        return self._is_asc and not self.went_back and not self._reached.is_disordered
 
     @property
     def can_publish(self) -> bool:

@@ -44,6 +44,8 @@ class ReachedState(TypedDict, total=False):
     """The greatest value that was seen, where the cursor is not there yet."""
     unit: Unit | None
     """Of numbers that are times; None once they are known to be none."""
+    disordered: bool
+    """A run has shown that the stream does not keep to the order that it declares."""
     ahead: Any
     """The greatest value that is beyond the source's time."""
 
@@ -191,9 +193,19 @@ class Reached:
         yield from (place for place in places if place is not None)
 
     @property
+    def is_disordered(self) -> bool:
+        """The stream declares an order and has not kept to it, in this run or before."""
+        if self._state.get("disordered", False):
+            return True
+        return len(self._trusted) == 1 and not self._is_in(self._trusted)
+
+    @property
     def _is_in_trusted_order(self) -> bool:
-        forward = self.is_in_order and "forward" in self._trusted
-        return forward or (self._is_in_reverse and "backward" in self._trusted)
+        return not self.is_disordered and self._is_in(self._trusted)
+
+    def _is_in(self, directions: Collection[Direction]) -> bool:
+        forward = self.is_in_order and "forward" in directions
+        return forward or (self._is_in_reverse and "backward" in directions)
 
     def _is_by_time(self, furthest: Place | None) -> bool:
         if not self._has_limit or furthest is None:
@@ -243,6 +255,8 @@ class Reached:
             state["unit"] = self._unit
         if self.ahead is not None:
             state["ahead"] = self.ahead
+        if self.is_disordered:
+            state["disordered"] = True
         return state
 
 
