@@ -15,13 +15,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 
-# What a command imports once it knows its verb.
+# What a command imports once it knows its verb, and pandas, which Arrow imports by itself.
 import dlt.pipeline  # noqa: F401
+import pandas  # noqa: F401
 
 import landing.operations.run  # noqa: F401
 from landing.cli.main import main
+
+_IMPORTED_IN = os.getpid()
 
 
 class Program:
@@ -32,9 +38,7 @@ class Program:
     ) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="program-")
         self._out, self._err = (Path(self._files.name) / name for name in ("out", "err"))
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.command"])
-        self._process = context.Process(
+        self._process = _fork_server().Process(
             target=_run, args=(folder, dict(env), words, script, self._out, self._err)
         )
         self._process.start()
@@ -69,6 +73,16 @@ class Program:
         self._process.kill()
 
 
+@cache
+def _fork_server() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.command"])
+    # It looks for modules where it is started, and says nothing of those that it does not find.
+    with chdir(Path(__file__).parent.parent):
+        forkserver.ensure_running()
+    return context
+
+
 def _run(
     folder: Path,
     env: Mapping[str, str],
@@ -78,6 +92,7 @@ def _run(
     err: Path,
 ) -> None:
     """Ends the process with the command's exit code. A SIGUSR1 tells where its threads are."""
+    assert os.getpid() != _IMPORTED_IN, "the fork server has not imported the engine"
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     faulthandler.register(signal.SIGUSR1)
