@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
 
 help:
 	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (40 minutes)"
+	@echo "make torture-edge  stop runs in mid-upload, and search outputs for generated secrets (10 minutes)"
 	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
 	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
 	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
@@ -65,6 +66,8 @@ bench: $(VENV)/bench .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/in
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
+torture-edge: $(VENV)/test
+	$(BIN)/python -m torture --edge
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:

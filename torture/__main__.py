@@ -1,8 +1,9 @@
 """Kill runs, spoil what they hear and say, and count what is lost.
 
-python -m torture                      all of it, into docs/reliability.md: about 40 minutes
+python -m torture                      all of it, into docs/reliability.md: about 50 minutes
 python -m torture --quick              a little of each; proves that it works, prints only
 python -m torture --only kills bucket  some of it, prints only
+python -m torture --edge               what is at the edge, into docs/reliability.md: 10 minutes
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
 from torture.disk import full_disks
 from torture.feeding import feeding
-from torture.figures import Section, markdown, write_between_markers
+from torture.figures import COMMAND, EDGE_COMMAND, Section, markdown, write_between_markers
 from torture.kills import kills
+from torture.leaks import leaks
 from torture.properties import properties
+from torture.stops import stops
 
 _SHOWN = 600
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
@@ -35,7 +38,11 @@ LONG: dict[str, Callable[[S3Server], Section]] = {
     "bucket": lambda s3: bucket_faults(s3, 54, lanes=9, waits=True),
     "disk": lambda s3: full_disks(s3, 54, lanes=2, waits=True),
     "properties": lambda _: properties(16_000, rows=20_000),
+    "zone": lambda s3: stops(s3, 50, lanes=25, waits=True),
+    "secrets": lambda _: leaks(10_000),
 }
+EDGE = ("zone", "secrets")
+"""Parts with a command and figures of their own."""
 QUICK: dict[str, Callable[[S3Server], Section]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
     "feeding": lambda s3: feeding(s3, 8, streams=2),
@@ -43,17 +50,20 @@ QUICK: dict[str, Callable[[S3Server], Section]] = {
     "bucket": lambda s3: bucket_faults(s3, 1, lanes=1, waits=False),
     "disk": lambda s3: full_disks(s3, 2, lanes=1, waits=False),
     "properties": lambda _: properties(50, rows=50),
+    "zone": lambda s3: stops(s3, 10, lanes=2, waits=False),
+    "secrets": lambda _: leaks(50),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     parts = QUICK if options.quick else LONG
-    names = options.only or list(parts)
+    names = options.only or [name for name in parts if (name in EDGE) == options.edge]
+    command = EDGE_COMMAND if options.edge else COMMAND
     begun = time.monotonic()
     sections = [_part(name, parts[name]) for name in names]
     heading = (
-        f"`make torture` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}: "
         f"{(time.monotonic() - begun) / 60:.0f} minutes."
     )
     text = markdown(heading, sections)
@@ -62,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for problem in problems:
         _say(f"PROBLEM {problem[:_SHOWN]}")
     if not (options.quick or options.only or problems):
-        write_between_markers(REPORT, text)
+        write_between_markers(REPORT, text, command)
     return 1 if problems else 0
 
 
@@ -82,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="a few of each")
+    parser.add_argument("--edge", action="store_true", help=f"only {' and '.join(EDGE)}")
     parser.add_argument(
         "--only", nargs="+", choices=LONG, metavar="NAME", help=f"some of {', '.join(LONG)}"
     )

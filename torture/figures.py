@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 COMMAND = "make torture"
+EDGE_COMMAND = "make torture-edge"
 _BEGIN = "<!-- figures: written by {} -->"
 BEGIN = _BEGIN.format(COMMAND)
 END = "<!-- end of figures -->"
