@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def stage(
     folder_zone: Zone,
     use: Callable[[Api], None],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Stage]:
+) -> Stage:
     """A source `shop` whose rows change by the hour, before and after the cursor of the page."""
     use(api)
     start = datetime(2024, 1, 1)
@@ -47,7 +47,7 @@ def stage(
     kit.configure(
         "shop", "orders", primary_key=[["id"]], cursor_field=["updated_at"], fields=FIELDS
     )
-    yield Stage(kit)
+    return Stage(kit, {})
 
 
 def played(stage: Stage, heading: str) -> None:
