@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture scaling clean
+.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
 
 help:
 	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
@@ -15,7 +15,8 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
-	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (70 minutes)"
+	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"
+	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (40 minutes)"
 	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
 	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
 	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
@@ -65,6 +66,8 @@ bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/i
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
+torture-edge: $(VENV)/test
+	$(BIN)/python -m torture --only edge-wire edge-cursor edge-zone edge-secrets
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:

@@ -1,6 +1,6 @@
 """Kill runs, spoil what they hear and say, and count what is lost.
 
-python -m torture                      all of it, into docs/reliability.md: about 70 minutes
+python -m torture                      all of it, into docs/reliability.md: about 80 minutes
 python -m torture --quick              a little of each; proves that it works, prints only
 python -m torture --only kills bucket  some of it, into these sections of the document
 """
@@ -25,7 +25,9 @@ from torture.disk import full_disks
 from torture.feeding import feeding
 from torture.figures import Section, Table, markdown, write_between_markers, write_section
 from torture.kills import kills
+from torture.leaks import leaks
 from torture.properties import properties
+from torture.stops import stops
 from torture.wire import WAYS
 from torture.wire.runs import edge_wire
 
@@ -41,6 +43,8 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "properties": lambda _: properties(16_000, rows=20_000),
     "edge-wire": lambda _: _wire(1),
     "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=8, say=_say),
+    "edge-zone": lambda s3: stops(s3, 50, lanes=25, waits=True),
+    "edge-secrets": lambda _: leaks(10_000),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
@@ -51,6 +55,8 @@ QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "properties": lambda _: properties(50, rows=50),
     "edge-wire": lambda _: _wire(10),
     "edge-cursor": lambda _: cursors(120, over_http=12, lanes=1),
+    "edge-zone": lambda s3: stops(s3, 10, lanes=2, waits=False),
+    "edge-secrets": lambda _: leaks(50),
 }
 
 

@@ -204,7 +204,7 @@ def _escapes_of(character: str) -> str:
     if character in _NAMED:
         ways.append(f"&(?:amp;)*{_NAMED[character]};")
     if character == " ":
-        ways.append(r"\+")
+        ways.append(_escapes_of("+"))  # as in a form, which may be in a URL or in JSON
     if character in _CONTROLS:
         ways.append(r"\\+" + _CONTROLS[character])
     return f"(?:{'|'.join(dict.fromkeys(ways))})"

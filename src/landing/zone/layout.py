@@ -31,6 +31,8 @@ _LEASE = re.compile(r"_dlt/([^/]+)/([^/]+)/lease\.json$")
 _BACKFILL = re.compile(r"/backfills/(\d{10}\.\d{6})-")
 _DIGITS = re.compile(r"([0-9]+)")
 _LAST_PART = 99_999
+PARTITIONS = ("year", "month", "day")
+"""Names of the folders that hold a stream's files."""
 DEFERRED_VERSIONS = Decimal("0.001")
 """Range of load ids below each load's own, in seconds, reserved for its deferred (older) rows."""
 

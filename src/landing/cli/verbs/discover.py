@@ -103,12 +103,18 @@ def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
 
 def _warnings(found: Discovered) -> Iterator[str]:
     from landing.operations.discovery import spelled
+    from landing.zone.layout import PARTITIONS
 
     for name, field in found.schema.fields.items():
         if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
             yield f"{name}: mixed types, {spelled(field)}; lands as text"
         elif not field.kinds:
             yield f"{name}: null in every sampled record; lands as text"
+        if name in PARTITIONS:
+            yield (
+                f"{name}: a folder of the landing zone has this name, too, and most readers return "
+                "its value instead; read the files with hive_partitioning = false"
+            )
     for cursor in found.schema.defaults.cursor_field or []:
         field = found.schema.fields[cursor]
         if field.kinds == {"string"} and field.format is None:
