@@ -82,6 +82,24 @@ def test_the_parents_of_a_transformer() -> None:
     assert not any(bridge.parents_of(parents)), "DltResource._parent of a plain resource is set"
 
 
+def test_the_functions_of_transformers_are_run_wrapped() -> None:
+    seen: list[Any] = []
+
+    def of_child(function: Any) -> Any:
+        def wrapped(item: Any, meta: Any = None) -> Any:
+            seen.append(item)
+            return function(item, meta=meta)
+
+        return wrapped
+
+    with bridge.dlt_context(children, {}):
+        found = [item.item for item in bridge.items_of(children, of_child)]
+    assert found == [[{"id": 1, "at": 5, "child": True}]]
+    assert seen == [[{"id": 1, "at": 5}]], "Pipe.replace_gen does not put a function in its place"
+    items(children)
+    assert len(seen) == 1, "Pipe._clone shares its steps with the original"
+
+
 def test_where_a_pipe_keeps_its_incremental() -> None:
     steps = list(bridge.incremental_steps(bridge.clone(parents)))
     assert len(steps) == 1, "DltResource._pipe.steps has no IncrementalResourceWrapper"

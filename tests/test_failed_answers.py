@@ -11,8 +11,15 @@ import pytest
 import requests
 
 from landing.errors import ApiError
-from landing.http import Api, FailsIf, GraphQLErrors, NumberedPages, Retries, Session
-from landing.http.retries import FailedAnswer
+from landing.http import (
+    Api,
+    FailedAnswer,
+    FailsIf,
+    GraphQLErrors,
+    NumberedPages,
+    Retries,
+    Session,
+)
 from tests.kit import Kit, Zone
 from tests.servers.scripted import Exchange, serve
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         SinglePage,
     )
     from landing.http.paging.time_windows import TimeWindows
-    from landing.http.retries import Retries
+    from landing.http.retries import FailedAnswer, Retries
     from landing.http.session import Session
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "BucketTokens",
     "Csv",
     "CursorPages",
+    "FailedAnswer",
     "FailsIf",
     "FileTokens",
     "GraphQLErrors",
@@ -74,6 +75,7 @@ _MODULES = {
     "BucketTokens": "auth.token_store",
     "Csv": "bodies",
     "CursorPages": "paging.pointers",
+    "FailedAnswer": "retries",
     "FailsIf": "failed_answers",
     "FileTokens": "auth.token_store",
     "GraphQLErrors": "graphql",

@@ -57,7 +57,7 @@ class FailsIf:
         body = JsonBody.of(response) if 200 <= response.status_code < 300 else None
         if body is None:
             return None
-        found = self.where(body.whole) if callable(self.where) else body.at(self.where)
+        found = self._found(body)
         if not self._is_failure(found):
             return None
         is_said = callable(self.where) and isinstance(found, str)
@@ -69,6 +69,11 @@ class FailsIf:
             passes=self._passes(body, found),
             wait=None if wait is None else seconds_until(str(wait), sent_at(response.headers)),
         )
+
+    def _found(self, body: JsonBody) -> Any:
+        if not callable(self.where):
+            return body.at(self.where)
+        return None if body.whole is None else self.where(body.whole)
 
     def _is_failure(self, found: Any) -> bool:
         if callable(self.where):

@@ -10,11 +10,13 @@ from email.utils import parsedate_to_datetime
 
 _EPOCH = 1_000_000_000
 """Numbers above it are points in time, below it seconds from now."""
+_UNIT = re.compile(r"(?<=\d)\s*(s|secs?|seconds?)$", re.IGNORECASE)
 
 
 def seconds_until(text: str, sent: float) -> float | None:
     """Until what a server says in an answer that it sent at that time by its own clock."""
-    number = number_of(text)
+    numbers = numbers_of(_UNIT.sub("", text))
+    number = max(numbers) if numbers else None
     if number is None:
         number = _timestamp(text)
         return None if number is None else max(0.0, number - sent)
@@ -41,6 +43,13 @@ def _timestamp(text: str) -> float | None:
     return None
 
 
+def numbers_of(text: str | None) -> list[float]:
+    """Of a header that came several times, as from two gateways, all; else the one, or none."""
+    numbers = [number_of(each) for each in re.split(r",\s+", text or "")]
+    return [n for n in numbers if n is not None] if None not in numbers else []
+
+
 def number_of(text: str | None) -> float | None:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", text or "", re.ASCII)
+    """None of what is no number, such as `-1` or `unlimited`, or is too large to mean anything."""
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*", text or "", re.ASCII)
     return float(match[1]) if match else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from landing.http import vocabulary
 from landing.http.paging.counted import NumberedPages
+from landing.http.paging.pointers import SinglePage
 from landing.http.paging.time_windows import TimeWindows
 from landing.http.query import Query
 from landing.http.vocabulary import plain, whole_number
@@ -24,6 +25,8 @@ class Variation:
     """Of each page at most, where it is known how to ask for them."""
     from_zero: bool = False
     """Pages that are counted from 1 are counted from 0."""
+    beyond: Mapping[str, int] = field(default_factory=dict)
+    """Parameters that ask for a later page, added where the whole answer is taken for one page."""
     was_made: bool = False
     """Whether the stream asked for something else because of it."""
 
@@ -32,9 +35,11 @@ _current: ContextVar[Variation | None] = ContextVar("landing_page_variation", de
 
 
 @contextmanager
-def varying(*, rows: int | None = None, from_zero: bool = False) -> Iterator[Variation]:
+def varying(
+    *, rows: int | None = None, from_zero: bool = False, beyond: Mapping[str, int] | None = None
+) -> Iterator[Variation]:
     """Lists that `Api.pages` reads inside are asked for in other pages."""
-    variation = Variation(rows, from_zero)
+    variation = Variation(rows, from_zero, beyond or {})
     token = _current.set(variation)
     try:
         yield variation
@@ -47,6 +52,10 @@ def varied(paging: Any, query: Query) -> tuple[Any, Query]:
     variation = _current.get()
     if variation is None:
         return paging, query
+    is_open = all(query.value_of(name) is None for name in variation.beyond)
+    if variation.beyond and is_open and isinstance(paging, SinglePage):
+        variation.was_made = True
+        query = query.with_values(variation.beyond)
     return _paging(paging, variation), _query(query, variation)
 
 
@@ -65,10 +74,23 @@ def _paging(paging: Any, variation: Variation) -> Any:
 
 
 def _query(query: Query, variation: Variation) -> Query:
-    """With fewer rows, where a parameter of the URL says how many."""
-    params = query.template.params or {}
-    for name, value in params.items() if variation.rows else ():
-        if plain(name) in _SIZES and (whole_number(value) or 0) > (variation.rows or 0):
+    """With fewer rows, where a parameter of the URL or a member of the JSON body says how many."""
+    rows = variation.rows
+    if rows is None:
+        return query
+    body = query.template.json
+    given = (query.template.params or {}).items() if body is None else _members(body)
+    for name, value in list(given):
+        if plain(name.rpartition(".")[2]) in _SIZES and (whole_number(value) or 0) > rows:
             variation.was_made = True
-            query = query.with_values({name: variation.rows})
+            query = query.with_values({name: rows})
     return query
+
+
+def _members(body: Any, within: str = "") -> Iterator[tuple[str, Any]]:
+    """What an object has, by paths."""
+    for name, value in body.items() if isinstance(body, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _members(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value

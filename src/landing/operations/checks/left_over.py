@@ -55,11 +55,14 @@ def _ignored(response: Response) -> Sequence[str]:
 
 
 def _identities(response: Response) -> list[int]:
-    path = _records(response)
-    try:
-        return identities(JsonPage(response.content, path or ""))
-    except (ValueError, msgspec.MsgspecError):
-        return []
+    path = _records(response) or ""
+    # Of a GraphQL connection, the kit's path is that of the connection.
+    for place in (path, f"{path}.nodes", f"{path}.edges"):
+        try:
+            return identities(JsonPage(response.content, place))
+        except (ValueError, msgspec.MsgspecError):
+            continue
+    return []
 
 
 def _records(response: Response) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from landing.extraction.dlt_bridge import parents_of
 from landing.extraction.failures import causes, raise_if_interrupted
 from landing.http.paging.variations import varying
 from landing.operations.checks.left_over import left_over
@@ -40,6 +41,7 @@ def paging(subject: CheckedStream) -> str:
     """The stream reads to the end, and pages of another size return the same records."""
     _refuse_left_over(subject)
     _refuse_page_zero(subject)
+    _refuse_page_beyond(subject)
     first = subject.first
     count = len(first.rows)
     own = _page_size(subject)
@@ -129,6 +131,31 @@ def _refuse_page_zero(subject: CheckedStream) -> None:
             f"page 0 has {len(missing):,} records that no page from 1 on has, such as "
             f"{named(missing[0])}: give NumberedPages first=0"
         )
+
+
+def _refuse_page_beyond(subject: CheckedStream) -> None:
+    """Fail if a stream that takes the whole answer for one page can be asked for another, whether
+    or not the answer says that there is more."""
+    if not subject.first.is_whole or any(parents_of(subject.resource())):
+        return
+    known = set(subject.identities(subject.first.rows))
+    count = len(subject.first.rows)
+    for beyond in ({"page": 2}, {"page": 1}, {"offset": count, "skip": count, "start": count}):
+        try:
+            with varying(beyond=beyond) as variation:
+                again = subject.read(most=1)
+        except Exception as error:  # the API or the recording has no such page
+            raise_if_interrupted(error)
+            continue
+        found = subject.identities(again.rows)
+        # An API that does not know the parameter gives the same records once more.
+        if variation.was_made and found and known.isdisjoint(found):
+            shown = "&".join(f"{name}={value}" for name, value in beyond.items())
+            kind = "NumberedPages" if "page" in beyond else "OffsetPages"
+            raise CheckFailed(
+                f"the stream reads one page of {count:,} records, but with {shown} the API gives "
+                f"{len(found):,} others, such as {named(found[0])}: pass paging={kind}(limit)"
+            )
 
 
 def _differences(some: Sequence[Any], others: Sequence[Any]) -> tuple[list[Any], list[Any]]:
