@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.dagster import definitions
 from landing.observe.lag import moment_of
 from tests.kit import Kit, Zone
@@ -120,6 +121,17 @@ def test_fresh_lists_both_and_alerts_of_the_cursor(
     assert one["message"].startswith(f"the cursor at is at {FUTURE}, beyond now")
     assert "--cursor VALUE" in one["remedy"]
     assert warnings(hook) == [[("ledger/rows", "ahead")]]
+
+
+def test_a_damaged_state_does_not_hide_the_others(kit: Kit, ledger: Ledger) -> None:
+    run(kit)
+    kit.configure("ledger", "broken", fields={"id": {"type": "integer"}})
+    url = bucket_settings(Workspace(kit.root)).url
+    state = Path(url.removeprefix("file://")) / "_dlt/ledger/broken/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{")
+    listed = json.loads(kit.landing("fresh", "ledger", "--json").out)
+    assert [one["stream"] for one in listed] == ["rows"]
 
 
 def test_metrics_know_it(kit: Kit, ledger: Ledger, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class Volume:
         if unexpected:
             state["unexpected"] = unexpected
         if not self._config.is_incremental:
-            # An empty refresh is compared with again only if it may be empty.
+            # After an empty refresh, so that the next one is compared with the same.
             is_kept = not rows and not self._config.allow_empty
             if last := self._state.get("rows", 0) if is_kept else rows:
                 state["rows"] = last
