@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.dagster import definitions
 from landing.observe.lag import moment_of
 from tests.kit import Kit, Zone
@@ -42,9 +43,15 @@ def ledger(kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield found
 
 
-def move_cursor(kit: Kit, to: str = FUTURE) -> None:
+def move_cursor(kit: Kit, to: str = FUTURE) -> str:
     """As a version that had no bound left it."""
-    assert kit.landing("state", "set", "ledger", "rows", "--cursor", to, "--yes").code == 0
+    done = kit.landing("state", "set", "ledger", "rows", "--cursor", to, "--yes")
+    assert done.code == 0, done.text
+    return done.out
+
+
+def an_hour_ago() -> str:
+    return f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def warnings(hook: Received) -> list[list[tuple[str, str]]]:
@@ -87,7 +94,7 @@ def test_a_cursor_ahead_is_alerted_by_each_run_with_the_command_that_puts_it_bac
     assert "landing state set ledger rows --cursor VALUE" in body["warnings"][0]["remedy"]
     shown = kit.run("ledger", "rows")
     assert "`landing state set ledger rows --cursor VALUE` puts the cursor back" in shown.err
-    move_cursor(kit, f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S.%fZ}")
+    move_cursor(kit, an_hour_ago())
     ledger.put(8)
     after = run(kit)
     assert after["rows"] >= 1
@@ -122,6 +129,17 @@ def test_fresh_lists_both_and_alerts_of_the_cursor(
     assert warnings(hook) == [[("ledger/rows", "ahead")]]
 
 
+def test_a_damaged_state_does_not_hide_the_others(kit: Kit, ledger: Ledger) -> None:
+    run(kit)
+    kit.configure("ledger", "broken", fields={"id": {"type": "integer"}})
+    url = bucket_settings(Workspace(kit.root)).url
+    state = Path(url.removeprefix("file://")) / "_dlt/ledger/broken/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{")
+    listed = json.loads(kit.landing("fresh", "ledger", "--json").out)
+    assert [one["stream"] for one in listed] == ["rows"]
+
+
 def test_metrics_know_it(kit: Kit, ledger: Ledger, tmp_path: Path) -> None:
     def measured() -> tuple[float, float]:
         file = tmp_path / "landing.prom"
@@ -130,9 +148,9 @@ def test_metrics_know_it(kit: Kit, ledger: Ledger, tmp_path: Path) -> None:
         return found["landing_cursor_ahead"][KEY], found["landing_record_ahead"][KEY]
 
     assert measured() == (0, 1)
-    move_cursor(kit)
+    assert "that is beyond now: what is new is not requested until then" in move_cursor(kit)
     assert measured() == (1, 0)
-    move_cursor(kit, f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S.%fZ}")
+    assert "beyond now" not in move_cursor(kit, an_hour_ago())
     ledger.put(61, datetime.now(UTC) - timedelta(minutes=2))
     assert measured() == (0, 0)
 
@@ -215,7 +233,7 @@ def test_a_number_that_is_a_time_is_known_to_be_ahead(
         run(kit)
         (status,) = json.loads(kit.landing("status", "ledger", "--json").out)
         assert 0 < status["lag_seconds"] < 20_000
-        move_cursor(kit, str(int(float(there))))
+        assert "beyond now" in move_cursor(kit, str(int(float(there))))
         (status,) = json.loads(kit.landing("status", "ledger", "--json").out)
         assert status["status"] == "ahead"
 

@@ -96,6 +96,9 @@ def test_too_few_rows_land_and_everyone_who_watches_is_told(
     assert status["status"] == "volume"
     assert status["problems"][0]["message"] == text
     assert counter.kit.landing("status", "counter").code == 1
+    page = counter.kit.repository / "report.html"
+    assert counter.kit.landing("report", "counter", "--out", str(page)).code == 0
+    assert text in page.read_text()
 
     counter.count = 100
     assert counter.run()["unexpected"] == []

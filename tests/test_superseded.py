@@ -150,9 +150,11 @@ def test_a_key_that_had_another_type_is_compared_in_that_of_now(shop: Shop) -> N
     assert (landed["rows"], landed["superseded"]) == (0, 1)
 
 
+@pytest.mark.parametrize("in_memory", [2_000_000, 0])
 def test_a_window_does_not_bring_back_what_a_live_run_has_replaced(
-    shop: Shop, folder_zone: Zone
+    shop: Shop, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, in_memory: int
 ) -> None:
+    monkeypatch.setattr("landing.operations.superseded._KEYS_IN_MEMORY", in_memory)
     for key in range(1, 5):
         shop.put(key, key, key)
     shop.run()

@@ -115,8 +115,9 @@ class Volume:
         if unexpected:
             state["unexpected"] = unexpected
         if not self._config.is_incremental:
-            is_told = not (rows or self._config.allow_empty)  # and so by the next one
-            if last := self._state.get("rows", 0) if is_told else rows:
+            # After an empty refresh, so that the next one is compared with the same.
+            is_kept = not rows and not self._config.allow_empty
+            if last := self._state.get("rows", 0) if is_kept else rows:
                 state["rows"] = last
         if self._counts_hours:
             oldest = self._hour - (_DAYS_COMPARED + 1) * _DAY

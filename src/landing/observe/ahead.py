@@ -10,7 +10,7 @@ from typing import Any
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import CatalogError
+from landing.errors import BucketError, CatalogError
 from landing.extraction.reached import AHEAD
 from landing.observe.alerts import Concern
 from landing.observe.lag import moment_of
@@ -19,7 +19,7 @@ from landing.operations.state_view import cursor_in
 from landing.results import Ahead
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
-from landing.zone.state import STATE_KEY, State, read_state, resource_state
+from landing.zone.state import STATE_KEY, State, resource_state, state_in
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,12 @@ def ahead_streams(
         except CatalogError:
             continue  # its runs report the mistake
         if config.selected:
-            state = read_state(bucket, StreamPaths(source, stream))
+            paths = StreamPaths(source, stream)
+            stored = bucket.get(paths.state)
+            try:
+                state = state_in(bucket, paths, stored)
+            except BucketError:
+                continue  # damaged, which `landing status` reports
             if (ahead := ahead_in(state, config, now)) is not None:
                 yield AheadStream(source, stream, ahead)
 

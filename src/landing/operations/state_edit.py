@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +21,9 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Columns
 from landing.columns.fitting import ConversionError
 from landing.errors import StreamError, UsageError
+from landing.extraction.cursor_values import CursorValues, Unit
 from landing.extraction.incremental import FrozenIncremental, reads_from
+from landing.extraction.reached import AHEAD
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
@@ -95,13 +97,16 @@ def cursor_set(
     # Rows with exactly that value are read again, whether they have landed or not.
     stays = ("known_without", "rows", "window") if forward else ("known_without",)
     ours["cursor"] = {key: known[key] for key in stays if key in known}
-    if (unit := known.get("reached", {}).get("unit")) is not None:
+    unit = known.get("reached", {}).get("unit")
+    if unit is not None:
         ours["cursor"]["reached"] = {"unit": unit}
     if not forward:
         ours.pop("quarantined", None)
     start = reads_from(config, frozen, value)
     message = [f"cursor {name}: {'none' if old is None else old} → {value}"]
     message += _message_of_rows(old, value, start, forward=forward)
+    if not _descends(frozen) and _is_ahead(typed, columns, name, unit):
+        message.append("that is beyond now: what is new is not requested until then")
     if names := names_kept(state, config.stream):
         message.append(f"what the stream itself stores stays: {', '.join(names)}")
     return Change("set", paths, before, _after(state, before), message)
@@ -158,8 +163,19 @@ def _is_beyond(
         return False
     if not last.is_valid:
         return False
-    descending = frozen is not None and frozen.last_value_func is min
-    return bool((pc.less if descending else pc.greater)(typed, last).as_py())
+    return bool((pc.less if _descends(frozen) else pc.greater)(typed, last).as_py())
+
+
+def _descends(frozen: FrozenIncremental | None) -> bool:
+    return frozen is not None and frozen.last_value_func is min
+
+
+def _is_ahead(typed: pa.Scalar, columns: Columns, name: str, unit: Unit | None) -> bool:
+    values = CursorValues(name, typed.type, lambda raw: columns.value(name, raw))
+    key = values.key(typed)
+    if values.kind != "time" and unit is None:
+        return False
+    return bool(pc.greater(key, values.of_time(datetime.now(UTC) + AHEAD, unit)).as_py())
 
 
 def start_over(bucket: Bucket, paths: StreamPaths) -> Change:

@@ -26,6 +26,9 @@ from landing.zone.lineage import LOAD_ID
 from landing.zone.parts import Part, PartWriter
 from landing.zone.publication import Load
 
+_KEYS_IN_MEMORY = 2_000_000
+"""Rows to land up to which landed rows are compared with their keys while these are read. Beyond
+it, as in a large window, all versions that have landed since are kept, which are then fewer."""
 _MARGIN = Decimal(1)
 """Seconds; more than a row version can be above the load id of its file."""
 _LANDED, _POSITION = "_landed", "_position"
@@ -41,6 +44,16 @@ class Current:
     """Of the superseded rows."""
 
 
+def leave_out_superseded(
+    config: StreamConfig, load: Load, folder: Path, older: Collection[str] = ()
+) -> None:
+    """As `without_superseded`, with a load whose lease is taken; its record counts them."""
+    current = without_superseded(config, load.bucket, load.parts, folder, older)
+    load.parts = current.parts
+    load.superseded = current.superseded
+    load.deleted -= current.tombstones
+
+
 def without_superseded(
     config: StreamConfig,
     bucket: Bucket,
@@ -54,119 +67,128 @@ def without_superseded(
     Call it under the stream's lease if they are going to land, so that nothing else does meanwhile.
     Without a primary key, no row is a version of another.
     """
-    key = list(config.primary_key)
     current = Current([])
-    versions = [_versions(part.file, key) for part in parts] if key else []
-    newest = _newest(config, bucket, versions, older) if versions else None
+    key = list(config.primary_key)
+    newest = _Landed(config, bucket, key).newest(parts, older) if key and parts else None
     if newest is None:
         current.parts += parts
         return current
-    for number, (part, own) in enumerate(zip(parts, versions, strict=True)):
-        is_stale = _is_stale(own, newest, key)
-        if not pc.any(is_stale).as_py():
+    for number, part in enumerate(parts):
+        if any(pc.any(stale).as_py() for stale in _stale(part, newest, key)):
+            into = folder / f"current-{number:05d}"
+            into.mkdir()
+            _rewrite(part, newest, key, into, current)
+        else:
             current.parts.append(part)
-            continue
-        into = folder / f"current-{number:05d}"
-        into.mkdir()
-        _rewrite(part, is_stale, into, current)
     return current
 
 
-def leave_out_superseded(
-    config: StreamConfig, load: Load, folder: Path, older: Collection[str] = ()
-) -> None:
-    """As `without_superseded`, with a load whose lease is taken; its record counts them."""
-    current = without_superseded(config, load.bucket, load.parts, folder, older)
-    load.parts = current.parts
-    load.superseded = current.superseded
-    load.deleted -= current.tombstones
+class _Landed:
+    def __init__(self, config: StreamConfig, bucket: Bucket, key: list[str]) -> None:
+        self._paths = StreamPaths(config.source, config.stream)
+        self._columns = columns_of(config, is_protected=True)
+        self._bucket = bucket
+        self._key = key
 
+    def newest(self, parts: Sequence[Part], older: Collection[str]) -> pa.Table | None:
+        """The newest landed version of each record that has one newer than the oldest of these
+        rows; of other records than these, too, if there are many. None if there is none."""
+        oldest = min(map(_oldest, parts))
+        files = self._files_since(oldest, older)
+        if not files:
+            return None
+        is_few = sum(part.rows for part in parts) <= _KEYS_IN_MEMORY
+        wanted = _keys(parts, self._key) if is_few else None
+        found = []
+        for rows in self._rows_since(files, oldest):
+            chosen = rows if wanted is None else rows.join(wanted, self._key, join_type="left semi")
+            if chosen.num_rows:
+                versions = chosen.select(self._key).append_column(
+                    _LANDED, _numbers(chosen[LOAD_ID])
+                )
+                found.append(_newest_of(versions, self._key))
+        if not found:
+            return None
+        return _newest_of(pa.concat_tables(found), self._key)
 
-def _versions(file: Path, key: Sequence[str]) -> pa.Table:
-    return pq.read_table(file, columns=[*key, LOAD_ID]).select([*key, LOAD_ID])
+    def _files_since(self, version: str, older: Collection[str]) -> list[str]:
+        after = self._paths.part(load_id_after(version, by=-_MARGIN), 0)
+        return sorted(
+            path
+            for path in self._bucket.list(self._paths.data, after)
+            if (load_id := load_id_of(path)) is not None
+            and (load_id not in older or is_compacted(path))
+        )
 
-
-def _newest(
-    config: StreamConfig, bucket: Bucket, versions: Sequence[pa.Table], older: Collection[str]
-) -> pa.Table | None:
-    """The newest landed version of each of these records that has landed since the oldest."""
-    key = list(config.primary_key)
-    oldest = min(pc.min(table[LOAD_ID]).as_py() for table in versions)
-    keys = pa.concat_tables(table.select(key) for table in versions)
-    keys = keys.group_by(key).aggregate([])
-    found = [
-        rows.join(keys, key, join_type="left semi")
-        for rows in _landed_since(config, bucket, oldest, keys.schema, older)
-    ]
-    if not any(rows.num_rows for rows in found):
-        return None
-    together = pa.concat_tables(found)
-    numbers = pa.table({**_columns(together, key), _LANDED: _numbers(together[LOAD_ID])})
-    newest = numbers.group_by(key).aggregate([(_LANDED, "max")])
-    return newest.select([*key, f"{_LANDED}_max"]).rename_columns([*key, _LANDED])
-
-
-def _landed_since(
-    config: StreamConfig,
-    bucket: Bucket,
-    version: str,
-    schema: pa.Schema,
-    older: Collection[str],
-) -> Iterator[pa.Table]:
-    """Keys and versions of the rows in files that may have a newer one."""
-    columns = columns_of(config, is_protected=True)
-    paths = StreamPaths(config.source, config.stream)
-    after = paths.part(load_id_after(version, by=-_MARGIN), 0)
-    for path in sorted(bucket.list(paths.data, after)):
-        load_id = load_id_of(path)
-        if load_id is None or (load_id in older and not is_compacted(path)):
-            continue
-        try:
-            with bucket.file(path) as opened, pq.ParquetFile(opened) as file:
-                for rows in _newer_rows(file, schema.names, version):
-                    key = {name: columns.refit(name, rows[name])[0] for name in schema.names}
-                    yield pa.table({**key, LOAD_ID: rows[LOAD_ID]})
-        except pa.ArrowInvalid as error:
-            raise BucketError(
-                f"{bucket.location(path)} is damaged ({error}): put an earlier version of it back, "
-                "or delete it"
-            ) from None
+    def _rows_since(self, files: Sequence[str], version: str) -> Iterator[pa.Table]:
+        """Keys, as they are now, and versions of the rows that are newer."""
+        for path in files:
+            try:
+                with self._bucket.file(path) as opened, pq.ParquetFile(opened) as file:
+                    for rows in _newer_rows(file, self._key, version):
+                        key = {name: self._columns.refit(name, rows[name])[0] for name in self._key}
+                        yield pa.table({**key, LOAD_ID: rows[LOAD_ID]})
+            except pa.ArrowInvalid as error:
+                raise BucketError(
+                    f"{self._bucket.location(path)} is damaged ({error}): put an earlier version "
+                    "of it back, or delete it"
+                ) from None
 
 
 def _newer_rows(file: pq.ParquetFile, key: Sequence[str], version: str) -> Iterator[pa.Table]:
-    """Keys and versions of the rows that are newer."""
     if not {*key, LOAD_ID} <= set(file.schema_arrow.names):
         return
     for number in range(file.num_row_groups):
-        if not _may_have_newer(file.metadata.row_group(number), version):
+        versions = _versions(file.metadata.row_group(number))
+        if versions is not None and versions.max <= version:
             continue
         rows = file.read_row_group(number, columns=[*key, LOAD_ID])
         yield rows.filter(pc.greater(rows[LOAD_ID], version))
 
 
-def _may_have_newer(group: pq.RowGroupMetaData, version: str) -> bool:
+def _versions(group: pq.RowGroupMetaData) -> pq.Statistics | None:
     columns = map(group.column, reversed(range(group.num_columns)))  # the lineage comes last
     statistics = next(one.statistics for one in columns if one.path_in_schema == LOAD_ID)
-    return statistics is None or not statistics.has_min_max or statistics.max > version
+    return statistics if statistics is not None and statistics.has_min_max else None
 
 
-def _is_stale(versions: pa.Table, newest: pa.Table, key: list[str]) -> pa.Array:
-    """Whether each row is older than the newest landed version of its record."""
-    positions = pa.array(range(versions.num_rows), pa.int64())
-    numbered = versions.append_column(_POSITION, positions)
+def _oldest(part: Part) -> str:
+    metadata = pq.read_metadata(part.file)
+    groups = [_versions(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+    return str(min(group.min for group in groups if group is not None))  # our files have them
+
+
+def _keys(parts: Sequence[Part], key: list[str]) -> pa.Table:
+    tables = [pq.read_table(part.file, columns=key).select(key) for part in parts]
+    return pa.concat_tables(tables).group_by(key).aggregate([])
+
+
+def _newest_of(versions: pa.Table, key: list[str]) -> pa.Table:
+    newest = versions.group_by(key).aggregate([(_LANDED, "max")])
+    return newest.select([*key, f"{_LANDED}_max"]).rename_columns([*key, _LANDED])
+
+
+def _stale(part: Part, newest: pa.Table, key: list[str]) -> Iterator[pa.Array]:
+    """For each batch of a part, whether each row is older than the newest landed version."""
+    with pq.ParquetFile(part.file) as file:
+        for batch in file.iter_batches(columns=[*key, LOAD_ID]):
+            yield _is_stale(pa.Table.from_batches([batch]), newest, key)
+
+
+def _is_stale(rows: pa.Table, newest: pa.Table, key: list[str]) -> pa.Array:
+    positions = pa.array(range(rows.num_rows), pa.int64())
+    numbered = rows.select([*key, LOAD_ID]).append_column(_POSITION, positions)
     pairs = numbered.join(newest, key, join_type="inner")
     older = pairs.filter(pc.less(_numbers(pairs[LOAD_ID]), pairs[_LANDED]))
     return pc.is_in(positions, value_set=older[_POSITION].combine_chunks())
 
 
-def _rewrite(part: Part, is_stale: pa.Array, folder: Path, current: Current) -> None:
+def _rewrite(part: Part, newest: pa.Table, key: list[str], folder: Path, current: Current) -> None:
     with pq.ParquetFile(part.file) as file:
         writer = PartWriter(folder, file.schema_arrow, sys.maxsize)
-        start = 0
         for batch in file.iter_batches():
             rows = pa.Table.from_batches([batch])
-            stale = is_stale[start : start + rows.num_rows]
-            start += rows.num_rows
+            stale = _is_stale(rows, newest, key)
             gone = rows.filter(stale)
             current.superseded += gone.num_rows
             current.tombstones += tombstone_count(gone)
@@ -174,10 +196,6 @@ def _rewrite(part: Part, is_stale: pa.Array, folder: Path, current: Current) -> 
                 current.parts += writer.write(rows.filter(pc.invert(stale)))
         current.parts += writer.close()
     part.file.unlink()
-
-
-def _columns(table: pa.Table, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
-    return {name: table[name] for name in names}
 
 
 def _numbers(load_ids: pa.ChunkedArray) -> pa.ChunkedArray:
