@@ -105,7 +105,7 @@ def run(stage: Stage) -> None:
     heading("3. Run it")
     stage.shell.run(f"python pipeline.py {SOURCE} flights")
     _list_files(stage)
-    say("Rows are below the source's name; what runs start from is below _dlt/.")
+    say("Rows are below the source's name; state and records are below _dlt/.")
 
 
 def run_when_rows_have_arrived(stage: Stage) -> None:
@@ -121,27 +121,27 @@ def run_on_a_fresh_disk(stage: Stage) -> None:
     heading("5. A fresh disk, and nothing lands twice")
     stage.check_out_anew()
     say(
-        "The workspace was just removed and put back from the files one keeps in git: code and "
-        "JSON. That makes no difference, since each command is a process of its own that leaves "
-        "nothing on the disk; it starts from what the bucket has."
+        "The workspace was just deleted and restored from what is in git: code and JSON. That "
+        "makes no difference: each command is a separate process that keeps nothing on the disk "
+        "and starts from what is in the bucket."
     )
     stage.shell.run(f"python pipeline.py {SOURCE} flights")
 
 
 def add_a_stream(stage: Stage) -> None:
-    heading("6. A second stream, and all at once")
+    heading("6. A second stream, and --all")
     stage.shell.run(
         f"cp ../dag/sources/{SOURCE}/airports.json ../dag/streams/{SOURCE}/airports.json"
     )
     print()
-    say("Edited to be selected. There is no cursor, so each run lands the whole table.")
+    say("The config now selects the stream. It has no cursor, so each run lands the whole table.")
     stage.edit_config("airports", selected=True)
     stage.shell.run(f"python pipeline.py {SOURCE} --all")
 
 
 def compare(stage: Stage) -> bool:
-    heading("7. Is all there, and is it there once?")
-    say("The landed parquet, counted with DuckDB, beside what Datasette counts itself:")
+    heading("7. Compare: nothing missing, nothing twice")
+    say("The landed parquet, counted with DuckDB, and Datasette's own counts:")
     print()
     counts = [count(stage, "flights", "id"), count(stage, "airports", "faa")]
     table(

@@ -53,9 +53,8 @@ def page() -> str:
     lines = [
         "# Messages",
         "",
-        f"Made from the code: each text that an error has, with `{GAP}` for what is filled in. "
-        "They say what is wrong, where, and what to do; [troubleshooting](../troubleshooting.md) "
-        "has more on those that need it.",
+        f"Generated from the code: the text of every error, with `{GAP}` for what is filled in. "
+        "[Troubleshooting](../troubleshooting.md) explains those that need more words.",
     ]
     every = messages()
     for kind in tree():

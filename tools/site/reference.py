@@ -47,8 +47,8 @@ def command_line() -> str:
     lines = [
         "# Command line",
         "",
-        "Made from the parsers: `landing VERB --help` says the same. Every verb takes `--debug`, "
-        "which shows where in the code a failure came from.",
+        "Generated from the parsers; `landing VERB --help` prints the same. Every verb takes "
+        "`--debug`, which shows where in the code an error occurred.",
         "",
         f"{EXIT_CODES[0].upper()}{EXIT_CODES[1:]}.",
     ]
@@ -142,8 +142,8 @@ def file_format(name: str, schema: dict[str, Any]) -> str:
     lines = [
         f"# {schema['title']}",
         "",
-        f"Made from `schemas/{name}`, which editors take, too. What the keys mean is in "
-        "[files and fields explained](../configuration.md).",
+        f"Generated from `schemas/{name}`, which editors can use, too. "
+        "[Configuration](../configuration.md) explains the keys.",
     ]
     for title in [root, *(title for title in definitions if title != root)]:
         definition = definitions[title]
@@ -195,9 +195,8 @@ def environment() -> str:
         *("---", "hide: [toc]", "---"),  # its table is wide
         "# Environment",
         "",
-        "Made from `.env.example` and the modules that read the variables. Defaults and all that "
-        "is to be known of each are in "
-        "[files and fields explained](../configuration.md#environment-variables).",
+        "Generated from `.env.example` and the modules that read the variables. "
+        "[Configuration](../configuration.md#environment-variables) has the defaults and details.",
         "",
         "| variable | what it is | read by |",
         "|---|---|---|",

@@ -25,16 +25,16 @@ def sampled_every(count: int) -> int:
 
 
 class JsonPage:
-    """Yield this from a stream instead of a list of dictionaries, and the fields that the stream
-    config leaves out cost nothing.
+    """A page of records as bytes. If a stream yields it instead of a list of dictionaries, the
+    fields that the stream config leaves out are not even decoded.
 
     `content` is the body of a JSON response; `records` is where the list of records is in it:
-    a key, a path with dots, a JSONPath, or empty where the body is the list itself. `len` is the
-    number of records, so that `if not page: break` ends a paging loop.
+    a key, a path with dots, a JSONPath, or "" if the body is the list itself. `len` is the number
+    of records, so `if not page: break` ends a paging loop.
 
-    Such pages do not go through `add_map` and `add_filter` functions for single records.
-    Raises ValueError at once if the body is not JSON or has no list there. A single record that
-    is no JSON to the letter, such as one with NaN, does not keep the others out.
+    Functions of `add_map` and `add_filter` that take single records don't work on such pages.
+    Raises ValueError if the body is not JSON or has no list there. A single record that is not
+    valid JSON, such as one with NaN, does not affect the others.
     """
 
     def __init__(self, content: bytes, records: str = "") -> None:

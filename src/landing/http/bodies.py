@@ -93,15 +93,16 @@ class JsonLines:
 
 @dataclass(frozen=True)
 class Csv:
-    """CSV with a line of names.
+    """CSV whose first line has the names of the columns.
 
-    All its values are text. `types` has the columns that are something else: `int`, `float` or
-    `bool`. A value that is not what its column should be stays text, and goes to quarantine with
-    its row. An empty value is null. Nothing is guessed: `00501` may be a number or a postcode.
+    Values are text, except in the columns that `types` declares as `int`, `float` or `bool`. A
+    value that does not parse stays text, and goes to quarantine with its row. An empty value is
+    null. Types are never guessed: `00501` may be a number or a postcode.
 
-    An answer that is JSON or HTML is an error, and so is a line of names alone of which the stream
-    has none; `names` has those of the file where the stream gives its fields others. The encoding
-    is that of a byte order mark, else `encoding`, else what Content-Type says, else UTF-8.
+    A body that is JSON or HTML is an error, and so is a single line with none of the stream's
+    fields. If the stream renames the columns, list their names in the file as `names`. A byte
+    order mark decides about the encoding, else `encoding`, else UTF-8 if the body is valid UTF-8,
+    else the charset of Content-Type.
     """
 
     types: Mapping[str, type] = field(default_factory=dict)

@@ -29,7 +29,7 @@ def one_by_one() -> Iterator[None]:
 def in_flight(
     fetch: Callable[[Start], Result], starts: Iterable[Start], *, at_once: int = 8
 ) -> Iterator[Result]:
-    """`fetch` of each start, in their order, with up to `at_once` calls under way.
+    """Yields `fetch(start)` of each start, in order, with up to `at_once` calls in progress.
 
     For paging that does not need the last page to ask for the next: offsets, page numbers, time
     windows. A loop that ends at the first empty page has asked for up to `at_once - 1` pages too

@@ -42,9 +42,9 @@ class FailedAnswer(GaveUp):
 class Retries:
     """How failed attempts are repeated: 408, 425, 429, 5xx, timeouts, and broken connections.
 
-    Waits are random between nothing and a bound that doubles from `base` up to `longest_wait`
-    (full jitter), or as long as the API's `Retry-After` says. An attempt that may have had an
-    effect is only repeated for `methods`; one that the API refused to handle always is.
+    The wait is random between zero and a bound that doubles from `base` up to `longest_wait`
+    (full jitter), or as long as the API's `Retry-After` says. A request that may have had an
+    effect is repeated only for `methods`; one that the API refused to handle always is.
     """
 
     total: int = 5

@@ -28,13 +28,13 @@ _POOL = 32
 class Session(requests.Session):
     """`requests.Session` with auth, pace and retries as values.
 
-    An attempt is made again as `retries` says, and at once with new credentials after a 401 if
-    `auth` has a method `renew(rejected)` and it returns True. What is left in the end is returned
-    as the API gave it, a failure's status too: `raise_for_status` is the caller's, as ever. A
-    response or exception has `attempts`, the number of them.
+    A failed request is sent again as `retries` says, and at once with new credentials after a 401
+    if `auth` has a method `renew(rejected)` that returns True. The last response is returned
+    whatever its status; call `raise_for_status` as usual. Responses and exceptions have
+    `attempts`, the number of attempts.
 
     A body above `max_page_mb`, as sent or unpacked, is an error, unless the caller says
-    `stream=True` and reads it. `timeout` is for connecting and for each piece of an answer.
+    `stream=True` and reads it. `timeout` applies to connecting and to each piece of a response.
 
     `fails_if` is a `FailsIf`, or a path or function as its first argument: which answers with a
     status 2xx are failures. It raises FailedAnswer, a requests.RequestException, after the attempts

@@ -64,14 +64,14 @@ class _Counted(ABC):
 
 
 class OffsetPages(_Counted):
-    """`limit` rows from `offset` on. Each page begins with a row that was read already, so that
-    one that does not shows that rows moved; then the reader steps back to known ones, and lets
-    pages share more rows from then on, so that as many may move with each request.
+    """`limit` rows from `offset` on. Each page starts with a row that was read already. If it does
+    not, rows have moved: the reader steps back to a known row, and from then on lets pages share
+    more rows, so that more of them may move between two requests.
 
-    `total` is where the body has the number of all rows: there have to be as many in the end, and
-    a page that is not full and reaches it is the last; without, one more request finds the end.
-    `identity` are fields that tell a row and its version, for APIs of which other fields differ
-    with every answer. `at_once` requests are under way together.
+    `total` is where the body has the number of all rows: as many have to be read in the end, and
+    a page that reaches it without being full is the last. Without `total`, one more request finds
+    the end. `identity` names the fields that identify a row and its version, for APIs whose other
+    fields change with every response. `at_once` requests are in progress at the same time.
     """
 
     def __init__(
@@ -178,12 +178,11 @@ class OffsetPages(_Counted):
 class NumberedPages(_Counted):
     """Pages by number, from `first` on, with `limit` rows each.
 
-    Such pages can't overlap. So once a page is there, the one before it is asked for again: a row
-    that moved up past the reader is on that one now. This doubles the requests beyond the first;
-    `verify=False` leaves it out, for rows that are never deleted and keep their places when
-    edited. `total` and `identity` are those of `OffsetPages`. `past_end` is the status, such as
-    404, of APIs that do not answer with an empty page beyond the last. Up to `at_once` requests
-    are under way together.
+    Such pages can't overlap. Therefore, after each page, the page before it is requested again: a
+    row that moved up past the reader is there now. This doubles the requests; `verify=False`
+    turns it off, for rows that are never deleted and keep their place when edited. `total` and
+    `identity` work as in `OffsetPages`. `past_end` is the status, such as 404, with which the API
+    answers beyond the last page. Up to `at_once` requests are in progress at the same time.
     """
 
     def __init__(

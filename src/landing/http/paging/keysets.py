@@ -20,23 +20,22 @@ _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
 
 
 class KeysetPages:
-    """The next page begins after the last row's value of `field`, which is passed as `param`.
+    """The next page starts after the last row's value of `field`, which is passed as `param`.
 
-    Rows have to come in the ascending order of `field`. Either no two rows share a value and
-    `param` asks for what is beyond it, or with `inclusive` rows may share one and `param` asks
-    for it and what is beyond: then the rows of a page's last value come twice.
+    Rows have to be sorted by `field`, ascending. If no two rows share a value, `param` requests
+    the rows above it. With `inclusive`, rows may share a value, and `param` requests the rows at
+    or above it; the rows of a page's last value then come twice.
 
-    `limit` must not exceed the API's largest page. Where a page has one value only, and nothing
-    shows that pages can be longer, the API is asked for one more row from its beginning;
-    `maximum`, the rows that its largest page has, makes that needless.
+    `limit` must not exceed the API's largest page. If a page has only one value, and no earlier
+    page was longer, one more request asks for one more row; `maximum`, the size of the API's
+    largest page, makes that request unnecessary.
 
-    With `short_page_ends`, for APIs that fill their pages, one that is shorter than another before
-    it is the last; without, a stream of edits that is faster than the requests is followed for as
-    long as it lasts.
+    With `short_page_ends`, for APIs that fill their pages, a page that is shorter than an earlier
+    one is the last. Without it, reading goes on as long as rows arrive.
 
-    Raises ApiError if more rows share a value than a page has, or may do so, and without
-    `inclusive`, if two rows of a page share one; and if a row has a lower value than the one
-    before it, unless `check_order` is false, as for texts that the API sorts by rules of its own.
+    Raises ApiError if more rows share a value than fit on a page, or may do so; without
+    `inclusive`, if two rows of a page share a value; and if a row has a lower value than the one
+    before it, unless `check_order` is false, for texts that the API sorts by rules of its own.
     """
 
     def __init__(

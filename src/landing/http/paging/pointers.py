@@ -128,7 +128,7 @@ def _refuse_other_host(query: Query, request: Request) -> None:
 
 
 class SinglePage(SinglePagePaginator):
-    """The whole answer is one page. It is an error if it says that there is more."""
+    """The whole response is one page. A response that says that there is more is an error."""
 
 
 class LinkPages(HeaderLinkPaginator):
@@ -174,10 +174,10 @@ class HeaderUrlPages(BaseNextUrlPaginator):
 
 
 class CursorPages(BaseReferencePaginator):
-    """The page tells the cursor of the next, which is passed as `param`.
+    """Each page has a cursor for the next page, which is passed as `param`.
 
-    `path` is where the body has it, or `header` which header has it. The last page has none, or
-    says so by a false value at `has_more`. In a query with a JSON body, `param` is a path in it.
+    The cursor is in the body at `path`, or in the header `header`. The last page has none, or has
+    a false value at `has_more`. If the query has a JSON body, `param` is a path in that body.
 
     Raises ApiError if there is no cursor though `has_more` is true.
     """

@@ -18,13 +18,12 @@ class TimeWindows:
     """Windows of `days`, from `start` until `end`, as the parameters `since` and `until`.
 
     `start` and `end` are datetimes or ISO 8601 texts, such as a cursor's `last_value` and
-    `end_value`; without a zone they are UTC, and without an `end` it is now. A window begins where
-    the one before ended; a row that is exactly there comes once or twice, whichever end the API
-    counts as in. `spelled` makes a parameter of a moment; by default it is ISO 8601. `within` is
-    the paging inside a window. With `at_once`, several windows are read together, each of them
-    kept in memory until its turn.
+    `end_value`. Without a time zone they are in UTC; `end` defaults to now. Each window begins
+    where the previous one ended, so a row at exactly that time may come twice. `spelled` converts
+    a datetime to a parameter, by default to ISO 8601. `within` is the paging inside a window.
+    With `at_once`, several windows are read in parallel; each is kept in memory until its turn.
 
-    Raises ApiError if `start` is None, as of a cursor that has no value yet.
+    Raises ApiError if `start` is None, which is the case for a cursor without a value.
     """
 
     def __init__(
