@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
+.PHONY: help setup demo demo-keep dagster browser directus test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
 
 help:
 	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
@@ -14,6 +14,7 @@ help:
 	@echo "make dagster    run the demo's streams in Dagster's UI and daemon, until Ctrl-C"
 	@echo "make test       run the tests"
 	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
+	@echo "make directus   install Directus for its tests, which make test-long then runs"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"
 	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (40 minutes)"
@@ -39,6 +40,13 @@ browser:
 test: $(VENV)/test browser
 	@$(BIN)/python -m compileall -q src demo torture  # hundreds of processes import them
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long"
+# Half a gigabyte of packages, two of which are compiled with the headers of Debian's Node.js.
+directus: .directus/installed
+.directus/installed:
+	@mkdir -p .directus && echo '*' > .directus/.gitignore
+	cd .directus && npm install directus@11.1.0 --ignore-scripts --no-audit --no-fund --no-package-lock
+	cd .directus && npm rebuild sqlite3 isolated-vm --build-from-source --nodedir=/usr
+	@touch $@
 test-long: $(VENV)/test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 check: $(VENV)/check
@@ -71,7 +79,7 @@ torture-edge: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .directus .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

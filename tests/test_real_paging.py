@@ -10,6 +10,7 @@ import pytest
 from landing.http import FileTokens, OAuth2RefreshToken
 from landing.http.auth.authorization_code import begin
 from tests.kit import Kit, Outcome, Zone
+from tests.servers.directus import TOKEN, directus, is_installed
 from tests.servers.kinto import kinto
 from tests.servers.oauth import Provider
 from tests.servers.oauth_app import PAGED
@@ -200,3 +201,56 @@ def test_django_rest_framework_with_the_wrong_paging(
 ) -> None:
     arguments = f'records="results", {paging}'
     assert_refused(kit, folder_zone, arguments, says, kind="integer", auth=AUTH)
+
+
+@pytest.fixture(scope="module")
+def directus_orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not is_installed():
+        pytest.skip("no Directus: make directus")
+    with directus(tmp_path_factory.mktemp("directus"), orders=230) as url:
+        yield url
+
+
+@pytest.fixture
+def directus_url(directus_orders: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SHOP_URL", directus_orders)
+    monkeypatch.setenv("SHOP_TOKEN", TOKEN)
+    return directus_orders
+
+
+BEARER = ', auth=Bearer(os.environ["SHOP_TOKEN"])'
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "paging",
+    [
+        'OffsetPages(50, total="meta.filter_count"), params={"meta": "filter_count"}',
+        "NumberedPages(50)",
+        "OffsetPages(50)",
+    ],
+)
+def test_directus_is_read_whole(
+    kit: Kit, folder_zone: Zone, directus_url: str, paging: str
+) -> None:
+    done = land(kit, f'records="data", paging={paging}', "integer", BEARER)
+    assert done.code == 0, done.text
+    assert landed(folder_zone) == 230
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("paging", "says"),
+    [
+        *((paging, MORE) for paging in NOWHERE),
+        ("paging=NumberedPages(50, 'p')", "same rows"),
+        ("paging=OffsetPages(50, 'skip')", "same rows"),
+        ("paging=KeysetPages('id', 'after', limit=50)", "no other 'id'"),
+    ],
+)
+def test_directus_with_the_wrong_paging(
+    kit: Kit, folder_zone: Zone, directus_url: str, paging: str, says: str
+) -> None:
+    """Asked for its count, without which nothing in its answers says that there is more."""
+    arguments = f'records="data", params={{"meta": "filter_count"}}, {paging}'
+    assert_refused(kit, folder_zone, arguments, says, kind="integer", auth=BEARER)

@@ -9,8 +9,9 @@ import pytest
 
 from landing.columns.expected_fields import Expected, expecting
 from landing.errors import ApiError
-from landing.http import Api, LinkPages, NumberedPages, OffsetPages, Retries
+from landing.http import Api, KeysetPages, LinkPages, NumberedPages, OffsetPages, Retries
 from landing.http.links import link_to
+from landing.http.traffic import counting
 from tests.servers.scripted import Exchange, serve
 from torture.wire.way import body, in_turn, paged
 
@@ -114,3 +115,55 @@ def test_a_key_may_be_named_for_the_paging_alone() -> None:
         pytest.raises(ApiError, match="found 9;"),
     ):
         ids(server.url, records="items", paging=paging)
+
+
+EMPTY = [
+    (NumberedPages(50), "'page' and 'limit'"),
+    (OffsetPages(50, "skip", "top"), "'skip' and 'top'"),
+    (KeysetPages("id", "after", limit=50), "'limit'"),
+]
+
+
+@pytest.mark.parametrize(("paging", "names"), EMPTY)
+def test_a_list_that_is_empty_only_for_the_parameters_of_its_paging_is_an_error(
+    paging: Any, names: str
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        body([] if set(exchange.seen.query) - {"since"} else ROWS)(exchange)
+
+    with serve(answer) as server:
+        with pytest.raises(ApiError, match=f"no rows with the parameters? {names}, and 2 without"):
+            ids(server.url, params={"since": "2024-01-01"}, paging=paging)
+        assert all(seen.query["since"] == "2024-01-01" for seen in server.seen)
+
+
+@pytest.mark.parametrize(("paging", "names"), EMPTY)
+def test_an_empty_list_costs_one_request_more(paging: Any, names: str) -> None:
+    with serve(body([])) as server:
+        assert ids(server.url, paging=paging) == []
+        assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(("paging", "names"), EMPTY)
+@pytest.mark.parametrize("status", [400, 200])
+def test_a_list_whose_api_insists_on_the_parameters_is_empty(
+    paging: Any, names: str, status: int
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        body(*([[]] if exchange.seen.query else [{"error": "no limit"}, status]))(exchange)
+
+    with serve(answer) as server:
+        assert ids(server.url, paging=paging) == []
+
+
+def test_rows_that_come_meanwhile_are_the_next_runs() -> None:
+    with serve(in_turn(body([]), body(ROWS), body(ROWS))) as server:
+        assert ids(server.url, paging=NumberedPages(50)) == []
+        assert len(server.seen) == 3
+
+
+def test_of_many_lists_the_first_alone_is_asked_for_again() -> None:
+    with serve(body([])) as server, counting():
+        for _ in range(3):
+            assert ids(server.url, paging=NumberedPages(50)) == []
+        assert len(server.seen) == 4

@@ -301,6 +301,26 @@ WRONG = [
         "'total' is 12, and 7 rows came",
     ),
     Way(
+        "pages count from 0, the stream counts from 1, and the list has one page",
+        "aravindnc/mongoose-paginate-v2#78",
+        lambda exchange: body(
+            {"items": ROWS[(n := int(exchange.seen.query.get("page", 0)) * 50) : n + 50]}
+        )(exchange),
+        listed("NumberedPages(50)"),
+        "told",
+        "no rows with the parameters 'page' and 'limit', and 12 without",
+    ),
+    Way(
+        "a parameter that it does not know is a filter, by which no row is left",
+        "objectstack-ai/objectstack#4134",
+        lambda exchange: body(
+            {"items": [] if "pageSize" in exchange.seen.query else page_of(exchange).rows}
+        )(exchange),
+        listed(f'OffsetPages({SIZE}, "offset", "pageSize")'),
+        "told",
+        "no rows with the parameters 'offset' and 'pageSize', and 5 without",
+    ),
+    Way(
         "pages 0 and 1 are the same, and the stream counts from 0",
         "nestjsx/nestjs-typeorm-paginate#129",
         lambda exchange: body(

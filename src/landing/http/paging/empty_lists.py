@@ -30,7 +30,8 @@ def refuse_if_filtered(plain: Query, first: Callable[[], Page], *names: str) -> 
         return
     if rows and not first():  # nor did they come just now
         listed = " and ".join(f"'{name}'" for name in names)
+        parameters = "parameters" if len(names) > 1 else "parameter"
         raise ApiError(
-            f"{plain.shown}: the first page has no rows with the parameters {listed}, and "
-            f"{rows:,} without; does the API know them by other names, or number pages from 0?"
+            f"{plain.shown}: the first page has no rows with the {parameters} {listed}, and "
+            f"{rows:,} without; does the API have other names, or number pages from 0?"
         )
