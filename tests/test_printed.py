@@ -15,7 +15,7 @@ import pytest
 
 from landing import secrets
 from landing.cli.text.console import grid, put, say
-from landing.printable import printable, printable_lines
+from landing.errors import printable, printable_lines
 from landing.tables.sync import TableSync
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, serve

@@ -17,6 +17,7 @@ LandingError
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 
 
@@ -111,3 +112,28 @@ def lasting(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with each character that does not print spelled as in JSON."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but a text of several lines stays so. Lines after the first are indented:
+    none looks like the first line of another message."""
+    if text.isprintable():
+        return text
+    first, *more = text.split("\n")
+    return "\n".join([printable(first), *(f"  {_tabbed(line)}" for line in more)])
+
+
+def _tabbed(line: str) -> str:
+    return "\t".join(map(printable, line.split("\t")))
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else json.dumps(character)[1:-1]

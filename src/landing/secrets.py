@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
-from landing.printable import printable_lines
+from landing.errors import printable_lines
 
 _SECRET_WORDS = frozenset(
     (

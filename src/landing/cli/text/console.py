@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
-from landing.printable import printable, printable_lines
+from landing.errors import printable, printable_lines
 
 _GAP = "  "
 

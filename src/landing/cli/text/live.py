@@ -9,7 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Self
 
 from landing.cli.text.console import is_watched
-from landing.printable import printable
+from landing.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from landing.cli.text.console import grid
-from landing.errors import counted
-from landing.printable import printable
+from landing.errors import counted, printable
 
 _LONGEST = 1_000
 """Characters of one value."""

@@ -10,8 +10,8 @@ from rich.cells import cell_len as cells
 
 from landing.cli.text.live import Line
 from landing.cli.text.output import counted, lasting, sized
+from landing.errors import printable
 from landing.observe.progress import StreamProgress, Watch, in_words, retries_in_words
-from landing.printable import printable
 
 _GAP = "  "
 _WIDEST_NAME = 28
