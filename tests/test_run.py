@@ -415,7 +415,8 @@ def test_a_stream_that_takes_arguments_keeps_what_its_cursor_declares(
         "called",
         "import dlt\n@dlt.resource\n"
         "def rows(n: dlt.sources.incremental[int] = dlt.sources.incremental("
-        "'n', initial_value=3, lag=1, row_order='asc'), size: int = 1, fields: list[str] | None = None):\n"
+        "'n', initial_value=3, lag=1, row_order='asc'), size: int = 1, "
+        "fields: list[str] | None = None):\n"
         "    assert n.last_value is not None\n"
         "    yield [{'n': x} for x in range(10)]\n"
         f"stream = {exported}\n__all__ = ['stream']\n",
