@@ -69,8 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = markdown(heading, sections)
     print(text)
     problems = [problem for section in sections for problem in section.problems]
-    for problem in problems:
-        _say(f"PROBLEM {problem[:_SHOWN]}")
     if not (options.quick or options.only or problems):
         write_between_markers(REPORT, text, command)
     return 1 if problems else 0
@@ -85,6 +83,8 @@ def _part(name: str, run: Callable[[S3Server], Section]) -> Section:
     ):
         section = run(s3)
     _say(f"{name}: {time.monotonic() - begun:.0f} s, {len(section.problems)} problems")
+    for problem in section.problems:
+        _say(f"PROBLEM {problem[:_SHOWN]}")
     return section
 
 
