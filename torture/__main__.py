@@ -104,6 +104,8 @@ def _part(name: str, run: Callable[[S3Server], Section | Table]) -> Section | Ta
     ):
         section = run(s3)
     _say(f"{name}: {time.monotonic() - begun:.0f} s, {len(section.problems)} problems")
+    for problem in section.problems:
+        _say(f"PROBLEM {problem[:_SHOWN]}")
     return section
 
 
