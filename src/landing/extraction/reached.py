@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from landing.columns import plain_values
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
 
 TOLERANCE = timedelta(seconds=60)
@@ -230,7 +231,4 @@ class Reached:
 
 def plain(value: Any) -> Any:
     """`value` as a Python object that dlt's state can keep, whatever library it came from."""
-    if isinstance(value, pa.Scalar):
-        return value.as_py()
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value
+    return plain_values.plain(value.as_py() if isinstance(value, pa.Scalar) else value)

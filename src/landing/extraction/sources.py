@@ -141,13 +141,15 @@ class Source:
 
 def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     """Add to the config what the stream declares: its cursor, if the config leaves the mode open,
-    and the column by which it marks deleted records.
+    the types of its columns, and the column by which it marks deleted records.
 
     Raises SourceError if it marks deleted records but has no primary key, and CatalogError for a
     setting that has no effect.
     """
     config = _by_declared_cursor(config, resource)
     columns = static_columns(resource)
+    data_types = {name: c["data_type"] for name, c in columns.items() if "data_type" in c}
+    config = replace(config, data_types=data_types)
     hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
     if hinted is None:
         return replace(config, hard_delete=None)

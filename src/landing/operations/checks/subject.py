@@ -171,7 +171,11 @@ class CheckedStream:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.config.fields, tombstones=tombstones_of(self.config))
+        return Columns(
+            self.config.fields,
+            tombstones=tombstones_of(self.config),
+            data_types=self.config.data_types,
+        )
 
     @cached_property
     def cursor_type(self) -> Field | None:
@@ -199,7 +203,7 @@ class CheckedStream:
     def _cursor_column(self) -> Columns | None:
         if self.cursor_field is None or self.cursor_type is None:
             return None
-        return Columns({self.cursor_field: self.cursor_type})
+        return Columns({self.cursor_field: self.cursor_type}, data_types=self.config.data_types)
 
     def identity(self) -> Callable[[Row], Key]:
         """A function that identifies a record: by primary key, or without one by its content."""
