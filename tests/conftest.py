@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import shutil
@@ -116,6 +117,16 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(_LONG)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(_LONG)))
+
+
+@pytest.fixture(autouse=True)
+def let_go_of_garbage() -> Iterator[None]:
+    """A command ends with `gc.freeze`. The tests run many in one process, whose sockets would stay
+    open, up to the limit of 1,024 that many machines have."""
+    yield
+    if len(list(Path("/dev/fd").iterdir())) > 300:
+        gc.unfreeze()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

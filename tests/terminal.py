@@ -26,6 +26,8 @@ class Screen:
         self.raw = b""
         """All that was sent to the terminal."""
         self._master = master
+        self._poll = select.poll()
+        self._poll.register(master, select.POLLIN)
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
 
@@ -60,7 +62,7 @@ class Screen:
 
     def _read(self) -> bool:
         """Take in what has come; False once nothing more can."""
-        if not select.select([self._master], [], [], 0.2)[0]:
+        if not self._poll.poll(200):
             return True
         try:
             data = os.read(self._master, 65536)

@@ -89,9 +89,10 @@ def started(shell: str, folder: Path) -> tuple[int, int]:
 
 
 def shown_until(terminal: int, expected: str) -> str:
-    told, end = "", time.monotonic() + 60
+    told, end, poll = "", time.monotonic() + 60, select.poll()
+    poll.register(terminal, select.POLLIN)
     while expected not in told and time.monotonic() < end:
-        if select.select([terminal], [], [], 1)[0]:
+        if poll.poll(1_000):
             try:
                 told += os.read(terminal, 4096).decode(errors="replace")
             except OSError:  # the shell has ended

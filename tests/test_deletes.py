@@ -193,7 +193,7 @@ def test_rows_in_quarantine_are_there_if_their_key_is_known(
     assert "1 deleted" in source.lands(1, odd).out
     assert current(folder_zone) == [1, 2]
     unknown = {"id": "two", "n": 1}
-    done = source.lands(unknown)
+    done = source.lands(1, unknown)
     assert "no deletions were looked for: 1 record is in quarantine with no id" in done.out
     assert current(folder_zone) == [1, 2]
     source.lands({"id": None, "n": "odd"}, 4)

@@ -82,8 +82,8 @@ def test_a_failing_stream_is_said_to_fail_until_a_run_of_it_lands(
 def test_a_stream_that_never_landed_is_failing_and_its_record_tells_where_it_stood(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
-    api.set_rows("orders", [{**ORDER, "id": number} for number in range(5_600)])
-    api.fail_next(status=401, after=11)
+    api.set_rows("orders", [{**ORDER, "id": number} for number in range(6_100)])
+    api.fail_next(status=401, after=12)
     assert shop.run("shop", "orders").code == 1
     (record,) = records(folder_zone)
     assert record["read"] >= 5_000

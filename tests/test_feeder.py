@@ -524,7 +524,9 @@ def test_a_full_refresh_takes_the_place_of_the_last_once_it_is_whole(
     local.feed(path)
     assert current(local, path) == {1: 11}
     mended = {**FIELDS, "n": {"type": "string"}}
-    kit.configure("shop", "stock", fields=mended, primary_key=[["id"]], **refreshed)
+    kit.configure(
+        "shop", "stock", fields=mended, primary_key=[["id"]], allow_empty=True, **refreshed
+    )
     shop.does("rebuild", "shop", "stock", "--yes", hour=4)
     shop.does("quarantine", "land", "shop", "stock", hour=4)
     local.feed(path)

@@ -44,10 +44,10 @@ def land(kit: Kit, number: int, **fields: dict[str, Any]) -> None:
     assert "1 row in" in done.out, done.text
 
 
-def give(kit: Kit, number: int, **fields: dict[str, Any]) -> None:
+def give(kit: Kit, number: int, *more: Any, **fields: dict[str, Any]) -> None:
     kit.configure("shop", "rows", cursor_field=["id"], fields=fields)
     row = {"id": number, "name": f"n{number}", "total": number}
-    (kit.repository / "rows.json").write_text(json.dumps([row]))
+    (kit.repository / "rows.json").write_text(json.dumps([row, *more]))
 
 
 def versions(kit: Kit) -> list[dict[str, Any]]:
@@ -131,14 +131,14 @@ def test_rows_from_quarantine_that_land_with_other_columns_are_a_version(
     shop: Kit, folder_zone: Zone
 ) -> None:
     land(shop, 1, **ID)
-    give(shop, 2, **ID, name={"type": "integer"})
+    give(shop, 2, {"id": 2}, **ID, name={"type": "integer"})
     assert "went to quarantine" in shop.run("shop", "rows").out
     shop.configure("shop", "rows", cursor_field=["id"], fields={**ID, **NAME})
     assert "1 row" in shop.landing("quarantine", "land", "shop", "rows").out
-    assert [v["added"] for v in versions(shop)] == [[], ["name"]]
+    assert [v["added"] for v in versions(shop)] == [[], ["name"], []], "its type changed"
     land(shop, 3, **ID, **NAME)
-    assert len(versions(shop)) == 2
-    assert known_version(shop) == 2
+    assert len(versions(shop)) == 3
+    assert known_version(shop) == 3
 
 
 @pytest.fixture

@@ -447,7 +447,7 @@ def test_a_config_that_holds_code_is_text(kit: Kit, folder_zone: Zone) -> None:
 def test_an_answer_nested_without_end_is_told_in_a_sentence(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, page: str, code: int, said: str
 ) -> None:
-    deep = b'[{"id": 1, "x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}]"
+    deep = b'[{"id": 1, "x": ' + b"[" * 200_000 + b"]" * 200_000 + b'}, {"id": 2, "x": []}]'
     with serve(lambda exchange: exchange.reply(200, deep)) as server:
         monkeypatch.setenv("MY_API_URL", server.url)
         kit.add_source(

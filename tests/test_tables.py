@@ -228,7 +228,7 @@ def test_fields_come_and_go(each: Shop) -> None:
 
 
 def test_a_full_refresh_takes_the_place_of_the_last(each: Shop) -> None:
-    each.configure("stock", destination_sync_mode="overwrite")
+    each.configure("stock", destination_sync_mode="overwrite", allow_empty=True)
     each.lands(row(1, 10), row(2, 20), stream="stock")
     each.lands(row(2, 25), row(3, 30), row(3, 31), stream="stock")
     assert each.current("stock") == {2: "2 at 25", 3: "3 at 31"}
