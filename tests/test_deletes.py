@@ -429,7 +429,7 @@ def test_tombstones_without_a_cursor_value_land_once(kit: Kit, folder_zone: Zone
     ("type_", "says", "lives"),
     [
         (BOOLEAN, [True, 1, "true"], [False, None, 0, "false", "", "perhaps", [1]]),
-        ("", [True, 0, "2026-01-01", [1]], [False, None]),
+        ("", [True, 1, "2026-01-01", [1]], [False, None, 0, "", "false"]),
         (', "data_type": "timestamp"', ["2026-01-01", 5], [None, False]),
     ],
 )

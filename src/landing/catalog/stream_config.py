@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -140,6 +140,8 @@ class StreamConfig:
     declares a cursor."""
     hard_delete: HardDelete | None = None
     """Declared by the stream's code; `Source.config` fills it in."""
+    data_types: Mapping[str, str] = field(default_factory=dict)
+    """dlt's data types of the columns that the stream's code declares; filled in likewise."""
 
     @property
     def has_deletes(self) -> bool:

@@ -36,7 +36,11 @@ def deletes_in_words(config: StreamConfig) -> str | None:
     """How deleted records are detected; None if they are not."""
     message = []
     if config.hard_delete is not None:
-        marks = "true" if config.hard_delete.is_boolean else "true, or any value but false"
+        marks = (
+            "true"
+            if config.hard_delete.is_boolean
+            else "true, or a value that is not zero or empty"
+        )
         message.append(f"the source marks them: {config.hard_delete.column} is {marks}")
     if config.deletes == "snapshot":
         limit = config.deletes_limit

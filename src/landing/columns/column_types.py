@@ -40,6 +40,7 @@ from landing.columns.json_text import (
     shape_of,
     shaped,
 )
+from landing.columns.plain_values import plain, with_text_keys
 from landing.columns.privacy import private_fit, protection
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -123,6 +124,7 @@ class Column:
         return self.convert(python_values(values))
 
     def _fit_at(self, index: int, value: Any, reasons: Reasons) -> Any:
+        value = plain(value)
         if value is None or _is_nat(value):
             return None
         try:
@@ -303,7 +305,7 @@ def _native_list(items: Field, is_protected: bool) -> Column:
     def fit(value: Any) -> list[Any]:
         if not isinstance(value, list | tuple):
             raise ConversionError(f"{kind_in_words(value)} where an array is configured")
-        return [None if item is None else element.fit(item) for item in value]
+        return [None if item is None else element.fit(item) for item in map(plain, value)]
 
     return Column(pa.list_(element.type), None, fit, is_private=element.is_private)
 
@@ -315,8 +317,10 @@ def _native_struct(properties: Mapping[str, Field], is_protected: bool) -> Colum
     def fit(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise ConversionError(f"{kind_in_words(value)} where an object is configured")
+        value = with_text_keys(value)
+        found = {name: plain(value.get(name)) for name in members}
         return {
-            name: None if value.get(name) is None else member.fit(value[name])
+            name: None if found[name] is None else member.fit(found[name])
             for name, member in members.items()
         }
 

@@ -22,6 +22,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow import pc
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
+from landing.columns.declared_types import converting
 from landing.columns.json_page import JsonPage
 from landing.columns.json_text import readable
 from landing.columns.odd_records import OddRecord
@@ -83,7 +84,8 @@ class Columns:
     """The columns of one stream, in config order.
 
     With `known`, a further column has all fields besides those names; with `tombstones`, a last one
-    says which records were deleted. With `is_protected`, private values of the rows may be as
+    says which records were deleted. `data_types` are those that the stream declares: what
+    dlt converts to them is converted. With `is_protected`, private values of the rows may be as
     quarantine has them. Raises SettingsError if a field is to be hashed and there is no key.
     """
 
@@ -94,10 +96,12 @@ class Columns:
         known: Collection[str] | None = None,
         is_protected: bool = False,
         tombstones: Tombstones | None = None,
+        data_types: Mapping[str, str] | None = None,
     ) -> None:
         self.fields = fields
+        declared = data_types or {}
         self._columns = {
-            name: column_of(field, is_protected=is_protected)
+            name: converting(column_of(field, is_protected=is_protected), declared.get(name))
             for name, field in landing_fields(fields).items()
         }
         self._known = known
@@ -322,7 +326,13 @@ def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
     """The columns of a stream's files, besides the lineage."""
     known = config.known_names if config.on_drift == "land" else None
     tombstones = tombstones_of(config)
-    return Columns(config.fields, known=known, is_protected=is_protected, tombstones=tombstones)
+    return Columns(
+        config.fields,
+        known=known,
+        is_protected=is_protected,
+        tombstones=tombstones,
+        data_types=config.data_types,
+    )
 
 
 def _is_known(name: str, known: Collection[str]) -> bool:

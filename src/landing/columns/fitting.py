@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -13,9 +14,9 @@ import msgspec
 from landing.catalog.fields import Field
 from landing.columns.json_numbers import decimal_of
 from landing.columns.json_text import MAX_NESTING, TooDeepError, Unreadable, check_nesting, pruned
+from landing.columns.plain_values import fits_64_bits, plain, with_text_keys
 
 _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
-INT64 = range(-(2**63), 2**63)
 
 
 class ConversionError(Exception):
@@ -32,7 +33,7 @@ def fit_integer(value: Any) -> int:
         value = whole if isinstance(whole, int) else value
     if not isinstance(value, int):
         raise ConversionError(f"{kind_in_words(value)} where an integer is configured")
-    if value not in INT64:
+    if not fits_64_bits(value):
         raise ConversionError("an integer that does not fit into 64 bits; configure it as a string")
     return value
 
@@ -108,6 +109,8 @@ def fit_date(value: Any) -> date:
 def fit_text(value: Any) -> str:
     if isinstance(value, Unreadable) and value.is_number:
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConversionError("a number that is not finite where text is configured")
     text = value if isinstance(value, str) else _scalar_text(value)
     try:
         text.encode()
@@ -125,7 +128,10 @@ def _scalar_text(value: Any) -> str:
 def json_text(value: Any) -> str:
     """Raises ConversionError for what JSON can't say."""
     try:
-        text = msgspec.json.encode(value, enc_hook=_encodable)
+        try:
+            text = msgspec.json.encode(value, enc_hook=_encodable)
+        except TypeError:  # a key that the encoder does not know, maybe
+            text = msgspec.json.encode(_with_text_keys_inside(value), enc_hook=_encodable)
         check_nesting(text)
         return text.decode()
     except (RecursionError, TooDeepError):
@@ -136,11 +142,22 @@ def json_text(value: Any) -> str:
         raise ConversionError(f"{kind_in_words(value)} that has no JSON form") from None
 
 
-def _encodable(value: Any) -> str | msgspec.Raw:
+def _with_text_keys_inside(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        members = with_text_keys(value)
+        return {key: _with_text_keys_inside(member) for key, member in members.items()}
+    if isinstance(value, list | tuple):
+        return [_with_text_keys_inside(element) for element in value]
+    return value
+
+
+def _encodable(value: Any) -> Any:
     if isinstance(value, datetime) and value == value:  # a subclass, as pandas' is
         return value.isoformat()
     if isinstance(value, Unreadable) and value.is_number:
         return value.raw
+    if (known := plain(value)) is not value:
+        return known
     raise TypeError
 
 

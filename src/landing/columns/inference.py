@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from landing.catalog.fields import KINDS, MAX_DEPTH, Field, Kind
-from landing.columns.fitting import INT64, ConversionError, fit_timestamp
+from landing.columns.fitting import ConversionError, fit_timestamp
+from landing.columns.plain_values import fits_64_bits, plain
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # fromisoformat also takes 20240101 and 2024-W01-1, which are as likely codes as dates.
@@ -72,12 +73,12 @@ class Seen:
 
 def kind_of(value: Any) -> tuple[Kind, str | None]:
     """The JSON Schema kind of a value, and the format if it is text or a Python time."""
-    match value:
+    match plain(value):
         case None:
             return "null", None
         case bool():
             return "boolean", None
-        case int() if value not in INT64:
+        case int() if not fits_64_bits(value):
             return "string", None  # as text nothing is lost
         case int():
             return "integer", None

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from landing.catalog.fields import Field
+from landing.columns.plain_values import with_text_keys
 
 MAX_NESTING = 256
 """Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
@@ -156,6 +157,7 @@ def _lists_properties(field: Field) -> bool:
 def pruned(value: Any, field: Field) -> Any:
     """What `shape_of` keeps of one value, whatever it is."""
     if isinstance(value, Mapping) and field.properties is not None:
+        value = with_text_keys(value)
         return {
             name: pruned(value[name], nested)
             for name, nested in field.properties.items()

@@ -6,9 +6,10 @@ such rows or not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +18,16 @@ import pyarrow as pa
 from landing.catalog.fields import DELETED_AT
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.columns.arrow import pc
+from landing.columns.plain_values import plain
 
 DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
 NO_KEY = "no value, though it tells which record is deleted"
+_NEVER = frozenset({"", "0", "false", "f", "no", "n", "null", "none"})
+_ZERO_TIME = re.compile(
+    r"(?:0000-00-00|0001-01-01|1970-01-01)(?:[t ]00:00(?::00(?:\.0+)?)?)?"
+    r"\s*(?:z|utc|\+00:?00)?|0+\.0+"
+)
+"""The first moment of MySQL, of .NET and Go, and of Unix; and 0 as a fraction."""
 _UNDATED = datetime.fromtimestamp(0, UTC)
 
 
@@ -108,8 +116,14 @@ def _is_null(value: Any) -> bool:
 
 
 def _is_set(value: Any) -> bool:
-    """As dlt has it for a column of any type: false is what a boolean column would say."""
-    return value is not False
+    """What says when, or that, a record was deleted; APIs spell "never" in many ways."""
+    value = plain(value)
+    if isinstance(value, str):
+        text = value.strip().lower()
+        return text not in _NEVER and not _ZERO_TIME.fullmatch(text)
+    if isinstance(value, date):
+        return not _ZERO_TIME.fullmatch(value.isoformat().lower())
+    return value not in (None, 0, [], {})
 
 
 def _is_true(value: Any) -> bool:

@@ -19,6 +19,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow import pc
 from landing.columns.column_types import column_of, python_values
 from landing.columns.conversion import NEW_FIELDS, Batch, Row
+from landing.columns.declared_types import converted_kinds
 from landing.columns.inference import kind_of
 from landing.columns.json_page import sampled_every
 from landing.columns.json_text import Unreadable
@@ -52,6 +53,7 @@ class Drift:
         self._config = config
         self._known = config.known_names
         self._kinds = dict(_expected_kinds(config))
+        self._converted = converted_kinds(config.data_types)
         self._usual = {name: _types(self._kinds.get(name)) for name in self._known}
         self._pages = count()
         self._gained: dict[str, set[str]] = {}
@@ -91,6 +93,7 @@ class Drift:
             return
         expected = self._kinds.get(name)
         if expected is not None:
+            expected |= self._converted.get(name, frozenset())
             unexpected = [kind for kind in _kinds_of(value) if kind not in expected]
             if unexpected:
                 self._changed.setdefault(name, set()).update(unexpected)

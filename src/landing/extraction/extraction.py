@@ -242,7 +242,7 @@ class Extraction:
             self._note(note)
         load.gone = self.gone
         # A field that few records lack may be one that few have.
-        load.drift = self.drift if self.count >= ENOUGH else replace(self.drift, lost=[])
+        load.drift = self.drift if self._reader.live >= ENOUGH else replace(self.drift, lost=[])
 
     def _note(self, text: str) -> None:
         self._emit(Note(self._config.stream, text))

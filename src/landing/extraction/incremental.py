@@ -115,6 +115,7 @@ def freeze(
     if path is None:
         return None
     if cursor_field is not None and path != cursor_field:
+        check_top_level(resource.name, path)
         raise SourceError(
             f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
             f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
@@ -131,6 +132,21 @@ def freeze(
     frozen.resource_name = resource.name
     resource.apply_hints(incremental=frozen)
     return frozen
+
+
+def check_top_level(stream: str, path: str) -> None:
+    """Raises SourceError for a cursor that is a JSONPath into another field."""
+    nested = path.removeprefix("$").removeprefix(".")
+    if path.startswith("$") or "." in nested or "[" in nested:
+        outer, _, inner = nested.rpartition(".")
+        lifted = f"row[{outer!r}][{inner!r}]" if outer and "." not in outer else "…"
+        name = inner or "at"
+        raise SourceError(
+            f"stream '{stream}' declares the cursor '{path}', which is inside another field, and a "
+            "cursor has to be a top-level one. Yield the value beside the others, as with "
+            f'`{stream}.add_map(lambda row: {{**row, "{name}": {lifted}}})`, declare '
+            f"incremental('{name}'), and name '{name}' in the config's fields and cursor_field"
+        )
 
 
 def reads_from(config: StreamConfig, frozen: FrozenIncremental | None, value: Any) -> Any:

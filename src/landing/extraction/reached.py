@@ -19,6 +19,7 @@ from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
+from landing.columns import plain_values
 from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
 
@@ -262,7 +263,4 @@ class Reached:
 
 def plain(value: Any) -> Any:
     """`value` as a Python object that dlt's state can keep, whatever library it came from."""
-    if isinstance(value, pa.Scalar):
-        return value.as_py()
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value
+    return plain_values.plain(value.as_py() if isinstance(value, pa.Scalar) else value)

@@ -17,7 +17,7 @@ from landing.columns.arrow import pc
 from landing.columns.conversion import Batch, Converted, Row, RowError, record_at
 from landing.columns.expected_fields import Expected
 from landing.columns.fitting import ConversionError
-from landing.columns.tombstones import is_tombstone
+from landing.columns.tombstones import is_tombstone, tombstone_count
 from landing.errors import SourceError, StreamError, listed
 from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
 from landing.extraction.cursor import RowFilter
@@ -59,6 +59,8 @@ class StreamReader:
         config = stream.config
         self.count = 0
         """Records that the stream has given."""
+        self.live = 0
+        """Those of them that are no tombstones, of which most have no more than their key."""
         self.drift = Drifted()
         """Settled at the end."""
         self.gone = Gone()
@@ -155,6 +157,8 @@ class StreamReader:
         if self._absent:
             self._absent -= present_names(batch, self._absent)
         converted = self._converted(batch, filter_)
+        self.live += row_count(batch) - tombstone_count(converted.table)
+        self.live -= sum(error.is_tombstone for error in converted.errors)
         if self.snapshot is not None:
             self.snapshot.see(converted)
         earlier, later = self.quarantine.new(converted)
@@ -216,8 +220,8 @@ class StreamReader:
             )
         if self.gone.count:
             self._emit(Note(stream, self.gone.note))
-        self.drift = self._drift.found(self._absent if read else ())
-        for note in self._drift.notes(read, self._absent):
+        self.drift = self._drift.found(self._absent if self.live else ())
+        for note in self._drift.notes(self.live, self._absent):
             self._emit(DriftNote(stream, note))
         if filter_ is not None and filter_.rows_without_cursor:
             count = filter_.rows_without_cursor

@@ -15,7 +15,14 @@ from landing.catalog.files import read_config
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import CatalogError, SourceError, WorkspaceError, listed, nearest
+from landing.errors import (
+    CatalogError,
+    LandingError,
+    SourceError,
+    WorkspaceError,
+    listed,
+    nearest,
+)
 from landing.extraction.dlt_bridge import (
     DltResource,
     DltSource,
@@ -48,9 +55,14 @@ class Source:
     def streams(self) -> dict[str, DltResource]:
         """All streams by name. Calls `@dlt.source` functions, which may send requests.
 
-        Raises SourceError if the package exports none.
+        Raises SourceError if the package exports none, and what `_resources` does if a function
+        fails.
         """
-        found = {**dict(self._exported()), **self._made}
+        found = dict(self._exported())
+        made, failures = self._made
+        if failures:
+            raise failures[0]
+        found |= made
         if not found:
             raise SourceError(
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
@@ -59,7 +71,8 @@ class Source:
         return {stream: _with_own_parents(resource) for stream, resource in found.items()}
 
     def stream(self, name: str) -> DltResource:
-        """One stream. Calls `@dlt.source` functions only if the package does not export it.
+        """One stream. Calls `@dlt.source` functions only if the package does not export it; one
+        that fails matters only to streams that no other gives.
 
         Raises WorkspaceError, which lists the streams, if there is no such stream.
         """
@@ -67,6 +80,9 @@ class Source:
         exported = dict(self._exported())
         if name in exported:
             return _with_own_parents(exported[name])
+        made, _ = self._made
+        if name in made:
+            return _with_own_parents(made[name])
         streams = self.streams()
         if name not in streams:
             raise WorkspaceError(
@@ -91,19 +107,26 @@ class Source:
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
     @cached_property
-    def _made(self) -> dict[str, DltResource]:
-        """Streams of the `@dlt.source` functions, cached since they may send requests."""
+    def _made(self) -> tuple[dict[str, DltResource], list[LandingError]]:
+        """Streams of the `@dlt.source` functions, and why some functions failed; cached since they
+        may send requests."""
         made: dict[str, DltResource] = {}
         maker: dict[str, str] = {}
+        failures: list[LandingError] = []
         for name, factory in self._factories():
-            for stream, resource in self._resources(name, factory).items():
+            try:
+                resources = self._resources(name, factory)
+            except LandingError as error:
+                failures.append(error)
+                continue
+            for stream, resource in resources.items():
                 if stream in made:
                     raise SourceError(
                         f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
                         f"'{stream}'; give one of them another name, or leave one out of __all__"
                     )
                 made[stream], maker[stream] = resource, name
-        return made
+        return made, failures
 
     @property
     def _shown(self) -> str:
@@ -136,21 +159,29 @@ class Source:
         try:
             source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
-            raise explained(
-                self.workspace, self.name, f"source function '{self.name}.{name}'", error
-            ) from error
+            what = f"source function '{self.name}.{name}'"
+            failure = explained(self.workspace, self.name, what, error)
+            if len(list(self._factories())) > 1 or any(self._exported()):
+                hint = (
+                    f"the package's other streams run; if '{name}' is not one of its own, leave it "
+                    f"out of __all__ in {self._shown}"
+                )
+                raise type(failure)(f"{failure}; {hint}", remedy=failure.remedy) from error
+            raise failure from error
         return dict(source.resources.items())
 
 
 def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     """Add to the config what the stream declares: its cursor, if the config leaves the mode open,
-    and the column by which it marks deleted records.
+    the types of its columns, and the column by which it marks deleted records.
 
     Raises SourceError if it marks deleted records but has no primary key, and CatalogError for a
     setting that has no effect.
     """
     config = _by_declared_cursor(config, resource)
     columns = static_columns(resource)
+    data_types = {name: c["data_type"] for name, c in columns.items() if "data_type" in c}
+    config = replace(config, data_types=data_types)
     hinted = next((c for c in columns.values() if c.get("hard_delete")), None)
     if hinted is None:
         return replace(config, hard_delete=None)

@@ -36,7 +36,12 @@ from landing.extraction.dlt_bridge import (
     static_columns,
 )
 from landing.extraction.failures import explained, raise_if_interrupted
-from landing.extraction.incremental import cursor_parameter, declared_incremental, freeze
+from landing.extraction.incremental import (
+    check_top_level,
+    cursor_parameter,
+    declared_incremental,
+    freeze,
+)
 from landing.extraction.pages import open_pages, with_arguments
 from landing.extraction.parents import freeze_parents
 from landing.extraction.sources import Source
@@ -132,6 +137,8 @@ def _check_declared(schema: DiscoveredSchema) -> None:
     for what, names in (("primary key", keys), ("cursor field", cursor)):
         for name in names:
             if name not in schema.fields:
+                if names is cursor:
+                    check_top_level(schema.stream, name)
                 raise SourceError(
                     f"stream '{schema.stream}' declares the {what} '{name}', which none of its "
                     f"records has{nearest(name, schema.fields)}; fix its streams.py"

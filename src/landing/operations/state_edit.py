@@ -85,7 +85,7 @@ def cursor_set(
     state = state_in(bucket, paths, before) or new_state(paths)
     resource = resource_state(state, config.stream)
     entry = resource.setdefault("incremental", {}).setdefault(name, _untouched(config, frozen))
-    columns = Columns({name: config.fields[name]})
+    columns = Columns({name: config.fields[name]}, data_types=config.data_types)
     value, typed = _cursor_value(config, columns, text, entry["last_value"])
     old = entry["last_value"]
     forward = _is_beyond(typed, columns, name, old, frozen)

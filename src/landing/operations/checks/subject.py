@@ -179,7 +179,11 @@ class CheckedStream:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.config.fields, tombstones=tombstones_of(self.config))
+        return Columns(
+            self.config.fields,
+            tombstones=tombstones_of(self.config),
+            data_types=self.config.data_types,
+        )
 
     @cached_property
     def cursor_type(self) -> Field | None:
@@ -236,7 +240,7 @@ class CheckedStream:
         name, type_ = self.cursor_field, self.cursor_type
         assert name is not None, "only called for streams with a cursor"
         assert type_ is not None, "some record has it"
-        return Columns({name: type_})
+        return Columns({name: type_}, data_types=self.config.data_types)
 
     def identity(self) -> Callable[[Row], Key]:
         """A function that identifies a record: by primary key, or without one by its content."""
