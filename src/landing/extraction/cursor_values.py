@@ -124,7 +124,8 @@ class CursorValues:
             return 0.0
         least, most = self.of_time(_SINCE, unit), self.of_time(until, unit)
         within = pc.and_(pc.greater_equal(keys, least), pc.less_equal(keys, most))
-        return float(pc.sum(within).as_py() or 0) / count
+        share: float = (pc.sum(within).as_py() or 0) / count
+        return share
 
     def _of_text(self, values: Values) -> Values:
         if self.kind is None and values.null_count < len(values):
