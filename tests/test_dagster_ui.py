@@ -145,7 +145,7 @@ def test_an_asset_is_materialized_in_the_ui_and_shows_its_metadata_and_checks(
     page.keyboard.press("Escape")
 
     page.goto(f"{demo.url}/assets/datasette/airports?view=checks")
-    page.get_by_text("Checks (3)").wait_for()
+    page.get_by_text("Checks (4)").wait_for()
     page.get_by_text("Succeeded").nth(2).wait_for()
     page.get_by_text("keys", exact=True).first.click()
     page.get_by_text("1,458 rows of the newest load: 0 have the key of another row").wait_for()

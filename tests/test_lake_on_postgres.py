@@ -113,7 +113,7 @@ def test_two_runs_of_a_feeder_at_once_take_nothing_in_twice(
     assert fed["cursor"] == others[1]["cursor"]
     assert others[1]["files"] == 3
     assert any("Transaction conflict" in line for line in told)
-    assert told[-1] == "another run takes in the same files; the rest is left to it"
+    assert told[-1] == "another run merges the same files; this one leaves the rest to it"
     newest = {key: at for at in range(3) for key in range(at, at + 20)}
     assert table(catalog_of(feeder), "orders") == [
         (key, at, [key, at]) for key, at in sorted(newest.items())

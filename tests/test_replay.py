@@ -73,7 +73,7 @@ def traffic(kit: Kit, source: str = "shop") -> str:
 def test_a_recording_passes_without_server_and_variables(recorded: Kit) -> None:
     done = recorded.landing("check", "shop", "--replay")
     assert done.code == 0, done.text
-    assert "10 passed, 0 failed, 1 skipped" in done.out
+    assert "11 passed, 0 failed, 1 skipped" in done.out
     assert "MY_API_KEY: not in output" in done.out
     assert "MY_API_KEY" not in os.environ
 
@@ -527,7 +527,7 @@ def test_one_line_gives_pytest_the_same_checks(recorded: Kit) -> None:
     assert done.code == 0, done.text
     assert "test_shop[orders-connects] PASSED" in done.out
     assert "test_shop[orders-resume] PASSED" in done.out
-    assert "10 passed, 1 skipped" in done.out
+    assert "11 passed, 1 skipped" in done.out
 
 
 def test_what_fails_fails_in_pytest(recorded: Kit) -> None:
@@ -563,6 +563,6 @@ def test_without_recording_and_variables_pytest_skips(kit: Kit) -> None:
     kit.add_founding_source("shop")
     done = pytest_of(kit)
     assert done.code == 0, done.text
-    assert "11 skipped" in done.out
+    assert "12 skipped" in done.out
     assert "is not set, but source 'shop' needs it" in done.out
     assert "nothing is recorded in orchestration/dlt/sources/shop/recordings" in done.out

@@ -42,7 +42,7 @@ REASONS = {
     "needs age",
     "needs AWS's client",
     "runs until it is stopped",
-    "takes 40 minutes",
+    "takes 80 minutes",
 }
 CONFIG = "orchestration/dag/streams/shop/orders.json"
 

@@ -279,7 +279,7 @@ def test_history_tells_loads_newest_first(shop: Kit, api: Api, folder_zone: Zone
     assert set(newest) == {
         *("load_id", "kind", "sync_mode", "started", "finished", "seconds", "read", "rows"),
         *("deleted", "files", "bytes", "quarantined", "read_from", "cursor_before"),
-        *("below_cursor", "known", "repeated", "superseded"),
+        *("gone", "below_cursor", "known", "repeated", "superseded"),
         *("cursor_after", "backfill", "from_quarantine", "error", "message"),
     }
     assert newest["load_id"] > first["load_id"]

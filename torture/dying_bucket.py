@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 from obstore.store import MemoryStore
 
 from landing.catalog.workspace import BucketSettings
-from landing.zone import object_store as stores
 from landing.zone.bucket import Bucket
 
 Moment = Literal["before", "after"]
@@ -27,15 +27,14 @@ class Killed(BaseException):
 class DyingBucket(Bucket):
     def __init__(self) -> None:
         super().__init__(BucketSettings("s3://histories", None, is_default=False))
-        store = MemoryStore()
-        self._settled = {  # type: ignore[assignment]
-            stores.SMALL_WITHIN: store,
-            stores.LARGE_WITHIN: store,
-        }
+        self._memory = MemoryStore()
         self._dies_at: tuple[int, Moment] | None = None
         self._calls = 0
         self._lock = threading.Lock()
         self.is_dead = False
+
+    def _settled_for(self, within: timedelta) -> Any:
+        return self._memory
 
     def live(self, dies_at: tuple[int, Moment] | None = None) -> None:
         """A new process begins, which dies before or after this call, counted from 0."""

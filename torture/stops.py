@@ -85,7 +85,7 @@ class Stopped:
             os.kill(self.running.process.pid, signal.SIGCONT)
         self._may_go_on.set()
         ended = self._fleet.ended(self.running)
-        self._fleet.bucket_proxy.mend()
+        self._fleet.bucket_proxy.fix()
         return ended
 
     def _watch(self, exchange: Exchange) -> None:

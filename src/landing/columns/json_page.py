@@ -40,7 +40,7 @@ class JsonPage:
     def __init__(self, content: bytes, records: str = "") -> None:
         self.content = as_utf8(content)
         self.skipped = 0
-        self.mended_body: bytes | None = None
+        self.fixed_body: bytes | None = None
         """The body without what a strict decoder refuses, if there is any such thing in it."""
         self._body = self.content
         path = json_path.parsed(records)
@@ -69,7 +69,7 @@ class JsonPage:
             return len(self._decode(msgspec.Raw))
 
     def _mend(self, path: json_path.Path) -> None:
-        self.content = self.mended_body = marked(self._body, path)
+        self.content = self.fixed_body = marked(self._body, path)
 
     def _go_to(self, records: str) -> None:
         """Keep only the list of records, for a path that has a place in a list, or in which a
@@ -143,8 +143,8 @@ class JsonPage:
         except RecursionError:
             # What is left is still too deep to land, and is reported with its record.
             self.content = without_depths(self.content, MAX_NESTING + 16)
-            if body := self.mended_body or self._body:
-                self.mended_body = without_depths(body, MAX_NESTING + 16)
+            if body := self.fixed_body or self._body:
+                self.fixed_body = without_depths(body, MAX_NESTING + 16)
             return self._inner(decoder)
 
     def _inner(self, decoder: msgspec.json.Decoder[Any]) -> list[Any]:

@@ -88,13 +88,13 @@ class Connection:
             try:
                 # Of an odd node, only the node is marked, and not its edge.
                 path = json_path.parsed(f"{self.place}.edges")
-                mended = marked(content, path._replace(steps=(*path.steps, EACH, "node")))
-                page = JsonPage(_nodes(mended, self.place))
+                fixed = marked(content, path._replace(steps=(*path.steps, EACH, "node")))
+                page = JsonPage(_nodes(fixed, self.place))
             except (ValueError, msgspec.MsgspecError):
                 raise ValueError(
                     f"no connection with nodes or edges at '{self.place}' ({error})"
                 ) from None
-            page.mended_body = page.mended_body or mended
+            page.fixed_body = page.fixed_body or fixed
             return page
 
 

@@ -110,7 +110,7 @@ class Query:
                 return Answer([], response)
             page = self.body.page(response.content)
             if self.records is not None and isinstance(page, JsonPage):
-                response._content = page.mended_body or response.content
+                response._content = page.fixed_body or response.content
             return Answer(page, response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
