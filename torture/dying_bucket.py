@@ -28,14 +28,14 @@ class Killed(BaseException):
 class DyingBucket(Bucket):
     def __init__(self) -> None:
         super().__init__(BucketSettings("s3://histories", None, is_default=False))
-        self._memory = MemoryStore()
+        self.memory = MemoryStore()
         self._dies_at: tuple[int, Moment] | None = None
         self._calls = 0
         self._lock = threading.Lock()
         self.is_dead = False
 
     def _settled_for(self, within: timedelta) -> Any:
-        return self._memory
+        return self.memory
 
     def put_new(self, path: str, file: Path, check: Callable[[], None]) -> bool:
         check()  # a store in memory keeps what it is given, and a mapped file is closed

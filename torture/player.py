@@ -27,7 +27,6 @@ from landing.errors import LandingError
 from landing.events import ignore
 from landing.extraction import known_rows
 from landing.operations.run import run_stream
-from landing.zone import object_store as stores
 from torture.dying_bucket import DyingBucket, Killed, Moment
 from torture.histories import Death, History, Run
 from torture.moving_api import HOST, Edit, InProcess, MovingApi, serving
@@ -135,8 +134,7 @@ class Player:
         ]
 
     def _object(self, path: str) -> bytes:
-        store = self.bucket._settled[stores.LARGE_WITHIN]
-        return bytes(obstore.get(store, path).bytes())
+        return bytes(obstore.get(self.bucket.memory, path).bytes())
 
     def _note_repeats(self) -> None:
         """Versions that landed in this run though they had in an earlier one that has ended."""
