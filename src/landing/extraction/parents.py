@@ -1,12 +1,16 @@
 """The parents of a transformer's stream, and their cursors, which the child's run keeps.
 
 A parent's cursor is in the state of the child: it moves with the child's load, so that a child is
-asked for again until it landed, and stays apart from that of the parent's own runs.
+requested again until it has landed, and stays apart from that of the parent's own runs. It goes no
+further than what was certain when the run began, as in `reached`; children of the parents beyond it
+are requested again by the next run.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +18,7 @@ import pyarrow as pa
 
 from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
+from landing.extraction.cursor_values import is_naive
 from landing.extraction.dlt_bridge import (
     DltResource,
     SupportsPipe,
@@ -22,7 +27,12 @@ from landing.extraction.dlt_bridge import (
     steady_copy,
 )
 from landing.extraction.incremental import FrozenIncremental, declared_incremental
-from landing.http import JsonPage
+from landing.extraction.reached import OFFSETS, TOLERANCE
+from landing.http import JsonPage, traffic
+
+_SEEN = "landing_seen"
+"""In dlt's state of a parent's incremental: the greatest value that was seen, where the cursor is
+not there yet. The next run may go as far."""
 
 
 class ParentIncremental(FrozenIncremental):
@@ -36,7 +46,9 @@ class ParentIncremental(FrozenIncremental):
 
     def bind(self, pipe: SupportsPipe) -> ParentIncremental:
         super().bind(pipe)
+        self._answers, self._began = traffic.current().answers, time.monotonic()
         self._kept = self.kept_state
+        self._seen_before = self._kept.get(_SEEN)
         value = self._kept["last_value"]
         self.lookback = self.child.lookback if self.child is not None else None
         if self.lookback is not None and not self.lookback.fits(value):
@@ -80,10 +92,36 @@ class ParentIncremental(FrozenIncremental):
     def _admits(self, value: Any) -> bool:
         if value is None:
             return True
-        last = self._kept["last_value"]
-        if last is None or self._is_beyond(value, last):
-            self._kept["last_value"] = value
+        if self._is_certain(value):
+            self._follow("last_value", value)
+        if self._is_past(value):
+            self._follow(_SEEN, value)
         return self._start is None or not self._is_beyond(self._start, value)
+
+    def _follow(self, key: str, value: Any) -> None:
+        last = self._kept.get(key)
+        if last is None or self._is_beyond(value, last):
+            self._kept[key] = value
+
+    def _is_certain(self, value: Any) -> bool:
+        """Whether the parents up to this value were there when the run began, so that one that is
+        edited meanwhile has a greater value."""
+        if self.last_value_func is min:
+            return True
+        if not self._is_past(value, TOLERANCE):
+            return False
+        if self._answers.count == 1:
+            return True
+        if self._seen_before is not None and not self._is_beyond(value, self._seen_before):
+            return True
+        if moment_of(value) is None:
+            return False
+        return self._is_past(value, TOLERANCE + (OFFSETS if is_naive(value) else timedelta()))
+
+    def _is_past(self, value: Any, less: timedelta = timedelta()) -> bool:
+        """Whether a time is not beyond the source's when the run began; true for other values."""
+        moment = moment_of(value)
+        return moment is None or moment <= self._answers.time_at(self._began) - less
 
     def _is_beyond(self, value: Any, bound: Any) -> bool:
         left: Any = moment_of(value)
