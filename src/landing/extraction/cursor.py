@@ -254,7 +254,7 @@ class CursorTracker:
             within = pc.or_(within, pc.equal(keys, start))
         if pc.all(within).as_py():
             return table, keys
-        self.frozen.start_out_of_range = True
+        self.frozen.start_out_of_range = not self.frozen.is_of_child
         kept = table.filter(within)
         self.below += table.num_rows - kept.num_rows
         return kept, keys.filter(within)
@@ -276,7 +276,7 @@ class CursorTracker:
 
     @property
     def may_end_early(self) -> bool:
-        return self.frozen.row_order == "desc"
+        return self.frozen.row_order == "desc" and not self.frozen.is_of_child
 
     @property
     def is_past(self) -> bool:

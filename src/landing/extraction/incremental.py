@@ -20,6 +20,7 @@ from landing.extraction.dlt_bridge import (
     apply_lag_with_suppression,
     arguments_of,
     function_of,
+    parents_of,
     steady_copy,
 )
 
@@ -32,6 +33,9 @@ class FrozenIncremental(SteadyIncremental):
     """
 
     from_start = False
+    is_of_child = False
+    """Of a transformer, which gives an order for each item of its parent anew, so that a run can't
+    end with the first row that is out of range."""
     lookback: Lookback | None = None
 
     def get_state(self) -> Any:
@@ -128,6 +132,7 @@ def freeze(
     if initial_value is not None:
         frozen.initial_value = initial_value
     frozen.from_start = from_start
+    frozen.is_of_child = any(parents_of(resource))
     frozen.resource_name = resource.name
     resource.apply_hints(incremental=frozen)
     return frozen

@@ -76,15 +76,15 @@ def open_pages(
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
-    The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
-    it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed. Children that are gone
-    are counted in `gone`.
+    The stream reads and writes `state`; without one, a state that is thrown away. With `check`
+    it runs in a thread of its own, up to `ahead` pages before its consumer, which calls `check`
+    while it waits. It is asked for no page that is not consumed, but for those ahead. Children that
+    are gone are counted in `gone`.
     """
     gone = gone or Gone()
     context = partial(_context, resource, state if state is not None else {}, expected, gone)
     make = partial(_iterate, resource, gone)
-    if not ahead:
+    if check is None:
         with context(), closing(make()) as items:
             yield map(partial(_page, resource.name), items)
         return

@@ -111,11 +111,11 @@ class WindowFilter:
 
     @property
     def may_end_early(self) -> bool:
-        return self._frozen.row_order is not None
+        return self._frozen.row_order is not None and not self._frozen.is_of_child
 
     @property
     def is_past(self) -> bool:
-        if self.went_back or self._frozen.row_order is None:
+        if self.went_back or not self.may_end_early:
             return False
         if self._frozen.row_order == "desc":
             return self._frozen.start_out_of_range
@@ -148,6 +148,8 @@ class WindowFilter:
             if self._highest is not None and pc.less(least, self._highest).as_py():
                 self.went_back = True
             self._highest = most
+        if self._frozen.is_of_child:
+            return
         if pc.less(least, self._start).as_py():
             self._frozen.start_out_of_range = True
         if pc.greater_equal(most, self._end).as_py():
