@@ -15,7 +15,7 @@ from landing.catalog.files import read_config
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import CatalogError, SourceError, WorkspaceError, listed, nearest
+from landing.errors import CatalogError, LandingError, SourceError, WorkspaceError, listed, nearest
 from landing.extraction.dlt_bridge import (
     DltResource,
     DltSource,
@@ -37,6 +37,15 @@ _PATH_MARK = re.compile(r"^\$|[.\[]")
 
 
 @dataclass(frozen=True)
+class _Made:
+    """By the `@dlt.source` functions of a package."""
+
+    streams: dict[str, DltResource]
+    failed: dict[str, LandingError]
+    """By the name of the function."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A source package; its streams are the dlt resources that it exports, directly or in a
     `@dlt.source`."""
@@ -46,12 +55,14 @@ class Source:
     workspace: Workspace
 
     def streams(self) -> dict[str, DltResource]:
-        """All streams by name. Calls `@dlt.source` functions, which may send requests.
+        """All streams by name, but those of functions in `failed`. Calls `@dlt.source` functions,
+        which may send requests.
 
-        Raises SourceError if the package exports none.
+        Raises SourceError if the package exports none, and the error of a function if that is all.
         """
-        found = {**dict(self._exported()), **self._made}
+        found = {**dict(self._exported()), **self._made.streams}
         if not found:
+            self._raise_failed()
             raise SourceError(
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
                 "and name them in __all__"
@@ -69,6 +80,7 @@ class Source:
             return _with_own_parents(exported[name])
         streams = self.streams()
         if name not in streams:
+            self._raise_failed()
             raise WorkspaceError(
                 f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
                 f"it has: {listed(streams)}",
@@ -90,20 +102,36 @@ class Source:
         resource = self.stream(stream)
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
+    @property
+    def failed(self) -> dict[str, LandingError]:
+        """The errors of `@dlt.source` functions that gave no streams, by the function's name. Calls
+        the functions."""
+        return self._made.failed
+
+    def _raise_failed(self) -> None:
+        for error in self.failed.values():
+            raise error
+
     @cached_property
-    def _made(self) -> dict[str, DltResource]:
-        """Streams of the `@dlt.source` functions, cached since they may send requests."""
+    def _made(self) -> _Made:
+        """Cached, since the functions may send requests."""
         made: dict[str, DltResource] = {}
         maker: dict[str, str] = {}
+        failed: dict[str, LandingError] = {}
         for name, factory in self._factories():
-            for stream, resource in self._resources(name, factory).items():
+            try:
+                found = self._resources(name, factory)
+            except LandingError as error:
+                failed[name] = error
+                continue
+            for stream, resource in found.items():
                 if stream in made:
                     raise SourceError(
                         f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
                         f"'{stream}'; give one of them another name, or leave one out of __all__"
                     )
                 made[stream], maker[stream] = resource, name
-        return made
+        return _Made(made, failed)
 
     @property
     def _shown(self) -> str:
@@ -136,9 +164,11 @@ class Source:
         try:
             source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
-            raise explained(
-                self.workspace, self.name, f"source function '{self.name}.{name}'", error
-            ) from error
+            what = f"source function '{self.name}.{name}'"
+            known = explained(self.workspace, self.name, what, error)
+            leave_out = f"leave '{name}' out of __all__ in {self._shown}"
+            known.args = (f"{known}; give it what it needs, or {leave_out}",)
+            raise known from error
         return dict(source.resources.items())
 
 
