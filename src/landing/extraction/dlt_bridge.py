@@ -26,6 +26,7 @@ from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalRes
 from dlt.extract.incremental.lag import apply_lag_with_suppression as apply_lag_with_suppression
 from dlt.extract.items import PipeItem as PipeItem
 from dlt.extract.items import SupportsPipe as SupportsPipe
+from dlt.extract.items import TableNameMeta
 from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
 from dlt.extract.items_transform import ItemTransform as ItemTransform
 from dlt.extract.pipe import Pipe
@@ -150,6 +151,15 @@ def columns_with_page(item: PipeItem) -> Mapping[str, Any] | None:
     hints = item.meta.hints if isinstance(item.meta, HintsMeta) else None
     columns = hints.get("columns") if hints else None
     return columns if isinstance(columns, Mapping) else None
+
+
+def table_with_page(item: PipeItem) -> Any:
+    """The table that an item is marked for (`dlt.mark.with_table_name`, or hints that come with
+    it): its name, or a function of the record; None if there is no such mark."""
+    if isinstance(item.meta, TableNameMeta):
+        return item.meta.table_name
+    hints = item.meta.hints if isinstance(item.meta, HintsMeta) else None
+    return hints.get("table_name") if hints else None
 
 
 def function_of(resource: DltResource) -> Callable[..., Any] | None:
