@@ -443,31 +443,6 @@ def test_a_parent_that_gives_its_newest_first_ends_at_the_start(
     assert [len(pages) for pages in second] == [2, 3]
 
 
-CHILDREN = """\
-@dlt.resource
-def lists():
-    yield from pages()
-
-@dlt.transformer(primary_key="id")
-def children(page, at=incremental("at", row_order="desc")):
-    for row in page:
-        for day in range(row["newest"], 0, -1):
-            if at.start_out_of_range:
-                return
-            yield [{"id": row["id"] * 100 + day, "at": f"2024-01-{day:02}T00:00:00Z"}]
-
-rows = lists | children
-"""
-
-
-def test_newest_first_is_meant_for_each_parent(kit: Kit, folder_zone: Zone) -> None:
-    ours = Ours(kit, folder_zone, CHILDREN, "children")
-    pages = [[{"id": 1, "newest": 3}], [{"id": 2, "newest": 3}]]
-    assert ours.run(pages).ids == [101, 102, 103, 201, 202, 203]
-    pages = [[{"id": 1, "newest": 4}], [{"id": 2, "newest": 5}]]
-    assert ours.run(pages).ids == [104, 204, 205]
-
-
 TESTED.add("`rest_api`")
 REST = """\
 declared = {"path": "api", "incremental":

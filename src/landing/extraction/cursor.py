@@ -175,9 +175,11 @@ class CursorTracker:
     def _trusted_order(self, primary_key: Sequence[str]) -> Collection[Direction]:
         if tuple(primary_key) == (self.name,):
             return ("forward", "backward")  # a record never gets another value
-        if self.frozen.row_order is None:
+        if self.frozen.whole_order is None:
             return ()
-        return ("forward" if (self.frozen.row_order == "desc") == self._descending else "backward",)
+        return (
+            "forward" if (self.frozen.whole_order == "desc") == self._descending else "backward",
+        )
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)
@@ -272,11 +274,11 @@ class CursorTracker:
 
     @property
     def _is_asc(self) -> bool:
-        return self.frozen.row_order == "asc" and not self._descending
+        return self.frozen.whole_order == "asc" and not self._descending
 
     @property
     def may_end_early(self) -> bool:
-        return self.frozen.row_order == "desc" and not self.frozen.is_of_child
+        return self.frozen.whole_order == "desc"
 
     @property
     def is_past(self) -> bool:

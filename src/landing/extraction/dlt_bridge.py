@@ -20,6 +20,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.libs import is_pandas_frame as is_pandas_frame
 from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
+from dlt.common.typing import TSortOrder as TSortOrder
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.hints import HintsMeta
 from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalResourceWrapper

@@ -17,6 +17,7 @@ from landing.extraction.dlt_bridge import (
     Incremental,
     IncrementalResourceWrapper,
     SteadyIncremental,
+    TSortOrder,
     apply_lag_with_suppression,
     arguments_of,
     function_of,
@@ -34,9 +35,14 @@ class FrozenIncremental(SteadyIncremental):
 
     from_start = False
     is_of_child = False
-    """Of a transformer, which gives an order for each item of its parent anew, so that a run can't
-    end with the first row that is out of range."""
+    """Of a transformer."""
     lookback: Lookback | None = None
+
+    @property
+    def whole_order(self) -> TSortOrder | None:
+        """The order of all rows. A transformer declares that of each parent's children, so a run of
+        one can't end early, and its cursor can't move before the end."""
+        return None if self.is_of_child else self.row_order
 
     def get_state(self) -> Any:
         if self.from_start:
