@@ -429,6 +429,21 @@ def test_newest_first_with_new_rows_at_the_cursor(
     assert ours.run(pages).ids == [9]
 
 
+TESTED.add('`row_order="desc"`, an older record before newer ones')
+
+
+def test_newest_first_with_an_older_record_on_top(
+    kit: Kit, folder_zone: Zone, tmp_path: Path
+) -> None:
+    """Such as a pinned post."""
+    plain, ours = both(Line(function('"at", row_order="desc"'), [], []), kit, folder_zone, tmp_path)
+    pages = [[record(3)], [record(2)], [record(1)]]
+    assert plain.run(pages).ids == ours.run(pages).ids == [1, 2, 3]
+    pages = [[record(1), record(6)], [record(5)], [record(4)], *pages]
+    assert plain.run(pages).ids == [6]
+    assert ours.run(pages).ids == [4, 5, 6]
+
+
 TESTED.add('`row_order="desc"` of a transformer\'s parent')
 
 

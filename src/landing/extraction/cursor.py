@@ -282,7 +282,8 @@ class CursorTracker:
 
     @property
     def is_past(self) -> bool:
-        return self.may_end_early and self.frozen.start_out_of_range
+        is_below = self.may_end_early and self.frozen.start_out_of_range
+        return is_below and not self._reached.is_disordered
 
     @property
     def is_oldest_first(self) -> bool:
