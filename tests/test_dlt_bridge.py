@@ -312,6 +312,20 @@ def test_the_secrets_that_dlts_providers_keep() -> None:
     )
 
 
+def test_the_table_that_an_item_is_marked_for() -> None:
+    @dlt.resource
+    def marked() -> Any:
+        yield dlt.mark.with_table_name({"id": 1}, "named")
+        yield dlt.mark.with_hints({"id": 2}, dlt.mark.make_hints(table_name="hinted"))
+        yield {"id": 3}
+
+    with bridge.dlt_context(marked, {}):
+        found = [bridge.table_with_page(item) for item in bridge.items_of(marked)]
+    assert found == ["named", "hinted", None], (
+        "TableNameMeta.table_name and HintsMeta.hints are not where dlt keeps an item's table"
+    )
+
+
 def test_the_columns_that_a_stream_declares() -> None:
     @dlt.resource(primary_key="id", columns={"gone": {"hard_delete": True, "data_type": "bool"}})
     def declared() -> Any:

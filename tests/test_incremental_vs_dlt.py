@@ -1,175 +1,495 @@
-"""What dlt's incremental makes of a stream, beside what a run does: each line of the table in
-docs/incremental.md."""
+"""dlt's incremental in a pipeline of plain dlt and in a run of ours: one stream, the same records.
+
+Each line of the table "dlt's incremental" in docs/sync-modes.md is a test here.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Any, TypeAlias
 
 import dlt
-import pyarrow.parquet as pq
 import pytest
 
 from tests.kit import REPOSITORY, Kit, Zone
+from tests.servers.scripted import Exchange, serve
 
-# Rows 0 to 99 in pages of ten; of a page, only when it is asked for.
-STREAM = """
-import dlt
+HEAD = """\
+import json
+import os
 from pathlib import Path
 
+import dlt
+from dlt.sources.rest_api import rest_api_resources
+
 incremental = dlt.sources.incremental
-ASKED = Path({asked!r})
+HERE = Path(__file__).parent
 
-@dlt.resource(primary_key="id")
-def rows(at={declared}):
-    since = at.last_value or 0
-    order = range(99, -1, -1) if at.row_order == "desc" else range(100)
-    for start in range(0, 100, 10):
-        page = [
-            {{"id": n, "at": n, "meta": {{"at": n}}}}
-            for n in list(order)[start : start + 10]
-            {condition}
-        ]
-        if page:
-            with ASKED.open("a") as file:
-                file.write(f"{{since}} ")
+def pages(at=None):
+    for page in json.loads((HERE / "pages.json").read_text()):
+        with (HERE / "requested").open("a") as log:
+            log.write(json.dumps(at and at.last_value) + "\\n")
         yield page
-{after}
+
 """
-FIELDS = {"id": {"type": "integer"}, "at": {"type": "integer"}}
-LINES = {
-    "last_value": ('incremental("at")', "if n >= since", ""),
-    "initial_value": ('incremental("at", initial_value=50)', "if n >= since", ""),
-    "bound as argument": (
-        'incremental("at")',
-        "if n >= since",
-        'bound = rows(at=incremental("at", initial_value=60))',
-    ),
-    "initial_value bound as argument": (
-        'incremental("at", initial_value=10)',
-        "if n >= since",
-        "bound = rows(at=60)",
-    ),
-    "range_start": ('incremental("at", initial_value=50, range_start="open")', "", ""),
-    "last_value_func min": (
-        'incremental("at", initial_value=40, last_value_func=min)',
-        "if n <= since",
-        "",
-    ),
-    "row_order desc": ('incremental("at", initial_value=70, row_order="desc")', "", ""),
-    "row_order asc": ('incremental("at", initial_value=0, row_order="asc")', "if n >= since", ""),
-}
+MODULE = "streams_of_plain_dlt"
+AT = {"type": "string", "format": "date-time"}
+Page: TypeAlias = list[dict[str, Any]]
 
 
-def source_text(line: str, asked: Path) -> str:
-    declared, condition, after = LINES[line]
-    return STREAM.format(asked=str(asked), declared=declared, condition=condition, after=after)
+def record(key: int, day: int | None = None, **others: Any) -> dict[str, Any]:
+    return {"id": key, "at": at(day or key), **others}
 
 
-def extracted(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The ids that plain dlt lands in two runs."""
-    module = ModuleType("plain_dlt")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(text, module.__dict__)
-    resource = module.__dict__.get("bound", module.__dict__["rows"])
-    where = dlt.destinations.filesystem((folder / "plain").as_uri())
-    pipeline = dlt.pipeline("plain", pipelines_dir=str(folder / "p"), destination=where)
-    for _ in range(2):
-        pipeline.run(resource, loader_file_format="parquet", write_disposition="append")
-    files = (folder / "plain").rglob("rows/*.parquet")
-    ids = [n for file in files for n in pq.read_table(file, columns=["id"])["id"].to_pylist()]
-    return sorted(ids)
+def at(day: int) -> str:
+    return f"2024-01-{day:02}T00:00:00Z"
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_a_run_does_as_dlt(
-    kit: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
-    asked = tmp_path / "asked"
-    text = source_text(line, asked)
-    init = "from .streams import bound\n" if "bound =" in text else "from .streams import rows\n"
-    kit.add_source("shop", text, init=init)
-    kit.configure("shop", "rows", fields=FIELDS, sync_mode="incremental", cursor_field=["at"])
-    for _ in range(2):
-        done = kit.run("shop", "rows")
-        assert done.code == 0, done.text
-    asked_by_dlt = tmp_path / "dlt-asked"
-    of_dlt = extracted(source_text(line, asked_by_dlt), tmp_path, monkeypatch)
-    assert ids_of(folder_zone) == of_dlt
-    ours, its = asked.read_text().split(), asked_by_dlt.read_text().split()
-    # A run reads up to three pages ahead of what it converts.
-    assert set(ours) == set(its)
-    assert len(its) <= len(ours) <= len(its) + 2 * 4
+def records(*keys: int) -> list[Page]:
+    return [[record(key) for key in keys]]
 
 
-def shop(kit: Kit, text: str, init: str = "from .streams import rows\n") -> None:
-    kit.add_source("shop", text, init=init)
-    kit.configure("shop", "rows", fields=FIELDS, sync_mode="incremental", cursor_field=["at"])
+@dataclass(frozen=True)
+class Ended:
+    """One run."""
+
+    ids: list[int]
+    """Of the rows that it loaded."""
+    requested: list[Any]
+    """The `last_value` with which the stream requested each page."""
+    error: str = ""
 
 
-def declaring(incremental: str, asked: Path, after: str = "") -> str:
-    return STREAM.format(
-        asked=str(asked), declared=incremental, condition="if n >= since", after=after
+class Dlt:
+    """A pipeline of plain dlt."""
+
+    def __init__(self, folder: Path, code: str, stream: str) -> None:
+        self._folder = folder
+        self._stream = stream
+        self._loaded: list[int] = []
+        folder.mkdir()
+        (folder / "streams.py").write_text(HEAD + code)
+        loaded = self._loaded
+
+        @dlt.destination(batch_size=1000, name="rows", skip_dlt_columns_and_tables=True)
+        def destination(items: list[dict[str, Any]], table: Any) -> None:
+            loaded.extend(item["id"] for item in items)
+
+        self._destination = destination
+
+    def run(self, pages: Sequence[Page]) -> Ended:
+        _give(self._folder, pages)
+        self._loaded.clear()
+        error = ""
+        folder = str(self._folder / "pipelines")
+        pipeline = dlt.pipeline("plain", destination=self._destination, pipelines_dir=folder)
+        try:
+            pipeline.run(self._resource())
+        except Exception as failure:
+            error = str(failure)
+            pipeline.abort_packages()
+        finally:
+            pipeline.deactivate()
+            del sys.modules[MODULE]
+        return Ended(sorted(self._loaded), _requested(self._folder), error)
+
+    def _resource(self) -> Any:
+        spec = importlib.util.spec_from_file_location(MODULE, self._folder / "streams.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[MODULE] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return getattr(module, self._stream)
+
+
+class Ours:
+    def __init__(self, kit: Kit, zone: Zone, code: str, stream: str, **config: Any) -> None:
+        self._kit, self._zone, self._stream = kit, zone, stream
+        init = f"from .streams import {stream}\n\n__all__ = ['{stream}']\n"
+        self._folder = kit.add_source("plain", HEAD + code, init=init)
+        fields = {"id": {"type": "integer"}, "at": AT}
+        kit.configure("plain", stream, **{"fields": fields, **config})
+        self._loads: set[str] = set()
+
+    def run(self, pages: Sequence[Page]) -> Ended:
+        _give(self._folder, pages)
+        done = self._kit.run("plain", self._stream)
+        ids = []
+        if self._zone.parts("plain", self._stream):
+            query = "SELECT id, _dlt_load_id FROM landed ORDER BY id"
+            rows = self._zone.query("plain", self._stream, query)
+            ids = [key for key, load in rows if load not in self._loads]
+            self._loads.update(load for _, load in rows)
+        return Ended(ids, _requested(self._folder), done.err if done.code else "")
+
+
+def _give(folder: Path, pages: Sequence[Page]) -> None:
+    (folder / "pages.json").write_text(json.dumps(pages))
+    (folder / "requested").write_text("")
+
+
+def _requested(folder: Path) -> list[Any]:
+    return [json.loads(line) for line in (folder / "requested").read_text().splitlines()]
+
+
+Result: TypeAlias = list[int] | str
+"""The rows that a run loads, or a part of its error."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Of the table; its first cell is the name of the test."""
+
+    code: str
+    runs: Sequence[list[Page]]
+    dlt: Sequence[Result]
+    ours: Sequence[Result] | None = None
+    """None if they are those of dlt."""
+    stream: str = "rows"
+    config: dict[str, Any] | None = None
+
+
+def function(declared: str, key: str = 'primary_key="id"', prepare: str = "") -> str:
+    """A stream with an incremental as its default."""
+    return (
+        f"@dlt.resource({key})\ndef rows(at=incremental({declared})):\n"
+        f"    yield from pages(at)\n{prepare}\n"
     )
 
 
-def ids_of(zone: Zone) -> list[int]:
-    return sorted(row[0] for row in zone.query("shop", "rows", "SELECT id FROM landed"))
+def called(given: str, declared: str = "None") -> str:
+    """A stream that is called with an incremental."""
+    return (
+        f'@dlt.resource(primary_key="id")\ndef inner(at: incremental[str] = {declared}):\n'
+        f"    yield from pages(at)\nrows = inner(at={given}).with_name('rows')\n"
+    )
 
 
-def lag(kit: Kit, zone: Zone, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """dlt lands the rows of the lag with each run; a run, only what has changed."""
-    text = declaring('incremental("at", initial_value=0, lag=5)', folder / "asked")
-    shop(kit, text)
-    assert [kit.run("shop", "rows").code for _ in range(2)] == [0, 0]
-    assert ids_of(zone) == list(range(100))
-    assert "94 " in (folder / "asked").read_text(), "it reads from behind the cursor, as dlt does"
-    assert extracted(text, folder, monkeypatch) == sorted([*range(100), *range(94, 100)])
+def hinted(prepare: str) -> str:
+    """A stream without a parameter for its incremental."""
+    return (
+        f'@dlt.resource(primary_key="id")\ndef made():\n    yield from pages()\n'
+        f"rows = made().with_name('rows')\n{prepare}\n"
+    )
 
 
-def end_value(kit: Kit, zone: Zone, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """dlt loads a range and keeps no state; a backfill does that here."""
-    text = declaring('incremental("at", initial_value=10, end_value=20)', folder / "asked")
-    shop(kit, text)
-    done = kit.run("shop", "rows")
-    assert done.code == 2
-    assert "end_value" in done.err
-    assert extracted(text, folder, monkeypatch) == sorted([*range(10, 20)] * 2)
+PARENT = """\
+@dlt.resource
+def lists(at=incremental("at", initial_value="2024-01-02T00:00:00Z"{more})):
+    yield from pages(at)
+
+@dlt.transformer(primary_key="id"{own})
+def rows(page):
+    yield [{{"id": row["id"], "at": row["at"]}} for row in page]
+
+rows = lists | rows
+"""
+NESTED = [[{"id": key, "meta": {"at": at(key)}} for key in (1, 2, 3)]]
+COPIED = """\
+def copied(row):
+    return {**row, "at": row["meta"]["at"]}
+
+@dlt.resource(primary_key="id")
+def made():
+    yield from pages()
+
+rows = made().add_map(copied).add_step(incremental("at")).with_name("rows")
+"""
+LACKING = [[record(1), {"id": 2, "at": None}, {"id": 3}]]
+AT_2 = f'initial_value="{at(2)}"'
+
+LINES = {
+    "a default of the function": Line(
+        function(f'"at", {AT_2}'), [records(1, 2, 3), records(1, 2, 3, 4)], [[2, 3], [4]]
+    ),
+    "an argument": Line(
+        called(f'incremental("at", {AT_2})'), [records(1, 2, 3), records(1, 2, 3, 4)], [[2, 3], [4]]
+    ),
+    "an argument that completes the default": Line(
+        called(f"incremental({AT_2})", 'incremental("at")'),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+    ),
+    "a plain value as argument": Line(
+        called(f'"{at(2)}"', 'incremental("at")'),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+    ),
+    "`apply_hints(incremental=)`": Line(
+        hinted(f'rows.apply_hints(incremental=incremental("at", {AT_2}))'),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+    ),
+    "`add_step(incremental())`": Line(
+        hinted(f'rows.add_step(incremental("at", {AT_2}))'),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+    ),
+    "the parent of a transformer": Line(
+        PARENT.format(more="", own=""),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+        config={"cursor_field": ["at"]},
+    ),
+    "the parent of a transformer without a cursor": Line(
+        PARENT.format(more="", own=""),
+        [records(1, 2, 3), records(1, 2, 3, 4)],
+        [[2, 3], [4]],
+        [[2, 3], [2, 3, 4]],
+    ),
+    "`initial_value`, lowered later": Line(
+        function(
+            f'"at", initial_value="{at(2)}" if (HERE / "pages.json").stat().st_size > 200'
+            f' else "{at(1)}"'
+        ),
+        [records(1, 2, 3, 4, 5), records(1, 2, 6)],
+        [[2, 3, 4, 5], [6]],
+    ),
+    "`lag`": Line(
+        function('"at", lag=86400'),
+        [records(1, 2, 3), [[record(1), record(2), record(3), record(9, day=2)]]],
+        [[1, 2, 3], [2, 3, 9]],
+        [[1, 2, 3], [9]],
+    ),
+    "`last_value_func=min`": Line(
+        function('"at", last_value_func=min'),
+        [records(3, 4), records(1, 2, 3, 4, 5), records(1, 2, 3, 4, 5, 6)],
+        [[3, 4], [1, 2], []],
+        [[3, 4], [1, 2, 5], []],
+    ),
+    "another `last_value_func`": Line(
+        function('"at", last_value_func=lambda values: sorted(values)[-1]'),
+        [records(1, 2), records(1, 2, 3)],
+        [[1, 2], [3]],
+        ["last_value_func has to be max or min"] * 2,
+    ),
+    "`end_value`, `range_end`": Line(
+        function(f'"at", {AT_2}, end_value="{at(4)}"'),
+        [records(1, 2, 3, 4, 5)] * 2,
+        [[2, 3]] * 2,
+        ["declares an end_value"] * 2,
+    ),
+    '`range_start="open"`': Line(
+        function(f'"at", {AT_2}, range_start="open"'),
+        [records(1, 2, 3), [[record(3), record(9, day=3), record(4)]]],
+        [[3], [4]],
+    ),
+    '`row_order="asc"`': Line(
+        function('"at", row_order="asc"'),
+        [records(1, 2), records(1, 2, 3)],
+        [[1, 2], [3]],
+    ),
+    '`on_cursor_value_missing="raise"`, the default': Line(
+        function('"at"'), [LACKING], ["on_cursor_value_missing"], [[1, 2, 3]]
+    ),
+    '`on_cursor_value_missing="include"`': Line(
+        function('"at", on_cursor_value_missing="include"'),
+        [LACKING, LACKING],
+        [[1, 2, 3], [2, 3]],
+        [[1, 2, 3], []],
+    ),
+    '`on_cursor_value_missing="exclude"`': Line(
+        function('"at", on_cursor_value_missing="exclude"'), [LACKING, LACKING], [[1], []]
+    ),
+    "a nested path": Line(
+        function('"meta.at"'), [NESTED], [[1, 2, 3]], ["which is inside another field"]
+    ),
+    "a nested path, copied by `add_map`": Line(COPIED, [NESTED, NESTED], [[1, 2, 3], []]),
+    "another record at the cursor": Line(
+        function('"at"'),
+        [records(1, 2), [[record(1), record(2), record(9, day=2)]]],
+        [[1, 2], [9]],
+    ),
+    "an edit of a record at the cursor": Line(
+        function('"at"'),
+        [[[record(1), record(2, name="old")]], [[record(1), record(2, name="new")]]],
+        [[1, 2], []],
+        [[1, 2], [2]],
+        config={"fields": {"id": {"type": "integer"}, "at": AT, "name": {"type": "string"}}},
+    ),
+    "`primary_key=()`": Line(
+        function('"at", primary_key=()'),
+        [records(1, 2), records(1, 2, 3)],
+        [[1, 2], [2, 3]],
+        [[1, 2], [3]],
+    ),
+    "a record of the future": Line(
+        function('"at"'),
+        [[[record(1), {"id": 99, "at": "2999-01-01T00:00:00Z"}]], records(1, 2)],
+        [[1, 99], []],
+        [[1, 99], [2]],
+    ),
+    "text that sorts in another order": Line(
+        function('"at"'),
+        [
+            [[{"id": 1, "at": "2024-01-01T00:00:00.5Z"}]],
+            [[{"id": 2, "at": "2024-01-01T00:00:00.50001Z"}, {"id": 3, "at": at(1)}]],
+            [[{"id": 4, "at": "2024-01-01T02:00:00+01:00"}]],
+        ],
+        [[1], [3], [4]],
+        [[1], [2], [4]],
+        config={"fields": {"id": {"type": "integer"}, "at": {"type": "string"}}},
+    ),
+    "a record below the cursor": Line(
+        function('"at"'), [records(2, 3), records(1, 2, 3)], [[2, 3], []]
+    ),
+    "`allow_external_schedulers=True`": Line(
+        function('"at", allow_external_schedulers=True'),
+        [records(1, 2)],
+        ["DLT_INTERVAL_START"],
+        [[1, 2]],
+    ),
+    "a full refresh": Line(
+        function(f'"at", {AT_2}', 'primary_key="id", write_disposition="replace"'),
+        [records(1, 2, 3)] * 2,
+        [[2, 3], [2, 3]],
+        [[1, 2, 3], [1, 2, 3]],
+        config={"sync_mode": "full_refresh"},
+    ),
+}
+TESTED = set(LINES)
 
 
-def nested_path(kit: Kit, zone: Zone, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """dlt takes it; a run says how to yield the value at the top."""
-    text = declaring('incremental("$.meta.at", initial_value=50)', folder / "asked")
-    shop(kit, text)
-    for done in (kit.run("shop", "rows"), kit.discover("shop", "rows")):
-        assert done.code == 2
-        assert """add_map(lambda row: {**row, "at": row['meta']['at']})""" in done.err
-    assert extracted(text, folder, monkeypatch) == list(range(50, 100))
-    lifted = """rows.add_map(lambda row: {**row, "at": row['meta']['at']})"""
-    text = declaring('incremental("at", initial_value=50)', folder / "asked", lifted)
-    made = text.replace('"at": n, "meta"', '"meta"')
-    (kit.root / "dlt" / "sources" / "shop" / "streams.py").write_text(made)
-    for name in [name for name in sys.modules if name.startswith("sources.shop")]:
-        monkeypatch.delitem(sys.modules, name)
-    done = kit.run("shop", "rows")
-    assert done.code == 0, done.text
-    assert ids_of(zone) == list(range(50, 100))
+def both(line: Line, kit: Kit, zone: Zone, folder: Path) -> tuple[Dlt, Ours]:
+    ours = Ours(kit, zone, line.code, line.stream, **(line.config or {}))
+    return Dlt(folder / "dlt", line.code, line.stream), ours
 
 
-OTHERWISE = {"lag": lag, "end_value": end_value, "nested path": nested_path}
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_of_the_table(name: str, kit: Kit, folder_zone: Zone, tmp_path: Path) -> None:
+    line = LINES[name]
+    plain, ours = both(line, kit, folder_zone, tmp_path)
+    for number, pages in enumerate(line.runs):
+        for run, expected in (
+            (plain.run(pages), line.dlt[number]),
+            (ours.run(pages), (line.ours or line.dlt)[number]),
+        ):
+            if isinstance(expected, str):
+                assert expected in run.error
+                assert run.ids == []
+            else:
+                assert run.error == ""
+                assert run.ids == expected, number
 
 
-@pytest.mark.parametrize("line", OTHERWISE)
-def test_a_run_does_otherwise(
-    kit: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+def newest_first(newest: int) -> list[Page]:
+    """A page for each day."""
+    return [[record(key)] for key in range(newest, 0, -1)]
+
+
+def requested(line: Line, kit: Kit, zone: Zone, folder: Path) -> list[tuple[list[Any], list[Any]]]:
+    """With plain dlt and by us in each run, which land the same."""
+    plain, ours = both(line, kit, zone, folder)
+    ended = [(plain.run(pages), ours.run(pages)) for pages in line.runs]
+    for expected, found in ended:
+        assert found.ids == expected.ids
+        assert found.error == ""
+    return [(expected.requested, found.requested) for expected, found in ended]
+
+
+TESTED.add("`last_value` while the stream reads")
+
+
+def test_the_last_value_while_the_stream_reads(kit: Kit, folder_zone: Zone, tmp_path: Path) -> None:
+    line = Line(function('"at"'), [[[record(1)], [record(2)], [record(3)]]], [])
+    [(plain, ours)] = requested(line, kit, folder_zone, tmp_path)
+    assert plain == [None, at(1), at(2)]
+    assert ours == [None, None, None]
+
+
+TESTED.add('`row_order="desc"`')
+
+
+def test_newest_first_ends_at_the_start(kit: Kit, folder_zone: Zone, tmp_path: Path) -> None:
+    """dlt ends with the first row it knows, we with the first below: others at it may be new."""
+    declared = function(f'"at", initial_value="{at(25)}", row_order="desc"')
+    line = Line(declared, [newest_first(28), newest_first(29)], [])
+    first, second = requested(line, kit, folder_zone, tmp_path)
+    assert [len(pages) for pages in first] == [5, 5]
+    assert [len(pages) for pages in second] == [2, 3]
+
+
+TESTED.add('`row_order="desc"`, new rows at the cursor')
+
+
+def test_newest_first_with_new_rows_at_the_cursor(
+    kit: Kit, folder_zone: Zone, tmp_path: Path
 ) -> None:
-    OTHERWISE[line](kit, folder_zone, tmp_path, monkeypatch)
+    plain, ours = both(Line(function('"at", row_order="desc"'), [], []), kit, folder_zone, tmp_path)
+    pages = [[record(2)], [record(1)]]
+    assert plain.run(pages).ids == ours.run(pages).ids == [1, 2]
+    pages.insert(1, [record(9, day=2)])
+    assert plain.run(pages).ids == []
+    assert ours.run(pages).ids == [9]
 
 
-def test_each_line_of_the_table_has_a_test() -> None:
-    page = (REPOSITORY / "docs" / "incremental.md").read_text()
-    lines = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
-    named = {line.replace("`", "") for line in lines} - {"declared", "---"}
-    assert named == {*LINES, *OTHERWISE}
+TESTED.add('`row_order="desc"`, an older record before newer ones')
+
+
+def test_newest_first_with_an_older_record_on_top(
+    kit: Kit, folder_zone: Zone, tmp_path: Path
+) -> None:
+    """Such as a pinned post."""
+    plain, ours = both(Line(function('"at", row_order="desc"'), [], []), kit, folder_zone, tmp_path)
+    pages = [[record(3)], [record(2)], [record(1)]]
+    assert plain.run(pages).ids == ours.run(pages).ids == [1, 2, 3]
+    pages = [[record(1), record(6)], [record(5)], [record(4)], *pages]
+    assert plain.run(pages).ids == [6]
+    assert ours.run(pages).ids == [4, 5, 6]
+
+
+TESTED.add('`row_order="desc"` of a transformer\'s parent')
+
+
+def test_a_parent_that_gives_its_newest_first_ends_at_the_start(
+    kit: Kit, folder_zone: Zone, tmp_path: Path
+) -> None:
+    code = PARENT.format(more=', row_order="desc"', own="").replace("01-02", "01-25")
+    runs = [newest_first(28), newest_first(29)]
+    line = Line(code, runs, [], config={"cursor_field": ["at"]})
+    first, second = requested(line, kit, folder_zone, tmp_path)
+    assert [len(pages) for pages in first] == [5, 5]
+    assert [len(pages) for pages in second] == [2, 3]
+
+
+TESTED.add("`rest_api`")
+REST = """\
+declared = {"path": "api", "incremental":
+    {"cursor_path": "at", "initial_value": "2024-01-02T00:00:00Z", "start_param": "since"}}
+config = {"client": {"base_url": os.environ["API"], "paginator": "single_page"},
+    "resources": [{"name": "rows", "primary_key": "id", "endpoint": declared}]}
+[rows] = rest_api_resources(config)
+"""
+
+
+def test_rest_api(
+    kit: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now: list[Page] = [[]]
+
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(200, json.dumps(now[0]).encode(), Content_Type="application/json")
+
+    with serve(answer) as server:
+        monkeypatch.setenv("API", server.url)
+        plain, ours = both(Line(REST, [], []), kit, folder_zone, tmp_path)
+        for keys, expected in (((1, 2, 3), [2, 3]), ((1, 2, 3, 4), [4])):
+            now[:] = records(*keys)
+            assert plain.run([]).ids == expected
+            assert ours.run([]).ids == expected
+        since = [seen.query["since"] for seen in server.seen]
+    assert since == [at(2), at(2), at(3), at(3)]
+
+
+def test_each_line_of_the_table_is_tested() -> None:
+    page = (REPOSITORY / "docs" / "sync-modes.md").read_text()
+    section = page.split("### dlt's incremental\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^\| (.+?) \|", section, re.MULTILINE)
+    found = [name for name in lines if name not in ("declared", "---")]
+    assert sorted(found) == sorted(TESTED)

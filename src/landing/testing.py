@@ -122,7 +122,10 @@ class _Checked:
         if self._recording.exists:
             return self._recording.facts().streams
         load_env_file(self._workspace)
-        return list(load_source(self._workspace, self._source).streams())
+        source = load_source(self._workspace, self._source)
+        for error in source.failed.values():
+            raise error
+        return list(source.streams())
 
     @cached_property
     def _suite(self) -> Suite:

@@ -175,9 +175,11 @@ class CursorTracker:
     def _trusted_order(self, primary_key: Sequence[str]) -> Collection[Direction]:
         if tuple(primary_key) == (self.name,):
             return ("forward", "backward")  # a record never gets another value
-        if self.frozen.row_order is None:
+        if self.frozen.whole_order is None:
             return ()
-        return ("forward" if (self.frozen.row_order == "desc") == self._descending else "backward",)
+        return (
+            "forward" if (self.frozen.whole_order == "desc") == self._descending else "backward",
+        )
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)
@@ -254,7 +256,7 @@ class CursorTracker:
             within = pc.or_(within, pc.equal(keys, start))
         if pc.all(within).as_py():
             return table, keys
-        self.frozen.start_out_of_range = True
+        self.frozen.start_out_of_range = not self.frozen.is_of_child
         kept = table.filter(within)
         self.below += table.num_rows - kept.num_rows
         return kept, keys.filter(within)
@@ -272,15 +274,16 @@ class CursorTracker:
 
     @property
     def _is_asc(self) -> bool:
-        return self.frozen.row_order == "asc" and not self._descending
+        return self.frozen.whole_order == "asc" and not self._descending
 
     @property
     def may_end_early(self) -> bool:
-        return self.frozen.row_order == "desc"
+        return self.frozen.whole_order == "desc"
 
     @property
     def is_past(self) -> bool:
-        return self.may_end_early and self.frozen.start_out_of_range
+        is_below = self.may_end_early and self.frozen.start_out_of_range
+        return is_below and not self._reached.is_disordered
 
     @property
     def is_oldest_first(self) -> bool:

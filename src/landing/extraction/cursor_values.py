@@ -119,7 +119,7 @@ class CursorValues:
 
     def _share(self, keys: Values, until: datetime, unit: Unit) -> float:
         """Of the numbers that are times since 2000 in this unit."""
-        count = len(keys) - keys.null_count
+        count: int = len(keys) - keys.null_count
         if self.kind != "number" or not count:
             return 0.0
         least, most = self.of_time(_SINCE, unit), self.of_time(until, unit)

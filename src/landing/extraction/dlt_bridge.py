@@ -20,12 +20,14 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.libs import is_pandas_frame as is_pandas_frame
 from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
+from dlt.common.typing import TSortOrder as TSortOrder
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from dlt.extract.hints import HintsMeta
 from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalResourceWrapper
 from dlt.extract.incremental.lag import apply_lag_with_suppression as apply_lag_with_suppression
 from dlt.extract.items import PipeItem as PipeItem
 from dlt.extract.items import SupportsPipe as SupportsPipe
+from dlt.extract.items import TableNameMeta
 from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
 from dlt.extract.items_transform import ItemTransform as ItemTransform
 from dlt.extract.pipe import Pipe
@@ -150,6 +152,15 @@ def columns_with_page(item: PipeItem) -> Mapping[str, Any] | None:
     hints = item.meta.hints if isinstance(item.meta, HintsMeta) else None
     columns = hints.get("columns") if hints else None
     return columns if isinstance(columns, Mapping) else None
+
+
+def table_with_page(item: PipeItem) -> Any:
+    """The table that an item is marked for (`dlt.mark.with_table_name`, or hints that come with
+    it): its name, or a function of the record; None if there is no such mark."""
+    if isinstance(item.meta, TableNameMeta):
+        return item.meta.table_name
+    hints = item.meta.hints if isinstance(item.meta, HintsMeta) else None
+    return hints.get("table_name") if hints else None
 
 
 def function_of(resource: DltResource) -> Callable[..., Any] | None:

@@ -17,9 +17,11 @@ from landing.extraction.dlt_bridge import (
     Incremental,
     IncrementalResourceWrapper,
     SteadyIncremental,
+    TSortOrder,
     apply_lag_with_suppression,
     arguments_of,
     function_of,
+    parents_of,
     steady_copy,
 )
 
@@ -32,7 +34,15 @@ class FrozenIncremental(SteadyIncremental):
     """
 
     from_start = False
+    is_of_child = False
+    """Of a transformer."""
     lookback: Lookback | None = None
+
+    @property
+    def whole_order(self) -> TSortOrder | None:
+        """The order of all rows. A transformer declares that of each parent's children, so a run of
+        one can't end early, and its cursor can't move before the end."""
+        return None if self.is_of_child else self.row_order
 
     def get_state(self) -> Any:
         if self.from_start:
@@ -129,6 +139,7 @@ def freeze(
     if initial_value is not None:
         frozen.initial_value = initial_value
     frozen.from_start = from_start
+    frozen.is_of_child = any(parents_of(resource))
     frozen.resource_name = resource.name
     resource.apply_hints(incremental=frozen)
     return frozen

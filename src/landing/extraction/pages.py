@@ -30,6 +30,7 @@ from landing.extraction.dlt_bridge import (
     is_pandas_frame,
     is_polars_frame,
     items_of,
+    table_with_page,
 )
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage, traffic
@@ -76,20 +77,22 @@ def open_pages(
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
-    The stream reads and writes `state`; without one, a state that is thrown away. With `ahead`
-    it runs in a thread of its own, up to so many pages before its consumer, which calls `check`
-    while it waits; without, it is asked for no page that is not consumed. Children that are gone
-    are counted in `gone`.
+    The stream reads and writes `state`; without one, a state that is thrown away. With `check`
+    it runs in a thread of its own, up to `ahead` pages before its consumer, which calls `check`
+    while it waits. It is asked for no page that is not consumed, but for those ahead. Children that
+    are gone are counted in `gone`.
     """
+    if callable(resource.table_name):
+        raise _several_tables(resource, "table_name= is a function")
     gone = gone or Gone()
     context = partial(_context, resource, state if state is not None else {}, expected, gone)
     make = partial(_iterate, resource, gone)
-    if not ahead:
+    if check is None:
         with context(), closing(make()) as items:
-            yield map(partial(_page, resource.name), items)
+            yield map(partial(_page, resource), items)
         return
     with closing(Prefetched(make, context, ahead, check)) as prefetched:
-        yield map(partial(_page, resource.name), prefetched)
+        yield map(partial(_page, resource), prefetched)
 
 
 class _Item(NamedTuple):
@@ -120,9 +123,22 @@ def _kept(item: PipeItem) -> PipeItem:
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
 
-def _page(stream: str, given: _Item) -> Page:
+def _page(resource: DltResource, given: _Item) -> Page:
     item, answers = given
-    return Page(_batch(stream, item.item), columns_with_page(item), answers == 1)
+    table = table_with_page(item)
+    if table not in (None, resource.name, resource.table_name):
+        marked = "by a function of each record" if callable(table) else f"for table '{table}'"
+        raise _several_tables(resource, f"a page is marked {marked}")
+    return Page(_batch(resource.name, item.item), columns_with_page(item), answers == 1)
+
+
+def _several_tables(resource: DltResource, how: str) -> SourceError:
+    return SourceError(
+        f"stream '{resource.name}' sends its records to several tables ({how}), but a stream is "
+        "one table. Either export a stream for each, such as a copy with "
+        f"`{resource.name}.with_name(…)` and add_filter, or leave the table name out to land all "
+        "records in one, with the name as a field if you need it"
+    )
 
 
 def _batch(stream: str, item: Any) -> Batch:

@@ -59,6 +59,12 @@ class ParentIncremental(FrozenIncremental):
         return self
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
+        admitted = self._of_item(rows)
+        if self.can_close() and not self._bound_pipe.has_parent:
+            self._bound_pipe.close()
+        return admitted
+
+    def _of_item(self, rows: Any) -> Any:
         if isinstance(rows, JsonPage):
             return self._admitted_page(rows)
         if isinstance(rows, Mapping):
@@ -96,7 +102,9 @@ class ParentIncremental(FrozenIncremental):
             self._follow("last_value", value)
         if self._is_past(value):
             self._follow(_SEEN, value)
-        return self._start is None or not self._is_beyond(self._start, value)
+        is_within = self._start is None or not self._is_beyond(self._start, value)
+        self.start_out_of_range |= not is_within
+        return is_within
 
     def _follow(self, key: str, value: Any) -> None:
         last = self._kept.get(key)
@@ -142,15 +150,13 @@ def freeze_parents(
 ) -> None:
     """Put incrementals that hold still in the place of the parents' own.
 
-    Parents are read from their start if the child is, or if it gives its newest rows first: such
-    a run ends before it has seen all parents.
+    Parents are read from their start if the child is.
     """
-    newest_first = child is not None and child.row_order == "desc"
     for parent in parents_of(resource):
         for step in incremental_steps(parent):
             if (declared := declared_incremental(parent)) is not None:
                 frozen = steady_copy(declared, ParentIncremental)
                 frozen.child = child
-                frozen.from_start = from_start or newest_first
+                frozen.from_start = from_start
                 frozen.resource_name = parent.name
                 step.set_incremental(frozen, from_hints=True)

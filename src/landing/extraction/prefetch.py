@@ -16,11 +16,12 @@ _END = object()
 _PATIENCE = 5.0
 """Seconds to wait for a request that is under way; after that, its thread is abandoned."""
 _LOOK_EVERY = 0.1
-"""Seconds between checks for the end of either side, while the queue is full or empty."""
+"""Seconds between checks for the end of either side, while one waits for the other."""
 
 
 class Prefetched(Generic[Item]):
-    """Iterates over the generator that `make` returns, up to `ahead` items ahead.
+    """Iterates over the generator that `make` returns, up to `ahead` items ahead. With 0, an
+    item is made once it is wanted.
 
     `context` is entered in the thread, for thread-local state. An exception of the generator is
     raised at the consumer, after the items before it. `close` ends the thread; it waits up to 5 s
@@ -38,7 +39,9 @@ class Prefetched(Generic[Item]):
         self._make = make
         self._context = context
         self._check = check
-        self._items: queue.Queue[object] = queue.Queue(maxsize=ahead)
+        self._items: queue.Queue[object] = queue.Queue()
+        self._wanted = threading.Semaphore(ahead)
+        """Items that may be made."""
         self._closed = threading.Event()
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._run,), name="landing-pages", daemon=True
@@ -55,6 +58,7 @@ class Prefetched(Generic[Item]):
             yield item  # type: ignore[misc]
 
     def _next(self) -> object:
+        self._wanted.release()
         if self._check is None:
             return self._items.get()
         begun = time.monotonic()
@@ -73,21 +77,15 @@ class Prefetched(Generic[Item]):
     def _run(self) -> None:
         try:
             with self._context(), closing(self._make()) as items:
-                for item in items:
-                    if not self._put(item):
-                        return
+                while self._is_wanted():
+                    self._items.put(next(items, _END))
         except BaseException as error:
-            self._put(_Raised(error))
-        else:
-            self._put(_END)
+            self._items.put(_Raised(error))
 
-    def _put(self, item: object) -> bool:
+    def _is_wanted(self) -> bool:
         while not self._closed.is_set():
-            try:
-                self._items.put(item, timeout=_LOOK_EVERY)
-                return True
-            except queue.Full:
-                continue
+            if self._wanted.acquire(timeout=_LOOK_EVERY):
+                return not self._closed.is_set()
         return False
 
 

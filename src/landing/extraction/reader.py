@@ -96,7 +96,8 @@ class StreamReader:
         opened = open_pages(
             self._resource,
             state,
-            ahead=PAGES_AHEAD,
+            # A page ahead of the last is a request in vain.
+            ahead=0 if may_end_early else PAGES_AHEAD,
             check=self._look,
             expected=self._expected,
             gone=self.gone,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 import types
 from collections.abc import Iterator
@@ -15,14 +14,7 @@ from landing.catalog.files import read_config
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import (
-    CatalogError,
-    LandingError,
-    SourceError,
-    WorkspaceError,
-    listed,
-    nearest,
-)
+from landing.errors import CatalogError, LandingError, SourceError, WorkspaceError, listed, nearest
 from landing.extraction.dlt_bridge import (
     DltResource,
     DltSource,
@@ -33,14 +25,21 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
-from landing.extraction.incremental import declared_incremental
+from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
-_PATH_MARK = re.compile(r"^\$|[.\[]")
-"""In the path of a value that is no field's own."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """By the `@dlt.source` functions of a package."""
+
+    streams: dict[str, DltResource]
+    failed: dict[str, LandingError]
+    """By the name of the function."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,14 @@ class Source:
     workspace: Workspace
 
     def streams(self) -> dict[str, DltResource]:
-        """All streams by name. Calls `@dlt.source` functions, which may send requests.
+        """All streams by name, but those of functions in `failed`. Calls `@dlt.source` functions,
+        which may send requests.
 
-        Raises SourceError if the package exports none, and what `_resources` does if a function
-        fails.
+        Raises SourceError if the package exports none, and the error of a function if that is all.
         """
-        found = dict(self._exported())
-        made, failures = self._made
-        if failures:
-            raise failures[0]
-        found |= made
+        found = {**dict(self._exported()), **self._made.streams}
         if not found:
+            self._raise_failed()
             raise SourceError(
                 f"{self._shown}: exports no streams; import the resources of streams.py there "
                 "and name them in __all__"
@@ -80,11 +76,9 @@ class Source:
         exported = dict(self._exported())
         if name in exported:
             return _with_own_parents(exported[name])
-        made, _ = self._made
-        if name in made:
-            return _with_own_parents(made[name])
         streams = self.streams()
         if name not in streams:
+            self._raise_failed()
             raise WorkspaceError(
                 f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
                 f"it has: {listed(streams)}",
@@ -106,27 +100,36 @@ class Source:
         resource = self.stream(stream)
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
+    @property
+    def failed(self) -> dict[str, LandingError]:
+        """The errors of `@dlt.source` functions that gave no streams, by the function's name. Calls
+        the functions."""
+        return self._made.failed
+
+    def _raise_failed(self) -> None:
+        for error in self.failed.values():
+            raise error
+
     @cached_property
-    def _made(self) -> tuple[dict[str, DltResource], list[LandingError]]:
-        """Streams of the `@dlt.source` functions, and why some functions failed; cached since they
-        may send requests."""
+    def _made(self) -> _Made:
+        """Cached, since the functions may send requests."""
         made: dict[str, DltResource] = {}
         maker: dict[str, str] = {}
-        failures: list[LandingError] = []
+        failed: dict[str, LandingError] = {}
         for name, factory in self._factories():
             try:
-                resources = self._resources(name, factory)
+                found = self._resources(name, factory)
             except LandingError as error:
-                failures.append(error)
+                failed[name] = error
                 continue
-            for stream, resource in resources.items():
+            for stream, resource in found.items():
                 if stream in made:
                     raise SourceError(
                         f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
                         f"'{stream}'; give one of them another name, or leave one out of __all__"
                     )
                 made[stream], maker[stream] = resource, name
-        return made, failures
+        return _Made(made, failed)
 
     @property
     def _shown(self) -> str:
@@ -160,14 +163,13 @@ class Source:
             source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
             what = f"source function '{self.name}.{name}'"
-            failure = explained(self.workspace, self.name, what, error)
+            known = explained(self.workspace, self.name, what, error)
+            others = ""
             if len(list(self._factories())) > 1 or any(self._exported()):
-                hint = (
-                    f"the package's other streams run; if '{name}' is not one of its own, leave it "
-                    f"out of __all__ in {self._shown}"
-                )
-                raise type(failure)(f"{failure}; {hint}", remedy=failure.remedy) from error
-            raise failure from error
+                others = "the package's other streams run; "
+            leave_out = f"leave '{name}' out of __all__ in {self._shown}"
+            known.args = (f"{known}; {others}give it what it needs, or {leave_out}",)
+            raise known from error
         return dict(source.resources.items())
 
 
@@ -199,12 +201,8 @@ def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamCo
     declared = declared_incremental(resource) if config.mode_is_open else None
     if declared is not None and declared.cursor_path in config.fields:
         config = replace(config, sync_mode="incremental", cursor_field=declared.cursor_path)
-    elif declared is not None and _PATH_MARK.search(declared.cursor_path):
-        raise SourceError(
-            f"stream '{config.source}/{config.stream}' has its cursor at "
-            f"'{declared.cursor_path}', within another field; copy it to a field of its own by a "
-            "function for add_map in streams.py, and declare the incremental for that one"
-        )
+    elif declared is not None:
+        check_top_level(resource.name, declared.cursor_path)
     if config.initial_value is not None and not config.is_incremental:
         raise CatalogError(
             f"{config.origin}: initial_value: has no effect in a full refresh; name the "

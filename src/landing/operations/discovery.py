@@ -81,7 +81,9 @@ def discover(
     result = DiscoveryResult()
     if not streams:
         known = discovered_streams(source.workspace, source.name)
-        result.gone = [name for name in known if name not in resources]
+        result.failed.update(source.failed)
+        if not source.failed:  # whose streams may be those that are missing
+            result.gone = [name for name in known if name not in resources]
     for number, (name, resource) in enumerate(resources.items(), 1):
         notify(name, number, len(resources))
         try:

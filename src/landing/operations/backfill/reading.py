@@ -111,13 +111,13 @@ class WindowFilter:
 
     @property
     def may_end_early(self) -> bool:
-        return self._frozen.row_order is not None
+        return self._frozen.whole_order is not None
 
     @property
     def is_past(self) -> bool:
-        if self.went_back or self._frozen.row_order is None:
+        if self.went_back or not self.may_end_early:
             return False
-        if self._frozen.row_order == "desc":
+        if self._frozen.whole_order == "desc":
             return self._frozen.start_out_of_range
         return self._frozen.end_out_of_range
 
@@ -144,10 +144,12 @@ class WindowFilter:
         least, most = pc.min_max(values).values()
         if not least.is_valid:
             return
-        if self._frozen.row_order == "asc":
+        if self._frozen.whole_order == "asc":
             if self._highest is not None and pc.less(least, self._highest).as_py():
                 self.went_back = True
             self._highest = most
+        if self._frozen.is_of_child:
+            return
         if pc.less(least, self._start).as_py():
             self._frozen.start_out_of_range = True
         if pc.greater_equal(most, self._end).as_py():

@@ -49,7 +49,7 @@ def cursor_name(subject: CheckedStream) -> str:
 
 def check_order(subject: CheckedStream) -> None:
     """Raises CheckFailed if the stream declares an order that its records do not come in."""
-    declared, name = subject.frozen.row_order, cursor_name(subject)
+    declared, name = subject.frozen.whole_order, cursor_name(subject)
     if declared is None:
         return
     rows = [row for row in subject.first.rows if subject.cursor_of(row) is not None]

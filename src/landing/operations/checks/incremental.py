@@ -22,10 +22,10 @@ def incremental(subject: CheckedStream) -> str:
     if len(values) < 2:
         raise CheckSkipped(f"all records have the same '{name}'")
     frozen = subject.frozen
-    if frozen.row_order == "desc":
+    if frozen.whole_order == "desc":
         check_order(subject)
         return "newest first; a run ends at the first known record"
-    if frozen.row_order == "asc":
+    if frozen.whole_order == "asc":
         check_order(subject)
     ordered = sorted(values, reverse=frozen.last_value_func is min)
     middle = subject.read(since=values[ordered[len(ordered) // 2]])

@@ -60,6 +60,7 @@ class Suite:
 
     def results(self, streams: Sequence[str], checks: Collection[str]) -> Iterator[CheckResult]:
         """Raises UsageError for an unknown stream, and for a setting that is missing."""
+        failed = {} if streams else self._source.failed
         streams = streams or list(self._source.streams())
         for stream in (*streams, *self._may_be_empty):
             self._source.stream(stream)
@@ -68,6 +69,10 @@ class Suite:
             for name in CHECKS:
                 if name in checks:
                     yield self.check(stream, name)
+        for error in failed.values():
+            yield CheckResult(
+                stream=None, check=CONNECTS, status="failed", detail=str(error), seconds=0.0
+            )
 
     def connects(self, stream: str) -> CheckResult:
         """Whether the API answers the first request of a stream."""
