@@ -170,6 +170,23 @@ def test_a_bound_incremental_starts_elsewhere_than_its_state() -> None:
     assert kept["last_value"] == 3
 
 
+def test_an_incremental_ends_its_stream() -> None:
+    class Ending(bridge.SteadyIncremental):
+        def __call__(self, rows: Any, meta: Any = None) -> Any:
+            self.end_stream()
+            return rows
+
+    @dlt.resource
+    def endless() -> Any:
+        for number in range(100):
+            yield [{"at": number}]
+
+    endless.apply_hints(incremental=Ending("at"))
+    assert len(items(endless, {})) == 1, (
+        "Incremental._bound_pipe is not the pipe any more that ends when it is closed"
+    )
+
+
 def test_a_steady_copy_is_what_was_declared() -> None:
     declared = dlt.sources.incremental[datetime](
         "at",

@@ -67,6 +67,11 @@ class SteadyIncremental(Incremental[Any]):
         self._cached_state = self._cached_state.copy()
         self._cached_state["last_value"] = value
 
+    def end_stream(self) -> None:
+        """Ask the stream that this is a step of for no more pages, unless it is a transformer."""
+        if not self._bound_pipe.has_parent:
+            self._bound_pipe.close()
+
     def _get_last_value(self) -> Any:
         state = self._cached_state if self._cached_state is not None else self.get_state()
         return self.behind(state["last_value"])

@@ -60,8 +60,8 @@ class ParentIncremental(FrozenIncremental):
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
         admitted = self._of_item(rows)
-        if self.can_close() and not self._bound_pipe.has_parent:
-            self._bound_pipe.close()
+        if self.can_close():
+            self.end_stream()
         return admitted
 
     def _of_item(self, rows: Any) -> Any:
