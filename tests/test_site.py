@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as TooLate
 
 from landing.cli.examples import EXAMPLES
 from landing.cli.main import VERBS
@@ -182,8 +184,13 @@ def test_the_search_finds_a_message(browser: Browser, address: str) -> None:
         page = context.new_page()
         hosts, _ = watched(page)
         page.goto(f"{address}/index.html")
-        page.get_by_placeholder("Search").first.fill("rate limit is reached")
-        page.locator(".md-search-result__item a", has_text="rate limit").first.click()
+        box, found = page.get_by_placeholder("Search").first, ".md-search-result__item a"
+        for _ in range(8):  # what is typed before the index is loaded is not searched for
+            box.fill("")
+            box.fill("rate limit is reached")
+            with suppress(TooLate):
+                page.locator(found, has_text="rate limit").first.click(timeout=15_000)
+                break
         page.wait_for_url(re.compile(r"/(troubleshooting|reference/messages)\.html"))
         assert hosts == {urlsplit(address).netloc}
 
