@@ -108,7 +108,7 @@ def own_sources() -> Iterator[None]:
 def _sources() -> dict[str, ModuleType]:
     return {
         name: module
-        for name, module in sys.modules.items()
+        for name, module in list(sys.modules.items())  # a thread may import meanwhile
         if name == "sources" or name.startswith("sources.")
     }
 

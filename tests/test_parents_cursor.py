@@ -85,6 +85,18 @@ def test_a_parent_dated_into_the_future_stops_no_later_ones(
     assert {number for number, _ in landed(folder_zone)} == {1, 2, 3}
 
 
+@pytest.mark.parametrize("bad", ["n/a", "21.11.2026", "2026-13-45T00:00:00Z"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_parent_whose_time_is_none_stops_no_later_ones(
+    bad: str, is_first: bool, kit: Kit, incremental: Path, folder_zone: Zone
+) -> None:
+    odd, old = order(9, bad), order(1, ago(days=3))
+    run(kit, incremental, [odd, old] if is_first else [old, odd], [])
+    for number in (2, 3, 4):
+        run(kit, incremental, [odd, old], [order(number, ago(hours=10 - number))])
+    assert {number for number, _ in landed(folder_zone)} == {1, 2, 3, 4}
+
+
 def test_a_parent_that_is_edited_after_it_was_read_is_requested_again(
     kit: Kit, incremental: Path, folder_zone: Zone
 ) -> None:

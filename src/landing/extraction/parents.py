@@ -108,7 +108,7 @@ class ParentIncremental(FrozenIncremental):
 
     def _follow(self, key: str, value: Any) -> None:
         last = self._kept.get(key)
-        if last is None or self._is_beyond(value, last):
+        if last is None or self._is_time_alone(value, last) or self._is_beyond(value, last):
             self._kept[key] = value
 
     def _is_certain(self, value: Any) -> bool:
@@ -120,11 +120,15 @@ class ParentIncremental(FrozenIncremental):
             return False
         if self._answers.count == 1:
             return True
-        if self._seen_before is not None and not self._is_beyond(value, self._seen_before):
-            return True
+        seen = self._seen_before
+        if seen is not None and not self._is_beyond(value, seen):
+            return not self._is_time_alone(value, seen)
         if moment_of(value) is None:
             return False
         return self._is_past(value, TOLERANCE + (OFFSETS if is_naive(value) else timedelta()))
+
+    def _is_time_alone(self, value: Any, other: Any) -> bool:
+        return moment_of(value) is not None and moment_of(other) is None
 
     def _is_past(self, value: Any, less: timedelta = timedelta()) -> bool:
         """Whether a time is not beyond the source's when the run began; true for other values."""
@@ -134,6 +138,8 @@ class ParentIncremental(FrozenIncremental):
     def _is_beyond(self, value: Any, bound: Any) -> bool:
         left: Any = moment_of(value)
         right: Any = moment_of(bound)
+        if (left is None) != (right is None) and isinstance(value, str):
+            return False  # a text that is no time says nothing of the order among times
         if left is None or right is None:
             left, right = value, bound
         try:
