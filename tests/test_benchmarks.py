@@ -180,7 +180,7 @@ def test_the_profile_names_every_stage() -> None:
         "decode",
         "columns",
         "**whole run**",
-        "Arrow's reader, beside",
+        "Arrow's reader, in parallel",
     } <= set(stages)
     assert {"imports besides dlt", "one stream", "3 streams side by side"} <= set(stages)
 
