@@ -43,6 +43,8 @@ REFUSED = [
     ("bool", "perhaps"),
     ("timestamp", 1767268800.1234567),
     ("timestamp", True),
+    ("timestamp", -70_000_000_000),
+    ("date", -70_000_000_000),
     ("date", NOON),
     ("date", "2026-01-01T00:00:00+02:00"),
     ("date", 1767268800),

@@ -36,6 +36,12 @@ PAGE = 'yield from api.pages("orders", records="data")'
 ONE_BY_ONE = 'yield from api.get("orders").json()["data"]'
 LISTS = """for order in found.rows():
         yield from api.pages(f"orders/{order['id']}/lines", records="data"ARGUMENTS)"""
+TEXT_IDS = """for order in api.get("orders").json()["data"]:
+        yield 'order-' + str(order['id'])"""
+OF_TEXT_ID = """return api.get(f"orders/{found[-1]}").json()"""
+RETURNED = """pages = api.pages(f"orders/{found['id']}/lines", records="data")
+    return [row for page in pages for row in page.rows()]"""
+COLLECTED = RETURNED.replace("return", "yield")
 DETAIL = """return api.get(f"orders/{found['id']}").json()"""
 DEFERRED = """@dlt.defer
     def one():
@@ -97,8 +103,16 @@ def run(
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize(
     ("parents", "children"),
-    [(PAGE, LISTS), (ONE_BY_ONE, DETAIL), (ONE_BY_ONE, DEFERRED), (ONE_BY_ONE, PLAIN)],
-    ids=["pages", "detail", "deferred", "plain requests"],
+    [
+        (PAGE, LISTS),
+        (ONE_BY_ONE, DETAIL),
+        (ONE_BY_ONE, DEFERRED),
+        (ONE_BY_ONE, PLAIN),
+        (ONE_BY_ONE, RETURNED),
+        (ONE_BY_ONE, COLLECTED),
+        (TEXT_IDS, OF_TEXT_ID),
+    ],
+    ids=["pages", "detail", "deferred", "plain requests", "returned", "collected", "text ids"],
 )
 def test_a_child_that_is_gone_is_skipped_and_counted(
     kit: Kit,
@@ -186,7 +200,9 @@ def test_a_list_that_ends_with_404_in_its_middle_is_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("parents", "children"), [(PAGE, LISTS), (ONE_BY_ONE, DETAIL)], ids=["pages", "detail"]
+    ("parents", "children"),
+    [(PAGE, LISTS), (ONE_BY_ONE, DETAIL), (ONE_BY_ONE, COLLECTED), (ONE_BY_ONE, RETURNED)],
+    ids=["pages", "detail", "collected", "returned"],
 )
 def test_no_child_at_all_is_rather_a_wrong_address(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, parents: str, children: str

@@ -158,6 +158,7 @@ def test_a_refused_login_is_explained_without_the_password() -> None:
     [
         ({"access": "abcdefgh"}, "has no token at 'token'"),
         ({"message": "wrong one-time code"}, "wrong one-time code"),
+        ({"message": "Welcome, your token is abcdefghijklmnopqrst"}, "has no token"),
         ({"token": None}, "has no token"),
         ({"token": {"value": "abcdefgh"}}, "has no token"),
         (b"<html>", "has no token"),

@@ -37,6 +37,23 @@ def test_a_list_that_does_not_get_ready_is_an_error() -> None:
         assert ids(server.url, Retries(final=[202])) == [1]
 
 
+@pytest.mark.parametrize("status", [205, 304])
+@pytest.mark.parametrize("paging", [NumberedPages(100), LinkPages(), None])
+def test_an_answer_that_is_no_page_is_no_end(status: int, paging: Any) -> None:
+    """No request of ours is conditional, so that a cache or gateway is wrong that answers so."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(status)
+
+    with serve(in_turn(answer, body(ROWS), body([]))) as server:
+        assert ids(server.url, paging=paging) == [1, 2], "it is asked for again"
+    with (
+        serve(answer) as server,
+        pytest.raises(ApiError, match=rf"answered {status} \S.*is no end of a list"),
+    ):
+        ids(server.url, paging=paging)
+
+
 def test_a_job_that_is_accepted_is_no_list() -> None:
     """What a client asks for itself is its own to read."""
     with serve(body({"job": 7}, 202)) as server:

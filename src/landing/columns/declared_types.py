@@ -90,7 +90,10 @@ def _to_timestamp(value: Any) -> datetime | None:
     micros = number * (1_000_000 if abs(number) < _MILLISECONDS_FROM else 1_000)
     if micros != int(micros):
         raise ConversionError("a time finer than microseconds; configure it as a number")
-    return _EPOCH + timedelta(microseconds=int(micros))
+    try:
+        return _EPOCH + timedelta(microseconds=int(micros))
+    except OverflowError:
+        raise ConversionError("a time outside the years 1 to 9999") from None
 
 
 def _to_date(value: Any) -> date | None:

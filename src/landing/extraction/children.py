@@ -8,7 +8,7 @@ from typing import Any
 
 from requests import HTTPError
 
-from landing.http.gone import Gone, in_child, is_gone
+from landing.http.gone import Child, Gone, in_child, is_gone
 
 
 def skipping_gone(function: Callable[..., Any], gone: Gone) -> Callable[..., Any]:
@@ -31,19 +31,23 @@ def skipping_gone(function: Callable[..., Any], gone: Gone) -> Callable[..., Any
 
 
 def _is_one(item: Any) -> bool:
-    return isinstance(item, Mapping) or not hasattr(item, "__len__") or len(item) == 1
+    """Whether it is one parent, such as a record or an id, and no page of several."""
+    is_record = isinstance(item, Mapping | str | bytes | tuple)
+    return is_record or not hasattr(item, "__len__") or len(item) == 1
 
 
 def _called(function: Callable[[], Any], gone: Gone, *, is_one: bool) -> Any:
+    reading = Child()
     try:
-        with in_child():
+        with in_child(reading):
             made = function()
     except HTTPError as error:
         if not (is_one and is_gone(error)):
             raise
         gone.add(error)
         return None
-    if made is not None and not callable(made) and not isinstance(made, Iterator):
+    is_whole = made is not None and not callable(made) and not isinstance(made, Iterator)
+    if is_whole and not reading.has_lists_gone:
         gone.add_answered()
     return made
 
@@ -54,11 +58,11 @@ def _deferred(function: Callable[[], Any], gone: Gone, *, is_one: bool) -> Calla
 
 
 def _iterated(items: Iterator[Any], gone: Gone, *, is_one: bool) -> Generator[Any, None, None]:
-    has_given = False
+    has_given, reading = False, Child()
     try:
         while True:
             try:
-                with in_child():
+                with in_child(reading):
                     item = next(items)
             except StopIteration:
                 return
@@ -70,7 +74,7 @@ def _iterated(items: Iterator[Any], gone: Gone, *, is_one: bool) -> Generator[An
             if callable(item):
                 yield _deferred(item, gone, is_one=is_one)
                 continue
-            if not has_given:
+            if not has_given and not reading.has_lists_gone:
                 gone.add_answered()
             has_given = True
             yield item

@@ -177,9 +177,7 @@ class CursorTracker:
             return ("forward", "backward")  # a record never gets another value
         if self.frozen.whole_order is None:
             return ()
-        return (
-            "forward" if (self.frozen.whole_order == "desc") == self._descending else "backward",
-        )
+        return ("backward" if self.frozen.whole_order == "desc" else "forward",)
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)

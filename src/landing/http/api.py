@@ -130,8 +130,15 @@ class Api(CheckedClient):
     ) -> Response:
         # Whatever its method, paging only reads: a POST of it may be tried again.
         response = self.send_unchecked(request, is_read=True, fails_if=fails_if)
-        if response.status_code != allowed:
-            response.raise_for_status()
+        if response.status_code == allowed:
+            return response
+        response.raise_for_status()
+        if not 200 <= response.status_code < 300 or response.status_code == 205:
+            raise ApiError(
+                f"{request.method} {str(response.url).partition('?')[0]} answered "
+                f"{response.status_code} {response.reason}, which has no rows and is no end of a "
+                "list: fix the API, or the cache or gateway in front of it"
+            )
         if response.status_code == 202 and 202 not in self.session.retries.final:
             raise ApiError(
                 f"{request.method} {str(response.url).partition('?')[0]} still answered 202 "

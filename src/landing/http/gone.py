@@ -60,8 +60,16 @@ class Gone:
         return f"{what} skipped, as the API no longer has what they belong to: {self.first}"
 
 
+@dataclass
+class Child:
+    """What a transformer's function reads for one item of its parent."""
+
+    has_lists_gone: bool = False
+    """Then what the function gives is no sign that something of it is there."""
+
+
 _current: ContextVar[Gone | None] = ContextVar("landing_gone", default=None)
-_in_child: ContextVar[bool] = ContextVar("landing_in_child", default=False)
+_in_child: ContextVar[Child | None] = ContextVar("landing_in_child", default=None)
 
 
 @contextmanager
@@ -74,9 +82,9 @@ def counting_gone(gone: Gone) -> Iterator[None]:
 
 
 @contextmanager
-def in_child() -> Iterator[None]:
+def in_child(child: Child) -> Iterator[None]:
     """Inside, the lists that are read belong to a parent."""
-    token = _in_child.set(True)
+    token = _in_child.set(child)
     try:
         yield
     finally:
@@ -91,17 +99,19 @@ def current() -> Gone:
 def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iterator[Item]:
     """The pages; none if the first request for them is answered with one of the statuses. If they
     are None, with 404 or 410 inside a child, and with no status elsewhere."""
-    by_choice = statuses is not None
+    by_choice, child = statuses is not None, _in_child.get()
     if statuses is None:
-        statuses = STATUSES if _in_child.get() else ()
+        statuses = STATUSES if child is not None else ()
     try:
         first = next(pages, None)
     except HTTPError as error:
         if error.response is None or error.response.status_code not in statuses:
             raise _decided(error) from None
         current().add(error, by_choice=by_choice)
+        if child is not None:
+            child.has_lists_gone = True
         return
-    if _in_child.get() or by_choice:
+    if child is not None or by_choice:
         current().add_answered()
     if first is not None:
         yield first

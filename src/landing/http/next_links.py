@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from dlt.sources.helpers.rest_client.client import RESTClient
 
+from landing.http.dlt_client import check_requests
 from landing.http.retries import GaveUp
 
 _FIRST = "_landing_first_url"
-_send_request = RESTClient._send_request
 
 
 def guard() -> None:
@@ -19,12 +17,10 @@ def guard() -> None:
 
     It sends its auth, headers and cookies to whatever address an answer names as the next page.
     """
-    RESTClient._send_request = _send_to_one_host  # type: ignore[method-assign]
+    check_requests(_stays_on_one_host)
 
 
-def _send_to_one_host(
-    self: RESTClient, request: requests.Request, **options: Any
-) -> requests.Response:
+def _stays_on_one_host(request: requests.Request) -> None:
     """`request` is the same object for all pages, and its paginator changes the address."""
     first = vars(request).setdefault(_FIRST, str(request.url))
     then = str(request.url)
@@ -37,4 +33,3 @@ def _send_to_one_host(
             "the base_url",
             request=requests.Request(request.method, first).prepare(),
         )
-    return _send_request(self, request, **options)

@@ -70,13 +70,15 @@ class Retries:
         if isinstance(outcome, requests.Response):
             if outcome.status_code in self.final:
                 return None
-            if is_read and outcome.status_code == 202:  # accepted, and not ready
-                return "202"
+            if is_read and outcome.status_code in NO_PAGE:
+                return str(outcome.status_code)
             return _of_response(outcome, may_repeat=may_repeat)
         return _of_error(outcome, may_repeat=may_repeat)
 
 
 NO_RETRIES = Retries(total=0)
+NO_PAGE = frozenset({202, 205, 304})
+"""Accepted and not ready; to be asked anew; not modified, though no request was conditional."""
 
 
 def _of_response(response: requests.Response, *, may_repeat: bool) -> str | None:

@@ -20,6 +20,9 @@ from landing.http.auth.login_request import TIMEOUT, answered, logged_in, regist
 from landing.http.auth.renewed import RenewedAuth
 from landing.http.own_words import own_words
 
+_TOKEN_LENGTH = 16
+"""Words of messages are shorter, and tokens longer."""
+
 
 @dataclass(frozen=True)
 class LoginToken:
@@ -115,11 +118,12 @@ class TokenLogin(RenewedAuth[LoginToken]):
             return None if path else response.text
 
     def _without_token(self, response: Response) -> str:
-        """The status, and the API's words only if they are of a failure: a token that was not found
+        """The status, and the API's words only if all of them are short: a token that was not found
         may be anywhere in the body."""
-        words = own_words(response)
-        is_short = bool(words) and " " in words and not words.startswith(("{", "["))
-        return answered(response) if is_short else f"{response.status_code} {response.reason}"
+        words = own_words(response).split()
+        is_message = len(words) > 1 and max(map(len, words)) < _TOKEN_LENGTH
+        is_message = is_message and not words[0].startswith(("{", "["))
+        return answered(response) if is_message else f"{response.status_code} {response.reason}"
 
     @property
     def _shown(self) -> str:

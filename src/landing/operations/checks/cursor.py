@@ -52,11 +52,12 @@ def check_order(subject: CheckedStream) -> None:
     declared, name = subject.frozen.whole_order, cursor_name(subject)
     if declared is None:
         return
+    is_rising = (declared == "asc") == (subject.frozen.last_value_func is not min)
     rows = [row for row in subject.first.rows if subject.cursor_of(row) is not None]
     for earlier, later in pairwise(rows):
         before, after = subject.cursor_of(earlier), subject.cursor_of(later)
-        if before > after if declared == "asc" else before < after:
-            order = "oldest" if declared == "asc" else "newest"
+        if before > after if is_rising else before < after:
+            order = "oldest" if is_rising else "newest"
             raise CheckFailed(
                 f"row_order is '{declared}', but the records do not come {order} first: after "
                 f"{earlier[name]} came {later[name]}; have the API sort by '{name}', or leave "
