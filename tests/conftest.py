@@ -143,6 +143,26 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder() -> Iterator[Path]:
+    """What a machine's processes share, as the state of a pace, is shared by a worker's tests."""
+    with tempfile.TemporaryDirectory(prefix="tests-") as folder, pytest.MonkeyPatch.context() as to:
+        to.setenv("TMPDIR", folder)
+        to.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def no_limit_is_left_for_a_port(own_temporary_folder: Path) -> Iterator[None]:
+    """The port of a test's server is soon another's, whose limits are its own."""
+    yield
+    if "landing.http.pacing.pace" in sys.modules:
+        from landing.http.pacing import pace
+
+        pace._limiters.clear()
+    shutil.rmtree(own_temporary_folder / f"landing-pace-{os.getuid()}", ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def no_state_is_left_in_dlt() -> Iterator[None]:
     """A run that leaves its state bound to the thread has the next one read another stream's."""
