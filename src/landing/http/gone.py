@@ -48,7 +48,7 @@ class Gone:
         with self._lock:
             self.answered += 1
 
-    def is_doubtful(self, *, has_landed: bool) -> bool:
+    def is_suspicious(self, *, has_landed: bool) -> bool:
         """Whether rather their address is wrong, or the API fails: none is there, of several or in
         a first run."""
         is_default = self.count > 0 and not self.by_choice and not self.answered
