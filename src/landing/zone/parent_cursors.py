@@ -1,4 +1,4 @@
-"""The cursors of a child's parents, which are stored in the child's state, each by its parent's name.
+"""The cursors of a child's parents, which the child's state has, each by its parent's name.
 
 Earlier versions stored them among the child's own cursors, as dlt does.
 """
