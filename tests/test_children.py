@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,58 @@ def test_a_parents_cursor_of_an_earlier_version_is_still_read(
     assert "nothing new" in run(three)
     assert asked(three) == day(3)
     assert state(three, "shop", "lines")["parents"][0]["cursor"] == day(3)
+
+
+@pytest.mark.parametrize("at", [day, int])
+def test_discovery_finds_a_childs_copy_of_its_parents_cursor(
+    at: Callable[[int], Any], shop: Kit, folder_zone: Zone
+) -> None:
+    (shop.root / "dlt" / "sources" / "shop" / "streams.py").write_text(SOURCE + RENAMED)
+    give(shop, *((number, at(number), [{"id": number * 10}]) for number in (1, 2, 3)))
+    done = shop.discover("shop")
+    assert done.code == 0
+    assert done.out.count("yield the parent's at with each child") == 1
+    found = shop.discovered("shop", "lines")
+    assert found["defaults"]["cursor_field"] == ["order_at"]
+    assert found["options"]["sync_modes"][0] == "incremental"
+    unnamed = shop.discovered("shop", "dated")
+    assert "cursor_field" not in unnamed["defaults"]
+    assert unnamed["options"]["sync_modes"] == ["full_refresh", "incremental"]
+    fields = {name: found["fields"][name] for name in ("id", "order_at")}
+    shop.configure("shop", "lines", primary_key=[["id"]], fields=fields)
+    run(shop)
+    assert state(shop, "shop", "lines")["cursor_field"] == "order_at"
+
+
+RENAMED = """
+@dlt.transformer(data_from=orders, primary_key="id")
+def dated(page):
+    for order in page:
+        yield [{"id": order["id"], "order_id": order["id"], "created_at": order["at"]}]
+"""
+
+
+def check(kit: Kit) -> str:
+    done = kit.landing("check", "shop", "lines", "--only", "incremental")
+    return next(line for line in done.out.splitlines() if line.startswith("  incremental"))
+
+
+def test_the_check_asks_a_childs_parent_by_its_cursor(three: Kit) -> None:
+    assert "passed   2 of 3 records from the middle value on" in check(three)
+    assert asked(three) == day(2)
+
+
+def test_the_check_finds_a_child_that_changes_without_its_parent(three: Kit) -> None:
+    configure(three, "edited", TIME)
+    lines = [{"id": number, "edited": day(number)} for number in (10, 11, 12, 13)]
+    give(three, (1, day(1), lines))
+    assert "FAILED" in check(three)
+    assert "a change of a child has to change that, too" in check(three)
+
+
+def test_the_plan_of_a_childs_run_names_its_parents_cursor(three: Kit) -> None:
+    plan = three.run("shop", "lines", "--dry-run", "--no-preview")
+    assert f"orders, by at from {day(3)}" in plan.out
+    windows = ("--from", "2026-01-01", "--to", "2026-01-03", "--by", "day", "--dry-run")
+    backfill = three.landing("backfill", "shop", "lines", *windows)
+    assert "the children of all parents are requested for each window" in backfill.text

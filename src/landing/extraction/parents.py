@@ -47,6 +47,8 @@ class ParentIncremental(FrozenIncremental):
     child: FrozenIncremental | None = None
     parent = ""
     """The parent's name."""
+    seen: set[Any] | None = None
+    """The cursor values that pass, for who wants to know them."""
 
     def get_state(self) -> Any:
         # dlt stores it by the name of the child, whose own cursor may be a field of the same name.
@@ -110,6 +112,8 @@ class ParentIncremental(FrozenIncremental):
     def _admits(self, value: Any) -> bool:
         if value is None:
             return True
+        if self.seen is not None:
+            self.seen.add(value)
         if self._is_certain(value):
             self._follow("last_value", value)
         if self._is_past(value):
@@ -164,12 +168,17 @@ class ParentIncremental(FrozenIncremental):
 
 
 def freeze_parents(
-    resource: DltResource, child: FrozenIncremental | None, *, from_start: bool
-) -> None:
-    """Put incrementals that hold still in the place of the parents' own.
+    resource: DltResource,
+    child: FrozenIncremental | None,
+    *,
+    from_start: bool,
+    start: Any = None,
+) -> list[ParentIncremental]:
+    """Put incrementals that hold still in the place of the parents' own, and return them.
 
-    Parents are read from their start if the child is.
+    Parents are read from their start if the child is: from their initial value, or from `start`.
     """
+    found = []
     for parent in parents_of(resource):
         for step in incremental_steps(parent):
             if (declared := declared_incremental(parent)) is not None:
@@ -177,4 +186,8 @@ def freeze_parents(
                 frozen.child = child
                 frozen.from_start = from_start
                 frozen.parent = parent.name
+                if start is not None:
+                    frozen.initial_value = start
                 step.set_incremental(frozen, from_hints=True)
+                found.append(frozen)
+    return found

@@ -25,7 +25,7 @@ from landing.columns.inference import fields_of
 from landing.columns.tombstones import tombstones_of
 from landing.errors import SourceError
 from landing.extraction.cursor_values import CursorValues
-from landing.extraction.dlt_bridge import DltResource, clone, function_of
+from landing.extraction.dlt_bridge import DltResource, clone, function_of, parents_of
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
@@ -94,8 +94,16 @@ class CheckedStream:
         """A new clone of the stream: freezing a cursor or binding arguments changes a resource."""
         return clone(self.source.stream(self.stream), with_parents=True)
 
-    def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
-        """Read from the cursor value `since`, or from the start, with arguments for the function.
+    def read(
+        self,
+        *,
+        since: Any = None,
+        parents_since: Any = None,
+        most: int | None = None,
+        **arguments: Any,
+    ) -> Read:
+        """Read from the cursor value `since`, or from the start, with arguments for the function;
+        the children of parents from `parents_since` on.
 
         Ends with the page that reaches `most` records.
         """
@@ -104,8 +112,8 @@ class CheckedStream:
             since = self.written_config.initial_value
         cursor = self.cursor_field if self.takes_cursor else None
         frozen = freeze(resource, cursor, since, from_start=True)
-        freeze_parents(resource, None, from_start=True)
-        start = frozen.last_value if frozen is not None else None
+        freeze_parents(resource, None, from_start=True, start=parents_since)
+        start = frozen.last_value if frozen is not None else parents_since
         most = most or self.limits.rows
         pages: list[Batch] = []
         columns: dict[str, Any] = {}
@@ -164,6 +172,20 @@ class CheckedStream:
     def takes_cursor(self) -> bool:
         """Whether the stream's function has a parameter for the cursor."""
         return cursor_parameter(self.resource()) is not None
+
+    @cached_property
+    def incremental_parents(self) -> dict[str, str]:
+        """The parents that have a cursor, and its field."""
+        found = ((parent.name, declared_incremental(parent)) for parent in self._parents)
+        return {name: declared.cursor_path for name, declared in found if declared is not None}
+
+    @property
+    def is_child(self) -> bool:
+        return bool(self._parents)
+
+    @cached_property
+    def _parents(self) -> list[DltResource]:
+        return list(parents_of(self.resource()))
 
     def parameter(self, name: str) -> inspect.Parameter | None:
         """A parameter of the stream's function."""
