@@ -45,6 +45,7 @@ from landing.extraction.incremental import (
 from landing.extraction.pages import open_pages, with_arguments
 from landing.extraction.parents import ParentIncremental, freeze_parents
 from landing.extraction.sources import Source
+from landing.http.gone import Gone
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,13 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     parents = freeze_parents(resource, None, from_start=True)
     for parent in parents:
         parent.seen = set()
-    records, hinted = _read(_limited(resource, limit), limit)
+    gone = Gone()
+    records, hinted = _read(_limited(resource, limit), limit, gone)
+    if gone.count and not records:
+        raise StreamError(
+            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing was "
+            f"written. {gone.note}: is their address right?"
+        )
     return described(resource, records, hinted, _copied_cursor(records, parents))
 
 
@@ -184,11 +191,11 @@ def _page_size(resource: DltResource, limit: int) -> int | None:
 
 
 def _read(
-    resource: DltResource, limit: int
+    resource: DltResource, limit: int, gone: Gone
 ) -> tuple[list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     records: list[Mapping[str, Any]] = []
     columns: dict[str, Mapping[str, Any]] = {}
-    with open_pages(resource) as pages:
+    with open_pages(resource, gone=gone) as pages:
         for page in pages:
             columns.update(page.columns or {})
             records.extend(rows_of(page.batch, limit - len(records)))

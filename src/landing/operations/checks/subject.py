@@ -36,6 +36,7 @@ from landing.extraction.pages import open_pages, row_count, with_arguments
 from landing.extraction.parents import freeze_parents
 from landing.extraction.sources import Source, as_declared
 from landing.http.captured import answering
+from landing.http.gone import Gone
 from landing.operations.discovery import described, primary_key, rows_of
 
 Key = tuple[Any, ...]
@@ -62,6 +63,8 @@ class Read:
     """Column hints that came with pages, by name."""
     answers: Sequence[Response] = ()
     """The API's responses to any session of `requests`."""
+    gone: Gone = field(default_factory=Gone)
+    """Lists of children that the API does not have."""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -119,7 +122,8 @@ class CheckedStream:
         columns: dict[str, Any] = {}
         count = 0
         is_whole = True
-        with answering() as answers, open_pages(resource) as found:
+        gone = Gone()
+        with answering() as answers, open_pages(resource, gone=gone) as found:
             for page in found:
                 pages.append(page.batch)
                 columns.update(page.columns or {})
@@ -128,7 +132,14 @@ class CheckedStream:
                     is_whole = False
                     break
         self.reads.append(
-            Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers)
+            Read(
+                pages,
+                is_whole=is_whole,
+                start=start,
+                columns=columns,
+                answers=answers,
+                gone=gone,
+            )
         )
         return self.reads[-1]
 
