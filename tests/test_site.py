@@ -189,8 +189,7 @@ def test_the_search_finds_a_message(browser: Browser, address: str) -> None:
         found = ".md-search-result__link:is([href*=troubleshooting], [href*=messages]):visible"
         for _ in range(8):  # what is typed before the index is loaded is not searched for
             box.fill("")
-            page.wait_for_timeout(500)  # or the page sees no change in what is typed
-            box.fill("rate limit is reached")
+            box.press_sequentially("rate limit is reached")  # it listens to keys alone
             with suppress(TooLate):
                 link = page.locator(found).first.evaluate("link => link.href", timeout=15_000)
                 break
