@@ -73,10 +73,7 @@ def test_doctor_names_a_syntax_error_once(shop: Kit) -> None:
 
 def test_a_stream_that_returns_nothing_is_named(shop: Kit) -> None:
     done = shop.discover("shop", "nothing")
-    assert (
-        "stream 'nothing' returned no list of records; it has to yield"
-        in done.err
-    )
+    assert "stream 'nothing' returned no list of records; it has to yield" in done.err
     assert "streams.py" in done.err
 
 
