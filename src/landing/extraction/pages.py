@@ -115,9 +115,7 @@ def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
             for item in items:
                 yield _Item(_kept(item), answers.count)
     except PipeGenInvalid as error:
-        raise _not_rows(
-            resource.name, "returned something that is no list of records, or nothing"
-        ) from error
+        raise _not_rows(resource.name, "returned no list of records") from error
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
