@@ -96,6 +96,11 @@ class StreamState:
         return bool(self._ours.get("rows", self._ours.get("load_id") is not None))
 
     @property
+    def may_lack_all_children(self) -> bool:
+        """Not where the parents are read from their start: then some child has to be there."""
+        return self.has_rows and self._resync is None
+
+    @property
     def may_publish(self) -> bool:
         """Whether what was read can be published before the stream's end. What the stream itself
         keeps in dlt's state would run ahead of the rows that are published."""
@@ -117,7 +122,7 @@ class StreamState:
         if self.tracker is not None:
             self.tracker.landed(part.file for part in load.parts)
             self.tracker.landed(put_back)
-        if ended:
+        if ended and not self._reader.gone.is_all:  # else the parents' cursors would pass them
             take_over(self._state, self.of_reading, self._name)
         if identities := self._reader.quarantine.identities:
             self._ours["quarantined"] = identities
