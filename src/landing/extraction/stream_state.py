@@ -141,13 +141,12 @@ class StreamState:
     def _remember_keys(self, load: Load) -> None:
         snapshot = self._reader.snapshot
         if snapshot is None:
-            load.supersedes_keys = self._ours.pop("keys", None) is not None
+            self._ours.pop("keys", None)
             return
         assert load.load_id is not None, "a full refresh with deletes is a load, rows or not"
         for note in snapshot.notes():
             self._notify(note)
-        load.keys_file = snapshot.close()
-        load.supersedes_keys = True
+        load.known_file = snapshot.close()
         self._ours["keys"] = snapshot.state(load.load_id)
 
     def _remember_rows(self, load: Load) -> None:
@@ -183,11 +182,9 @@ class StreamState:
         in_state = known.in_state()
         if in_state is None and load.load_id is None and "load_id" in before:
             return before  # of which these are a part
-        if "load_id" in before:
-            load.supersedes_keys = True
         if in_state is not None:
             self._rows_state = in_state
         else:
-            load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+            load.known_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
             self._rows_state = KnownRowsState(load_id=load.begin())
         return self._rows_state
