@@ -24,7 +24,7 @@ from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
 from landing.results import Ahead, Drifted
-from landing.zone.bucket import BucketFile
+from landing.zone.bucket_file import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
