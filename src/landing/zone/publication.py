@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import SyncMode
+from landing.columns.arrow import pq
 from landing.errors import StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted

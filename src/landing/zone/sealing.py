@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from landing.columns.arrow import pq
 from landing.errors import BucketError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, part_number_of
