@@ -21,7 +21,8 @@ from landing.columns.json_numbers import exact_number
 from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.http import vocabulary
-from landing.http.own_words import said_by
+from landing.http.own_words import said_by, said_of_failure
+from landing.http.shapes import shape_of
 
 Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]
@@ -154,7 +155,8 @@ def _refuse_other_kinds(text: str) -> None:
             found = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return
-        raise ValueError(f"JSON where CSV is expected: {said_by(found)}")
+        words = said_of_failure(found) or shape_of(found)
+        raise ValueError(f"JSON where CSV is expected: {words}")
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -15,8 +15,10 @@ Kind: TypeAlias = Literal[
     "next",
     "cursor",
     "position",
+    "previous",
     "more",
     "last",
+    "first",
     "remaining",
     "pages",
     "page",
@@ -74,6 +76,25 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
         "scrollId",
         "scrollParam",
     ),
+    # Where the page before this one is, or true if there is one.
+    "previous": (
+        "prev",
+        "previous",
+        "__prev",
+        "prevPage",
+        "previousPage",
+        "prevUrl",
+        "previousUrl",
+        "prevPageUrl",
+        "previousPageUrl",
+        "previousPageUri",
+        "prevLink",
+        "previousLink",
+        "hasPrev",
+        "hasPrevious",
+        "hasPrevPage",
+        "hasPreviousPage",
+    ),
     # True while there is more.
     "more": (
         "more",
@@ -94,6 +115,8 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
     ),
     # False while there is more.
     "last": ("last", "isLast", "isLastPage", "lastPage", "done", "endOfStream", "isEnd"),
+    # False while there are pages before.
+    "first": ("first", "isFirst", "isFirstPage", "firstPage"),
     # Rows after this page, whatever a flag says.
     "remaining": ("remainingCount", "remainingItemCount", "remainingItems", "remainingResults"),
     "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
@@ -143,6 +166,7 @@ HEADERS: Mapping[Kind, tuple[str, ...]] = {
         "X-MS-ContinuationToken",
         "opc-next-page",
     ),
+    "previous": ("X-Prev-Page", "X-Previous-Page", "Prev-Page", "X-Pagination-Prev"),
     "more": ("X-Has-More", "X-Has-Next", "X-Has-Next-Page", "X-More"),
     "pages": (
         "X-Total-Pages",
@@ -241,7 +265,7 @@ NUMBERS = ("page", "pageNumber", "pageNo", "pageNum", "pageIndex", "p")
 """Parameters for where a page begins."""
 
 
-_ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object", "prev", "previous")
+_ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object")
 
 
 def plain(name: str) -> str:

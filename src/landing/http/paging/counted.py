@@ -21,6 +21,7 @@ from landing.http.bodies import Page
 from landing.http.concurrency import in_flight
 from landing.http.paging.empty_lists import refuse_if_filtered
 from landing.http.paging.ending import Ending
+from landing.http.paging.first_pages import refuse_earlier, refuse_skipped
 from landing.http.paging.seen_rows import Rows
 from landing.http.query import Answer, Query
 
@@ -58,9 +59,17 @@ class _Counted(ABC):
         if not rows.count:
             first = sized.with_values({self._place: self._first})
             refuse_if_filtered(query, lambda: first.ask().page, self._place, self._size)
+        if self._first > 1:
+            before = sized.with_values({self._place: self._first - 1})
+            refuse_skipped(before, before.ask, rows, self._from_the_first)
+        rows.warn_if_fewer()
 
     @abstractmethod
     def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]: ...
+
+    @property
+    def _from_the_first(self) -> str:
+        return f"Pass the number of the API's first page, such as first={self._first - 1}"
 
 
 class OffsetPages(_Counted):
@@ -230,6 +239,8 @@ class NumberedPages(_Counted):
                         raise _unknown_parameter(query, self._place)
                     end = number  # beyond the end, the API gives its last page again
                     continue
+                if number == self._first:
+                    refuse_earlier(query, answer, self._from_the_first)
                 yield from rows.unread(answer, ids) if again else rows.following(answer, ids, 0)
                 seen[number] = ids
                 size = max(size, len(ids))

@@ -18,6 +18,11 @@ _HEADERS = vocabulary.by_name(vocabulary.HEADERS)
 _CONTAINERS = vocabulary.plain_set(vocabulary.CONTAINERS)
 _INSIDE_NEXT = vocabulary.plain_set(vocabulary.INSIDE_NEXT)
 _JSON_HEADERS = vocabulary.plain_set(("X-Pagination", "Pagination", "X-Paging"))
+_RELATIONS: tuple[tuple[str, Kind], ...] = (
+    ("next", "next"),
+    ("prev", "previous"),
+    ("previous", "previous"),
+)
 _DEEPEST = 4
 
 
@@ -90,6 +95,8 @@ def _of_member(
     elif first == b"{":
         if "next" in kinds or known == "continue":
             yield from _of_next(raw, here)
+        elif "previous" in kinds:
+            yield from _inside(raw, "previous", name, here)
         elif "total" in kinds:
             yield from (Word("total", name, here, n) for n in _inner_number(raw))
         if is_on_the_way or known in _CONTAINERS:
@@ -104,7 +111,7 @@ def _of_member(
 def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
     """Whether a value is of the kind that its name may be of."""
     owner = plain(path.rpartition(".")[2])
-    if kind in ("last", "more"):
+    if kind in ("first", "last", "more"):
         return isinstance(value, bool) or (kind == "more" and yes_or_no(value) is not None)
     if kind == "position":
         # A number repeats where this page begins; Facebook has `cursors.after` on the last too.
@@ -120,12 +127,17 @@ def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
 
 def _of_next(raw: msgspec.Raw, path: str) -> Iterator[Word]:
     """Of an object such as `{"next": {"after": "Mg=="}}`."""
-    members = msgspec.json.decode(raw)
     name = path.rpartition(".")[2]
-    for inner, value in members.items():
-        is_known = plain(inner) in _INSIDE_NEXT or name == "continue"
+    yield from _inside(raw, "next", name, path, is_any=name == "continue")
+
+
+def _inside(
+    raw: msgspec.Raw, kind: Kind, name: str, path: str, *, is_any: bool = False
+) -> Iterator[Word]:
+    for inner, value in msgspec.json.decode(raw).items():
+        is_known = is_any or plain(inner) in _INSIDE_NEXT
         if is_known and isinstance(value, str | int) and not is_end(value):
-            yield Word("next", name, f"{path}.{inner}", value)
+            yield Word(kind, name, f"{path}.{inner}", value)
             return
 
 
@@ -134,10 +146,11 @@ def _of_links(raw: msgspec.Raw, path: str) -> Iterator[Word]:
     for place, link in enumerate(msgspec.json.decode(raw)):
         if not isinstance(link, dict):
             continue
-        rel = link.get("rel", link.get("relation"))
+        rels = str(link.get("rel", link.get("relation"))).lower().split()
         name = next((name for name in ("href", "url", "uri") if link.get(name)), None)
-        if name and "next" in str(rel).lower().split():
-            yield Word("next", "next", f"{path}.{place}.{name}", link[name])
+        for rel, kind in _RELATIONS:
+            if name and rel in rels:
+                yield Word(kind, rel, f"{path}.{place}.{name}", link[name])
 
 
 def _inner_number(raw: msgspec.Raw) -> list[int]:

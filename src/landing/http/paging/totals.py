@@ -1,0 +1,65 @@
+"""Warnings where a list that was read to its end may have more rows."""
+
+from __future__ import annotations
+
+from landing.http import traffic, vocabulary
+from landing.http.paging.more import Answered, answered
+from landing.http.query import Answer, Query
+from landing.http.vocabulary import plain, whole_number
+
+_USUAL_SIZES = frozenset(
+    n * ten for n in (10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 80) for ten in (1, 10, 100, 1_000)
+)
+"""Of pages, by default or at most."""
+
+
+class StatedTotal:
+    """How many rows the API counts in a list. What it counts may be something else, such as rows
+    without a filter, or an estimate: so a difference is no error where other words say that
+    nothing follows."""
+
+    def __init__(self, query: Query, *, from_start: bool = False) -> None:
+        """`from_start` if the first request is for the list's first page."""
+        self._query = query
+        self._from_start = from_start
+        self._first: Answered | None = None
+        self._latest: Answered | None = None
+
+    def saw(self, answer: Answer) -> None:
+        if answer.page:
+            self._latest = answered(self._query, answer)
+            self._first = self._first or self._latest
+
+    def warn_if_above(self, rows: int) -> None:
+        if self._first is None or self._latest is None:
+            return
+        skipped = 0 if self._from_start else self._first.rows_before
+        first, latest = self._first.stated_total, self._latest.stated_total
+        if skipped is None or first is None or latest is None:
+            return
+        # A row that came or went meanwhile is in one of them alone.
+        total = min(first[1], latest[1])
+        if total > rows + skipped:
+            traffic.current().warn(
+                "total",
+                f"{self._query.shown}: the API counts {total:,} rows at '{first[0]}', and {rows:,} "
+                "came before it said that nothing follows. Check the first page and the page size; "
+                "if it counts something else, pass "
+                f'ignore_more=["{first[0]}"] to pages()',
+            )
+
+
+def warn_if_full(query: Query, answer: Answer) -> None:
+    """Of an answer that is taken for the whole list, though nobody said that it is."""
+    rows = len(answer.page)
+    said = answered(query, answer)
+    params = query.template.json if query.template.json is not None else query.template.params
+    sizes = vocabulary.plain_set(vocabulary.SIZES)
+    asked = {whole_number(value) for name, value in (params or {}).items() if plain(name) in sizes}
+    if rows in asked | _USUAL_SIZES and not said.confirms_end(rows=rows, pages=1):
+        traffic.current().warn(
+            "full page",
+            f"{query.shown}: the answer has exactly {rows:,} rows, as a full page would have, and "
+            "does not say whether there are more. If it is paged, say how by paging= (`landing "
+            "check` requests a second page); if it has all rows, pass paging=SinglePage()",
+        )
