@@ -33,15 +33,16 @@ class Gone:
     """The answer for the first of them: request and status, without the URL's query."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, error: HTTPError, *, by_choice: bool = False) -> None:
-        request = error.request
-        url = urlsplit(str(request.url if request is not None else ""))
+    def add(self, error: Exception, *, by_choice: bool = False) -> None:
+        """`error` is of requests, httpx, aiohttp or urllib."""
+        request = getattr(error, "request", None) or getattr(error, "request_info", error)
+        url = urlsplit(str(getattr(request, "url", "")))
         with self._lock:
             self.count += 1
             self.by_choice += by_choice
             self.first = self.first or (
-                f"{request.method if request is not None else 'GET'} {url.scheme}://"
-                f"{url.netloc.rpartition('@')[2]}{url.path} answered {error.response.status_code}"
+                f"{getattr(request, 'method', 'GET')} {url.scheme}://"
+                f"{url.netloc.rpartition('@')[2]}{url.path} answered {_status(error)}"
             )
 
     def add_answered(self) -> None:
@@ -64,6 +65,7 @@ class Gone:
 class Child:
     """What a transformer's function reads for one item of its parent."""
 
+    gone: Gone
     has_lists_gone: bool = False
     """Then what the function gives is no sign that something of it is there."""
 
@@ -107,12 +109,14 @@ def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iter
     except HTTPError as error:
         if error.response is None or error.response.status_code not in statuses:
             raise _decided(error) from None
-        current().add(error, by_choice=by_choice)
+        # A thread of dlt's pool knows the child, but not the run.
+        gone = current() if child is None else child.gone
+        gone.add(error, by_choice=by_choice)
         if child is not None:
             child.has_lists_gone = True
         return
     if child is not None or by_choice:
-        current().add_answered()
+        (current() if child is None else child.gone).add_answered()
     if first is not None:
         yield first
     try:
@@ -123,9 +127,16 @@ def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iter
 
 def is_gone(error: BaseException) -> bool:
     """Whether the error is the answer for a child that is gone, and nobody decided otherwise."""
-    response = getattr(error, "response", None)
     is_open = not getattr(error, "landing_is_failure", False)
-    return is_open and getattr(response, "status_code", None) in STATUSES
+    return is_open and _status(error) in STATUSES
+
+
+def _status(error: BaseException) -> int | None:
+    """Of the answer that an HTTP library raised: those of requests and httpx have a response, those
+    of aiohttp and urllib the status itself."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status", None) if response is None else response.status_code
+    return status if isinstance(status, int) else None
 
 
 def _decided(error: HTTPError) -> HTTPError:
