@@ -24,7 +24,8 @@ PLAIN = """import requests
         yield response.json()"""
 HTTPX = """import httpx
     for order in found:
-        yield httpx.get(f"{os.environ['SHOP_URL']}/orders/{order['id']}").raise_for_status().json()"""
+        response = httpx.get(f"{os.environ['SHOP_URL']}/orders/{order['id']}")
+        yield response.raise_for_status().json()"""
 URLLIB = """import json, urllib.request
     for order in found:
         yield json.load(urllib.request.urlopen(f"{os.environ['SHOP_URL']}/orders/{order['id']}"))"""
