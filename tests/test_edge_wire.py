@@ -15,8 +15,9 @@ from tests.kit import REPOSITORY
 from torture.__main__ import REPORT
 from torture.figures import Table
 from torture.wire import WAYS
-from torture.wire.bodies import CUT, FAILURES
-from torture.wire.paging import NOT_ALL
+from torture.wire.bodies import CUT
+from torture.wire.formats import FAILURES
+from torture.wire.more_pages import NOT_ALL
 from torture.wire.runs import edge_wire
 from torture.wire.way import ROWS, Way, body, listed
 

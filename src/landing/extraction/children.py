@@ -20,7 +20,7 @@ import msgspec
 
 from landing.columns.json_page import JsonPage
 from landing.errors import StreamError
-from landing.http.gone import Child, Gone, in_child, is_gone
+from landing.http.gone import Child, Gone, in_child, is_gone, may_pass
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -29,8 +29,8 @@ def skipping_gone(function: Function, gone: Gone) -> Function:
     """The function of a transformer, whose call for one parent gives nothing if the API answers
     that what was asked for is gone.
 
-    If that ends a call for a page of several parents, the function is called again for each of them
-    alone, and what it gave before is left out.
+    A 404 counts if it comes twice. If that ends a call for a page of several parents, the function
+    is called again for each of them alone, and what it gave before is left out.
     """
 
     @wraps(function)
@@ -46,11 +46,14 @@ def skipping_gone(function: Function, gone: Gone) -> Function:
 class _Call:
     """Of the function, for one parent or a page of several."""
 
-    def __init__(self, function: Function, parents: Any, gone: Gone) -> None:
+    def __init__(
+        self, function: Function, parents: Any, gone: Gone, *, is_again: bool = False
+    ) -> None:
         self._function = function
         self._parents = parents
         self._gone = gone
         self._is_one = _is_one(parents)
+        self._is_again = is_again
 
     def made(self) -> Any:
         child = Child(self._gone)
@@ -126,7 +129,7 @@ class _Call:
             child = Child(self._gone)
             try:
                 with in_child(child):
-                    made = function()
+                    made = _called(function)
             except Exception as error:
                 if is_all or _holds(function, self._parents):
                     given = _Given(is_known=is_all)
@@ -148,8 +151,11 @@ class _Call:
         return self._answered(result, child)
 
     def _instead(self, error: Exception, given: _Given) -> list[_Call]:
-        """The calls for each parent alone, of a page in which one is gone; none for that one."""
+        """The calls for each parent alone, of a page in which one is gone; of one alone, another
+        call, and none after that."""
         if self._is_one and not given.count:
+            if may_pass(error) and not self._is_again:
+                return [_Call(self._function, self._parents, self._gone, is_again=True)]
             self._skip(error)
             return []
         if self._is_one or not is_gone(error):
@@ -174,6 +180,15 @@ class _Call:
             for piece in made if isinstance(made, Iterator) else [made]:
                 if piece is not None and not given.takes(piece):
                     yield piece
+
+
+def _called(function: Function) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        if not may_pass(error):
+            raise
+    return function()
 
 
 class _Given:

@@ -90,7 +90,7 @@ class Api(CheckedClient):
 
     def _read(self, paging: Paging, query: Query, gone: Collection[int] | None) -> Iterator[Page]:
         traffic.current().reads()
-        pages = unless_gone(pages_of(*varied(paging, query)), gone)
+        pages = unless_gone(partial(pages_of, *varied(paging, query)), gone)
         yield from (page for page in pages if page)
 
     def graphql(

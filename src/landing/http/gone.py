@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -98,31 +98,46 @@ def current() -> Gone:
     return _current.get() or Gone()
 
 
-def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iterator[Item]:
+def unless_gone(
+    read: Callable[[], Iterator[Item]], statuses: Collection[int] | None
+) -> Iterator[Item]:
     """The pages; none if the first request for them is answered with one of the statuses. If they
-    are None, with 404 or 410 inside a child, and with no status elsewhere."""
+    are None, with 404 or 410 inside a child, and with no status elsewhere; 404 counts if it comes
+    twice."""
     by_choice, child = statuses is not None, _in_child.get()
     if statuses is None:
         statuses = STATUSES if child is not None else ()
+    # A thread of dlt's pool knows the child, but not the run.
+    gone = current() if child is None else child.gone
+    pages = read()
     try:
-        first = next(pages, None)
+        try:
+            first = next(pages, None)
+        except HTTPError as error:
+            if by_choice or child is None or not may_pass(error):
+                raise
+            pages = read()
+            first = next(pages, None)
     except HTTPError as error:
-        if error.response is None or error.response.status_code not in statuses:
+        if _status(error) not in statuses:
             raise _decided(error) from None
-        # A thread of dlt's pool knows the child, but not the run.
-        gone = current() if child is None else child.gone
         gone.add(error, by_choice=by_choice)
         if child is not None:
             child.has_lists_gone = True
         return
     if child is not None or by_choice:
-        (current() if child is None else child.gone).add_answered()
+        gone.add_answered()
     if first is not None:
         yield first
     try:
         yield from pages
     except HTTPError as error:  # a part of the list is there
         raise _decided(error) from None
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what is said to be gone may be there at once: some APIs answer 404 for a moment."""
+    return is_gone(error) and _status(error) == 404
 
 
 def is_gone(error: BaseException) -> bool:

@@ -138,7 +138,6 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
         "nbHits",
         "@odata.count",
         "odata.count",
-        "__count",
     ),
     # Of the rows that a filter lets through, beside a total that counts all.
     "filtered": ("recordsFiltered", "filterCount", "filteredCount", "totalFiltered"),

@@ -8,7 +8,7 @@ from landing.http.query import Answer, Query
 from landing.http.vocabulary import plain, whole_number
 
 _USUAL_SIZES = frozenset(
-    n * ten for n in (10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 80) for ten in (1, 10, 100, 1_000)
+    n * ten for n in (10, 15, 20, 25, 30, 40, 50, 60, 75, 80) for ten in (1, 10, 100, 1_000)
 )
 """Of pages, by default or at most."""
 
