@@ -87,21 +87,38 @@ EVERY = range(1, len(ROWS) + 1)
 
 SKIPPED = [
     _skipped("the lists of two parents are a 404", "estuary/connectors#1982", NOT_FOUND),
-    _skipped("they are a 410", "dust-tt/dust#27045", body({"error": "gone"}, 410)),
-    _skipped("they are a 404 in HTML, of the server before it", "estuary/connectors#4903", NGINX),
     _skipped(
-        "they are a 404, and the source loops over the parents itself",
+        "the lists of two parents are a 410", "dust-tt/dust#27045", body({"error": "gone"}, 410)
+    ),
+    _skipped(
+        "the lists of two parents are a 404 in HTML, of the server before it",
+        "estuary/connectors#4903",
+        NGINX,
+    ),
+    _skipped(
+        "the lists of two parents are a 404, and the source loops over the parents itself",
         "PostHog/posthog#102868",
         NOT_FOUND,
         LOOP,
     ),
     _skipped(
-        "they are a 404, to a loop of plain `requests`", "airbytehq/airbyte#24369", NOT_FOUND, PLAIN
+        "the lists of two parents are a 404, to a loop of plain `requests`",
+        "airbytehq/airbyte#24369",
+        NOT_FOUND,
+        PLAIN,
     ),
     _skipped(
-        "they are a 404, to functions of `dlt.defer`", "alcionai/corso#4342", NOT_FOUND, DEFERRED
+        "the lists of two parents are a 404, to functions of `dlt.defer`",
+        "alcionai/corso#4342",
+        NOT_FOUND,
+        DEFERRED,
     ),
-    _skipped("they are a 404, to an `async` function", "estuary/connectors#2398", NOT_FOUND, ASYNC),
+    _skipped(
+        "the lists of two parents are a 404, to an `async` function",
+        "estuary/connectors#2398",
+        NOT_FOUND,
+        ASYNC,
+    ),
     Way(
         "the list of a parent is a 404 once, and there the next time",
         "dust-tt/dust#28009",
@@ -120,7 +137,7 @@ REFUSED = [
         "none of its 12 child lists is there",
     ),
     _told(
-        "they are all a 404, and the source loops over the parents itself",
+        "the lists of all parents are a 404, and the source loops over the parents itself",
         "pimutils/vdirsyncer#658",
         _family(NOT_FOUND, *EVERY),
         "none of its 12 child lists is there",

@@ -71,7 +71,9 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
             refuse_earlier(query, answer, "Have the paginator begin with the first")
         if not paginator.has_next_page:
             _refuse_more(paginator, query, answer, rows, len(asked))
-            _warn_of_more(paginator, query, answer, rows, total)
+            if getattr(paginator, "maximum_value", None) is None:
+                total.warn_if_above(rows)
+            _warn_of_more(paginator, query, answer, len(asked))
         yield answer.page
         if not paginator.has_next_page:
             return
@@ -133,13 +135,13 @@ def _refuse_more(
     refuse_more(query, answer, rows=rows, pages=pages, weights=weights, sought=sought)
 
 
-def _warn_of_more(
-    paginator: BasePaginator, query: Query, answer: Answer, rows: int, total: StatedTotal
-) -> None:
-    if getattr(paginator, "maximum_value", None) is None:
-        total.warn_if_above(rows)
-    if isinstance(paginator, AssumedSinglePage):
-        warn_if_full(query, answer)
+def _warn_of_more(paginator: BasePaginator, query: Query, answer: Answer, pages: int) -> None:
+    """Where the only page is a full one, and nothing was found of what would follow it."""
+    is_alone = pages == 1 and getattr(paginator, "end", "unseen") == "unseen"
+    if is_alone and isinstance(paginator, AssumedSinglePage):
+        warn_if_full(query, answer, "say how it is paged by paging=")
+    elif is_alone and (place := getattr(paginator, "place", "")):
+        warn_if_full(query, answer, f"check that its next page would be {place}")
 
 
 def _sign(request: Request) -> int:

@@ -49,8 +49,8 @@ class StatedTotal:
             )
 
 
-def warn_if_full(query: Query, answer: Answer) -> None:
-    """Of an answer that is taken for the whole list, though nobody said that it is."""
+def warn_if_full(query: Query, answer: Answer, remedy: str) -> None:
+    """Of an answer that is taken for the whole list, though nothing says that it is."""
     rows = len(answer.page)
     said = answered(query, answer)
     params = query.template.json if query.template.json is not None else query.template.params
@@ -60,6 +60,6 @@ def warn_if_full(query: Query, answer: Answer) -> None:
         traffic.current().warn(
             "full page",
             f"{query.shown}: the answer has exactly {rows:,} rows, as a full page would have, and "
-            "does not say whether there are more. If it is paged, say how by paging= (`landing "
-            "check` requests a second page); if it has all rows, pass paging=SinglePage()",
+            f"does not say whether there are more. If the list is paged, {remedy} (`landing check` "
+            "requests a second page); if these are all rows, pass paging=SinglePage()",
         )
