@@ -146,7 +146,8 @@ def _said(response: Response) -> str:
     try:
         value = decoded(response.content)
     except ValueError:
-        words = own_words(response)
+        is_line = b"\n" not in response.content.strip()
+        words = own_words(response) if is_line else ""
         return f"; it says: {words}" if words else ""
     words = said_of_failure(value)
     return f"; it says: {words}" if words else f"; it is {shape_of(value)}"
