@@ -15,7 +15,7 @@ from landing.http.failed_answers import JsonBody
 from landing.http.own_words import said_by
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import number_of
-from landing.http.vocabulary import plain, plain_set
+from landing.http.spelling import plain, plain_set
 
 _LIMITS = plain_set(
     (

@@ -6,10 +6,11 @@ and `Next-Page-Token` too. `docs/paging.md` shows this table with the APIs that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
+
+from landing.http.spelling import plain, plain_set
 
 Kind: TypeAlias = Literal[
     "next",
@@ -239,9 +240,6 @@ INSIDE_NEXT = (
 )
 """Members of an object that is named `next`."""
 
-ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
-"""Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
-
 SIZES = (
     "limit",
     "perPage",
@@ -267,15 +265,6 @@ NUMBERS = ("page", "pageNumber", "pageNo", "pageNum", "pageIndex", "p")
 _ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object")
 
 
-def plain(name: str) -> str:
-    """Without case and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def plain_set(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(plain, names))
-
-
 def by_name(words: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]]:
     """The kinds that a plain name may be of."""
     found: dict[str, tuple[Kind, ...]] = {}
@@ -289,27 +278,3 @@ def is_about_pages(names: Iterable[str]) -> bool:
     """Whether an object with such members only says how a list is paged."""
     words = (*chain.from_iterable(BODY.values()), *CONTAINERS, *SIZES, *POSITIONS, *_ABOUT_LISTS)
     return plain_set(names) <= plain_set(words)
-
-
-def is_end(value: object) -> bool:
-    """Whether a value says that nothing follows, in whatever spelling."""
-    return value is None or value is False or str(value).strip().lower() in ENDS
-
-
-def yes_or_no(value: object) -> bool | None:
-    """A flag in whatever spelling; None of what is no flag."""
-    text = str(value).strip().lower()
-    if isinstance(value, bool | int | str):
-        if text in ("true", "1", "yes"):
-            return True
-        if text in ("false", "0", "no", ""):
-            return False
-    return None
-
-
-def whole_number(value: object) -> int | None:
-    """A count in whatever spelling; None of what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    text = str(value).strip().removesuffix(".0")
-    return int(text) if text.isascii() and text.isdecimal() else None

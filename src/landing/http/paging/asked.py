@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from requests import Response
 
 from landing.http import vocabulary
-from landing.http.vocabulary import plain, whole_number
+from landing.http.spelling import plain, whole_number
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from typing import Any
 from requests import HTTPError
 
 from landing.errors import ApiError
-from landing.http.bodies import Page, values_of
-from landing.http.paging.empty_lists import refuse_if_filtered
-from landing.http.paging.more import Weight, refuse_more
+from landing.http.bodies import Page
+from landing.http.page_rows import values_of
+from landing.http.paging.first_pages import refuse_if_filtered
+from landing.http.paging.more import refuse_more
 from landing.http.paging.order import first_descent
+from landing.http.paging.signs import Weight
 from landing.http.paging.totals import StatedTotal
 from landing.http.query import Query
-from landing.http.vocabulary import is_end
+from landing.http.spelling import is_end
 
 # Totals of such pages count what is left, or all there is, or something between.
 _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})

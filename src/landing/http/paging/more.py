@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from requests import Response
 
@@ -14,33 +14,13 @@ from landing.errors import ApiError
 from landing.http import vocabulary
 from landing.http.links import link_to
 from landing.http.paging.asked import Asked
+from landing.http.paging.signs import ALL, BY_REQUEST, Sign, Weight, paging_by
 from landing.http.paging.words import Word, is_url, of_body, of_headers
 from landing.http.query import Answer, Query
-from landing.http.vocabulary import Kind, is_end, plain, whole_number, yes_or_no
+from landing.http.spelling import is_end, plain, whole_number, yes_or_no
+from landing.http.vocabulary import Kind
 
 _RANGE = re.compile(r"\s*(?!bytes)[a-z]*[\s=]*(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
-
-Weight: TypeAlias = Literal["next", "flag", "pages", "total"]
-ALL: frozenset[Weight] = frozenset({"next", "flag", "pages", "total"})
-
-
-@dataclass(frozen=True)
-class Sign:
-    """Something in an answer that says that there is more."""
-
-    weight: Weight
-    place: str
-    """A path in the body, or the name of a header."""
-    is_header: bool
-    shown: str
-    """What it says, without a URL or a cursor, which may hold a key."""
-    paging: str
-    """What would follow it."""
-    value: Any = None
-
-    @property
-    def where(self) -> str:
-        return f"the header '{self.place}'" if self.is_header else f"'{self.place}'"
 
 
 @dataclass(frozen=True)
@@ -150,13 +130,13 @@ class Answered:
     def _flags(self) -> Iterator[Sign]:
         for word in self._all("more"):
             if yes_or_no(word.value) is True:
-                yield self._sign("flag", word, "true", _BY_REQUEST)
+                yield self._sign("flag", word, "true", BY_REQUEST)
         for word in self._all("last"):
             if word.value is False:
-                yield self._sign("flag", word, "false", _BY_REQUEST)
+                yield self._sign("flag", word, "false", BY_REQUEST)
         for word in self._all("remaining"):
             if whole_number(word.value):
-                yield self._sign("flag", word, f"is {word.value}", _BY_REQUEST)
+                yield self._sign("flag", word, f"is {word.value}", BY_REQUEST)
 
     def _next(self, rows: int) -> Iterator[Sign]:
         link = link_to(self.response.headers.get("Link", ""), "next")
@@ -170,12 +150,12 @@ class Answered:
             if is_counted and self._has_all(rows):
                 continue
             if not is_end(word.value) and not self._is_this(word.value):
-                yield self._sign("next", word, "names a next page", _paging_by(word))
+                yield self._sign("next", word, "names a next page", paging_by(word))
         if self._has_empty_next or self._has_all(rows) or not rows:
             return
         for word in self._all("position"):
             if not is_end(word.value) and not self._asked.has(word.value):
-                yield self._sign("next", word, "names where to go on", _paging_by(word))
+                yield self._sign("next", word, "names where to go on", paging_by(word))
 
     def _pages(self, pages: int) -> Iterator[Sign]:
         if self._is_last:
@@ -250,26 +230,6 @@ class Answered:
     @cached_property
     def _asked(self) -> Asked:
         return Asked(self.response)
-
-
-_BY_REQUEST = "KeysetPages, OffsetPages or NumberedPages, by what the API takes"
-
-
-def _paging_by(word: Word) -> str:
-    if word.is_header:
-        if is_url(word.value):
-            return f'HeaderUrlPages("{word.place}")'
-        return f'CursorPages(header="{word.place}", param="{_parameter(word)}")'
-    if is_url(word.value):
-        return f'NextUrlPages("{word.place}")'
-    return f'CursorPages("{word.place}", "{_parameter(word)}")'
-
-
-def _parameter(word: Word) -> str:
-    """What a parameter is probably called, whose value is under such a name in the answer."""
-    name = word.place.rpartition(".")[2] if not word.is_header else word.name.lower()
-    name = re.sub(r"^(x-)?_*next[-_]?", "", name, flags=re.IGNORECASE)
-    return name[:1].lower() + name[1:] if name else "cursor"
 
 
 def answered(query: Query, answer: Answer) -> Answered:

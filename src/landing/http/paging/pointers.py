@@ -31,10 +31,11 @@ from landing.http.bodies import Page, has_place, value_at
 from landing.http.dlt_client import end_paging
 from landing.http.links import link_to
 from landing.http.paging.first_pages import refuse_earlier
-from landing.http.paging.more import ALL, answered, refuse_more
+from landing.http.paging.more import answered, refuse_more
+from landing.http.paging.signs import ALL
 from landing.http.paging.totals import StatedTotal, warn_if_full
 from landing.http.query import Answer, Query
-from landing.http.vocabulary import is_end, yes_or_no
+from landing.http.spelling import is_end, yes_or_no
 
 
 @runtime_checkable

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from landing.columns.expected_fields import expects_key
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Page, from_row, identities, value_at
+from landing.http.bodies import Page, value_at
+from landing.http.page_rows import from_row, identities
 from landing.http.paging.totals import StatedTotal
 from landing.http.query import Answer, Query
 

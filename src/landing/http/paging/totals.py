@@ -5,7 +5,7 @@ from __future__ import annotations
 from landing.http import traffic, vocabulary
 from landing.http.paging.more import Answered, answered
 from landing.http.query import Answer, Query
-from landing.http.vocabulary import plain, whole_number
+from landing.http.spelling import plain, plain_set, whole_number
 
 _USUAL_SIZES = frozenset(
     n * ten for n in (10, 15, 20, 25, 30, 40, 50, 60, 75, 80) for ten in (1, 10, 100, 1_000)
@@ -54,7 +54,7 @@ def warn_if_full(query: Query, answer: Answer, remedy: str) -> None:
     rows = len(answer.page)
     said = answered(query, answer)
     params = query.template.json if query.template.json is not None else query.template.params
-    sizes = vocabulary.plain_set(vocabulary.SIZES)
+    sizes = plain_set(vocabulary.SIZES)
     asked = {whole_number(value) for name, value in (params or {}).items() if plain(name) in sizes}
     if rows in asked | _USUAL_SIZES and not said.confirms_end(rows=rows, pages=1):
         traffic.current().warn(

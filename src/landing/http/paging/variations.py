@@ -12,12 +12,12 @@ from typing import Any
 from dlt.sources.helpers.rest_client.paginators import BasePaginator, RangePaginator
 
 from landing.http import vocabulary
-from landing.http.paging.counted import NumberedPages
+from landing.http.paging.numbers import NumberedPages
 from landing.http.paging.time_windows import TimeWindows
 from landing.http.query import Query
-from landing.http.vocabulary import plain, whole_number
+from landing.http.spelling import plain, plain_set, whole_number
 
-_SIZES = vocabulary.plain_set(vocabulary.SIZES)
+_SIZES = plain_set(vocabulary.SIZES)
 
 
 @dataclass

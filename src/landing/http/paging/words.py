@@ -11,13 +11,14 @@ import msgspec
 
 from landing.columns import json_path
 from landing.http import vocabulary
-from landing.http.vocabulary import Kind, is_end, plain, whole_number, yes_or_no
+from landing.http.spelling import is_end, plain, plain_set, whole_number, yes_or_no
+from landing.http.vocabulary import Kind
 
 _BODY = vocabulary.by_name(vocabulary.BODY)
 _HEADERS = vocabulary.by_name(vocabulary.HEADERS)
-_CONTAINERS = vocabulary.plain_set(vocabulary.CONTAINERS)
-_INSIDE_NEXT = vocabulary.plain_set(vocabulary.INSIDE_NEXT)
-_JSON_HEADERS = vocabulary.plain_set(("X-Pagination", "Pagination", "X-Paging"))
+_CONTAINERS = plain_set(vocabulary.CONTAINERS)
+_INSIDE_NEXT = plain_set(vocabulary.INSIDE_NEXT)
+_JSON_HEADERS = plain_set(("X-Pagination", "Pagination", "X-Paging"))
 _RELATIONS: tuple[tuple[str, Kind], ...] = (
     ("next", "next"),
     ("prev", "previous"),

@@ -12,8 +12,9 @@ from requests import Response
 
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
-from landing.http.bodies import identities
-from landing.http.paging.more import Answered, Sign
+from landing.http.page_rows import identities
+from landing.http.paging.more import Answered
+from landing.http.paging.signs import Sign
 
 
 def left_over(answers: Sequence[Response]) -> str | None:
