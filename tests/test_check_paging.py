@@ -200,3 +200,15 @@ def test_a_list_that_ends_before_its_total_is_a_failure_in_plain_loops_too(
     status, detail, _ = checked(kit, monkeypatch, call, answer)
     assert status == "failed", detail
     assert "'total' is 30, and 20 rows came" in detail
+
+
+def test_a_count_above_the_records_is_a_failure_whatever_else_is_said(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        body = {"results": ROWS[:10], "next": None, "count": 30}
+        exchange.reply(200, json.dumps(body).encode())
+
+    status, detail, _ = checked(kit, monkeypatch, 'api.pages("o", records="results")', answer)
+    assert status == "failed", detail
+    assert "'count' is 30, and 10 rows came" in detail

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from requests import Response
 
@@ -21,6 +21,12 @@ from landing.http.spelling import is_end, plain, whole_number, yes_or_no
 from landing.http.vocabulary import Kind
 
 _RANGE = re.compile(r"\s*(?!bytes)[a-z]*[\s=]*(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
+
+
+class Total(NamedTuple):
+    place: str
+    """A path in the body, or the name of a header."""
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,12 @@ class Answered:
         return self._range[1] if self._range else None
 
     @cached_property
-    def stated_total(self) -> tuple[str, int] | None:
-        """Where it counts rows, and how many; they may be those of this page."""
+    def stated_total(self) -> Total | None:
+        """The rows that it counts, which may be those of this page."""
         word = self._total_word(("filtered", "total")) or self._total_word(("count",))
         if word is None:
-            return ("Content-Range", self.total) if self.total is not None else None
-        return word.place, whole_number(word.value) or 0
+            return Total("Content-Range", self.total) if self.total is not None else None
+        return Total(word.place, whole_number(word.value) or 0)
 
     @cached_property
     def _words(self) -> list[Word]:

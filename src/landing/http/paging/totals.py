@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landing.http import traffic, vocabulary
-from landing.http.paging.more import Answered, answered
+from landing.http.paging.more import Answered, Total, answered
 from landing.http.query import Answer, Query
 from landing.http.spelling import plain, plain_set, whole_number
 
@@ -22,31 +22,44 @@ class StatedTotal:
         """`from_start` if the first request is for the list's first page."""
         self._query = query
         self._from_start = from_start
-        self._first: Answered | None = None
+        self._is_begun = False
+        self._first: Total | None = None
+        self._skipped: int | None = 0
         self._latest: Answered | None = None
 
     def saw(self, answer: Answer) -> None:
-        if answer.page:
-            self._latest = answered(self._query, answer)
-            self._first = self._first or self._latest
+        if not answer.page:
+            return
+        said = answered(self._query, answer)
+        if not self._is_begun:
+            self._is_begun = True
+            self._first = said.stated_total
+            self._skipped = 0 if self._from_start else said.rows_before
+        if self._first is not None:  # else there is nothing to compare with the latest
+            self._latest = said
 
     def warn_if_above(self, rows: int) -> None:
-        if self._first is None or self._latest is None:
-            return
-        skipped = 0 if self._from_start else self._first.rows_before
-        first, latest = self._first.stated_total, self._latest.stated_total
-        if skipped is None or first is None or latest is None:
-            return
-        # A row that came or went meanwhile is in one of them alone.
-        total = min(first[1], latest[1])
-        if total > rows + skipped:
+        latest = self._latest.stated_total if self._latest is not None else None
+        total = total_above(self._first, latest, rows, self._skipped)
+        if total is not None:
             traffic.current().warn(
                 "total",
-                f"{self._query.shown}: the API counts {total:,} rows at '{first[0]}', and {rows:,} "
-                "came before it said that nothing follows. Check the first page and the page size; "
-                "if it counts something else, pass "
-                f'ignore_more=["{first[0]}"] to pages()',
+                f"{self._query.shown}: the API counts {total.rows:,} rows at '{total.place}', and "
+                f"{rows:,} came before it said that nothing follows. Check the first page and the "
+                "page size; if it counts something else, pass "
+                f'ignore_more=["{total.place}"] to pages()',
             )
+
+
+def total_above(
+    first: Total | None, latest: Total | None, rows: int, skipped: int | None
+) -> Total | None:
+    """What the first and the last answer of a list count, if it is more than the rows that were
+    read or skipped. A row that came or went meanwhile is counted by one of them alone."""
+    if first is None or latest is None or skipped is None:
+        return None
+    least = min(first.rows, latest.rows)
+    return Total(first.place, least) if least > rows + skipped else None
 
 
 def warn_if_full(query: Query, answer: Answer, remedy: str) -> None:
