@@ -97,6 +97,24 @@ class FailsIf:
         )
 
 
+@dataclass(frozen=True)
+class NoBody:
+    """A failure test for a page that its API has named as the next one: an answer without a body is
+    no page. Others are left to another test."""
+
+    other: FailureTest | None = None
+
+    def failure(self, response: Response) -> FailedAnswer | None:
+        if response.ok and not response.content.strip():
+            return FailedAnswer(
+                f"answered {response.status_code} without a body, though the page before says that "
+                "there is more: the API, or a cache or gateway in front of it, lost a page",
+                response=response,
+                passes=True,
+            )
+        return self.other.failure(response) if self.other is not None else None
+
+
 FailsIfGiven: TypeAlias = str | Callable[[Any], object] | FailureTest | None
 
 
