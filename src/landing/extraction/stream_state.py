@@ -15,11 +15,11 @@ from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
 from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
+from landing.zone.parent_cursors import forget_parents
 from landing.zone.publication import Load
 from landing.zone.state import (
     STATE_KEY,
     State,
-    forget_parents,
     keeps_state,
     resource_state,
     take_over,
@@ -50,7 +50,7 @@ class StreamState:
         self.of_reading = deepcopy(state)
         """The stream's own: it runs ahead in a thread, while `state` moves with each load."""
         if self._resync is not None:
-            forget_parents(self.of_reading, self._name)
+            forget_parents(self.of_reading, self._name, stream.config.cursor_field)
         self.tracker = self._tracker(fetch)
         self.volume = Volume(
             stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)

@@ -5,7 +5,7 @@
     _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
-    _dlt/{source}/{stream}/failures/{time}.json · seals/{load_id}.json
+    _dlt/{source}/{stream}/failures/{time}.json · seals/{load_id}.json · removals/{time}.json
     _report/index.html
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
@@ -122,6 +122,10 @@ class StreamPaths:
 
     def failed_run(self, moment: datetime) -> str:
         return f"{self.failed_runs}/{next_load_id(moment, None)}.json"
+
+    def removal(self, moment: datetime) -> str:
+        """The record of rows that left quarantine without landing."""
+        return f"_dlt/{self.data}/removals/{next_load_id(moment, None)}.json"
 
     @property
     def kept_states(self) -> str:

@@ -24,6 +24,8 @@ SCHEMA = "landing"
 since dlt normalizes schema names and each stream has its own state."""
 STATE_KEY = "landing"
 """Key of this package's part of a stream's resource state, next to dlt's own `incremental`."""
+_CURSORS = "incremental"
+"""Key of the cursors in dlt's state of a resource."""
 ENGINE_VERSION = 4
 """Version of dlt's state format; unchanged since before this project began."""
 
@@ -205,7 +207,7 @@ def resource_state(state: State, stream: str) -> dict[str, Any]:
 def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
     """The stream's cursor value in the bucket; None if it has never run."""
     resource = _resource_state(bucket, paths)
-    return resource.get("incremental", {}).get(field, {}).get("last_value")
+    return resource.get(_CURSORS, {}).get(field, {}).get("last_value")
 
 
 def stored_load_id(bucket: Bucket, paths: StreamPaths) -> str | None:
@@ -235,18 +237,10 @@ def names_kept(state: State, stream: str) -> list[str]:
     sources = state.get("sources", {})
     section = sources.get(SCHEMA, {})
     resources = section.get("resources", {})
-    own = set(resources.get(stream, {})) - {STATE_KEY, "incremental"}
-    beside = (
-        (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | (set(resources) - {stream})
-    )
+    own = set(resources.get(stream, {})) - {STATE_KEY, _CURSORS}
+    others = {name for name, kept in resources.items() if set(kept) - {_CURSORS}} - {stream}
+    beside = (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | others
     return [*sorted(own), *sorted(beside)]
-
-
-def forget_parents(streams: State, stream: str) -> None:
-    """Remove the parents' cursors from the stream's copy of the state, so that they start over."""
-    for name, kept in streams.get("sources", {}).get(SCHEMA, {}).get("resources", {}).items():
-        if name != stream:
-            kept.pop("incremental", None)
 
 
 def take_over(state: State, streams: State, stream: str) -> None:
