@@ -230,13 +230,17 @@ class Load:
 
     def forget_superseded_keys(self) -> None:
         """Delete key files that the state no longer refers to, including those of interrupted
-        runs. Call after the state is written."""
-        if not self.supersedes_keys:
+        runs. Call after the state is written.
+
+        Those of later loads stay: this process may have stopped since, while another one landed.
+        """
+        newest = self.load_id or self.last_load_id
+        if not self.supersedes_keys or newest is None:
             return
-        current = self.paths.keys(self.load_id) if self.load_id else None
+        kept = self.paths.keys(self.load_id) if self.load_id else None
         with suppress(BucketError):  # everything has landed; the next load tries again
             for path in list(self.bucket.list(self.paths.all_keys)):
-                if path != current:
+                if path != kept and path <= self.paths.keys(newest):
                     self.bucket.delete(path)
 
     def put_failed_quarantine(self) -> None:
