@@ -75,7 +75,7 @@ bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/i
 torture: $(VENV)/test
 	$(BIN)/python -m torture
 torture-edge: $(VENV)/test
-	$(BIN)/python -m torture --only edge-wire edge-cursor edge-zone edge-requests edge-operations edge-secrets
+	$(BIN)/python -m torture --only edge-wire edge-cursor edge-zone edge-network edge-requests edge-operations edge-secrets
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:

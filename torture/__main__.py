@@ -22,6 +22,7 @@ from torture.any_request import any_request
 from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
 from torture.cursors import cursors
+from torture.cut_networks import cut_networks
 from torture.disk import full_disks
 from torture.feeding import feeding
 from torture.figures import Section, Table, markdown, write_between_markers, write_section
@@ -46,6 +47,7 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "edge-wire": lambda _: _wire(1),
     "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=8, say=_say),
     "edge-zone": lambda s3: stops(s3, 100, lanes=50, waits=True),
+    "edge-network": lambda _: cut_networks(50),
     "edge-requests": lambda s3: any_request(s3),
     "edge-operations": lambda s3: stopped_operations(s3, 12),
     "edge-secrets": lambda _: leaks(10_000),
@@ -60,6 +62,7 @@ QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "edge-wire": lambda _: _wire(10),
     "edge-cursor": lambda _: cursors(120, over_http=12, lanes=1),
     "edge-zone": lambda s3: stops(s3, 10, lanes=2, waits=False),
+    "edge-network": lambda _: cut_networks(1),
     "edge-requests": lambda s3: any_request(s3, step=5),
     "edge-operations": lambda s3: stopped_operations(s3, 1),
     "edge-secrets": lambda _: leaks(50),

@@ -23,7 +23,7 @@ from obstore.store import S3Store
 from demo.servers import S3Server
 from tests.kit import Kit, Zone
 from tests.servers.api import Api, Row, seed_orders, serve_api
-from tests.servers.proxy import Proxy, serve_proxy
+from tests.servers.proxy import HOST, Proxy, serve_proxy
 from torture.figures import Search
 from torture.landed import Landed, give_lease_back, lease_is_held, search
 from torture.sources import Client
@@ -202,17 +202,23 @@ class Fleet:
 
 @contextmanager
 def serve_fleet(
-    client: Client, streams: Sequence[str], s3: S3Server, rows: int, **keys: Any
+    client: Client,
+    streams: Sequence[str],
+    s3: S3Server,
+    rows: int,
+    *,
+    host: str = HOST,
+    **keys: Any,
 ) -> Iterator[Fleet]:
     """A fleet over servers of its own; each collection begins with so many rows. `keys` are more of
     the stream configs."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
-        api = stack.enter_context(serve_api([]))
+        api = stack.enter_context(serve_api([], host))
         for stream in streams:
             api.set_rows(stream, seed_orders(rows))
-        api_proxy = stack.enter_context(serve_proxy(api.url))
-        bucket_proxy = stack.enter_context(serve_proxy(s3.endpoint))
+        api_proxy = stack.enter_context(serve_proxy(api.url, host))
+        bucket_proxy = stack.enter_context(serve_proxy(s3.endpoint, host))
         yield Fleet(client, streams, s3, api, api_proxy, bucket_proxy, folder, keys)
 
 

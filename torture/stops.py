@@ -24,7 +24,7 @@ from torture.stopped import Cause, Moment, Place, Stopped
 STREAM = "orders"
 ROWS = 600
 _EDITS = 80
-_CUT_OFF_FOR = 66.0
+CUT_OFF_FOR = 66.0
 IMPATIENT = (*PYTHON, str(Path(__file__).parent / "programs" / "run_impatient.py"), "2")
 
 CAUSES: tuple[Cause, ...] = ("stopped", "cut off")
@@ -118,7 +118,7 @@ class _Lane:
         if not self.waits:
             time.sleep(2)
             return fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint)
-        time.sleep(max(LEASE_SECONDS, _CUT_OFF_FOR))
+        time.sleep(max(LEASE_SECONDS, CUT_OFF_FOR))
         return fleet.run(S3_ENDPOINT=s3.endpoint)
 
     def _compare(self, fleet: Fleet, feeder: Feeder) -> None:
