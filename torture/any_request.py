@@ -17,7 +17,7 @@ from torture.feeding import Feeder
 from torture.figures import Search, Section, Tally
 from torture.fleet import Ended, Fleet, Gate, serve_fleet
 from torture.sources import EXACT
-from torture.stopped import Cause, Moment, Place, Stopped
+from torture.stopped import PATIENT, Cause, Moment, Place, Stopped
 from torture.stops import IMPATIENT, ROWS, STREAM
 
 _EDITS = 160
@@ -67,13 +67,13 @@ class _Lane:
         fleet.change(STREAM, _EDITS)
         known, recorded = fleet.landed[STREAM].loads(), set(_records(fleet))
         place = Place(lambda _: True, nth, self.moment)
-        first = Stopped(fleet, self.cause, place, fleet.start)
+        first = Stopped(fleet, self.cause, place, lambda: fleet.start(**PATIENT))
         if not first.is_reached():
             first.go_on()
             return False
         fleet.change(STREAM, _EDITS)
         time.sleep(2)
-        second = fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint)
+        second = fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint, **PATIENT)
         fleet.landed[STREAM].look()
         before = fleet.landed[STREAM].loads()
         ended = first.go_on()

@@ -22,6 +22,7 @@ from torture.figures import Search, Section, Tally
 from torture.fleet import PYTHON, RUN_SECONDS, Gate, serve_fleet
 from torture.machines import SERVERS, Machine, go_inside, lab, missing
 from torture.sources import EXACT
+from torture.stopped import PATIENT
 from torture.stops import CUT_OFF_FOR, STREAM
 
 _MODULE = "torture.cut_networks"
@@ -64,7 +65,8 @@ class _Lane:
                     may_be_read.wait(RUN_SECONDS)
 
             fleet.bucket_proxy.on_headers = cut
-            first = fleet.start(program=program, LANDING_FILE_MB=_FILE_MB)
+            own = {"LANDING_FILE_MB": _FILE_MB, **PATIENT}
+            first = fleet.start(program=program, **own)
             while not is_cut.wait(0.05):
                 if first.process.poll() is not None:
                     self.tally.problems.append(f"it did not upload: {fleet.ended(first).text}")
@@ -72,7 +74,7 @@ class _Lane:
             may_be_read.set()  # what it reads from now on is what has come through
             fleet.change(STREAM, 80)
             time.sleep(CUT_OFF_FOR)
-            second = fleet.run(S3_ENDPOINT=s3.endpoint, LANDING_FILE_MB=_FILE_MB)
+            second = fleet.run(S3_ENDPOINT=s3.endpoint, **own)
             there = set(fleet.zone.parts(fleet.source, STREAM))
             self.machine.plug_in()
             ended = fleet.ended(first)
@@ -116,7 +118,7 @@ def _cut_off(count: int) -> dict[str, object]:
         folder = machines.folder / "s3"
         with seaweedfs(folder) as s3:
             lanes = [_Lane(machine, n, Tally("")) for n, machine in enumerate(made)]
-            gate = Gate(25)
+            gate = Gate(12)
             with ThreadPoolExecutor(count) as pool:
                 list(pool.map(lambda lane: lane(s3, gate), lanes))
     tally = Tally(f"unplugged in mid-upload for {CUT_OFF_FOR:.0f} s")

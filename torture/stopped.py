@@ -19,6 +19,9 @@ from torture.fleet import Ended, Fleet, Running
 _PATIENCE = 600.0
 """Seconds that a request is kept at most: the second run may take long on a busy machine."""
 
+PATIENT = {"MY_API_TIMEOUT": "100", "LANDING_STALL_MINUTES": "10"}
+"""What a run needs beside many others: the machine is busy, and the API is slow."""
+
 Cause = Literal["stopped", "cut off", "killed"]
 Moment = Literal["before", "half", "after"]
 

@@ -28,7 +28,7 @@ from torture.feeding import Feeder
 from torture.figures import Search, Section, Tally
 from torture.fleet import PYTHON, Ended, Fleet, Gate, Running, serve_fleet
 from torture.sources import EXACT
-from torture.stopped import Cause, Moment, Place, Stopped
+from torture.stopped import PATIENT, Cause, Moment, Place, Stopped
 from torture.stops import CAUSES, IMPATIENT, ROWS, STREAM
 
 _EDITS = 160
@@ -51,7 +51,7 @@ class Operation:
 
     def start(self, fleet: Fleet, program: tuple[str, ...] = PYTHON, **env: str) -> Running:
         words = self.words(fleet)
-        return fleet.start_landing(*words, program=program, **_tables(fleet), **env)
+        return fleet.start_landing(*words, program=program, **_env(fleet), **env)
 
 
 def _is_part(request: Request) -> bool:
@@ -62,9 +62,9 @@ def _is_of_table(request: Request) -> bool:
     return request.method in ("PUT", "POST") and f"/{_TABLES}-" in request.path
 
 
-def _tables(fleet: Fleet) -> dict[str, str]:
+def _env(fleet: Fleet) -> dict[str, str]:
     url = fleet.env()["DLT_BUCKET_URL"]
-    return {"LANDING_TABLES_URL": url.replace("/raw-", f"/{_TABLES}-")}
+    return {"LANDING_TABLES_URL": url.replace("/raw-", f"/{_TABLES}-"), **PATIENT}
 
 
 def _edited(fleet: Fleet, _: int) -> None:
@@ -146,7 +146,7 @@ def _table_is_the_newest_of_each_key(fleet: Fleet) -> list[str]:
         "AWS_REGION": "us-east-1",
         "AWS_ALLOW_HTTP": "true",
     }
-    uri = f"{_tables(fleet)['LANDING_TABLES_URL']}/{fleet.source}/{STREAM}"
+    uri = f"{_env(fleet)['LANDING_TABLES_URL']}/{fleet.source}/{STREAM}"
     rows = DeltaTable(uri, storage_options=options).to_pyarrow_table(columns=["id", "name"])
     there = sorted(zip(rows["id"].to_pylist(), rows["name"].to_pylist(), strict=True))
     wanted = sorted((row["id"], row["name"]) for row in fleet.api.rows(STREAM))
@@ -220,7 +220,7 @@ class _Lane:
 
     def __call__(self, s3: S3Server, gate: Gate) -> None:
         with serve_fleet(EXACT, [STREAM], s3, ROWS, **self.operation.keys) as fleet:
-            first = fleet.run(**_tables(fleet))
+            first = fleet.run(**_env(fleet))
             assert first.code == 0, first.text
             feeder = Feeder(fleet.zone, f"{fleet.source}/{STREAM}/year={datetime.now(UTC):%Y}")
             feeder.start()
@@ -260,7 +260,7 @@ class _Lane:
             found.append(f"the first ended with {first.code}: {first.text.strip()}")
         if late and first.code != 0 and not all(map(is_compacted, late)):
             found.append(f"{sorted(late)} appeared late")
-        own = {**_tables(fleet), "S3_ENDPOINT": s3.endpoint}
+        own = {**_env(fleet), "S3_ENDPOINT": s3.endpoint}
         later = (
             fleet.ended(operation.start(fleet, S3_ENDPOINT=s3.endpoint)),
             fleet.run(**own),
@@ -278,7 +278,7 @@ class _Lane:
     def _second(self, fleet: Fleet, s3: S3Server, number: int) -> Ended:
         """The same operation, or a run of the stream; by a way of its own to the bucket."""
         if number % 2:
-            own = {**_tables(fleet), "S3_ENDPOINT": s3.endpoint}
+            own = {**_env(fleet), "S3_ENDPOINT": s3.endpoint}
             return fleet.run(program=IMPATIENT, **own)
         running = self.operation.start(fleet, IMPATIENT, S3_ENDPOINT=s3.endpoint)
         return fleet.ended(running)

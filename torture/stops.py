@@ -19,7 +19,7 @@ from torture.figures import Search, Section, Tally
 from torture.fleet import LEASE_SECONDS, PYTHON, Ended, Fleet, Gate, serve_fleet
 from torture.kills import request_kind
 from torture.sources import EXACT
-from torture.stopped import Cause, Moment, Place, Stopped
+from torture.stopped import PATIENT, Cause, Moment, Place, Stopped
 
 STREAM = "orders"
 ROWS = 600
@@ -90,7 +90,7 @@ class _Lane:
 
     def _outrun(self, fleet: Fleet, s3: S3Server, goal: Goal, tally: Tally) -> None:
         fleet.change(STREAM, _EDITS * 4)
-        stopped = Stopped(fleet, goal.cause, goal.at, fleet.start)
+        stopped = Stopped(fleet, goal.cause, goal.at, lambda: fleet.start(**PATIENT))
         if not stopped.is_reached():
             tally.problems.append(f"ended before its goal: {stopped.go_on().text.strip()}")
             return
@@ -117,9 +117,9 @@ class _Lane:
         """By a way of its own to the bucket, once the lease of the first has expired."""
         if not self.waits:
             time.sleep(2)
-            return fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint)
+            return fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint, **PATIENT)
         time.sleep(max(LEASE_SECONDS, CUT_OFF_FOR))
-        return fleet.run(S3_ENDPOINT=s3.endpoint)
+        return fleet.run(S3_ENDPOINT=s3.endpoint, **PATIENT)
 
     def _compare(self, fleet: Fleet, feeder: Feeder) -> None:
         published = fleet.landed[STREAM].paths
@@ -133,7 +133,7 @@ class _Lane:
 def stops(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
     """So many runs that are outrun; without `waits`, the second run finds the lease expired after
     two seconds, and the first one still trusts it."""
-    gate = Gate(25) if waits else Gate()  # they sleep most of the time
+    gate = Gate(12) if waits else Gate()  # they sleep most of the time
     jobs = [_Lane(goals(count)[lane::lanes], waits) for lane in range(lanes)]
     with ThreadPoolExecutor(lanes) as pool:
         list(pool.map(lambda job: job(s3, gate), jobs))

@@ -23,6 +23,7 @@ from obstore.store import LocalStore, S3Store
 
 from landing.catalog.workspace import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
+from landing.secrets import redacted
 from landing.zone import object_store as stores
 from landing.zone.object_store import local_folder
 
@@ -441,7 +442,7 @@ def _brief(detail: str) -> str:
     if found := _ANSWERED.search(detail):
         code = _ERROR_CODE.search(detail)
         return f"it answered {found[1]}{f' ({code[1]})' if code else ''}{_attempts(detail)}"
-    text = detail.strip().splitlines()[0] if detail.strip() else "no reason given"
+    text = redacted(detail).strip().partition("\n")[0] or "no reason given"
     return text if len(text) <= 300 else text[:300] + "…"
 
 
