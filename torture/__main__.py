@@ -8,6 +8,7 @@ python -m torture --only kills bucket  some of it, into these sections of the do
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -50,7 +51,7 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "edge-network": lambda _: cut_networks(50),
     "edge-requests": lambda s3: any_request(s3),
     "edge-operations": lambda s3: stopped_operations(s3, 6),
-    "edge-secrets": lambda _: leaks(10_000),
+    "edge-secrets": lambda _: leaks(10_000, processes=os.cpu_count() or 2),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),

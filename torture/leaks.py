@@ -13,6 +13,7 @@ import random
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MARKS = "/+=&<>\"'\\%?#:@$ \t\n~`|{}[]()*.,;!^_-"
 _OTHERS = "äßñéøλжה中語🙂\u00a0\u202e"
 
+_BETWEEN = " and "
 _PAGE = _environment()
 _TRACER = TracerProvider().get_tracer("torture")
 Spelling = Callable[[str], str]
@@ -156,14 +158,16 @@ def _alert(form: str) -> Callable[[str], str]:
 def _page(text: str) -> str:
     """A value in a page of `landing report`, and one of a column's profile."""
     page = _PAGE.from_string("<p title='{{ text }}'>{{ text }}</p>")
-    return page.render(text=text) + profiles._text(text)
+    values = map(profiles._text, text.split(_BETWEEN))
+    return page.render(text=text) + " ".join(values)
 
 
 def _dagster(text: str) -> str:
     """A table of rows, and the failure of an asset."""
     context: Any = SimpleNamespace(retry_number=0, log=logging.getLogger("none"))
     failure = _outcome(context, StreamError(text), RetryPolicy(max_retries=0))
-    return _table([text], [{text: text}]) + str(failure.description)
+    cells = [{text: piece} for piece in text.split(_BETWEEN)]
+    return _table([text], cells) + str(failure.description)
 
 
 def _span(text: str) -> str:
@@ -209,15 +213,18 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
 }
 
 
-def leaks(count: int) -> Section:
+def leaks(count: int, processes: int = 1) -> Section:
     """So many secrets, each in every spelling, through each output."""
-    chance = random.Random(count)
+    shares = [range(first, count, processes) for first in range(processes)]
+    if processes == 1:
+        found = [_tallies(shares[0])]
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            found = list(pool.map(_tallies, shares))
     tallies = {name: Tally(name) for name in OUTPUTS}
-    for number in range(count):
-        secret = generated(chance)
-        with _variable(secret):
-            for tally, output in zip(tallies.values(), OUTPUTS.values(), strict=True):
-                _try(secret, number, output, tally)
+    for own in found:
+        for tally in own:
+            tallies[tally.what].add(tally)
     note = (
         f"{count:,} secrets, each in {len(SPELLINGS)} spellings. A secret that is left in an "
         "output, in any spelling, counts as lost."
@@ -225,11 +232,22 @@ def leaks(count: int) -> Section:
     return Section("Edge: secrets", list(tallies.values()), notes=[note])
 
 
+def _tallies(numbers: range) -> list[Tally]:
+    tallies = {name: Tally(name) for name in OUTPUTS}
+    with _environment_without_others():
+        for number in numbers:
+            secret = generated(random.Random(number))
+            with _variable(secret):
+                for tally, output in zip(tallies.values(), OUTPUTS.values(), strict=True):
+                    _try(secret, number, output, tally)
+    return list(tallies.values())
+
+
 def _try(secret: str, number: int, output: Callable[[str], str], tally: Tally) -> None:
     """All spellings in one text; one by one where something of it is left."""
     spelled = {name: spell(secret) for name, spell in SPELLINGS.items()}
     tally.times += len(spelled)
-    if not is_left(output(f"{number} " + " and ".join(spelled.values())), secret):
+    if not is_left(output(f"{number} " + _BETWEEN.join(spelled.values())), secret):
         return
     for name, text in spelled.items():
         if is_left(output(f"{number} {text}"), secret):
@@ -252,6 +270,17 @@ def generated(chance: random.Random) -> str:
         secret = "".join(chance.choices(alphabet, k=chance.randint(8, 48))).strip()
         if len(secret) >= 8:
             return secret
+
+
+@contextmanager
+def _environment_without_others() -> Iterator[None]:
+    """Each output looks for secrets in all variables, which takes most of its time."""
+    others = dict(os.environ)
+    os.environ.clear()
+    try:
+        yield
+    finally:
+        os.environ.update(others)
 
 
 @contextmanager
