@@ -103,6 +103,8 @@ class _Lane:
             found.append(f"the second run ended with {second.code}: {second.text.strip()}")
         if self.cause == "killed":
             is_true = first.code == -9
+        elif first.code == 1:  # small requests wait ten seconds, and the bucket did not answer
+            is_true = "no answer in time" in first.err
         elif first.code == 3:
             is_true = "lost its lease" in first.err or "is under way" in first.err
         else:
@@ -147,7 +149,7 @@ def any_request(s3: S3Server, *, step: int = 1) -> Section:
         "seconds, while the first one still trusted it. The feeders polled "
         f"{sum(lane.polls for lane in lanes):,} times; files that they missed count as lost. "
         "A first run that completed landed as many rows as it said; any other one said that it "
-        "had lost its lease, or was killed."
+        "had lost its lease or that the bucket did not answer in time, or was killed."
     )
     searched = sum((lane.search for lane in lanes), Search())
     tallies = [lane.tally for lane in lanes]
