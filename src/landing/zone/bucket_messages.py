@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from landing.catalog.workspace import BucketSettings
+from landing.secrets import redacted
 
 _CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
 _REFUSALS = (
@@ -70,7 +71,7 @@ def _brief(detail: str) -> str:
     if found := _ANSWERED.search(detail):
         code = _ERROR_CODE.search(detail)
         return f"it answered {found[1]}{f' ({code[1]})' if code else ''}{_attempts(detail)}"
-    text = detail.strip().splitlines()[0] if detail.strip() else "no reason given"
+    text = redacted(detail).strip().partition("\n")[0] or "no reason given"
     return text if len(text) <= 300 else text[:300] + "…"
 
 

@@ -57,7 +57,7 @@ def _previewed(found: Preview, name: str) -> Iterator[tuple[str, str]]:
         yield "rows", f"{found.total:,}, says the API"
     yield "page", _page(found)
     for (field, reason), count in found.refused.most_common():
-        yield "refused", f"{field}: {reason} ({count:,}); goes to quarantine"
+        yield "refused", redacted(f"{field}: {reason} ({count:,}); goes to quarantine")
     for note in found.notes:
         yield "!", redacted(note)
     if found.drift:
