@@ -30,7 +30,7 @@ def guard() -> None:
 
 
 def _guard_client() -> None:
-    from landing.http.dlt_client import check_requests
+    from landing.http.dlt_sending import check_requests
 
     check_requests(_stays_on_one_host)
 
