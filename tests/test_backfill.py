@@ -150,7 +150,7 @@ def test_a_backfill_lands_its_windows_and_leaves_the_cursor_alone(
     assert {load["backfill"]["id"] for load in own} == {kept["id"]}
     asked = {request.query["until"] for request in api.requests}
     assert "2023-02-01 00:00:00" in asked
-    assert zone.paths("_dlt/shop/orders/lease.json") == []
+    assert zone.is_released("shop", "orders")
 
 
 def test_it_goes_on_where_it_was_and_runs_again_only_when_told(

@@ -120,7 +120,7 @@ def _line(cells: Sequence[Any]) -> str:
 
 def _cell(value: Any) -> str:
     """Escapes a value, which may come from anyone, so that it can't be Markdown or HTML."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else redacted(str(value))  # before half of a secret is cut off
     text = text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
     printable = "".join(c if c.isprintable() else " " for c in text)
     return "".join(f"\\{c}" if c in "\\`*_[]<>|~&" else c for c in printable)

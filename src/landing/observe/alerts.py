@@ -152,7 +152,7 @@ def _json(
                 "stream": one.stream,
                 "kind": one.problem.kind,
                 "message": _cut(one.problem.message),
-                "remedy": one.problem.remedy,
+                "remedy": redacted(one.problem.remedy),
             }
             for one in concerns
         ],
@@ -161,7 +161,7 @@ def _json(
 
 def _problem(concern: Concern) -> str:
     problem = concern.problem
-    return f"{problem.kind}: {_cut(problem.message)} ({problem.remedy})"
+    return f"{problem.kind}: {_cut(problem.message)} ({redacted(problem.remedy)})"
 
 
 def _text(error: Exception) -> str:

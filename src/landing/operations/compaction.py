@@ -26,7 +26,7 @@ import pyarrow as pa
 from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
 from landing.zone.bucket import Bucket, Listed
-from landing.zone.layout import StreamPaths, compacted_path, load_id_of
+from landing.zone.layout import StreamPaths, compacted_path, is_compacted, load_id_of
 from landing.zone.lease import RETRY_EVERY, Lease
 from landing.zone.parts import Part
 
@@ -141,15 +141,23 @@ def _plan_day(plan: CompactionPlan, day: date, files: Sequence[Listed], file_byt
 
 
 def _groups(files: Sequence[Listed], file_bytes: int) -> Iterator[list[Listed]]:
+    """Consecutive files of at most that size together, none of them compacted.
+
+    A compacted file is never replaced: its name would be free again, and the upload of a process
+    that had stopped in its middle would bring the same rows a second time.
+    """
     group: list[Listed] = []
     size = 0
     for file in files:
-        if group and size + file.bytes > file_bytes:
+        ends = is_compacted(file.path)
+        if group and (ends or size + file.bytes > file_bytes):
             yield group
             group, size = [], 0
-        group.append(file)
-        size += file.bytes
-    yield group
+        if not ends:
+            group.append(file)
+            size += file.bytes
+    if group:
+        yield group
 
 
 def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:

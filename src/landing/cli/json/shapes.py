@@ -287,6 +287,15 @@ class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
     table: TableResult | None
 
 
+class QuarantineDropped(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    records: int
+    reasons: list[QuarantineReason]
+    dropped: bool
+    """False if the answer was no."""
+
+
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str

@@ -13,11 +13,11 @@ import requests
 from requests import PreparedRequest, Response
 
 from landing import secrets
-from landing.columns import json_path
 from landing.errors import ApiError, SourceError
 from landing.http.auth.lifetimes import renew_at
 from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
 from landing.http.auth.renewed import RenewedAuth
+from landing.http.failed_answers import JsonBody
 from landing.http.own_words import decoded, own_words
 from landing.http.shapes import shape_of
 
@@ -110,11 +110,13 @@ class TokenLogin(RenewedAuth[LoginToken]):
         return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
 
     def _value(self, response: Response, path: str) -> Any:
+        if path:
+            body = JsonBody.of(response)
+            return None if body is None else body.at(path)
         try:
-            raw = json_path.raw_at(response.content, path)
-            return None if raw is None else msgspec.json.decode(raw)
+            return msgspec.json.decode(response.content)
         except (msgspec.MsgspecError, UnicodeError):
-            return None if path else response.text
+            return response.text
 
     def _problem(self, found: Any, response: Response) -> str:
         """Why what is at the path is no token, without showing it; empty if it may be one."""
