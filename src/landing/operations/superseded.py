@@ -13,10 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
+from landing.columns.arrow import pc, pq
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.errors import BucketError
