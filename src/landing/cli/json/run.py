@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import Error, QuarantineReason, shaped
+from landing.cli.json.shapes import QuarantineReason, shaped
+from landing.errors import LandingError
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
@@ -56,7 +57,7 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     unexpected: list[str] = []
     """How the number of rows differs from what the stream config's `expect` says."""
     table: TableResult | None = None
-    error: Error | None = None
+    error: Exception | None = None
 
 
 class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
     """The first ten at most, as they would land."""
     drift: Drifted
     notes: list[str]
-    error: Error | None
+    error: LandingError | None
 
 
 class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ def results(source: str, result: RunResult, failed: Mapping[str, Exception]) -> 
     return [
         *map(_landed, result.landed),
         *(
-            StreamRun(source=source, stream=stream, status="failed", error=Error.of(error))
+            StreamRun(source=source, stream=stream, status="failed", error=error)
             for stream, error in failed.items()
         ),
     ]
@@ -124,11 +125,7 @@ def _landed(result: StreamResult) -> StreamRun:
         result,
         status="landed" if result.files else "nothing_new",
         seconds=round(result.seconds, 3),
-        requests=traffic.requests,
-        retries=dict(traffic.retries),
-        pacing_seconds=round(traffic.pacing_seconds, 3),
-        retry_seconds=round(traffic.retry_seconds, 3),
-        answer_bytes=traffic.bytes,
+        **traffic.figures | {"retries": dict(traffic.retries), "answer_bytes": traffic.bytes},
     )
 
 
@@ -161,5 +158,4 @@ def _preview(found: Preview) -> PagePreview:
         ],
         rows=[] if found.rows is None else found.rows.to_pylist(),
         notes=[redacted(note) for note in found.notes],
-        error=None if found.error is None else Error.of(found.error),
     )

@@ -42,7 +42,9 @@ def print_json(document: Any) -> None:
     """The one document of a command with `--json`."""
     import msgspec
 
-    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+    from landing.cli.json.shapes import plain
+
+    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=plain).encode
     text = msgspec.json.format(encode(document), indent=1).decode()
     put_document(text.split("\n"))
 
