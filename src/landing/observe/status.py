@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
@@ -142,16 +142,12 @@ def stream_statuses(
 
 
 def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | StreamStatus]:
-    for stream in configured_streams(workspace, source):
-        try:
-            config = read_config(workspace, source, stream)
-        except CatalogError as error:
-            yield _unreadable(
-                source, stream, str(error), "its runs fail until the mistake is corrected"
-            )
+    for stream, config in selected_configs(workspace, source):
+        if isinstance(config, CatalogError):
+            remedy = "its runs fail until the mistake is corrected"
+            yield _unreadable(source, stream, str(config), remedy)
         else:
-            if config.selected:
-                yield config
+            yield config
 
 
 def _unreadable(source: str, stream: str, message: str, remedy: str) -> StreamStatus:
