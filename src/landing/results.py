@@ -65,6 +65,20 @@ class Drifted:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why records are in quarantine, or would be."""
+
+    field: str
+    reason: str
+    records: int
+
+
+def most_common(counts: Counter[tuple[str, str]], most: int | None = None) -> list[Reason]:
+    """The reasons by how many records have them."""
+    return [Reason(*of, count) for of, count in counts.most_common(most)]
+
+
+@dataclass(frozen=True)
 class TableResult:
     """How a stream's current-state table changed."""
 

@@ -32,7 +32,7 @@ from landing.observe.problems import (
 from landing.operations.backfill import Records
 from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead, Drifted
+from landing.results import Ahead, Drifted, Reason, most_common
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.holder import Holder, lease_holder
@@ -77,14 +77,6 @@ class LastFailure(msgspec.Struct, frozen=True):
     message: str
     read: int
     published: int
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """A reason why records are in quarantine."""
-
-    field: str
-    reason: str
-    records: int
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,10 +195,7 @@ def _read_status(
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
         ahead=ahead,
         quarantined=waiting.rows,
-        reasons=[
-            Reason(field, reason, count)
-            for (field, reason), count in waiting.reasons.most_common(_REASONS)
-        ],
+        reasons=most_common(waiting.reasons, _REASONS),
         failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,

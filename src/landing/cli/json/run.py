@@ -7,12 +7,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import QuarantineReason, shaped
+from landing.cli.json.shapes import shaped
 from landing.errors import LandingError
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import Ahead, Drifted, RunResult, StreamResult, TableResult
+from landing.results import (
+    Ahead,
+    Drifted,
+    Reason,
+    RunResult,
+    StreamResult,
+    TableResult,
+    most_common,
+)
 from landing.secrets import redacted
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
@@ -76,7 +84,7 @@ class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
     new: int
     undecided: int
     """Records of which only a complete run finds out whether they are new."""
-    refused: list[QuarantineReason]
+    refused: list[Reason]
     rows: list[dict[str, Any]]
     """The first ten at most, as they would land."""
     drift: Drifted
@@ -152,10 +160,7 @@ def _preview(found: Preview) -> PagePreview:
     return shaped(
         PagePreview,
         found,
-        refused=[
-            QuarantineReason(field=field, reason=reason, records=count)
-            for (field, reason), count in found.refused.most_common()
-        ],
+        refused=most_common(found.refused),
         rows=[] if found.rows is None else found.rows.to_pylist(),
         notes=[redacted(note) for note in found.notes],
     )

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from landing.errors import LandingError
-from landing.results import TableResult
+from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")
@@ -244,12 +244,6 @@ class QuarantinedLoad(msgspec.Struct, frozen=True, kw_only=True):
     records: int
 
 
-class QuarantineReason(msgspec.Struct, frozen=True, kw_only=True):
-    field: str
-    reason: str
-    records: int
-
-
 class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str
@@ -257,7 +251,7 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     failed_run: int
     """Records for which the last run failed."""
     loads: list[QuarantinedLoad]
-    reasons: list[QuarantineReason]
+    reasons: list[Reason]
 
 
 class Staying(msgspec.Struct, frozen=True, kw_only=True):

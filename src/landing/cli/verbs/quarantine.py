@@ -79,12 +79,8 @@ def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
 
 def _listed(summary: StreamQuarantine) -> QuarantineListed:
-    from landing.cli.json.shapes import (
-        QuarantinedLoad,
-        QuarantineListed,
-        QuarantineReason,
-        shaped,
-    )
+    from landing.cli.json.shapes import QuarantinedLoad, QuarantineListed, shaped
+    from landing.results import most_common
 
     return shaped(
         QuarantineListed,
@@ -92,10 +88,7 @@ def _listed(summary: StreamQuarantine) -> QuarantineListed:
         records=summary.rows,
         failed_run=summary.failed,
         loads=[QuarantinedLoad(load_id=load, records=n) for load, n in summary.loads.items()],
-        reasons=[
-            QuarantineReason(field=field, reason=reason, records=n)
-            for (field, reason), n in summary.reasons.most_common()
-        ],
+        reasons=most_common(summary.reasons),
     )
 
 
