@@ -147,6 +147,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def own_temporary_folder() -> Iterator[Path]:
     """What a machine's processes share, as the state of a pace, is shared by a worker's tests."""
     with tempfile.TemporaryDirectory(prefix="tests-") as folder, pytest.MonkeyPatch.context() as to:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         to.setenv("TMPDIR", folder)
         to.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
