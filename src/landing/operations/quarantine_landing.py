@@ -109,15 +109,25 @@ def _copied(bucket: Bucket, path: str, file: Path) -> Path:
 
 
 @dataclass(frozen=True)
+class Staying:
+    reason: str
+    records: int
+
+
+@dataclass(frozen=True)
 class Replayed:
+    source: str
+    stream: str
+    dry_run: bool
     rows: int
     files: int
     bytes: int
     superseded: int
     """Number of rows that did not land, because a newer version of their record had."""
-    stays: Counter[str]
-    """Number of rows that stay in quarantine, by reason."""
+    stays: list[Staying]
+    """Rows that stay in quarantine."""
     load_id: str | None
+    """None if no load was begun."""
     location: str
     table: TableResult | None
 
@@ -128,7 +138,7 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
         sorted_out.leave_out_superseded(config, bucket)
-        return sorted_out.result(None, bucket.location(paths.data))
+        return sorted_out.result(paths, None, bucket.location(paths.data), dry_run=True)
 
 
 def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
@@ -153,7 +163,8 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
             load.publish()
         sorted_out.take_out(bucket, lease)
         table = table_sync.update(lease) if table_sync is not None else None
-        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
+        location = bucket.location(paths.data)
+        return sorted_out.result(paths, load.load_id, location, table)
 
 
 class _SortedOut:
@@ -240,14 +251,23 @@ class _SortedOut:
                 bucket.delete(path)
 
     def result(
-        self, load_id: str | None, location: str, table: TableResult | None = None
+        self,
+        paths: StreamPaths,
+        load_id: str | None,
+        location: str,
+        table: TableResult | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Replayed:
         return Replayed(
+            source=paths.source,
+            stream=paths.stream,
+            dry_run=dry_run,
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
             bytes=sum(part.bytes for part in self.parts),
             superseded=self.superseded,
-            stays=self._stays,
+            stays=[Staying(why, count) for why, count in self._stays.most_common()],
             load_id=load_id,
             location=location,
             table=table,
