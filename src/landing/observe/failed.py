@@ -98,6 +98,8 @@ class FailedRuns:
             bucket = Bucket(bucket_settings(self._workspace))
             for stream, run in found.items():
                 put_failed_run(bucket, StreamPaths(self._source, stream), run)
+        except SettingsError:
+            pass  # of the bucket's address or keys, for which the run itself has failed
         except Exception as error:
             self._unwritten.append(str(error))
 

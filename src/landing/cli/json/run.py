@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -22,6 +22,7 @@ from landing.results import (
     most_common,
 )
 from landing.secrets import redacted
+from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
 
@@ -104,6 +105,8 @@ class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Any
     read_from: Any
     """The cursor, less a lookback."""
+    parents: Sequence[ParentCursor]
+    """Where a child's parents are read from that have a cursor."""
     location: str
     table: str | None
     columns: list[SchemaColumn]

@@ -22,6 +22,8 @@ from landing.cli.json.shapes import (
     NewSource,
     NewWorkspace,
     QuarantinedRecord,
+    QuarantineDropped,
+    QuarantineLanded,
     QuarantineListed,
     Rebuilt,
     StaleStream,
@@ -32,7 +34,6 @@ from landing.observe.status import StreamStatus
 from landing.operations.checks import CheckResult
 from landing.operations.compaction import Compacted
 from landing.operations.doctor import Finding
-from landing.operations.quarantine_landing import Replayed
 from landing.operations.state_view import StreamState
 from landing.operations.verify import Result
 from landing.page.facts import Report
@@ -60,7 +61,8 @@ def documents() -> dict[str, Any]:
         "k8s": CronJobs,
         "login": LoggedIn,
         "new": NewSource,
-        "quarantine-land": Replayed,
+        "quarantine-drop": QuarantineDropped,
+        "quarantine-land": QuarantineLanded,
         "quarantine-list": list[QuarantineListed],
         "quarantine-show": QuarantinedRecord,
         "rebuild": Rebuilt,

@@ -254,6 +254,34 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[Reason]
 
 
+class Staying(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+    records: int
+
+
+class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    dry_run: bool
+    rows: int
+    files: int
+    bytes: int
+    location: str
+    superseded: int
+    """Records that do not land, because a newer version of them has."""
+    stays: list[Staying]
+    table: TableResult | None
+
+
+class QuarantineDropped(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    records: int
+    reasons: list[Reason]
+    dropped: bool
+    """False if the answer was no."""
+
+
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str

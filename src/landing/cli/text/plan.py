@@ -36,6 +36,8 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
         since = "the beginning" if plan.cursor is None else plan.read_from
         stands = "" if plan.read_from == plan.cursor else f" (the cursor is at {plan.cursor})"
         yield "cursor", f"{config.cursor_field}, from {since}{stands}"
+        for parent in plan.parents:
+            yield "parent", f"{parent.stream}, by {parent.cursor_field} from {parent.cursor}"
     if plan.deletes is not None:
         yield "deletes", plan.deletes
     if plan.preview is not None:

@@ -94,7 +94,7 @@ def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
         state="new" if found.is_new else "changed" if found.changes else "unchanged",
         fields=len(found.schema.fields),
         changes=found.changes,
-        warnings=list(_warnings(found)),
+        warnings=[*_warnings(found), *found.notes],
     )
 
 

@@ -42,8 +42,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     else:
         for one in (*late, *ahead):
             say(str(one))
-        for stream in ahead:
-            say(stream.remedy, mark=ARROW)
+        for remedy in dict.fromkeys(stream.remedy for stream in ahead):
+            say(remedy, mark=ARROW)
         if not late and not ahead:
             say("no stream is behind its schedule")
     stuck = [one.concern for one in ahead if one.ahead.is_cursor]
