@@ -76,18 +76,20 @@ class Compacted:
 
     source: str
     stream: str
-    days: set[date] = field(default_factory=set)
+    days: list[date] = field(default_factory=list)
     files_before: int = 0
     files_after: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
     left: list[str] = field(default_factory=list)
-    failure: LandingError | None = None
+    """Why some days stay as they are."""
+    error: LandingError | None = None
     """The error that ended the compaction early; groups replaced before it stay replaced."""
 
     def count(self, day: date, before: Sequence[int], after: int | None) -> None:
         """Count files that became one. `before` and `after` are sizes in bytes."""
-        self.days.add(day)
+        if day not in self.days:
+            self.days.append(day)
         self.files_before += len(before)
         self.files_after += 1
         self.bytes_before += sum(before)
@@ -181,7 +183,7 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
     """Replace small files group by group, taking the stream's lease for each group.
 
     Waits up to `wait` seconds for a lease that another process holds. An error becomes the
-    result's `failure`; groups that were replaced before it stay replaced.
+    result's `error`; groups that were replaced before it stay replaced.
     """
     result = Compacted(paths.source, paths.stream)
     try:
@@ -199,7 +201,7 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
                 replacing.finish_pending()
                 replacing.replace(group)
     except LandingError as error:
-        result.failure = error
+        result.error = error
     return result
 
 

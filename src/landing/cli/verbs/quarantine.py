@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,9 +22,10 @@ from landing.cli.parser import add_verbs
 from landing.cli.text.console import put, put_document, say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import UsageError, counted, sized
+from landing.results import most_common
 
 if TYPE_CHECKING:
-    from landing.cli.json.shapes import QuarantineLanded, QuarantineListed, QuarantineReason
+    from landing.cli.json.shapes import QuarantineLanded, QuarantineListed
     from landing.extraction.quarantine import KeptRow
     from landing.operations.quarantine_landing import Replayed, StreamQuarantine
     from landing.operations.quarantine_removal import Removal
@@ -111,7 +111,7 @@ def _listed(summary: StreamQuarantine) -> QuarantineListed:
         records=summary.rows,
         failed_run=summary.failed,
         loads=[QuarantinedLoad(load_id=load, records=n) for load, n in summary.loads.items()],
-        reasons=_reasons(summary.reasons),
+        reasons=most_common(summary.reasons),
     )
 
 
@@ -229,19 +229,10 @@ def _dropped(options: argparse.Namespace, found: Removal, *, is_done: bool) -> i
                 stream=options.stream,
                 records=found.rows,
                 dropped=is_done,
-                reasons=_reasons(found.reasons),
+                reasons=most_common(found.reasons),
             )
         )
     return 0 if is_done else 1
-
-
-def _reasons(found: Counter[tuple[str, str]]) -> list[QuarantineReason]:
-    from landing.cli.json.shapes import QuarantineReason
-
-    return [
-        QuarantineReason(field=field, reason=reason, records=n)
-        for (field, reason), n in found.most_common()
-    ]
 
 
 def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:
