@@ -129,6 +129,19 @@ class StreamReader:
             yield self._admitted(batch, filter_)
         self._notify(filter_)
 
+    def check_gone(self, *, may_be_all: bool = False) -> None:
+        """Raises StreamError where all children are said to be gone, which is more likely a wrong
+        address or an API that fails. A few `may_be_all`."""
+        gone = self.gone
+        if gone.is_all and not (may_be_all and gone.is_few):
+            none = f"none of its {gone.count:,} child lists is there"
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}': "
+                f"{none if gone.count > 1 else 'its only child list is not there'} "
+                f"({gone.first}), so nothing was landed and the cursor stays: is the "
+                "address right? If they are gone indeed, pass gone=(404, 410) to Api.pages"
+            )
+
     def _known_hints(self, page: Page) -> Page:
         """Which columns a stream's files have is settled before its first page comes."""
         for name, column in (page.columns or {}).items():

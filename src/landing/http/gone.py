@@ -48,16 +48,24 @@ class Gone:
         with self._lock:
             self.answered += 1
 
-    def is_doubtful(self, *, has_landed: bool) -> bool:
-        """Whether rather their address is wrong, or the API fails: none is there, of several or in
-        a first run."""
-        is_default = self.count > 0 and not self.by_choice and not self.answered
-        return is_default and (not has_landed or self.count >= _SEVERAL)
+    @property
+    def is_all(self) -> bool:
+        """No child is there, so that rather the address is wrong, or the API fails."""
+        return self.count > 0 and not self.by_choice and not self.answered
+
+    @property
+    def is_few(self) -> bool:
+        """They may have been deleted, all of them."""
+        return self.count < _SEVERAL
 
     @property
     def note(self) -> str:
         what = "1 list was" if self.count == 1 else f"{self.count:,} lists were"
-        return f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+        note = f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+        if not self.is_all:
+            return note
+        subject = "it is not" if self.count == 1 else "none of them is"
+        return f"{note}; {subject} there, so the next run requests them again"
 
 
 @dataclass

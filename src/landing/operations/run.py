@@ -146,10 +146,10 @@ def run_stream(
                 extraction.read_into(load)
                 load.publish()
                 state.write()
-                load.forget_superseded_keys()
                 loads.append(load)
                 if not extraction.is_over:
                     emit(events.LoadPublished(config.stream, load.rows, load.cursor_after))
+            state.forget_superseded()
         state.renew()
         table = None
         if table_sync is not None:

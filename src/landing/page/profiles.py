@@ -17,7 +17,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.errors import SettingsError
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
 from landing.secrets import redacted
-from landing.zone.bucket import Bucket, Gone, Listed
+from landing.zone.bucket import Bucket, Listed, ObjectMissing
 from landing.zone.layout import StreamPaths, load_id_of, next_load_id, time_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ def profile_of(
     with _IN_MEMORY:
         try:
             rows.read(files)
-        except (pa.ArrowInvalid, Gone):  # damaged (`landing verify` reports it) or just compacted
+        except (
+            pa.ArrowInvalid,
+            ObjectMissing,
+        ):  # damaged (`landing verify` reports it) or just compacted
             rows.is_cut = True
         if not rows.tables:
             return None

@@ -88,12 +88,13 @@ class StreamPaths:
         return f"_dlt/{self.data}/lease.json"
 
     @property
-    def all_keys(self) -> str:
+    def known_objects(self) -> str:
         return f"_dlt/{self.data}/keys"
 
-    def keys(self, load_id: str) -> str:
-        """Primary keys of the records that the source had at this load."""
-        return f"{self.all_keys}/{load_id}.parquet"
+    def known_object(self, load_id: str) -> str:
+        """What the run after this load has to know: the primary keys of the records that the
+        source had, or hashes of the rows that are read again."""
+        return f"{self.known_objects}/{load_id}.parquet"
 
     @property
     def table_marker(self) -> str:

@@ -222,10 +222,19 @@ class Lease:
             begun = time.monotonic()
             assert self._own is not None, "renewals begin once the lease is taken"
             renewed = self._bucket.replace(self._path, self._content(), self._own)
+            if renewed is None and (late := self._late_renewal()) is not None:
+                renewed = self._bucket.replace(self._path, self._content(), late)
             if renewed is None:
                 self._lost.set()
                 return
             self._own, self._confirmed = renewed, begun
+
+    def _late_renewal(self) -> StoredObject | None:
+        """The lease in the bucket if this process wrote it: a renewal that was given up has arrived
+        since. It could not have if another process had taken the lease meanwhile."""
+        found = self._bucket.get(self._path)
+        is_own = found is not None and lease_fields(found).get("token") == self._token
+        return found if is_own else None
 
     def _content(self) -> bytes:
         """The lease's JSON, different at each write, so that a renewal can be recognized."""

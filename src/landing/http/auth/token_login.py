@@ -13,11 +13,11 @@ import requests
 from requests import PreparedRequest, Response
 
 from landing import secrets
-from landing.columns import json_path
 from landing.errors import ApiError, SourceError
 from landing.http.auth.lifetimes import renew_at
 from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
 from landing.http.auth.renewed import RenewedAuth
+from landing.http.failed_answers import JsonBody
 from landing.http.own_words import own_words
 
 _TOKEN_LENGTH = 16
@@ -111,11 +111,13 @@ class TokenLogin(RenewedAuth[LoginToken]):
         return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
 
     def _value(self, response: Response, path: str) -> Any:
+        if path:
+            body = JsonBody.of(response)
+            return None if body is None else body.at(path)
         try:
-            raw = json_path.raw_at(response.content, path)
-            return None if raw is None else msgspec.json.decode(raw)
+            return msgspec.json.decode(response.content)
         except (msgspec.MsgspecError, UnicodeError):
-            return None if path else response.text
+            return response.text
 
     def _without_token(self, response: Response) -> str:
         """The status, and the API's words only if all of them are short: a token that was not found

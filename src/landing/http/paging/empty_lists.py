@@ -1,7 +1,7 @@
-"""Whether a list is empty, or only so for parameters that its API takes for something else.
+"""Checks an empty first page: the list may be empty, or the paging parameters may be wrong.
 
-To some APIs, a parameter that they do not know is a filter, by which no row is left; and page 1
-of a short list may be its second.
+Some APIs take an unknown parameter for a filter that no row passes, and in an API that numbers
+pages from 0, page 1 of a short list is beyond its end.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class CursorPages(BaseReferencePaginator):
         has_more = yes_or_no(value_at(response.content, self._has_more)) if self._has_more else None
         if has_more is False:
             self.end = "flag"
-            self._has_next_page = False
+            end_paging(self)
         elif has_more and self._next_reference is None:
             raise ApiError(
                 f"{_shown(response)} has more pages than this one, and no cursor of the next "
