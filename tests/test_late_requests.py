@@ -6,7 +6,6 @@ import json
 import threading
 from datetime import timedelta
 
-import obstore
 import pytest
 
 from demo.servers import S3Server
@@ -15,7 +14,6 @@ from landing.zone import lease as lease_module
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
-from landing.zone.publication import Load
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Request, late, serve_proxy
 from torture.any_request import CAUSES, MOMENTS, any_request
@@ -55,19 +53,6 @@ def test_a_release_that_arrives_late_leaves_the_lease_of_the_next_run(
             assert json.loads(zone.read(PATHS.lease))["token"] == taken._token
             assert not zone.is_released("shop", "orders")
     assert zone.is_released("shop", "orders")
-
-
-def test_the_keys_of_later_loads_stay(bucket: Bucket, zone: Zone) -> None:
-    ids = [f"17959236{second}.011052" for second in range(20, 24)]
-    for load_id in ids:
-        obstore.put(zone.store, PATHS.keys(load_id), b"")
-    lease = Lease(bucket, PATHS.lease, "shop/orders")
-    load = Load(bucket, PATHS, lease, load_id=ids[1], supersedes_keys=True)
-    load.forget_superseded_keys()
-    assert zone.paths(PATHS.all_keys) == [PATHS.keys(load_id) for load_id in ids[1:]]
-    without_rows = Load(bucket, PATHS, lease, last_load_id=ids[2], supersedes_keys=True)
-    without_rows.forget_superseded_keys()
-    assert zone.paths(PATHS.all_keys) == [PATHS.keys(ids[3])]
 
 
 @pytest.mark.timeout(400)

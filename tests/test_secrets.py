@@ -18,7 +18,7 @@ from landing import secrets
 from landing.dagster.metadata import _cell
 from landing.page import profiles
 from landing.secrets import is_in, is_secret_name, is_secret_variable, redacted, replaced
-from landing.zone.bucket import _brief
+from landing.zone.bucket_messages import _brief
 from tests.kit import Kit, Zone
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
