@@ -41,7 +41,8 @@ class FailsIf:
 
     `where` is a path, or a function of the decoded body. Without `equals` and `unless`, anything at
     the path is a failure but null, false, 0, and what is empty. With `equals`, an answer without
-    the path is no failure, also for `equals=None`; with `unless`, it is one.
+    the path is no failure, also for `equals=None`; with `unless`, it is one, if None is not
+    among the values.
 
     `retry` says which failures pass, so that the request is made again as `Retries` says: all, or
     those with one of the given values at the path `code`, which is `where` by default, or those of
@@ -83,7 +84,7 @@ class FailsIf:
         if self.equals != ():
             return found is not _MISSING and _plain(found) in _listed(self.equals)
         if self.unless != ():
-            return found is _MISSING or _plain(found) not in _listed(self.unless)
+            return _plain(None if found is _MISSING else found) not in _listed(self.unless)
         return found is not _MISSING and found not in ([], {}) and _plain(found) not in _NOTHING
 
     def _passes(self, body: JsonBody, found: Any) -> bool:

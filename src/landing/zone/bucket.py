@@ -21,7 +21,7 @@ from landing.catalog.workspace import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
 from landing.zone import object_store as stores
 from landing.zone.bucket_file import BucketFile, mapped
-from landing.zone.bucket_messages import BucketMessages, is_unanswered
+from landing.zone.bucket_messages import BucketMessages, Unanswered
 from landing.zone.object_store import local_folder
 
 _SETTLING = threading.Lock()
@@ -268,7 +268,7 @@ class Bucket:
                 with suppress(_Absent, BucketError):  # the write's own error says more
                     if written := ours():
                         return written
-                if not isinstance(error, _Unanswered):
+                if not isinstance(error, Unanswered):
                     raise
                 if attempt == attempts:
                     raise BucketUnusable(str(error)) from None
@@ -313,7 +313,7 @@ class Bucket:
 
     def failure(self, verb: str, path: str, detail: str) -> BucketError:
         """A BucketUnusable that explains another library's message about this bucket."""
-        return BucketUnusable(self._messages.failed(verb, path, detail))
+        return self._messages.failed(verb, path, detail)
 
     @contextmanager
     def _explained(self, verb: str, path: str) -> Iterator[None]:
@@ -325,14 +325,12 @@ class Bucket:
             raise _Changed(path) from None
         except (exceptions.NotFoundError, FileNotFoundError) as error:
             if "NoSuchBucket" in str(error):
-                raise BucketUnusable(self._messages.missing()) from None
+                raise self._messages.missing() from None
             raise _Absent(path) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise BucketUnusable(self._messages.refused(verb, path, str(error))) from None
+            raise self._messages.refused(verb, path, str(error)) from None
         except (exceptions.BaseError, OSError) as error:
-            detail = str(error)
-            kind = _Unanswered if is_unanswered(detail) else BucketUnusable
-            raise kind(self._messages.failed(verb, path, detail)) from None
+            raise self._messages.failed(verb, path, str(error)) from None
 
 
 def _written(content: bytes, result: Any) -> StoredObject:
@@ -345,10 +343,6 @@ class _Exists(Exception):
 
 class _Absent(Exception):
     pass
-
-
-class _Unanswered(BucketUnusable):
-    """No answer arrived: the request may have succeeded."""
 
 
 class _Changed(Exception):

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from landing.catalog.workspace import BucketSettings
+from landing.errors import BucketUnusable
 from landing.secrets import redacted
 
 _CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
@@ -26,38 +27,42 @@ _CONNECTION_FAULTS = {
 }
 
 
-def is_unanswered(detail: str) -> bool:
-    """Whether a library's message says that no answer arrived: a write may have succeeded."""
-    return _UNANSWERED.search(detail) is not None
+class Unanswered(BucketUnusable):
+    """No answer arrived: the request may have succeeded."""
 
 
 class BucketMessages:
+    """Errors that explain another library's messages about a bucket."""
+
     def __init__(self, settings: BucketSettings) -> None:
         self._settings = settings
 
-    def missing(self) -> str:
+    def missing(self) -> BucketUnusable:
         name = urlsplit(self._settings.url).netloc
-        return (
+        return BucketUnusable(
             f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
             f"{self._settings.variable} or S3_ENDPOINT"
         )
 
-    def refused(self, verb: str, path: str, detail: str) -> str:
+    def refused(self, verb: str, path: str, detail: str) -> BucketUnusable:
         why = f"the key may not {verb} there; {_CHECK_KEYS}"
         if "InvalidAccessKeyId" in detail or "SignatureDoesNotMatch" in detail:
             why = f"the key is not known or its secret is wrong; {_CHECK_KEYS}"
         if "RequestTimeTooSkewed" in detail:
             why = "this machine's clock and the bucket's differ too much; set the one that is wrong"
-        return (
+        return BucketUnusable(
             f"the bucket refuses to {verb} {self._settings.url}/{path} at {self._server()}: {why}"
         )
 
-    def failed(self, verb: str, path: str, detail: str) -> str:
+    def failed(self, verb: str, path: str, detail: str) -> BucketUnusable:
         if any(refusal in detail for refusal in _REFUSALS):
             return self.refused(verb, path, detail)
         if "NoSuchBucket" in detail:
             return self.missing()
-        return f"could not {verb} {self._settings.url}/{path} at {self._server()}: {_brief(detail)}"
+        kind = Unanswered if _UNANSWERED.search(detail) else BucketUnusable
+        return kind(
+            f"could not {verb} {self._settings.url}/{path} at {self._server()}: {_brief(detail)}"
+        )
 
     def _server(self) -> str:
         return self._settings.endpoint or ("this machine" if self._settings.is_local else "AWS S3")
