@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing.util
 import os
 import pickle
 import shutil
@@ -146,6 +147,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def own_temporary_folder() -> Iterator[Path]:
     """What a machine's processes share, as the state of a pace, is shared by a worker's tests."""
+    multiprocessing.util.get_temp_dir()  # in the machine's: it is removed after this one
     with tempfile.TemporaryDirectory(prefix="tests-") as folder, pytest.MonkeyPatch.context() as to:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         to.setenv("TMPDIR", folder)

@@ -51,7 +51,7 @@ class CursorValues:
     def __init__(
         self, name: str, type_: pa.DataType, typed: Callable[[Any], pa.Scalar], start: Any = None
     ) -> None:
-        self._name = name
+        self.name = name
         self._type = type_
         self._typed = typed
         self._start = start
@@ -166,8 +166,8 @@ class CursorValues:
     def _out_of_order(self, values: Values, what: str, instead: str) -> SourceError:
         shown = " and ".join(map(repr, pc.unique(values).to_pylist()[:2]))
         return SourceError(
-            f"cursor '{self._name}': {shown} are {what}, whose order as text is another one, so "
-            f"that rows would be left out; have the stream give '{self._name}' as {instead}, such "
+            f"cursor '{self.name}': {shown} are {what}, whose order as text is another one, so "
+            f"that rows would be left out; have the stream give '{self.name}' as {instead}, such "
             "as by a function for its add_map in streams.py"
         )
 

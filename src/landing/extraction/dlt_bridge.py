@@ -85,6 +85,7 @@ def steady_copy(declared: Incremental[Any], kind: type[SteadyT]) -> SteadyT:
     steady = kind(
         declared.cursor_path,
         initial_value=declared.initial_value,
+        end_value=declared.end_value,
         last_value_func=declared.last_value_func,
         row_order=declared.row_order,
         on_cursor_value_missing=declared.on_cursor_value_missing,

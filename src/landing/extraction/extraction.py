@@ -80,7 +80,7 @@ class Extraction:
 
     @property
     def drift(self) -> Drifted:
-        """Settled at the stream's end."""
+        """Complete at the stream's end."""
         return self._reader.drift
 
     @property
@@ -113,8 +113,8 @@ class Extraction:
             writer.write(pieces, is_deferred=is_deferred)
             is_full = self._slice.is_full(writer.bytes, time.monotonic() - begun)
             if is_full and self._state.may_publish:
-                for settled in self._settled():
-                    writer.write(settled, is_deferred=True)
+                for pieces_at_before in self._deferred_at_before():
+                    writer.write(pieces_at_before, is_deferred=True)
                 return
         self.is_over = True
 
@@ -126,9 +126,10 @@ class Extraction:
             load.below_cursor = tracker.below - sum(one.below_cursor for one in earlier)
             load.known = tracker.known_count - sum(one.known for one in earlier)
 
-    def _settled(self) -> Iterator[Pieces]:
+    def _deferred_at_before(self) -> Iterator[Pieces]:
         assert self._state.tracker is not None, "only a cursor says what may be published"
-        yield from ([table] for table in self._state.tracker.settled() if table.num_rows)
+        deferred = self._state.tracker.deferred_at_before()
+        yield from ([table] for table in deferred if table.num_rows)
 
     def _put_back_state(self) -> None:
         """Put the cursor back that was moved in the belief that lower values were all seen. The

@@ -30,7 +30,8 @@ class FrozenIncremental(SteadyIncremental):
     """dlt's incremental as a stream sees it: filtering and the new value are CursorTracker's, which
     moves the state after the stream's last row.
 
-    With `from_start`, earlier state is neither read nor written.
+    With `from_start`, earlier state is neither read nor written; nor is it with an `end_value`, as
+    in dlt: then each run reads the same range.
     """
 
     from_start = False
@@ -56,6 +57,8 @@ class FrozenIncremental(SteadyIncremental):
 
         Raises SourceError if no lookback can be counted from it.
         """
+        if self.end_value is not None:
+            return value  # as dlt has it: the range is what it says
         if value is None or self.lookback is None:
             return apply_lag_with_suppression(
                 self.lag,
@@ -130,14 +133,15 @@ def freeze(
             f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
             f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
         )
-    if declared is not None and declared.end_value is not None:
-        raise SourceError(
-            f"stream '{resource.name}' declares an end_value for '{path}', after which nothing "
-            "would ever land; leave it out"
-        )
     frozen = steady_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
     if initial_value is not None:
         frozen.initial_value = initial_value
+    if frozen.end_value is not None and frozen.initial_value is None:
+        raise SourceError(
+            f"stream '{resource.name}' declares an end_value for '{path}' but no initial_value, "
+            "and a range needs both: give incremental() an initial_value, or set it in the stream "
+            "config, or leave end_value out"
+        )
     frozen.from_start = from_start
     frozen.is_of_child = any(parents_of(resource))
     frozen.resource_name = resource.name

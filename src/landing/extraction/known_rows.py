@@ -9,20 +9,19 @@ from __future__ import annotations
 import base64
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 
 from landing.columns.arrow import pc, pq
-from landing.columns.digest import row_hashes
 from landing.extraction.cursor_values import Values
+from landing.extraction.fingerprints import NO_RECORD, Fingerprints, hash_of, joined
 from landing.zone.bucket_file import BucketFile
 
 IN_STATE = 5_000
-"""Rows whose hashes are kept in the state itself, in 54 KB."""
-_ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF
+"""Rows whose hashes are kept in the state itself, in 80 KB."""
 _OLDER_BYTES = 12
 
 LandedFile: TypeAlias = Path | BucketFile
@@ -37,17 +36,27 @@ def not_kept(load_id: str, file: Path) -> bool:
 
 class KnownRowsState(TypedDict, total=False):
     hashes: str
+    records: str
+    """Hashes of their primary keys; earlier versions had none."""
     load_id: str
     """Names the object, where the hashes are not in the state."""
 
 
 class KnownRows:
-    """Hashes in order, 8 bytes each. If two rows had the same, the second would not land."""
+    """Hashes in order, 12 bytes for each row. If two rows had the same, the second would not
+    land."""
 
-    def __init__(self, hashes: Iterable[int] | pa.Array = ()) -> None:
-        numbers = hashes if isinstance(hashes, pa.Array) else pa.array(hashes, pa.uint64())
-        self._sorted = array("Q")
-        self._sorted.frombytes(_bytes_of(pc.unique(numbers).sort()))
+    def __init__(self, of: Fingerprints | None = None) -> None:
+        of = of or Fingerprints()
+        order = pc.sort_indices(of.rows)
+        rows, records = of.rows.take(order), of.records.take(order)
+        if len(rows) > 1:
+            is_first = pa.concat_arrays([pa.array([True]), pc.not_equal(rows[1:], rows[:-1])])
+            rows, records = rows.filter(is_first), records.filter(is_first)
+        self._rows, self._records = array("Q"), array("I")
+        self._rows.frombytes(_bytes_of(rows, self._rows.itemsize))
+        self._records.frombytes(_bytes_of(records, self._records.itemsize))
+        self._is_seen = bytearray(len(rows))
 
     @classmethod
     def of_state(cls, state: KnownRowsState, folder: Path, fetch: Fetch | None) -> KnownRows:
@@ -55,70 +64,101 @@ class KnownRows:
         if not state:
             return cls()
         if "hashes" in state:
-            return cls(array("Q", base64.b64decode(state["hashes"])))
+            rows = array("Q", base64.b64decode(state["hashes"]))
+            records = array("I", base64.b64decode(state.get("records", "")))
+            return cls(_complete(pa.array(rows, pa.uint64()), pa.array(records, pa.uint32())))
         file = folder / "known-rows.parquet"
         if fetch is None or not fetch(state["load_id"], file):
             return cls()
-        return cls(pq.read_table(file)["hash"].combine_chunks())
+        table = pq.read_table(file)
+        has_records = "record" in table.column_names
+        records = table["record"].combine_chunks() if has_records else pa.array([], pa.uint32())
+        return cls(_complete(table["hash"].combine_chunks(), records))
 
     @classmethod
     def of_older_state(cls, state: dict[str, Any] | None) -> KnownRows:
         """Of one that had hashes of 96 bits, and the position of each row."""
         data = base64.b64decode(state["hashes"]) if state else b""
         starts = range(0, len(data), _OLDER_BYTES)
-        return cls(hash_of(int.from_bytes(data[n : n + _OLDER_BYTES], "big")) for n in starts)
+        rows = [hash_of(int.from_bytes(data[n : n + _OLDER_BYTES], "big")) for n in starts]
+        return cls(_complete(pa.array(rows, pa.uint64()), pa.array([], pa.uint32())))
 
     def __len__(self) -> int:
-        return len(self._sorted)
+        return len(self._rows)
 
-    def __contains__(self, value: int) -> bool:
-        index = bisect_left(self._sorted, value)
-        return index < len(self._sorted) and self._sorted[index] == value
+    def see(self, value: int) -> int | None:
+        """The hash of the record that a row with this hash is of; None for a row that is not
+        known. It counts as seen from here on."""
+        index = bisect_left(self._rows, value)
+        if index == len(self._rows) or self._rows[index] != value:
+            return None
+        self._is_seen[index] = 1
+        return self._records[index]
 
     @property
-    def hashes(self) -> pa.Array:
-        return pa.Array.from_buffers(pa.uint64(), len(self), [None, pa.py_buffer(self._sorted)])
+    def all(self) -> Fingerprints:
+        count = len(self)
+        rows, records = pa.py_buffer(self._rows), pa.py_buffer(self._records)
+        return Fingerprints(
+            pa.Array.from_buffers(pa.uint64(), count, [None, rows]),
+            pa.Array.from_buffers(pa.uint32(), count, [None, records]),
+        )
+
+    def missed(self, changed: pa.Array) -> Fingerprints:
+        """Those that were not seen, of records of which no other row was seen either: `changed` are
+        hashes of such records. An edit while pages are read by number shifts a row past a run.
+
+        They are forgotten if the run after that does not see them either. None of many, which are
+        not missed in that way.
+        """
+        is_seen = pa.array(self._is_seen, pa.uint8()).cast(pa.bool_())
+        seen = self.all.filter(is_seen).records
+        unseen = self.all.filter(pc.invert(is_seen))
+        others = pa.concat_arrays([seen, changed, pa.array([NO_RECORD], pa.uint32())])
+        found = unseen.filter(pc.invert(pc.is_in(unseen.records, value_set=others)))
+        if len(found) > IN_STATE:
+            return Fingerprints()
+        return Fingerprints(found.rows, pa.array([NO_RECORD] * len(found), pa.uint32()))
 
     def in_state(self) -> KnownRowsState | None:
         """None if they are too many."""
         if len(self) > IN_STATE:
             return None
-        return KnownRowsState(hashes=base64.b64encode(self._sorted.tobytes()).decode())
+        rows, records = (base64.b64encode(one).decode() for one in (self._rows, self._records))
+        return KnownRowsState(hashes=rows, records=records)
 
     def in_file(self, file: Path) -> Path:
-        pq.write_table(pa.table({"hash": self.hashes}), file)
+        pq.write_table(pa.table({"hash": self.all.rows, "record": self.all.records}), file)
         return file
 
 
+def _complete(rows: pa.Array, records: pa.Array) -> Fingerprints:
+    """Of a state that may have no hashes of records."""
+    if len(records) != len(rows):
+        records = pa.array([NO_RECORD] * len(rows), pa.uint32())
+    return Fingerprints(rows, records)
+
+
 class SeenRows:
-    """Rows of this run that the next one may read again: their keys, and their hashes."""
+    """Rows of this run that the next one may read again, with the keys of their cursor values."""
 
     def __init__(self) -> None:
         self._keys: list[pa.Array] = []
-        self._hashes: list[pa.Array] = []
+        self._rows: list[Fingerprints] = []
 
-    def add(self, keys: Values, hashes: Sequence[int]) -> None:
-        if hashes:
+    def add(self, keys: Values, rows: Fingerprints) -> None:
+        if len(rows):
             self._keys += (
                 pa.chunked_array(keys).chunks if isinstance(keys, pa.Array) else keys.chunks
             )
-            self._hashes.append(pa.array(hashes, pa.uint64()))
+            self._rows.append(rows)
 
-    def matching(self, wanted: Callable[[Values], Any]) -> pa.Array:
-        """The hashes of those whose keys are `wanted`."""
-        if not self._hashes:
-            return pa.array([], pa.uint64())
-        keys, hashes = pa.chunked_array(self._keys), pa.chunked_array(self._hashes)
-        found = hashes.combine_chunks().filter(wanted(keys.combine_chunks()))
-        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
-
-
-def hashes_of(table: pa.Table) -> list[int]:
-    return [hash_of(value) for value in row_hashes(table)]
-
-
-def hash_of(value: int) -> int:
-    return value & _ALL_BITS
+    def matching(self, wanted: Callable[[Values], Any]) -> Fingerprints:
+        """Those whose keys are `wanted`."""
+        if not self._rows:
+            return Fingerprints()
+        mask = wanted(pa.chunked_array(self._keys).combine_chunks())
+        return joined(self._rows).filter(mask)
 
 
 def rows_of(
@@ -138,7 +178,7 @@ def rows_of(
                     yield rows.select(schema.names).filter(mask)
 
 
-def _bytes_of(numbers: pa.Array) -> bytes:
-    start = numbers.offset * 8
+def _bytes_of(numbers: pa.Array, size: int) -> bytes:
+    start = numbers.offset * size
     data: bytes = numbers.buffers()[1].to_pybytes() if len(numbers) else b""
-    return data[start : start + len(numbers) * 8]
+    return data[start : start + len(numbers) * size]

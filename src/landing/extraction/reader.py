@@ -20,7 +20,6 @@ from landing.columns.fitting import ConversionError
 from landing.columns.tombstones import is_tombstone, tombstone_count
 from landing.errors import SourceError, StreamError, listed
 from landing.events import DriftNote, Emit, Note, ReadCounts, ReadingStarted, RowsRead
-from landing.extraction.cursor import RowFilter
 from landing.extraction.drift import Drift
 from landing.extraction.missing_keys import KnownKeys
 from landing.extraction.pages import (
@@ -36,6 +35,7 @@ from landing.extraction.prepared import PreparedStream
 from landing.extraction.quarantine import Quarantine, Rejected
 from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
+from landing.extraction.row_filter import RowFilter
 from landing.extraction.side_by_side import Stop
 from landing.http.gone import Gone
 from landing.http.own_words import said_of_failure
@@ -62,7 +62,7 @@ class StreamReader:
         self.live = 0
         """Those of them that are no tombstones, of which most have no more than their key."""
         self.drift = Drifted()
-        """Settled at the end."""
+        """Complete at the end."""
         self.gone = Gone()
         """Children that the API no longer has."""
         self.quarantine = Quarantine(
@@ -143,7 +143,7 @@ class StreamReader:
             )
 
     def _known_hints(self, page: Page) -> Page:
-        """Which columns a stream's files have is settled before its first page comes."""
+        """Which columns a stream's files have is known before its first page comes."""
         for name, column in (page.columns or {}).items():
             hint = self._config.hard_delete
             if column.get("hard_delete") and (hint is None or hint.column != name):

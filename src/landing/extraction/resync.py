@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from landing.catalog.stream_config import StreamConfig
-from landing.extraction.cursor import CursorState, CursorTracker
+from landing.extraction.cursor import CursorTracker
+from landing.extraction.deduplication import CursorState
 from landing.extraction.incremental import FrozenIncremental
 
 _KEY = "resync"

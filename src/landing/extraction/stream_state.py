@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from landing.extraction.cursor import CursorTracker
+from landing.extraction.cursor_messages import messages
 from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not_kept
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import StreamReader
@@ -61,7 +62,7 @@ class StreamState:
 
     def _due_resync(self) -> Resync | None:
         frozen, config = self._stream.frozen, self._stream.config
-        if frozen is None or not config.is_incremental:
+        if frozen is None or not config.is_incremental or frozen.end_value is not None:
             return None
         resync = due_resync(config, frozen, self._ours)
         if resync is not None:
@@ -166,12 +167,12 @@ class StreamState:
         tracker, frozen = self.tracker, self._stream.frozen
         if tracker is None or frozen is None:
             return
-        frozen.get_state()["last_value"] = tracker.after
+        frozen.get_state()["last_value"] = tracker.after  # is discarded if there is an end_value
         self._ours["cursor"] = tracker.state(self._known_rows(load, ended=ended), ended=ended)
         if self._resync is not None:
             self._resync.remember(tracker, self._ours, ended=ended)
         load.cursor_after = frozen.get_state()["last_value"]
-        for note in tracker.notes() if ended else ():
+        for note in messages(tracker) if ended else ():
             self._notify(note)
 
     def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:
