@@ -459,17 +459,6 @@ def test_two_streams_of_one_name(kit: Kit, zone: Zone) -> None:
     assert_told(kit.run("twice", "rows"), "two resources are named 'rows'", code=2)
 
 
-def test_a_stream_that_declares_an_end(kit: Kit, zone: Zone) -> None:
-    kit.add_source(
-        "ends",
-        "import dlt\n@dlt.resource\n"
-        "def rows(n=dlt.sources.incremental('n', initial_value=1, end_value=5)):\n"
-        "    yield [{'n': 1}]\n",
-    )
-    kit.configure("ends", "rows", cursor_field=["n"], fields={"n": {"type": "integer"}})
-    assert_told(kit.run("ends", "rows"), "declares an end_value", code=2)
-
-
 def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
     kit.add_source("odd", "import dlt\n@dlt.resource\ndef words():\n    yield ['a', 'b']\n")
     kit.configure("odd", "words", fields={"n": {"type": "integer"}})

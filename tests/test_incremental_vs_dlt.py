@@ -269,11 +269,27 @@ LINES = {
         [[1, 2], [3]],
         ["last_value_func has to be max or min"] * 2,
     ),
-    "`end_value`, `range_end`": Line(
+    "`end_value`": Line(
         function(f'"at", {AT_2}, end_value="{at(4)}"'),
-        [records(1, 2, 3, 4, 5)] * 2,
-        [[2, 3]] * 2,
-        ["declares an end_value"] * 2,
+        [records(1, 2, 3, 4, 5), [*records(1, 2, 3, 4, 5), [record(9, day=3)]]],
+        [[2, 3], [2, 3, 9]],
+        [[2, 3], [9]],
+    ),
+    '`range_end="closed"`': Line(
+        function(f'"at", {AT_2}, end_value="{at(4)}", range_end="closed"'),
+        [records(1, 2, 3, 4, 5)],
+        [[2, 3, 4]],
+    ),
+    '`row_order="asc"` with `end_value`': Line(
+        function(f'"at", {AT_2}, end_value="{at(4)}", row_order="asc"'),
+        [[*records(1, 2, 3), *records(4, 5), *records(6)]],
+        [[2, 3]],
+    ),
+    "`end_value` without `initial_value`": Line(
+        function(f'"at", end_value="{at(4)}"'),
+        [records(1)],
+        ["`initial_value` is required when using `end_value`"],
+        ["declares an end_value for 'at' but no initial_value"],
     ),
     '`range_start="open"`': Line(
         function(f'"at", {AT_2}, range_start="open"'),
