@@ -17,7 +17,7 @@ help:
 	@echo "make directus   install Directus for its tests, which make test-long then runs"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"
-	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (40 minutes)"
+	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (an hour)"
 	@echo "make scaling    measure a backfill on one and two simulated machines (root, Linux; 10 minutes)"
 	@echo "make check      run linters, type checks, the import contract, and checks of generated files and docs"
 	@echo "make docs       build the documentation in site/; make docs-serve serves it until Ctrl-C"
@@ -75,7 +75,7 @@ bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/i
 torture: $(VENV)/test
 	$(BIN)/python -m torture
 torture-edge: $(VENV)/test
-	$(BIN)/python -m torture --only edge-wire edge-cursor edge-zone edge-secrets
+	$(BIN)/python -m torture --only edge-wire edge-cursor edge-zone edge-network edge-requests edge-operations edge-secrets
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ SECONDS_TO_START = 30.0
 # where SeaweedFS puts the gRPC side of each of its servers.
 _PORTS = range(10_240, 22_240)
 _GRPC_OFFSET = 10_000
+_claims: deque[socket.socket] = deque(maxlen=64)
+"""UDP sockets on the ports that were given last, which keep other processes from getting them."""
 
 Server = TypeVar("Server")
 
@@ -118,15 +121,31 @@ class DatasetteServer:
 def free_ports(count: int) -> list[int]:
     """`count` distinct ports that are free on 127.0.0.1, each with the port 10,000 above it.
 
-    They are free now; another process may still take one first, so starts are tried again.
+    No other process gets them from here while they are among the last 64 of this one. A program
+    that chooses its own port may still take one first, so starts are tried again.
     """
     found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
+    # Not the shared generator: forked processes, and tests by Hypothesis, have it in equal states.
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
         if len(found) == count:
             break
-        if _is_free(port) and _is_free(port + _GRPC_OFFSET):
+        if _is_free(port) and _is_free(port + _GRPC_OFFSET) and _is_claimed(port):
             found.append(port)
     return found
+
+
+def _is_claimed(port: int) -> bool:
+    """Whether this process could claim the port now, by the UDP port of the same number: that is
+    nobody's, a server on the TCP port can still bind, and it is given back however a process ends.
+    """
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 @contextmanager

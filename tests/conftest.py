@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing.util
 import os
 import pickle
 import shutil
@@ -146,20 +147,30 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def own_temporary_folder() -> Iterator[Path]:
     """What a machine's processes share, as the state of a pace, is shared by a worker's tests."""
+    multiprocessing.util.get_temp_dir()  # in the machine's: it is removed after this one
     with tempfile.TemporaryDirectory(prefix="tests-") as folder, pytest.MonkeyPatch.context() as to:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         to.setenv("TMPDIR", folder)
         to.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
-def no_limit_is_left_for_a_port(own_temporary_folder: Path) -> Iterator[None]:
-    """The port of a test's server is soon another's, whose limits are its own."""
+def nothing_is_left_in_the_process(own_temporary_folder: Path) -> Iterator[None]:
+    """The port of a test's server is soon another's, whose limits and tokens are its own."""
     yield
-    if "landing.http.pacing.pace" in sys.modules:
-        from landing.http.pacing import pace
-
-        pace._limiters.clear()
+    # Only what a test has imported: an import here would cost each worker a second.
+    if pace := sys.modules.get("landing.http.pacing.pace"):
+        with pace._limiters_lock:
+            pace._limiters.clear()
+    if renewed := sys.modules.get("landing.http.auth.renewed"):
+        with renewed._slots_lock:
+            renewed._slots.clear()
+    if shared := sys.modules.get("landing.http.shared_objects"):
+        shared._open = None
+    if interruption := sys.modules.get("landing.extraction.interruption"):
+        interruption._requested.clear()
+        interruption._received.clear()
     shutil.rmtree(own_temporary_folder / f"landing-pace-{os.getuid()}", ignore_errors=True)
 
 

@@ -215,6 +215,16 @@ class Zone:
         """All but the records that runs which failed leave."""
         return [path for path in self.paths() if "/failures/" not in path]
 
+    def paths_but_released(self) -> list[str]:
+        """All but leases that were released, which stay in the bucket."""
+        return [path for path in self.paths() if not self._is_released(path)]
+
+    def is_released(self, source: str, stream: str) -> bool:
+        return self._is_released(f"_dlt/{source}/{stream}/lease.json")
+
+    def _is_released(self, path: str) -> bool:
+        return path.endswith("/lease.json") and bool(json.loads(self.read(path))["released"])
+
     def parts(self, source: str, stream: str) -> list[str]:
         return self.paths(f"{source}/{stream}")
 

@@ -150,7 +150,7 @@ def test_a_backfill_lands_its_windows_and_leaves_the_cursor_alone(
     assert {load["backfill"]["id"] for load in own} == {kept["id"]}
     asked = {request.query["until"] for request in api.requests}
     assert "2023-02-01 00:00:00" in asked
-    assert zone.paths("_dlt/shop/orders/lease.json") == []
+    assert zone.is_released("shop", "orders")
 
 
 def test_it_goes_on_where_it_was_and_runs_again_only_when_told(
@@ -493,7 +493,7 @@ def test_an_interrupt_ends_it_and_gives_the_lease_back(
     awaited(lambda: any(kept["done"] for kept in records(zone)))
     process.send_signal(number)
     assert process.wait() == 128 + number
-    assert LEASE not in zone.paths("_dlt")
+    assert zone.is_released("shop", "orders")
     api.delay = 0
     assert shop.landing(*words).code == 0
     assert zone.query("shop", "orders", NEWEST) == source_rows(api)

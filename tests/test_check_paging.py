@@ -74,6 +74,46 @@ def test_a_page_that_nothing_speaks_of_is_found(
     assert says in detail
 
 
+def by_size(query: dict[str, str]) -> list[Any]:
+    return ROWS[: int(query.get("per_page", 10))]
+
+
+def by_key(query: dict[str, str]) -> list[Any]:
+    after = int(query.get("starting_after", 0))
+    return ROWS[after : after + 10]
+
+
+def by_page(query: dict[str, str]) -> list[Any]:
+    page = int(query.get("page", 1)) - 1
+    return ROWS[page * 10 : page * 10 + 10]
+
+
+@pytest.mark.parametrize(
+    ("rows", "call", "says"),
+    [
+        (by_size, 'api.pages("o")', "per_page=20"),
+        (by_key, 'api.pages("o")', 'pass paging=KeysetPages("id", parameter, limit=limit)'),
+        (by_page, 'api.pages("o", paging=CursorPages("nowhere"))', "with page=2"),
+        (by_page, 'api.pages("o", paging=CursorPages(header="X-Nowhere"))', "with page=2"),
+    ],
+)
+def test_what_only_a_guess_finds(
+    kit: Kit,
+    folder_zone: Zone,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: Callable[[dict[str, str]], list[Any]],
+    call: str,
+    says: str,
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.reply(200, json.dumps(rows(dict(exchange.seen.query))).encode())
+
+    status, detail, _ = checked(kit, monkeypatch, call, answer)
+    assert status == "failed", detail
+    assert "the stream reads one page of 10 records" in detail
+    assert says in detail
+
+
 def test_an_api_that_knows_no_pages_or_refuses_them_is_no_failure(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,3 +200,15 @@ def test_a_list_that_ends_before_its_total_is_a_failure_in_plain_loops_too(
     status, detail, _ = checked(kit, monkeypatch, call, answer)
     assert status == "failed", detail
     assert "'total' is 30, and 20 rows came" in detail
+
+
+def test_a_count_above_the_records_is_a_failure_whatever_else_is_said(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        body = {"results": ROWS[:10], "next": None, "count": 30}
+        exchange.reply(200, json.dumps(body).encode())
+
+    status, detail, _ = checked(kit, monkeypatch, 'api.pages("o", records="results")', answer)
+    assert status == "failed", detail
+    assert "'count' is 30, and 10 rows came" in detail

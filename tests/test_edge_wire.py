@@ -15,8 +15,9 @@ from tests.kit import REPOSITORY
 from torture.__main__ import REPORT
 from torture.figures import Table
 from torture.wire import WAYS
-from torture.wire.bodies import CUT, FAILURES
-from torture.wire.paging import NOT_ALL
+from torture.wire.bodies import CUT
+from torture.wire.formats import FAILURES
+from torture.wire.more_pages import NOT_ALL
 from torture.wire.runs import edge_wire
 from torture.wire.way import ROWS, Way, body, listed
 
@@ -38,7 +39,7 @@ def test_some_of_each_kind_of_answer_end_as_they_should(tmp_path: Path) -> None:
 
 
 def test_the_ways_are_many_and_each_has_its_source_and_its_line_in_the_docs() -> None:
-    assert len(WAYS) >= 100
+    assert len(WAYS) >= 280
     assert not [what for what, count in Counter(way.what for way in WAYS).items() if count > 1]
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", way.source) for way in WAYS)
     assert all(way.says for way in WAYS if way.outcome == "told")

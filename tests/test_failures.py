@@ -344,7 +344,7 @@ def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     assert process.returncode == code, err
     assert "interrupted" in err
     assert "Traceback" not in err
-    assert zone.paths() == []
+    assert zone.paths_but_released() == []
 
 
 SWALLOWS = """\
@@ -384,7 +384,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
     assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
     assert time.monotonic() - began < 9, "all its pages take ten seconds"
     assert "interrupted; the next run goes on" in done.err
-    assert folder_zone.paths() == []
+    assert folder_zone.paths_but_released() == []
 
 
 def test_ctrl_c_at_any_moment_of_the_first_second_ends_in_a_line(kit: Kit) -> None:

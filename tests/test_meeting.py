@@ -308,7 +308,7 @@ def test_a_compaction_that_shall_not_wait_does_not(
     shop.lands("plain", row(2, 2, 1))
     with Lease(bucket, PLAIN.lease, "shop/plain", "publication"):
         begun = time.monotonic()
-        assert compact(bucket, PLAIN, all_days(), 0).failure is not None
+        assert compact(bucket, PLAIN, all_days(), 0).error is not None
         assert time.monotonic() - begun < 10
 
 
@@ -382,7 +382,7 @@ def test_a_run_beside_a_compaction_gets_the_lease_before_it_ends(
 
     waiting = threading.Thread(target=run, daemon=True)
     waiting.start()
-    assert compact(bucket, PLAIN, all_days(), 20).failure is None
+    assert compact(bucket, PLAIN, all_days(), 20).error is None
     waiting.join()
     assert files_left > [5]
     assert len(folder_zone.parts("shop", "plain")) == 5

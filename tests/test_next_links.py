@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,11 @@ def test_dlts_client_sends_nothing_to_another_host(
     else:
         assert done.code == 0, done.text
         assert folder_zone.count("shop", "rows") == 2
+
+
+def test_the_guard_comes_with_the_kits_own_client() -> None:
+    code = "from landing.http import next_links; next_links.guard(); import landing.http.dlt_client"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr

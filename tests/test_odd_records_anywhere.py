@@ -33,6 +33,10 @@ FIELDS: dict[str, Any] = {
 ODD = {
     "surrogate": b'{"id": 2, "note": "\\ud83d"}',
     "NaN": b'{"id": 2, "more": {"a": NaN}}',
+    "-nan": b'{"id": 2, "more": {"a": [1, -nan]}}',
+    "+Infinity": b'{"note": "a, b: {c}", "id": 2, "more": +Infinity}',
+    "zeros": b'{"id": 2, "note": 007}',
+    "undefined": b'{"id": 2, "note":undefined}',
     "deep": b'{"id": 2, "more": ' + b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"}",
     "null": b"null",
     "list": b"[]",

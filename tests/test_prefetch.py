@@ -69,3 +69,20 @@ def test_closing_early_ends_the_thread_and_the_generator() -> None:
         assert next(iter(ahead)) == 1
     assert ended.is_set()
     assert not any(thread.name == "landing-pages" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("count", [1, 1_000_000])
+def test_closing_does_not_wait_for_a_thread_that_waits(count: int) -> None:
+    """The thread polled every 0.1 s, and each run waited for that at its end."""
+    waits = []
+    for _ in range(5):
+        ahead = Prefetched(lambda: numbers([], count), nullcontext, 0)
+        items = iter(ahead)
+        assert next(items) == 0
+        if count == 1:
+            assert next(items, None) is None
+        time.sleep(0.01)  # by now it waits until it is wanted, or has ended
+        begun = time.monotonic()
+        ahead.close()
+        waits.append(time.monotonic() - begun)
+    assert min(waits) < 0.02

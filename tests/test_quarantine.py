@@ -88,7 +88,7 @@ def test_above_the_limit_a_run_lands_nothing_and_the_next_one_brings_all(
     )
     assert "went to quarantine" not in failed.text
     assert zone.parts("my_source", "orders") == []
-    (failure,) = zone.paths("_dlt/my_source/orders")
+    (failure,) = (path for path in zone.paths_but_released() if path.startswith("_dlt/my_source"))
     assert "/failures/" in failure
     assert quarantine_of(zone) == []
 
@@ -134,7 +134,7 @@ def test_what_is_in_quarantine_already_does_not_count(orders: Kit, api: Api, zon
     assert orders.run("my_source", "orders").code == 0
     again = orders.run("my_source", "orders")
     assert again.code == 0, again.text
-    assert "1 record still does not fit, in quarantine already" in again.out
+    assert "1 record still does not fit" in again.out
 
 
 @pytest.mark.parametrize(
@@ -302,12 +302,12 @@ def test_a_later_version_stays_the_newest_when_an_older_one_lands_from_quarantin
     api.update("orders", 2, total="newest")
     orders.run("my_source", "orders")
     api.update("orders", 1, total=1.5)
-    orders.run("my_source", "orders")
+    again = orders.run("my_source", "orders")
+    assert "1 record has left quarantine, since a newer version landed" in again.out
     before = zone.parts("my_source", "orders")
     configure(orders, MENDED)
     done = orders.landing("quarantine", "land", "my_source", "orders")
     assert "1 row in" in done.out
-    assert "1 record left quarantine without landing, since newer versions have" in done.out
     landed = [path for path in zone.parts("my_source", "orders") if path not in before]
     assert zone.parts("my_source", "orders")[-1] == landed[0]
     newest = zone.query("my_source", "orders", NEWEST, union_by_name=True)
@@ -413,7 +413,7 @@ def test_the_cursor_moves_beyond_rows_in_quarantine(orders: Kit, api: Api, zone:
     assert "1,200 records do not fit" in orders.run("my_source", "orders").out
     api.requests.clear()
     again = orders.run("my_source", "orders")
-    assert "1 record still does not fit, in quarantine already" in again.out, again.text
+    assert "1 record still does not fit" in again.out, again.text
     assert len(quarantine_of(zone)) == 1_200
     newest = max(row["updated_at"] for row in api.rows())
     assert {request.query["since"] for request in api.requests} == {newest}

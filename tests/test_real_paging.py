@@ -78,6 +78,8 @@ def kinto_url(records: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 MORE = "has more pages than were read"
+EARLIER = "has pages before the first that was requested: 'previous' names a page before it"
+SKIPPED = "the page before the first that was requested has"
 
 
 def test_kinto_is_read_whole(kit: Kit, folder_zone: Zone, kinto_url: str) -> None:
@@ -92,6 +94,8 @@ def test_kinto_is_read_whole(kit: Kit, folder_zone: Zone, kinto_url: str) -> Non
         ("paging=NumberedPages(50)", "no rows with the parameters 'page' and 'limit'"),
         ("paging=NumberedPages(50, '_page', '_limit')", "400|same rows"),
         ("paging=OffsetPages(50, '_offset', '_limit')", "400|same rows"),
+        ("paging=NumberedPages(50, first=2)", "no rows with the parameters 'page' and 'limit'"),
+        ("paging=NumberedPages(50, '_page', '_limit', first=2)", "400|same rows"),
         (
             "paging=KeysetPages('last_modified', '_since', limit=50, limit_param='_limit')",
             "order of 'last_modified'",
@@ -129,6 +133,13 @@ def test_pocketbase_is_read_whole(kit: Kit, folder_zone: Zone, pocketbase_url: s
         *((paging, MORE) for paging in NOWHERE),
         ("paging=NumberedPages(50, 'p')", "same rows"),
         ("paging=NumberedPages(50, first=2, size='perPage')", MORE),
+        ("paging=NumberedPages(1000, first=2, size='perPage')", f"{SKIPPED}|without"),
+        ("paging=NumberedPages(100, first=2, size='perPage')", f"{SKIPPED}|{MORE}"),
+        (
+            "paging=NumberedPages(50, first=2, size='perPage', total='totalItems')",
+            "reading all pages twice found",
+        ),
+        ("paging=OffsetPages(50, 'page', 'perPage')", "same rows|rows move faster"),
         ("paging=OffsetPages(50)", "same rows"),
         (
             "paging=KeysetPages('number', 'after', limit=50)",
@@ -191,6 +202,15 @@ def test_django_rest_framework_is_read_whole_while_its_tokens_rotate(
         ("paging=NumberedPages(50)", "404"),
         ("paging=NumberedPages(50, 'p')", "same rows"),
         ("paging=NumberedPages(50, first=0)", "404"),
+        ("paging=NumberedPages(50, first=2)", EARLIER),
+        ("paging=NumberedPages(50, first=2, past_end=404)", EARLIER),
+        ("paging=NumberedPages(50, first=9, past_end=404)", EARLIER),
+        ('paging=NumberedPages(50, first=2, past_end=404, total="count")', EARLIER),
+        ("paging=NumberedPages(50, first=2, past_end=404, at_once=3)", EARLIER),
+        (
+            'paging=NumberedPages(50, first=2, past_end=404), ignore_more=["previous"]',
+            SKIPPED,
+        ),
         ("paging=OffsetPages(50)", "same rows"),
         ("paging=CursorPages('next', 'page')", "404"),
         ("paging=KeysetPages('id', 'after', limit=50)", "no other 'id'|order of 'id'|page ends"),
@@ -251,6 +271,38 @@ def test_directus_is_read_whole(
 def test_directus_with_the_wrong_paging(
     kit: Kit, folder_zone: Zone, directus_url: str, paging: str, says: str
 ) -> None:
-    """Asked for its count, without which nothing in its answers says that there is more."""
     arguments = f'records="data", params={{"meta": "filter_count"}}, {paging}'
     assert_refused(kit, folder_zone, arguments, says, kind="integer", auth=BEARER)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("paging", "says"),
+    [
+        ("paging=NumberedPages(50, first=2)", SKIPPED),
+        ("paging=NumberedPages(100, first=3)", SKIPPED),
+        ("paging=NumberedPages(50, 'p')", "same rows"),
+        ("paging=OffsetPages(50, 'skip')", "same rows"),
+        ("paging=KeysetPages('id', 'after', limit=50)", "no other 'id'"),
+    ],
+)
+def test_directus_without_its_count_and_with_the_wrong_paging(
+    kit: Kit, folder_zone: Zone, directus_url: str, paging: str, says: str
+) -> None:
+    assert_refused(kit, folder_zone, f'records="data", {paging}', says, kind="integer", auth=BEARER)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("paging", NOWHERE)
+def test_directus_without_its_count_is_warned_of(
+    kit: Kit, folder_zone: Zone, directus_url: str, paging: str
+) -> None:
+    """Nothing in its answers says whether there are more than the 100 rows of its first page."""
+    done = land(kit, f'records="data", {paging}', "integer", BEARER)
+    assert done.code == 0, done.text
+    assert "the answer has exactly 100 rows, as a full page would have" in done.text
+    assert "`landing check` requests a second page" in done.text
+    name = done.out.partition("/")[0].rpartition(" ")[2].strip()
+    checked = kit.landing("check", name, "--only=paging")
+    assert checked.code == 1, checked.text
+    assert "with page=2 the API gives 100 others" in checked.text

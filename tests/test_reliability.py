@@ -102,7 +102,7 @@ def test_a_lease_that_was_taken_though_nobody_heard_of_it_is_ours(
     done = orders.run("my_source", "orders")
     assert lost.hits == 1
     assert "2,350 rows" in done.out, done.text
-    assert "_dlt/my_source/orders/lease.json" not in zone.paths("_dlt")
+    assert zone.is_released("my_source", "orders")
 
 
 def test_a_conditional_write_that_nobody_heard_of_is_known_by_its_content(

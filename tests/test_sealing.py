@@ -179,11 +179,12 @@ def test_a_run_that_fails_in_mid_publication_leaves_its_lease_free_and_its_load_
         assert load.load_id is not None
         failing.publishing(load.load_id, COLUMNS)
         raise OSError("as a bucket that does not answer")
-    assert PATHS.lease in landed.paths("_dlt")
     assert lease_holder(bucket, PATHS.lease) is None
     with lease_of(bucket):  # at once: it does not have to expire
         assert landed.parts("shop", "orders") == [PATHS.part(load.load_id, 0)]
-    assert PATHS.lease not in landed.paths("_dlt")
+    assert landed.is_released("shop", "orders")
+    with lease_of(bucket):
+        assert len(landed.parts("shop", "orders")) == 1
 
 
 def test_the_state_is_written_only_over_the_one_that_was_read(

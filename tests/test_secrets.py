@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -14,7 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing import secrets
+from landing.dagster.metadata import _cell
+from landing.page import profiles
 from landing.secrets import is_in, is_secret_name, is_secret_variable, redacted, replaced
+from landing.zone.bucket_messages import _brief
 from tests.kit import Kit, Zone
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -40,6 +44,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
         c if c.isalnum() else f"&#x{ord(c):X};" for c in s
     ),
     "in hexadecimal": lambda s: s.encode().hex(),
+    "for a shell": lambda s: f"a={shlex.quote(s)}",
+    "for a shell, in Python": lambda s: repr(shlex.quote(s)),
+    "for a shell, by hand": lambda s: "'" + s.replace("'", "'\\''") + "'",
     "in Basic": lambda s: base64.b64encode(f"user:{s}".encode()).decode(),
     "in Basic, in a URL": lambda s: quote(base64.b64encode(f"u:{s}".encode()).decode(), safe=""),
     "in Basic, in JSON": lambda s: base64.b64encode(f":{s}".encode()).decode().replace("/", "\\/"),
@@ -65,6 +72,15 @@ def test_no_spelling_of_a_secret_is_left(secret: str, beside: str) -> None:
         masked = replaced(text, {secret: "***"})
         assert not is_in(masked, secret), name
         assert spell(secret) not in masked, name
+
+
+@pytest.mark.parametrize("cut", [_cell, profiles._text, _brief])
+def test_a_cut_does_not_leave_the_half_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, cut: Callable[[str], str]
+) -> None:
+    secret = "Kq7vTz0LmX4hJd2R" * 20
+    monkeypatch.setenv("SHOP_TOKEN", secret)
+    assert secret[:4] not in cut(f"the token {secret} is not known")
 
 
 def test_the_longer_of_two_secrets_goes_first() -> None:

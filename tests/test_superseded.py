@@ -55,9 +55,18 @@ class Shop:
         text = json.dumps(list(self._rows.values()))
         (self.kit.repository / "rows.json").write_text(text)
 
-    def run(self) -> None:
+    def run(self) -> str:
         done = self.kit.run("shop", "rows")
         assert done.code == 0, done.text
+        return done.out
+
+    def run_that_leaves_quarantine(self) -> None:
+        """As one that is killed once its rows have landed."""
+        bucket = Bucket(bucket_settings(Workspace(self.kit.root)))
+        before = {path: self._zone.read(path) for path in self._zone.paths("_quarantine")}
+        self.run()
+        for path, content in before.items():
+            bucket.put(path, content)
 
     def land(self, *options: str) -> dict[str, Any]:
         done = self.kit.landing("quarantine", "land", "shop", "rows", "--json", *options)
@@ -90,7 +99,7 @@ def test_quarantine_does_not_bring_back_an_older_version(shop: Shop, folder_zone
     shop.put(3, 1, 3)
     shop.run()
     shop.put(1, 2, 10)
-    shop.run()
+    shop.run_that_leaves_quarantine()
     shop.configure(MENDED)
     planned = shop.land("--dry-run")
     assert (planned["rows"], planned["superseded"]) == (1, 1)
@@ -106,6 +115,55 @@ def test_quarantine_does_not_bring_back_an_older_version(shop: Shop, folder_zone
     assert shop.kit.landing("verify", "shop", "rows").code == 0
 
 
+def test_a_run_takes_out_of_quarantine_what_it_lands_anew(shop: Shop, folder_zone: Zone) -> None:
+    shop.put(1, 1, "old")
+    shop.put(2, 1, "stays")
+    shop.put(3, 1, 3)
+    shop.run()
+    shop.put(1, 2, 10)
+    assert "1 record has left quarantine, since a newer version landed" in shop.run()
+    assert quarantined(shop) == [2]
+    (path,) = folder_zone.paths("_dlt/shop/rows/removals")
+    record = json.loads(folder_zone.read(path))
+    assert (record["why"], record["records"], record["reasons"]) == (
+        "superseded",
+        1,
+        [{"field": "name", "reason": "text where an integer is configured", "records": 1}],
+    )
+
+
+def test_a_record_that_still_does_not_fit_is_not_superseded(shop: Shop, folder_zone: Zone) -> None:
+    shop.put(1, 1, "old")
+    shop.put(3, 1, 3)
+    shop.run()
+    shop.put(1, 2, "bad")
+    shop.put(3, 2, 4)
+    shop.run()
+    assert quarantined(shop) == [1, 1]
+
+
+def test_landing_takes_out_what_is_superseded_though_it_does_not_fit(
+    shop: Shop, folder_zone: Zone
+) -> None:
+    shop.put(1, 1, "old")
+    shop.put(2, 1, "stays")
+    shop.put(3, 1, 3)
+    shop.run()
+    shop.put(1, 2, 10)
+    shop.run_that_leaves_quarantine()
+    planned = shop.land("--dry-run")
+    assert (planned["rows"], planned["superseded"]) == (0, 1)
+    assert [one["records"] for one in planned["stays"]] == [1]
+    assert quarantined(shop) == [1, 2]
+    assert shop.land()["superseded"] == 1
+    assert quarantined(shop) == [2]
+
+
+def quarantined(shop: Shop) -> list[int]:
+    out = shop.kit.landing("quarantine", "show", "shop", "rows", "--json").out
+    return [json.loads(line)["row"]["id"] for line in out.splitlines()]
+
+
 def test_a_quarantine_of_superseded_rows_alone_lands_nothing_and_is_empty_after(
     shop: Shop, folder_zone: Zone
 ) -> None:
@@ -113,7 +171,7 @@ def test_a_quarantine_of_superseded_rows_alone_lands_nothing_and_is_empty_after(
     shop.put(2, 1, 2)
     shop.run()
     shop.put(1, 2, 10)
-    shop.run()
+    shop.run_that_leaves_quarantine()
     before = folder_zone.parts("shop", "rows")
     shop.configure(MENDED)
     done = shop.kit.landing("quarantine", "land", "shop", "rows")
@@ -133,7 +191,7 @@ def test_without_a_primary_key_no_row_is_a_version_of_another(
     shop.put(2, 1, 2)
     shop.run()
     shop.put(1, 2, 10)
-    shop.run()
+    shop.run_that_leaves_quarantine()
     shop.configure(MENDED, primary_key=[])
     landed = shop.land()
     assert (landed["rows"], landed["superseded"]) == (1, 0)
@@ -144,7 +202,7 @@ def test_a_key_that_had_another_type_is_compared_in_that_of_now(shop: Shop) -> N
     shop.put(2, 1, 2)
     shop.run()
     shop.put(1, 2, 10)
-    shop.run()
+    shop.run_that_leaves_quarantine()
     shop.configure({**MENDED, "id": {"type": "number"}})
     landed = shop.land()
     assert (landed["rows"], landed["superseded"]) == (0, 1)

@@ -101,7 +101,7 @@ def _refreshed(
     assert file is not None, "there are keys"
     assert gone == 1, "one key is gone, all others are there"
     seconds = time.process_time() - begun
-    bucket.put(PATHS.keys(load_id), file)
+    bucket.put(PATHS.known_object(load_id), file)
     more = max(0, _kilobytes("VmHWM") - before)  # what was free already is not counted
     return Taken(more / 1024, seconds, snapshot.state(load_id))
 

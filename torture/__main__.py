@@ -8,6 +8,7 @@ python -m torture --only kills bucket  some of it, into these sections of the do
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -18,15 +19,18 @@ from pathlib import Path
 
 from benchmarks import machine
 from demo.servers import S3Server, seaweedfs
+from torture.any_request import any_request
 from torture.api_faults import api_faults
 from torture.bucket_faults import bucket_faults
 from torture.cursors import cursors
+from torture.cut_networks import cut_networks
 from torture.disk import full_disks
 from torture.feeding import feeding
 from torture.figures import Section, Table, markdown, write_between_markers, write_section
 from torture.kills import kills
 from torture.leaks import leaks
 from torture.properties import properties
+from torture.stopped_operations import stopped_operations
 from torture.stops import stops
 from torture.wire import WAYS
 from torture.wire.runs import edge_wire
@@ -43,8 +47,11 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "properties": lambda _: properties(16_000, rows=20_000),
     "edge-wire": lambda _: _wire(1),
     "edge-cursor": lambda _: cursors(20_000, over_http=300, lanes=8, say=_say),
-    "edge-zone": lambda s3: stops(s3, 50, lanes=25, waits=True),
-    "edge-secrets": lambda _: leaks(10_000),
+    "edge-zone": lambda s3: stops(s3, 100, lanes=50, waits=True),
+    "edge-network": lambda _: cut_networks(50),
+    "edge-requests": lambda s3: any_request(s3),
+    "edge-operations": lambda s3: stopped_operations(s3, 6),
+    "edge-secrets": lambda _: leaks(10_000, processes=os.cpu_count() or 2),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "kills": lambda s3: kills(s3, 9, lanes=4, waits=False),
@@ -56,6 +63,9 @@ QUICK: dict[str, Callable[[S3Server], Section | Table]] = {
     "edge-wire": lambda _: _wire(10),
     "edge-cursor": lambda _: cursors(120, over_http=12, lanes=1),
     "edge-zone": lambda s3: stops(s3, 10, lanes=2, waits=False),
+    "edge-network": lambda _: cut_networks(1),
+    "edge-requests": lambda s3: any_request(s3, step=5),
+    "edge-operations": lambda s3: stopped_operations(s3, 1),
     "edge-secrets": lambda _: leaks(50),
 }
 

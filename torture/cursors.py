@@ -86,6 +86,8 @@ class Chunk:
     seed: int
     count: int
     over_http: bool = False
+    to_first_loss: bool = False
+    """Play none after the first one that loses something."""
 
     def played(self) -> Figures:
         found = Figures(self.kind)
@@ -100,6 +102,8 @@ class Chunk:
         )
         @given(histories(self.kind))
         def play(history: History) -> None:
+            if self.to_first_loss and found.lost:
+                return
             found.add(history, Player(history, over_http=self.over_http).play())
 
         with _cheaply():

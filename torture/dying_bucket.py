@@ -7,9 +7,8 @@ lease stays, and what it had begun to write is there or not.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,19 +26,18 @@ class Killed(BaseException):
 
 class DyingBucket(Bucket):
     def __init__(self) -> None:
-        super().__init__(BucketSettings("s3://histories", None, is_default=False))
         self.memory = MemoryStore()
+        settings = BucketSettings("s3://histories", None, is_default=False)
+        super().__init__(settings, lambda *_: self.memory)
         self._dies_at: tuple[int, Moment] | None = None
         self._calls = 0
         self._lock = threading.Lock()
         self.is_dead = False
 
-    def _settled_for(self, within: timedelta) -> Any:
-        return self.memory
-
-    def put_new(self, path: str, file: Path, check: Callable[[], None]) -> bool:
-        check()  # a store in memory keeps what it is given, and a mapped file is closed
-        return self.create(path, file.read_bytes()) is not None
+    @staticmethod
+    @contextmanager
+    def _as_sent(file: Path) -> Iterator[Any]:
+        yield file.read_bytes()  # a store in memory keeps what it is given, and a map is closed
 
     def live(self, dies_at: tuple[int, Moment] | None = None) -> None:
         """A new process begins, which dies before or after this call, counted from 0."""

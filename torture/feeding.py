@@ -20,6 +20,7 @@ from tests.servers.proxy import late
 from torture.figures import Search, Section, Tally
 from torture.fleet import PYTHON, Ended, Fleet, Gate, Running, serve_fleet
 from torture.sources import EXACT
+from torture.stopped import PATIENT
 
 STREAM = "orders"
 PARTS = 20
@@ -76,7 +77,6 @@ CLOCKS: dict[str, Callable[[datetime], datetime | None]] = {
     "the clock is a day ahead": lambda now: now + timedelta(days=1),
 }
 OVERLAPPED = "a second run starts during the load"
-_PATIENT = {"MY_API_TIMEOUT": "100", "LANDING_STALL_MINUTES": "10"}
 
 
 @dataclass
@@ -165,7 +165,7 @@ def _overlapped(fleet: Fleet, clock: str, tally: Tally) -> Ended:
     """A run, and a second one that begins and ends while the first one waits for a page."""
     may_go_on = threading.Event()
     waited = fleet.api_proxy.spoil(late(may_go_on))
-    first = _start(fleet, clock, **_PATIENT)
+    first = _start(fleet, clock, **PATIENT)
     try:
         while not waited.hits and first.process.poll() is None:
             time.sleep(0.01)

@@ -11,18 +11,19 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from obstore.store import S3Store
 
 from demo.servers import S3Server
 from tests.kit import Kit, Zone
 from tests.servers.api import Api, Row, seed_orders, serve_api
-from tests.servers.proxy import Proxy, serve_proxy
+from tests.servers.proxy import HOST, Proxy, serve_proxy
 from torture.figures import Search
 from torture.landed import Landed, give_lease_back, lease_is_held, search
 from torture.sources import Client
@@ -96,6 +97,7 @@ class Fleet:
         api_proxy: Proxy,
         bucket_proxy: Proxy,
         folder: Path,
+        keys: Mapping[str, Any],
     ) -> None:
         self.source = client.name
         self.streams = list(streams)
@@ -117,6 +119,7 @@ class Fleet:
                 cursor_field=["updated_at"],
                 primary_key=[["id"]],
                 fields=FIELDS,
+                **keys,
             )
 
     @property
@@ -142,6 +145,11 @@ class Fleet:
         command = [*program, script, self.source, *(streams or self.streams)]
         return Running(command, {**self.env(), **env})
 
+    def start_landing(self, *words: str, program: Sequence[str] = PYTHON, **env: str) -> Running:
+        """The command `landing` in the workspace."""
+        command = [*program, str(Path(sys.executable).parent / "landing"), *words]
+        return Running(command, {**self.env(), **env}, self._kit.root / "dlt")
+
     def run(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Ended:
         return self.ended(self.start(*streams, program=program, **env))
 
@@ -152,11 +160,8 @@ class Fleet:
 
     def verify(self, stream: str) -> Ended:
         """`landing verify`, which asks the bucket itself."""
-        command = "from landing.cli import main; raise SystemExit(main())"
-        arguments = ("verify", self.source, stream, "--quick")
-        env = {**self.env(), "S3_ENDPOINT": self._s3.endpoint}
-        folder = self._kit.root / "dlt"
-        return self.ended(Running([*PYTHON, "-c", command, *arguments], env, folder))
+        env = {"S3_ENDPOINT": self._s3.endpoint}
+        return self.ended(self.start_landing("verify", self.source, stream, "--quick", **env))
 
     def change(self, stream: str, count: int) -> None:
         """Edit so many rows and add some, a few of them at the very second of the last change."""
@@ -196,16 +201,25 @@ class Fleet:
 
 
 @contextmanager
-def serve_fleet(client: Client, streams: Sequence[str], s3: S3Server, rows: int) -> Iterator[Fleet]:
-    """A fleet over servers of its own; each collection begins with so many rows."""
+def serve_fleet(
+    client: Client,
+    streams: Sequence[str],
+    s3: S3Server,
+    rows: int,
+    *,
+    host: str = HOST,
+    **keys: Any,
+) -> Iterator[Fleet]:
+    """A fleet over servers of its own; each collection begins with so many rows. `keys` are more of
+    the stream configs."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
-        api = stack.enter_context(serve_api([]))
+        api = stack.enter_context(serve_api([], host))
         for stream in streams:
             api.set_rows(stream, seed_orders(rows))
-        api_proxy = stack.enter_context(serve_proxy(api.url))
-        bucket_proxy = stack.enter_context(serve_proxy(s3.endpoint))
-        yield Fleet(client, streams, s3, api, api_proxy, bucket_proxy, folder)
+        api_proxy = stack.enter_context(serve_proxy(api.url, host))
+        bucket_proxy = stack.enter_context(serve_proxy(s3.endpoint, host))
+        yield Fleet(client, streams, s3, api, api_proxy, bucket_proxy, folder, keys)
 
 
 class Gate:

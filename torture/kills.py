@@ -134,12 +134,10 @@ def request_kind(request: Request) -> str:
     path = request.path
     if request.method == "GET" and "since" in request.query:
         return "page"
-    if request.method == "POST" and b"/lease.json<" in request.body:
-        return "release"  # S3's call to delete several objects, of which there is one here
     if request.method != "PUT":
         return ""
     if path.endswith("/lease.json"):
-        return "lease"
+        return "release" if json.loads(request.body)["released"] else "lease"
     if path.endswith(".parquet"):
         return "part"
     if "/loads/" in path:

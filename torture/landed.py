@@ -157,7 +157,11 @@ def _parquet_text(content: bytes) -> str:
 
 
 def lease_is_held(zone: Zone, source: str, stream: str) -> bool:
-    return f"_dlt/{source}/{stream}/lease.json" in zone.paths(f"_dlt/{source}/{stream}")
+    path = f"_dlt/{source}/{stream}/lease.json"
+    return (
+        path in zone.paths(f"_dlt/{source}/{stream}")
+        and not json.loads(zone.read(path))["released"]
+    )
 
 
 def give_lease_back(zone: Zone, source: str, stream: str) -> None:

@@ -10,17 +10,38 @@ import json
 import logging
 import os
 import random
+import re
+import shlex
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
-from landing import secrets
+import msgspec
+import requests
+from dagster import RetryPolicy
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+from landing import events, secrets
+from landing.catalog.workspace import BucketSettings, Workspace
 from landing.cli.text.output import complain, print_failed
+from landing.dagster.metadata import _table
+from landing.dagster.outcomes import _outcome
 from landing.errors import StreamError
+from landing.http.captured import captured
+from landing.observe.alerts import _BODIES, Concern
+from landing.observe.failed import FailedRuns
 from landing.observe.logs import JsonLog
+from landing.observe.otel import Telemetry, _Stream
+from landing.observe.problems import Problem
 from landing.operations.doctor.findings import wrong
 from landing.operations.recordings.scrubbing import Scrubber, UnscrubbedSecret
+from landing.page import profiles
+from landing.page.html import _environment
+from landing.zone.bucket import Bucket
 from torture.figures import Section, Tally
 
 VARIABLE = "TORTURE_API_TOKEN"
@@ -28,6 +49,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MARKS = "/+=&<>\"'\\%?#:@$ \t\n~`|{}[]()*.,;!^_-"
 _OTHERS = "äßñéøλжה中語🙂\u00a0\u202e"
 
+_BETWEEN = " and "
+_PAGE = _environment()
+_TRACER = TracerProvider().get_tracer("torture")
 Spelling = Callable[[str], str]
 SPELLINGS: dict[str, Spelling] = {
     "as it is": str,
@@ -43,6 +67,11 @@ SPELLINGS: dict[str, Spelling] = {
     "in HTML": html.escape,
     "in HTML by numbers": lambda s: "".join(c if c.isalnum() else f"&#{ord(c)};" for c in s),
     "in hexadecimal": lambda s: s.encode().hex(),
+    "in hexadecimal, upper case": lambda s: s.encode().hex().upper(),
+    "in a URL, lower case": lambda s: re.sub("%..", lambda m: m[0].lower(), quote(s, safe="")),
+    "for a shell": shlex.quote,
+    "in a form within JSON": lambda s: json.dumps(quote_plus(s))[1:-1],
+    "in a dictionary of Python": lambda s: repr({"note": [s]}),
     "in Basic": lambda s: base64.b64encode(f"user:{s}".encode()).decode(),
     "in a token for URLs": lambda s: base64.urlsafe_b64encode(f"{s}:x".encode()).decode(),
 }
@@ -110,6 +139,61 @@ def _recording(text: str) -> str:
     return str(scrubbed["body"]["string"]) + str(scrubbed["headers"])
 
 
+def _failed_run(text: str) -> str:
+    """The record of a failed run in the bucket."""
+    log = FailedRuns(Workspace(Path()), "shop")
+    record = log._failed_run("orders", StreamError(text, remedy=text))
+    return msgspec.json.encode(record).decode()
+
+
+def _alert(form: str) -> Callable[[str], str]:
+    def said(text: str) -> str:
+        concern = Concern("shop/orders", Problem("ahead", text, text))
+        body = _BODIES[form]({"shop/orders": StreamError(text)}, [], [concern])
+        return json.dumps(body, ensure_ascii=False)
+
+    return said
+
+
+def _page(text: str) -> str:
+    """A value in a page of `landing report`, and one of a column's profile."""
+    page = _PAGE.from_string("<p title='{{ text }}'>{{ text }}</p>")
+    values = map(profiles._text, text.split(_BETWEEN))
+    return page.render(text=text) + " ".join(values)
+
+
+def _dagster(text: str) -> str:
+    """A table of rows, and the failure of an asset."""
+    context: Any = SimpleNamespace(retry_number=0, log=logging.getLogger("none"))
+    failure = _outcome(context, StreamError(text), RetryPolicy(max_retries=0))
+    cells = [{text: piece} for piece in text.split(_BETWEEN)]
+    return _table([text], cells) + str(failure.description)
+
+
+def _span(text: str) -> str:
+    """A span of a stream with a note and a failure, as it would go to a collector."""
+    span = _TRACER.start_span("orders")
+    telemetry = Telemetry.__new__(Telemetry)  # without the connection of its exporters
+    telemetry._streams, telemetry._run = {"orders": _Stream(span, 0)}, span
+    telemetry(events.Note("orders", text))
+    telemetry(events.RunAborted(["orders"], StreamError(text)))
+    return str(span.to_json()) if isinstance(span, ReadableSpan) else ""
+
+
+def _captured(text: str) -> str:
+    """What `landing plan` and `check` show of a request."""
+    request = requests.Request(
+        "POST", "http://api/orders", params={"note": text}, json={"note": text}
+    )
+    return repr(captured(request.prepare()))
+
+
+def _of_bucket(text: str) -> str:
+    """What a bucket's library says."""
+    settings = BucketSettings("s3://landing", None, is_default=False)
+    return str(Bucket(settings).failure("read", "a", text))
+
+
 OUTPUTS: dict[str, Callable[[str], str]] = {
     "messages": _message,
     "tracebacks": _traceback,
@@ -118,18 +202,29 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "what libraries log": _library,
     "findings of doctor": _finding,
     "recordings": _recording,
+    "records of failed runs": _failed_run,
+    "alerts to Slack": _alert("slack"),
+    "alerts in JSON": _alert("json"),
+    "pages of landing report": _page,
+    "Dagster's tables and failures": _dagster,
+    "spans of OpenTelemetry": _span,
+    "requests that are shown": _captured,
+    "errors of the bucket": _of_bucket,
 }
 
 
-def leaks(count: int) -> Section:
+def leaks(count: int, processes: int = 1) -> Section:
     """So many secrets, each in every spelling, through each output."""
-    chance = random.Random(count)
+    shares = [range(first, count, processes) for first in range(processes)]
+    if processes == 1:
+        found = [_tallies(shares[0])]
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            found = list(pool.map(_tallies, shares))
     tallies = {name: Tally(name) for name in OUTPUTS}
-    for number in range(count):
-        secret = generated(chance)
-        with _variable(secret):
-            for tally, output in zip(tallies.values(), OUTPUTS.values(), strict=True):
-                _try(secret, number, output, tally)
+    for own in found:
+        for tally in own:
+            tallies[tally.what].add(tally)
     note = (
         f"{count:,} secrets, each in {len(SPELLINGS)} spellings. A secret that is left in an "
         "output, in any spelling, counts as lost."
@@ -137,11 +232,22 @@ def leaks(count: int) -> Section:
     return Section("Edge: secrets", list(tallies.values()), notes=[note])
 
 
+def _tallies(numbers: range) -> list[Tally]:
+    tallies = {name: Tally(name) for name in OUTPUTS}
+    with _environment_without_others():
+        for number in numbers:
+            secret = generated(random.Random(number))
+            with _variable(secret):
+                for tally, output in zip(tallies.values(), OUTPUTS.values(), strict=True):
+                    _try(secret, number, output, tally)
+    return list(tallies.values())
+
+
 def _try(secret: str, number: int, output: Callable[[str], str], tally: Tally) -> None:
     """All spellings in one text; one by one where something of it is left."""
     spelled = {name: spell(secret) for name, spell in SPELLINGS.items()}
     tally.times += len(spelled)
-    if not is_left(output(f"{number} " + " and ".join(spelled.values())), secret):
+    if not is_left(output(f"{number} " + _BETWEEN.join(spelled.values())), secret):
         return
     for name, text in spelled.items():
         if is_left(output(f"{number} {text}"), secret):
@@ -164,6 +270,17 @@ def generated(chance: random.Random) -> str:
         secret = "".join(chance.choices(alphabet, k=chance.randint(8, 48))).strip()
         if len(secret) >= 8:
             return secret
+
+
+@contextmanager
+def _environment_without_others() -> Iterator[None]:
+    """Each output looks for secrets in all variables, which takes most of its time."""
+    others = dict(os.environ)
+    os.environ.clear()
+    try:
+        yield
+    finally:
+        os.environ.update(others)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 UNAVAILABLE = 77
@@ -65,7 +66,7 @@ def is_inside() -> bool:
     return _INSIDE in os.environ
 
 
-def go_inside(module: str, arguments: Sequence[str]) -> int:
+def go_inside(module: str, arguments: Sequence[str], stdout: IO[bytes] | None = None) -> int:
     """The exit code of `python -m module`, run in namespaces of its own.
 
     Everything in them is killed when this process ends, by a signal too.
@@ -76,6 +77,7 @@ def go_inside(module: str, arguments: Sequence[str]) -> int:
         command,
         cwd=REPOSITORY,
         env={**os.environ, _INSIDE: "1"},
+        stdout=stdout,
         start_new_session=True,  # a Ctrl-C is for this process, which ends that one
     )
     try:
@@ -131,9 +133,20 @@ class Machine:
                 stderr=subprocess.STDOUT,
             )
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What a command begins with that has this machine's network, and nothing else of it."""
+        return ("nsenter", "--target", self._pid, "--net")
+
+    def unplug(self) -> None:
+        _run("ip", "link", "set", self._port, "down")
+
+    def plug_in(self) -> None:
+        _run("ip", "link", "set", self._port, "up")
+
     def lose(self) -> None:
         """Cut it off, and kill all that runs on it: nobody is told."""
-        _run("ip", "link", "set", self._port, "down")
+        self.unplug()
         self.end()
 
     def end(self) -> None:

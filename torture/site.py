@@ -16,7 +16,7 @@ from typing import Any
 
 import obstore
 import requests
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import PreconditionError
 
 from benchmarks.contents import spelled
 from benchmarks.process import environment
@@ -149,10 +149,13 @@ class Backfill:
             self._zone.delete(self._lease)
 
     def _takes_lease(self) -> bool:
+        found = obstore.get(self._zone.store, self._lease)
+        if not json.loads(bytes(found.bytes()))["released"]:
+            return False
         held = json.dumps({"purpose": "publication", "host": "torture"}).encode()
         try:
-            obstore.put(self._zone.store, self._lease, held, mode="create")
-        except AlreadyExistsError:
+            obstore.put(self._zone.store, self._lease, held, mode={"e_tag": found.meta["e_tag"]})
+        except PreconditionError:
             return False
         return True
 
@@ -171,8 +174,8 @@ class Backfill:
     def lease_holder(self) -> str | None:
         """The machine that publishes just now."""
         with suppress(FileNotFoundError):
-            holder: str = json.loads(self._zone.read(self._lease))["host"]
-            return holder
+            lease = json.loads(self._zone.read(self._lease))
+            return None if lease.get("released") else str(lease["host"])
         return None
 
     @contextmanager

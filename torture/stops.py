@@ -7,35 +7,26 @@ and lands, and the first goes on. A feeder polls all the time.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from demo.servers import S3Server
-from tests.servers.proxy import Exchange
 from torture.feeding import Feeder
 from torture.figures import Search, Section, Tally
 from torture.fleet import LEASE_SECONDS, PYTHON, Ended, Fleet, Gate, serve_fleet
 from torture.kills import request_kind
 from torture.sources import EXACT
+from torture.stopped import PATIENT, Cause, Moment, Place, Stopped
 
 STREAM = "orders"
 ROWS = 600
 _EDITS = 80
-_CUT_OFF_FOR = 66.0
-_PATIENCE = 600.0
-"""Seconds that a request is kept at most: the second run may take long on a busy machine."""
-_IMPATIENT = (*PYTHON, str(Path(__file__).parent / "programs" / "run_impatient.py"), "2")
+CUT_OFF_FOR = 66.0
+IMPATIENT = (*PYTHON, str(Path(__file__).parent / "programs" / "run_impatient.py"), "2")
 
-Cause = Literal["stopped", "cut off"]
-Moment = Literal["before", "half", "after"]
 CAUSES: tuple[Cause, ...] = ("stopped", "cut off")
 PLACES: dict[str, tuple[str, Moment]] = {
     "in mid-upload": ("part", "half"),
@@ -57,61 +48,10 @@ class Goal:
     def what(self) -> str:
         return f"{self.cause} {self.place}"
 
-
-class Stopped:
-    """A run that does nothing more between its goal and `go_on`."""
-
-    def __init__(self, fleet: Fleet, goal: Goal) -> None:
-        self._fleet = fleet
-        self._cause = goal.cause
-        self._kind, self._moment = PLACES[goal.place]
-        self._nth = goal.nth
-        self._seen: Counter[str] = Counter()
-        self._lock = threading.Lock()
-        self._reached = threading.Event()
-        self._may_go_on = threading.Event()
-        fleet.bucket_proxy.spoil(self._watch, times=float("inf"))
-        self.running = fleet.start()
-
-    def is_reached(self) -> bool:
-        """Whether it came to its goal; False if it ended before."""
-        while not self._reached.wait(0.02):
-            if self.running.process.poll() is not None:
-                return False
-        return True
-
-    def go_on(self) -> Ended:
-        if self._cause == "stopped":
-            os.kill(self.running.process.pid, signal.SIGCONT)
-        self._may_go_on.set()
-        ended = self._fleet.ended(self.running)
-        self._fleet.bucket_proxy.fix()
-        return ended
-
-    def _watch(self, exchange: Exchange) -> None:
-        if self._reached.is_set() and not self._may_go_on.is_set():
-            self._may_go_on.wait(_PATIENCE)  # what it asks while it is cut off
-        kind = request_kind(exchange.request)
-        with self._lock:
-            nth = self._seen[kind]
-            self._seen[kind] += 1
-        if (kind, nth) != (self._kind, self._nth) or self._may_go_on.is_set():
-            exchange.answer(exchange.forward())
-        elif self._moment == "half":
-            exchange.answer(exchange.forward_slowly(self._stop))
-        elif self._moment == "before":
-            self._stop()
-            exchange.answer(exchange.forward())
-        else:
-            response = exchange.forward()
-            self._stop()
-            exchange.answer(response)
-
-    def _stop(self) -> None:
-        if self._cause == "stopped":
-            os.kill(self.running.process.pid, signal.SIGSTOP)
-        self._reached.set()
-        self._may_go_on.wait(_PATIENCE)
+    @property
+    def at(self) -> Place:
+        kind, moment = PLACES[self.place]
+        return Place(lambda request: request_kind(request) == kind, self.nth, moment)
 
 
 def goals(count: int) -> list[Goal]:
@@ -150,7 +90,7 @@ class _Lane:
 
     def _outrun(self, fleet: Fleet, s3: S3Server, goal: Goal, tally: Tally) -> None:
         fleet.change(STREAM, _EDITS * 4)
-        stopped = Stopped(fleet, goal)
+        stopped = Stopped(fleet, goal.cause, goal.at, lambda: fleet.start(**PATIENT))
         if not stopped.is_reached():
             tally.problems.append(f"ended before its goal: {stopped.go_on().text.strip()}")
             return
@@ -177,9 +117,9 @@ class _Lane:
         """By a way of its own to the bucket, once the lease of the first has expired."""
         if not self.waits:
             time.sleep(2)
-            return fleet.run(program=_IMPATIENT, S3_ENDPOINT=s3.endpoint)
-        time.sleep(max(LEASE_SECONDS, _CUT_OFF_FOR))
-        return fleet.run(S3_ENDPOINT=s3.endpoint)
+            return fleet.run(program=IMPATIENT, S3_ENDPOINT=s3.endpoint, **PATIENT)
+        time.sleep(max(LEASE_SECONDS, CUT_OFF_FOR))
+        return fleet.run(S3_ENDPOINT=s3.endpoint, **PATIENT)
 
     def _compare(self, fleet: Fleet, feeder: Feeder) -> None:
         published = fleet.landed[STREAM].paths
@@ -193,7 +133,7 @@ class _Lane:
 def stops(s3: S3Server, count: int, lanes: int, *, waits: bool) -> Section:
     """So many runs that are outrun; without `waits`, the second run finds the lease expired after
     two seconds, and the first one still trusts it."""
-    gate = Gate(8) if waits else Gate()
+    gate = Gate(12) if waits else Gate()  # they sleep most of the time
     jobs = [_Lane(goals(count)[lane::lanes], waits) for lane in range(lanes)]
     with ThreadPoolExecutor(lanes) as pool:
         list(pool.map(lambda job: job(s3, gate), jobs))

@@ -21,6 +21,16 @@ class Traffic:
     bytes: int = 0
     """Size of the response bodies as transferred, before decompression."""
 
+    @property
+    def figures(self) -> dict[str, int | float]:
+        """Its numbers by the names that logs and metadata give them."""
+        return {
+            "requests": self.requests,
+            "retries": self.retries.total(),
+            "pacing_seconds": round(self.pacing_seconds, 3),
+            "retry_seconds": round(self.retry_seconds, 3),
+        }
+
     def __str__(self) -> str:
         """`12 requests, 3 retries (429), waited 4.2 s for pacing`; empty without requests."""
         if not self.requests:
@@ -52,6 +62,20 @@ class Drifted:
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost or self.changed)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why records are in quarantine, or would be."""
+
+    field: str
+    reason: str
+    records: int
+
+
+def most_common(counts: Counter[tuple[str, str]], most: int | None = None) -> list[Reason]:
+    """The reasons by how many records have them."""
+    return [Reason(*of, count) for of, count in counts.most_common(most)]
 
 
 @dataclass(frozen=True)
@@ -122,6 +146,21 @@ class StreamResult:
     unexpected: list[str] = field(default_factory=list)
     """How the number of rows differs from what `expect` in the stream config says, or from the
     rows of earlier runs."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What landed and what did not, by the names that logs, metadata and spans give it."""
+        return {
+            "rows": self.rows,
+            "files": self.files,
+            "bytes": self.bytes,
+            "quarantined": self.quarantined,
+            "deleted": self.deleted,
+            "gone": self.gone,
+            "below_cursor": self.below_cursor,
+            "known": self.known,
+            "repeated": self.repeated,
+        }
 
 
 @dataclass

@@ -187,7 +187,7 @@ def _any_spelling(text: str) -> str:
 
 def _escapes_of(character: str) -> str:
     """A pattern for a character that is neither letter nor digit: unescaped, or escaped as in JSON,
-    Python, a URL or HTML, once or repeatedly."""
+    Python, a URL, HTML or a shell, once or repeatedly."""
     data = character.encode(errors="surrogatepass")
     utf16 = character.encode("utf-16-be", errors="surrogatepass").hex()
     ways = [
@@ -203,6 +203,10 @@ def _escapes_of(character: str) -> str:
         ways.append(rf"\\+U(?i:{ord(character):08x})")
     if character in _NAMED:
         ways.append(f"&(?:amp;)*{_NAMED[character]};")
+    if character == "'":
+        # It ends the shell's apostrophes, stands by itself, and begins them again.
+        one, quotation, backslash = f"(?:{'|'.join(ways)})", _escapes_of('"'), _escapes_of("\\")
+        ways.append(f"{one}(?:{quotation}{one}{quotation}|{backslash}{one}){one}")
     if character == " ":
         ways.append(_escapes_of("+"))  # as in a form, which may be in a URL or in JSON
     if character in _CONTROLS:

@@ -159,6 +159,8 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.on_headers: Callable[[str, str], None] = lambda method, target: None
+        """Called for each request before its body is read."""
         self._spoiled: list[Spoiled] = []
         self._lock = threading.Lock()
 
@@ -273,11 +275,11 @@ def edited(change: Callable[[Any], Any]) -> Fault:
 
 
 @contextmanager
-def serve_proxy(upstream: str) -> Iterator[Proxy]:
+def serve_proxy(upstream: str, host: str = HOST) -> Iterator[Proxy]:
     """Run a proxy on a free port before the server at `upstream`, a URL or host:port."""
-    with _Server((HOST, 0), _Handler) as server:
+    with _Server((host, 0), _Handler) as server:
         server.upstream = upstream.removeprefix("http://").rstrip("/")
-        server.proxy = Proxy(f"http://{HOST}:{server.server_address[1]}")
+        server.proxy = Proxy(f"http://{host}:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
@@ -311,6 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _pass(self) -> None:
+        self.server.proxy.on_headers(self.command, self.path)
         body = self._body()
         request = Request(self.command, self.path, dict(self.headers.items()), body)
         self.server.proxy.fault_for(request)(Exchange(request, self))

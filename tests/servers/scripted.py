@@ -36,11 +36,15 @@ class Seen:
 class Exchange:
     """One request, and the means to answer it."""
 
-    def __init__(self, handler: BaseHTTPRequestHandler, seen: Seen, number: int) -> None:
+    def __init__(
+        self, handler: BaseHTTPRequestHandler, seen: Seen, number: int, of_path: int
+    ) -> None:
         self.handler = handler
         self.seen = seen
         self.number = number
         """Of the request, of which the server's first is 1."""
+        self.of_path = of_path
+        """The same among those for its path."""
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Answer in full; underscores in the names of headers are hyphens."""
@@ -95,10 +99,11 @@ def serve(answer: Callable[[Exchange], None]) -> Iterator[Server]:
             with lock:
                 server.seen.append(seen)
                 number = len(server.seen)
+                of_path = sum(each.path == seen.path for each in server.seen)
                 server.under_way += 1
                 server.most_under_way = max(server.most_under_way, server.under_way)
             try:
-                answer(Exchange(self, seen, number))
+                answer(Exchange(self, seen, number, of_path))
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
             finally:

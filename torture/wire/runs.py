@@ -62,7 +62,7 @@ def edge_wire(ways: Iterable[Way], folder: Path) -> Table:
     ended = [tried(way, folder / f"{number:03}") for number, way in enumerate(ways)]
     counts = {
         outcome: sum(each.outcome == outcome for each in ended)
-        for outcome in ("landed", "quarantined", "told", "silent")
+        for outcome in ("landed", "quarantined", "warned", "told", "silent")
     }
     search = sum((each.search for each in ended), Search())
     note = f"{len(ended)} ways: " + ", ".join(f"{name} {n}" for name, n in counts.items()) + "."
@@ -80,7 +80,9 @@ def tried(way: Way, folder: Path) -> Ended:
     with ExitStack() as stack:
         kit = Kit(folder, None)
         source = f"wire_{folder.name}"
-        kit.add_source(source, _STREAM + indent(way.stream, "    "))
+        is_module = way.stream.lstrip().startswith("@")
+        code = _CLIENT + way.stream if is_module else _STREAM + indent(way.stream, "    ")
+        kit.add_source(source, code)
         kit.configure(source, STREAM, **_config(way))
         stack.enter_context(_environment(folder))
         stack.enter_context(chdir(kit.root))
@@ -171,6 +173,8 @@ def _outcome(
         problem += f" ({(foreign or missing)[0]}); {said}"
     elif not quarantined:
         outcome = "landed"
+        if way.outcome == "warned" and re.search(way.says, said):
+            outcome = "warned"
     elif all(each["reason"] for each in quarantined) and len(quarantined) == way.odd:
         outcome = "quarantined"
         reasons = " ".join(f"{each['field']}: {each['reason']}" for each in quarantined)

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 from tests.servers.scripted import Exchange
 from tests.servers.styles import Answer, Asked, asked
 
-Outcome: TypeAlias = Literal["landed", "quarantined", "told", "silent"]
+Outcome: TypeAlias = Literal["landed", "quarantined", "warned", "told", "silent"]
+"""Warned: what the API gives has landed, and the run says why there may be more."""
 Answers: TypeAlias = Callable[[Exchange], None]
 Row: TypeAlias = dict[str, Any]
 
@@ -42,7 +43,7 @@ class Way:
     """A public report of it, as `owner/repo#number`."""
     answers: Answers
     stream: str
-    """The statements of the stream's function."""
+    """The statements of the stream's function, or a module of functions."""
     outcome: Outcome
     says: str = ""
     """A pattern of what the message has of the cause, or the quarantined record's reason."""
@@ -92,9 +93,14 @@ def records(*texts: str) -> str:
     return f'{{"items": [{", ".join([*rows[:6], *texts, *rows[6:]])}]}}'
 
 
+def by_path(**answers: Answers) -> Answers:
+    """Each path of the API has its own answers: `lines_3` are those of `/lines/3`."""
+    return lambda exchange: answers[exchange.seen.path.strip("/").replace("/", "_")](exchange)
+
+
 def in_turn(*answers: Answers) -> Answers:
-    """Each request gets the next answer, those after the last one that again."""
-    return lambda exchange: answers[min(exchange.number, len(answers)) - 1](exchange)
+    """Each request for a path gets the next answer, those after the last one that again."""
+    return lambda exchange: answers[min(exchange.of_path, len(answers)) - 1](exchange)
 
 
 def paged(
@@ -123,3 +129,24 @@ def last_again(asked: Asked, **members: Any) -> Row:
     """An API that gives its last page to whoever asks for one beyond."""
     start = min(asked.start, (len(asked.all) - 1) // asked.size * asked.size)
     return {"items": list(asked.all[start : start + asked.size])} | members
+
+
+def rows_and(a: Asked, **members: Any) -> Row:
+    """A page's rows, and what is beside them; `...` stands for no such member."""
+    return {"items": a.rows} | {key: value for key, value in members.items() if value is not ...}
+
+
+ONE_PAGE = listed()
+BY_CURSOR = listed('CursorPages("next_cursor")')
+BY_URL = listed('NextUrlPages("next")')
+BY_NUMBER = listed(f"NumberedPages({SIZE})")
+BY_OFFSET = listed(f"OffsetPages({SIZE})")
+LINES = pages("records=JsonLines()")
+CSV = pages('records=Csv({"id": int, "total": float})')
+PLAIN = 'yield requests.get(f"{URL}/orders", timeout=5).json()["items"]'
+
+ALL = spelled({"items": ROWS}).encode()
+NDJSON = "".join(f"{spelled(row)}\n" for row in ROWS).encode()
+TABLE = "id,updated_at,note,total\n" + "".join(
+    f"{r['id']},{r['updated_at']},{r['note']},{r['total']}\n" for r in ROWS
+)

@@ -31,7 +31,7 @@ def parse(file: Path, shown: str) -> Any:
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise CatalogError(
-            f"{shown}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
+            f"{shown}, line {error.lineno}, column {error.colno}: not valid JSON: {_reason(error)}"
         ) from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{shown}: not UTF-8 text: {error.reason}") from None
@@ -42,6 +42,14 @@ def parse(file: Path, shown: str) -> Any:
     except ValueError as error:  # a number with thousands of digits, or NaN or Infinity
         raise CatalogError(f"{shown}: not valid JSON: {str(error).partition(';')[0]}") from None
     return document
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """Python names what it expected, which says little where the fault is the comma before."""
+    before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos : error.pos + 1]
+    if before.endswith(",") and after in ("}", "]", ","):
+        return f"there is a comma too many before '{after}'"
+    return error.msg
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -189,6 +189,20 @@ def configured_streams(workspace: Workspace, source: str) -> Iterator[str]:
             yield file.stem
 
 
+def selected_configs(
+    workspace: Workspace, source: str
+) -> Iterator[tuple[str, StreamConfig | CatalogError]]:
+    """The selected streams with their configs, and the error of each that can't be read."""
+    for stream in configured_streams(workspace, source):
+        try:
+            config = read_config(workspace, source, stream)
+        except CatalogError as error:
+            yield stream, error
+        else:
+            if config.selected:
+                yield stream, config
+
+
 def _connector(file: Path, shown: str) -> str | None:
     """The connector that a file names; None also if it is not valid JSON, which a read reports."""
     try:

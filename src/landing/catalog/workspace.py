@@ -147,6 +147,11 @@ class BucketSettings:
     def is_local(self) -> bool:
         return self.url.startswith("file://")
 
+    @property
+    def default_note(self) -> str:
+        """What to say where `is_default` is true."""
+        return f"DLT_BUCKET_URL is not set: landing in {self.url}"
+
 
 def bucket_settings(workspace: Workspace) -> BucketSettings:
     """Reads `DLT_BUCKET_URL` and `S3_ENDPOINT`.

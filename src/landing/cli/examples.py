@@ -65,6 +65,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("list", "which streams, how many, why"),
         ("show shop orders --field id", "the records"),
         ("land shop orders --dry-run", "how many fit now"),
+        ("drop shop orders --key 17", "one that is not going to land"),
     ),
     "rebuild": (("shop orders", ""),),
     "report": (

@@ -1,5 +1,5 @@
 """`pyarrow.compute` as `pc` and `pyarrow.parquet` as `pq`, each imported when it is first used: a
-run that finds nothing new needs neither."""
+run that finds nothing new needs no parquet, and without a cursor no compute functions."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def fit_integer(value: Any) -> int:
         raise ConversionError("a boolean where an integer is configured")
     if isinstance(value, float | Decimal):
         value = _whole(value)
-    if isinstance(value, Unreadable) and (decimal := decimal_of(str(value))) is not None:
+    is_number = isinstance(value, Unreadable) and value.is_number
+    if is_number and (decimal := decimal_of(str(value))) is not None:
         whole = _whole(decimal)
         value = whole if isinstance(whole, int) else value
     if not isinstance(value, int):

@@ -120,10 +120,10 @@ def place_of(step: Step) -> int | None:
     return step if isinstance(step, int) else int(step) if step.isdecimal() else None
 
 
-def value_in(body: Any, path: str) -> Any:
-    """The value at a path in a request's JSON body, or None."""
+def value_in(body: Any, path: str, missing: Any = None) -> Any:
+    """The value at a path in a decoded JSON body, or `missing`."""
     place, last = _owner(body, path, make=False)
-    return None if place is None else place[last]
+    return missing if place is None else place[last]
 
 
 def put(body: Any, path: str, value: Any) -> None:

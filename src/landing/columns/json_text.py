@@ -15,6 +15,7 @@ MAX_NESTING = 256
 """Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
 
 _encoder = msgspec.json.Encoder()
+_NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -98,7 +99,8 @@ class Unreadable:
 
     @property
     def is_number(self) -> bool:
-        return self._raw[:1] in b"-0123456789"
+        """Whether it is a JSON number, and not `-Infinity` or `007`."""
+        return _NUMBER.fullmatch(self._raw) is not None
 
 
 def readable(raw: msgspec.Raw) -> Any:

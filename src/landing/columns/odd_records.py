@@ -16,6 +16,15 @@ from landing.columns.json_path import Path, Step, place_of
 from landing.columns.json_text import Unreadable
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
+_WORD = re.compile(
+    r'"(?:[^"\\]|\\.)*"'
+    r"|(?<![^\[:,\s])"
+    r"(?:[+-]?(?:nan|inf(?:inity)?|\.?\d[\w.+#:-]*)(?:\(\w*\))?|undefined|none|true|false)"
+    r"(?![^\s,\]}])",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Strings, and what programs print for numbers and constants: `-nan(ind)`, `1.#INF`, `None`."""
+_ODD_VALUE = "\0odd value\0"
 _MARK = "\0odd record\0"
 """Begins the JSON text of a record that stands, as a string, in its own place."""
 
@@ -49,7 +58,8 @@ def marked(content: bytes, path: Path) -> bytes:
     element of a list.
 
     Raises ValueError if it is cut off, has no list there, or one of its records is no JSON even to
-    a reader who allows NaN, Infinity, control characters in strings, and halves of surrogates.
+    a reader who allows NaN, Infinity, `+1`, `None`, control characters in strings, and halves of
+    surrogates.
     """
     walk = _Walk(path.is_exact)
     body = walk.marked(content.strip(), path.steps)
@@ -133,9 +143,37 @@ def _strict_or_marked(text: bytes) -> bytes:
 
 def _lenient(text: str) -> Any:
     try:
-        return json.loads(text, strict=False, parse_float=exact_number, parse_constant=_unreadable)
+        try:
+            return _loads(text)
+        except ValueError:
+            return _restored(_loads(_WORD.sub(_quoted, text)))
     except RecursionError:
         return Unreadable(text.encode())
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, strict=False, parse_float=exact_number, parse_constant=_unreadable)
+
+
+def _quoted(word: re.Match[str]) -> str:
+    """A string in place of a number or constant that no JSON has, such as `+Infinity`."""
+    if word[0].startswith('"'):
+        return word[0]
+    try:
+        json.loads(word[0], strict=False)
+    except ValueError:
+        return json.dumps(_ODD_VALUE + word[0])
+    return word[0]
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _restored(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return list(map(_restored, value))
+    if isinstance(value, str) and value.startswith(_ODD_VALUE):
+        return Unreadable(value.removeprefix(_ODD_VALUE).encode())
+    return value
 
 
 def _unreadable(constant: str) -> Unreadable:

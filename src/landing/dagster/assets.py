@@ -55,7 +55,7 @@ def _landed(
     with reporting(context, stream, options, log) as emit:
         settings = bucket_settings(workspace)
         if settings.is_default:
-            emit(RunWarning(f"DLT_BUCKET_URL is not set: landing in {settings.url}"))
+            emit(RunWarning(settings.default_note))
         bucket = Bucket(settings)
         source = load_source(workspace, stream.source)
         done = run.run_streams(source, [stream.name], bucket, emit, workers=1)

@@ -57,22 +57,10 @@ def _configured_columns(config: StreamConfig) -> dg.TableSchema:
 
 def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Metadata:
     """`newest` are the paths of the run's last load; the first is previewed."""
-    traffic = result.traffic
     facts: Metadata = {
-        "rows": result.rows,
-        "files": result.files,
-        "bytes": result.bytes,
-        "quarantined": result.quarantined,
-        "deleted": result.deleted,
-        "gone": result.gone,
-        "below_cursor": result.below_cursor,
-        "known": result.known,
-        "repeated": result.repeated,
+        **result.counts,
         "seconds": round(result.seconds, 3),
-        "requests": traffic.requests,
-        "retries": traffic.retries.total(),
-        "pacing_seconds": round(traffic.pacing_seconds, 3),
-        "retry_seconds": round(traffic.retry_seconds, 3),
+        **result.traffic.figures,
         "location": dg.MetadataValue.path(result.location),
         "load_ids": ", ".join(result.load_ids),
     }
@@ -120,7 +108,7 @@ def _line(cells: Sequence[Any]) -> str:
 
 def _cell(value: Any) -> str:
     """Escapes a value, which may come from anyone, so that it can't be Markdown or HTML."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else redacted(str(value))  # before half of a secret is cut off
     text = text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
     printable = "".join(c if c.isprintable() else " " for c in text)
     return "".join(f"\\{c}" if c in "\\`*_[]<>|~&" else c for c in printable)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import LandingError
+from landing.errors import CatalogError
 
 KINDS = {"dlt", "parquet"}
 _HASHED = 8
@@ -55,12 +55,9 @@ def streams_of(workspace: Workspace) -> Iterator[Stream]:
     The latter may or may not be selected; `landing run --all` fails for them, too.
     """
     for source in workspace.source_names():
-        for name in configured_streams(workspace, source):
-            try:
-                config = read_config(workspace, source, name)
-            except LandingError as error:
-                yield Stream(source, name, None, str(error))
-                continue
-            if config.selected:
+        for name, config in selected_configs(workspace, source):
+            if isinstance(config, CatalogError):
+                yield Stream(source, name, None, str(config))
+            else:
                 mistake = config.schedule_mistake
                 yield Stream(source, name, config, mistake and f"{config.origin}: {mistake}")

@@ -2,32 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from functools import wraps
-from typing import Any
+from typing import Any, TypeAlias
 
-from requests import HTTPError
+import msgspec
 
-from landing.http.gone import Child, Gone, in_child, is_gone
+from landing.columns.json_page import JsonPage
+from landing.errors import StreamError
+from landing.http.gone import Child, Gone, in_child, is_gone, may_pass
+
+Function: TypeAlias = Callable[..., Any]
 
 
-def skipping_gone(function: Callable[..., Any], gone: Gone) -> Callable[..., Any]:
+def skipping_gone(function: Function, gone: Gone) -> Function:
     """The function of a transformer, whose call for one parent gives nothing if the API answers
     that what was asked for is gone.
 
-    Of a page of several parents, the function itself has to go on with the next, as it does where
-    it reads the children with `Api.pages`.
+    A 404 counts if it comes twice. If that ends a call for a page of several parents, the function
+    is called again for each of them alone, and what it gave before is left out.
     """
 
     @wraps(function)
     def child(item: Any, *arguments: Any, **options: Any) -> Any:
-        is_one = _is_one(item)
-        made = _called(lambda: function(item, *arguments, **options), gone, is_one=is_one)
-        if isinstance(made, Iterator):
-            return _iterated(made, gone, is_one=is_one)
-        return _deferred(made, gone, is_one=is_one) if callable(made) else made
+        def of(parents: Any) -> Any:
+            return function(parents, *arguments, **options)
+
+        return _Call(of, item, gone).made()
 
     return child
+
+
+class _Call:
+    """Of the function, for one parent or a page of several."""
+
+    def __init__(
+        self, function: Function, parents: Any, gone: Gone, *, is_again: bool = False
+    ) -> None:
+        self._function = function
+        self._parents = parents
+        self._gone = gone
+        self._is_one = _is_one(parents)
+        self._is_again = is_again
+
+    def made(self) -> Any:
+        child = Child(self._gone)
+        try:
+            with in_child(child):
+                made = self._function(self._parents)
+        except Exception as error:
+            return self._pieces_of_each(self._instead(error, _Given()), _Given())
+        if isinstance(made, Iterator):
+            return self._iterated(made)
+        if isinstance(made, AsyncIterator):
+            return self._async_iterated(made)
+        if isinstance(made, Awaitable):
+            return self._awaited(made)
+        if callable(made):
+            return self._deferred(made)
+        return self._answered(made, child)
+
+    def _answered(self, made: Any, child: Child) -> Any:
+        if made is not None and not child.has_lists_gone:
+            self._gone.add_answered()
+        return made
+
+    def _iterated(self, items: Iterator[Any]) -> Generator[Any, None, None]:
+        given = _Given()
+        try:
+            while True:
+                child = Child(self._gone)
+                try:
+                    with in_child(child):
+                        piece = next(items)
+                except StopIteration:
+                    return
+                except Exception as error:
+                    yield from self._pieces_of_each(self._instead(error, given), given)
+                    return
+                yield self._piece(piece, child, given)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+
+    async def _async_iterated(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        given = _Given()
+        while True:
+            child = Child(self._gone)
+            try:
+                with in_child(child):
+                    piece = await anext(items)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                for call in self._instead(error, given):
+                    async for piece in call.made():
+                        if not given.takes(piece):
+                            yield piece
+                return
+            yield self._piece(piece, child, given)
+
+    def _piece(self, piece: Any, child: Child, given: _Given) -> Any:
+        if callable(piece) or isinstance(piece, Awaitable):
+            given.is_known = False
+            return self._deferred(piece, is_all=False) if callable(piece) else piece
+        if not given.count:
+            self._answered(piece, child)
+        given.add(piece)
+        return piece
+
+    def _deferred(self, function: Function, *, is_all: bool = True) -> Function:
+        """As `dlt.defer` has it, to be called in dlt's pool. If it is not all that was given, it is
+        of one parent, unless it has got the whole page."""
+
+        def call() -> Any:
+            child = Child(self._gone)
+            try:
+                with in_child(child):
+                    made = _called(function)
+            except Exception as error:
+                if is_all or _holds(function, self._parents):
+                    given = _Given(is_known=is_all)
+                    made = [call.made()() for call in self._instead(error, given)]
+                    return _merged(made)
+                self._skip(error)
+                return None
+            return self._answered(made, child)
+
+        return call
+
+    async def _awaited(self, made: Awaitable[Any]) -> Any:
+        child = Child(self._gone)
+        try:
+            with in_child(child):
+                result = await made
+        except Exception as error:
+            return _merged([await call.made() for call in self._instead(error, _Given())])
+        return self._answered(result, child)
+
+    def _instead(self, error: Exception, given: _Given) -> list[_Call]:
+        """The calls for each parent alone, of a page in which one is gone; of one alone, another
+        call, and none after that."""
+        if self._is_one and not given.count:
+            if may_pass(error) and not self._is_again:
+                return [_Call(self._function, self._parents, self._gone, is_again=True)]
+            self._skip(error)
+            return []
+        if self._is_one or not is_gone(error):
+            raise error
+        parents = _each(self._parents) if given.is_known else None
+        if parents is None:
+            raise StreamError(
+                f"a transformer got {len(self._parents):,} parents at once, and what it requested "
+                f"for one of them is gone ({error}); have it read each parent's list with "
+                "Api.pages, which skips those, or catch the error for each parent"
+            ) from error
+        return [_Call(self._function, parent, self._gone) for parent in parents]
+
+    def _skip(self, error: Exception) -> None:
+        if not is_gone(error):
+            raise error
+        self._gone.add(error)
+
+    def _pieces_of_each(self, calls: list[_Call], given: _Given) -> Iterator[Any]:
+        for call in calls:
+            made = call.made()
+            for piece in made if isinstance(made, Iterator) else [made]:
+                if piece is not None and not given.takes(piece):
+                    yield piece
+
+
+def _called(function: Function) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        if not may_pass(error):
+            raise
+    return function()
+
+
+class _Given:
+    """What a call gave before it failed, so that it does not come twice."""
+
+    def __init__(self, *, is_known: bool = True) -> None:
+        self.count = 0
+        self.is_known = is_known
+        """False if something was given that is still to be made."""
+        self._digests: Counter[int] = Counter()
+
+    def add(self, piece: Any) -> None:
+        self.count += 1
+        self._digests[_digest(piece)] += 1
+
+    def takes(self, piece: Any) -> bool:
+        """Whether a piece was given, and not taken yet."""
+        digest = _digest(piece)
+        is_given = self._digests[digest] > 0
+        self._digests[digest] -= is_given
+        return is_given
+
+
+def _digest(piece: Any) -> int:
+    if isinstance(piece, JsonPage):
+        return hash(tuple(map(bytes, piece.decoded(msgspec.Raw))))
+    plain = piece.to_pylist() if hasattr(piece, "to_pylist") else piece
+    return hash(json.dumps(plain, sort_keys=True, default=str))
 
 
 def _is_one(item: Any) -> bool:
@@ -36,48 +225,33 @@ def _is_one(item: Any) -> bool:
     return is_record or not hasattr(item, "__len__") or len(item) == 1
 
 
-def _called(function: Callable[[], Any], gone: Gone, *, is_one: bool) -> Any:
-    reading = Child()
-    try:
-        with in_child(reading):
-            made = function()
-    except HTTPError as error:
-        if not (is_one and is_gone(error)):
-            raise
-        gone.add(error)
-        return None
-    is_whole = made is not None and not callable(made) and not isinstance(made, Iterator)
-    if is_whole and not reading.has_lists_gone:
-        gone.add_answered()
-    return made
+def _each(parents: Any) -> list[Any] | None:
+    """Pages of one parent each; None of what can't be divided."""
+    if isinstance(parents, JsonPage):
+        return list(parents.pieces(1))
+    if isinstance(parents, list):
+        return [[parent] for parent in parents]
+    if hasattr(parents, "num_rows"):  # of Arrow
+        return [parents.slice(place, 1) for place in range(parents.num_rows)]
+    return None
 
 
-def _deferred(function: Callable[[], Any], gone: Gone, *, is_one: bool) -> Callable[[], Any]:
-    """As `dlt.defer` has it, to be called in dlt's pool."""
-    return lambda: _called(function, gone, is_one=is_one)
+def _holds(function: Function, value: Any) -> bool:
+    """Whether a function that was made by `dlt.defer` is called with a value."""
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    inner = [each for cell in cells if isinstance(cell, tuple) for each in cell]
+    named = [each for cell in cells if isinstance(cell, dict) for each in cell.values()]
+    return any(each is value for each in (*cells, *inner, *named))
 
 
-def _iterated(items: Iterator[Any], gone: Gone, *, is_one: bool) -> Generator[Any, None, None]:
-    has_given, reading = False, Child()
-    try:
-        while True:
-            try:
-                with in_child(reading):
-                    item = next(items)
-            except StopIteration:
-                return
-            except HTTPError as error:
-                if has_given or not (is_one and is_gone(error)):
-                    raise
-                gone.add(error)
-                return
-            if callable(item):
-                yield _deferred(item, gone, is_one=is_one)
-                continue
-            if not has_given and not reading.has_lists_gone:
-                gone.add_answered()
-            has_given = True
-            yield item
-    finally:
-        if isinstance(items, Generator):
-            items.close()
+def _merged(made: list[Any]) -> list[Any] | None:
+    """The rows of several results as one."""
+    rows: list[Any] = []
+    for each in made:
+        if isinstance(each, JsonPage):
+            rows.extend(each.rows())
+        elif isinstance(each, list):
+            rows.extend(each)
+        elif each is not None:
+            rows.append(each)
+    return rows or None

@@ -22,6 +22,7 @@ from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
 from dlt.common.typing import TSortOrder as TSortOrder
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
+from dlt.extract.exceptions import PipeGenInvalid as PipeGenInvalid
 from dlt.extract.hints import HintsMeta
 from dlt.extract.incremental import IncrementalResourceWrapper as IncrementalResourceWrapper
 from dlt.extract.incremental.lag import apply_lag_with_suppression as apply_lag_with_suppression

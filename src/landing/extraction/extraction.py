@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Self
 
 from landing.catalog.workspace import slice_limits
-from landing.errors import StreamError, counted
+from landing.errors import StreamError
 from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import dlt_context
 from landing.extraction.drift import ENOUGH
@@ -24,7 +24,7 @@ from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
 from landing.results import Ahead, Drifted
-from landing.zone.bucket import BucketFile
+from landing.zone.bucket_file import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
@@ -97,8 +97,8 @@ class Extraction:
         writer = LoadWriter(self._stream, self._versions, self._reader.quarantine, load, self._emit)
         self._read(writer)
         self._check_limit(load)
-        self._check_gone()
         if self.is_over:
+            self._reader.check_gone(may_be_all=self._state.may_lack_all_children)
             self._conclude(load, writer)
         writer.close()
         self._count(load)
@@ -190,18 +190,6 @@ class Extraction:
         count = self._reader.quarantine.count
         is_small = self._config.is_incremental and self._state.has_rows and count < _SEVERAL
         return count > 0 and not is_small
-
-    def _check_gone(self) -> None:
-        """Raises StreamError where all children are said to be gone, which is more likely a wrong
-        address or an API that fails: the parents' cursor would pass them."""
-        gone = self._reader.gone
-        if self.is_over and gone.is_suspicious(has_landed=self._state.has_rows):
-            raise StreamError(
-                f"stream '{self._config.source}/{self._config.stream}': none of its "
-                f"{counted(gone.count, 'child list')} is there ({gone.first}), so nothing was "
-                "landed and the cursor stays: is the address right? If they are gone indeed, pass "
-                "gone=(404, 410) to Api.pages"
-            )
 
     def _check_not_emptied(self, load: Load) -> None:
         """Raises StreamError where no row would take the place of those that there are."""

@@ -188,7 +188,7 @@ def _status_hint(status: int) -> str:
         case 403:
             return "; the credentials are known but lack the right to read this"
         case 404:
-            return "; there is no such endpoint: check the source's base URL"
+            return "; there is no such endpoint: check the source's base URL and the path"
         case 429:
             return "; the rate limit is reached: run again later or page more slowly"
     return "; the API failed, the next run tries again" if status >= 500 else ""

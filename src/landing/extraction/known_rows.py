@@ -18,7 +18,7 @@ import pyarrow as pa
 from landing.columns.arrow import pc, pq
 from landing.extraction.cursor_values import Values
 from landing.extraction.fingerprints import NO_RECORD, Fingerprints, hash_of, joined
-from landing.zone.bucket import BucketFile
+from landing.zone.bucket_file import BucketFile
 
 IN_STATE = 5_000
 """Rows whose hashes are kept in the state itself, in 80 KB."""

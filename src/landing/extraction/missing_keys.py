@@ -167,7 +167,7 @@ class KnownKeys:
         known = self._folder / "known-keys.parquet"
         is_there = state is not None and state["columns"] == self._types()
         if is_there and state is not None and state["records"]:
-            is_there = bucket.download(paths.keys(state["load_id"]), known)
+            is_there = bucket.download(paths.known_object(state["load_id"]), known)
         after = paths.end_of(last_load_id) if is_there and last_load_id else None
         landed = [path for path in bucket.list(paths.data, after) if load_id_of(path)]
         found = self._landed_keys(bucket, landed) if landed else None

@@ -22,6 +22,7 @@ from landing.events import ReadCounts
 from landing.extraction.children import skipping_gone
 from landing.extraction.dlt_bridge import (
     DltResource,
+    PipeGenInvalid,
     PipeItem,
     columns_with_page,
     dlt_context,
@@ -113,6 +114,8 @@ def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
         with closing(items_of(resource, partial(skipping_gone, gone=gone))) as items:
             for item in items:
                 yield _Item(_kept(item), answers.count)
+    except PipeGenInvalid as error:
+        raise _not_rows(resource.name, "returned no list of records") from error
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
 
@@ -156,7 +159,7 @@ def _batch(stream: str, item: Any) -> Batch:
         return pa.Table.from_pandas(item, preserve_index=False)
     if is_polars_frame(item):
         return item.to_arrow()
-    raise _not_rows(stream, item)
+    raise _not_rows(stream, f"yielded a {type(item).__name__}")
 
 
 def _rows(stream: str, items: list[Any]) -> Batch:
@@ -167,14 +170,15 @@ def _rows(stream: str, items: list[Any]) -> Batch:
         return pa.concat_tables(tables, promote_options="permissive")
     odd = [OddRecord(item) for item in items if not isinstance(item, Mapping)]
     if len(odd) == len(items) and is_refused(odd):
-        raise _not_rows(stream, odd[0].value)
+        raise _not_rows(stream, f"yielded a {type(odd[0].value).__name__}")
     return [item if isinstance(item, Mapping) else OddRecord(item) for item in items]
 
 
-def _not_rows(stream: str, item: Any) -> SourceError:
+def _not_rows(stream: str, did: str) -> SourceError:
     return SourceError(
-        f"stream '{stream}' yielded a {type(item).__name__}; it has to yield records as "
-        "dictionaries (one, or a list of them), Arrow tables or data frames"
+        f"stream '{stream}' {did}; it has to yield records as dictionaries (one, or a list of "
+        "them), Arrow tables or data frames",
+        remedy="fix its function in streams.py",
     )
 
 

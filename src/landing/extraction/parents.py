@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import dlt
 import msgspec
 import pyarrow as pa
 
@@ -29,6 +30,7 @@ from landing.extraction.dlt_bridge import (
 from landing.extraction.incremental import FrozenIncremental, declared_incremental
 from landing.extraction.reached import OFFSETS, TOLERANCE
 from landing.http import JsonPage, traffic
+from landing.zone.parent_cursors import take_out_of_child
 
 _SEEN = "landing_seen"
 """In dlt's state of a parent's incremental: the greatest value that was seen, where the cursor is
@@ -43,8 +45,20 @@ class ParentIncremental(FrozenIncremental):
     """
 
     child: FrozenIncremental | None = None
+    parent = ""
+    """The parent's name."""
+    seen: set[Any] | None = None
+    """The cursor values that pass, for who wants to know them."""
+
+    def get_state(self) -> Any:
+        # dlt stores it by the name of the child, whose own cursor may be a field of the same name.
+        self.resource_name = self.parent
+        return super().get_state()
 
     def bind(self, pipe: SupportsPipe) -> ParentIncremental:
+        if not self.from_start and not (self.child and self.child.cursor_path == self.cursor_path):
+            own = dlt.current.resource_state
+            take_out_of_child(own(pipe.name), own(self.parent), self.cursor_path)
         super().bind(pipe)
         self._answers, self._began = traffic.current().answers, time.monotonic()
         self._kept = self.kept_state
@@ -98,6 +112,8 @@ class ParentIncremental(FrozenIncremental):
     def _admits(self, value: Any) -> bool:
         if value is None:
             return True
+        if self.seen is not None:
+            self.seen.add(value)
         if self._is_certain(value):
             self._follow("last_value", value)
         if self._is_past(value):
@@ -152,17 +168,26 @@ class ParentIncremental(FrozenIncremental):
 
 
 def freeze_parents(
-    resource: DltResource, child: FrozenIncremental | None, *, from_start: bool
-) -> None:
-    """Put incrementals that hold still in the place of the parents' own.
+    resource: DltResource,
+    child: FrozenIncremental | None,
+    *,
+    from_start: bool,
+    start: Any = None,
+) -> list[ParentIncremental]:
+    """Put incrementals that hold still in the place of the parents' own, and return them.
 
-    Parents are read from their start if the child is.
+    Parents are read from their start if the child is: from their initial value, or from `start`.
     """
+    found = []
     for parent in parents_of(resource):
         for step in incremental_steps(parent):
             if (declared := declared_incremental(parent)) is not None:
                 frozen = steady_copy(declared, ParentIncremental)
                 frozen.child = child
                 frozen.from_start = from_start
-                frozen.resource_name = parent.name
+                frozen.parent = parent.name
+                if start is not None:
+                    frozen.initial_value = start
                 step.set_incremental(frozen, from_hints=True)
+                found.append(frozen)
+    return found

@@ -16,7 +16,7 @@ _END = object()
 _PATIENCE = 5.0
 """Seconds to wait for a request that is under way; after that, its thread is abandoned."""
 _LOOK_EVERY = 0.1
-"""Seconds between checks for the end of either side, while one waits for the other."""
+"""Seconds between two calls of `check` while the consumer waits."""
 
 
 class Prefetched(Generic[Item]):
@@ -71,6 +71,7 @@ class Prefetched(Generic[Item]):
 
     def close(self) -> None:
         self._closed.set()
+        self._wanted.release()  # wakes the thread where it waits
         if self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
@@ -78,15 +79,16 @@ class Prefetched(Generic[Item]):
         try:
             with self._context(), closing(self._make()) as items:
                 while self._is_wanted():
-                    self._items.put(next(items, _END))
+                    item = next(items, _END)
+                    self._items.put(item)
+                    if item is _END:
+                        return
         except BaseException as error:
             self._items.put(_Raised(error))
 
     def _is_wanted(self) -> bool:
-        while not self._closed.is_set():
-            if self._wanted.acquire(timeout=_LOOK_EVERY):
-                return not self._closed.is_set()
-        return False
+        self._wanted.acquire()
+        return not self._closed.is_set()
 
 
 class _Raised:

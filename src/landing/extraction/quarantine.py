@@ -27,10 +27,13 @@ from landing.columns.json_text import Unreadable
 from landing.columns.odd_records import OddRecord
 from landing.columns.privacy import row_protector
 from landing.columns.size_limits import bounded
+from landing.errors import counted
 from landing.extraction.row_versions import key_of, keys_of
 
 # Bounds the state; with more rows than this, one may be quarantined more than once.
 REMEMBERED = 1_000
+_SHOWN = 3
+"""Reasons that a message names."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -149,23 +152,26 @@ class Quarantine:
         """A message with the share of rejected rows and the main reasons."""
         return (
             f"{self.count:,} of {self._new:,} records do not fit the configured fields, "
-            f"{_three_of(self._reasons)}, a share of {self.share:.3g}"
+            f"{_main(self._reasons)}, a share of {self.share:.3g}"
         )
 
     def notes(self) -> Iterator[str]:
         found = self._closed + self._reasons
         if count := found.total():
             what = "1 record does" if count == 1 else f"{count:,} records do"
-            yield f"{what} not fit the configured fields and went to quarantine: {_three_of(found)}"
+            yield f"{what} not fit the configured fields and went to quarantine: {_main(found)}"
         if self._again:
             what = (
                 "1 record still does" if self._again == 1 else f"{self._again:,} records still do"
             )
-            yield f"{what} not fit, in quarantine already"
+            yield f"{what} not fit, and went to quarantine with an earlier run"
 
 
-def _three_of(reasons: Counter[str]) -> str:
-    return "; ".join(f"{reason} ({n:,})" for reason, n in reasons.most_common(3))
+def _main(reasons: Counter[str]) -> str:
+    shown = [f"{reason} ({n:,})" for reason, n in reasons.most_common(_SHOWN)]
+    if len(reasons) > _SHOWN:
+        shown.append(f"and {counted(len(reasons) - _SHOWN, 'other reason')}")
+    return "; ".join(shown)
 
 
 def kept_line(row: bytes, error: RowError, load_id: str, row_version: str) -> bytes:

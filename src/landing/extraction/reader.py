@@ -38,7 +38,7 @@ from landing.extraction.repeated_pages import without_loops
 from landing.extraction.row_filter import RowFilter
 from landing.extraction.side_by_side import Stop
 from landing.http.gone import Gone
-from landing.http.own_words import said_by
+from landing.http.own_words import said_of_failure
 from landing.results import Drifted
 from landing.zone.state import State
 
@@ -129,6 +129,19 @@ class StreamReader:
             yield self._admitted(batch, filter_)
         self._notify(filter_)
 
+    def check_gone(self, *, may_be_all: bool = False) -> None:
+        """Raises StreamError where all children are said to be gone, which is more likely a wrong
+        address or an API that fails. A few `may_be_all`."""
+        gone = self.gone
+        if gone.is_all and not (may_be_all and gone.is_few):
+            none = f"none of its {gone.count:,} child lists is there"
+            raise StreamError(
+                f"stream '{self._config.source}/{self._config.stream}': "
+                f"{none if gone.count > 1 else 'its only child list is not there'} "
+                f"({gone.first}), so nothing was landed and the cursor stays: is the "
+                "address right? If they are gone indeed, pass gone=(404, 410) to Api.pages"
+            )
+
     def _known_hints(self, page: Page) -> Page:
         """Which columns a stream's files have is known before its first page comes."""
         for name, column in (page.columns or {}).items():
@@ -185,11 +198,13 @@ class StreamReader:
             foreign = (record for record in records if record and not known & record.keys())
             self._foreign = next(foreign, None)
         if self._foreign is not None and self._absent != self._names:
+            words = said_of_failure(self._foreign)
+            says = f": {words}" if words else ""
             raise StreamError(
                 f"stream '{self._config.source}/{self._config.stream}': one of its records has "
-                f"none of the fields of {self._config.origin}, but {listed(self._foreign)}: "
-                f"{said_by(self._foreign)}. Nothing more was landed; leave such records out in "
-                "streams.py if they are no failure"
+                f"none of the fields of {self._config.origin}, but {listed(self._foreign)}"
+                f"{says}. Nothing more was landed; leave such records out in streams.py if they "
+                "are no failure"
             )
 
     def _cursor_values(self, errors: Sequence[RowError], name: str) -> Iterator[CursorValue]:

@@ -266,4 +266,11 @@ def _import_failed(workspace: Workspace, name: str, error: Exception) -> str:
             f"{place}: dlt.sources.incremental is a class, not a module; delete that import and "
             "annotate the parameter as dlt.sources.incremental[str]"
         )
+    if isinstance(error, SyntaxError):
+        return f"{place}: not valid Python: {error.msg}"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(f"{PACKAGE}."):
+        return (
+            f"{place}: the module '{error.name}' is not installed: install its package in this "
+            "environment and add it to the requirements, or fix the import"
+        )
     return redacted(f"{place}: {type(error).__name__}: {error}")

@@ -16,11 +16,11 @@ from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
 from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
+from landing.zone.parent_cursors import forget_parents
 from landing.zone.publication import Load
 from landing.zone.state import (
     STATE_KEY,
     State,
-    forget_parents,
     keeps_state,
     resource_state,
     take_over,
@@ -51,7 +51,7 @@ class StreamState:
         self.of_reading = deepcopy(state)
         """The stream's own: it runs ahead in a thread, while `state` moves with each load."""
         if self._resync is not None:
-            forget_parents(self.of_reading, self._name)
+            forget_parents(self.of_reading, self._name, stream.config.cursor_field)
         self.tracker = self._tracker(fetch)
         self.volume = Volume(
             stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)
@@ -97,6 +97,11 @@ class StreamState:
         return bool(self._ours.get("rows", self._ours.get("load_id") is not None))
 
     @property
+    def may_lack_all_children(self) -> bool:
+        """Not where the parents are read from their start: then some child has to be there."""
+        return self.has_rows and self._resync is None
+
+    @property
     def may_publish(self) -> bool:
         """Whether what was read can be published before the stream's end. What the stream itself
         keeps in dlt's state would run ahead of the rows that are published."""
@@ -118,7 +123,7 @@ class StreamState:
         if self.tracker is not None:
             self.tracker.landed(part.file for part in load.parts)
             self.tracker.landed(put_back)
-        if ended:
+        if ended and not self._reader.gone.is_all:  # else the parents' cursors would pass them
             take_over(self._state, self.of_reading, self._name)
         if identities := self._reader.quarantine.identities:
             self._ours["quarantined"] = identities
@@ -137,13 +142,12 @@ class StreamState:
     def _remember_keys(self, load: Load) -> None:
         snapshot = self._reader.snapshot
         if snapshot is None:
-            load.supersedes_keys = self._ours.pop("keys", None) is not None
+            self._ours.pop("keys", None)
             return
         assert load.load_id is not None, "a full refresh with deletes is a load, rows or not"
         for note in snapshot.notes():
             self._notify(note)
-        load.keys_file = snapshot.close()
-        load.supersedes_keys = True
+        load.known_file = snapshot.close()
         self._ours["keys"] = snapshot.state(load.load_id)
 
     def _remember_rows(self, load: Load) -> None:
@@ -179,11 +183,9 @@ class StreamState:
         in_state = known.in_state()
         if in_state is None and load.load_id is None and "load_id" in before:
             return before  # of which these are a part
-        if "load_id" in before:
-            load.supersedes_keys = True
         if in_state is not None:
             self._rows_state = in_state
         else:
-            load.keys_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
+            load.known_file = known.in_file(self._stream.folder / "known-rows-after.parquet")
             self._rows_state = KnownRowsState(load_id=load.begin())
         return self._rows_state

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from landing.http.failed_answers import FailsIf
     from landing.http.graphql import GraphQLErrors
     from landing.http.pacing.pace import Pace
-    from landing.http.paging.counted import NumberedPages, OffsetPages
     from landing.http.paging.keysets import KeysetPages
+    from landing.http.paging.numbers import NumberedPages
+    from landing.http.paging.offsets import OffsetPages
     from landing.http.paging.pointers import (
         CursorPages,
         HeaderUrlPages,
@@ -85,10 +86,10 @@ _MODULES = {
     "KeysetPages": "paging.keysets",
     "LinkPages": "paging.pointers",
     "NextUrlPages": "paging.pointers",
-    "NumberedPages": "paging.counted",
+    "NumberedPages": "paging.numbers",
     "OAuth2ClientCredentials": "auth.oauth",
     "OAuth2RefreshToken": "auth.oauth",
-    "OffsetPages": "paging.counted",
+    "OffsetPages": "paging.offsets",
     "Pace": "pacing.pace",
     "Retries": "retries",
     "Session": "session",

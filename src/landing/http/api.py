@@ -14,11 +14,11 @@ from landing.errors import ApiError, SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
 from landing.http.dlt_client import CheckedClient
-from landing.http.failed_answers import FailsIfGiven, FailureTest, failure_test
+from landing.http.failed_answers import FailsIfGiven, FailureTest, NoBody, failure_test
 from landing.http.gone import unless_gone
 from landing.http.graphql import Connection, GraphQLErrors
 from landing.http.pacing.pace import Pace
-from landing.http.paging.pointers import CursorPages, Paging, SinglePage, pages_of
+from landing.http.paging.pointers import AssumedSinglePage, CursorPages, Paging, pages_of
 from landing.http.paging.variations import varied
 from landing.http.query import Query
 from landing.http.retries import Retries
@@ -86,11 +86,11 @@ class Api(CheckedClient):
         most_bytes = int(self.session.max_page_mb * 1024 * 1024)
         send = partial(self._answer, failure_test(fails_if))
         query = Query(send, request, body, most_bytes, tuple(ignore_more))
-        return self._read(paging or SinglePage(), query, gone)
+        return self._read(paging or AssumedSinglePage(), query, gone)
 
     def _read(self, paging: Paging, query: Query, gone: Collection[int] | None) -> Iterator[Page]:
         traffic.current().reads()
-        pages = unless_gone(pages_of(*varied(paging, query)), gone)
+        pages = unless_gone(partial(pages_of, *varied(paging, query)), gone)
         yield from (page for page in pages if page)
 
     def graphql(
@@ -126,8 +126,10 @@ class Api(CheckedClient):
         )
 
     def _answer(
-        self, fails_if: FailureTest | None, request: Request, allowed: int | None
+        self, fails_if: FailureTest | None, request: Request, allowed: int | None, is_promised: bool
     ) -> Response:
+        if is_promised:
+            fails_if = NoBody(fails_if or self.session.fails_if)
         # Whatever its method, paging only reads: a POST of it may be tried again.
         response = self.send_unchecked(request, is_read=True, fails_if=fails_if)
         if response.status_code == allowed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +20,8 @@ from landing.columns.json_numbers import exact_number
 from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.http import vocabulary
-from landing.http.own_words import said_by
+from landing.http.own_words import said_by, said_of_failure
+from landing.http.shapes import shape_of
 
 Row: TypeAlias = dict[str, Any]
 Page: TypeAlias = JsonPage | list[Row]
@@ -154,7 +154,8 @@ def _refuse_other_kinds(text: str) -> None:
             found = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return
-        raise ValueError(f"JSON where CSV is expected: {said_by(found)}")
+        words = said_of_failure(found) or shape_of(found)
+        raise ValueError(f"JSON where CSV is expected: {words}")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -236,47 +237,3 @@ def _value_decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
         member = ("inner", body if body is Any else body | None, None)
         body = msgspec.defstruct("Body", [member], rename={"inner": key})
     return msgspec.json.Decoder(body)
-
-
-def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
-    """A hash of each row, or of some of its fields, by which to know it again within a process."""
-    if isinstance(page, JsonPage):
-        if not fields:
-            return [hash(bytes(raw)) for raw in page.decoded(msgspec.Raw)]
-        # Undecoded, so that 1.0 and 1 or two spellings of a date stay apart.
-        columns = [_members(page, name) for name in fields]
-        return list(map(hash, zip(*columns, strict=True)))
-    return [
-        hash(json.dumps([row.get(name) for name in fields] if fields else row, default=str))
-        for row in page
-    ]
-
-
-def _members(page: JsonPage, name: str) -> list[bytes]:
-    """A field of each row, undecoded; empty where a row has none."""
-    try:
-        return [bytes(row.value) for row in page.decoded(_member_type(name))]
-    except msgspec.ValidationError:  # an odd record is among them
-        values = ((row, row.get(name)) for row in page.rows())
-        return [msgspec.json.encode(v, enc_hook=str) if name in row else b"" for row, v in values]
-
-
-@cache
-def _member_type(name: str) -> type[msgspec.Struct]:
-    return msgspec.defstruct(
-        "Row", [("value", msgspec.Raw, msgspec.Raw(b""))], rename={"value": name}
-    )
-
-
-def values_of(page: Page, name: str) -> list[Any]:
-    """A field of each row; None where a row has none."""
-    if not isinstance(page, JsonPage):
-        return [row.get(name) for row in page]
-    return [msgspec.json.decode(raw) if raw else None for raw in _members(page, name)]
-
-
-def from_row(page: Page, start: int) -> Page:
-    """The page without its first `start` rows."""
-    if isinstance(page, JsonPage):
-        return page.without_first(start)
-    return page[start:]

@@ -18,6 +18,8 @@ from landing.http.retries import FailedAnswer
 from landing.http.server_times import seconds_until, sent_at
 
 Scalar: TypeAlias = str | int | float | bool | None
+_MISSING: Any = object()
+"""In the place of a value of which the body does not have the path."""
 _NOTHING = ("", "0", "false", "null", "none")
 """What APIs write where they have no error to report."""
 
@@ -38,8 +40,9 @@ class FailsIf:
         FailsIf(lambda body: "limit" in body.get("result", ""), retry=True)
 
     `where` is a path, or a function of the decoded body. Without `equals` and `unless`, anything at
-    the path is a failure but null, false, 0, and what is empty. With `unless`, an answer without
-    the path is a failure too.
+    the path is a failure but null, false, 0, and what is empty. With `equals`, an answer without
+    the path is no failure, also for `equals=None`; with `unless`, it is one, if None is not
+    among the values.
 
     `retry` says which failures pass, so that the request is made again as `Retries` says: all, or
     those with one of the given values at the path `code`, which is `where` by default, or those of
@@ -72,25 +75,45 @@ class FailsIf:
 
     def _found(self, body: JsonBody) -> Any:
         if not callable(self.where):
-            return body.at(self.where)
+            return body.at(self.where, _MISSING)
         return None if body.whole is None else self.where(body.whole)
 
     def _is_failure(self, found: Any) -> bool:
         if callable(self.where):
             return bool(found)
         if self.equals != ():
-            return _plain(found) in _listed(self.equals)
+            return found is not _MISSING and _plain(found) in _listed(self.equals)
         if self.unless != ():
-            return _plain(found) not in _listed(self.unless)
-        return found not in ([], {}) and _plain(found) not in _NOTHING
+            return _plain(None if found is _MISSING else found) not in _listed(self.unless)
+        return found is not _MISSING and found not in ([], {}) and _plain(found) not in _NOTHING
 
     def _passes(self, body: JsonBody, found: Any) -> bool:
         if isinstance(self.retry, bool):
             return self.retry
         if callable(self.retry):
             return bool(self.retry(body.whole))
-        place = body.at(self.code) if self.code else found
-        return not _listed(self.retry).isdisjoint(map(_plain, _scalars(place)))
+        place = body.at(self.code, _MISSING) if self.code else found
+        return place is not _MISSING and not _listed(self.retry).isdisjoint(
+            map(_plain, _scalars(place))
+        )
+
+
+@dataclass(frozen=True)
+class NoBody:
+    """A failure test for a page that its API has named as the next one: an answer without a body is
+    no page. Others are left to another test."""
+
+    other: FailureTest | None = None
+
+    def failure(self, response: Response) -> FailedAnswer | None:
+        if response.ok and not response.content.strip():
+            return FailedAnswer(
+                f"answered {response.status_code} without a body, though the page before says that "
+                "there is more: the API, or a cache or gateway in front of it, lost a page",
+                response=response,
+                passes=True,
+            )
+        return self.other.failure(response) if self.other is not None else None
 
 
 FailsIfGiven: TypeAlias = str | Callable[[Any], object] | FailureTest | None
@@ -118,13 +141,13 @@ class JsonBody:
             return None
         return cls(content) if content.lstrip()[:1] in (b"{", b"[") else None
 
-    def at(self, path: str) -> Any:
-        """The value at a path, or None."""
+    def at(self, path: str, missing: Any = None) -> Any:
+        """The value at a path, or `missing`."""
         try:
             raw = json_path.raw_at(self._content, path)
-            return None if raw is None else msgspec.json.decode(raw)
+            return missing if raw is None else msgspec.json.decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return json_path.value_in(self.whole, path)
+            return json_path.value_in(self.whole, path, missing)
 
     @cached_property
     def whole(self) -> Any:

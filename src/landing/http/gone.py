@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,37 +33,47 @@ class Gone:
     """The answer for the first of them: request and status, without the URL's query."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, error: HTTPError, *, by_choice: bool = False) -> None:
-        request = error.request
-        url = urlsplit(str(request.url if request is not None else ""))
+    def add(self, error: Exception, *, by_choice: bool = False) -> None:
+        """`error` is of requests, httpx, aiohttp or urllib."""
+        request = getattr(error, "request", None) or getattr(error, "request_info", error)
+        url = urlsplit(str(getattr(request, "url", "")))
         with self._lock:
             self.count += 1
             self.by_choice += by_choice
             self.first = self.first or (
-                f"{request.method if request is not None else 'GET'} {url.scheme}://"
-                f"{url.netloc.rpartition('@')[2]}{url.path} answered {error.response.status_code}"
+                f"{getattr(request, 'method', 'GET')} {url.scheme}://"
+                f"{url.netloc.rpartition('@')[2]}{url.path} answered {_status(error)}"
             )
 
     def add_answered(self) -> None:
         with self._lock:
             self.answered += 1
 
-    def is_suspicious(self, *, has_landed: bool) -> bool:
-        """Whether rather their address is wrong, or the API fails: none is there, of several or in
-        a first run."""
-        is_default = self.count > 0 and not self.by_choice and not self.answered
-        return is_default and (not has_landed or self.count >= _SEVERAL)
+    @property
+    def is_all(self) -> bool:
+        """No child is there, so that rather the address is wrong, or the API fails."""
+        return self.count > 0 and not self.by_choice and not self.answered
+
+    @property
+    def is_few(self) -> bool:
+        """They may have been deleted, all of them."""
+        return self.count < _SEVERAL
 
     @property
     def note(self) -> str:
         what = "1 list was" if self.count == 1 else f"{self.count:,} lists were"
-        return f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+        note = f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+        if not self.is_all:
+            return note
+        subject = "it is not" if self.count == 1 else "none of them is"
+        return f"{note}; {subject} there, so the next run requests them again"
 
 
 @dataclass
 class Child:
     """What a transformer's function reads for one item of its parent."""
 
+    gone: Gone
     has_lists_gone: bool = False
     """Then what the function gives is no sign that something of it is there."""
 
@@ -96,23 +106,35 @@ def current() -> Gone:
     return _current.get() or Gone()
 
 
-def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iterator[Item]:
+def unless_gone(
+    read: Callable[[], Iterator[Item]], statuses: Collection[int] | None
+) -> Iterator[Item]:
     """The pages; none if the first request for them is answered with one of the statuses. If they
-    are None, with 404 or 410 inside a child, and with no status elsewhere."""
+    are None, with 404 or 410 inside a child, and with no status elsewhere; 404 counts if it comes
+    twice."""
     by_choice, child = statuses is not None, _in_child.get()
     if statuses is None:
         statuses = STATUSES if child is not None else ()
+    # A thread of dlt's pool knows the child, but not the run.
+    gone = current() if child is None else child.gone
+    pages = read()
     try:
-        first = next(pages, None)
+        try:
+            first = next(pages, None)
+        except HTTPError as error:
+            if by_choice or child is None or not may_pass(error):
+                raise
+            pages = read()
+            first = next(pages, None)
     except HTTPError as error:
-        if error.response is None or error.response.status_code not in statuses:
+        if _status(error) not in statuses:
             raise _decided(error) from None
-        current().add(error, by_choice=by_choice)
+        gone.add(error, by_choice=by_choice)
         if child is not None:
             child.has_lists_gone = True
         return
     if child is not None or by_choice:
-        current().add_answered()
+        gone.add_answered()
     if first is not None:
         yield first
     try:
@@ -121,11 +143,23 @@ def unless_gone(pages: Iterator[Item], statuses: Collection[int] | None) -> Iter
         raise _decided(error) from None
 
 
+def may_pass(error: BaseException) -> bool:
+    """Whether what is said to be gone may be there at once: some APIs answer 404 for a moment."""
+    return is_gone(error) and _status(error) == 404
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether the error is the answer for a child that is gone, and nobody decided otherwise."""
-    response = getattr(error, "response", None)
     is_open = not getattr(error, "landing_is_failure", False)
-    return is_open and getattr(response, "status_code", None) in STATUSES
+    return is_open and _status(error) in STATUSES
+
+
+def _status(error: BaseException) -> int | None:
+    """Of the answer that an HTTP library raised: those of requests and httpx have a response, those
+    of aiohttp and urllib the status itself."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status", None) if response is None else response.status_code
+    return status if isinstance(status, int) else None
 
 
 def _decided(error: HTTPError) -> HTTPError:

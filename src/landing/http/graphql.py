@@ -15,13 +15,14 @@ from landing.http.failed_answers import JsonBody
 from landing.http.own_words import said_by
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import number_of
-from landing.http.vocabulary import plain, plain_set
+from landing.http.spelling import plain, plain_set
 
 _LIMITS = plain_set(
     (
         "THROTTLED",
         "RATE_LIMITED",
         "RATE_LIMIT",
+        "GRAPHQL_RATE_LIMIT",
         "RATE_LIMIT_EXCEEDED",
         "TOO_MANY_REQUESTS",
         "429",
@@ -35,6 +36,7 @@ _LIMITS = plain_set(
 """Codes of errors by which APIs limit their rate, whatever the status: Shopify's, GitHub's,
 Linear's, monday's, Hasura's."""
 _TRANSIENT = plain_set(("TIMEOUT", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT"))
+_CODES = ("code", "type", "category")
 _WAITS = ("retry_in_seconds", "retryAfter", "retry_after")
 
 
@@ -118,7 +120,7 @@ def _codes(error: Any) -> set[str]:
     if not isinstance(error, dict):
         return set()
     extensions = _object(error.get("extensions"))
-    named = (extensions.get("code"), extensions.get("type"), error.get("type"), error.get("code"))
+    named = [each.get(name) for each in (extensions, error) for name in _CODES]
     return {plain(str(code)) for code in named if code is not None}
 
 

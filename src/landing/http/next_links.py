@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import requests
 
-from landing.http.dlt_client import check_requests
 from landing.http.retries import GaveUp
 
+_CLIENT = "dlt.sources.helpers.rest_client.client"
 _FIRST = "_landing_first_url"
 
 
@@ -16,8 +21,39 @@ def guard() -> None:
     """Make every RESTClient in this process end its paging where a next link leads elsewhere.
 
     It sends its auth, headers and cookies to whatever address an answer names as the next page.
+    Its module is not imported for that, since few sources use it: it is guarded once they do.
     """
+    if _CLIENT in sys.modules:
+        _guard_client()
+    elif not any(isinstance(finder, _GuardsWhenImported) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _GuardsWhenImported())
+
+
+def _guard_client() -> None:
+    from landing.http.dlt_sending import check_requests
+
     check_requests(_stays_on_one_host)
+
+
+class _GuardsWhenImported(MetaPathFinder):
+    """Finds the client's module as Python does, and guards the client when the module has run."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != _CLIENT:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_guard(module: ModuleType) -> None:
+            execute(module)
+            _guard_client()
+
+        spec.loader.exec_module = execute_and_guard  # type: ignore[method-assign]
+        return spec
 
 
 def _stays_on_one_host(request: requests.Request) -> None:

@@ -34,16 +34,28 @@ _KEYS = (
 """Where APIs say what is wrong, the most telling first; each may have others inside."""
 
 
+_FAILURES = (
+    "error_description",
+    "error_message",
+    "errorMessage",
+    "error",
+    "errors",
+    "fault",
+    "faultstring",
+)
+"""Those of them that no record has for anything else."""
+_MESSAGES = ("message", "detail", "msg")
+
+
 def own_words(response: Response | None) -> str:
     """The first words of an answer that was read; empty if it has none, or is a page for people."""
     content = getattr(response, "_content", None)
     if not isinstance(content, bytes) or not content.strip():
         return ""
-    for decode in (msgspec.json.decode, json.loads):  # the latter also takes NaN
-        try:
-            return said_by(decode(content))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            continue
+    try:
+        return said_by(decoded(content))
+    except ValueError:
+        pass  # it is text
     text = content[:_READ].decode(errors="replace").strip()
     return "" if text.startswith(("<", "{", "[")) else _line(text)
 
@@ -51,6 +63,26 @@ def own_words(response: Response | None) -> str:
 def said_by(value: Any) -> str:
     """What a decoded answer or a part of it says, in a line."""
     return _line(_found(value) or msgspec.json.encode(value, enc_hook=repr).decode())
+
+
+def said_of_failure(value: Any) -> str:
+    """What a decoded answer with the status of a success says of a failure; empty if it may be
+    records, which are nobody's business."""
+    if not isinstance(value, Mapping):
+        return ""
+    keys = _FAILURES if "id" in value else (*_FAILURES, *_MESSAGES)
+    return _line(_found({key: value[key] for key in keys if key in value}))
+
+
+def decoded(content: bytes) -> Any:
+    """The JSON that a body is, also with NaN. Raises ValueError if it is something else."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        try:
+            return json.loads(content)
+        except RecursionError as error:
+            raise ValueError(str(error)) from None
 
 
 def _found(value: Any, depth: int = 0) -> str:

@@ -17,8 +17,9 @@ from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
 from landing.http.bodies import Body, Page, unpacked
-from landing.http.own_words import own_words
+from landing.http.own_words import decoded, own_words, said_of_failure
 from landing.http.retries import FailedAnswer
+from landing.http.shapes import shape_of
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Answer:
 @dataclass(frozen=True)
 class Query:
     """`send` gives the answer to a request, and raises requests.HTTPError if it has an error
-    status other than the given one. `most_bytes` is what a packed body may unpack to. `ignored`
-    are names in answers that look as if there were more pages, and mean something else."""
+    status other than the given one; the flag says that there is such a page. `most_bytes` is what a
+    packed body may unpack to. `ignored` are names in answers that look as if there were more pages,
+    and mean something else."""
 
-    send: Callable[[Request, int | None], Response]
+    send: Callable[[Request, int | None, bool], Response]
     template: Request
     body: Body
     most_bytes: int
@@ -85,13 +87,21 @@ class Query:
             json_path.remove(request.json, name)
         return replace(self, template=request)
 
-    def ask(self, request: Request | None = None, *, past_end: int | None = None) -> Answer:
-        """The answer's page; an empty one if the answer has the status `past_end`.
+    def ask(
+        self,
+        request: Request | None = None,
+        *,
+        past_end: int | None = None,
+        is_promised: bool = False,
+    ) -> Answer:
+        """The answer's page; an empty one if the answer has the status `past_end`, or no body.
+        `is_promised` if another answer says that there is such a page: then one without a body is a
+        failure.
 
         Raises ApiError if the body is not of the kind that was expected, or says of a failure.
         """
         try:
-            response = self.send(request or self.template, past_end)
+            response = self.send(request or self.template, past_end, is_promised)
         except FailedAnswer as error:
             attempts = int(getattr(error, "attempts", 1))
             tried = f" (tried {attempts} times)" if attempts > 1 else ""
@@ -132,5 +142,12 @@ def _charset(response: Response, content: bytes) -> str | None:
 
 
 def _said(response: Response) -> str:
-    words = own_words(response)
-    return f"; it says: {words}" if words else ""
+    """What the answer says of a failure, else what it is: its values may be private."""
+    try:
+        value = decoded(response.content)
+    except ValueError:
+        is_line = b"\n" not in response.content.strip()
+        words = own_words(response) if is_line else ""
+        return f"; it says: {words}" if words else ""
+    words = said_of_failure(value)
+    return f"; it says: {words}" if words else f"; it is {shape_of(value)}"

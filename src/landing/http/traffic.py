@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from landing.events import Emit, TotalExpected, ignore
+from landing.events import Emit, Note, TotalExpected, ignore
 from landing.http.answers import Answers, observe
 from landing.results import Traffic
 
@@ -27,6 +27,7 @@ class TrafficMeter:
         self._counts_rows = counts_rows
         self._readings = 0
         self._expected: int | None = None
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
         self._is_over = threading.Event()
 
@@ -50,6 +51,14 @@ class TrafficMeter:
         with self._lock:
             self.traffic.retries[cause] += 1
             self.traffic.retry_seconds += waited
+
+    def warn(self, kind: str, text: str) -> None:
+        """Once for each kind: a stream may read thousands of lists."""
+        with self._lock:
+            is_new = kind not in self._warned
+            self._warned.add(kind)
+        if is_new:
+            self.emit(Note(self.stream, text))
 
     @property
     def is_first_list(self) -> bool:

@@ -6,17 +6,20 @@ and `Next-Page-Token` too. `docs/paging.md` shows this table with the APIs that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
+
+from landing.http.spelling import plain, plain_set
 
 Kind: TypeAlias = Literal[
     "next",
     "cursor",
     "position",
+    "previous",
     "more",
     "last",
+    "first",
     "remaining",
     "pages",
     "page",
@@ -74,6 +77,25 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
         "scrollId",
         "scrollParam",
     ),
+    # Where the page before this one is, or true if there is one.
+    "previous": (
+        "prev",
+        "previous",
+        "__prev",
+        "prevPage",
+        "previousPage",
+        "prevUrl",
+        "previousUrl",
+        "prevPageUrl",
+        "previousPageUrl",
+        "previousPageUri",
+        "prevLink",
+        "previousLink",
+        "hasPrev",
+        "hasPrevious",
+        "hasPrevPage",
+        "hasPreviousPage",
+    ),
     # True while there is more.
     "more": (
         "more",
@@ -94,6 +116,8 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
     ),
     # False while there is more.
     "last": ("last", "isLast", "isLastPage", "lastPage", "done", "endOfStream", "isEnd"),
+    # False while there are pages before.
+    "first": ("first", "isFirst", "isFirstPage", "firstPage"),
     # Rows after this page, whatever a flag says.
     "remaining": ("remainingCount", "remainingItemCount", "remainingItems", "remainingResults"),
     "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
@@ -115,7 +139,6 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
         "nbHits",
         "@odata.count",
         "odata.count",
-        "__count",
     ),
     # Of the rows that a filter lets through, beside a total that counts all.
     "filtered": ("recordsFiltered", "filterCount", "filteredCount", "totalFiltered"),
@@ -143,6 +166,7 @@ HEADERS: Mapping[Kind, tuple[str, ...]] = {
         "X-MS-ContinuationToken",
         "opc-next-page",
     ),
+    "previous": ("X-Prev-Page", "X-Previous-Page", "Prev-Page", "X-Pagination-Prev"),
     "more": ("X-Has-More", "X-Has-Next", "X-Has-Next-Page", "X-More"),
     "pages": (
         "X-Total-Pages",
@@ -216,9 +240,6 @@ INSIDE_NEXT = (
 )
 """Members of an object that is named `next`."""
 
-ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
-"""Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
-
 SIZES = (
     "limit",
     "perPage",
@@ -241,16 +262,7 @@ NUMBERS = ("page", "pageNumber", "pageNo", "pageNum", "pageIndex", "p")
 """Parameters for where a page begins."""
 
 
-_ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object", "prev", "previous")
-
-
-def plain(name: str) -> str:
-    """Without case and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def plain_set(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(plain, names))
+_ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object")
 
 
 def by_name(words: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]]:
@@ -266,27 +278,3 @@ def is_about_pages(names: Iterable[str]) -> bool:
     """Whether an object with such members only says how a list is paged."""
     words = (*chain.from_iterable(BODY.values()), *CONTAINERS, *SIZES, *POSITIONS, *_ABOUT_LISTS)
     return plain_set(names) <= plain_set(words)
-
-
-def is_end(value: object) -> bool:
-    """Whether a value says that nothing follows, in whatever spelling."""
-    return value is None or value is False or str(value).strip().lower() in ENDS
-
-
-def yes_or_no(value: object) -> bool | None:
-    """A flag in whatever spelling; None of what is no flag."""
-    text = str(value).strip().lower()
-    if isinstance(value, bool | int | str):
-        if text in ("true", "1", "yes"):
-            return True
-        if text in ("false", "0", "no", ""):
-            return False
-    return None
-
-
-def whole_number(value: object) -> int | None:
-    """A count in whatever spelling; None of what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    text = str(value).strip().removesuffix(".0")
-    return int(text) if text.isascii() and text.isdecimal() else None

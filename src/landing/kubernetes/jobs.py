@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.schedule import Schedule
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
@@ -74,10 +74,9 @@ def source_slugs(workspace: Workspace) -> dict[str, str]:
 
 def _selected(workspace: Workspace) -> Iterator[StreamConfig]:
     for source in workspace.source_names():
-        for stream in configured_streams(workspace, source):
-            config = read_config(workspace, source, stream)
-            if not config.selected:
-                continue
+        for _, config in selected_configs(workspace, source):
+            if isinstance(config, CatalogError):
+                raise config
             if config.schedule_mistake is not None:
                 raise CatalogError(f"{config.origin}: {config.schedule_mistake}")
             yield config

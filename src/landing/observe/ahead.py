@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
@@ -28,6 +28,8 @@ class AheadStream:
     stream: str
     ahead: Ahead
 
+    kind: Literal["ahead"] = "ahead"
+
     @property
     def problem(self) -> Problem:
         return of_ahead(self.source, self.stream, self.ahead)
@@ -36,28 +38,33 @@ class AheadStream:
     def concern(self) -> Concern:
         return Concern(f"{self.source}/{self.stream}", self.problem)
 
+    @property
+    def message(self) -> str:
+        return self.problem.message
+
+    @property
+    def remedy(self) -> str:
+        return self.problem.remedy
+
     def __str__(self) -> str:
-        return f"{self.source}/{self.stream}: {self.problem.message}"
+        return f"{self.source}/{self.stream}: {self.message}"
 
 
 def ahead_streams(
     workspace: Workspace, source: str, bucket: Bucket, now: datetime
 ) -> Iterator[AheadStream]:
     """The selected streams of a source that are ahead."""
-    for stream in configured_streams(workspace, source):
-        try:
-            config = read_config(workspace, source, stream)
-        except CatalogError:
+    for stream, config in selected_configs(workspace, source):
+        if isinstance(config, CatalogError):
             continue  # its runs report the mistake
-        if config.selected:
-            paths = StreamPaths(source, stream)
-            stored = bucket.get(paths.state)
-            try:
-                state = state_in(bucket, paths, stored)
-            except BucketError:
-                continue  # damaged, which `landing status` reports
-            if (ahead := ahead_in(state, config, now)) is not None:
-                yield AheadStream(source, stream, ahead)
+        paths = StreamPaths(source, stream)
+        stored = bucket.get(paths.state)
+        try:
+            state = state_in(bucket, paths, stored)
+        except BucketError:
+            continue  # damaged, which `landing status` reports
+        if (ahead := ahead_in(state, config, now)) is not None:
+            yield AheadStream(source, stream, ahead)
 
 
 def ahead_in(state: State | None, config: StreamConfig, now: datetime) -> Ahead | None:

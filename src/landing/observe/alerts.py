@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ from typing import Any, TypeAlias
 from landing.errors import LandingError, LeaseHeld, SettingsError
 from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded
 from landing.observe.freshness import Late
+from landing.observe.in_time import done_in_time
 from landing.observe.problems import Problem, of_result
 from landing.secrets import redacted, register_lasting
 
@@ -85,7 +85,6 @@ class Alerts:
         self._late = late
         self._failed: dict[str, Exception] = {}
         self._concerns: list[Concern] = []
-        self._error: Exception | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -98,27 +97,15 @@ class Alerts:
             case RunAborted(error=error):
                 self._failed[self._source] = error
             case RunEnded():
-                self._send_in_time()
-
-    def _send_in_time(self) -> None:
-        sending = threading.Thread(target=self._send, name="landing-alert", daemon=True)
-        sending.start()
-        sending.join(TAKES)
-        if sending.is_alive():
-            raise LandingError(f"{_NAME}: gave up after {TAKES:.0f} s")
-        if self._error is not None:
-            raise self._error
+                done_in_time(self._send, _NAME, TAKES)
 
     def _send(self) -> None:
         """Failures are sent first, in case the bucket can't be read for late streams."""
-        try:
-            if self._failed or self._concerns:
-                self._webhook.post(self._failed, [], self._concerns)
-            late = [one for one in self._late() if f"{one.source}/{one.stream}" not in self._failed]
-            if late:
-                self._webhook.post({}, late)
-        except Exception as error:
-            self._error = error
+        if self._failed or self._concerns:
+            self._webhook.post(self._failed, [], self._concerns)
+        late = [one for one in self._late() if f"{one.source}/{one.stream}" not in self._failed]
+        if late:
+            self._webhook.post({}, late)
 
 
 def _slack(
@@ -152,7 +139,7 @@ def _json(
                 "stream": one.stream,
                 "kind": one.problem.kind,
                 "message": _cut(one.problem.message),
-                "remedy": one.problem.remedy,
+                "remedy": redacted(one.problem.remedy),
             }
             for one in concerns
         ],
@@ -161,7 +148,7 @@ def _json(
 
 def _problem(concern: Concern) -> str:
     problem = concern.problem
-    return f"{problem.kind}: {_cut(problem.message)} ({problem.remedy})"
+    return f"{problem.kind}: {_cut(problem.message)} ({redacted(problem.remedy)})"
 
 
 def _text(error: Exception) -> str:

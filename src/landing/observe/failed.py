@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from landing import events
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import configured_streams, selected_configs
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
 from landing.secrets import redacted
@@ -66,15 +66,10 @@ class FailedRuns:
 
     def _affected(self, streams: Sequence[str]) -> Iterable[str]:
         """The streams that should have run: of those named, or all selected ones."""
-        for stream in configured_streams(self._workspace, self._source):
-            if stream in streams or (not streams and self._is_selected(stream)):
-                yield stream
-
-    def _is_selected(self, stream: str) -> bool:
-        try:
-            return read_config(self._workspace, self._source, stream).selected
-        except CatalogError:
-            return True
+        if not streams:
+            return [stream for stream, _ in selected_configs(self._workspace, self._source)]
+        configured = configured_streams(self._workspace, self._source)
+        return [stream for stream in configured if stream in streams]
 
     def _keep(self, streams: Iterable[str], error: Exception) -> None:
         found = {stream: self._failed_run(stream, error) for stream in streams}
@@ -103,6 +98,8 @@ class FailedRuns:
             bucket = Bucket(bucket_settings(self._workspace))
             for stream, run in found.items():
                 put_failed_run(bucket, StreamPaths(self._source, stream), run)
+        except SettingsError:
+            pass  # of the bucket's address or keys, for which the run itself has failed
         except Exception as error:
             self._unwritten.append(str(error))
 

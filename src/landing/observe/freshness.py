@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
@@ -26,6 +27,8 @@ class Late:
     """When a run last wrote its state; None if no run ever did."""
     message: str
 
+    kind: Literal["late"] = "late"
+
     @property
     def remedy(self) -> str:
         run = f"`landing run {self.source} {self.stream}`"
@@ -42,12 +45,9 @@ def late_streams(
 
     Every successful run writes the stream's state, even if nothing was new.
     """
-    for stream in configured_streams(workspace, source):
-        try:
-            config = read_config(workspace, source, stream)
-        except CatalogError:
-            continue  # its runs report the mistake
-        if not config.selected or config.schedule is None:
+    for stream, config in selected_configs(workspace, source):
+        # The runs of a config that can't be read report the mistake.
+        if isinstance(config, CatalogError) or config.schedule is None:
             continue
         state = bucket.get(StreamPaths(source, stream).state)
         late = lateness(config, None if state is None else state.modified, now, grace)

@@ -13,7 +13,7 @@ from typing import Any
 
 from landing import events
 from landing.observe.progress import StreamProgress, line
-from landing.results import StreamResult, Traffic
+from landing.results import StreamResult
 from landing.secrets import redacted
 
 
@@ -129,13 +129,7 @@ class JsonLog:
             "stream_landed",
             text,
             result.stream,
-            rows=result.rows,
-            files=result.files,
-            bytes=result.bytes,
-            quarantined=result.quarantined,
-            below_cursor=result.below_cursor,
-            known=result.known,
-            repeated=result.repeated,
+            **result.counts,
             unexpected=result.unexpected,
             ahead=None if result.ahead is None else _plain(result.ahead.value),
             cursor_before=_plain(result.cursor_before),
@@ -143,7 +137,7 @@ class JsonLog:
             seconds=round(result.seconds, 3),
             load_ids=result.load_ids,
             location=result.location,
-            **_of_traffic(result.traffic),
+            **result.traffic.figures,
         )
 
     def _failed(self, stream: str, error: Exception) -> None:
@@ -164,15 +158,6 @@ class _LibraryLines(logging.Handler):
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         self._log.write(record.levelname.lower(), "log", text, logger=record.name)
-
-
-def _of_traffic(traffic: Traffic) -> dict[str, Any]:
-    return {
-        "requests": traffic.requests,
-        "retries": traffic.retries.total(),
-        "pacing_seconds": round(traffic.pacing_seconds, 3),
-        "retry_seconds": round(traffic.retry_seconds, 3),
-    }
 
 
 def _plain(value: Any) -> Any:

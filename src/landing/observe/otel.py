@@ -160,12 +160,7 @@ class Telemetry:
         span = self._streams[result.stream].span
         span.set_attributes(
             {
-                "landing.rows": result.rows,
-                "landing.bytes": result.bytes,
-                "landing.quarantined": result.quarantined,
-                "landing.below_cursor": result.below_cursor,
-                "landing.known": result.known,
-                "landing.repeated": result.repeated,
+                **{f"landing.{name}": count for name, count in result.counts.items()},
                 "landing.unexpected": list(map(redacted, result.unexpected)),
                 "landing.load_ids": result.load_ids,
             }

@@ -143,7 +143,8 @@ def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
         yield Problem(
             "quarantine",
             message,
-            f"{show}; `landing quarantine land` lands them once the config is corrected",
+            f"{show}; `landing quarantine land` lands them once the config is corrected, "
+            "`drop` removes those that are not needed",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
@@ -32,7 +32,7 @@ from landing.observe.problems import (
 from landing.operations.backfill import Records
 from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead, Drifted
+from landing.results import Ahead, Drifted, Reason, most_common
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.holder import Holder, lease_holder
@@ -77,14 +77,6 @@ class LastFailure(msgspec.Struct, frozen=True):
     message: str
     read: int
     published: int
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """A reason why records are in quarantine."""
-
-    field: str
-    reason: str
-    records: int
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,16 +134,12 @@ def stream_statuses(
 
 
 def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | StreamStatus]:
-    for stream in configured_streams(workspace, source):
-        try:
-            config = read_config(workspace, source, stream)
-        except CatalogError as error:
-            yield _unreadable(
-                source, stream, str(error), "its runs fail until the mistake is corrected"
-            )
+    for stream, config in selected_configs(workspace, source):
+        if isinstance(config, CatalogError):
+            remedy = "its runs fail until the mistake is corrected"
+            yield _unreadable(source, stream, str(config), remedy)
         else:
-            if config.selected:
-                yield config
+            yield config
 
 
 def _unreadable(source: str, stream: str, message: str, remedy: str) -> StreamStatus:
@@ -207,10 +195,7 @@ def _read_status(
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
         ahead=ahead,
         quarantined=waiting.rows,
-        reasons=[
-            Reason(field, reason, count)
-            for (field, reason), count in waiting.reasons.most_common(_REASONS)
-        ],
+        reasons=most_common(waiting.reasons, _REASONS),
         failed_run=waiting.failed,
         lease=lease,
         backfills=backfills,

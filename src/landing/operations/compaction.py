@@ -26,7 +26,7 @@ import pyarrow as pa
 from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
 from landing.zone.bucket import Bucket, Listed
-from landing.zone.layout import StreamPaths, compacted_path, load_id_of
+from landing.zone.layout import StreamPaths, compacted_path, is_compacted, load_id_of
 from landing.zone.lease import RETRY_EVERY, Lease
 from landing.zone.parts import Part
 
@@ -76,18 +76,20 @@ class Compacted:
 
     source: str
     stream: str
-    days: set[date] = field(default_factory=set)
+    days: list[date] = field(default_factory=list)
     files_before: int = 0
     files_after: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
     left: list[str] = field(default_factory=list)
-    failure: LandingError | None = None
+    """Why some days stay as they are."""
+    error: LandingError | None = None
     """The error that ended the compaction early; groups replaced before it stay replaced."""
 
     def count(self, day: date, before: Sequence[int], after: int | None) -> None:
         """Count files that became one. `before` and `after` are sizes in bytes."""
-        self.days.add(day)
+        if day not in self.days:
+            self.days.append(day)
         self.files_before += len(before)
         self.files_after += 1
         self.bytes_before += sum(before)
@@ -141,15 +143,23 @@ def _plan_day(plan: CompactionPlan, day: date, files: Sequence[Listed], file_byt
 
 
 def _groups(files: Sequence[Listed], file_bytes: int) -> Iterator[list[Listed]]:
+    """Consecutive files of at most that size together, none of them compacted.
+
+    A compacted file is never replaced: its name would be free again, and the upload of a process
+    that had stopped in its middle would bring the same rows a second time.
+    """
     group: list[Listed] = []
     size = 0
     for file in files:
-        if group and size + file.bytes > file_bytes:
+        ends = is_compacted(file.path)
+        if group and (ends or size + file.bytes > file_bytes):
             yield group
             group, size = [], 0
-        group.append(file)
-        size += file.bytes
-    yield group
+        if not ends:
+            group.append(file)
+            size += file.bytes
+    if group:
+        yield group
 
 
 def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:
@@ -173,7 +183,7 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
     """Replace small files group by group, taking the stream's lease for each group.
 
     Waits up to `wait` seconds for a lease that another process holds. An error becomes the
-    result's `failure`; groups that were replaced before it stay replaced.
+    result's `error`; groups that were replaced before it stay replaced.
     """
     result = Compacted(paths.source, paths.stream)
     try:
@@ -191,7 +201,7 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
                 replacing.finish_pending()
                 replacing.replace(group)
     except LandingError as error:
-        result.failure = error
+        result.error = error
     return result
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -43,8 +43,9 @@ from landing.extraction.incremental import (
     freeze,
 )
 from landing.extraction.pages import open_pages, with_arguments
-from landing.extraction.parents import freeze_parents
+from landing.extraction.parents import ParentIncremental, freeze_parents
 from landing.extraction.sources import Source
+from landing.http.gone import Gone
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Discovered:
     schema: DiscoveredSchema
     changes: Sequence[str]
     is_new: bool
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -88,7 +90,8 @@ def discover(
         notify(name, number, len(resources))
         try:
             check_name(name, "stream")  # some servers have table names that are not valid here
-            result.found[name] = _compared(source, sample(resource, sample_limit))
+            found = _compared(source, sample(resource, sample_limit))
+            result.found[name] = replace(found, notes=list(_notes(resource, found.schema)))
             if write:
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
@@ -108,16 +111,29 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     Raises StreamError if it returns no records and declares no columns.
     """
     freeze(resource, None, None, from_start=True)
-    freeze_parents(resource, None, from_start=True)
-    return described(resource, *_read(_limited(resource, limit), limit))
+    parents = freeze_parents(resource, None, from_start=True)
+    for parent in parents:
+        parent.seen = set()
+    gone = Gone()
+    records, hinted = _read(_limited(resource, limit), limit, gone)
+    if gone.count and not records:
+        raise StreamError(
+            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing was "
+            f"written. {gone.note}: is their address right?"
+        )
+    return described(resource, records, hinted, _copied_cursor(records, parents))
 
 
 def described(
-    resource: DltResource, records: list[Mapping[str, Any]], hinted: Mapping[str, Any]
+    resource: DltResource,
+    records: list[Mapping[str, Any]],
+    hinted: Mapping[str, Any],
+    copied_cursor: str | None = None,
 ) -> DiscoveredSchema:
     """The stream's schema, from these records and the columns that it declares.
 
-    `hinted` are column hints that came with its pages. Raises StreamError if no field is known.
+    `hinted` are column hints that came with its pages, `copied_cursor` is the field of a child with
+    its parent's cursor. Raises StreamError if no field is known.
     """
     sampled = fields_of(records)
     columns = {**static_columns(resource), **hinted}
@@ -127,7 +143,7 @@ def described(
             f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
             "was written: add some at the source, or declare its columns"
         )
-    schema = _schema(resource, fields)
+    schema = _schema(resource, fields, copied_cursor)
     _check_declared(schema)
     return schema
 
@@ -175,11 +191,11 @@ def _page_size(resource: DltResource, limit: int) -> int | None:
 
 
 def _read(
-    resource: DltResource, limit: int
+    resource: DltResource, limit: int, gone: Gone
 ) -> tuple[list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     records: list[Mapping[str, Any]] = []
     columns: dict[str, Mapping[str, Any]] = {}
-    with open_pages(resource) as pages:
+    with open_pages(resource, gone=gone) as pages:
         for page in pages:
             columns.update(page.columns or {})
             records.extend(rows_of(page.batch, limit - len(records)))
@@ -197,14 +213,46 @@ def rows_of(batch: Batch, most: int) -> list[Mapping[str, Any]]:
     return batch[:most]
 
 
-def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema:
+def _copied_cursor(
+    records: Sequence[Mapping[str, Any]], parents: Sequence[ParentIncremental]
+) -> str | None:
+    """The field of a child that has its parent's cursor, by which its runs can go; None if there is
+    no such field.
+
+    It has the parent's value in every record, and its name says so, as `order_updated_at` does: a
+    `created_at` has it, too, until a parent is edited.
+    """
+    for parent in parents:
+        names = [name for name in (records[0] if records else ()) if _names(parent, name)]
+        for name in sorted(names, key=len, reverse=True):
+            if _is_copy(name, records, parent.seen or ()):
+                return name
+    return None
+
+
+def _names(parent: ParentIncremental, field: str) -> bool:
+    name, path = field.lower(), parent.cursor_path.lower()
+    if not name.endswith(path):
+        return False
+    whose = name.removesuffix(path).strip("_")
+    return whose in ("", "parent") or (len(whose) > 2 and whose in parent.parent.lower())
+
+
+def _is_copy(name: str, records: Sequence[Mapping[str, Any]], seen: Collection[Any]) -> bool:
+    values = [row.get(name) for row in records]
+    return all(isinstance(value, Hashable) and value in seen for value in values)
+
+
+def _schema(
+    resource: DltResource, fields: dict[str, Field], copied_cursor: str | None
+) -> DiscoveredSchema:
     key = primary_key(resource)
     incremental = declared_incremental(resource)
-    cursor = incremental.cursor_path if incremental else None
+    cursor = incremental.cursor_path if incremental else copied_cursor
     sync_modes: list[SyncMode] = ["full_refresh"]
     if cursor:
         sync_modes = ["incremental", "full_refresh"]
-    elif cursor_parameter(resource):
+    elif cursor_parameter(resource) or any(map(declared_incremental, parents_of(resource))):
         sync_modes = ["full_refresh", "incremental"]
     destination: list[DestinationSyncMode] = ["append", "merge"] if key else ["append"]
     destination.append("overwrite")
@@ -218,6 +266,18 @@ def _schema(resource: DltResource, fields: dict[str, Field]) -> DiscoveredSchema
         ),
         fields=fields,
     )
+
+
+def _notes(resource: DltResource, schema: DiscoveredSchema) -> Iterator[str]:
+    if schema.defaults.cursor_field:
+        return
+    for parent in parents_of(resource):
+        if declared := declared_incremental(parent):
+            yield (
+                f"each run requests the children of all {parent.name}; for those of changed ones "
+                f"alone, yield the parent's {declared.cursor_path} with each child, such as "
+                f"parent_{declared.cursor_path}, and discover again"
+            )
 
 
 def primary_key(resource: DltResource) -> list[str]:

@@ -22,8 +22,9 @@ from landing.tables import place_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lineage import LINEAGE_FIELDS
+from landing.zone.parent_cursors import ParentCursor, parent_cursors
 from landing.zone.schema_history import SchemaVersion, recorded
-from landing.zone.state import stored_by_us, stored_cursor
+from landing.zone.state import read_state, stored_by_us, stored_cursor
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class RunPlan:
     cursor: Any
     read_from: Any
     """Where the run would start reading; earlier than `cursor` if the stream has a lookback."""
+    parents: Sequence[ParentCursor]
+    """Where a child's parents are read from that have a cursor."""
     columns: pa.Schema
     change: SchemaVersion | None
     """How the columns differ from those of the last files; None if they don't."""
@@ -87,11 +90,13 @@ def _plan(
     columns = pa.schema([*columns_of(config).schema, *LINEAGE_FIELDS])
     frozen = freeze_cursor(config, resource)
     cursor = read_from = None
+    parents: Sequence[ParentCursor] = ()
     if frozen is not None and config.is_incremental:
         stored = stored_cursor(bucket, paths, frozen.cursor_path)
         is_due = config.backfill and not is_done(stored_by_us(bucket, paths))
         cursor = frozen.initial_value if stored is None or is_due else stored
         read_from = frozen.behind(cursor)
+        parents = () if is_due else parent_cursors(read_state(bucket, paths), config.stream)
     place = place_of(config, bucket.settings)
     against = recorded(bucket, paths, None, columns, load_id="")
     return RunPlan(
@@ -100,6 +105,7 @@ def _plan(
         deletes=deletes_in_words(config),
         cursor=cursor,
         read_from=read_from,
+        parents=parents,
         columns=columns,
         change=None if against is None else against.new,
         location=bucket.location(paths.data),

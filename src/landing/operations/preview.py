@@ -115,7 +115,7 @@ def _look(
         emit(Note(config.stream, text))
 
     def fetch(load_id: str, file: Path) -> bool:
-        return bucket.download(paths.keys(load_id), file)
+        return bucket.download(paths.known_object(load_id), file)
 
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         stream = prepare(config, resource, Path(folder))

@@ -12,7 +12,7 @@ import filecmp
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO
@@ -25,6 +25,16 @@ from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.extraction.pages import BATCH_ROWS
 from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
+from landing.operations.quarantine_removal import (
+    NO_LINE,
+    QuarantineCopy,
+    Removal,
+    copied_quarantine,
+    move_lines,
+    put_rest,
+    record_removal,
+    superseded_lines,
+)
 from landing.operations.superseded import without_superseded
 from landing.results import TableResult
 from landing.tables import table_sync_of
@@ -36,7 +46,6 @@ from landing.zone.parts import Part, PartWriter
 from landing.zone.publication import Load
 from landing.zone.state import stored_load_id
 
-NO_LINE = "a line that can't be read"
 NO_DELETES = "says that a record is deleted, which the stream no longer declares"
 NO_JSON = "a record with values that JSON can't hold"
 
@@ -102,12 +111,6 @@ def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | 
     return first.load_id
 
 
-def _copied(bucket: Bucket, path: str, file: Path) -> Path:
-    with file.open("wb") as out:
-        out.writelines(line + b"\n" for line in bucket.lines(path))
-    return file
-
-
 @dataclass(frozen=True)
 class Replayed:
     rows: int
@@ -152,6 +155,7 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
             load.begin_outside_runs(sorted_out.schema)
             load.publish()
         sorted_out.take_out(bucket, lease)
+        record_removal(bucket, paths, "superseded", sorted_out.removal)
         table = table_sync.update(lease) if table_sync is not None else None
         return sorted_out.result(load.load_id, bucket.location(paths.data), table)
 
@@ -169,35 +173,53 @@ class _SortedOut:
         self.superseded = 0
         self._folder = folder
         self._stays: Counter[str] = Counter()
-        self._changed: list[tuple[str, Path]] = []
+        self._rests: list[QuarantineCopy] = []
+        """What stays of each load."""
+        self._changed: set[str] = set()
+        """Paths of the loads of which something leaves."""
+        self.removal = Removal()
+        """Superseded records that do not fit."""
         self._columns = columns_of(config, is_protected=True)
         self.schema = pa.schema([*self._columns.schema, *LINEAGE_FIELDS])
         writer = PartWriter(folder, self.schema, part_bytes())
-        for path, owner, load_id in _files(bucket, paths.data):
-            if owner == paths and load_id is not None:
-                copy = _copied(bucket, path, folder / f"{load_id}.jsonl")
-                self._sort_out(path, load_id, copy, writer)
+        for copy in copied_quarantine(bucket, paths, folder):
+            self._sort_out(copy, writer)
         self.parts.extend(writer.close())
 
     def leave_out_superseded(self, config: StreamConfig, bucket: Bucket) -> None:
-        """Rows of which a newer version has landed do not land, and leave quarantine, too."""
+        """Rows of which a newer version has landed leave quarantine without landing, whether they
+        fit or not."""
+        self._leave_out_of_rest(config, bucket)
         current = without_superseded(config, bucket, self.parts, self._folder)
         self.parts = current.parts
-        self.superseded = current.superseded
+        self.superseded += current.superseded
         self.deleted -= current.tombstones
 
-    def _sort_out(self, path: str, load_id: str, copy: Path, writer: PartWriter) -> None:
-        rest = copy.with_suffix(".rest")
+    def _leave_out_of_rest(self, config: StreamConfig, bucket: Bucket) -> None:
+        files = [rest.file for rest in self._rests]
+        for rest, stale in zip(self._rests, superseded_lines(config, bucket, files), strict=True):
+            if stale:
+                all_lines = rest.file.rename(rest.file.with_suffix(".all"))
+                move_lines(all_lines, rest.file, stale, rest.load_id, self.removal)
+                self._changed.add(rest.path)
+        self._stays.subtract(
+            f"{field}: {reason}" for field, reason in self.removal.reasons.elements()
+        )
+        self._stays = +self._stays
+
+    def _sort_out(self, copy: QuarantineCopy, writer: PartWriter) -> None:
+        rest = copy.file.with_suffix(".rest")
         fitting = 0
-        with copy.open("rb") as lines, rest.open("wb") as out:
+        with copy.file.open("rb") as lines, rest.open("wb") as out:
             for table in self._fitting(lines, out):
                 fitting += table.num_rows
                 self.parts.extend(writer.write(table))
         if fitting:
-            self.loads.append(load_id)
-        if not filecmp.cmp(rest, copy, shallow=False):
-            self._changed.append((path, rest))
-        copy.unlink()
+            self.loads.append(copy.load_id)
+        if not filecmp.cmp(rest, copy.file, shallow=False):
+            self._changed.add(copy.path)
+        self._rests.append(replace(copy, file=rest))
+        copy.file.unlink()
 
     def _fitting(self, lines: Iterable[bytes], rest: IO[bytes]) -> Iterator[pa.Table]:
         """Rows that fit now, with their lineage; writes the other lines to `rest`."""
@@ -232,12 +254,10 @@ class _SortedOut:
 
     def take_out(self, bucket: Bucket, lease: Lease) -> None:
         """Remove landed rows from quarantine; the rest stays, with current reasons."""
-        for path, rest in self._changed:
-            lease.check()
-            if rest.stat().st_size:
-                bucket.put(path, rest)
-            else:
-                bucket.delete(path)
+        for rest in self._rests:
+            if rest.path in self._changed:
+                lease.check()
+                put_rest(bucket, rest)
 
     def result(
         self, load_id: str | None, location: str, table: TableResult | None = None
@@ -246,7 +266,7 @@ class _SortedOut:
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
             bytes=sum(part.bytes for part in self.parts),
-            superseded=self.superseded,
+            superseded=self.superseded + self.removal.rows,
             stays=self._stays,
             load_id=load_id,
             location=location,

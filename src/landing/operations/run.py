@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from landing import events
@@ -22,13 +22,14 @@ from landing.extraction.sources import Source
 from landing.extraction.warm_up import settle
 from landing.http.traffic import counting
 from landing.operations.jobs import Job, jobs_of, warnings_of
+from landing.operations.quarantine_removal import take_out_superseded
 from landing.results import RunResult, StreamResult, TableResult, Traffic
 from landing.tables import place_of, table_sync_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
 from landing.zone.publication import Load
-from landing.zone.state import StateFile
+from landing.zone.state import STATE_KEY, StateFile, resource_state
 
 WORKERS = 8
 """Default number of streams that run at the same time; most of a run is waiting for its API."""
@@ -146,16 +147,34 @@ def run_stream(
                 extraction.read_into(load)
                 load.publish()
                 state.write()
-                load.forget_superseded_keys()
                 loads.append(load)
                 if not extraction.is_over:
                     emit(events.LoadPublished(config.stream, load.rows, load.cursor_after))
+            state.forget_superseded()
         state.renew()
         table = None
         if table_sync is not None:
             emit(events.TableUpdating(config.stream))
             table = table_sync.update(lease)
+        landed = [file.path for load in loads for file in load.files]
+        if _may_supersede(config, state, landed):
+            count = take_out_superseded(config, bucket, lease, landed)
+            for note in _superseded(count):
+                emit(events.Note(config.stream, note))
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
+
+
+def _may_supersede(config: StreamConfig, state: StateFile, landed: Sequence[str]) -> bool:
+    """Whether a record of the quarantine may have landed anew; to know costs requests."""
+    ours = resource_state(state.state, config.stream).get(STATE_KEY, {})
+    has_quarantined = not config.is_incremental or "quarantined" in ours
+    return bool(landed and config.primary_key and has_quarantined)
+
+
+def _superseded(count: int) -> Iterator[str]:
+    if count:
+        what = "1 record has" if count == 1 else f"{count:,} records have"
+        yield f"{what} left quarantine, since a newer version landed"
 
 
 def _result(

@@ -24,6 +24,7 @@ from landing.errors import StreamError, UsageError
 from landing.extraction.cursor_values import CursorValues, Unit
 from landing.extraction.incremental import FrozenIncremental, reads_from
 from landing.extraction.reached import AHEAD
+from landing.operations.parent_state import parent_moved, parents_moved
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
@@ -74,7 +75,7 @@ def cursor_set(
     valid value of it.
 
     If the cursor moves forward, the record of landed rows stays; if it moves back, that record is
-    dropped so that the rows land again.
+    dropped so that the rows land again, and the cursors of parents move back, too.
     """
     if not config.is_incremental or config.cursor_field is None:
         raise UsageError(
@@ -104,11 +105,20 @@ def cursor_set(
         ours.pop("quarantined", None)
     start = reads_from(config, frozen, value)
     message = [f"cursor {name}: {'none' if old is None else old} → {value}"]
+    message += parents_moved(state, config.stream, name, value, forward=forward)
     message += _message_of_rows(old, value, start, forward=forward)
     if not _descends(frozen) and _is_ahead(typed, columns, name, unit):
         message.append("that is beyond now: what is new is not requested until then")
     if names := names_kept(state, config.stream):
         message.append(f"what the stream itself stores stays: {', '.join(names)}")
+    return Change("set", paths, before, _after(state, before), message)
+
+
+def parent_cursor_set(bucket: Bucket, paths: StreamPaths, parent: str, text: str) -> Change:
+    """Set the cursor of a child's parent, which the child's state has. Raises UsageError."""
+    before = bucket.get(paths.state)
+    state = state_in(bucket, paths, before) or new_state(paths)
+    message = list(parent_moved(state, paths, parent, text))
     return Change("set", paths, before, _after(state, before), message)
 
 

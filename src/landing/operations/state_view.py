@@ -11,6 +11,7 @@ from landing.zone.bucket import Bucket
 from landing.zone.holder import lease_holder
 from landing.zone.layout import StreamPaths
 from landing.zone.load_log import LoadRecord, last_load
+from landing.zone.parent_cursors import ParentCursor, parent_cursors
 from landing.zone.previous_states import cursors_of, kept_numbers
 from landing.zone.state import STATE_KEY, State, names_kept, read_state, resource_state
 
@@ -34,6 +35,10 @@ class StreamState:
     reads_from: Any = None
     """Where the next run starts; None for the beginning."""
     lookback: str | None = None
+    is_child: bool = False
+    """Whether its rows are requested by the records of a parent."""
+    parents: list[ParentCursor] = field(default_factory=list)
+    """Where a child's parents are read from; none of a parent that each run reads as a whole."""
     schema_version: int | None = None
     load_id: str | None = None
     """The highest load id of any row."""
@@ -59,6 +64,7 @@ def stream_state(
     start = reads_from(config, frozen, cursor) if config is not None and name else cursor
     lookback = None if config is None or config.lookback is None else str(config.lookback.amount)
     load_id = ours.get("load_id")
+    is_full = config is not None and not config.is_incremental
     return StreamState(
         source=paths.source,
         stream=paths.stream,
@@ -67,6 +73,8 @@ def stream_state(
         cursor=cursor,
         reads_from=start,
         lookback=lookback,
+        is_child=frozen is not None and frozen.is_of_child,
+        parents=[] if is_full else parent_cursors(state, paths.stream),
         schema_version=ours.get("schema", {}).get("version"),
         load_id=load_id,
         last_load=_brief(last_load(bucket, paths, load_id)),

@@ -13,10 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
+from landing.columns.arrow import pc, pq
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.errors import BucketError
@@ -83,6 +82,24 @@ def without_superseded(
     return current
 
 
+def superseded_rows(
+    config: StreamConfig, bucket: Bucket, rows: pa.Table, landed: Sequence[str] | None = None
+) -> list[int]:
+    """Positions of the rows, of which only key and version are known, that are older than a landed
+    version: in the files `landed`, or in any."""
+    key = list(config.primary_key)
+    if not rows.num_rows:
+        return []
+    among = _Landed(config, bucket, key)
+    oldest = str(pc.min(rows[LOAD_ID]).as_py())
+    files = among.files_since(oldest) if landed is None else landed
+    newest = among.newest_in(files, oldest, rows.select(key).group_by(key).aggregate([]))
+    if newest is None:
+        return []
+    stale = _is_stale(rows, newest, key)
+    return [position for position, is_stale in enumerate(stale.to_pylist()) if is_stale]
+
+
 class _Landed:
     def __init__(self, config: StreamConfig, bucket: Bucket, key: list[str]) -> None:
         self._paths = StreamPaths(config.source, config.stream)
@@ -94,13 +111,18 @@ class _Landed:
         """The newest landed version of each record that has one newer than the oldest of these
         rows; of other records than these, too, if there are many. None if there is none."""
         oldest = min(map(_oldest, parts))
-        files = self._files_since(oldest, older)
+        files = self.files_since(oldest, older)
         if not files:
             return None
         is_few = sum(part.rows for part in parts) <= _KEYS_IN_MEMORY
-        wanted = _keys(parts, self._key) if is_few else None
+        return self.newest_in(files, oldest, _keys(parts, self._key) if is_few else None)
+
+    def newest_in(
+        self, files: Sequence[str], version: str, wanted: pa.Table | None
+    ) -> pa.Table | None:
+        """As `newest`, of the keys `wanted` or of all, in these files."""
         found = []
-        for rows in self._rows_since(files, oldest):
+        for rows in self._rows_since(files, version):
             chosen = rows if wanted is None else rows.join(wanted, self._key, join_type="left semi")
             if chosen.num_rows:
                 versions = chosen.select(self._key).append_column(
@@ -111,7 +133,7 @@ class _Landed:
             return None
         return _newest_of(pa.concat_tables(found), self._key)
 
-    def _files_since(self, version: str, older: Collection[str]) -> list[str]:
+    def files_since(self, version: str, older: Collection[str] = ()) -> list[str]:
         after = self._paths.part(load_id_after(version, by=-_MARGIN), 0)
         return sorted(
             path

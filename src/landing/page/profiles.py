@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import SettingsError
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
-from landing.zone.bucket import Bucket, Gone, Listed
+from landing.secrets import redacted
+from landing.zone.bucket import Bucket, Listed, ObjectMissing
 from landing.zone.layout import StreamPaths, load_id_of, next_load_id, time_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ def profile_of(
     with _IN_MEMORY:
         try:
             rows.read(files)
-        except (pa.ArrowInvalid, Gone):  # damaged (`landing verify` reports it) or just compacted
+        except (
+            pa.ArrowInvalid,
+            ObjectMissing,
+        ):  # damaged (`landing verify` reports it) or just compacted
             rows.is_cut = True
         if not rows.tables:
             return None
@@ -213,5 +217,5 @@ def _text(value: Any) -> str:
             return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
         case date() | time():
             return value.isoformat()
-    text = str(value)
+    text = redacted(str(value))  # before half of a secret is cut off
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

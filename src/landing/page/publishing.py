@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError, SettingsError
 from landing.events import Emit, Event, RunEnded
+from landing.observe.in_time import done_in_time
 from landing.zone.bucket import Bucket
 
 if TYPE_CHECKING:
@@ -95,23 +95,11 @@ class AfterRun:
         self._workspace = workspace
         self._least_age = least_age
         self._depth = depth
-        self._error: Exception | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunEnded):
-            self._make_in_time()
-
-    def _make_in_time(self) -> None:
-        making = threading.Thread(target=self._make, name="landing-report", daemon=True)
-        making.start()
-        making.join(TAKES)
-        if making.is_alive():
-            raise LandingError(
-                f"{AFTER_RUNS}: gave up after {TAKES:.0f} s; `landing report --to-bucket` has no "
-                "time limit"
-            )
-        if self._error is not None:
-            raise LandingError(f"{AFTER_RUNS}: no page: {self._error}")
+            unlimited = "; `landing report --to-bucket` has no time limit"
+            done_in_time(self._make, AFTER_RUNS, TAKES, unlimited)
 
     def _make(self) -> None:
         try:
@@ -119,7 +107,7 @@ class AfterRun:
             if self._is_due(bucket):
                 put_page(bucket, _page_of(self._workspace, bucket, self._depth))
         except Exception as error:
-            self._error = error
+            raise LandingError(f"{AFTER_RUNS}: no page: {error}") from error
 
     def _is_due(self, bucket: Bucket) -> bool:
         beside = bucket.listed(IN_BUCKET.rpartition("/")[0])

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import io
-import mmap
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeAlias, TypeVar
 
 import obstore
 from obstore import exceptions
@@ -24,6 +20,8 @@ from obstore.store import LocalStore, S3Store
 from landing.catalog.workspace import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
 from landing.zone import object_store as stores
+from landing.zone.bucket_file import BucketFile, mapped
+from landing.zone.bucket_messages import BucketMessages, Unanswered
 from landing.zone.object_store import local_folder
 
 _SETTLING = threading.Lock()
@@ -37,26 +35,10 @@ ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
 """Before a conditional write that got no answer is repeated."""
 Result = TypeVar("Result")
-
-_CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
-_REFUSALS = (
-    "AccessDenied",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
-)
-_ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
-_ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
-_RETRIED = re.compile(r"after (\d+) retries")
-_UNANSWERED = re.compile(r"kind: (Timeout|Interrupted|Request|Decode|Unknown),")
-_CONNECTION_FAULTS = {
-    "Connect": "no connection",
-    "Timeout": "no answer in time",
-    "Interrupted": "the connection was closed in mid-answer",
-}
+MakeStore: TypeAlias = Callable[[BucketSettings, timedelta], LocalStore | S3Store]
 
 
-class Gone(BucketError):
+class ObjectMissing(BucketError):
     """An object that is read in pieces does not exist, or no longer exists."""
 
 
@@ -83,10 +65,14 @@ class Bucket:
     answer.
     """
 
-    def __init__(self, settings: BucketSettings) -> None:
+    _as_sent = staticmethod(mapped)
+
+    def __init__(self, settings: BucketSettings, make_store: MakeStore = stores.store_of) -> None:
         self.url = settings.url
         self.settings = settings
         self.is_local = settings.is_local
+        self._messages = BucketMessages(settings)
+        self._make_store = make_store
         self._settled: dict[timedelta, LocalStore | S3Store] = {}
 
     @property
@@ -102,7 +88,7 @@ class Bucket:
     def _settled_for(self, within: timedelta) -> LocalStore | S3Store:
         with _SETTLING:
             if within not in self._settled:
-                self._settled[within] = stores.store_of(self.settings, within)
+                self._settled[within] = self._make_store(self.settings, within)
             return self._settled[within]
 
     @property
@@ -137,7 +123,7 @@ class Bucket:
 
         def write() -> bool:
             check()
-            with self._explained("write", path), _mapped(file) as content:
+            with self._explained("write", path), self._as_sent(file) as content:
                 obstore.put(self._uploads, path, content, mode="create", use_multipart=False)
             return True
 
@@ -218,24 +204,27 @@ class Bucket:
                 obstore.delete(self._store, list(paths))
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
-        """Open an object for reading in pieces. Raises Gone if it does not exist.
+        """Open an object for reading in pieces. Raises ObjectMissing if it does not exist.
 
         With the `size` from a listing no request is made, and only the first read raises it.
         """
         if size is not None:
-            return BucketFile(self, path, size)
+            return self._opened(path, size)
         try:
             with self._explained("read", path):
-                return BucketFile(self, path, obstore.head(self._store, path)["size"])
+                return self._opened(path, obstore.head(self._store, path)["size"])
         except _Absent:
-            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
+            raise ObjectMissing(f"{self.location(path)} is gone: someone removed it") from None
+
+    def _opened(self, path: str, size: int) -> BucketFile:
+        return BucketFile(lambda start, end: self.range(path, start, end), size)
 
     def range(self, path: str, start: int, end: int) -> bytes:
         try:
             with self._explained("read", path):
                 return bytes(obstore.get_range(self._store, path, start=start, end=end))
         except _Absent:
-            raise Gone(f"{self.location(path)} is gone: someone removed it") from None
+            raise ObjectMissing(f"{self.location(path)} is gone: someone removed it") from None
 
     def delete(self, path: str) -> None:
         try:
@@ -279,7 +268,7 @@ class Bucket:
                 with suppress(_Absent, BucketError):  # the write's own error says more
                     if written := ours():
                         return written
-                if not isinstance(error, _Unanswered):
+                if not isinstance(error, Unanswered):
                     raise
                 if attempt == attempts:
                     raise BucketUnusable(str(error)) from None
@@ -324,7 +313,7 @@ class Bucket:
 
     def failure(self, verb: str, path: str, detail: str) -> BucketError:
         """A BucketUnusable that explains another library's message about this bucket."""
-        return BucketUnusable(self._failed(verb, path, detail))
+        return self._messages.failed(verb, path, detail)
 
     @contextmanager
     def _explained(self, verb: str, path: str) -> Iterator[None]:
@@ -336,81 +325,12 @@ class Bucket:
             raise _Changed(path) from None
         except (exceptions.NotFoundError, FileNotFoundError) as error:
             if "NoSuchBucket" in str(error):
-                raise BucketUnusable(self._missing()) from None
+                raise self._messages.missing() from None
             raise _Absent(path) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise BucketUnusable(self._refused(verb, path, str(error))) from None
+            raise self._messages.refused(verb, path, str(error)) from None
         except (exceptions.BaseError, OSError) as error:
-            detail = str(error)
-            kind = _Unanswered if _UNANSWERED.search(detail) else BucketUnusable
-            raise kind(self._failed(verb, path, detail)) from None
-
-    def _missing(self) -> str:
-        name = urlsplit(self.url).netloc
-        return (
-            f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
-            f"{self.settings.variable} or S3_ENDPOINT"
-        )
-
-    def _refused(self, verb: str, path: str, detail: str) -> str:
-        why = f"the key may not {verb} there; {_CHECK_KEYS}"
-        if "InvalidAccessKeyId" in detail or "SignatureDoesNotMatch" in detail:
-            why = f"the key is not known or its secret is wrong; {_CHECK_KEYS}"
-        if "RequestTimeTooSkewed" in detail:
-            why = "this machine's clock and the bucket's differ too much; set the one that is wrong"
-        return f"the bucket refuses to {verb} {self.location(path)} at {self._server()}: {why}"
-
-    def _failed(self, verb: str, path: str, detail: str) -> str:
-        if any(refusal in detail for refusal in _REFUSALS):
-            return self._refused(verb, path, detail)
-        if "NoSuchBucket" in detail:
-            return self._missing()
-        return f"could not {verb} {self.location(path)} at {self._server()}: {_brief(detail)}"
-
-    def _server(self) -> str:
-        return self.settings.endpoint or ("this machine" if self.is_local else "AWS S3")
-
-
-class BucketFile(io.RawIOBase):
-    """A seekable file that is read from the bucket in pieces, as parquet needs it."""
-
-    def __init__(self, bucket: Bucket, path: str, size: int) -> None:
-        self._bucket = bucket
-        self._path = path
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = base + offset
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._size if size < 0 else min(self._size, self._at + size)
-        if end <= self._at:
-            return b""
-        data = self._bucket.range(self._path, self._at, end)
-        self._at += len(data)
-        return data
-
-
-@contextmanager
-def _mapped(file: Path) -> Iterator[mmap.mmap]:
-    """The file's content, which the system reads as it is sent: no copy of it is in memory."""
-    with (
-        file.open("rb") as opened,
-        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        yield content
+            raise self._messages.failed(verb, path, str(error)) from None
 
 
 def _written(content: bytes, result: Any) -> StoredObject:
@@ -425,26 +345,5 @@ class _Absent(Exception):
     pass
 
 
-class _Unanswered(BucketUnusable):
-    """No answer arrived: the request may have succeeded."""
-
-
 class _Changed(Exception):
     pass
-
-
-def _brief(detail: str) -> str:
-    """The cause in one line, from a library's message with its whole chain of errors."""
-    for kind, message in _CONNECTION_FAULTS.items():
-        if f"kind: {kind}," in detail:
-            return message + _attempts(detail)
-    if found := _ANSWERED.search(detail):
-        code = _ERROR_CODE.search(detail)
-        return f"it answered {found[1]}{f' ({code[1]})' if code else ''}{_attempts(detail)}"
-    text = detail.strip().splitlines()[0] if detail.strip() else "no reason given"
-    return text if len(text) <= 300 else text[:300] + "…"
-
-
-def _attempts(detail: str) -> str:
-    retries = _RETRIED.search(detail)
-    return f", {int(retries[1]) + 1} times" if retries else ""

@@ -59,7 +59,7 @@ def holder_of(found: StoredObject) -> Holder:
 
 
 def is_released(found: StoredObject) -> bool:
-    """Whether its holder has ended, and left it only to name a load that has to be sealed."""
+    """Whether its holder has ended. It may name a load that has to be sealed."""
     return lease_fields(found).get("released") is True
 
 

@@ -5,7 +5,7 @@
     _dlt/{source}/{stream}/state.json · lease.json · table.json · loads/{load_id}.json
     _dlt/{source}/{stream}/keys/{load_id}.parquet · states/{number}.json · schemas/{version}.json
     _dlt/{source}/{stream}/compactions/{file}.json · pending.json
-    _dlt/{source}/{stream}/failures/{time}.json · seals/{load_id}.json
+    _dlt/{source}/{stream}/failures/{time}.json · seals/{load_id}.json · removals/{time}.json
     _report/index.html
     _dlt/{source}/{stream}/backfills/{load_id}-{digest}.json
 
@@ -88,12 +88,13 @@ class StreamPaths:
         return f"_dlt/{self.data}/lease.json"
 
     @property
-    def all_keys(self) -> str:
+    def known_objects(self) -> str:
         return f"_dlt/{self.data}/keys"
 
-    def keys(self, load_id: str) -> str:
-        """Primary keys of the records that the source had at this load."""
-        return f"{self.all_keys}/{load_id}.parquet"
+    def known_object(self, load_id: str) -> str:
+        """What the run after this load has to know: the primary keys of the records that the
+        source had, or hashes of the rows that are read again."""
+        return f"{self.known_objects}/{load_id}.parquet"
 
     @property
     def table_marker(self) -> str:
@@ -121,6 +122,10 @@ class StreamPaths:
 
     def failed_run(self, moment: datetime) -> str:
         return f"{self.failed_runs}/{next_load_id(moment, None)}.json"
+
+    def removal(self, moment: datetime) -> str:
+        """The record of rows that left quarantine without landing."""
+        return f"_dlt/{self.data}/removals/{next_load_id(moment, None)}.json"
 
     @property
     def kept_states(self) -> str:

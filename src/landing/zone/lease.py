@@ -144,17 +144,16 @@ class Lease:
         self._publishing = None
 
     def __exit__(self, *_: object) -> None:
+        """Mark the lease as released, on condition that it is ours.
+
+        It is not deleted, since no condition holds for that: the request of a process that has
+        stopped for a minute would delete the lease of another one, with the load that it names.
+        """
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
-        try:
-            # Renew first, so that nobody takes the lease over while it is being deleted. It stays
-            # where it names a load that the next process has to seal.
-            self._is_released = self._publishing is not None
+        self._is_released = True
+        with suppress(BucketError):  # it expires by itself, and the run's outcome matters more
             self._renew_once()
-            if not self._lost.is_set() and not self._is_released:
-                self._bucket.delete(self._path)
-        except BucketError:
-            pass  # it expires by itself, and the run's own outcome matters more
 
     def check(self) -> None:
         """Raises LeaseHeld unless the lease is certainly still ours, by this machine's timer."""
@@ -223,10 +222,19 @@ class Lease:
             begun = time.monotonic()
             assert self._own is not None, "renewals begin once the lease is taken"
             renewed = self._bucket.replace(self._path, self._content(), self._own)
+            if renewed is None and (late := self._late_renewal()) is not None:
+                renewed = self._bucket.replace(self._path, self._content(), late)
             if renewed is None:
                 self._lost.set()
                 return
             self._own, self._confirmed = renewed, begun
+
+    def _late_renewal(self) -> StoredObject | None:
+        """The lease in the bucket if this process wrote it: a renewal that was given up has arrived
+        since. It could not have if another process had taken the lease meanwhile."""
+        found = self._bucket.get(self._path)
+        is_own = found is not None and lease_fields(found).get("token") == self._token
+        return found if is_own else None
 
     def _content(self) -> bytes:
         """The lease's JSON, different at each write, so that a renewal can be recognized."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from landing.errors import BucketError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, number_of
+from landing.zone.parent_cursors import ParentCursor, parent_cursors
 from landing.zone.state import State, document_json, json_document, resource_state, state_of
 
 KEPT = 20
@@ -24,6 +25,7 @@ class KeptState:
     cursors: dict[str, Any]
     exists: bool
     """False if the stream had no state then."""
+    parents: list[ParentCursor] = field(default_factory=list)
 
 
 def cursors_of(state: State, stream: str) -> dict[str, Any]:
@@ -69,7 +71,14 @@ def kept_state(bucket: Bucket, paths: StreamPaths, number: int) -> KeptState | N
         return None
     state = _state_in(kept, bucket, paths, number)
     cursors = {} if state is None else cursors_of(state, paths.stream)
-    return KeptState(number, kept["kept"], kept["before"], cursors, exists=state is not None)
+    return KeptState(
+        number,
+        kept["kept"],
+        kept["before"],
+        cursors,
+        exists=state is not None,
+        parents=parent_cursors(state, paths.stream),
+    )
 
 
 def kept_pipeline_state(bucket: Bucket, paths: StreamPaths, number: int) -> State | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import SyncMode
-from landing.errors import BucketError, StreamError
+from landing.columns.arrow import pq
+from landing.errors import StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted
 from landing.zone.bucket import ATTEMPTS, Bucket
@@ -77,10 +76,8 @@ class Load:
     """Rows whose primary key its run had read already."""
     superseded: int = 0
     """Rows that did not land because a newer version of their record had landed by then."""
-    keys_file: Path | None = None
-    """Primary keys of all records in the source, which the new state refers to."""
-    supersedes_keys: bool = False
-    """Whether earlier key files are no longer needed."""
+    known_file: Path | None = None
+    """Of keys or rows that the next run has to know; the new state names it by the load id."""
     from_quarantine: list[str] = field(default_factory=list)
     """Loads whose quarantined rows land with this one."""
     read_from: Any = None
@@ -208,8 +205,8 @@ class Load:
         self.lease.check()
         if self.quarantine_file is not None:
             self.bucket.put(self.paths.quarantine(self.load_id), self.quarantine_file)
-        if self.keys_file is not None:
-            self.bucket.put(self.paths.keys(self.load_id), self.keys_file)
+        if self.known_file is not None:
+            self.bucket.put(self.paths.known_object(self.load_id), self.known_file)
         _create(
             self.bucket,
             self.lease,
@@ -227,17 +224,6 @@ class Load:
         self.files.append(LandedFile(path, part.rows, part.bytes))
         self.emit(PartUploaded(self.paths.stream, path, part.rows, part.bytes, took))
         part.file.unlink()
-
-    def forget_superseded_keys(self) -> None:
-        """Delete key files that the state no longer refers to, including those of interrupted
-        runs. Call after the state is written."""
-        if not self.supersedes_keys:
-            return
-        current = self.paths.keys(self.load_id) if self.load_id else None
-        with suppress(BucketError):  # everything has landed; the next load tries again
-            for path in list(self.bucket.list(self.paths.all_keys)):
-                if path != current:
-                    self.bucket.delete(path)
 
     def put_failed_quarantine(self) -> None:
         """Keep the rows that made a run fail, for a person; the next run reads them again."""

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from landing.columns.arrow import pq
+from landing.errors import BucketError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, part_number_of
 from landing.zone.records import read_records
@@ -71,29 +72,50 @@ def seal(
     load_id = publishing.load_id
     if bucket.get(paths.load_record(load_id)) is not None:
         return  # the record is put after the last part
+    there = _parts_there(bucket, paths, load_id)
+    last = max(there, default=-1)
+    if last < 0 or not _is_empty(bucket, there[last]):
+        last = _end(bucket, paths, publishing, last + 1, check)
+        there[last] = paths.part(load_id, last)
+    # Else a process that died made the empty file. If that was before it put the record:
+    if (found := bucket.get(there[last])) is not None:
+        made = Seal(load_id, there[last], len(found.data), found.modified)
+        bucket.put(paths.seal(load_id), msgspec.json.encode(made))
+
+
+def _end(
+    bucket: Bucket,
+    paths: StreamPaths,
+    publishing: Publishing,
+    first: int,
+    check: Callable[[], None],
+) -> int:
+    """Create an empty file with the first name that is free; the number of that part."""
     content = _empty_file(publishing.columns)
-    # If a name is taken meanwhile, the part has just arrived, and the following name is sealed.
-    for number in range(_parts_there(bucket, paths, load_id), paths.MOST_PARTS):
-        path = paths.part(load_id, number)
+    for number in range(first, paths.MOST_PARTS):
         check()
-        if bucket.create(path, content) is not None:
-            found = bucket.get(path)
-            if found is not None:
-                made = Seal(load_id, path, len(content), found.modified)
-                bucket.put(paths.seal(load_id), msgspec.json.encode(made))
-            return
+        # If the name is taken meanwhile, the part has just arrived, and the next name is tried.
+        if bucket.create(paths.part(publishing.load_id, number), content) is not None:
+            return number
+    raise BucketError(f"{paths.data}: load {publishing.load_id} has no free name to end it with")
 
 
 def seals(bucket: Bucket, paths: StreamPaths) -> list[Seal]:
     return read_records(bucket, sorted(bucket.list(paths.seals)), _DECODER)
 
 
-def _parts_there(bucket: Bucket, paths: StreamPaths, load_id: str) -> int:
-    """The number of the part that would be put next."""
+def _parts_there(bucket: Bucket, paths: StreamPaths, load_id: str) -> dict[int, str]:
+    """The paths of its parts by their numbers."""
     day = paths.part(load_id, 0).rpartition("/")[0]
     found = bucket.list(day, f"{day}/{load_id}")
-    numbers = (part_number_of(path, load_id) for path in found)
-    return max((number + 1 for number in numbers if number is not None), default=0)
+    numbers = ((part_number_of(path, load_id), path) for path in found)
+    return {number: path for number, path in numbers if number is not None}
+
+
+def _is_empty(bucket: Bucket, path: str) -> bool:
+    """Whether a part has no rows, as those of a run all have some."""
+    with bucket.file(path) as file:
+        return bool(pq.read_metadata(file).num_rows == 0)
 
 
 def _empty_file(columns: pa.Schema) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,8 @@ SCHEMA = "landing"
 since dlt normalizes schema names and each stream has its own state."""
 STATE_KEY = "landing"
 """Key of this package's part of a stream's resource state, next to dlt's own `incremental`."""
+_CURSORS = "incremental"
+"""Key of the cursors in dlt's state of a resource."""
 ENGINE_VERSION = 4
 """Version of dlt's state format; unchanged since before this project began."""
 
@@ -42,10 +45,12 @@ class StateFile:
         self._is_written = False
         self.state = state_in(bucket, paths, self._first) or new_state(paths)
         self._hash_of_stored = "" if self._first is None else version_hash(self.state)
+        self._named = self._named_objects()
+        """Loads whose known objects a state of this run has named."""
 
     def known_rows(self, load_id: str, file: Path) -> bool:
         """Download what the state names of rows that are read again; False if it is gone."""
-        return self._bucket.download(self._paths.keys(load_id), file)
+        return self._bucket.download(self._paths.known_object(load_id), file)
 
     def write(self) -> None:
         """Write the state to the bucket as its next version, if it has changed."""
@@ -55,6 +60,7 @@ class StateFile:
             self._put(document_json(document))
             self._hash_of_stored = version_hash(self.state)
             self._is_written = True
+            self._named |= self._named_objects()
 
     def _put(self, content: bytes) -> None:
         """Write it on condition that the object is the one that this run has read or written."""
@@ -78,11 +84,33 @@ class StateFile:
         Raises LeaseHeld if another run may own the state by now.
         """
         self._lease.confirm()
-        if self._first is None:
-            self._put(document_json(next_document(new_state(self._paths), 0)))
-        else:
-            self._put(self._first.data)
+        first = state_in(self._bucket, self._paths, self._first) or new_state(self._paths)
+        version = self.state["_state_version"] + 1  # so that no other run takes it for unchanged
+        self._put(document_json(next_document(first, version)))
+        self.state["_state_version"] = version
         self._hash_of_stored = ""
+
+    def forget_superseded(self) -> None:
+        """Delete known objects that the state no longer names, also those of runs that died. Call
+        it once this run will not put its first state back.
+
+        Objects of later loads stay: another run may have landed since this one stopped.
+        """
+        named = self._named_objects()
+        last = resource_state(self.state, self._paths.stream).get(STATE_KEY, {}).get("load_id")
+        if self._named <= named or last is None:
+            return
+        kept = {self._paths.known_object(load_id) for load_id in named}
+        with suppress(BucketError):  # everything has landed; a later run tries again
+            for path in list(self._bucket.list(self._paths.known_objects)):
+                if path not in kept and path <= self._paths.known_object(last):
+                    self._bucket.delete(path)
+
+    def _named_objects(self) -> set[str]:
+        ours = resource_state(self.state, self._paths.stream).get(STATE_KEY, {})
+        cursors = [ours.get("cursor", {}), ours.get("resync", {}).get("cursor", {})]
+        named = [ours.get("keys", {}), *(cursor.get("rows", {}) for cursor in cursors)]
+        return {one["load_id"] for one in named if "load_id" in one}
 
 
 def read_state(bucket: Bucket, paths: StreamPaths) -> State | None:
@@ -179,7 +207,7 @@ def resource_state(state: State, stream: str) -> dict[str, Any]:
 def stored_cursor(bucket: Bucket, paths: StreamPaths, field: str) -> Any:
     """The stream's cursor value in the bucket; None if it has never run."""
     resource = _resource_state(bucket, paths)
-    return resource.get("incremental", {}).get(field, {}).get("last_value")
+    return resource.get(_CURSORS, {}).get(field, {}).get("last_value")
 
 
 def stored_load_id(bucket: Bucket, paths: StreamPaths) -> str | None:
@@ -209,18 +237,10 @@ def names_kept(state: State, stream: str) -> list[str]:
     sources = state.get("sources", {})
     section = sources.get(SCHEMA, {})
     resources = section.get("resources", {})
-    own = set(resources.get(stream, {})) - {STATE_KEY, "incremental"}
-    beside = (
-        (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | (set(resources) - {stream})
-    )
+    own = set(resources.get(stream, {})) - {STATE_KEY, _CURSORS}
+    others = {name for name, kept in resources.items() if set(kept) - {_CURSORS}} - {stream}
+    beside = (set(sources) - {SCHEMA}) | (set(section) - {"resources"}) | others
     return [*sorted(own), *sorted(beside)]
-
-
-def forget_parents(streams: State, stream: str) -> None:
-    """Remove the parents' cursors from the stream's copy of the state, so that they start over."""
-    for name, kept in streams.get("sources", {}).get(SCHEMA, {}).get("resources", {}).items():
-        if name != stream:
-            kept.pop("incremental", None)
 
 
 def take_over(state: State, streams: State, stream: str) -> None:

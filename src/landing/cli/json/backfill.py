@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from landing.cli.json.shapes import BackfillListed, BackfillPlanned, Error, PlannedWindow, shaped
+from landing.cli.json.shapes import BackfillListed, BackfillPlanned, PlannedWindow, shaped
 from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult, Window
 from landing.operations.backfill.fields import FieldsPlan, FieldsResult
 from landing.results import TableResult
@@ -15,7 +15,7 @@ from landing.zone.layout import StreamPaths
 
 class WindowFailed(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
-    error: Error
+    error: Exception
 
 
 class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,10 +102,7 @@ def done(paths: StreamPaths, result: BackfillResult) -> BackfillDone:
         windows=result.progress.windows,
         done=result.progress.done,
         rows=result.progress.rows,
-        failed=[
-            WindowFailed(window=window, error=Error.of(error))
-            for window, error in result.failed.items()
-        ],
+        failed=[WindowFailed(window=at, error=error) for at, error in result.failed.items()],
     )
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import Error, QuarantineReason, shaped
+from landing.cli.json.shapes import shaped
+from landing.errors import LandingError
 from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import Ahead, Drifted, RunResult, StreamResult, TableResult
+from landing.results import (
+    Ahead,
+    Drifted,
+    Reason,
+    RunResult,
+    StreamResult,
+    TableResult,
+    most_common,
+)
 from landing.secrets import redacted
+from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
 
@@ -56,7 +66,7 @@ class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
     unexpected: list[str] = []
     """How the number of rows differs from what the stream config's `expect` says."""
     table: TableResult | None = None
-    error: Error | None = None
+    error: Exception | None = None
 
 
 class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +85,12 @@ class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
     new: int
     undecided: int
     """Records of which only a complete run finds out whether they are new."""
-    refused: list[QuarantineReason]
+    refused: list[Reason]
     rows: list[dict[str, Any]]
     """The first ten at most, as they would land."""
     drift: Drifted
     notes: list[str]
-    error: Error | None
+    error: LandingError | None
 
 
 class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +105,8 @@ class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Any
     read_from: Any
     """The cursor, less a lookback."""
+    parents: Sequence[ParentCursor]
+    """Where a child's parents are read from that have a cursor."""
     location: str
     table: str | None
     columns: list[SchemaColumn]
@@ -111,7 +123,7 @@ def results(source: str, result: RunResult, failed: Mapping[str, Exception]) -> 
     return [
         *map(_landed, result.landed),
         *(
-            StreamRun(source=source, stream=stream, status="failed", error=Error.of(error))
+            StreamRun(source=source, stream=stream, status="failed", error=error)
             for stream, error in failed.items()
         ),
     ]
@@ -124,11 +136,7 @@ def _landed(result: StreamResult) -> StreamRun:
         result,
         status="landed" if result.files else "nothing_new",
         seconds=round(result.seconds, 3),
-        requests=traffic.requests,
-        retries=dict(traffic.retries),
-        pacing_seconds=round(traffic.pacing_seconds, 3),
-        retry_seconds=round(traffic.retry_seconds, 3),
-        answer_bytes=traffic.bytes,
+        **traffic.figures | {"retries": dict(traffic.retries), "answer_bytes": traffic.bytes},
     )
 
 
@@ -155,11 +163,7 @@ def _preview(found: Preview) -> PagePreview:
     return shaped(
         PagePreview,
         found,
-        refused=[
-            QuarantineReason(field=field, reason=reason, records=count)
-            for (field, reason), count in found.refused.most_common()
-        ],
+        refused=most_common(found.refused),
         rows=[] if found.rows is None else found.rows.to_pylist(),
         notes=[redacted(note) for note in found.notes],
-        error=None if found.error is None else Error.of(found.error),
     )

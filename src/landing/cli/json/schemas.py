@@ -12,16 +12,17 @@ from landing.cli.json.shapes import (
     BackfillListed,
     BackfillPlanned,
     Checked,
-    CompactedStream,
     Completion,
     CronJobs,
     DiscoveryDone,
+    Error,
     Failed,
     LoadListed,
     LoggedIn,
     NewSource,
     NewWorkspace,
     QuarantinedRecord,
+    QuarantineDropped,
     QuarantineLanded,
     QuarantineListed,
     Rebuilt,
@@ -31,6 +32,7 @@ from landing.cli.json.shapes import (
 )
 from landing.observe.status import StreamStatus
 from landing.operations.checks import CheckResult
+from landing.operations.compaction import Compacted
 from landing.operations.doctor import Finding
 from landing.operations.state_view import StreamState
 from landing.operations.verify import Result
@@ -48,7 +50,7 @@ def documents() -> dict[str, Any]:
         "backfill-fields": FieldsDone,
         "backfill-list": list[BackfillListed],
         "check": Checked[CheckResult],
-        "compact": list[CompactedStream],
+        "compact": list[Compacted],
         "completion": Completion,
         "discover": DiscoveryDone,
         "doctor": list[Finding],
@@ -59,6 +61,7 @@ def documents() -> dict[str, Any]:
         "k8s": CronJobs,
         "login": LoggedIn,
         "new": NewSource,
+        "quarantine-drop": QuarantineDropped,
         "quarantine-land": QuarantineLanded,
         "quarantine-list": list[QuarantineListed],
         "quarantine-show": QuarantinedRecord,
@@ -80,6 +83,20 @@ def output_schemas() -> dict[str, dict[str, Any]]:
     """A JSON Schema of each, by file name."""
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {
-        f"{name}.json": {"$schema": draft, "title": name, **msgspec.json.schema(document)}
+        f"{name}.json": {"$schema": draft, "title": name, **_schema(document)}
         for name, document in documents().items()
     }
+
+
+def _schema(document: Any) -> dict[str, Any]:
+    """A dataclass that has an exception is printed with an `Error` in its place."""
+    hooked = []
+
+    def error(kind: type) -> dict[str, Any]:
+        hooked.append(kind)
+        return {"$ref": "#/$defs/Error"}
+
+    (schema, _), definitions = msgspec.json.schema_components([document, Error], schema_hook=error)
+    if not hooked and document is not Failed:
+        del definitions["Error"]
+    return {**schema, "$defs": definitions} if definitions else schema

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from landing.errors import LandingError
-from landing.results import TableResult
+from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")
@@ -45,6 +45,11 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"})
         )
 
 
+def plain(value: Any) -> Any:
+    """What JSON has no type for: an error as an object, the rest as text."""
+    return Error.of(value) if isinstance(value, BaseException) else str(value)
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """The document of a command that failed before it had one."""
 
@@ -53,7 +58,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
 class StreamFailed(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
-    error: Error
+    error: Exception
 
 
 class PlannedWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,19 +104,6 @@ class Checked(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     failed: int
     skipped: int
     results: Sequence[R]
-
-
-class CompactedStream(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    days: list[date]
-    files_before: int
-    files_after: int
-    bytes_before: int
-    bytes_after: int
-    left: list[str]
-    """Why some days stay as they are."""
-    error: Error | None
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,12 +244,6 @@ class QuarantinedLoad(msgspec.Struct, frozen=True, kw_only=True):
     records: int
 
 
-class QuarantineReason(msgspec.Struct, frozen=True, kw_only=True):
-    field: str
-    reason: str
-    records: int
-
-
 class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str
@@ -265,7 +251,7 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     failed_run: int
     """Records for which the last run failed."""
     loads: list[QuarantinedLoad]
-    reasons: list[QuarantineReason]
+    reasons: list[Reason]
 
 
 class Staying(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,6 +271,15 @@ class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
     """Records that do not land, because a newer version of them has."""
     stays: list[Staying]
     table: TableResult | None
+
+
+class QuarantineDropped(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    stream: str
+    records: int
+    reasons: list[Reason]
+    dropped: bool
+    """False if the answer was no."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,18 +42,28 @@ def print_json(document: Any) -> None:
     """The one document of a command with `--json`."""
     import msgspec
 
-    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
-    text = msgspec.json.format(encode(document), indent=1).decode()
+    text = msgspec.json.format(_encoded(document), indent=1).decode()
     put_document(text.split("\n"))
+
+
+def print_json_line(document: Any) -> None:
+    """One of several documents, each on a line."""
+    put_document([_encoded(document).decode()])
+
+
+def _encoded(document: Any) -> bytes:
+    import msgspec
+
+    from landing.cli.json.shapes import plain
+
+    return msgspec.json.Encoder(decimal_format="number", enc_hook=plain).encode(document)
 
 
 def print_failed(error: BaseException, code: int) -> None:
     """The document of a command that failed: one line, as rows may have been printed before."""
-    import msgspec
-
     from landing.cli.json.shapes import Error, Failed
 
-    put_document([msgspec.json.encode(Failed(error=Error.of(error, code))).decode()])
+    print_json_line(Failed(error=Error.of(error, code)))
 
 
 def report_event(

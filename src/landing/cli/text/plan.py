@@ -36,6 +36,8 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
         since = "the beginning" if plan.cursor is None else plan.read_from
         stands = "" if plan.read_from == plan.cursor else f" (the cursor is at {plan.cursor})"
         yield "cursor", f"{config.cursor_field}, from {since}{stands}"
+        for parent in plan.parents:
+            yield "parent", f"{parent.stream}, by {parent.cursor_field} from {parent.cursor}"
     if plan.deletes is not None:
         yield "deletes", plan.deletes
     if plan.preview is not None:
@@ -55,7 +57,7 @@ def _previewed(found: Preview, name: str) -> Iterator[tuple[str, str]]:
         yield "rows", f"{found.total:,}, says the API"
     yield "page", _page(found)
     for (field, reason), count in found.refused.most_common():
-        yield "refused", f"{field}: {reason} ({count:,}); goes to quarantine"
+        yield "refused", redacted(f"{field}: {reason} ({count:,}); goes to quarantine")
     for note in found.notes:
         yield "!", redacted(note)
     if found.drift:

@@ -77,7 +77,7 @@ def _called(options: argparse.Namespace, workspace: Workspace) -> Done:
 
     settings = bucket_settings(workspace)
     if settings.is_default:
-        say(f"DLT_BUCKET_URL is not set: landing in {settings.url}")
+        say(settings.default_note)
     bucket = Bucket(settings)
     if options.list or not (options.stream and (options.start or options.fields)):
         return _list(options, bucket)

@@ -16,7 +16,6 @@ from landing.errors import CatalogError, UsageError, counted, listed, sized
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from landing.cli.json.shapes import CompactedStream
     from landing.operations.compaction import Compacted
     from landing.zone.bucket import Bucket
 
@@ -79,7 +78,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     closed_before = datetime.now(UTC) - options.older_than
     results = [_compacted(options, workspace, bucket, one, closed_before) for one in streams]
     _print(results, options, closed_before.date())
-    failures = [result.failure for result in results if result.failure is not None]
+    failures = [result.error for result in results if result.error is not None]
     for failure in failures:
         complain(failure, options)
     return exit_code(failures)
@@ -99,7 +98,7 @@ def _compacted(
     try:
         keeps_table = _keeps_table(workspace, options.source, stream)
     except CatalogError as error:  # of one stream; the others go on
-        return Compacted(options.source, stream, failure=error)
+        return Compacted(options.source, stream, error=error)
     terms = Terms(
         closed_before=closed_before,
         file_bytes=part_bytes(),
@@ -159,7 +158,7 @@ def _feeder_at(options: argparse.Namespace, bucket: Bucket, data: str) -> str | 
 
 def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open: date) -> None:
     if options.json:
-        print_json([_listed(result) for result in results])
+        print_json(results)
         return
     for result in results:
         say(_summary(result, first_open, is_planned=options.dry_run))
@@ -167,16 +166,9 @@ def _print(results: Sequence[Compacted], options: argparse.Namespace, first_open
             say(left, mark="  stays  ")
 
 
-def _listed(result: Compacted) -> CompactedStream:
-    from landing.cli.json.shapes import CompactedStream, Error, shaped
-
-    error = None if result.failure is None else Error.of(result.failure)
-    return shaped(CompactedStream, result, days=sorted(result.days), error=error)
-
-
 def _summary(result: Compacted, first_open: date, *, is_planned: bool) -> str:
     name = f"{result.source}/{result.stream}"
-    if not result.files_before and result.failure:
+    if not result.files_before and result.error:
         return f"{name}: nothing was compacted"
     if not result.files_before:
         ended = "yet" if first_open >= datetime.now(UTC).date() else "so long ago"

@@ -65,7 +65,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _done(
     options: argparse.Namespace, workspace: Workspace, result: DiscoveryResult
 ) -> DiscoveryDone:
-    from landing.cli.json.shapes import DiscoveredStream, DiscoveryDone, Error, StreamFailed
+    from landing.cli.json.shapes import DiscoveredStream, DiscoveryDone, StreamFailed
 
     def file(name: str) -> str:
         return workspace.shown(workspace.discovered_file(options.source, name))
@@ -81,10 +81,7 @@ def _done(
         source=options.source,
         written=not options.check,
         streams=found + gone,
-        failed=[
-            StreamFailed(stream=name, error=Error.of(error))
-            for name, error in result.failed.items()
-        ],
+        failed=[StreamFailed(stream=name, error=error) for name, error in result.failed.items()],
     )
 
 
@@ -97,7 +94,7 @@ def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
         state="new" if found.is_new else "changed" if found.changes else "unchanged",
         fields=len(found.schema.fields),
         changes=found.changes,
-        warnings=list(_warnings(found)),
+        warnings=[*_warnings(found), *found.notes],
     )
 
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import say
 from landing.cli.text.output import ARROW, print_json
-
-if TYPE_CHECKING:
-    from landing.cli.json.shapes import StaleStream
-    from landing.observe.ahead import AheadStream
-    from landing.observe.freshness import Late
 
 HELP = "list the streams that are behind their schedule or ahead of now, and alert"
 
@@ -31,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.cli.json.shapes import StaleStream, shaped
     from landing.observe.ahead import ahead_streams
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams
@@ -43,28 +38,15 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     late = [one for source in names for one in late_streams(workspace, source, bucket, now, grace)]
     ahead = [one for source in names for one in ahead_streams(workspace, source, bucket, now)]
     if options.json:
-        print_json([*map(_late, late), *map(_ahead, ahead)])
+        print_json([shaped(StaleStream, one) for one in (*late, *ahead)])
     else:
         for one in (*late, *ahead):
             say(str(one))
-        for stream in ahead:
-            say(stream.problem.remedy, mark=ARROW)
+        for remedy in dict.fromkeys(stream.remedy for stream in ahead):
+            say(remedy, mark=ARROW)
         if not late and not ahead:
             say("no stream is behind its schedule")
     stuck = [one.concern for one in ahead if one.ahead.is_cursor]
     if (late or stuck) and hook is not None:
         hook.post({}, late, stuck)
     return 1 if late or ahead else 0
-
-
-def _late(stream: Late) -> StaleStream:
-    from landing.cli.json.shapes import StaleStream, shaped
-
-    return shaped(StaleStream, stream, kind="late")
-
-
-def _ahead(stream: AheadStream) -> StaleStream:
-    from landing.cli.json.shapes import StaleStream, shaped
-
-    problem = stream.problem
-    return shaped(StaleStream, stream, kind="ahead", message=problem.message, remedy=problem.remedy)

@@ -24,7 +24,7 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "At a terminal, it asks for whatever the options leave out."
-    add_source(parser)
+    add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
     add_json(parser)
 
@@ -78,6 +78,8 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     if print_kinds(options):
         return 0
+    if options.source is None:
+        raise UsageError("SOURCE is missing: name the source to write, as in `landing new shop`")
     planned = planned_source(options)
     made = written(workspace, planned)
     if options.json:

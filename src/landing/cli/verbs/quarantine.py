@@ -1,25 +1,37 @@
-"""`landing quarantine list`, `show` and `land`."""
+"""`landing quarantine list`, `show`, `land` and `drop`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_flag, add_json, add_limit, add_source, add_stream
+from landing.cli.arguments import (
+    add_flag,
+    add_json,
+    add_limit,
+    add_source,
+    add_stream,
+    add_yes,
+    is_agreed,
+)
 from landing.cli.parser import add_verbs
 from landing.cli.text.console import put, put_document, say
 from landing.cli.text.output import print_json, print_table
-from landing.errors import counted, sized
+from landing.errors import UsageError, counted, sized
+from landing.results import most_common
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import QuarantineLanded, QuarantineListed
+    from landing.extraction.quarantine import KeptRow
     from landing.operations.quarantine_landing import Replayed, StreamQuarantine
+    from landing.operations.quarantine_removal import Removal
     from landing.zone.bucket import Bucket
 
-HELP = "records that did not fit: list them, show them, land them once the config is fixed"
+HELP = "records that did not fit: list, show, land them once the config is fixed, or drop them"
 _LOADS_NAMED = 10
 
 
@@ -34,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "list": ("list the streams with records in quarantine, and why they are there", _list),
             "show": ("print the records with their reasons", _show),
             "land": ("land the records that fit the config now", _land),
+            "drop": ("remove records that are not going to land", _drop),
         },
     )
     for name, verb in verbs.items():
@@ -41,9 +54,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_stream(verb, is_optional=name == "list")
         add_json(verb, is_lines=name == "show")
     add_limit(verbs["show"])
-    verbs["show"].add_argument(
-        "--field", metavar="FIELD", help="only records that this field does not fit"
+    for name in ("show", "drop"):
+        verbs[name].add_argument(
+            "--field", metavar="FIELD", help="only records that this field does not fit"
+        )
+    verbs["drop"].add_argument(
+        "--key",
+        metavar="VALUE",
+        help="only the record with this primary key; values of several fields separated by commas",
     )
+    add_yes(verbs["drop"])
     add_flag(
         verbs["show"],
         "--failed",
@@ -82,7 +102,6 @@ def _listed(summary: StreamQuarantine) -> QuarantineListed:
     from landing.cli.json.shapes import (
         QuarantinedLoad,
         QuarantineListed,
-        QuarantineReason,
         shaped,
     )
 
@@ -92,10 +111,7 @@ def _listed(summary: StreamQuarantine) -> QuarantineListed:
         records=summary.rows,
         failed_run=summary.failed,
         loads=[QuarantinedLoad(load_id=load, records=n) for load, n in summary.loads.items()],
-        reasons=[
-            QuarantineReason(field=field, reason=reason, records=n)
-            for (field, reason), n in summary.reasons.most_common()
-        ],
+        reasons=most_common(summary.reasons),
     )
 
 
@@ -158,6 +174,65 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     else:
         _print_outcome(f"{config.source}/{config.stream}", done, is_planned=options.dry_run)
     return 0
+
+
+def _drop(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
+    from landing.operations.quarantine_removal import drop, plan_drop
+    from landing.zone.layout import StreamPaths
+
+    paths = StreamPaths(options.source, options.stream)
+    choose = _choice(options, workspace)
+    found = plan_drop(bucket, paths, choose)
+    if not found.rows:
+        say(f"{paths.data}: nothing of that is in quarantine")
+        return _dropped(options, found, is_done=True)
+    say(f"{paths.data}: drops {counted(found.rows, 'record')} from quarantine, for good")
+    for (field, reason), count in found.reasons.most_common():
+        say(f"{field}: {reason}", mark=f"  {count:>9,}  ")
+    say("a run lands such a record only if the API gives another version of it", mark="  ")
+    if not is_agreed(options, "Drop them?"):
+        say("nothing was changed")
+        return _dropped(options, found, is_done=False)
+    found = drop(bucket, paths, choose)
+    say(f"{paths.data}: {counted(found.rows, 'record')} dropped")
+    return _dropped(options, found, is_done=True)
+
+
+def _choice(options: argparse.Namespace, workspace: Workspace) -> Callable[[KeptRow], bool]:
+    from landing.catalog.files import read_config
+
+    key: Sequence[str] = ()
+    if options.key is not None:
+        config = read_config(workspace, options.source, options.stream)
+        key = config.primary_key
+        if not key:
+            raise UsageError(f"--key needs a primary_key, which {config.origin} does not have")
+
+    def choose(kept: KeptRow) -> bool:
+        if options.field not in (None, kept.field):
+            return False
+        if not key:
+            return True
+        row = kept.row
+        return isinstance(row, dict) and options.key == ",".join(str(row.get(name)) for name in key)
+
+    return choose
+
+
+def _dropped(options: argparse.Namespace, found: Removal, *, is_done: bool) -> int:
+    from landing.cli.json.shapes import QuarantineDropped
+
+    if options.json:
+        print_json(
+            QuarantineDropped(
+                source=options.source,
+                stream=options.stream,
+                records=found.rows,
+                dropped=is_done,
+                reasons=most_common(found.reasons),
+            )
+        )
+    return 0 if is_done else 1
 
 
 def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, print_json
@@ -86,7 +86,7 @@ def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
     source, streams, broken = _chosen(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default and not options.json:
-        say(_default_bucket(settings))
+        say(settings.default_note)
     with closing(RunDisplay(options.source, only_last=True)) as display:
         plans = plan_streams(
             source, streams, Bucket(settings), display, previews=not options.no_preview
@@ -126,7 +126,7 @@ def _run(
     source, streams, broken = _chosen(options, workspace)
     settings = bucket_settings(workspace)
     if settings.is_default:
-        emit(RunWarning(_default_bucket(settings)))
+        emit(RunWarning(settings.default_note))
     for stream, error in broken.items():
         emit(StreamFailed(stream, error))
     result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
@@ -171,10 +171,6 @@ def _chosen(
     if not streams and not broken:
         raise UsageError(_none_selected(source.name, workspace))
     return source, streams, broken
-
-
-def _default_bucket(settings: BucketSettings) -> str:
-    return f"DLT_BUCKET_URL is not set: landing in {settings.url}"
 
 
 def _display(options: argparse.Namespace) -> RunDisplay | Every:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import (
@@ -17,12 +16,10 @@ from landing.cli.arguments import (
     add_stream,
     known_stream,
 )
-from landing.cli.text.console import put, put_document, say, terminal_width
+from landing.cli.text.console import put, say, terminal_width
+from landing.cli.text.output import print_json_line
 from landing.cli.text.rows import row_lines
 from landing.errors import counted
-
-if TYPE_CHECKING:
-    from landing.operations.row_view import FoundRows
 
 HELP = "show some rows of a stream as they landed"
 _MEGABYTE = 1024 * 1024
@@ -58,7 +55,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     )
     found = landed_rows(bucket, paths, wanted)
     if options.json:
-        _print_json(found)
+        for row in found.rows:
+            print_json_line(row)
     elif found.rows:
         for line in row_lines(
             found.columns, found.rows, terminal_width(), more=" (--columns chooses)"
@@ -76,11 +74,3 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             to=sys.stderr,
         )
     return 0
-
-
-def _print_json(found: FoundRows) -> None:
-    import msgspec
-
-    encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
-    for row in found.rows:
-        put_document([encode(row).decode()])

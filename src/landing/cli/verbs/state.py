@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HELP = "where a stream's next run starts: show it, set it, start over, go back"
 _SHOW = "show"
-_WITH_VALUE = ("--cursor", "--to")
+_WITH_VALUE = ("--cursor", "--to", "--parent")
 
 
 def configure(parser: Parser) -> None:
@@ -60,6 +60,9 @@ def configure(parser: Parser) -> None:
         add_json(verb)
     verbs["set"].add_argument(
         "--cursor", metavar="VALUE", required=True, help="the new value, as the API writes it"
+    )
+    verbs["set"].add_argument(
+        "--parent", metavar="STREAM", help="set the cursor of this parent of a child stream instead"
     )
     verbs["copy"].add_argument(
         "--to", metavar="SOURCE/STREAM", required=True, help="the stream that gets the state"
@@ -91,8 +94,11 @@ def _set(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
     from landing.catalog.files import read_config
-    from landing.operations.state_edit import cursor_set
+    from landing.operations.state_edit import cursor_set, parent_cursor_set
 
+    if options.parent is not None:
+        change = parent_cursor_set(bucket, paths, options.parent, options.cursor)
+        return _make(options, bucket, change)
     config = read_config(workspace, paths.source, paths.stream)
     frozen = _frozen(workspace, config)
     return _make(options, bucket, cursor_set(bucket, config, frozen, options.cursor))
@@ -189,9 +195,9 @@ def _lines(state: StreamState) -> list[tuple[str, str]]:
     if state.cursor_field is not None:
         cursor = "none" if state.cursor is None else state.cursor
         lines.append(("cursor", f"{state.cursor_field}: {cursor}"))
-    start = "the start" if state.reads_from is None else str(state.reads_from)
-    behind = f", the lookback of {state.lookback} behind it" if state.lookback else ""
-    lines.append(("next run", f"reads from {start}{behind if state.cursor is not None else ''}"))
+    for parent in state.parents:
+        lines.append(("parent", f"{parent.stream}, {parent.cursor_field}: {parent.cursor}"))
+    lines.append(("next run", _next_run(state)))
     if (load := state.last_load) is not None:
         brought = f"{counted(load.rows, 'row')} in {counted(load.files, 'file')}"
         lines.append(("last load", f"{load.load_id}, {load.finished[:16]} UTC: {brought}"))
@@ -206,6 +212,22 @@ def _lines(state: StreamState) -> list[tuple[str, str]]:
     return lines
 
 
+def _next_run(state: StreamState) -> str:
+    behind = ""
+    if state.lookback and state.cursor is not None:
+        behind = f", the lookback of {state.lookback} behind it"
+    if state.parents:
+        starts = (
+            f"{p.stream} from {'the start' if p.cursor is None else p.cursor}"
+            for p in state.parents
+        )
+        return f"requests the children of {' and of '.join(starts)} on{behind}"
+    if state.is_child:
+        return f"requests the children of all parents{behind}"
+    start = "the start" if state.reads_from is None else state.reads_from
+    return f"reads from {start}{behind}"
+
+
 def _history(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
@@ -218,7 +240,12 @@ def _history(
     what = "earlier states, the newest first" if kept else "no earlier state is kept"
     say(f"{paths.data}: {what}")
     for state in kept:
-        cursors = ", ".join(f"{name} {value}" for name, value in state.cursors.items())
+        cursors = ", ".join(
+            [
+                *(f"{name} {value}" for name, value in state.cursors.items()),
+                *(f"{p.stream}'s {p.cursor_field} {p.cursor}" for p in state.parents),
+            ]
+        )
         found = (cursors or "no cursor") if state.exists else "no state"
         say(found, mark=f"  {state.number:>4}  {state.kept}  before {state.before}: ")
     return 0

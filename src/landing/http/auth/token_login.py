@@ -13,12 +13,13 @@ import requests
 from requests import PreparedRequest, Response
 
 from landing import secrets
-from landing.columns import json_path
 from landing.errors import ApiError, SourceError
 from landing.http.auth.lifetimes import renew_at
 from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
 from landing.http.auth.renewed import RenewedAuth
-from landing.http.own_words import own_words
+from landing.http.failed_answers import JsonBody
+from landing.http.own_words import decoded, own_words
+from landing.http.shapes import shape_of
 
 _TOKEN_LENGTH = 16
 """Words of messages are shorter, and tokens longer."""
@@ -92,11 +93,9 @@ class TokenLogin(RenewedAuth[LoginToken]):
         begun = time.time()
         response, _ = logged_in(self.log_in, self._shown)
         token = self._value(response, self.token)
-        if not isinstance(token, str | int) or isinstance(token, bool) or not str(token).strip():
-            where = f"at '{self.token}'" if self.token else "as its body"
+        if problem := self._problem(token, response):
             raise ApiError(
-                f"login at {self._shown} answered {self._without_token(response)}, but has no "
-                f"token {where}: check the source's user and password, and the path"
+                f"login at {self._shown} answered {self._without_token(response)}, but {problem}"
             )
         found = str(token).strip()
         secrets.register(found, what="the token of a login")
@@ -111,11 +110,28 @@ class TokenLogin(RenewedAuth[LoginToken]):
         return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
 
     def _value(self, response: Response, path: str) -> Any:
+        if path:
+            body = JsonBody.of(response)
+            return None if body is None else body.at(path)
         try:
-            raw = json_path.raw_at(response.content, path)
-            return None if raw is None else msgspec.json.decode(raw)
+            return msgspec.json.decode(response.content)
         except (msgspec.MsgspecError, UnicodeError):
-            return None if path else response.text
+            return response.text
+
+    def _problem(self, found: Any, response: Response) -> str:
+        """Why what is at the path is no token, without showing it; empty if it may be one."""
+        where = f"at '{self.token}'" if self.token else "as its body"
+        if found is None or found == "":
+            hint = "check the source's user and password, and the path"
+            try:
+                return f"has no token {where}: it is {shape_of(decoded(response.content))}; {hint}"
+            except ValueError:
+                return f"has no token {where}: {hint}"
+        if isinstance(found, str) and (len(found.split()) > 1 or found.lstrip()[:1] in "<{["):
+            return f"has no token {where}, but a text that is none: check the path token="
+        if isinstance(found, bool) or not isinstance(found, str | int):
+            return f"has no token {where}, but {shape_of(found)}: check the path token="
+        return ""
 
     def _without_token(self, response: Response) -> str:
         """The status, and the API's words only if all of them are short: a token that was not found

@@ -5,8 +5,9 @@ That alone is no proof: an API may hide all rows of a page, and give the ones af
 
 from __future__ import annotations
 
-from landing.http.paging.more import Sign, Weight, answered, refuse_more
+from landing.http.paging.more import answered, refuse_more
 from landing.http.paging.seen_rows import Rows
+from landing.http.paging.signs import Sign, Weight
 from landing.http.query import Answer, Query
 
 MOST_EMPTY = 10

@@ -9,11 +9,15 @@ from typing import Any
 from requests import HTTPError
 
 from landing.errors import ApiError
-from landing.http.bodies import Page, values_of
-from landing.http.paging.empty_lists import refuse_if_filtered
-from landing.http.paging.more import Weight, refuse_more
+from landing.http.bodies import Page
+from landing.http.page_rows import values_of
+from landing.http.paging.first_pages import refuse_if_filtered
+from landing.http.paging.more import refuse_more
 from landing.http.paging.order import first_descent
+from landing.http.paging.signs import Weight
+from landing.http.paging.totals import StatedTotal
 from landing.http.query import Query
+from landing.http.spelling import is_end
 
 # Totals of such pages count what is left, or all there is, or something between.
 _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
@@ -65,10 +69,13 @@ class KeysetPages:
         asked = {str(start)}
         largest = rows = 0
         before: list[Any] = []
+        total = StatedTotal(query) if is_end(start) else None
         while page := (answer := query.ask()).page:
             values = values_of(page, self._field)
             last = values[-1]
             rows += len(page)
+            if total is not None:
+                total.saw(answer)
             is_short = len(page) < largest
             is_stuck = str(last) == str(start)
             if is_stuck and not is_short and not self._inclusive:
@@ -78,12 +85,12 @@ class KeysetPages:
             self._refuse_disorder(query, [*before, *values])
             if is_stuck and not is_short:
                 self._refuse_full(query, page, last)
-            is_end = is_stuck or (is_short and self._short_page_ends)
-            if is_end:
+            is_last = is_stuck or (is_short and self._short_page_ends)
+            if is_last:
                 refuse_more(query, answer, rows=rows, pages=len(asked), weights=_WEIGHTS)
             yield page
-            if is_end:
-                return
+            if is_last:
+                break
             if str(last) in asked:
                 raise ApiError(
                     f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
@@ -93,6 +100,8 @@ class KeysetPages:
             start, largest, before = last, max(largest, len(page)), [last]
             query = query.with_values({self._param: last})
         refuse_more(query, answer, rows=rows, pages=len(asked), weights={"flag"})
+        if total is not None:
+            total.warn_if_above(rows)
         if not rows:
             refuse_if_filtered(plain, lambda: query.ask().page, self._limit_param)
 

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from typing import Any, NamedTuple
 
 from requests import Response
 
 from landing.errors import ApiError
 from landing.http import vocabulary
 from landing.http.links import link_to
+from landing.http.paging.asked import Asked
+from landing.http.paging.signs import ALL, BY_REQUEST, Sign, Weight, paging_by
 from landing.http.paging.words import Word, is_url, of_body, of_headers
 from landing.http.query import Answer, Query
-from landing.http.vocabulary import Kind, is_end, plain, whole_number, yes_or_no
+from landing.http.spelling import is_end, plain, whole_number, yes_or_no
+from landing.http.vocabulary import Kind
 
 _RANGE = re.compile(r"\s*(?!bytes)[a-z]*[\s=]*(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
 
-Weight: TypeAlias = Literal["next", "flag", "pages", "total"]
-ALL: frozenset[Weight] = frozenset({"next", "flag", "pages", "total"})
 
-
-@dataclass(frozen=True)
-class Sign:
-    """Something in an answer that says that there is more."""
-
-    weight: Weight
+class Total(NamedTuple):
     place: str
     """A path in the body, or the name of a header."""
-    is_header: bool
-    shown: str
-    """What it says, without a URL or a cursor, which may hold a key."""
-    paging: str
-    """What would follow it."""
-    value: Any = None
-
-    @property
-    def where(self) -> str:
-        return f"the header '{self.place}'" if self.is_header else f"'{self.place}'"
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +67,32 @@ class Answered:
         numbers = [whole_number(word.value) for word in self._all("pages")]
         return any(number is not None and number <= pages for number in numbers)
 
+    @property
+    def has_flag_of_more(self) -> bool:
+        return next(self._flags(), None) is not None
+
+    def sign_of_earlier(self) -> Sign | None:
+        """What says that there are pages before this one."""
+        for rel in ("prev", "previous"):
+            link = link_to(self.response.headers.get("Link", ""), rel)
+            if link and self._is_earlier(link) and not self._ignores("Link"):
+                word = Word("previous", "Link", "Link", link, is_header=True)
+                return self._sign("next", word, "names a page before it", "")
+        for word in self._all("previous"):
+            if self._is_earlier(word.value):
+                return self._sign("next", word, "names a page before it", "")
+        for word in self._all("first"):
+            if word.value is False:
+                return self._sign("flag", word, "false", "")
+        return None
+
+    def _is_earlier(self, value: Any) -> bool:
+        if is_end(value):
+            return False
+        if is_url(value):
+            return not self._asked.is_page(value) and self._asked.is_beyond(value)
+        return not self._asked.has(value)
+
     @cached_property
     def total(self) -> int | None:
         """The number of all rows, if the answer has one that is not of this page."""
@@ -91,12 +102,23 @@ class Answered:
         return self._range[1] if self._range else None
 
     @cached_property
+    def stated_total(self) -> Total | None:
+        """The rows that it counts, which may be those of this page."""
+        word = self._total_word(("filtered", "total")) or self._total_word(("count",))
+        if word is None:
+            return Total("Content-Range", self.total) if self.total is not None else None
+        return Total(word.place, whole_number(word.value) or 0)
+
+    @cached_property
     def _words(self) -> list[Word]:
         words = [*of_headers(self.response.headers)]
         if self.records is not None:
             words += of_body(self.response.content, self.records)
         ignored = {plain(name) for name in self.ignored}
         return [w for w in words if not {plain(w.name), plain(w.place)} & ignored]
+
+    def _ignores(self, name: str) -> bool:
+        return plain(name) in map(plain, self.ignored)
 
     def _all(self, *kinds: Kind) -> Iterator[Word]:
         return (word for word in self._words if word.kind in kinds)
@@ -114,17 +136,17 @@ class Answered:
     def _flags(self) -> Iterator[Sign]:
         for word in self._all("more"):
             if yes_or_no(word.value) is True:
-                yield self._sign("flag", word, "true", _BY_REQUEST)
+                yield self._sign("flag", word, "true", BY_REQUEST)
         for word in self._all("last"):
             if word.value is False:
-                yield self._sign("flag", word, "false", _BY_REQUEST)
+                yield self._sign("flag", word, "false", BY_REQUEST)
         for word in self._all("remaining"):
             if whole_number(word.value):
-                yield self._sign("flag", word, f"is {word.value}", _BY_REQUEST)
+                yield self._sign("flag", word, f"is {word.value}", BY_REQUEST)
 
     def _next(self, rows: int) -> Iterator[Sign]:
         link = link_to(self.response.headers.get("Link", ""), "next")
-        if link and not self._is_this(link) and plain("Link") not in map(plain, self.ignored):
+        if link and not self._is_this(link) and not self._ignores("Link"):
             word = Word("next", "Link", "Link", link, is_header=True)
             yield self._sign("next", word, "names a next page", "LinkPages()")
         if self._is_last:
@@ -134,18 +156,18 @@ class Answered:
             if is_counted and self._has_all(rows):
                 continue
             if not is_end(word.value) and not self._is_this(word.value):
-                yield self._sign("next", word, "names a next page", _paging_by(word))
+                yield self._sign("next", word, "names a next page", paging_by(word))
         if self._has_empty_next or self._has_all(rows) or not rows:
             return
         for word in self._all("position"):
-            if not is_end(word.value) and not self._was_asked_for(word.value):
-                yield self._sign("next", word, "names where to go on", _paging_by(word))
+            if not is_end(word.value) and not self._asked.has(word.value):
+                yield self._sign("next", word, "names where to go on", paging_by(word))
 
     def _pages(self, pages: int) -> Iterator[Sign]:
         if self._is_last:
             return
         here = [number for w in self._all("page") if (number := whole_number(w.value)) is not None]
-        read = max([pages, *here, self._asked_number(vocabulary.NUMBERS)])
+        read = max([pages, *here, self._asked.number(vocabulary.NUMBERS)])
         for word in self._all("pages"):
             if (whole_number(word.value) or 0) > read:
                 yield self._sign("pages", word, f"is {word.value}", "NumberedPages(limit)")
@@ -162,11 +184,9 @@ class Answered:
                 yield self._sign("total", part, says, "OffsetPages, by what the API takes")
         if self._has_empty_next:
             return
-        before = 0  # rows that were passed over
-        if not from_start:
-            if self._asked_number(vocabulary.NUMBERS) > 1:
-                return  # the rows of the pages before are not known
-            before = self._asked_number(vocabulary.POSITIONS)
+        before = 0 if from_start else self.rows_before
+        if before is None:
+            return
         word = self._total_word(("filtered", "total")) or self._total_word(("count",))
         total = None if word is None else whole_number(word.value)
         if word is not None and total is not None and total > rows + before:
@@ -174,12 +194,19 @@ class Answered:
             paging = f"OffsetPages(limit{argument}) or NumberedPages(limit{argument})"
             yield self._sign("total", word, f"is {total:,}, and {rows:,} rows came", paging)
 
+    @property
+    def rows_before(self) -> int | None:
+        """How many rows were passed over, by the offset that was requested; None if it is a page
+        of which that is not known."""
+        is_later = self._asked.number(vocabulary.NUMBERS) > 1
+        return None if is_later else self._asked.number(vocabulary.POSITIONS)
+
     def _total_word(self, kinds: tuple[Kind, ...]) -> Word | None:
         """Of several totals, the first kind counts, and of this the greatest."""
         for kind in kinds:
             found = [w for w in self._all(kind) if whole_number(w.value) is not None]
             # A parameter of the same name is a page's size, which the answer repeats.
-            found = [w for w in found if kind != "count" or plain(w.name) not in self._asked]
+            found = [w for w in found if kind != "count" or plain(w.name) not in self._asked.values]
             if found:
                 return max(found, key=lambda word: whole_number(word.value) or 0)
         return None
@@ -204,68 +231,11 @@ class Answered:
 
     def _is_this(self, value: Any) -> bool:
         """Whether a next page is the one that was read."""
-        if not isinstance(value, str) or not is_url(value):
-            return self._was_asked_for(value)
-        here, there = (
-            urlsplit(urljoin(str(self.response.url), url))
-            for url in (str(self.response.url), value)
-        )
-        return (here.path, sorted(parse_qsl(here.query))) == (
-            there.path,
-            sorted(parse_qsl(there.query)),
-        )
-
-    def _was_asked_for(self, value: Any) -> bool:
-        number = whole_number(value)
-        if number is None:
-            return str(value) in self._asked.values()
-        return 0 < number == self._asked_number((*vocabulary.NUMBERS, *vocabulary.POSITIONS))
-
-    def _asked_number(self, names: tuple[str, ...]) -> int:
-        numbers = (whole_number(self._asked.get(plain(name))) for name in names)
-        return max((number for number in numbers if number is not None), default=0)
+        return self._asked.is_page(value) if is_url(value) else self._asked.has(value)
 
     @cached_property
-    def _asked(self) -> dict[str, str]:
-        """The request's parameters by their plain names, in the URL or a JSON body."""
-        query = parse_qsl(urlsplit(str(self.response.request.url)).query)
-        asked = {plain(name): value for name, value in query}
-        body = self.response.request.body
-        if isinstance(body, bytes | str):
-            try:
-                asked.update(_scalars(json.loads(body)))
-            except ValueError:  # a form, whose parameters are no answer's names
-                return asked
-        return asked
-
-
-_BY_REQUEST = "KeysetPages, OffsetPages or NumberedPages, by what the API takes"
-
-
-def _scalars(value: Any) -> Iterator[tuple[str, str]]:
-    """The members of an object and of those in it that are no objects themselves."""
-    for name, member in value.items() if isinstance(value, dict) else ():
-        if isinstance(member, dict):
-            yield from _scalars(member)
-        elif isinstance(member, str | int):
-            yield plain(name), str(member)
-
-
-def _paging_by(word: Word) -> str:
-    if word.is_header:
-        if is_url(word.value):
-            return f'HeaderUrlPages("{word.place}")'
-        return f'CursorPages(header="{word.place}", param="{_parameter(word)}")'
-    if is_url(word.value):
-        return f'NextUrlPages("{word.place}")'
-    return f'CursorPages("{word.place}", "{_parameter(word)}")'
-
-
-def _parameter(word: Word) -> str:
-    """What a parameter is probably called, whose value is under such a name in the answer."""
-    name = word.place.rpartition(".")[2] if not word.is_header else word.name.lower()
-    name = re.sub(r"^(x-)?_*next[-_]?", "", name, flags=re.IGNORECASE)
-    return name[:1].lower() + name[1:] if name else "cursor"
+    def _asked(self) -> Asked:
+        return Asked(self.response)
 
 
 def answered(query: Query, answer: Answer) -> Answered:

@@ -26,12 +26,16 @@ from requests import JSONDecodeError, Request, Response
 
 from landing.columns import json_path
 from landing.errors import ApiError
+from landing.http import traffic
 from landing.http.bodies import Page, has_place, value_at
 from landing.http.dlt_client import end_paging
 from landing.http.links import link_to
-from landing.http.paging.more import ALL, refuse_more
+from landing.http.paging.first_pages import refuse_earlier
+from landing.http.paging.more import answered, refuse_more
+from landing.http.paging.signs import ALL
+from landing.http.paging.totals import StatedTotal, warn_if_full
 from landing.http.query import Answer, Query
-from landing.http.vocabulary import is_end, yes_or_no
+from landing.http.spelling import is_end, yes_or_no
 
 
 @runtime_checkable
@@ -56,13 +60,21 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
     paginator.init_request(request)
     asked: set[int] = set()
     rows = 0
+    total = StatedTotal(query)
+    answer: Answer | None = None
     while True:
         asked.add(_sign(request))
-        answer = query.ask(request)
+        answer = _asked_for(paginator, query, request, answer)
         rows += len(answer.page)
+        total.saw(answer)
         _update(paginator, answer)
+        if len(asked) == 1 and isinstance(paginator, RangePaginator):
+            refuse_earlier(query, answer, "Have the paginator begin with the first")
         if not paginator.has_next_page:
             _refuse_more(paginator, query, answer, rows, len(asked))
+            if getattr(paginator, "maximum_value", None) is None:
+                total.warn_if_above(rows)
+            _warn_of_more(paginator, query, answer, len(asked))
         yield answer.page
         if not paginator.has_next_page:
             return
@@ -72,6 +84,29 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
             # With a cursor that stays where it is, an empty page is the end.
             _refuse_circle(query, answer)
             return
+
+
+def _asked_for(
+    paginator: BasePaginator, query: Query, request: Request, previous: Answer | None
+) -> Answer:
+    """The answer for the first page, or for one that the answer before it names as the next."""
+    if previous is None or isinstance(paginator, RangePaginator):
+        return query.ask(request)
+    said = answered(query, previous)
+    if isinstance(paginator, BaseNextUrlPaginator) or said.has_flag_of_more:
+        return query.ask(request, is_promised=True)
+    answer = query.ask(request)
+    if not answer.response.content.strip():
+        # Some APIs have a cursor on the last page too, and no body for who follows it.
+        answer = query.ask(request)
+    if not answer.response.content.strip():
+        traffic.current().warn(
+            "no body",
+            f"{query.shown}: the last cursor led to {answer.response.status_code} without a body, "
+            "which was taken for the end. If the API says where it has more pages, name it with "
+            "has_more=",
+        )
+    return answer
 
 
 def _update(paginator: BasePaginator, answer: Answer) -> None:
@@ -99,6 +134,15 @@ def _refuse_more(
     place = getattr(paginator, "place", "")
     sought = f", and no next page is {place}" if place else ""
     refuse_more(query, answer, rows=rows, pages=pages, weights=weights, sought=sought)
+
+
+def _warn_of_more(paginator: BasePaginator, query: Query, answer: Answer, pages: int) -> None:
+    """Where the only page is a full one, and nothing was found of what would follow it."""
+    is_alone = pages == 1 and getattr(paginator, "end", "unseen") == "unseen"
+    if is_alone and isinstance(paginator, AssumedSinglePage):
+        warn_if_full(query, answer, "say how it is paged by paging=")
+    elif is_alone and (place := getattr(paginator, "place", "")):
+        warn_if_full(query, answer, f"check that its next page would be {place}")
 
 
 def _sign(request: Request) -> int:
@@ -129,6 +173,10 @@ def _refuse_other_host(query: Query, request: Request) -> None:
 
 class SinglePage(SinglePagePaginator):
     """The whole response is one page. A response that says that there is more is an error."""
+
+
+class AssumedSinglePage(SinglePage):
+    """The paging of an endpoint of which nobody said how it is paged."""
 
 
 class LinkPages(HeaderLinkPaginator):
@@ -203,7 +251,7 @@ class CursorPages(BaseReferencePaginator):
         has_more = yes_or_no(value_at(response.content, self._has_more)) if self._has_more else None
         if has_more is False:
             self.end = "flag"
-            self._has_next_page = False
+            end_paging(self)
         elif has_more and self._next_reference is None:
             raise ApiError(
                 f"{_shown(response)} has more pages than this one, and no cursor of the next "

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from landing.columns.expected_fields import expects_key
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.bodies import Page, from_row, identities, value_at
+from landing.http.bodies import Page, value_at
+from landing.http.page_rows import from_row, identities
+from landing.http.paging.totals import StatedTotal
 from landing.http.query import Answer, Query
 
 REMEMBERED_ROWS = 100_000
@@ -27,6 +29,7 @@ class Rows:
         self._identity = identity
         self._total_path = total_path
         self._total: int | None = None
+        self._stated = StatedTotal(query, from_start=True)
         self._recent: dict[int, int] = {}  # to its number in the order of reading
         self._older: dict[int, int] = {}
         self._restarts = 0
@@ -64,6 +67,7 @@ class Rows:
 
     def _from(self, answer: Answer, ids: Sequence[int], first: int) -> Iterator[Page]:
         """The page from row `first` on, if it has one; all of it is known from now."""
+        self._stated.saw(answer)
         self._note_total(answer)
         for id_ in ids[first:]:
             if id_ not in self:
@@ -108,6 +112,11 @@ class Rows:
                 f"'{self._total_path}', and reading all pages twice found {self.found:,}; "
                 "have it sort by a column that no two rows share"
             )
+
+    def warn_if_fewer(self) -> None:
+        """Of all pages, where the API counts more rows without being asked how many."""
+        if self._total is None:
+            self._stated.warn_if_above(self.found)
 
     def refuse_restart(self, ids: Sequence[int]) -> None:
         """Of the first page, when it is read again: is any row of it what it was?"""

@@ -9,14 +9,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlt.sources.helpers.rest_client.paginators import BasePaginator, RangePaginator
+
 from landing.http import vocabulary
-from landing.http.paging.counted import NumberedPages
-from landing.http.paging.pointers import SinglePage
+from landing.http.paging.numbers import NumberedPages
 from landing.http.paging.time_windows import TimeWindows
 from landing.http.query import Query
-from landing.http.vocabulary import plain, whole_number
+from landing.http.spelling import plain, plain_set, whole_number
 
-_SIZES = vocabulary.plain_set(vocabulary.SIZES)
+_SIZES = plain_set(vocabulary.SIZES)
 
 
 @dataclass
@@ -25,8 +26,8 @@ class Variation:
     """Of each page at most, where it is known how to ask for them."""
     from_zero: bool = False
     """Pages that are counted from 1 are counted from 0."""
-    beyond: Mapping[str, int] = field(default_factory=dict)
-    """Parameters that ask for a later page, added where the whole answer is taken for one page."""
+    beyond: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that ask for a later page, added where no number or key does."""
     was_made: bool = False
     """Whether the stream asked for something else because of it."""
 
@@ -36,7 +37,7 @@ _current: ContextVar[Variation | None] = ContextVar("landing_page_variation", de
 
 @contextmanager
 def varying(
-    *, rows: int | None = None, from_zero: bool = False, beyond: Mapping[str, int] | None = None
+    *, rows: int | None = None, from_zero: bool = False, beyond: Mapping[str, Any] | None = None
 ) -> Iterator[Variation]:
     """Lists that `Api.pages` reads inside are asked for in other pages."""
     variation = Variation(rows, from_zero, beyond or {})
@@ -53,7 +54,8 @@ def varied(paging: Any, query: Query) -> tuple[Any, Query]:
     if variation is None:
         return paging, query
     is_open = all(query.value_of(name) is None for name in variation.beyond)
-    if variation.beyond and is_open and isinstance(paging, SinglePage):
+    by_pointer = isinstance(paging, BasePaginator) and not isinstance(paging, RangePaginator)
+    if variation.beyond and is_open and by_pointer:
         variation.was_made = True
         query = query.with_values(variation.beyond)
     return _paging(paging, variation), _query(query, variation)

@@ -11,13 +11,19 @@ import msgspec
 
 from landing.columns import json_path
 from landing.http import vocabulary
-from landing.http.vocabulary import Kind, is_end, plain, whole_number, yes_or_no
+from landing.http.spelling import is_end, plain, plain_set, whole_number, yes_or_no
+from landing.http.vocabulary import Kind
 
 _BODY = vocabulary.by_name(vocabulary.BODY)
 _HEADERS = vocabulary.by_name(vocabulary.HEADERS)
-_CONTAINERS = vocabulary.plain_set(vocabulary.CONTAINERS)
-_INSIDE_NEXT = vocabulary.plain_set(vocabulary.INSIDE_NEXT)
-_JSON_HEADERS = vocabulary.plain_set(("X-Pagination", "Pagination", "X-Paging"))
+_CONTAINERS = plain_set(vocabulary.CONTAINERS)
+_INSIDE_NEXT = plain_set(vocabulary.INSIDE_NEXT)
+_JSON_HEADERS = plain_set(("X-Pagination", "Pagination", "X-Paging"))
+_RELATIONS: tuple[tuple[str, Kind], ...] = (
+    ("next", "next"),
+    ("prev", "previous"),
+    ("previous", "previous"),
+)
 _DEEPEST = 4
 
 
@@ -90,6 +96,8 @@ def _of_member(
     elif first == b"{":
         if "next" in kinds or known == "continue":
             yield from _of_next(raw, here)
+        elif "previous" in kinds:
+            yield from _inside(raw, "previous", name, here)
         elif "total" in kinds:
             yield from (Word("total", name, here, n) for n in _inner_number(raw))
         if is_on_the_way or known in _CONTAINERS:
@@ -104,7 +112,7 @@ def _of_member(
 def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
     """Whether a value is of the kind that its name may be of."""
     owner = plain(path.rpartition(".")[2])
-    if kind in ("last", "more"):
+    if kind in ("first", "last", "more"):
         return isinstance(value, bool) or (kind == "more" and yes_or_no(value) is not None)
     if kind == "position":
         # A number repeats where this page begins; Facebook has `cursors.after` on the last too.
@@ -120,12 +128,17 @@ def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
 
 def _of_next(raw: msgspec.Raw, path: str) -> Iterator[Word]:
     """Of an object such as `{"next": {"after": "Mg=="}}`."""
-    members = msgspec.json.decode(raw)
     name = path.rpartition(".")[2]
-    for inner, value in members.items():
-        is_known = plain(inner) in _INSIDE_NEXT or name == "continue"
+    yield from _inside(raw, "next", name, path, is_any=name == "continue")
+
+
+def _inside(
+    raw: msgspec.Raw, kind: Kind, name: str, path: str, *, is_any: bool = False
+) -> Iterator[Word]:
+    for inner, value in msgspec.json.decode(raw).items():
+        is_known = is_any or plain(inner) in _INSIDE_NEXT
         if is_known and isinstance(value, str | int) and not is_end(value):
-            yield Word("next", name, f"{path}.{inner}", value)
+            yield Word(kind, name, f"{path}.{inner}", value)
             return
 
 
@@ -134,10 +147,11 @@ def _of_links(raw: msgspec.Raw, path: str) -> Iterator[Word]:
     for place, link in enumerate(msgspec.json.decode(raw)):
         if not isinstance(link, dict):
             continue
-        rel = link.get("rel", link.get("relation"))
+        rels = str(link.get("rel", link.get("relation"))).lower().split()
         name = next((name for name in ("href", "url", "uri") if link.get(name)), None)
-        if name and "next" in str(rel).lower().split():
-            yield Word("next", "next", f"{path}.{place}.{name}", link[name])
+        for rel, kind in _RELATIONS:
+            if name and rel in rels:
+                yield Word(kind, rel, f"{path}.{place}.{name}", link[name])
 
 
 def _inner_number(raw: msgspec.Raw) -> list[int]:

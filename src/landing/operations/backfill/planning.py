@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from landing.errors import UsageError
+from landing.extraction.dlt_bridge import parents_of
 from landing.extraction.sources import Source
 from landing.operations.backfill.reading import asks_for_all
 from landing.operations.backfill.record import Backfill
@@ -53,7 +54,10 @@ def plan(source: Source, stream: str, bucket: Bucket, request: Request) -> Backf
         windows = windows_of(*bounds_of(of, cursor, request), request.by, request.step)
     warnings = []
     if asks_for_all(of.resource):
-        warnings.append("takes no cursor: it is read as a whole for each window")
+        reads = "it is read as a whole"
+        if any(parents_of(of.resource)):
+            reads = "the children of all parents are requested"
+        warnings.append(f"takes no cursor: {reads} for each window")
     handed = [
         (cursor.handed(window.start), cursor.handed(window.end, is_end=True)) for window in windows
     ]

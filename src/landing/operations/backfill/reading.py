@@ -209,6 +209,7 @@ def read_window(
         for is_deferred, pieces in reader.rows({}, filter_):
             if pieces:
                 writer.write(pieces, is_deferred=is_deferred)
+    reader.check_gone()
     _check_limit(stream.config, rows.window, reader.quarantine)
     writer.close()
     for note in reader.quarantine.notes():

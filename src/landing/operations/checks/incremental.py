@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from landing.catalog.lookback import moment_of
 from landing.columns.conversion import Row
 from landing.operations.checks.cursor import check_order, cursor_name
 from landing.operations.checks.subject import CheckedStream, Read
@@ -14,13 +15,16 @@ from landing.operations.checks.verdicts import CheckFailed, CheckSkipped
 def incremental(subject: CheckedStream) -> str:
     """A read from a cursor value returns all records from that value on, and no older ones."""
     name = cursor_name(subject)
-    if not subject.takes_cursor:
-        raise CheckSkipped(
-            "the stream does not ask by the cursor: each run reads it from its start"
+    if not subject.takes_cursor and not subject.incremental_parents:
+        whole = (
+            "requests the children of all parents" if subject.is_child else "reads it as a whole"
         )
+        raise CheckSkipped(f"the stream does not ask by the cursor: each run {whole}")
     values = _cursor_values(subject)
     if len(values) < 2:
         raise CheckSkipped(f"all records have the same '{name}'")
+    if not subject.takes_cursor:
+        return _by_parents(subject, values)
     frozen = subject.frozen
     if frozen.whole_order == "desc":
         check_order(subject)
@@ -38,6 +42,29 @@ def incremental(subject: CheckedStream) -> str:
     _nothing_older(subject, last)
     _nothing_missing(subject, last)
     return f"{found}, {len(last.rows):,} from the last"
+
+
+def _by_parents(subject: CheckedStream, values: Mapping[Any, Any]) -> str:
+    """Whether the children of parents from a value on are all children that have changed since.
+
+    Only times of a child and of its parent can be compared: versions may be counted apart.
+    """
+    (parent, cursor), *more = subject.incremental_parents.items()
+    whose = f"the parent '{parent}', by its '{cursor}'"
+    middle = values[sorted(values)[len(values) // 2]]
+    if more or moment_of(middle) is None:
+        raise CheckSkipped(
+            f"runs ask {whose}, which can't be compared with '{cursor_name(subject)}'"
+        )
+    read = subject.read(parents_since=middle)
+    _nothing_missing(
+        subject,
+        read,
+        hint=f": the runs ask {whose}, so a change of a child has to change that, too; if it does "
+        "not, declare no cursor in the parent",
+    )
+    found = f"{len(read.rows):,} of {len(subject.first.rows):,} records from the middle value on"
+    return f"{found}, asking {whose}"
 
 
 def _cursor_values(subject: CheckedStream) -> dict[Any, Any]:
@@ -62,7 +89,7 @@ def _nothing_older(subject: CheckedStream, read: Read) -> None:
         )
 
 
-def _nothing_missing(subject: CheckedStream, read: Read) -> None:
+def _nothing_missing(subject: CheckedStream, read: Read, hint: str = "") -> None:
     first = subject.first
     cursors = [subject.cursor_of(row) for row in _with_cursor(subject)]
     if not (first.is_whole and read.is_whole) and cursors != sorted(cursors):
@@ -82,7 +109,8 @@ def _nothing_missing(subject: CheckedStream, read: Read) -> None:
     if not missing:
         return
     at_start = sum(subject.cursor_of(row) == start for row in missing)
-    hint = ": ask the API for >=, not >" if at_start == len(missing) else ""
+    if at_start == len(missing):
+        hint = hint or ": ask the API for >=, not >"
     raise CheckFailed(
         f"asked from {read.start} on, it left out {len(missing):,} records that it gave before, "
         f"{at_start:,} of them with exactly that value{hint}"

@@ -12,8 +12,10 @@ from requests import Response
 
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
-from landing.http.bodies import identities
-from landing.http.paging.more import Answered, Sign
+from landing.http.page_rows import identities
+from landing.http.paging.more import Answered
+from landing.http.paging.signs import Sign
+from landing.http.paging.totals import total_above
 
 
 def left_over(answers: Sequence[Response]) -> str | None:
@@ -33,6 +35,10 @@ def left_over(answers: Sequence[Response]) -> str | None:
         sign = last.sign_of_more(rows=rows, pages=len(pages), from_start=len(pages) > 1)
         if sign and not _is_followed(sign, answers):
             return f"{method} {place}: {sign.where} {sign.shown}"
+        first = Answered(pages[0], _records(pages[0]), _ignored(pages[0]))
+        total = total_above(first.stated_total, last.stated_total, rows, first.rows_before)
+        if total is not None:
+            return f"{method} {place}: '{total.place}' is {total.rows:,}, and {rows:,} rows came"
     return None
 
 

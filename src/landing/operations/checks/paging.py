@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from landing.extraction.dlt_bridge import parents_of
@@ -134,13 +134,12 @@ def _refuse_page_zero(subject: CheckedStream) -> None:
 
 
 def _refuse_page_beyond(subject: CheckedStream) -> None:
-    """Fail if a stream that takes the whole answer for one page can be asked for another, whether
-    or not the answer says that there is more."""
+    """Fail if a stream that reads one page, or follows what answers name as the next, can be asked
+    for another page, whether or not the answers say that there is more."""
     if not subject.first.is_whole or any(parents_of(subject.resource())):
         return
     known = set(subject.identities(subject.first.rows))
-    count = len(subject.first.rows)
-    for beyond in ({"page": 2}, {"page": 1}, {"offset": count, "skip": count, "start": count}):
+    for beyond, remedy in _guesses(subject):
         try:
             with varying(beyond=beyond) as variation:
                 again = subject.read(most=1)
@@ -148,14 +147,38 @@ def _refuse_page_beyond(subject: CheckedStream) -> None:
             raise_if_interrupted(error)
             continue
         found = subject.identities(again.rows)
-        # An API that does not know the parameter gives the same records once more.
-        if variation.was_made and found and known.isdisjoint(found):
+        others = [one for one in found if one not in known]
+        # An API that does not know the parameter gives the same records once more; a list that
+        # changes has others among them.
+        is_other = len(others) == len(found) or len(found) > len(known)
+        if variation.was_made and others and is_other:
             shown = "&".join(f"{name}={value}" for name, value in beyond.items())
-            kind = "NumberedPages" if "page" in beyond else "OffsetPages"
             raise CheckFailed(
-                f"the stream reads one page of {count:,} records, but with {shown} the API gives "
-                f"{len(found):,} others, such as {named(found[0])}: pass paging={kind}(limit)"
+                f"the stream reads {_pages(subject)} of {len(known):,} records, but with {shown} "
+                f"the API gives {len(others):,} others, such as {named(others[0])}: {remedy}"
             )
+
+
+def _guesses(subject: CheckedStream) -> Iterator[tuple[dict[str, Any], str]]:
+    """Parameters of a later or a larger page, as many APIs call them, and what then to do."""
+    rows = subject.first.rows
+    count = len(rows)
+    yield {"page": 2}, "pass paging=NumberedPages(limit)"
+    yield {"page": 1}, "pass paging=NumberedPages(limit)"
+    by_offset = {"offset": count, "skip": count, "start": count}
+    yield by_offset, "pass paging=OffsetPages(limit)"
+    sizes = ("limit", "per_page", "page_size", "pageSize", "size")
+    yield dict.fromkeys(sizes, 2 * count), "pages have to be read one after another; pass paging="
+    last = rows[-1].get(subject.key[0]) if len(subject.key) == 1 and rows else None
+    if isinstance(last, int | str):
+        key = subject.key[0]
+        by_key = {"after": last, "starting_after": last, "since_id": last}
+        yield by_key, f'pass paging=KeysetPages("{key}", parameter, limit=limit)'
+
+
+def _pages(subject: CheckedStream) -> str:
+    count = len(subject.first.sizes)
+    return "one page" if count == 1 else f"{count:,} pages"
 
 
 def _differences(some: Sequence[Any], others: Sequence[Any]) -> tuple[list[Any], list[Any]]:

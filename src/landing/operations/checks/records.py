@@ -18,9 +18,12 @@ SHOWN = 3
 def records(subject: CheckedStream) -> str:
     """The stream yields records."""
     first = subject.first
+    skipped = f"; {first.gone.note}" if first.gone.count else ""
     if not first.rows:
-        raise CheckFailed("the stream gave no records, so nothing else can be checked of it")
-    return _amount(first)
+        raise CheckFailed(
+            f"the stream gave no records, so nothing else can be checked of it{skipped}"
+        )
+    return f"{_amount(first)}{skipped}"
 
 
 def primary_key(subject: CheckedStream) -> str:

@@ -25,7 +25,7 @@ from landing.columns.inference import fields_of
 from landing.columns.tombstones import tombstones_of
 from landing.errors import SourceError
 from landing.extraction.cursor_values import CursorValues
-from landing.extraction.dlt_bridge import DltResource, clone, function_of
+from landing.extraction.dlt_bridge import DltResource, clone, function_of, parents_of
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
@@ -36,6 +36,7 @@ from landing.extraction.pages import open_pages, row_count, with_arguments
 from landing.extraction.parents import freeze_parents
 from landing.extraction.sources import Source, as_declared
 from landing.http.captured import answering
+from landing.http.gone import Gone
 from landing.operations.discovery import described, primary_key, rows_of
 
 Key = tuple[Any, ...]
@@ -62,6 +63,8 @@ class Read:
     """Column hints that came with pages, by name."""
     answers: Sequence[Response] = ()
     """The API's responses to any session of `requests`."""
+    gone: Gone = field(default_factory=Gone)
+    """Lists of children that the API does not have."""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -94,8 +97,16 @@ class CheckedStream:
         """A new clone of the stream: freezing a cursor or binding arguments changes a resource."""
         return clone(self.source.stream(self.stream), with_parents=True)
 
-    def read(self, *, since: Any = None, most: int | None = None, **arguments: Any) -> Read:
-        """Read from the cursor value `since`, or from the start, with arguments for the function.
+    def read(
+        self,
+        *,
+        since: Any = None,
+        parents_since: Any = None,
+        most: int | None = None,
+        **arguments: Any,
+    ) -> Read:
+        """Read from the cursor value `since`, or from the start, with arguments for the function;
+        the children of parents from `parents_since` on.
 
         Ends with the page that reaches `most` records.
         """
@@ -104,14 +115,15 @@ class CheckedStream:
             since = self.written_config.initial_value
         cursor = self.cursor_field if self.takes_cursor else None
         frozen = freeze(resource, cursor, since, from_start=True)
-        freeze_parents(resource, None, from_start=True)
-        start = frozen.last_value if frozen is not None else None
+        freeze_parents(resource, None, from_start=True, start=parents_since)
+        start = frozen.last_value if frozen is not None else parents_since
         most = most or self.limits.rows
         pages: list[Batch] = []
         columns: dict[str, Any] = {}
         count = 0
         is_whole = True
-        with answering() as answers, open_pages(resource) as found:
+        gone = Gone()
+        with answering() as answers, open_pages(resource, gone=gone) as found:
             for page in found:
                 pages.append(page.batch)
                 columns.update(page.columns or {})
@@ -120,7 +132,14 @@ class CheckedStream:
                     is_whole = False
                     break
         self.reads.append(
-            Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers)
+            Read(
+                pages,
+                is_whole=is_whole,
+                start=start,
+                columns=columns,
+                answers=answers,
+                gone=gone,
+            )
         )
         return self.reads[-1]
 
@@ -164,6 +183,20 @@ class CheckedStream:
     def takes_cursor(self) -> bool:
         """Whether the stream's function has a parameter for the cursor."""
         return cursor_parameter(self.resource()) is not None
+
+    @cached_property
+    def incremental_parents(self) -> dict[str, str]:
+        """The parents that have a cursor, and its field."""
+        found = ((parent.name, declared_incremental(parent)) for parent in self._parents)
+        return {name: declared.cursor_path for name, declared in found if declared is not None}
+
+    @property
+    def is_child(self) -> bool:
+        return bool(self._parents)
+
+    @cached_property
+    def _parents(self) -> list[DltResource]:
+        return list(parents_of(self.resource()))
 
     def parameter(self, name: str) -> inspect.Parameter | None:
         """A parameter of the stream's function."""

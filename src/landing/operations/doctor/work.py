@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
@@ -16,7 +17,7 @@ from landing.catalog.workspace import (
     stall_seconds,
 )
 from landing.columns.privacy import check_key
-from landing.errors import CatalogError
+from landing.errors import CatalogError, SourceError
 from landing.extraction.sources import Source, load_source
 from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
@@ -71,7 +72,8 @@ def source_findings(
     with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
         loaded = load_source(workspace, source)
     if is_used:
-        with findings.messages_of(source, "fix it"):
+        # What does not import may be no Python, which has been said.
+        with findings.messages_of(source, "fix it") if loaded else suppress(SourceError):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""

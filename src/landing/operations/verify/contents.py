@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from landing.operations.verify.accounts import Account
 from landing.operations.verify.findings import VerifyFinding
-from landing.zone.bucket import Bucket, Gone, Listed
+from landing.zone.bucket import Bucket, Listed, ObjectMissing
 from landing.zone.layout import is_compacted, load_id_of
 from landing.zone.schema_history import SchemaVersion, schema_versions
 
@@ -47,7 +47,7 @@ def _footer(bucket: Bucket, file: Listed) -> Footer | None:
             return Footer(file.path, parquet.metadata.num_rows, columns)
     except pa.ArrowInvalid as error:
         return Footer(file.path, 0, {}, str(error).splitlines()[0])
-    except Gone:
+    except ObjectMissing:
         return None
 
 

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.zone.bucket import Bucket, Gone, Listed
+from landing.zone.bucket import Bucket, Listed, ObjectMissing
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _MEMORY = "512MB"
@@ -61,7 +61,7 @@ class Keys:
                     for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
                         columns = [batch.column(name).cast(pa.string()) for name in wanted]
                         yield pa.RecordBatch.from_arrays(columns, schema=schema)
-            except (Gone, pa.ArrowInvalid):
+            except (ObjectMissing, pa.ArrowInvalid):
                 continue  # the checks of records and footers report it
 
 

@@ -1,0 +1,42 @@
+"""Names, ends, flags and counts, in whatever way an API spells them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
+"""Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
+
+
+def plain(name: str) -> str:
+    """Without case and punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def plain_set(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(plain, names))
+
+
+def is_end(value: object) -> bool:
+    """Whether a value says that nothing follows, in whatever spelling."""
+    return value is None or value is False or str(value).strip().lower() in ENDS
+
+
+def yes_or_no(value: object) -> bool | None:
+    """A flag in whatever spelling; None of what is no flag."""
+    text = str(value).strip().lower()
+    if isinstance(value, bool | int | str):
+        if text in ("true", "1", "yes"):
+            return True
+        if text in ("false", "0", "no", ""):
+            return False
+    return None
+
+
+def whole_number(value: object) -> int | None:
+    """A count in whatever spelling; None of what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdecimal() else None
