@@ -37,6 +37,8 @@ class Spelling:
     write: Callable[[datetime], Any]
     read: Callable[[str], datetime]
     type: dict[str, str]
+    is_fine: bool = True
+    """The API goes by fractions of a second, whether its answers have them or not."""
     is_local: bool = False
     """Without offset, by a clock that is not UTC's."""
 
@@ -52,9 +54,17 @@ def _iso(text: str) -> datetime:
 
 
 def _fractions(at: datetime) -> str:
-    nanoseconds = f".{at.microsecond:06}789"
-    digits = ("", f".{at.microsecond // 100_000}", nanoseconds, nanoseconds[:8])
-    return f"{at:%Y-%m-%dT%H:%M:%S}{digits[at.microsecond % 4]}Z"
+    """As many digits as it takes, as Java's Instant has it, or nanoseconds, or .NET's ticks."""
+    micros = at.microsecond
+    digits = f".{micros:06}".rstrip("0") if micros % 100_000 == 0 else f".{micros:06}789"
+    digits = digits.rstrip(".") if micros % 2 == 0 else digits[:8]
+    return f"{at:%Y-%m-%dT%H:%M:%S}{digits}Z"
+
+
+def _fraction(number: int) -> timedelta:
+    """Of a second, of any length; it is the same for several records in turn."""
+    micros = (0, number % 10 * 100_000, number // 3 * 97_001 % 1_000_000)
+    return timedelta(microseconds=micros[number % 3])
 
 
 def _offsets(at: datetime) -> str:
@@ -68,6 +78,7 @@ def _local(hours: int) -> Spelling:
         lambda at: f"{at + shift:%Y-%m-%d %H:%M:%S}",
         lambda text: _iso(text) - shift,
         _TIME,
+        is_fine=False,
         is_local=True,
     )
 
@@ -76,6 +87,7 @@ SPELLINGS: Mapping[str, Spelling] = {
     "ISO times": Spelling(lambda at: f"{at:%Y-%m-%dT%H:%M:%S.%f}Z", _iso, _TIME),
     "ISO times, fractions of any length": Spelling(_fractions, _iso, _TEXT),
     "ISO times, any offset": Spelling(_offsets, _iso, _TEXT),
+    "ISO times, cut to seconds": Spelling(lambda at: f"{at:%Y-%m-%dT%H:%M:%SZ}", _iso, _TIME),
     "ISO times, no offset, UTC": Spelling(lambda at: f"{at:%Y-%m-%d %H:%M:%S}", _iso, _TIME),
     "ISO times, no offset, 8 hours behind": _local(-8),
     "ISO times, no offset, 9 hours ahead": _local(9),
@@ -84,6 +96,11 @@ SPELLINGS: Mapping[str, Spelling] = {
         lambda at: int(at.timestamp()),
         lambda text: datetime.fromtimestamp(int(text), UTC),
         _INTEGER,
+    ),
+    "seconds since 1970, with fractions": Spelling(
+        lambda at: at.timestamp(),
+        lambda text: datetime.fromtimestamp(float(text), UTC),
+        {"type": "number"},
     ),
     "milliseconds since 1970": Spelling(
         lambda at: int(at.timestamp() * 1_000),
@@ -172,6 +189,7 @@ class MovingApi:
         self.version = max(self.version + 1, version)
         number = key if self.kind == "ids" else version or self.version
         if self.is_timed:
+            at -= _fraction(self.version) * SPELLINGS[self.kind].is_fine
             self.moments[key], value = at, SPELLINGS[self.kind].write(at)
         else:
             self.moments[key], value = number, NUMBERED[self.kind][0](number)

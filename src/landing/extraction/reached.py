@@ -22,6 +22,7 @@ import pyarrow as pa
 from landing.columns import plain_values
 from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
+from landing.extraction.seen_order import SeenOrder
 
 TOLERANCE = timedelta(seconds=60)
 """A record gets its time before its transaction is committed, which a web request, the usual one,
@@ -110,10 +111,7 @@ class Reached:
         self._unit_is_open = False
         """The values may be times, and are too few to say so: the cursor stays."""
         self._all: _Furthest | None = None
-        self.is_in_order = True
-        """Each value that the stream has given was not below the one before it."""
-        self._is_in_reverse = True
-        self._last: pa.Scalar | None = None
+        self._order = SeenOrder(self.beyond)
 
     def beyond(self, values: Any, bound: Any) -> Any:
         return pc.less(values, bound) if self._descending else pc.greater(values, bound)
@@ -124,7 +122,7 @@ class Reached:
             return
         if self._all is None:
             self._begin(keys)
-        self._follow(keys)
+        self._order.see(keys)
         for one in self._noted(is_first_answer=is_first_answer):
             one.see(keys, raw, pc.min if self._descending else pc.max)
 
@@ -146,17 +144,6 @@ class Reached:
         if self._descending or (self._values.kind != "time" and self._unit is None):
             return None
         return self._values.of_time(self._began() - less, self._unit)
-
-    def _follow(self, keys: Values) -> None:
-        if not self.is_in_order and not self._is_in_reverse:
-            return
-        flat = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
-        if self._last is not None:
-            flat = pa.concat_arrays([pa.array([self._last.as_py()], flat.type), flat])
-        earlier, later = flat[:-1], flat[1:]
-        self.is_in_order &= not pc.any(self.beyond(earlier, later)).as_py()
-        self._is_in_reverse &= not pc.any(self.beyond(later, earlier)).as_py()
-        self._last = flat[-1]
 
     def _noted(self, *, is_first_answer: bool) -> Iterator[_Furthest]:
         assert self._all is not None, "it has begun"
@@ -194,6 +181,11 @@ class Reached:
         yield from (place for place in places if place is not None)
 
     @property
+    def is_in_order(self) -> bool:
+        """Each value that the stream has given was not below the one before it."""
+        return self._order.is_forward
+
+    @property
     def is_disordered(self) -> bool:
         """The stream declares an order and has not kept to it, in this run or before."""
         if self._state.get("disordered", False):
@@ -206,7 +198,7 @@ class Reached:
 
     def _is_in(self, directions: Collection[Direction]) -> bool:
         forward = self.is_in_order and "forward" in directions
-        return forward or (self._is_in_reverse and "backward" in directions)
+        return forward or (self._order.is_backward and "backward" in directions)
 
     def _is_by_time(self, furthest: Place | None) -> bool:
         if not self._has_limit or furthest is None:

@@ -15,7 +15,6 @@ class RowFilter(Protocol):
     """Which of a stream's rows are taken, by its cursor."""
 
     name: str
-    went_back: bool
 
     @property
     def may_end_early(self) -> bool:

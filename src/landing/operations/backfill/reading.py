@@ -36,6 +36,7 @@ from landing.extraction.quarantine import Quarantine
 from landing.extraction.reached import CursorValue
 from landing.extraction.reader import StreamReader
 from landing.extraction.row_versions import LoadVersions
+from landing.extraction.seen_order import SeenOrder
 from landing.extraction.side_by_side import Stop
 from landing.operations.backfill.windows import Cursor, Window
 from landing.zone.bucket import Bucket
@@ -93,14 +94,13 @@ class WindowFilter:
 
     def __init__(self, frozen: FrozenIncremental, columns: Columns, window: Window) -> None:
         self.name = frozen.cursor_path
-        self.went_back = False
         self.without_cursor = 0
         """Rows without a cursor value; they belong to no window, and live runs land them."""
         self._frozen = frozen
         self._columns = columns
         self._start = self._typed(window.start)
         self._end = self._typed(window.end)
-        self._highest: pa.Scalar | None = None
+        self._order = SeenOrder(pc.greater)
 
     def _typed(self, bound: Any) -> pa.Scalar:
         try:
@@ -114,11 +114,13 @@ class WindowFilter:
 
     @property
     def is_past(self) -> bool:
-        if self.went_back or not self.may_end_early:
-            return False
+        """A record that is out of order, such as one dated ahead or an old one that is pinned to
+        the top, says nothing of the rows that follow."""
         if self._frozen.whole_order == "desc":
-            return self._frozen.start_out_of_range
-        return self._frozen.end_out_of_range
+            return self._frozen.start_out_of_range and self._order.is_backward
+        if self._frozen.whole_order == "asc":
+            return self._frozen.end_out_of_range and self._order.is_forward
+        return False
 
     def admit(
         self,
@@ -146,10 +148,7 @@ class WindowFilter:
         least, most = pc.min_max(values).values()
         if not least.is_valid:
             return
-        if self._frozen.whole_order == "asc":
-            if self._highest is not None and pc.less(least, self._highest).as_py():
-                self.went_back = True
-            self._highest = most
+        self._order.see(values.drop_null())
         if self._frozen.is_of_child:
             return
         if pc.less(least, self._start).as_py():
