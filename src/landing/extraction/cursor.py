@@ -25,6 +25,7 @@ from landing.extraction.deduplication import CursorState, Deduplication
 from landing.extraction.incremental import FrozenIncremental
 from landing.extraction.known_rows import Fetch, KnownRows, KnownRowsState, LandedFile, not_kept
 from landing.extraction.reached import CursorValue, Direction, Reached, ReachedState
+from landing.extraction.rows_without_cursor import RowsWithoutCursor
 from landing.results import Ahead
 
 
@@ -49,7 +50,7 @@ class CursorTracker:
         self.went_back = False
         """The stream has given a lower value after a higher one, or a row without any, which a
         later run would not ask for."""
-        self.rows_without_cursor = 0
+        self._without = RowsWithoutCursor(self.name)
         self._columns = columns
         self._descending = frozen.last_value_func is min
         self._check()
@@ -124,9 +125,12 @@ class CursorTracker:
 
     def _defer(self, without_cursor: pa.Table) -> None:
         if self.frozen.on_cursor_value_missing != "exclude":
-            self.rows_without_cursor += without_cursor.num_rows
+            self._without.add(without_cursor)
             self._landed.defer(without_cursor)
             self.went_back = True
+
+    def notes(self) -> Iterator[str]:
+        yield from self._without.notes()
 
     def _see(
         self, converted: Converted, rejected: Sequence[CursorValue], *, is_first_answer: bool

@@ -28,6 +28,10 @@ from landing.zone.bucket_file import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
+_SEVERAL = 10
+"""Odd records are one or a few of many. That all of ten are odd, while those before them were not,
+is a change of the API; with fewer, a record that fits would come too late to say so."""
+
 
 class Extraction:
     """Use it as a context manager, and call `read_into` with one load after another until
@@ -157,7 +161,7 @@ class Extraction:
         nothing of all that the run has read."""
         limit, quarantine = self._config.quarantine_limit, self._reader.quarantine
         is_above = limit is not None and quarantine.share > limit
-        is_all = self.is_over and quarantine.count > 0 and quarantine.count == self.count
+        is_all = self.is_over and quarantine.count == self.count and self._is_wrong_config()
         if not is_above and not is_all:
             return
         source, stream = self._config.source, self._config.stream
@@ -179,6 +183,13 @@ class Extraction:
             f"cursor stays; {show}: fix the types of these fields or raise the limit",
             remedy=again,
         )
+
+    def _is_wrong_config(self) -> bool:
+        """Whether a run of which no record fits shows that rather than a few odd records, as a run
+        of an incremental stream may have no others."""
+        count = self._reader.quarantine.count
+        is_small = self._config.is_incremental and self._state.has_rows and count < _SEVERAL
+        return count > 0 and not is_small
 
     def _check_not_emptied(self, load: Load) -> None:
         """Raises StreamError where no row would take the place of those that there are."""

@@ -239,9 +239,7 @@ class StreamReader:
         self.drift = self._drift.found(self._absent if self.live else ())
         for note in self._drift.notes(self.live, self._absent):
             self._emit(DriftNote(stream, note))
-        if filter_ is not None and filter_.rows_without_cursor:
-            count = filter_.rows_without_cursor
-            text = f"{count} records have no {filter_.name}; landed if new"
+        for text in filter_.notes() if filter_ is not None else ():
             self._emit(Note(stream, text))
 
 

@@ -16,7 +16,6 @@ class RowFilter(Protocol):
 
     name: str
     went_back: bool
-    rows_without_cursor: int
 
     @property
     def may_end_early(self) -> bool:
@@ -36,6 +35,9 @@ class RowFilter(Protocol):
 
     def rest(self) -> Iterator[pa.Table]:
         """Rows of which only the stream's end shows whether they are new."""
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know of the rows that were read."""
 
     def concerns(self, error: RowError) -> bool:
         """Whether a row that does not fit would be taken, or may be."""

@@ -94,7 +94,6 @@ class WindowFilter:
     def __init__(self, frozen: FrozenIncremental, columns: Columns, window: Window) -> None:
         self.name = frozen.cursor_path
         self.went_back = False
-        self.rows_without_cursor = 0
         self.without_cursor = 0
         """Rows without a cursor value; they belong to no window, and live runs land them."""
         self._frozen = frozen
@@ -136,6 +135,9 @@ class WindowFilter:
 
     def rest(self) -> Iterator[pa.Table]:
         yield from ()
+
+    def notes(self) -> Iterator[str]:
+        yield from ()  # the backfill counts rows without a cursor value for all windows
 
     def _within(self, values: Any) -> Any:
         return pc.and_(pc.greater_equal(values, self._start), pc.less(values, self._end))
