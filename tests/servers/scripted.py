@@ -10,6 +10,7 @@ with serve(answer) as server:
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -118,6 +119,10 @@ def serve(answer: Callable[[Exchange], None]) -> Iterator[Server]:
     class Listener(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 128
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(sys.exception(), ConnectionError):  # the client went away
+                super().handle_error(request, client_address)
 
     with Listener(("127.0.0.1", 0), Handler) as listener:
         server = Server(f"http://127.0.0.1:{listener.server_port}")
