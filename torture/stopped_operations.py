@@ -18,18 +18,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from pyiceberg.io import load_file_io
-from pyiceberg.table import StaticTable
 
 from demo.servers import S3Server
 from landing.tables.place import CATALOG_VARIABLE
 from landing.zone.layout import StreamPaths, is_compacted, load_id_of
-from tests.lake import extension
+from tests.current_tables import table_rows
 from tests.servers.postgres import serve_postgres
 from tests.servers.proxy import Request
 from torture.feeding import Feeder
@@ -148,11 +144,10 @@ def _ids(fleet: Fleet, when: Callable[[str], bool]) -> Counter[int]:
     return counts
 
 
-def _is_the_newest_of_each_key(rows: Callable[[Fleet], pa.Table]) -> Callable[[Fleet], list[str]]:
-    """A check of a table, of which `rows` reads the keys and names."""
-
+def _is_the_newest_of_each_key(table_format: str) -> Callable[[Fleet], list[str]]:
     def check(fleet: Fleet) -> list[str]:
-        table = rows(fleet)
+        env, stream = {**fleet.env(), **_env(fleet)}, f"{fleet.source}/{STREAM}"
+        table = table_rows(table_format, env["LANDING_TABLES_URL"], stream, env)
         there = sorted(zip(table["id"].to_pylist(), table["name"].to_pylist(), strict=True))
         wanted = sorted((row["id"], row["name"]) for row in fleet.api.rows(STREAM))
         twice = len(there) - len({key for key, _ in there})
@@ -163,53 +158,6 @@ def _is_the_newest_of_each_key(rows: Callable[[Fleet], pa.Table]) -> Callable[[F
         return []
 
     return check
-
-
-def _table_uri(fleet: Fleet) -> str:
-    return f"{_env(fleet)['LANDING_TABLES_URL']}/{fleet.source}/{STREAM}"
-
-
-def _delta(fleet: Fleet) -> pa.Table:
-    env = fleet.env()
-    options = {
-        "AWS_ENDPOINT_URL": f"http://{env['S3_ENDPOINT']}",
-        "AWS_ACCESS_KEY_ID": env["S3_ACCESS_KEY_ID"],
-        "AWS_SECRET_ACCESS_KEY": env["S3_SECRET_ACCESS_KEY"],
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    table = DeltaTable(_table_uri(fleet), storage_options=options)
-    return table.to_pyarrow_table(columns=["id", "name"])
-
-
-def _iceberg(fleet: Fleet) -> pa.Table:
-    env = fleet.env()
-    options = {
-        "s3.endpoint": f"http://{env['S3_ENDPOINT']}",
-        "s3.access-key-id": env["S3_ACCESS_KEY_ID"],
-        "s3.secret-access-key": env["S3_SECRET_ACCESS_KEY"],
-        "s3.region": "us-east-1",
-    }
-    folder = f"{_table_uri(fleet)}/metadata"
-    with load_file_io(options).new_input(f"{folder}/version-hint.text").open() as hint:
-        name = hint.read().decode().strip()
-    table = StaticTable.from_metadata(f"{folder}/{name}.metadata.json", options)
-    return table.scan(selected_fields=("id", "name")).to_arrow()
-
-
-def _ducklake(fleet: Fleet) -> pa.Table:
-    env = fleet.env()
-    with duckdb.connect() as lake:
-        for name in ("httpfs", "postgres_scanner", "ducklake"):
-            lake.execute(f"LOAD '{extension(name)}'")
-        lake.execute(
-            "CREATE SECRET (TYPE s3, USE_SSL false, URL_STYLE 'path', "
-            f"KEY_ID '{env['S3_ACCESS_KEY_ID']}', SECRET '{env['S3_SECRET_ACCESS_KEY']}', "
-            f"ENDPOINT '{env['S3_ENDPOINT']}')"
-        )
-        lake.execute(f"ATTACH 'ducklake:postgres:{env[CATALOG_VARIABLE]}' AS lake (READ_ONLY)")
-        sql = f'SELECT id, name FROM lake."{fleet.source}"."{STREAM}"'
-        return lake.execute(sql).to_arrow_table()
 
 
 def _words(*words: str) -> Callable[[Fleet], tuple[str, ...]]:
@@ -257,15 +205,15 @@ OPERATIONS = (
             _words("run", "…"),
             _is_of_table,
             _edited,
-            _is_the_newest_of_each_key(rows),
+            _is_the_newest_of_each_key(table_format),
             {"destination_sync_mode": "merge", "table_format": table_format},
             (*CAUSES, "killed"),
             is_at_each=True,
         )
-        for name, table_format, rows in (
-            ("Delta Lake", "delta", _delta),
-            ("Iceberg", "iceberg", _iceberg),
-            ("DuckLake", "ducklake", _ducklake),
+        for name, table_format in (
+            ("Delta Lake", "delta"),
+            ("Iceberg", "iceberg"),
+            ("DuckLake", "ducklake"),
         )
     ),
 )
@@ -386,8 +334,8 @@ def stopped_operations(
     note = (
         "Each in mid-upload, before an upload and once it had arrived; the updates of tables at "
         "each of their uploads. Meanwhile another process did the same, or ran the stream, and "
-        "afterwards both. *Lost* counts rows, and files that a polling feeder missed; rows that are "
-        "in a compacted day or a table twice are problems."
+        "afterwards both. *Lost* counts rows, and files that a polling feeder missed; rows that "
+        "are in a compacted day or a table twice are problems."
     )
     searched = sum((lane.search for lane in lanes), Search())
     tallies = [lane.tally for lane in lanes]
