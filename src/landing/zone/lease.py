@@ -38,7 +38,8 @@ TRIED_AGAIN_AFTER = timedelta(seconds=2)
 TRUSTED_FOR = timedelta(seconds=45)
 """How long the holder trusts a renewal; shorter than EXPIRES_AFTER, to leave time for an upload to
 begin."""
-RELEASED_WITHIN = timedelta(seconds=5)
+RELEASED_WITHIN = timedelta(seconds=7)
+"""How long the end of a run waits for a renewal under way, and then for the release."""
 PATIENCE = timedelta(minutes=15)
 """Longest wait for publications of others; a few large windows may take minutes."""
 FIRST_RETRY, RETRY_EVERY = 0.03, 0.25
@@ -152,7 +153,13 @@ class Lease:
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
         self._is_released = True
-        with suppress(BucketError):  # it expires by itself, and the run's outcome matters more
+        # A bucket that does not answer is not waited for: the lease expires by itself.
+        releasing = threading.Thread(target=self._release, name="landing-release", daemon=True)
+        releasing.start()
+        releasing.join(RELEASED_WITHIN.total_seconds())
+
+    def _release(self) -> None:
+        with suppress(BucketError):  # the run's outcome matters more
             self._renew_once()
 
     def check(self) -> None:
