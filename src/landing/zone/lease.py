@@ -101,6 +101,9 @@ class Lease:
                     self._waiting(other.holder)
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(2 * pause, RETRY_EVERY)
+            except KeyboardInterrupt:
+                self._release_unanswered()
+                raise
             else:
                 self._renewal.start()
                 self._seal_unfinished()
@@ -123,6 +126,14 @@ class Lease:
             self._own = self._take_over(found)
         if self._own is None:
             raise self._taken(self._bucket.get(self._path))
+
+    def _release_unanswered(self) -> None:
+        """Release the lease if the request for it was granted, and its answer not waited for."""
+        with suppress(BucketError):
+            self._own = self._late_renewal()
+            if self._own is not None:
+                self._is_released = True
+                self._renew_once()
 
     def _seal_unfinished(self) -> None:
         if self._publishing is None:

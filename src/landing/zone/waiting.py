@@ -1,8 +1,8 @@
 """Waits that a signal ends.
 
 Python handles a signal between two of its own instructions: none while a library that is not
-written in Python, such as the bucket's client, waits for an answer in the main thread. An upload may
-take minutes, and a pod is killed 30 seconds after SIGTERM.
+written in Python, such as the bucket's client, waits for an answer in the main thread. An upload
+may take minutes, and a pod is killed 30 seconds after SIGTERM.
 """
 
 from __future__ import annotations
