@@ -133,8 +133,8 @@ def _step(request: str) -> str:
 
 
 def _another_dies(zone: Zone, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Complete what the first one has begun, and die before the files of another day are removed;
-    the ids of its rows."""
+    """Complete what the first one has begun, and die in the next compaction, before its files are
+    removed; the ids of another day's rows."""
     with monkeypatch.context() as patch:
         patch.setattr(lease_module, "EXPIRES_AFTER", timedelta(0))
         compact(bucket, PATHS, everything(), 0)
@@ -144,7 +144,6 @@ def _another_dies(zone: Zone, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -
         patch.setattr(bucket, "delete_all", _dies)
         with pytest.raises(RuntimeError, match="killed"):
             compact(bucket, PATHS, everything(), 0)
-    assert compacted_path(files[-1]) in zone.parts("shop", "orders")
     return ids
 
 
