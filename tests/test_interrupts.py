@@ -79,9 +79,7 @@ def _is_listing(request: Request) -> bool:
     ("script", "where", "fault", "number"),
     [
         ("pipeline.py", "api", _limited, signal.SIGTERM),
-        ("pipeline.py", "api", _silent, signal.SIGHUP),
-        ("pipeline.py", "part", _silent, signal.SIGTERM),
-        ("pipeline.py", "part", _silent, signal.SIGINT),
+        ("pipeline.py", "part", _silent, signal.SIGHUP),
         ("pipeline.py", "listing", _silent, signal.SIGINT),
         ("discover-source.py", "api", _limited, signal.SIGINT),
         ("check", "api", _silent, signal.SIGTERM),
@@ -113,7 +111,7 @@ def test_a_signal_ends_a_wait(
     program.send_signal(number)
     _, err = program.communicate(timeout=40)
     assert program.returncode == CODES[number], err
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20, "a pod is killed after 30 s"
     assert "interrupted" in err
     assert "Traceback" not in err
     assert not [path for path in zone.paths_but_released() if path.endswith("lease.json")]
