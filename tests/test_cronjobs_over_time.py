@@ -116,7 +116,7 @@ def test_what_was_added_changed_and_removed_is_said(kit: Kit) -> None:
     assert "removed landing-datasette" in lines
     assert "changed landing-odoo: also runs partners" in lines
     assert "added landing-odoo-users" in lines
-    assert "`kubectl apply --prune` also removes it from the cluster" in done.out
+    assert "`kubectl apply --prune` removes that from the cluster, too" in done.out
 
     # The last stream's job is removed, too.
     for stream in ("orders", "partners", "users"):

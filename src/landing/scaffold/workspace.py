@@ -32,7 +32,7 @@ _DEV_OF = {"dagster": "dagster-ui", "feeder": "dagster-ui"}
 _NOTICE = (
     "# This is a path on the machine that made this file. Before others use the file, remove this\n"
     "# line if they can install the version in requirements.txt, or put a Git URL or a wheel that\n"
-    "# they can reach into both.\n"
+    "# they can reach into both. It stands before that file because pip takes them in this order.\n"
 )
 
 

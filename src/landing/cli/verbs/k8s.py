@@ -134,7 +134,7 @@ def _print(done: CronJobs) -> None:
         for one in done.changes:
             say(f"{one.change} {': '.join(filter(None, (one.name, '; '.join(one.details))))}")
         if any(one.change == "removed" for one in done.changes):
-            say("`kubectl apply --prune` also removes it from the cluster (docs/deployment.md)")
+            say("`kubectl apply --prune` removes that from the cluster, too (docs/deployment.md)")
 
 
 def _service_account(options: argparse.Namespace) -> str | None:
