@@ -327,7 +327,7 @@ def test_foreign_text_is_only_data_in_what_is_written(
     paging = paging_plan("cursor", {"path": text, "param": text, "size": text})
     cursor = CursorPlan("changed", text, text)  # dlt reads the field as a path of its own
     stream = StreamPlan(
-        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text]
+        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text], {text: text}
     )
     base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
     plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
@@ -425,7 +425,7 @@ def test_chosen_streams_of_a_document(kit: Kit, running_library: Library, tmp_pa
     assert init == 'from .streams import books, loans\n\n__all__ = ["books", "loans"]\n'
 
 
-SWAGGER = {"swagger": "2.0", "paths": {}}
+SWAGGER = {"swagger": "1.2", "paths": {}}
 NO_LISTS: dict[str, Any] = {"openapi": "3.1.0", "paths": {"/x/{id}": {"get": {"responses": {}}}}}
 A_LIST = {
     "responses": {
@@ -449,7 +449,7 @@ NO_SERVER = {
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (json.dumps(SWAGGER), "is Swagger 2.0: only OpenAPI 3 can be read"),
+        (json.dumps(SWAGGER), "is of version 1.2: OpenAPI 3 and Swagger 2 can be read"),
         (json.dumps(NO_LISTS), "none of its GETs returns a list of objects"),
         (json.dumps(NO_SERVER), "no stream can be made from it"),
         (json.dumps({"openapi": "3.0.3", "paths": {"/x": {"get": A_LIST}}}), "contradicts itself"),

@@ -175,7 +175,7 @@ AUTHS: dict[str, Kind] = {
 }
 
 
-TAKEN = frozenset({"api", "client", "dlt", "streams", *dir(builtins)})
+TAKEN = frozenset({"api", "client", "dlt", "os", "streams", *dir(builtins)})
 """Names that the files of a source use for something else."""
 
 
@@ -212,6 +212,8 @@ class StreamPlan:
     description: str = ""
     guesses: Sequence[str] = ()
     """Sentences for comments: guesses that a person should check."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters whose values are in environment variables, with descriptions."""
 
     @property
     def function(self) -> str:
@@ -259,8 +261,20 @@ class SourcePlan:
     def variables(self) -> list[tuple[str, str]]:
         """Names of the source's environment variables, with descriptions."""
         url = (f"{self.prefix}_URL", f"the API's address, such as {self.base_url}")
-        own = AUTHS[self.auth.kind].variables
-        return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
+        own = [(f"{self.prefix}_{name}", what) for name, what in AUTHS[self.auth.kind].variables]
+        of_streams = {
+            self.variable(name): what
+            for stream in self.streams
+            for name, what in stream.variables.items()
+        }
+        return [url, *own, *of_streams.items()]
+
+    def variable(self, parameter: str) -> str:
+        """The environment variable for a parameter of the API."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter)
+        name = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").upper() or "PARAMETER"
+        is_taken = name in ("URL", *dict(AUTHS[self.auth.kind].variables))
+        return f"{self.prefix}_{name}_PARAMETER" if is_taken else f"{self.prefix}_{name}"
 
     def example(self) -> dict[str, str]:
         """The source's environment variables, with a value for the one that is not secret."""

@@ -103,16 +103,18 @@ def _address(plan: SourcePlan, url: str | int) -> str:
 def streams(plan: SourcePlan) -> str:
     pagings = {PAGINGS[stream.paging.kind].class_name for stream in plan.streams} - {""}
     kit = f"from landing.http import {', '.join(sorted(pagings))}\n\n" if pagings else ""
-    described = "\n\n\n".join(_stream(stream) for stream in plan.streams)
+    described = "\n\n\n".join(_stream(plan, stream) for stream in plan.streams)
+    uses_variables = any(stream.variables for stream in plan.streams)
+    system = "import os\n" if uses_variables else ""
     return (
         f'"""The streams of {plan.name}: one function for each, which yields its pages."""\n\n'
         f"# No `from __future__ import annotations`: dlt looks for the cursor in the signature.\n"
-        f"from collections.abc import Iterator\nfrom typing import Any\n\n"
+        f"{system}from collections.abc import Iterator\nfrom typing import Any\n\n"
         f"import dlt\n\n{kit}from .client import api\n\n\n{described}\n"
     )
 
 
-def _stream(stream: StreamPlan) -> str:
+def _stream(plan: SourcePlan, stream: StreamPlan) -> str:
     key = list(stream.primary_key)
     hints = [f"name={_text(stream.name)}"] if stream.name != stream.function else []
     if key:
@@ -120,7 +122,7 @@ def _stream(stream: StreamPlan) -> str:
         hints.append(f"primary_key={fields}")
     decorator = f"@dlt.resource({', '.join(hints)})" if hints else "@dlt.resource"
     comments = "".join(_comment(guess) for guess in stream.guesses)
-    body = [f'{_INDENT}"""{_description(stream)}"""', *_body(stream)]
+    body = [f'{_INDENT}"""{_description(stream)}"""', *_body(plan, stream)]
     signature = _signature(stream)
     return f"{comments}{decorator}\n{signature}\n" + "\n".join(body)
 
@@ -170,13 +172,14 @@ def _has_limit(paging: PagingPlan) -> bool:
     return paging.kind in _WITH_LIMIT or bool(paging.arguments.get("size"))
 
 
-def _body(stream: StreamPlan) -> list[str]:
+def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
     arguments = [_text(stream.path)]
     if stream.records:
         arguments.append(f"records={_text(stream.records)}")
     if PAGINGS[stream.paging.kind].class_name:
         arguments.append(f"paging={_paging(stream.paging)}")
     params = [f"{_text(name)}: {_text(value)}" for name, value in stream.params.items()]
+    params += [f'{_text(name)}: os.environ["{plan.variable(name)}"]' for name in stream.variables]
     if stream.cursor is not None:
         params.append(f"{_text(stream.cursor.param)}: {_parameter(stream.cursor)}.last_value")
     size = stream.paging.arguments.get("size")
