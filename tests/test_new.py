@@ -207,6 +207,8 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
         ([*ORDERS, "--paging=page", "--paging-arg=first=x"], "'x' is not a whole number"),
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
         ([*ORDERS, "--since=since"], "--since needs --cursor"),
+        ([*ORDERS, "--initial-value=0"], "--initial-value needs --cursor"),
+        ([*ORDERS, "--cursor=at", "--since=q=at>"], "the template has to have {value} in it"),
         ([*ORDERS, "--base-url=shop.example.com"], "has to begin with http:// or https://"),
         ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL has a password"),
         ([*ORDERS, "--streams", "a-b", "a_b"], "would be the same function, a_b"),
@@ -239,7 +241,7 @@ def test_the_kinds_are_listed(kit: Kit) -> None:
 
 def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
     answers = ["bearer", "pages", "page", "", "per_page", "", "", "orders lines=order/lines"]
-    answers += ["data", "", "updated_at", "since"]
+    answers += ["data", "", "updated_at", "since", ""]
     command = "import sys; from landing.cli import main; sys.exit(main(sys.argv[1:]))"
     terminal, end = pty.openpty()
     with os.fdopen(terminal, "w") as keyboard, os.fdopen(end) as stdin:

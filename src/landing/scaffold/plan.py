@@ -88,6 +88,14 @@ PAGINGS: dict[str, Kind] = {
             Argument("size", "parameter for the number of rows, if there is one", ""),
         ),
     ),
+    "next-url-header": Kind(
+        "HeaderUrlPages",
+        "the next page's URL in a header other than Link",
+        (
+            Argument("header", "name of the header with the URL"),
+            Argument("size", "parameter for the number of rows, if there is one", ""),
+        ),
+    ),
     "keyset": Kind(
         "KeysetPages",
         "rows after the last row's value of a field",
@@ -95,6 +103,15 @@ PAGINGS: dict[str, Kind] = {
             Argument("field", "the field that rows are sorted by, distinct in each row"),
             Argument("param", "parameter for its last value"),
             Argument("limit_param", "parameter for the number of rows", "limit"),
+        ),
+    ),
+    "graphql": Kind(
+        "",
+        "a GraphQL connection with pageInfo",
+        (
+            Argument("connection", "path of the connection in the data", "{stream}"),
+            Argument("fields", "fields of a node, separated by spaces", "id"),
+            Argument("size", "argument for the number of nodes", "first"),
         ),
     ),
 }
@@ -197,6 +214,8 @@ class CursorPlan:
     field: str
     param: str
     initial_value: str | int = DEFAULT_INITIAL_VALUE
+    template: str = ""
+    """What the parameter takes, such as `updated_at ge {value}`; the value alone if empty."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +233,8 @@ class StreamPlan:
     """Sentences for comments: guesses that a person should check."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Query parameters whose values are in environment variables, with descriptions."""
+    is_post: bool = False
+    """Whether it is a search: parameters are paths in a JSON body."""
 
     @property
     def function(self) -> str:
