@@ -175,13 +175,13 @@ def test_an_address_that_is_not_the_answer(
 
 def test_nothing_pasted(shop: Kit) -> None:
     done = login(shop, "shop", "--no-browser")
-    assert (done.code, "nothing was pasted" in done.err) == (2, True)
+    assert (done.code, "no address was pasted" in done.err) == (2, True)
 
 
 def test_nobody_comes_back(shop: Kit) -> None:
     done = login(shop, "shop", "--timeout=1", BROWSER="true")
     assert done.code == 1
-    assert "nobody came back from the provider within 1 s" in done.err
+    assert "the browser did not return from the provider within 1 s" in done.err
 
 
 def test_the_port_is_taken_or_elsewhere(shop: Kit, provider: Provider) -> None:

@@ -386,7 +386,7 @@ def test_a_stream_without_records_says_so_and_leaves_the_file(orders: Kit, api: 
     api.set_rows("orders", [])
     assert_told(
         orders.discover("my_source"),
-        "stream 'orders' gave no records, so its fields can't be known; nothing was written",
+        "stream 'orders' returned no records, so its fields are unknown; nothing was written",
     )
     assert files_of(orders.root) == before
 

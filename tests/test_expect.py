@@ -260,7 +260,7 @@ def test_hours_that_no_rule_needs_are_not_kept(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("expect", "message"),
     [
-        ({}, "expect: says nothing; give rows_per_run, rows_per_day or change, or leave it out"),
+        ({}, "expect: is empty; set rows_per_run, rows_per_day or change, or leave it out"),
         ({"rows_per_rn": 1}, "expect: unknown key 'rows_per_rn'; did you mean 'rows_per_run'?"),
         ({"rows_per_run": 0}, "expect.rows_per_run: "),
         ({"rows_per_day": "many"}, "expect.rows_per_day: expected a whole number"),

@@ -173,7 +173,7 @@ def test_what_would_be_refused_is_told_with_its_reason(shop: Kit, api: Api, zone
 def test_drift_of_the_first_page_is_told(shop: Kit) -> None:
     told = planned(shop).out
     assert "drift: + created_on (string)" in told
-    assert "`landing discover shop orders` writes down the fields" in told
+    assert "`landing discover shop orders` updates the discovered schema" in told
     configure(shop, FIELDS, on_drift="fail")
     refused = planned(shop)
     assert refused.code == 1
@@ -207,7 +207,7 @@ def test_an_api_that_is_tried_again_is_told_so(shop: Kit, api: Api) -> None:
 def test_without_a_preview_nothing_is_asked_for(shop: Kit, api: Api) -> None:
     told = planned(shop, "--no-preview")
     assert told.code == 0
-    assert "(dry run: asks for no records, writes nothing)" in told.out
+    assert "(dry run: requests no records, writes nothing)" in told.out
     assert api.requests == []
     assert document(shop, "--no-preview")["preview"] is None
     assert api.requests == []

@@ -482,7 +482,7 @@ def test_a_misspelt_nested_field_is_told_before_anything_lands(orders: Kit, zone
     orders.configure("my_source", "orders", cursor_field=["updated_at"], fields=misspelt)
     for arguments in (["--dry-run"], []):
         done = orders.run("my_source", "orders", *arguments)
-        assert "orders.json: field customer.nmae; did you mean 'name'?" in done.out
+        assert "orders.json has no field customer.nmae; did you mean 'name'?" in done.out
 
 
 def test_a_field_that_no_record_has_is_told(orders: Kit, api: Api, zone: Zone) -> None:

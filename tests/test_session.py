@@ -467,4 +467,4 @@ def test_a_run_that_waits_for_its_turn_can_be_interrupted(
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert err == "interrupted; the next run goes on from the last load\n"
+    assert err == "interrupted; the next run continues from the last load\n"

@@ -300,7 +300,7 @@ def test_without_a_terminal_a_change_needs_yes(shop: Kit, folder_zone: Zone) -> 
     before = folder_zone.read(STATE)
     refused = shop.landing("state", "reset", "shop", "rows")
     assert refused.code == 2
-    assert "say --yes" in refused.err
+    assert "confirm with --yes" in refused.err
     assert folder_zone.read(STATE) == before
     assert folder_zone.paths("_dlt/shop/rows/states") == []
 

@@ -206,7 +206,7 @@ def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_ada
     assert status(shop, 0)["drift"] == {**seen, "lost": ["name"]}
     told = shop.landing("status").out
     assert "shop/orders: the source's fields have changed: + tip (number); − name; ~ code: " in told
-    assert "→ `landing discover shop orders` writes down what there is now" in told
+    assert "→ `landing discover shop orders` updates the discovered schema" in told
 
     fields = {**FIELDS, "tip": {"type": "number"}, "code": {"type": "string"}}
     del fields["name"]

@@ -161,7 +161,9 @@ def each(request: pytest.FixtureRequest, shop: Shop) -> Shop:
 def test_a_table_has_one_row_per_key_the_newest(each: Shop) -> None:
     each.configure()
     told = each.lands(row(1, 10), row(2, 20), row(2, 25), row(3, 30))
-    assert f"table  {each.format} at {each.tables}/shop/orders: made of all that landed" in told
+    assert (
+        f"table  {each.format} at {each.tables}/shop/orders: rebuilt from all landed files" in told
+    )
     assert each.current() == {1: "1 at 10", 2: "2 at 25", 3: "3 at 30"}
 
     told = each.lands(row(1, 40), row(4, 50), row(4, None), row(5, None))
@@ -275,7 +277,7 @@ def test_another_format_is_another_table(shop: Shop) -> None:
     for table_format in ("iceberg", "ducklake", "delta"):
         shop.format = table_format
         shop.configure()
-        assert "made of all that landed, 1 row" in shop.run()
+        assert "rebuilt from all landed files, 1 row" in shop.run()
         assert shop.current() == {1: "1 at 10"}
 
 
@@ -483,7 +485,7 @@ def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> Non
     asked = shop.kit.landing("rebuild", "shop", "orders")
     assert asked.code == 2
     assert f"rebuild the table at {shop.tables}/shop/orders?" in asked.err
-    assert "say --yes" in asked.err
+    assert "confirm with --yes" in asked.err
     shop.configure(destination_sync_mode="append", table_format=None)
     none = shop.kit.landing("rebuild", "shop", "orders", "--yes")
     assert none.code == 2

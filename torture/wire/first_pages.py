@@ -186,7 +186,7 @@ FEWER = [
         "OffchainLabs/prysm#4144",
         _ten(),
         listed(),
-        "the answer has exactly 10 rows, as a full page would have",
+        "the response has exactly 10 rows, as a full page would have",
         rows=BEYOND,
     ),
     _warned(
@@ -194,7 +194,7 @@ FEWER = [
         "moonclerk/developer#4",
         body({"items": ROWS, "count": TOTAL}),
         pages('records="items", params={"limit": 12}'),
-        "the answer has exactly 12 rows, as a full page would have",
+        "the response has exactly 12 rows, as a full page would have",
     ),
     Way(
         "the answer has exactly a full page of rows, and the stream says that it is all",

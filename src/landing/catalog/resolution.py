@@ -131,8 +131,7 @@ def _check_expect(raw: StreamFile, shown: str) -> None:
     expect = raw.expect
     if expect is not None and not any(msgspec.structs.astuple(expect)):
         raise CatalogError(
-            f"{shown}: expect: says nothing; give rows_per_run, rows_per_day or change, or leave "
-            "it out"
+            f"{shown}: expect: is empty; set rows_per_run, rows_per_day or change, or leave it out"
         )
 
 

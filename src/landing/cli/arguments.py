@@ -73,11 +73,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def is_agreed(options: argparse.Namespace, question: str) -> bool:
-    """Whether a change is to be made; without --yes, a person at the terminal is asked."""
+    """Whether the user confirms a change: by --yes, or by an answer in the terminal."""
     if options.yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to ask at: say --yes")
+        raise UsageError(f"{question} Without a terminal, confirm with --yes")
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

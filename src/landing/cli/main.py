@@ -168,7 +168,7 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         complain(error, options)
         return _failed(options, error, error.exit_code)
     except KeyboardInterrupt:
-        text = "interrupted; the next run goes on from the last load"
+        text = "interrupted; the next run continues from the last load"
         report_event(options, "warning", "interrupted", text)
         return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:

@@ -28,6 +28,6 @@ def _decoded(content: bytes, encoding: str) -> bytes:
             return content
         return content.decode(encoding).encode()
     except LookupError:
-        raise ValueError(f"text in '{encoding}', an encoding that nothing here knows") from None
+        raise ValueError(f"text in '{encoding}', which is no known encoding") from None
     except UnicodeError:
         raise ValueError(f"text that is not in the encoding '{encoding}'") from None

@@ -21,7 +21,7 @@ from landing.columns.arrow import pc
 from landing.columns.plain_values import plain
 
 DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
-NO_KEY = "no value, though it tells which record is deleted"
+NO_KEY = "no value, so it is unknown which record is deleted"
 _NEVER = frozenset({"", "0", "false", "f", "no", "n", "null", "none"})
 _ZERO_TIME = re.compile(
     r"(?:0000-00-00|0001-01-01|1970-01-01)(?:[t ]00:00(?::00(?:\.0+)?)?)?"

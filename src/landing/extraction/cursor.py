@@ -76,7 +76,9 @@ class CursorTracker:
                 "moves one way"
             )
         if self._descending and self.frozen.lookback is not None:
-            raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
+            raise SourceError(
+                f"cursor '{self.name}': a lookback needs a cursor that grows, not last_value_func min"
+            )
         if self.frozen.end_value is not None:
             self._typed("end_value", self.frozen.end_value)
 

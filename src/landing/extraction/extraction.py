@@ -197,10 +197,10 @@ class Extraction:
             return
         source, stream = self._config.source, self._config.stream
         raise StreamError(
-            f"stream '{source}/{stream}' gave no row to land, and overwrites those of the last "
-            'run: nothing was changed. If the source is really empty, set "allow_empty": true '
-            f"in {self._config.origin}; if not, fix what keeps the stream from giving rows",
-            remedy=f"`landing check {source} {stream}` shows what it gives",
+            f"stream '{source}/{stream}' returned no rows, and would replace those of the last "
+            'run, so nothing was changed. If the source is really empty, set "allow_empty": true '
+            f"in {self._config.origin}; if not, find out why the stream returns no rows",
+            remedy=f"`landing check {source} {stream}` shows what it returns",
         )
 
     def _check_volume(self, load: Load) -> None:
@@ -220,7 +220,7 @@ class Extraction:
                 f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. What the run does not "
                 "give would be removed, so nothing was changed. If the number is right, change "
                 f"{self._config.origin}",
-                remedy=f"`landing check {source} {stream}` shows what the source gives",
+                remedy=f"`landing check {source} {stream}` shows what the source returns",
             )
         self._state.remember_volume(rows, self.unexpected)
         self.unexpected += volume.of_day()

@@ -37,8 +37,8 @@ from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.row_filter import RowFilter
 from landing.extraction.side_by_side import Stop
+from landing.http.api_messages import failure_in
 from landing.http.gone import Gone
-from landing.http.own_words import said_of_failure
 from landing.results import Drifted
 from landing.zone.state import State
 
@@ -148,8 +148,8 @@ class StreamReader:
             hint = self._config.hard_delete
             if column.get("hard_delete") and (hint is None or hint.column != name):
                 raise SourceError(
-                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
-                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
+                    f"stream '{self._config.source}/{self._config.stream}' declares '{name}' as "
+                    "a hard_delete column with a page; declare it in streams.py, as columns= of "
                     "@dlt.resource"
                 )
         return page
@@ -159,7 +159,7 @@ class StreamReader:
         self._stop.check()
         if waited > self._stalled_after:
             raise StreamError(
-                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
+                f"stream '{self._config.source}/{self._config.stream}' has returned nothing for "
                 f"{waited / 60:.0f} minutes: give its client a timeout, so that the error "
                 "names the request, or raise LANDING_STALL_MINUTES"
             )
@@ -198,8 +198,8 @@ class StreamReader:
             foreign = (record for record in records if record and not known & record.keys())
             self._foreign = next(foreign, None)
         if self._foreign is not None and self._absent != self._names:
-            words = said_of_failure(self._foreign)
-            says = f": {words}" if words else ""
+            message = failure_in(self._foreign)
+            says = f": {message}" if message else ""
             raise StreamError(
                 f"stream '{self._config.source}/{self._config.stream}': one of its records has "
                 f"none of the fields of {self._config.origin}, but {listed(self._foreign)}"
@@ -232,7 +232,7 @@ class StreamReader:
             raise StreamError(
                 f"stream '{source}/{stream}': none of its {read:,} records has any "
                 f"of the fields of {self._config.origin}; nothing was landed",
-                remedy=f"`landing discover {source} {stream}` writes what there is now",
+                remedy=f"`landing discover {source} {stream}` updates the discovered schema",
             )
         if self.gone.count:
             self._emit(Note(stream, self.gone.note))

@@ -41,13 +41,13 @@ def check_unpackable(response: requests.Response) -> None:
 
 
 def check_whole(response: requests.Response) -> None:
-    """Raises ChunkedEncodingError if the body, of which all was read, ends in mid-stream."""
+    """Raises ChunkedEncodingError if the body, which was read to its end, is cut off."""
     decoder = getattr(response.raw, "_decoder", None)
     if decoder is None or not _was_fed(response.raw):
         return
     if not all(map(_is_finished, getattr(decoder, "_decoders", (decoder,)))):
         raise ChunkedEncodingError(
-            f"the body's Content-Encoding {', '.join(_codings(response))} ends before its end",
+            f"the body, with Content-Encoding {', '.join(_codings(response))}, is cut off",
             request=response.request,
             response=response,
         )

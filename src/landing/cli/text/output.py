@@ -111,7 +111,7 @@ def print_table(table: TableResult | None) -> None:
         )
     for field, count in table.conversion_errors.items():
         say(
-            f"{field}: {counted(count, 'value')} of older files don't fit the column's present "
+            f"{field}: {counted(count, 'value')} of older files don't fit the column's current "
             "type, and are null in the table",
             mark=_NOTE,
         )
@@ -119,7 +119,7 @@ def print_table(table: TableResult | None) -> None:
 
 def _upserts(table: TableResult) -> str:
     if table.is_new:
-        return f"made of all that landed, {counted(table.upserted, 'row')}"
+        return f"rebuilt from all landed files, {counted(table.upserted, 'row')}"
     if not (table.upserted or table.removed):
         return "up to date"
     gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""

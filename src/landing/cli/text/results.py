@@ -45,9 +45,9 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
         source, names = drifted[0].source, [stream.stream for stream in drifted]
         configs = listed(f"{name}.json" for name in names)
         yield (
-            f"`landing discover {source} {' '.join(names)}` writes down the fields as they are "
-            f"now; then add the ones to land to dag/streams/{source}/ ({configs}), and remove "
-            "those that are gone"
+            f"`landing discover {source} {' '.join(names)}` updates the discovered schema; then "
+            f"add the fields to land to dag/streams/{source}/ ({configs}), and remove those that "
+            "are gone"
         )
 
 

@@ -41,7 +41,7 @@ class Terminal:
             case events.RunWarning(text):
                 self.say(redacted(text))
             case events.LoadPublished(stream, rows, cursor):
-                self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
+                self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; continuing")
 
     def _note(self, stream: str, text: str) -> None:
         self.say(f"{self._source}/{stream}: {redacted(text)}")

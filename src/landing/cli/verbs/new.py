@@ -165,7 +165,9 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     }
     missing = [flag for flag, value in needed.items() if not value]
     if missing and not sys.stdin.isatty():
-        raise UsageError(f"add {', '.join(missing)} (or --openapi): there is no terminal to ask at")
+        raise UsageError(
+            f"add {', '.join(missing)} (or --openapi): there is no terminal to ask questions in"
+        )
     asks = bool(missing)
     base_url = check_url(options.base_url or asked("Base URL, which all paths are relative to"))
     auth = _auth(options, asks)

@@ -152,4 +152,4 @@ class Suite:
 
 def _require_records(subject: CheckedStream) -> None:
     if not any(row_count(page) for page in subject.first.pages):
-        raise CheckSkipped("the stream gave no records")
+        raise CheckSkipped("the stream returned no records")
