@@ -58,8 +58,8 @@ def test_drift_is_told_once_at_every_run(drifting: Kit, folder_zone: Zone) -> No
         assert done.code == 0, done.text
         assert done.out.count("drift:") == 1
         assert (
-            "drift: + gift (boolean), not landed: add to fields, or discover the stream again to "
-            "leave out for good; ~ name: string → integer, lands as text\n"
+            "drift: + gift (boolean), not landed: add it to fields, or discover the stream again "
+            "to leave it out for good; ~ name: string → integer, lands as text\n"
         ) in done.out
         assert "no record had total; such columns are all null" in done.out
     assert folder_zone.query("shop", "orders", "SELECT DISTINCT total FROM landed") == [(None,)]

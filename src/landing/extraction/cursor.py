@@ -77,7 +77,8 @@ class CursorTracker:
             )
         if self._descending and self.frozen.lookback is not None:
             raise SourceError(
-                f"cursor '{self.name}': a lookback needs a cursor that grows, not last_value_func min"
+                f"cursor '{self.name}': a lookback needs a cursor that grows, and last_value_func "
+                "is min"
             )
         if self.frozen.end_value is not None:
             self._typed("end_value", self.frozen.end_value)
