@@ -153,7 +153,7 @@ def test_a_backfill_lands_its_windows_and_leaves_the_cursor_alone(
     assert zone.is_released("shop", "orders")
 
 
-def test_it_goes_on_where_it_was_and_runs_again_only_when_told(
+def test_it_continues_where_it_was_and_runs_again_only_with_the_flag(
     shop: Kit, zone: Zone, api: Api
 ) -> None:
     words = ("backfill", "shop", "orders", *RANGE)
@@ -522,7 +522,7 @@ def ignoring(kit: Kit, order: str = "", odd: str = "", **keys: Any) -> Path:
     return kit.add_source("ids", IDS.format(order=order, odd=odd)) / "pages.txt"
 
 
-def test_what_landed_is_told_though_the_table_fails(
+def test_what_landed_is_reported_even_if_the_table_fails(
     shop: Kit, zone: Zone, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure(
@@ -592,7 +592,7 @@ def test_a_declared_order_ends_the_reading_after_the_window(kit: Kit, folder_zon
     assert len(pages.read_text().split()) < 20
 
 
-def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
+def test_more_versions_of_a_record_than_ids_are_an_error(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "ROOM", Decimal("0.001"))  # seconds: a thousand load ids
@@ -622,7 +622,7 @@ def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
         (("--fields", "id"), "is the primary key or the cursor"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_told(
+def test_an_invalid_request_is_reported(
     shop: Kit, folder_zone: Zone, words: tuple[str, ...], told: str
 ) -> None:
     done = shop.landing("backfill", "shop", "orders", *words)

@@ -52,7 +52,7 @@ def drifting(request: pytest.FixtureRequest, kit: Kit) -> Kit:
 WITH_NAME = {**FIELDS, "name": {"type": "string"}}
 
 
-def test_drift_is_told_once_at_every_run(drifting: Kit, folder_zone: Zone) -> None:
+def test_drift_is_reported_once_at_every_run(drifting: Kit, folder_zone: Zone) -> None:
     for _ in range(2):
         done = run(drifting, fields=WITH_NAME)
         assert done.code == 0, done.text

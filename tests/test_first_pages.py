@@ -177,7 +177,7 @@ def test_one_warning_for_thousands_of_lists() -> None:
     assert sum(isinstance(event, Note) for event in events) == 1
 
 
-def test_a_cursor_that_leads_to_no_body_is_an_end_that_is_said() -> None:
+def test_a_cursor_that_leads_to_no_body_is_the_end_with_a_warning() -> None:
     def answer(exchange: Exchange) -> None:
         if exchange.seen.query.get("cursor"):
             return exchange.reply(204)

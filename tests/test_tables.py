@@ -381,7 +381,7 @@ def test_streams_side_by_side_have_a_table_each(each: Shop) -> None:
         assert each.current(stream) == {1: "1 at 10", 2: "2 at 20"}
 
 
-def test_where_a_table_can_not_be_is_told_before_anything_is_read(
+def test_where_a_table_can_not_be_is_reported_before_anything_is_read(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure()
@@ -408,7 +408,7 @@ def test_where_a_table_can_not_be_is_told_before_anything_is_read(
         assert zone.parts("shop", "orders") == []
 
 
-def test_a_catalog_is_asked_for_and_its_password_never_told(
+def test_a_catalog_is_required_and_its_password_is_never_shown(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.format = "ducklake"
@@ -459,7 +459,7 @@ def test_a_ducklake_catalog_is_for_one_place_and_says_so_before_anything_is_read
     assert shop.current() == {1: "1 at 20"}
 
 
-def test_a_format_that_is_not_installed_is_told_before_anything_is_read(
+def test_a_format_that_is_not_installed_is_reported_before_anything_is_read(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure()
@@ -492,7 +492,7 @@ def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> Non
     assert "'append' keeps no table" in none.err
 
 
-def test_a_dry_run_tells_where_the_table_is(shop: Shop) -> None:
+def test_a_dry_run_shows_where_the_table_is(shop: Shop) -> None:
     shop.configure()
     told = shop.kit.run("shop", "orders", "--dry-run")
     assert f"table     delta at {shop.tables}/shop/orders" in told.out

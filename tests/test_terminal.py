@@ -341,7 +341,7 @@ def test_json_is_one_document_with_all_streams(shop: Kit, api: Api) -> None:
     assert json.loads(again.out)[0]["status"] == "landed", "a full refresh"
 
 
-def test_a_stream_with_a_table_tells_new_rows_from_changed_ones(shop: Kit, api: Api) -> None:
+def test_a_stream_with_a_table_counts_new_and_changed_rows(shop: Kit, api: Api) -> None:
     go(shop)
     config: Mapping[str, object] = {
         "cursor_field": ["updated_at"],

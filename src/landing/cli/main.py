@@ -47,7 +47,7 @@ from landing.errors import LandingError, UsageError, WorkspaceError
 from landing.extraction import interruption
 
 EXIT_CODES = (
-    "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
+    "exit codes: 0 success, 1 a stream failed or a check found something, 2 wrong usage or config, "
     "3 another run of the stream is in progress"
 )
 

@@ -1,4 +1,4 @@
-"""A backfill as a person at a terminal sees it."""
+"""Shows the progress of a backfill in a terminal."""
 
 from __future__ import annotations
 

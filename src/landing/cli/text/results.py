@@ -1,4 +1,4 @@
-"""What came of a run: a line for each stream in a pipe, a table at a terminal."""
+"""Prints the result of a run: a table in a terminal, a line for each stream in a pipe."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ class Terminal:
 
 
 class RunDisplay:
-    """How far a run is: lines that move at a terminal, a line now and then in a log, and nothing
-    in CI, where only what came of it counts."""
+    """Shows the progress of a run: moving lines in a terminal, a line at intervals in a log, and
+    nothing in CI, where only the result counts."""
 
     def __init__(self, source: str, *, only_last: bool = False) -> None:
         self._source = source

@@ -23,7 +23,7 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "At a terminal, it asks for whatever the options leave out."
+    parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
     add_json(parser)

@@ -69,7 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--failed",
         "the records of the last run, if it failed because of its quarantine_limit",
     )
-    add_flag(verbs["land"], "--dry-run", "say how many would land; write nothing")
+    add_flag(verbs["land"], "--dry-run", "show how many would land; write nothing")
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:

@@ -26,7 +26,7 @@ _NUMBERS = ("RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Reads only the bucket and writes nothing. Exits with 1 if a stream is late, its last run "
-        "failed, its cursor or a record is ahead of now, its rows are not as many as expected, or "
+        "failed, its cursor or a record is ahead of now, its number of rows is not as expected, or "
         "records are in quarantine."
     )
     add_sources(parser)
