@@ -1,4 +1,4 @@
-"""A transformer's function, run so that a child that is gone does not end the stream."""
+"""Runs a transformer's function so that a child that is gone does not end the stream."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Function: TypeAlias = Callable[..., Any]
 
 
 def skipping_gone(function: Function, gone: Gone) -> Function:
-    """The function of a transformer, whose call for one parent gives nothing if the API answers
-    that what was asked for is gone.
+    """The transformer's function, wrapped: a call for one parent returns nothing if the API answers
+    404 or 410.
 
-    A 404 counts if it comes twice. If that ends a call for a page of several parents, the function
-    is called again for each of them alone, and what it gave before is left out.
+    A 404 counts only if it comes twice. If the call was for a page of several parents, the function
+    is called again for each of them alone, and rows that it had returned before are left out.
     """
 
     @wraps(function)
@@ -44,7 +44,7 @@ def skipping_gone(function: Function, gone: Gone) -> Function:
 
 
 class _Call:
-    """Of the function, for one parent or a page of several."""
+    """A call of the function, for one parent or a page of several."""
 
     def __init__(
         self, function: Function, parents: Any, gone: Gone, *, is_again: bool = False
@@ -122,8 +122,8 @@ class _Call:
         return piece
 
     def _deferred(self, function: Function, *, is_all: bool = True) -> Function:
-        """As `dlt.defer` has it, to be called in dlt's pool. If it is not all that was given, it is
-        of one parent, unless it has got the whole page."""
+        """Wrap a function that `dlt.defer` made, which dlt calls later in its pool. If it is not
+        all that the call returned, it belongs to one parent, unless it received the whole page."""
 
         def call() -> Any:
             child = Child(self._gone)
@@ -151,8 +151,8 @@ class _Call:
         return self._answered(result, child)
 
     def _instead(self, error: Exception, given: _Given) -> list[_Call]:
-        """The calls for each parent alone, of a page in which one is gone; of one alone, another
-        call, and none after that."""
+        """The calls to make in place of a failed one: for each parent of the page alone, or, for a
+        single parent, once more. None if the parent is skipped."""
         if self._is_one and not given.count:
             if may_pass(error) and not self._is_again:
                 return [_Call(self._function, self._parents, self._gone, is_again=True)]
@@ -192,12 +192,12 @@ def _called(function: Function) -> Any:
 
 
 class _Given:
-    """What a call gave before it failed, so that it does not come twice."""
+    """The rows that a call returned before it failed, so that they do not land twice."""
 
     def __init__(self, *, is_known: bool = True) -> None:
         self.count = 0
         self.is_known = is_known
-        """False if something was given that is still to be made."""
+        """False if some of it is still to be evaluated."""
         self._digests: Counter[int] = Counter()
 
     def add(self, piece: Any) -> None:
@@ -205,7 +205,7 @@ class _Given:
         self._digests[_digest(piece)] += 1
 
     def takes(self, piece: Any) -> bool:
-        """Whether a piece was given, and not taken yet."""
+        """Whether a piece was returned before; each counts once."""
         digest = _digest(piece)
         is_given = self._digests[digest] > 0
         self._digests[digest] -= is_given
@@ -220,13 +220,13 @@ def _digest(piece: Any) -> int:
 
 
 def _is_one(item: Any) -> bool:
-    """Whether it is one parent, such as a record or an id, and no page of several."""
+    """Whether the item is one parent, such as a record or an id, and not a page of several."""
     is_record = isinstance(item, Mapping | str | bytes | tuple)
     return is_record or not hasattr(item, "__len__") or len(item) == 1
 
 
 def _each(parents: Any) -> list[Any] | None:
-    """Pages of one parent each; None of what can't be divided."""
+    """Pages of one parent each; None if the item can't be divided."""
     if isinstance(parents, JsonPage):
         return list(parents.pieces(1))
     if isinstance(parents, list):
@@ -237,7 +237,7 @@ def _each(parents: Any) -> list[Any] | None:
 
 
 def _holds(function: Function, value: Any) -> bool:
-    """Whether a function that was made by `dlt.defer` is called with a value."""
+    """Whether a function made by `dlt.defer` has the value among its arguments."""
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     inner = [each for cell in cells if isinstance(cell, tuple) for each in cell]
     named = [each for cell in cells if isinstance(cell, dict) for each in cell.values()]
