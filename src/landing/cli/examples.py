@@ -1,4 +1,4 @@
-"""What `--help` of each verb shows: commands as they are typed, and what they are for."""
+"""The examples in each verb's `--help`: commands, and what they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as a person reads it: notes as they come, and how far it is."""
+"""Prints the notes and the progress of a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from landing.secrets import redacted
 
 
 class Terminal:
-    """Shows a person a run as it goes on.
+    """Prints the events of a run as they happen.
 
-    With `to_stderr`, since standard output is for something else. With `summarizes`, drift of
-    streams that land is left to the summary.
+    With `to_stderr`, standard output is left to something else. With `summarizes`, drift of streams
+    that land is left to the summary.
     """
 
     def __init__(self, source: str, *, to_stderr: bool = False, summarizes: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The streams of a run as lines of a terminal: as much of each as fits."""
+"""The streams of a run as lines in a terminal, with as many figures as fit."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _MARKS = {"landed": ("✓", "green"), "failed": ("✗", "red")}
 
 
 class RunLines:
-    """What `Live` draws of a run: all streams, or where they come one after the other, the last."""
+    """The lines that `Live` draws of a run: all streams, or the last if they run in sequence."""
 
     def __init__(self, source: str, watch: Watch, *, only_last: bool = False) -> None:
         self._source = source
