@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from landing.zone.layout import StreamPaths
 
 SOURCE, STREAM = "SOURCE", "STREAM"
-"""How help names them; completion goes by it."""
+"""Their names in help texts, by which completion recognizes them."""
 
 
 def add_source(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:

@@ -61,7 +61,7 @@ class _Call:
             with in_child(child):
                 made = self._function(self._parents)
         except Exception as error:
-            return self._pieces_of_each(self._instead(error, _Given()), _Given())
+            return self._pieces_of_each(self._instead(error, _Returned()), _Returned())
         if isinstance(made, Iterator):
             return self._iterated(made)
         if isinstance(made, AsyncIterator):
@@ -78,7 +78,7 @@ class _Call:
         return made
 
     def _iterated(self, items: Iterator[Any]) -> Generator[Any, None, None]:
-        given = _Given()
+        returned = _Returned()
         try:
             while True:
                 child = Child(self._gone)
@@ -88,15 +88,15 @@ class _Call:
                 except StopIteration:
                     return
                 except Exception as error:
-                    yield from self._pieces_of_each(self._instead(error, given), given)
+                    yield from self._pieces_of_each(self._instead(error, returned), returned)
                     return
-                yield self._piece(piece, child, given)
+                yield self._piece(piece, child, returned)
         finally:
             if isinstance(items, Generator):
                 items.close()
 
     async def _async_iterated(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-        given = _Given()
+        returned = _Returned()
         while True:
             child = Child(self._gone)
             try:
@@ -105,20 +105,20 @@ class _Call:
             except StopAsyncIteration:
                 return
             except Exception as error:
-                for call in self._instead(error, given):
+                for call in self._instead(error, returned):
                     async for piece in call.made():
-                        if not given.takes(piece):
+                        if not returned.takes(piece):
                             yield piece
                 return
-            yield self._piece(piece, child, given)
+            yield self._piece(piece, child, returned)
 
-    def _piece(self, piece: Any, child: Child, given: _Given) -> Any:
+    def _piece(self, piece: Any, child: Child, returned: _Returned) -> Any:
         if callable(piece) or isinstance(piece, Awaitable):
-            given.is_known = False
+            returned.is_known = False
             return self._deferred(piece, is_all=False) if callable(piece) else piece
-        if not given.count:
+        if not returned.count:
             self._answered(piece, child)
-        given.add(piece)
+        returned.add(piece)
         return piece
 
     def _deferred(self, function: Function, *, is_all: bool = True) -> Function:
@@ -132,8 +132,8 @@ class _Call:
                     made = _called(function)
             except Exception as error:
                 if is_all or _holds(function, self._parents):
-                    given = _Given(is_known=is_all)
-                    made = [call.made()() for call in self._instead(error, given)]
+                    returned = _Returned(is_known=is_all)
+                    made = [call.made()() for call in self._instead(error, returned)]
                     return _merged(made)
                 self._skip(error)
                 return None
@@ -147,20 +147,20 @@ class _Call:
             with in_child(child):
                 result = await made
         except Exception as error:
-            return _merged([await call.made() for call in self._instead(error, _Given())])
+            return _merged([await call.made() for call in self._instead(error, _Returned())])
         return self._answered(result, child)
 
-    def _instead(self, error: Exception, given: _Given) -> list[_Call]:
+    def _instead(self, error: Exception, returned: _Returned) -> list[_Call]:
         """The calls to make in place of a failed one: for each parent of the page alone, or, for a
         single parent, once more. None if the parent is skipped."""
-        if self._is_one and not given.count:
+        if self._is_one and not returned.count:
             if may_pass(error) and not self._is_again:
                 return [_Call(self._function, self._parents, self._gone, is_again=True)]
             self._skip(error)
             return []
         if self._is_one or not is_gone(error):
             raise error
-        parents = _each(self._parents) if given.is_known else None
+        parents = _each(self._parents) if returned.is_known else None
         if parents is None:
             raise StreamError(
                 f"a transformer got {len(self._parents):,} parents at once, and what it requested "
@@ -174,11 +174,11 @@ class _Call:
             raise error
         self._gone.add(error)
 
-    def _pieces_of_each(self, calls: list[_Call], given: _Given) -> Iterator[Any]:
+    def _pieces_of_each(self, calls: list[_Call], returned: _Returned) -> Iterator[Any]:
         for call in calls:
             made = call.made()
             for piece in made if isinstance(made, Iterator) else [made]:
-                if piece is not None and not given.takes(piece):
+                if piece is not None and not returned.takes(piece):
                     yield piece
 
 
@@ -191,7 +191,7 @@ def _called(function: Function) -> Any:
     return function()
 
 
-class _Given:
+class _Returned:
     """The rows that a call returned before it failed, so that they do not land twice."""
 
     def __init__(self, *, is_known: bool = True) -> None:
@@ -207,9 +207,9 @@ class _Given:
     def takes(self, piece: Any) -> bool:
         """Whether a piece was returned before; each counts once."""
         digest = _digest(piece)
-        is_given = self._digests[digest] > 0
-        self._digests[digest] -= is_given
-        return is_given
+        was_returned = self._digests[digest] > 0
+        self._digests[digest] -= was_returned
+        return was_returned
 
 
 def _digest(piece: Any) -> int:

@@ -82,7 +82,7 @@ class Sending:
         self._cost = session.pace.price(request) if call.cost is None else call.cost
         self._fails_if = call.fails_if or session.fails_if
         self._is_stream = is_stream
-        self._asked_timeout = options.pop("timeout")
+        self._requested_timeout = options.pop("timeout")
         self._options = options
         self._began = time.monotonic()
         self._paced = 0.0
@@ -156,8 +156,9 @@ class Sending:
         cause = retries.cause(method, outcome, is_read=self._is_read)
         if cause is None or attempt > retries.total:
             return None
-        asked = retry_after(outcome)
-        wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
+        stated = retry_after(outcome)
+        own = retries.wait(attempt)
+        wait = own if stated is None else stated + random.uniform(0.0, retries.base)
         if self._elapsed() + wait > retries.deadline:
             return None
         return self._again(cause, wait)
@@ -197,9 +198,9 @@ class Sending:
         )
 
     def _timeout(self) -> Any:
-        asked = self._asked_timeout
+        requested = self._requested_timeout
         left = max(1.0, self._session.retries.deadline - self._elapsed())
-        return min(asked, left) if isinstance(asked, int | float) else asked
+        return min(requested, left) if isinstance(requested, int | float) else requested
 
     def _can_be_sent_again(self) -> bool:
         return self._request.body is None or isinstance(self._request.body, bytes | str)

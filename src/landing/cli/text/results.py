@@ -14,7 +14,7 @@ _SHOWN_FIELDS = 6
 
 
 def print_results(result: RunResult) -> None:
-    """Print the results to standard output. In a pipe, the format of lines is stable for scripts."""
+    """Print the results to standard output. In a pipe, lines have a stable format for scripts."""
     width = terminal_width()
     if width is None:
         for stream in result.landed:
@@ -121,7 +121,7 @@ def _facts(result: StreamResult) -> Iterator[tuple[str, str]]:
 
 
 def _known(result: StreamResult) -> str:
-    """How many of the records had landed before; None for a stream with deletes, since it also
+    """How many of the records had landed before; empty for a stream with deletes, since it also
     lands tombstones of records that it did not read."""
     known = result.read - result.rows - result.quarantined - result.below_cursor
     if known <= 0 or result.deleted:

@@ -95,7 +95,7 @@ class RunLines:
 
 
 def _shown(streams: Sequence[StreamProgress], room: int) -> Sequence[StreamProgress]:
-    """Those under way first where not all have room, and of those over the latest."""
+    """The streams to show: if not all fit, those in progress first, then the last to end."""
     if len(streams) <= room:
         return streams
     by_need = sorted(streams, key=lambda of: (of.is_over, -(of.ended or 0.0)))
