@@ -156,9 +156,8 @@ class Sending:
         cause = retries.cause(method, outcome, is_read=self._is_read)
         if cause is None or attempt > retries.total:
             return None
-        stated = retry_after(outcome)
-        own = retries.wait(attempt)
-        wait = own if stated is None else stated + random.uniform(0.0, retries.base)
+        after = retry_after(outcome)
+        wait = retries.wait(attempt) if after is None else after + random.uniform(0.0, retries.base)
         if self._elapsed() + wait > retries.deadline:
             return None
         return self._again(cause, wait)
