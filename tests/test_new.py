@@ -215,7 +215,7 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
         ([*ORDERS, "--streams", "a/b"], "'a/b' is not a stream name"),
     ],
 )
-def test_mistakes_are_told_and_nothing_is_written(
+def test_mistakes_are_reported_and_nothing_is_written(
     kit: Kit, api: Api, arguments: list[str], told: str
 ) -> None:
     done = new(kit, api, *arguments)
@@ -528,7 +528,9 @@ ANSWER = json.dumps(A_LIST["responses"]["200"]).replace("#/", "openapi.json#/")
         ("#/paths/~1y/get/responses/200", "left out"),
     ],
 )
-def test_references_stay_at_home(kit: Kit, tmp_path: Path, to: str, outcome: str) -> None:
+def test_references_outside_of_the_documents_folder_or_host_are_refused(
+    kit: Kit, tmp_path: Path, to: str, outcome: str
+) -> None:
     folder = tmp_path / "api"
     (folder / "parts").mkdir(parents=True)
     answer = ANSWER.replace("openapi.json#/", "../openapi.json#/")

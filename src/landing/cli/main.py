@@ -47,7 +47,7 @@ from landing.errors import LandingError, UsageError, WorkspaceError
 from landing.extraction import interruption
 
 EXIT_CODES = (
-    "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
+    "exit codes: 0 success, 1 a stream failed or a check found something, 2 wrong usage or config, "
     "3 another run of the stream is in progress"
 )
 
@@ -168,7 +168,7 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         complain(error, options)
         return _failed(options, error, error.exit_code)
     except KeyboardInterrupt:
-        text = "interrupted; the next run goes on from the last load"
+        text = "interrupted; the next run continues from the last load"
         report_event(options, "warning", "interrupted", text)
         return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:

@@ -131,7 +131,7 @@ def of_result(result: StreamResult) -> Iterator[Problem]:
 
 def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
     for text in unexpected:
-        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source gives"
+        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
         yield Problem("volume", text, f"{remedy}; if the number is right, change `expect`")
 
 

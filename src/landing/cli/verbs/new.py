@@ -23,7 +23,7 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "At a terminal, it asks for whatever the options leave out."
+    parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
     add_json(parser)
@@ -178,7 +178,9 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     }
     missing = [flag for flag, value in needed.items() if not value]
     if missing and not sys.stdin.isatty():
-        raise UsageError(f"add {', '.join(missing)} (or --openapi): there is no terminal to ask at")
+        raise UsageError(
+            f"add {', '.join(missing)} (or --openapi): there is no terminal to ask questions in"
+        )
     asks = bool(missing)
     base_url = check_url(options.base_url or asked("Base URL, which all paths are relative to"))
     auth = _auth(options, asks)

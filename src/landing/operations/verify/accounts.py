@@ -249,7 +249,7 @@ def _after_seals(account: Account) -> Iterator[VerifyFinding]:
                 yield VerifyFinding(
                     f"{file.path} appeared after its load had been sealed with {seal.path}",
                     "a reader that was past it has missed it; its rows landed again later. The "
-                    "bucket does not keep to If-None-Match: `landing doctor` tries it",
+                    "bucket does not honour If-None-Match: `landing doctor` tests it",
                 )
 
 
