@@ -93,6 +93,9 @@ class ChangingApi:
         found = np.nonzero(self._at >= since)[0]
         if "after_at" in query:
             found = found[(self._at[found] > since) | (found > key)]
+        if len(found) > PAGE:  # sorting them all for each page takes minutes
+            at = self._at[found]
+            found = found[at <= np.partition(at, PAGE - 1)[PAGE - 1]]
         return found[np.lexsort((found, self._at[found]))][:PAGE]
 
     def _since(self, text: str) -> int:
