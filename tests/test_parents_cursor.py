@@ -132,6 +132,30 @@ def test_times_as_text_compare_as_times(kit: Kit, incremental: Path, folder_zone
     assert {number for number, _ in landed(folder_zone)} == {1, 2, 4}
 
 
+def test_a_parents_cursor_beyond_now_is_ahead_until_it_is_put_back(
+    kit: Kit, incremental: Path, folder_zone: Zone
+) -> None:
+    run(kit, incremental, [order(1, ago(days=2))], [])
+    state = ("state", "set", "shop", "lines", "--parent", "orders", "--yes", "--cursor")
+    assert kit.landing(*state, "2999-01-01T00:00:00+00:00").code == 0
+    run(kit, incremental, [order(1, ago(days=2)), order(2, ago(days=1))], [])
+    assert {number for number, _ in landed(folder_zone)} == {1}
+    done = kit.landing("status", "shop", "--json")
+    assert done.code == 1
+    (found,) = json.loads(done.out)
+    (parent,) = found["parents"]
+    assert (parent["stream"], parent["cursor_field"]) == ("orders", "at")
+    assert parent["cursor"].startswith("2999")
+    assert found["ahead"]["parent"] == "orders"
+    shown = kit.run("shop", "lines").text
+    assert "the cursor at of the parent orders is at 2999-01-01T00:00:00+00:00, beyond" in shown
+    assert "`landing state set shop lines --parent orders --cursor VALUE` puts the cursor" in shown
+    assert kit.landing(*state, ago(days=3)).code == 0
+    run(kit, incremental)
+    assert {number for number, _ in landed(folder_zone)} == {1, 2}
+    assert json.loads(kit.landing("status", "shop", "--json").out)[0]["ahead"] is None
+
+
 def test_numbers_as_text_are_refused(kit: Kit, numbered: Path) -> None:
     numbered.write_text(json.dumps([[order(1, "9")], [order(2, "10")]]))
     done = kit.run("shop", "lines")

@@ -8,14 +8,15 @@ are requested again by the next run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dlt
 import msgspec
 import pyarrow as pa
 
+from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
 from landing.extraction.dlt_bridge import (
     DltResource,
@@ -27,9 +28,11 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.incremental import FrozenIncremental, check_range, declared_incremental
 from landing.extraction.parents_range import ParentsRange
-from landing.extraction.reached import ReachedState
+from landing.extraction.reached import AHEAD, ReachedState
 from landing.http import JsonPage, traffic
-from landing.zone.parent_cursors import take_out_of_child
+from landing.results import Ahead
+from landing.zone.parent_cursors import parent_cursors, take_out_of_child
+from landing.zone.state import State
 
 _REACHED = "landing_reached"
 """In dlt's state of a parent's incremental: what the next run has to know."""
@@ -67,13 +70,13 @@ class ParentIncremental(FrozenIncremental):
         if self.lookback is not None and not self.lookback.fits(value):
             # Late children would be missed without one, so the parent is read from its start.
             value, self.lookback = self.initial_value, None
-        self._answers, began = traffic.current().answers, time.monotonic()
+        self._answers = traffic.current().answers
         self._range = ParentsRange(
             self,
             kept["last_value"],
             self.behind(value),
             kept.get(_REACHED) or _of_earlier_version(kept),
-            lambda: self._answers.time_at(began),
+            self._answers.clock(),
         )
         self._kept = kept
         self._cursor_of = finder(self.cursor_path)
@@ -128,6 +131,15 @@ class ParentIncremental(FrozenIncremental):
 def _of_earlier_version(kept: dict[str, Any]) -> ReachedState:
     seen = kept.pop(_SEEN, None)
     return ReachedState() if seen is None else ReachedState(seen=seen)
+
+
+def parent_ahead(state: State, stream: str, now: datetime) -> Ahead | None:
+    """A parent's cursor that an earlier version, or a person, has moved beyond now."""
+    for parent in parent_cursors(state, stream):
+        moment = moment_of(parent.cursor)
+        if moment is not None and moment - now > AHEAD:
+            return Ahead(parent.cursor_field, parent.cursor, is_cursor=True, parent=parent.stream)
+    return None
 
 
 def freeze_parents(
