@@ -564,6 +564,20 @@ def test_a_document_on_a_server_refers_to_its_own_host(kit: Kit, tmp_path: Path)
     assert '"y"' in source_file(kit, "streams.py").read_text()
 
 
+def test_its_own_host_can_not_send_a_reference_elsewhere(kit: Kit) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.seen.path == "/openapi.json":
+            exchange.reply(200, referring("answer.json").encode())
+        else:
+            exchange.reply(302, Location=f"{other.url}/answer.json")
+
+    with serve(lambda exchange: exchange.reply(200, ANSWER.encode())) as other, serve(answer) as at:
+        done = kit.landing("new", "shop", f"--openapi={at.url}/openapi.json")
+    assert other.seen == []
+    assert "is redirected; refer to the address" in done.text
+    assert "Traceback" not in done.text
+
+
 @pytest.mark.parametrize(
     ("content", "where"),
     [

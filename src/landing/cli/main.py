@@ -98,9 +98,13 @@ VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    return _interruptible(lambda: _main(arguments))
+
+
+def _interruptible(call: Callable[[], int]) -> int:
     interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     try:
-        return _main(arguments)
+        return call()
     except KeyboardInterrupt:  # before there is a verb
         print("interrupted", file=sys.stderr)
         return _ended(interruption.code())
@@ -135,7 +139,10 @@ def _tasks() -> str:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    interruption.listen()
+    return _interruptible(lambda: _script(verb, file))
+
+
+def _script(verb: str, file: str) -> int:
     parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))

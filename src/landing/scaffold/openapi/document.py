@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ def read_document(location: str) -> Document:
     if not isinstance(content.get("paths"), dict):
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
-    found = handlers(base, _fetched, _parsed)
+    found = handlers(base, partial(_fetched, redirects=False), _parsed)
     return Document(SchemaPath.from_dict(content, base_uri=base, handlers=found), location)
 
 
@@ -64,14 +64,16 @@ def _read(file: Path) -> bytes:
         raise UsageError(f"{file}: {error.strerror or error}") from None
 
 
-def _fetched(url: str) -> bytes:
+def _fetched(url: str, *, redirects: bool = True) -> bytes:
     import requests
 
     try:
-        response = requests.get(url, timeout=_SECONDS)
+        response = requests.get(url, timeout=_SECONDS, allow_redirects=redirects)
         response.raise_for_status()
     except requests.RequestException as error:
         raise ApiError(redacted(f"the OpenAPI document could not be fetched: {error}")) from None
+    if response.is_redirect:
+        raise UsageError("is redirected; refer to the address that it is redirected to")
     return response.content
 
 
