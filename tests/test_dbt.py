@@ -465,6 +465,10 @@ class Project:
         assert "deprecat" not in done.stdout.lower()
         return done.stdout
 
+    def has_written(self, secret: str) -> bool:
+        files = (file for file in self._folder.rglob("*") if file.is_file())
+        return any(secret.encode() in file.read_bytes() for file in files)
+
     @contextmanager
     def database(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(self._database, read_only=True) as connection:
@@ -490,6 +494,7 @@ def test_dbt_builds_the_models_of_a_zone_on_s3(shop: Shop, zone: Zone, tmp_path:
     assert "FAIL 1 stg_shop__lines_key" in failed, "a line has no position"
     assert "ERROR=1 " in failed, "and all other tests pass"
     assert "PASS freshness of shop.customers" in project.runs("source", "freshness")
+    assert not project.has_written(os.environ["S3_SECRET_ACCESS_KEY"])
     with project.database() as database:
         found = database.execute(CUSTOMERS.format("stg_shop__customers")).fetchall()
         assert found == [
