@@ -24,6 +24,7 @@ from landing.cli.verbs import (
     check,
     compact,
     completion,
+    dbt,
     discover,
     doctor,
     env,
@@ -91,7 +92,7 @@ TASKS: dict[str, dict[str, Verb]] = {
         "rebuild": rebuild,
         "compact": compact,
     },
-    "deploy": {"k8s": k8s, "completion": completion},
+    "deploy": {"k8s": k8s, "dbt": dbt, "completion": completion},
 }
 VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
 
