@@ -109,7 +109,7 @@ def test_a_stream_is_due_whenever_the_clock_shows_the_time_as_a_cronjob_is(
             assert schedule.after(start + timedelta(seconds=1)) > start
 
 
-def test_a_schedule_that_can_t_be_read_is_said_and_keeps_nobody_from_a_run(
+def test_an_invalid_schedule_is_reported_and_does_not_stop_a_run(
     kit: Kit, api: Api, folder_zone: Zone, use: Any
 ) -> None:
     use(api)

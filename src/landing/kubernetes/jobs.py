@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from landing.catalog.files import selected_configs
+from landing.catalog.files import valid_configs
 from landing.catalog.schedule import Schedule
-from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import CatalogError
 
 Per = Literal["source", "stream"]
 Key: TypeAlias = tuple[str, ...]
@@ -46,13 +44,12 @@ def timetable(
     """The jobs of all selected streams. `default` is for streams without their own schedule. Jobs
     for a source go on with the names of `existing` ones.
 
-    Raises CatalogError if a stream config or its schedule is wrong, because leaving that stream
-    out would go unnoticed.
+    Raises CatalogError if a stream config or its schedule is wrong.
     """
     groups: dict[Key, list[str]] = defaultdict(list)
     schedules: dict[Key, Schedule] = {}
     unscheduled = []
-    for config in _selected(workspace):
+    for config in valid_configs(workspace):
         schedule = config.schedule or default
         if schedule is None:
             unscheduled.append(f"{config.source}/{config.stream}")
@@ -73,16 +70,6 @@ def source_slugs(workspace: Workspace) -> dict[str, str]:
     """Each source's name in a form that Kubernetes accepts as name and label."""
     named = dns_names(((source,) for source in workspace.source_names()), LONGEST_LABEL)
     return {source: slug for (source,), slug in named.items()}
-
-
-def _selected(workspace: Workspace) -> Iterator[StreamConfig]:
-    for source in workspace.source_names():
-        for _, config in selected_configs(workspace, source):
-            if isinstance(config, CatalogError):
-                raise config
-            if config.schedule_mistake is not None:
-                raise CatalogError(f"{config.origin}: {config.schedule_mistake}")
-            yield config
 
 
 def _job_names(
