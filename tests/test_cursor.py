@@ -509,7 +509,7 @@ def second():
     kit.configure("ledger", "rows", fields={"id": {"type": "integer"}})
     done = kit.run("ledger", "rows")
     assert done.code != 0
-    assert "'first' and 'second' both give a stream 'rows'" in done.err
+    assert "'first' and 'second' both define a stream 'rows'" in done.err
 
 
 def test_a_run_of_which_no_record_fits_fails_and_the_next_reads_them_again(

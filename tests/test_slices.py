@@ -109,7 +109,7 @@ def test_an_order_that_is_not_kept_puts_the_cursor_back(long: Kit, zone: Zone) -
     (long.repository / "stop-7").unlink()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "declares row_order 'asc', but gave a lower n after a higher one" in out
+    assert "declares row_order 'asc', but returned a lower n after a higher one" in out
     assert zone.query("wrong", "rows", "SELECT count(*) FROM landed WHERE id = -1") == [(1,)]
     assert "nothing new" in long.run("wrong", "rows").out
 

@@ -166,9 +166,9 @@ class CursorValues:
     def _out_of_order(self, values: Values, what: str, instead: str) -> SourceError:
         shown = " and ".join(map(repr, pc.unique(values).to_pylist()[:2]))
         return SourceError(
-            f"cursor '{self.name}': {shown} are {what}, whose order as text is another one, so "
-            f"that rows would be left out; have the stream give '{self.name}' as {instead}, such "
-            "as by a function for its add_map in streams.py"
+            f"cursor '{self.name}': {shown} are {what}, which sort differently as text, so rows "
+            f"would be left out; have the stream return '{self.name}' as {instead}, for example "
+            "with add_map in streams.py"
         )
 
 

@@ -144,8 +144,7 @@ class TableReader:
 
     def _refuse_unconverted(self, column: str, value: Any) -> None:
         """Raises DatasetteError for a number in a column without a number type: Datasette compares
-        with text, and SQLite sorts any
-        text after any number."""
+        with text, and SQLite sorts any text after any number."""
         if self._table.declared.get(column) in _UNCONVERTED and isinstance(value, (int, float)):
             raise DatasetteError(
                 f"table '{self._table.name}': column '{column}' holds numbers but is declared "

@@ -52,7 +52,7 @@ class Odoo:
             self._protocol = JsonRpc(http, database, os.environ["ODOO_USER"], secret)
 
     def fields_of(self, model: str) -> dict[str, dict[str, Any]]:
-        """The fields that the user may read, each with `type` and `store` (whether it is stored)."""
+        """The fields that the user may read, each with its `type` and `store` (is it stored)."""
         fields = self._protocol.call(model, "fields_get", {"attributes": ["type", "store"]})
         return cast(dict[str, dict[str, Any]], fields)
 
