@@ -146,8 +146,8 @@ class Extraction:
             self._is_put_back = True
             self._note(
                 f"declares row_order 'asc', but returned a lower {tracker.name} after a higher "
-                "one, or none: the cursor stays where it was until the stream's end; leave row_order "
-                "out"
+                "one, or none: the cursor stays where it was until the stream's end; leave "
+                "row_order out"
             )
 
     def _put_back_files(self) -> Iterator[BucketFile]:
