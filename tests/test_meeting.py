@@ -18,7 +18,8 @@ import landing.zone.publication as landing_module
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.operations import compaction as compaction_module
 from landing.operations.backfill import fields as fields_module
-from landing.operations.compaction import Terms, compact
+from landing.operations.compaction import compact
+from landing.operations.compaction_plan import Terms
 from landing.zone import lease as lease_module
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

@@ -41,6 +41,7 @@ REASONS = {
     "needs a person",
     "needs age",
     "needs AWS's client",
+    "needs dbt",
     "runs until it is stopped",
     "takes 80 minutes",
 }

@@ -21,6 +21,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("zsh > ~/.zfunc/_landing", "with ~/.zfunc in fpath, before compinit"),
         ("fish > ~/.config/fish/completions/landing.fish", ""),
     ),
+    "dbt": (
+        ("", "write the package"),
+        ("--check", "write nothing; exit with 1 if it is not up to date"),
+    ),
     "discover": (
         ("shop", "all streams"),
         ("odoo orders --sample-limit 50", ""),

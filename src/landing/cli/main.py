@@ -24,6 +24,7 @@ from landing.cli.verbs import (
     check,
     compact,
     completion,
+    dbt,
     discover,
     doctor,
     env,
@@ -91,16 +92,20 @@ TASKS: dict[str, dict[str, Verb]] = {
         "rebuild": rebuild,
         "compact": compact,
     },
-    "deploy": {"k8s": k8s, "completion": completion},
+    "deploy": {"k8s": k8s, "dbt": dbt, "completion": completion},
 }
 VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    return _interruptible(lambda: _main(arguments))
+
+
+def _interruptible(call: Callable[[], int]) -> int:
     interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     try:
-        return _main(arguments)
+        return call()
     except KeyboardInterrupt:  # before there is a verb
         print("interrupted", file=sys.stderr)
         return _ended(interruption.code())
@@ -135,7 +140,10 @@ def _tasks() -> str:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    interruption.listen()
+    return _interruptible(lambda: _script(verb, file))
+
+
+def _script(verb: str, file: str) -> int:
     parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))

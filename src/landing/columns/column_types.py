@@ -82,6 +82,10 @@ class Column:
         """Whether decimals in its values decode to doubles, which may lose digits silently."""
         return self.json_type not in (int, bool, str)
 
+    def value(self, raw: Any) -> pa.Scalar:
+        """Raises ConversionError."""
+        return pa.array([None if raw is None else self.fit(raw)], self.type)[0]
+
     def convert(self, values: Sequence[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:
             try:

@@ -275,8 +275,7 @@ class Columns:
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises ConversionError."""
-        column = self._columns[name]
-        return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
+        return self._columns[name].value(raw)
 
     def refit(self, name: str, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
         """An older file's column in its current type, and the number of values that do not fit and

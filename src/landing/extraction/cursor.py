@@ -21,9 +21,9 @@ from landing.errors import SourceError
 from landing.extraction.cursor_range import CursorRange
 from landing.extraction.cursor_values import CursorValues, Values
 from landing.extraction.deduplication import CursorState, Deduplication
-from landing.extraction.incremental import FrozenIncremental
+from landing.extraction.incremental import Direction, FrozenIncremental
 from landing.extraction.known_rows import Fetch, KnownRows, KnownRowsState, LandedFile, not_kept
-from landing.extraction.reached import CursorValue, Direction, Reached, ReachedState
+from landing.extraction.reached import CursorValue, Reached, ReachedState
 from landing.extraction.rows_without_cursor import RowsWithoutCursor
 from landing.results import Ahead
 
@@ -69,11 +69,7 @@ class CursorTracker:
         self._landed = Deduplication(self.values, self.before, state, folder, fetch, primary_key)
 
     def _check(self) -> None:
-        if self.frozen.last_value_func not in (min, max):
-            raise SourceError(
-                f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
-                "moves one way"
-            )
+        self.frozen.check_direction()
         if self._descending and self.frozen.lookback is not None:
             raise SourceError(
                 f"cursor '{self.name}': a lookback needs a cursor that grows, and last_value_func "
@@ -85,9 +81,7 @@ class CursorTracker:
     def _trusted_order(self, primary_key: Sequence[str]) -> Collection[Direction]:
         if tuple(primary_key) == (self.name,):
             return ("forward", "backward")  # a record never gets another value
-        if self.frozen.whole_order is None:
-            return ()
-        return ("backward" if self.frozen.whole_order == "desc" else "forward",)
+        return self.frozen.declared_directions
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)

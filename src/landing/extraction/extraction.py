@@ -89,7 +89,7 @@ class Extraction:
 
     @property
     def ahead(self) -> Ahead | None:
-        return None if self._state.tracker is None else self._state.tracker.ahead
+        return self._state.ahead
 
     def read_into(self, load: Load) -> None:
         """Read to the stream's end, or as much as makes a slice."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -11,11 +10,13 @@ from typing import Any
 from landing.extraction.cursor import CursorTracker
 from landing.extraction.cursor_messages import messages
 from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not_kept
+from landing.extraction.parents import parent_ahead
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
 from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
+from landing.results import Ahead
 from landing.zone.parent_cursors import forget_parents
 from landing.zone.publication import Load
 from landing.zone.state import (
@@ -52,6 +53,7 @@ class StreamState:
         """The stream's own state: it runs ahead in a thread, while `state` moves with each load."""
         if self._resync is not None:
             forget_parents(self.of_reading, self._name, stream.config.cursor_field)
+        self._began = traffic.current().answers.clock()
         self.tracker = self._tracker(fetch)
         self.volume = Volume(
             stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)
@@ -75,16 +77,25 @@ class StreamState:
         if stream.frozen is None or not stream.config.is_incremental:
             return None
         known = self._ours.get("cursor", {})
-        answers, clock = traffic.current().answers, time.monotonic()
         return CursorTracker(
             stream.frozen,
             stream.columns,
             known,
             stream.folder,
-            began=lambda: answers.time_at(clock),
+            began=self._began,
             fetch=fetch,
             primary_key=stream.config.primary_key,
         )
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """What is beyond the source's time: a cursor, that of a parent too, before a record."""
+        if self.tracker is None:
+            return None
+        own = self.tracker.ahead
+        if own is not None and own.is_cursor:
+            return own
+        return parent_ahead(self.of_reading, self._name, self._began()) or own
 
     @property
     def keys(self) -> Any:
@@ -174,7 +185,7 @@ class StreamState:
         if self._resync is not None:
             self._resync.remember(tracker, self._ours, ended=ended)
         load.cursor_after = frozen.get_state()["last_value"]
-        for note in messages(tracker) if ended else ():
+        for note in messages(tracker, self.ahead) if ended else ():
             self._notify(note)
 
     def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:

@@ -34,6 +34,11 @@ class Answers:
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
 
+    def clock(self) -> Callable[[], datetime]:
+        """The source's time of now, which later answers may correct."""
+        began = time.monotonic()
+        return lambda: self.time_at(began)
+
     def time_at(self, clock: float) -> datetime:
         """The source's time when `time.monotonic()` was `clock`, or a little before; this
         machine's time if no response had a `Date`.

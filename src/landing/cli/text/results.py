@@ -53,10 +53,9 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
 
 def _of_cursor(stream: StreamResult) -> Iterator[str]:
     if stream.ahead is not None and stream.ahead.is_cursor:
-        name = f"{stream.source} {stream.stream}"
         yield (
-            f"`landing state set {name} --cursor VALUE` puts the cursor back to a value that is "
-            "not in the future; rows from there on are read again"
+            f"{stream.ahead.remedy(stream.source, stream.stream)} puts the cursor back to a value "
+            "that is not in the future; rows from there on are read again"
         )
 
 
@@ -131,7 +130,7 @@ def _known(result: StreamResult) -> str:
 
 def _ahead(ahead: Ahead) -> str:
     if ahead.is_cursor:
-        return f"the cursor {ahead.field} is at {ahead.value}, beyond the source's time"
+        return f"the cursor {ahead.name} is at {ahead.value}, beyond the source's time"
     return f"a record has {ahead.field} {ahead.value}, beyond the source's time"
 
 

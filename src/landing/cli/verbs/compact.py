@@ -91,7 +91,8 @@ def _compacted(
     stream: str,
     closed_before: datetime,
 ) -> Compacted:
-    from landing.operations.compaction import Compacted, Terms, compact, plan_compaction, planned
+    from landing.operations.compaction import Compacted, compact, planned
+    from landing.operations.compaction_plan import Terms, plan_compaction
     from landing.zone.layout import StreamPaths
 
     paths = StreamPaths(options.source, stream)

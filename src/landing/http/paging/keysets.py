@@ -23,6 +23,10 @@ from landing.http.spelling import is_end
 _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
 
 
+_LEAST_CAP = 10
+"""Rows; no API caps its pages lower. A new one may have fewer, all made at once."""
+
+
 class KeysetPages:
     """Paging by key: the next page starts after the last row's value of `field`, which is passed as
     `param`.
@@ -137,8 +141,8 @@ class KeysetPages:
                 last,
                 "request larger pages, or page by a field that fewer rows share",
             )
-        # No API caps its pages at one row.
-        if len(page) > 1 and self._maximum is None and not self._can_exceed(query, len(page)):
+        may_be_capped = self._maximum is None and len(page) >= _LEAST_CAP
+        if may_be_capped and not self._can_exceed(query, len(page)):
             raise self._does_not_move(
                 query,
                 page,
