@@ -192,6 +192,6 @@ def test_a_cursor_that_was_put_back_moves_in_the_end(long: Kit, zone: Zone) -> N
     long.add_source("back", STREAM.rstrip() + "\n" + again)
     long.configure("back", "rows", cursor_field=["n"], initial_value=0, fields=FIELDS)
     done = long.run("back", "rows")
-    assert "gave a lower n after a higher one" in done.out, done.text
+    assert "returned a lower n after a higher one" in done.out, done.text
     assert "nothing new" in long.run("back", "rows").out
     assert zone.query("back", "rows", "SELECT count(*) FROM landed") == [(ROWS,)]
