@@ -536,7 +536,7 @@ def test_a_cursor_of_an_only_page_is_not_missed(running: Shop) -> None:
 
 def test_more_rows_with_one_value_than_a_page_has_are_an_error(running: Shop) -> None:
     paging = KeysetPages("updated_at", "since", limit=2, inclusive=True)
-    assert "ask for larger pages" in error(running, "limited/", paging=paging)
+    assert "request larger pages" in error(running, "limited/", paging=paging)
 
 
 def test_a_total_that_is_not_there_is_an_error(running: Shop) -> None:
