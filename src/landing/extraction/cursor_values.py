@@ -168,7 +168,8 @@ class CursorValues:
         return SourceError(
             f"cursor '{self.name}': {shown} are {what}, whose order as text is another one, so "
             f"that rows would be left out; have the stream give '{self.name}' as {instead}, such "
-            "as by a function for its add_map in streams.py"
+            "as by a function for its add_map in streams.py",
+            remedy="`landing check` then tests the cursor",
         )
 
 
