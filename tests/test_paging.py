@@ -333,9 +333,9 @@ def test_a_keyset_that_starts_at_its_last_value_asks_once_more_at_most() -> None
         assert len(server.requests) == 1
 
 
-def test_rows_that_all_share_a_value_may_be_a_capped_page_unless_its_size_is_told() -> None:
+def test_rows_that_all_share_a_value_may_be_a_capped_page_unless_its_size_is_passed() -> None:
     with serve_api(sharing(12)) as server:
-        with pytest.raises(ApiError, match="say by `maximum`"):
+        with pytest.raises(ApiError, match="pass that size as `maximum`"):
             by_change(server)
         assert set(by_change(server, maximum=500)) == set(range(12))
 

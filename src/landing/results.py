@@ -93,7 +93,7 @@ class TableResult:
     keyless: int
     """Rows left out of the table because their primary key has a null."""
     conversion_errors: dict[str, int]
-    """Values of older files by column that don't fit its present type and are null in the table."""
+    """Values of older files by column that don't fit its current type and are null in the table."""
 
 
 @dataclass(frozen=True)

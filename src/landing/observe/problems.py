@@ -129,7 +129,7 @@ def of_result(result: StreamResult) -> Iterator[Problem]:
 
 def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
     for text in unexpected:
-        show = f"`landing check {paths.source} {paths.stream}` shows what the source gives"
+        show = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
         change = "change `expect`" if "; expect." in text else 'set "allow_empty": true'
         yield Problem("volume", text, f"{show}; if the number is right, {change}")
 
