@@ -45,7 +45,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json([_listed(record) for record in records])
     elif not records:
         command = f"`landing run {paths.source} {paths.stream}`"
-        say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
+        say(f"{paths.data}: nothing has landed yet; {command} lands its rows")
     else:
         say(f"{paths.data}: loads and failed runs, the newest first")
         for record in records:
