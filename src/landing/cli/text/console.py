@@ -1,6 +1,7 @@
 """Lines and tables that fit the terminal; in a pipe they have any length and no colour.
 
-Everything that a command prints goes through this module, which makes it printable.
+Everything that a command prints goes through this module, which makes it printable and masks known
+secrets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
 from landing.errors import printable, printable_lines
+from landing.secrets import masked
 
 _GAP = "  "
 
@@ -22,18 +24,23 @@ _documents: TextIO | None = None
 """Standard output, while everything but documents goes to standard error."""
 
 
+def presentable(text: str) -> str:
+    """`text` in one line, fit to be printed."""
+    return printable(masked(text))
+
+
 def put(text: str = "", to: TextIO | None = None) -> None:
     """Print one line as it is, whatever the width of the terminal."""
-    print(printable(text), file=to or sys.stdout, flush=True)
+    print(presentable(text), file=to or sys.stdout, flush=True)
 
 
 def put_trace(text: str) -> None:
     """Print a traceback on standard error."""
-    print(printable_lines(text), file=sys.stderr, flush=True)
+    print(printable_lines(masked(text)), file=sys.stderr, flush=True)
 
 
 def put_document(lines: Sequence[str]) -> None:
-    """Print what a program reads from standard output."""
+    """Print what a program reads from standard output; secrets are masked in each of its values."""
     print("\n".join(map(printable, lines)), file=_documents or sys.stdout, flush=True)
 
 
@@ -77,7 +84,7 @@ def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None)
     left. `style` is one of rich's; it is for the mark, or for the line if there is no mark.
     """
     to = to or sys.stdout
-    mark, text = printable(mark), printable(text)
+    mark, text = presentable(mark), presentable(text)
     width = terminal_width(to)
     # An address that is cut is none: a word wider than the terminal stays whole.
     room = sys.maxsize if width is None else max(width - len(mark), 20)
@@ -102,7 +109,7 @@ def grid(
 ) -> list[str]:
     """Lines of a table no wider than `width`: the widest columns are cut first. Columns whose
     titles are in `right` are numbers."""
-    texts = [[printable(text) for text in row] for row in (titles, *rows)]
+    texts = [[presentable(text) for text in row] for row in (titles, *rows)]
     if width is None:
         return _padded(texts, [title in right for title in titles])
     from io import StringIO
