@@ -73,14 +73,18 @@ class Layer:
         """Base64 may be broken over lines."""
         return "".join(self._without_plus.split())
 
+    @cached_property
+    def _kept(self) -> Sequence[int]:
+        """Where the characters of `_without_spaces` stand in the text."""
+        return [at for at, char in enumerate(self._without_plus) if not char.isspace()]
+
     def find(self, spellings: _Spellings) -> Iterator[Span]:
         for spelling in spellings.plain:
             for at in _places(self._without_plus, spelling):
                 yield self.span(at, at + len(spelling))
         for spelling in spellings.encoded:
             for at in _places(self._without_spaces, spelling):
-                kept = [n for n, c in enumerate(self._without_plus) if not c.isspace()]
-                yield self.span(kept[at], kept[at + len(spelling) - 1] + 1)
+                yield self.span(self._kept[at], self._kept[at + len(spelling) - 1] + 1)
 
 
 class Escaped:

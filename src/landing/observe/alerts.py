@@ -114,7 +114,12 @@ def _slack(
     lines = [f":red_circle: *{name}* failed: {_text(error)}" for name, error in failed.items()]
     lines += [f":hourglass: {stream}" for stream in late]
     lines += [f":warning: *{one.stream}* {_problem(one)}" for one in concerns]
-    escaped = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = (
+        "\n".join(map(printable, lines))
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+    )
     return {"text": escaped}
 
 

@@ -14,8 +14,10 @@ from landing import secrets
 
 _SHORTEST = 8
 """Characters. The word `token` is no credential, whoever sends it."""
-_SENT_ONCE = re.compile(r"sign|digest|nonce|hmac|dpop", re.IGNORECASE)
+_SENT_ONCE = re.compile(r"sign|digest|nonce|hmac|dpop|idempot| oauth$", re.IGNORECASE)
 """In the names of headers and schemes whose values differ in each request."""
+_OF_A_SESSION = re.compile(r"sess|sid$|auth|token|jwt", re.IGNORECASE)
+"""In names of cookies. The values of others, such as a language, may occur in any record."""
 _PARAMETER = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|([^\s,]+))")
 
 _send = requests.Session.send
@@ -30,10 +32,16 @@ def guard() -> None:
 def _registered(self: requests.Session, request: PreparedRequest, **options: Any) -> Response:
     for name, value in request.headers.items():
         text = value if isinstance(value, str) else value.decode("latin-1")
+        if name.lower() == "cookie":
+            text = "; ".join(filter(_is_of_a_session, text.split("; ")))
         if secrets.is_secret_name(name) and not _SENT_ONCE.search(f"{name} {text.split(' ')[0]}"):
             found = [part for part in credentials_in(name, text) if len(part) >= _SHORTEST]
             secrets.register(*found, what="credentials of a request")
     return _send(self, request, **options)
+
+
+def _is_of_a_session(cookie: str) -> bool:
+    return _OF_A_SESSION.search(cookie.partition("=")[0]) is not None
 
 
 def credentials_in(name: str, value: str) -> Iterator[str]:
