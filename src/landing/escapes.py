@@ -40,7 +40,7 @@ _OF_ASCII = re.compile(_ESCAPES, re.DOTALL)
 _OF_ANY_TEXT = re.compile(
     _ESCAPES
     + r"|(?P<utf8>[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
-    r"|(?P<pair>[\ud800-\udbff][\udc00-\udfff])|(?P<undecoded>[\udc80-\udcff])",
+    r"|(?P<pair>[\ud800-\udbff][\udc00-\udfff])|(?<![\ud800-\udbff])(?P<undecoded>[\udc80-\udcff])",
     re.DOTALL,
 )
 """`utf8`: bytes that were read as Latin-1. `undecoded`: Python's spelling of a byte that is not

@@ -33,6 +33,7 @@ _OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.
 """Variables that name a place, and so are not secret, whatever other words are in their names."""
 _SHORTEST = 4
 """Characters. Shorter values are not redacted: they occur in any text."""
+_SHORTEST_IN_DATA = 8
 _REMEMBERED = 200
 """How many tokens are remembered. A process may renew them for weeks; old ones have expired."""
 _MASK = "***"
@@ -213,8 +214,10 @@ def _places(text: str) -> Iterator[Span]:
 
 
 def masked(text: str) -> str:
-    """`text` without known secrets. For what may be data, in which other texts stay as they are."""
-    return replaced(text, dict.fromkeys(known(), _MASK))
+    """`text` without known secrets, for what may be data: an address in it stays as it is, and a
+    short key of a test server does not make a bucket's name unreadable."""
+    sought = (secret for secret in known() if len(secret) >= _SHORTEST_IN_DATA)
+    return replaced(text, dict.fromkeys(sought, _MASK))
 
 
 def without_secrets(value: Any, safe: Callable[[str], str] = redacted) -> Any:

@@ -29,6 +29,12 @@ def presentable(text: str) -> str:
     return printable(masked(text))
 
 
+def presentable_cells(texts: Sequence[str]) -> list[str]:
+    """The same for many texts, of which mostly none has a secret."""
+    whole = "\n".join(texts)
+    return list(map(printable if masked(whole) == whole else presentable, texts))
+
+
 def put(text: str = "", to: TextIO | None = None) -> None:
     """Print one line as it is, whatever the width of the terminal."""
     print(presentable(text), file=to or sys.stdout, flush=True)
@@ -109,7 +115,8 @@ def grid(
 ) -> list[str]:
     """Lines of a table no wider than `width`: the widest columns are cut first. Columns whose
     titles are in `right` are numbers."""
-    texts = [[presentable(text) for text in row] for row in (titles, *rows)]
+    cells = iter(presentable_cells([text for row in (titles, *rows) for text in row]))
+    texts = [[next(cells) for _ in row] for row in (titles, *rows)]
     if width is None:
         return _padded(texts, [title in right for title in titles])
     from io import StringIO

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from landing.cli.text.console import grid, presentable
+from landing.cli.text.console import grid, presentable, presentable_cells
 from landing.errors import counted
 
 _LONGEST = 1_000
@@ -26,7 +26,7 @@ def row_lines(
 ) -> list[str]:
     """As many of the columns as fit, and the names of the others; `more` says how to see them.
     Columns in `first_to_go` are shown only if all fit uncut."""
-    texts = {name: [presentable(_text(row.get(name))) for row in rows] for name in columns}
+    texts = {name: presentable_cells([_text(row.get(name)) for row in rows]) for name in columns}
     if width is not None and first_to_go and _taken(texts, None) > width:
         texts = {name: values for name, values in texts.items() if name not in first_to_go}
     names = list(texts)
