@@ -22,7 +22,7 @@ Span: TypeAlias = tuple[int, int]
 _MOST_LAYERS = 6
 _SHORTEST = 4
 """Characters. A shorter spelling of a text is not sought: it occurs anywhere."""
-_LONGEST_KEPT = 20_000
+_LONGEST_KEPT = 10_000
 _SHORTEST_ENCODED = 8
 """Bytes that are sought in base64 and hexadecimal."""
 _ESCAPES = (
@@ -110,7 +110,7 @@ class Escaped:
             yield from layer.find(spellings)
 
 
-_recent = lru_cache(maxsize=32)(Escaped)
+_recent = lru_cache(maxsize=8)(Escaped)
 
 
 def _places(text: str, sought: str) -> Iterator[int]:

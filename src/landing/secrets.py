@@ -47,7 +47,7 @@ _PLACES = (
         ("authorization", "cookie", "x-"),
         re.compile(
             r"\b(?:(?:proxy-)?authorization|(?:set-)?cookie"
-            r"|x-[a-z-]*(?:key|token|auth|secret|signature)[a-z-]*)"
+            r"|x-[a-z-]{0,40}(?:key|token|auth|secret|signature)[a-z-]{0,40})"
             r"['\"]?\s*[:=]\s*b?['\"]?(?!\*\*\*)(?P<secret>[^'\"\r\n\s][^'\"\r\n]{7,})",
             re.IGNORECASE,
         ),
@@ -55,13 +55,14 @@ _PLACES = (
     (
         ("=",),
         re.compile(
-            r"[?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*"
-            r"|sig|code)=(?P<secret>[^&;#\s'\"<>]+)",
+            r"[?&;](?:[\w.-]{0,40}(?:key|secret|token|passw|pwd|auth|signature|credential)"
+            r"[\w.-]{0,40}|sig|code)=(?P<secret>[^&;#\s'\"<>]+)",
             re.IGNORECASE,
         ),
     ),
 )
-"""Where credentials stand, known or not; each with words of which one is there, in lower case."""
+"""Where credentials stand, known or not; each with words of which one is there, in lower case.
+Lengths are bounded, since time grows with their square in what a hostile API says."""
 _PAIR = re.compile(r"(?:^|[\s?&;,])([\w.-]+)=('[^']*'|[^\s&;,]+)")
 """A setting within a variable: in a connection string, the query of a URL, a list of headers."""
 
@@ -168,11 +169,21 @@ def _of_json(text: str) -> Iterator[str]:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return
-    for name, value in document.items():
+    for name, value in members(document):
         if isinstance(value, str):
             yield from secrets_of(name, value)
-        elif isinstance(value, dict):
-            yield from _of_json(json.dumps(value))
+
+
+def members(document: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All values that have no members themselves, each with its name."""
+    if isinstance(document, Mapping):
+        for own, member in document.items():
+            yield from members(member, str(own))
+    elif isinstance(document, list | tuple):
+        for member in document:
+            yield from members(member, name)
+    else:
+        yield name, document
 
 
 def _of_pairs(value: str) -> Iterator[str]:
