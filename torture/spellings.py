@@ -79,7 +79,7 @@ SPELLINGS: dict[str, Spelling] = {
     "in Basic in JSON": lambda s: _base64(":", s).replace("/", "\\/"),
     "in Basic, as in a URL": lambda s: _base64("id:", quote(s, safe="")),
     "in Basic, in Latin-1": lambda s: base64.b64encode(
-        f"me:{s}".encode("latin-1", "replace")
+        f"me:{s}".encode("latin-1" if max(s) < "\u0100" else "utf-8")
     ).decode(),
     "in base64 over lines": lambda s: base64.encodebytes(
         f"{'x' * 50}{s}{'y' * 50}".encode()

@@ -187,13 +187,13 @@ def _spellings(sought: str) -> _Spellings:
 
 def _encoded(sought: str) -> Iterator[str]:
     data = sought.encode(errors="surrogatepass")
-    if len(data) < _SHORTEST_ENCODED:
+    in_latin = sought.encode("latin-1") if max(sought, default="") < "\u0100" else data
+    if len(in_latin) < _SHORTEST_ENCODED:
         return
     yield from (data.hex(), data.hex().upper())
     # A client's secret is escaped before it becomes base64; that of a token is in JSON.
     in_url, in_json = quote(data, safe="").encode(), json.dumps(sought)[1:-1].encode()
-    in_latin = sought.encode("latin-1", errors="replace")
-    for spelled in dict.fromkeys((data, in_url, in_json, in_latin)):
+    for spelled in dict.fromkeys((data, in_latin, in_url, in_json)):
         yield from _in_base64(spelled)
 
 

@@ -159,9 +159,12 @@ def secrets_of(name: str, value: str) -> Iterator[str]:
     yield from _of_pairs(value)
     if "@" in value and ("://" in value or name.upper().endswith("_PROXY")):
         yield from _of_url(value if "://" in value else f"http://{value}")
-    # Anyone who has a webhook's address can write to it.
+    # Anyone who has a webhook's address can write to it; urllib3 quotes it without the host.
     if "webhook" in _words(name) and "://" in value:
-        yield from (value.strip(), urlsplit(value.strip()).path)
+        yield value.strip()
+        _, slash, path = value.strip().partition("://")[2].partition("/")
+        if len(path) >= 16:
+            yield slash + path
 
 
 def _of_json(text: str) -> Iterator[str]:
