@@ -81,8 +81,10 @@ SENDS = {
         "    requests.get(url, headers={'Authorization': 'Bearer ' + token}).raise_for_status()"
     ),
     "the OAuth of dlt": (
-        "auth = OAuth2ClientCredentials(url + '/token', 'me', 'client-word')\n"
-        "    list(RESTClient(url, auth=auth).paginate('/'))"
+        "auth = OAuth2ClientCredentials(\n"
+        "        access_token_url=url + '/token', client_id='me', client_secret='client-word')\n"
+        "    try:\n        list(RESTClient(url, auth=auth).paginate('/'))\n"
+        "    except requests.HTTPError as error:\n        raise ValueError(error.response.text)"
     ),
     "a password": "requests.get(url, auth=('me', 'T0ken-that-was-fetched')).raise_for_status()",
     "the cookie of a session": (

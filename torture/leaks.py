@@ -122,8 +122,11 @@ def _library(text: str) -> str:
         logging.getLogger("shop").warning("got %s", text)
         warnings.warn(text, stacklevel=1)
 
-    secrets.log_no_secrets("dlt")
-    return record.getMessage() + _printed(say_more)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)  # or they stay with whoever has captured them since
+        secrets.log_no_secrets("dlt")
+        return record.getMessage() + _printed(say_more)
 
 
 def _finding(text: str) -> str:

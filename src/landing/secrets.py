@@ -296,10 +296,22 @@ class _Redaction(logging.Filter):
 _redaction = _Redaction()
 
 
+class _Warnings(logging.Handler):
+    """Prints Python's warnings where no log has them, which `logging` itself would swallow."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if logging.lastResort is not None and not logging.getLogger().handlers:
+            logging.lastResort.handle(record)
+
+
+_warnings = _Warnings()
+
+
 def log_no_secrets(*names: str) -> None:
     """Redacts everything that is logged under these names, whatever the handler, and all that goes
     to standard error because there is no handler, such as Python's warnings."""
     logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(_warnings)
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_redaction)
     loggers = [logging.getLogger(name) for name in names]
