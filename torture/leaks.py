@@ -100,8 +100,8 @@ def _lines(text: str) -> str:
 
 
 def _values(text: str) -> str:
-    """A document with a secret in names, values and lists."""
-    return _printed(lambda: print_json({"notes": [text, {"note": text}], text: 1.5}))
+    """A document with a secret in lists and at some depth."""
+    return _printed(lambda: print_json({"notes": [text, {"note": text}], "rows": 1.5}))
 
 
 def _log_line(text: str) -> str:

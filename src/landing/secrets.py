@@ -241,7 +241,7 @@ def without_secrets(value: Any, safe: Callable[[str], str] = redacted) -> Any:
         case str():
             return safe(value)
         case dict():
-            return {without_secrets(n, safe): without_secrets(v, safe) for n, v in value.items()}
+            return {name: without_secrets(member, safe) for name, member in value.items()}
         case list() | tuple():
             return [without_secrets(member, safe) for member in value]
     return value

@@ -36,7 +36,8 @@ def _registered(self: requests.Session, request: PreparedRequest, **options: Any
             text = "; ".join(filter(_is_of_a_session, text.split("; ")))
         if secrets.is_secret_name(name) and not _SENT_ONCE.search(f"{name} {text.split(' ')[0]}"):
             found = [part for part in credentials_in(name, text) if len(part) >= _SHORTEST]
-            secrets.register(*found, what="credentials of a request")
+            elsewhere = secrets.known() - secrets.registered().keys() if found else set()
+            secrets.register(*(set(found) - elsewhere), what="credentials of a request")
     return _send(self, request, **options)
 
 
@@ -45,13 +46,10 @@ def _is_of_a_session(cookie: str) -> bool:
 
 
 def credentials_in(name: str, value: str) -> Iterator[str]:
-    """The secret parts of a header: those of `Authorization: AWS4-HMAC-SHA256 Credential=…,
-    Signature=…`, the password in `Basic …`, each cookie; or all of it."""
+    """The secret parts of a header: what follows the scheme, the parameters in `AWS4-HMAC-SHA256
+    Credential=…, Signature=…`, the password in `Basic …`, each cookie."""
     if name.lower() == "cookie":
         yield from (pair.partition("=")[2] for pair in value.split("; "))
-        return
-    if "authorization" not in name.lower():
-        yield value
         return
     scheme, _, rest = value.partition(" ")
     yield rest or value
