@@ -76,7 +76,8 @@ class Layer:
     @cached_property
     def _kept(self) -> Sequence[int]:
         """Where the characters of `_without_spaces` stand in the text."""
-        return [at for at, char in enumerate(self._without_plus) if not char.isspace()]
+        words = re.finditer(r"\S+", self._without_plus)
+        return [at for word in words for at in range(*word.span())]
 
     def find(self, spellings: _Spellings) -> Iterator[Span]:
         for spelling in spellings.plain:

@@ -14,7 +14,7 @@ from landing import secrets
 
 _SHORTEST = 8
 """Characters. The word `token` is no credential, whoever sends it."""
-_SENT_ONCE = re.compile(r"sign|digest|nonce|hmac|dpop|idempot| oauth$", re.IGNORECASE)
+_SENT_ONCE = re.compile(r"sign|digest|nonce|hmac|dpop|idempot| oauth\b", re.IGNORECASE)
 """In the names of headers and schemes whose values differ in each request."""
 _OF_A_SESSION = re.compile(r"sess|sid$|auth|token|jwt", re.IGNORECASE)
 """In names of cookies. The values of others, such as a language, may occur in any record."""
@@ -34,7 +34,8 @@ def _registered(self: requests.Session, request: PreparedRequest, **options: Any
         text = value if isinstance(value, str) else value.decode("latin-1")
         if name.lower() == "cookie":
             text = "; ".join(filter(_is_of_a_session, text.split("; ")))
-        if secrets.is_secret_name(name) and not _SENT_ONCE.search(f"{name} {text.split(' ')[0]}"):
+        scheme = text.rpartition(" ")[0]
+        if secrets.is_secret_name(name) and not _SENT_ONCE.search(f"{name} {scheme[:20]}"):
             found = [part for part in credentials_in(name, text) if len(part) >= _SHORTEST]
             elsewhere = secrets.known() - secrets.registered().keys() if found else set()
             secrets.register(*(set(found) - elsewhere), what="credentials of a request")
