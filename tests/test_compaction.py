@@ -298,7 +298,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
     assert folder_zone.parts("shop", "orders") == before
 
 
-def test_a_mistake_is_told(kit: Kit, folder_zone: Zone) -> None:
+def test_a_mistake_is_reported(kit: Kit, folder_zone: Zone) -> None:
     kit.configure("shop", "orders", fields=FIELDS)
     for words, told in (
         (["shop"], "name the streams to compact, or use --all"),
@@ -556,7 +556,7 @@ def test_what_does_not_read_back_equal_replaces_nothing(kit: Kit, proxy: Proxy, 
     assert zone.parts("shop", "orders") == [compacted_path(before[-2]), into, before[-1]]
 
 
-def test_a_pending_compaction_whose_files_are_gone_is_told(kit: Kit, folder_zone: Zone) -> None:
+def test_a_pending_compaction_whose_files_are_gone_is_reported(kit: Kit, folder_zone: Zone) -> None:
     before = hourly(folder_zone, days=1, a_day=4)
     pending = {
         "into": compacted_path(before[-1]),

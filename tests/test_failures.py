@@ -106,7 +106,7 @@ def test_a_variable_that_is_set_to_nothing_is_named(
         assert_told(kit.landing(verb, "shop"), told, code=2)
 
 
-def test_an_address_without_its_scheme_is_told_with_its_variable(
+def test_an_address_without_a_scheme_is_reported_with_its_variable(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kit.add_source("shop", KIT_SOURCE)
@@ -283,12 +283,21 @@ def test_an_endpoint_may_have_a_scheme(
 
 def test_a_cursor_that_is_not_the_streams_own(orders: Kit, zone: Zone) -> None:
     orders.configure("my_source", "orders", cursor_field=["id"], fields=FIELDS)
-    assert_told(
-        orders.run("my_source", "orders"),
-        "asks its API by 'updated_at'",
-        "cursor_field 'id'",
-        code=2,
+    message = (
+        "orders.json: cursor_field: the code of the stream asks its API by 'updated_at', not by "
+        "'id'; write [\"updated_at\"], or change the code"
     )
+    assert_told(orders.run("my_source", "orders"), message, code=2)
+    assert message in orders.landing("doctor").out
+
+
+def test_a_cursor_that_the_streams_code_does_not_take(kit: Kit, folder_zone: Zone) -> None:
+    code = "import dlt\n@dlt.resource(primary_key='id')\ndef rows():\n    yield [{'id': 1}]\n"
+    kit.add_source("shop", code)
+    kit.configure("shop", "rows", cursor_field=["id"], fields={"id": {"type": "integer"}})
+    done = kit.run("shop", "rows", "--dry-run")
+    assert "takes no cursor, so each run reads all records and lands those" in done.out
+    assert "that are new by id" in done.out
 
 
 def test_an_initial_value_of_another_type(orders: Kit, zone: Zone) -> None:
@@ -383,7 +392,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
     done = kit.forked("pipeline.py", "slow", "rows")
     assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
     assert time.monotonic() - began < 9, "all its pages take ten seconds"
-    assert "interrupted; the next run goes on" in done.err
+    assert "interrupted; the next run continues" in done.err
     assert folder_zone.paths_but_released() == []
 
 
@@ -465,7 +474,7 @@ def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
     assert_told(kit.run("odd", "words"), "yielded a str", "dictionaries", code=2)
 
 
-def test_keys_in_urls_and_messages_are_not_told(
+def test_keys_in_urls_and_messages_are_not_shown(
     kit: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "t0p-s3cret/value+=")

@@ -10,11 +10,12 @@ import pytest
 from landing.extraction import reached
 from landing.extraction.cursor import CursorTracker
 from landing.extraction.known_rows import KnownRows
+from landing.extraction.parents_range import ParentsRange
 from landing.extraction.reached import Reached
 from torture.cursor_rows import cursor_rows
 from torture.cursors import Chunk, Figures, generated
 from torture.histories import Death, History, Run
-from torture.moving_api import KINDS, Edit
+from torture.moving_api import EQUAL, KINDS, Edit
 from torture.player import Player
 
 AGES = tuple(range(1_000, 940, -1))
@@ -29,11 +30,30 @@ EDITED = Run(waited=60, during={1: (Edit(2),), 2: (Edit(59),)}, pace=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"declared": "desc", "order": "newest", "size": 7}])
+@pytest.mark.parametrize(
+    "options", [{}, {"declared": "desc", "order": "newest", "size": 7}, {"as_child": True}]
+)
 def test_edits_between_two_pages_land_with_the_next_run(
     kind: str, options: dict[str, object]
 ) -> None:
     assert Player(history(kind, EDITED, **options)).play().is_good
+
+
+@pytest.mark.parametrize("declared", [None, "asc"])
+def test_rows_of_one_time_on_both_sides_of_a_pages_edge_land(declared: str | None) -> None:
+    """Four records have each time, and a page has ten; the edits move two behind the last page."""
+    options = {"declared": declared, "order": "oldest", "paging": "time", "size": 10}
+    ages = tuple(9_000 - number // 4 * 60 for number in range(60))
+    edited = Run(waited=60, during={1: (Edit(2),), 2: (Edit(59),), 3: (Edit(60),)}, pace=1)
+    played = Player(history(EQUAL, edited, edited, ages=ages, **options)).play()
+    assert (played.lost, played.repeated, played.problems) == ([], [], [])
+
+
+def test_more_rows_of_one_time_than_a_page_has_are_refused_and_not_lost() -> None:
+    options = {"order": "oldest", "paging": "time", "size": 10}
+    played = Player(history(EQUAL, Run(60), ages=(3_600,) * 12, **options)).play()
+    assert played.refused == 2
+    assert played.is_good
 
 
 def test_versions_that_come_in_order_by_accident_do_not_carry_the_cursor_away() -> None:
@@ -123,6 +143,16 @@ def _break_the_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CursorTracker, "_trusted_order", lambda self, key: trusted)
 
 
+def _break_the_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent's cursor goes to the greatest value that was seen."""
+
+    def furthest(self: ParentsRange) -> object:
+        of_stream = None if self._followed is None else self._followed.reached
+        return self._before if of_stream is None else of_stream._all.place.raw  # type: ignore[union-attr]
+
+    monkeypatch.setattr(ParentsRange, "cursor", property(furthest))
+
+
 def _break_the_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time without offset is surely UTC."""
     monkeypatch.setattr(reached, "is_naive", lambda raw: False)
@@ -134,6 +164,7 @@ def _break_the_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (_break_the_limit, "ISO times"),
         (_break_the_limit, "version numbers"),
+        (_break_the_parents, "version numbers"),
         (_break_the_tolerance, "milliseconds since 1970"),
         (_break_the_trust, "version numbers, as text"),
         (_break_the_offsets, "ISO times, no offset, 8 hours behind"),

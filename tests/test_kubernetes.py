@@ -68,7 +68,7 @@ def test_streams_without_a_schedule_are_named_and_left_out_or_take_the_default(k
     assert jobs["landing-odoo-partners"]["spec"]["timeZone"] == "Asia/Tokyo"
 
 
-def test_mistakes_are_said_before_anything_is_written(kit: Kit) -> None:
+def test_mistakes_are_reported_before_anything_is_written(kit: Kit) -> None:
     nothing = kit.landing("k8s")
     assert nothing.code == 2
     assert "no stream to run: in orchestration/dag/streams, set" in nothing.err
@@ -236,10 +236,13 @@ def test_the_example_s_overlay_names_what_the_base_has() -> None:
     for job in base.values():
         assert container(job)["envFrom"][0]["configMapRef"]["name"] == settings["name"]
     for patch in overlay["patches"]:
+        label, _, value = patch["target"]["labelSelector"].partition("=")
+        chosen = [job for job in base.values() if job["metadata"]["labels"][label] == value]
+        assert chosen
         for operation in yaml.safe_load(patch["patch"]):
-            at: Any = base[patch["target"]["name"]]
-            for key in operation["path"].strip("/").split("/"):
-                at = at[key]
+            for at in chosen:
+                for key in operation["path"].strip("/").split("/"):
+                    at = at[key]
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")

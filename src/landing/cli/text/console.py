@@ -1,6 +1,7 @@
-"""Lines and tables that fit the terminal; in a pipe they have any length and no colour.
+"""Prints lines and tables that fit the terminal; in a pipe they have any length and no colour.
 
-Everything that a command prints goes through this module, which makes it printable.
+Everything that a command prints goes through this module, which makes it printable and masks known
+secrets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
 from landing.errors import printable, printable_lines
+from landing.secrets import masked
 
 _GAP = "  "
 
@@ -22,25 +24,36 @@ _documents: TextIO | None = None
 """Standard output, while everything but documents goes to standard error."""
 
 
+def presentable(text: str) -> str:
+    """`text` in one line, fit to be printed."""
+    return printable(masked(text))
+
+
+def presentable_cells(texts: Sequence[str]) -> list[str]:
+    """The same for many texts, of which mostly none has a secret."""
+    whole = "\n".join(texts)
+    return list(map(printable if masked(whole) == whole else presentable, texts))
+
+
 def put(text: str = "", to: TextIO | None = None) -> None:
     """Print one line as it is, whatever the width of the terminal."""
-    print(printable(text), file=to or sys.stdout, flush=True)
+    print(presentable(text), file=to or sys.stdout, flush=True)
 
 
 def put_trace(text: str) -> None:
     """Print a traceback on standard error."""
-    print(printable_lines(text), file=sys.stderr, flush=True)
+    print(printable_lines(masked(text)), file=sys.stderr, flush=True)
 
 
 def put_document(lines: Sequence[str]) -> None:
-    """Print what a program reads from standard output."""
+    """Print a document for programs on standard output; `print_json` has masked its values."""
     print("\n".join(map(printable, lines)), file=_documents or sys.stdout, flush=True)
 
 
 @contextmanager
 def only_documents() -> Iterator[None]:
-    """Send everything else to standard error, such as what a source or a program that it starts
-    prints, so that standard output holds documents alone."""
+    """Send everything else to standard error, including what a source or its subprocesses print, so
+    that standard output has only documents."""
     global _documents
     with ExitStack() as stack:
         _documents = stack.enter_context(_own_stdout())
@@ -53,7 +66,8 @@ def only_documents() -> Iterator[None]:
 
 @contextmanager
 def _own_stdout() -> Iterator[TextIO]:
-    """Standard output under a number of its own; the usual number is standard error meanwhile."""
+    """Duplicate standard output to another descriptor, and point its usual one at standard
+    error."""
     is_captured = sys.stdout is not sys.__stdout__
     usual = sys.stdout
     if is_captured or usual.fileno() != 1:
@@ -73,11 +87,11 @@ def _own_stdout() -> Iterator[TextIO]:
 def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None) -> None:
     """Print one line.
 
-    At a terminal, a line that is too long goes on below `text`, so `mark` stands alone on the
-    left. `style` is one of rich's; it is for the mark, or for the line if there is no mark.
+    In a terminal, a line that is too long continues below `text`, so `mark` is alone on the left.
+    `style` is a style of rich, for the mark, or for the line if there is no mark.
     """
     to = to or sys.stdout
-    mark, text = printable(mark), printable(text)
+    mark, text = presentable(mark), presentable(text)
     width = terminal_width(to)
     # An address that is cut is none: a word wider than the terminal stays whole.
     room = sys.maxsize if width is None else max(width - len(mark), 20)
@@ -100,9 +114,10 @@ def grid(
     width: int | None,
     right: Sequence[str] = (),
 ) -> list[str]:
-    """Lines of a table no wider than `width`: the widest columns are cut first. Columns whose
-    titles are in `right` are numbers."""
-    texts = [[printable(text) for text in row] for row in (titles, *rows)]
+    """The lines of a table of at most `width` cells; the widest columns are cut first. Columns
+    whose titles are in `right` have numbers."""
+    cells = iter(presentable_cells([text for row in (titles, *rows) for text in row]))
+    texts = [[next(cells) for _ in row] for row in (titles, *rows)]
     if width is None:
         return _padded(texts, [title in right for title in titles])
     from io import StringIO
@@ -138,12 +153,12 @@ def _padded(texts: Sequence[Sequence[str]], is_right: Sequence[bool]) -> list[st
 
 
 def terminal_width(of: TextIO | None = None) -> int | None:
-    """Of standard output, or another; None where lines may have any length, as in a pipe."""
+    """The width of the terminal; None if lines may have any length, as in a pipe."""
     return shutil.get_terminal_size().columns if (of or sys.stdout).isatty() else None
 
 
 def is_watched() -> bool:
-    """Whether a person sees lines move on standard error."""
+    """Whether standard error is a terminal that shows moving lines."""
     is_dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
     return sys.stderr.isatty() and not is_dumb and not is_ci()
 

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for a run of the stream to end (default 10)",
     )
-    add_flag(parser, "--dry-run", "say what would be done; write nothing")
+    add_flag(parser, "--dry-run", "show what would be done; write nothing")
     add_json(parser)
 
 

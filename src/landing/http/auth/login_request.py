@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -12,7 +12,7 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError
-from landing.http.own_words import own_words
+from landing.http.api_messages import message_of
 from landing.http.retries import Retries, retry_after
 
 TIMEOUT = (10, 30)
@@ -41,7 +41,7 @@ def logged_in(log_in: Callable[[requests.Session], Response], shown: str) -> tup
 
 def answered(response: Response) -> str:
     """`401 Unauthorized (no such user)`."""
-    words = own_words(response)
+    words = message_of(response)
     status = f"{response.status_code} {response.reason or ''}".strip()
     return f"{status} ({words})" if words else status
 
@@ -68,17 +68,6 @@ def _last_answer(
 
 def register_secrets(*sent: Any) -> None:
     """Of what a login sends, the values whose names mark them as secrets, such as `password`."""
-    for each in sent:
-        secrets.register_lasting(*_secrets_in(each), what="a credential of the login")
-
-
-def _secrets_in(sent: Any) -> Iterator[str]:
-    if isinstance(sent, list | tuple):
-        for each in sent:
-            yield from _secrets_in(each)
-    elif isinstance(sent, Mapping):
-        for name, value in sent.items():
-            if isinstance(value, str) and secrets.is_secret_name(str(name)):
-                yield value
-            else:
-                yield from _secrets_in(value)
+    found = (value for name, value in secrets.members(sent) if secrets.is_secret_name(name))
+    texts = [value for value in found if isinstance(value, str)]
+    secrets.register_lasting(*texts, what="a credential of the login")

@@ -81,6 +81,8 @@ class JwtBearer(_OAuth2):
         self.scope = scope
         # Variables often have a key in one line, with `\n` for its line breaks.
         self._private_key = private_key.replace("\\n", "\n")
+        kept = secrets.secrets_of("private_key", private_key)
+        secrets.register_lasting(*kept, what="a line of a private key")
         self._header = {"alg": algorithm, **({"kid": key_id} if key_id else {})}
         # Google reads the scope from the claims, others from the request's parameters.
         self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}
@@ -203,7 +205,7 @@ class OAuth2RefreshToken(_OAuth2):
             raise SettingsError(f"source '{self.store.name}' has no refresh token yet: {login}")
         if kept.client != self.endpoint.client:
             raise SettingsError(
-                f"the tokens in {self.store!r} are of another client or token URL: {login} again"
+                f"the tokens in {self.store!r} belong to another client or token URL: {login} again"
             )
         return kept.refresh_token
 

@@ -22,7 +22,7 @@ from landing.operations.checks.interruption import (
 )
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.recordings import SCRUBBED
-from landing.secrets import is_in, registered, secrets_of
+from landing.secrets import found_in, registered, secrets_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import read_state
@@ -38,17 +38,17 @@ class Leak:
     place: str
 
 
-class Listening:
-    """Captures everything printed or logged inside it in `heard`, away from the terminal."""
+class CapturedOutput:
+    """Captures everything printed or logged inside it in `text`, away from the terminal."""
 
-    def __init__(self, heard: io.StringIO) -> None:
-        self._heard = heard
-        self._handler = logging.StreamHandler(heard)
+    def __init__(self, text: io.StringIO) -> None:
+        self._text = text
+        self._handler = logging.StreamHandler(text)
         self._streams = ExitStack()
 
     def __enter__(self) -> None:
-        self._streams.enter_context(redirect_stdout(self._heard))
-        self._streams.enter_context(redirect_stderr(self._heard))
+        self._streams.enter_context(redirect_stdout(self._text))
+        self._streams.enter_context(redirect_stderr(self._text))
         logging.getLogger().addHandler(self._handler)
 
     def __exit__(
@@ -66,10 +66,9 @@ def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
     secrets = _secrets(subject)
     places = dict(_places(subject)) if secrets else {}
     found = [
-        Leak(what, place)
-        for value, what in secrets.items()
+        Leak(secrets[value], place)
         for place, text in places.items()
-        if is_in(text, value)
+        for value in found_in(text, secrets)
     ]
     return found, sorted(set(secrets.values()))
 
@@ -90,7 +89,7 @@ def _places(subject: CheckedStream) -> Iterator[tuple[str, str]]:
     if not folder.exists():
         with suppress(NothingDied):  # its output can be searched all the same
             rows_after_interruptions(subject)
-    yield "what it printed or logged", subject.heard.getvalue()
+    yield "what it printed or logged", subject.output.getvalue()
     yield "its records", _json(subject.first.rows)
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".parquet":  # their rows are the records above

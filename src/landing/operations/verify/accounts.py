@@ -115,7 +115,7 @@ def _missing(account: Account) -> Iterator[VerifyFinding]:
         elif there is not None and there.bytes != recorded.bytes:
             yield VerifyFinding(
                 f"{path} has {there.bytes:,} bytes, not the {recorded.bytes:,} that landed",
-                "someone has changed it: put the version back that landed",
+                "someone has changed it: restore the version that landed",
             )
 
 
@@ -227,7 +227,7 @@ def _after_seals(account: Account) -> Iterator[VerifyFinding]:
                 yield VerifyFinding(
                     f"{file.path} appeared after its load had been sealed with {seal.path}",
                     "a reader that was past it has missed it; its rows landed again later. The "
-                    "bucket does not keep to If-None-Match: `landing doctor` tries it",
+                    "bucket does not honour If-None-Match: `landing doctor` tests it",
                 )
 
 

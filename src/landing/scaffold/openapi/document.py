@@ -37,7 +37,7 @@ class Document:
 
 
 def read_document(location: str) -> Document:
-    """Raises UsageError if it is not an OpenAPI 3 document, ApiError if its server fails."""
+    """Raises UsageError if it is no OpenAPI 3 or Swagger 2, ApiError if its server fails."""
     try:
         from jsonschema_path import SchemaPath
     except ImportError:
@@ -47,13 +47,9 @@ def read_document(location: str) -> Document:
     is_remote = location.startswith(("http://", "https://"))
     text = _fetched(location) if is_remote else _read(Path(location))
     content = _parsed(text, location)
-    version = str(content.get("openapi", ""))
-    if not version.startswith("3."):
-        what = f"is Swagger {content['swagger']}" if "swagger" in content else "is not OpenAPI 3"
-        raise UsageError(
-            f"{location} {what}: only OpenAPI 3 can be read (swagger2openapi and others convert "
-            "Swagger 2)"
-        )
+    version = str(content.get("openapi") or content.get("swagger") or "unknown")
+    if not version.startswith(("3.", "2.")):
+        raise UsageError(f"{location} is of version {version}: OpenAPI 3 and Swagger 2 can be read")
     if not isinstance(content.get("paths"), dict):
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
@@ -170,6 +166,14 @@ class Schema:
     def format(self) -> str:
         formats = (str(value(one.path, "format") or "") for one in (self, *self._parts))
         return next(filter(None, formats), "")
+
+    @property
+    def description(self) -> str:
+        return str(value(self.path, "description") or "")
+
+    @property
+    def example(self) -> str:
+        return str(value(self.path, "example") or "")
 
     @cached_property
     def properties(self) -> dict[str, Schema]:
