@@ -27,6 +27,7 @@ from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
+from landing.http.auth import sent_credentials
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -238,6 +239,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     redirects.guard()
     next_links.guard()
     whole_bodies.guard()
+    sent_credentials.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)
