@@ -8,7 +8,7 @@ no version.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -108,11 +108,12 @@ class Iceberg:
             LessThanOrEqual(Reference(first), _literal(most)),
         )
 
-    def replace(self, batches: pa.RecordBatchReader) -> None:
+    def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         try:
             table = self._table
         except TableError:
             table = None  # damaged: replaced once the new one is complete
+        check()
         if table is None:
             with explained(self._place):
                 self._opened = self._catalog().create_table(
