@@ -168,7 +168,8 @@ class Iceberg:
     def _catalog(self) -> Catalog:
         """A catalog in memory. The table's own metadata is all that lasts."""
         # By default, SQLite's memory is a connection's own, and each thread has a connection.
-        shared = f"sqlite:///file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        name = f"file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        shared = f"sqlite:///{name}&check_same_thread=false"
         properties = {"warehouse": self._place.bucket.url, "uri": shared}
         endpoint, keys = self._place.bucket.settings.endpoint, self._place.keys
         if endpoint is not None:
