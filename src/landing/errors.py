@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LandingError(Exception):
@@ -79,6 +80,18 @@ class BucketUnusable(BucketError):
 class LeaseHeld(LandingError):
     exit_code = 3
     remedy = "`landing status` shows which process holds the lease, and whether it has died"
+
+
+@contextmanager
+def needs(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
+    """Raises SettingsError if a package of an extra, which is imported inside, is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{what} needs {error.name}, which is not installed: "
+            f"pip install 'dlt-landing[{extra}]'{otherwise}"
+        ) from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

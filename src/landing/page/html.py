@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from landing.errors import SettingsError, sized
+from landing.errors import needs, sized
 from landing.page.facts import Report, StreamFacts
 from landing.secrets import redacted
 
@@ -65,13 +65,9 @@ def rendered(report: Report) -> str:
 
 
 def _environment() -> Environment:
-    try:
+    with needs("a report", "report"):
         import jinja2
         from markupsafe import Markup
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
-        ) from error
     safe = cache(redacted)  # the same names and reasons recur
 
     def message(value: Any) -> Any:

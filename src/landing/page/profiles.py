@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
-from landing.errors import SettingsError
+from landing.errors import needs
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket, Listed, ObjectMissing
@@ -72,12 +72,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_installed() -> None:
-    try:
+    with needs("a report", "report"):
         import duckdb  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "a report needs duckdb, which is not installed: pip install 'dlt-landing[report]'"
-        ) from error
 
 
 def profile_of(

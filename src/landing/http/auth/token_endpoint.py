@@ -16,9 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from landing import secrets
-from landing.errors import ApiError, LandingError, SettingsError
+from landing.errors import ApiError, LandingError, SettingsError, needs
 from landing.http.auth.lifetimes import lasts, renew_at
-from landing.http.auth.token_store import missing_extra
 
 if TYPE_CHECKING:
     from authlib.integrations.requests_client import OAuth2Session
@@ -109,10 +108,8 @@ class TokenEndpoint:
         return self._answer(given, begun)
 
     def _session(self, grant_type: str) -> OAuth2Session:
-        try:
+        with needs("OAuth 2", "auth"):
             from authlib.integrations.requests_client import OAuth2Session
-        except ModuleNotFoundError:
-            raise missing_extra("OAuth 2") from None
         method = _METHODS[self.client_auth] if self.client_secret else "none"
         session = OAuth2Session(
             self.client_id, self.client_secret, token_endpoint_auth_method=method
