@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 from landing import secrets
 from landing.errors import ApiError, SettingsError, needs
-from landing.http.auth.renewed import RenewedAuth
+from landing.http.auth.renewed import AccessToken, RenewedAuth
 from landing.http.auth.token_endpoint import (
-    AccessToken,
     ClientAuth,
     TokenAnswer,
     TokenEndpoint,

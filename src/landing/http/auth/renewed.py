@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from requests import PreparedRequest
@@ -21,6 +23,27 @@ class Credential(Protocol):
     def is_in(self, request: PreparedRequest) -> bool:
         """Whether `request` was sent with it."""
         ...
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    token: str = field(repr=False)
+    renew_at: float | None
+    header: str = "Authorization"
+    template: str = "Bearer {token}"
+
+    def is_due(self) -> bool:
+        return self.renew_at is not None and time.time() >= self.renew_at
+
+    def attach(self, request: PreparedRequest) -> None:
+        request.headers[self.header] = self._value
+
+    def is_in(self, request: PreparedRequest) -> bool:
+        return request.headers.get(self.header) == self._value
+
+    @property
+    def _value(self) -> str:
+        return self.template.replace("{token}", self.token)
 
 
 CredentialT = TypeVar("CredentialT", bound=Credential)

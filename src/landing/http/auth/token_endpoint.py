@@ -18,6 +18,7 @@ from urllib3.util import Retry
 from landing import secrets
 from landing.errors import ApiError, LandingError, SettingsError, needs
 from landing.http.auth.lifetimes import lasts, renew_at
+from landing.http.auth.renewed import AccessToken
 
 if TYPE_CHECKING:
     from authlib.integrations.requests_client import OAuth2Session
@@ -33,21 +34,6 @@ _SPENT_ONCE = ("authorization_code", "refresh_token")
 _OF_TOKENS = ("access_token", "refresh_token", "token_type", "scope", "id_token", "expires_in")
 _SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
-
-
-@dataclass(frozen=True)
-class AccessToken:
-    token: str = field(repr=False)
-    renew_at: float | None
-
-    def is_due(self) -> bool:
-        return self.renew_at is not None and time.time() >= self.renew_at
-
-    def attach(self, request: PreparedRequest) -> None:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-
-    def is_in(self, request: PreparedRequest) -> bool:
-        return request.headers.get("Authorization") == f"Bearer {self.token}"
 
 
 @dataclass(frozen=True)
