@@ -7,10 +7,15 @@ import time
 from abc import abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
+
+from landing.http.server_times import seconds_until
+
+_RENEWED_BEFORE = 60.0
+"""Seconds before its end at which a credential is renewed, if it lasts ten minutes or more."""
 
 
 class Credential(Protocol):
@@ -44,6 +49,13 @@ class AccessToken:
     @property
     def _value(self) -> str:
         return self.template.replace("{token}", self.token)
+
+
+def renew_at(begun: float, expires: Any) -> float | None:
+    """When to renew a credential that lasts so long, or until then; None if it does not end, which
+    some providers report as 0."""
+    seconds = seconds_until(str(expires), begun)
+    return begun + seconds - min(_RENEWED_BEFORE, seconds / 10) if seconds else None
 
 
 CredentialT = TypeVar("CredentialT", bound=Credential)

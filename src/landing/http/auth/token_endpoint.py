@@ -17,8 +17,8 @@ from urllib3.util import Retry
 
 from landing import secrets
 from landing.errors import ApiError, LandingError, SettingsError, needs
-from landing.http.auth.lifetimes import lasts, renew_at
-from landing.http.auth.renewed import AccessToken
+from landing.http.auth.renewed import AccessToken, renew_at
+from landing.http.server_times import seconds_until
 
 if TYPE_CHECKING:
     from authlib.integrations.requests_client import OAuth2Session
@@ -159,7 +159,7 @@ def _tokens_first(response: requests.Response) -> requests.Response:
     if not isinstance(given.get("access_token"), str) or not given["access_token"]:
         return response
     kept = {name: given[name] for name in _OF_TOKENS if name in given}
-    if (seconds := lasts(time.time(), kept.pop("expires_in", None))) is not None:
+    if (seconds := seconds_until(str(kept.pop("expires_in", None)), time.time())) is not None:
         kept["expires_in"] = int(seconds)
     response._content = json.dumps(kept).encode()
     response.encoding = "utf-8"

@@ -13,9 +13,8 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError, SourceError
-from landing.http.auth.lifetimes import renew_at
 from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
-from landing.http.auth.renewed import AccessToken, RenewedAuth
+from landing.http.auth.renewed import AccessToken, RenewedAuth, renew_at
 from landing.http.failed_answers import JsonBody
 from landing.http.own_words import decoded, own_words
 from landing.http.shapes import shape_of
