@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+S = TypeVar("S", bound="Struct")
+
+
+def shaped(shape: type[S], of: object, **others: Any) -> S:
+    """A shape with what is in `others`, and else the attributes of the same names."""
+    names = set(shape.__struct_fields__) - others.keys()
+    return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
 
 
 @dataclass

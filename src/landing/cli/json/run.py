@@ -7,21 +7,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import shaped
-from landing.errors import LandingError
-from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
 from landing.results import (
     Ahead,
     Drifted,
-    Reason,
     RunResult,
     StreamResult,
     TableResult,
-    most_common,
+    shaped,
 )
-from landing.secrets import redacted
 from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
@@ -77,22 +72,6 @@ class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
     changed: list[TypeChange]
 
 
-class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
-    requests: list[CapturedRequest]
-    total: int | None
-    """Rows that the API says it has, if it does."""
-    read: int
-    new: int
-    undecided: int
-    """Records of which only a complete run finds out whether they are new."""
-    refused: list[Reason]
-    rows: list[dict[str, Any]]
-    """The first ten at most, as they would land."""
-    drift: Drifted
-    notes: list[str]
-    error: LandingError | None
-
-
 class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     stream: str
@@ -114,7 +93,7 @@ class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """None if the last files have the same columns."""
     warnings: list[str]
     """Possible mistakes in the config."""
-    preview: PagePreview | None
+    preview: Preview | None
     """None with --no-preview."""
 
 
@@ -155,15 +134,4 @@ def plan(planned: RunPlan) -> StreamPlanned:
         cursor_field=config.cursor_field if config.is_incremental else None,
         columns=[SchemaColumn(one.name, str(one.type)) for one in planned.columns],
         change=None if change is None else shaped(ColumnsChange, change, against=against),
-        preview=None if planned.preview is None else _preview(planned.preview),
-    )
-
-
-def _preview(found: Preview) -> PagePreview:
-    return shaped(
-        PagePreview,
-        found,
-        refused=most_common(found.refused),
-        rows=[] if found.rows is None else found.rows.to_pylist(),
-        notes=[redacted(note) for note in found.notes],
     )

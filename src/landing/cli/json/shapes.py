@@ -13,13 +13,6 @@ from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")
-S = TypeVar("S", bound=msgspec.Struct)
-
-
-def shaped(shape: type[S], of: object, **others: Any) -> S:
-    """A shape with what is in `others`, and else the attributes of the same names."""
-    names = set(shape.__struct_fields__) - others.keys()
-    return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"}):
@@ -125,14 +118,6 @@ class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
     written: bool
     streams: list[DiscoveredStream]
     failed: list[StreamFailed]
-
-
-class VariableListed(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    required: bool
-    state: Literal["set", "not set", "empty"]
-    secret: bool
-    description: str
 
 
 class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,25 +237,6 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     """Records for which the last run failed."""
     loads: list[QuarantinedLoad]
     reasons: list[Reason]
-
-
-class Staying(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
-    records: int
-
-
-class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    dry_run: bool
-    rows: int
-    files: int
-    bytes: int
-    location: str
-    superseded: int
-    """Records that do not land, because a newer version of them has."""
-    stays: list[Staying]
-    table: TableResult | None
 
 
 class QuarantineDropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from landing.cli.arguments import add_json, add_limit, add_source, add_stream, k
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import counted, sized
+from landing.results import shaped
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import LoadListed
@@ -54,7 +55,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _listed(record: LoadRecord | FailedRun) -> LoadListed:
-    from landing.cli.json.shapes import LoadListed, shaped
+    from landing.cli.json.shapes import LoadListed
 
     if record.kind == "failed":
         return shaped(LoadListed, record, rows=record.published, load_id=None)

@@ -12,6 +12,7 @@ from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted
+from landing.results import shaped
 
 if TYPE_CHECKING:
     from landing.catalog.schedule import Schedule
@@ -91,7 +92,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 def _done(
     options: argparse.Namespace, folder: str, timetable: Timetable, differences: Sequence[str]
 ) -> CronJobs:
-    from landing.cli.json.shapes import CronJob, CronJobs, shaped
+    from landing.cli.json.shapes import CronJob, CronJobs
 
     return CronJobs(
         folder=folder,

@@ -47,6 +47,9 @@ from landing.zone.publication import Load
 
 @dataclass(frozen=True)
 class FieldsResult:
+    source: str
+    stream: str
+    fields: tuple[str, ...]
     read: int
     """Records that were read from the source."""
     rows: int
@@ -156,6 +159,9 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
     with message_if_table_fails(of, emit, [f"{counted(load.rows, 'row')} landed"]):
         table = of.update_table(of.waiting(stop, emit))
     return FieldsResult(
+        source=of.config.source,
+        stream=of.config.stream,
+        fields=backfill.request.fields,
         read=sum(part.rows for part in read.parts),
         rows=load.rows,
         files=len(load.files),
