@@ -140,11 +140,8 @@ def printable_lines(text: str) -> str:
     if text.isprintable():
         return text
     first, *more = text.split("\n")
-    return "\n".join([printable(first), *(f"  {_tabbed(line)}" for line in more)])
-
-
-def _tabbed(line: str) -> str:
-    return "\t".join(map(printable, line.split("\t")))
+    tabbed = ("\t".join(map(printable, line.split("\t"))) for line in more)
+    return "\n".join([printable(first), *(f"  {line}" for line in tabbed)])
 
 
 def _escaped(character: str) -> str:

@@ -175,12 +175,9 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return 0
     except Exception as error:  # a bug: its traceback is needed, without the secrets in it
         trace = "".join(traceback.format_exception(error))
-        report_event(options, "error", "bug", f"error: {_bug(error)}", trace)
+        what = f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
+        report_event(options, "error", "bug", f"error: {what}", trace)
         return _failed(options, error, 1)
-
-
-def _bug(error: Exception) -> str:
-    return f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
 
 
 def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:
@@ -211,14 +208,12 @@ def _output_of(options: argparse.Namespace) -> AbstractContextManager[None]:
 def _ended(code: int) -> int:
     """End the process: at once if it was interrupted, or has given up on something that goes on in
     a thread, which Python would wait for or end in the middle of a request."""
-    if code in interruption.CODES.values() or any(map(_is_left_behind, threading.enumerate())):
+    threads = threading.enumerate()
+    is_left_behind = any(one.daemon and one.name.startswith("landing-") for one in threads)
+    if is_left_behind or code in interruption.CODES.values():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     # Python's last collections would look at all that a run has made, and free nothing.
     gc.freeze()
     return code
-
-
-def _is_left_behind(thread: threading.Thread) -> bool:
-    return thread.daemon and thread.name.startswith("landing-")

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from landing.catalog.variables import empty_variables
 from landing.catalog.workspace import Workspace
@@ -175,10 +174,9 @@ def _request(error: requests.RequestException) -> str:
     request = error.request if error.request is not None else getattr(response, "request", None)
     if request is None or request.url is None:
         return "a request"
-    url = urlsplit(str(request.url))
-    host = url.hostname or ""
-    port = f":{url.port}" if url.port else ""
-    return f"{request.method} {url.scheme}://{host}{port}{url.path}"
+    from landing.http.own_words import shown_request
+
+    return shown_request(request.method, request.url)
 
 
 def _status_hint(status: int) -> str:

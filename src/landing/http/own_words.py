@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,6 +46,12 @@ _FAILURES = (
 )
 """Those of them that no record has for anything else."""
 _MESSAGES = ("message", "detail", "msg")
+
+
+def shown_request(method: object, url: object) -> str:
+    """Method and URL, without user and query, which may hold a key."""
+    parts = urlsplit(str(url))
+    return f"{method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def own_words(response: Response | None) -> str:

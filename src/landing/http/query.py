@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import Request, Response
 
@@ -17,7 +16,7 @@ from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
 from landing.http.bodies import Body, Page, unpacked
-from landing.http.own_words import decoded, own_words, said_of_failure
+from landing.http.own_words import decoded, own_words, said_of_failure, shown_request
 from landing.http.retries import FailedAnswer
 from landing.http.shapes import shape_of
 
@@ -43,10 +42,7 @@ class Query:
 
     @property
     def shown(self) -> str:
-        """Method and URL without its query, which may hold a key."""
-        url = urlsplit(str(self.template.url))
-        host = url.netloc.rpartition("@")[2]
-        return f"{self.template.method} {url.scheme}://{host}{url.path}"
+        return shown_request(self.template.method, self.template.url)
 
     @property
     def records(self) -> str | None:

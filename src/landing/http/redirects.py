@@ -68,7 +68,7 @@ def rebuild_auth(
         del headers[name]
     prepared_request.url = _without_credentials(str(prepared_request.url), str(first.url))
     prepared_request.hooks = {
-        event: [hook for hook in hooks if not isinstance(_owner(hook), AuthBase)]
+        event: [hook for hook in hooks if not isinstance(getattr(hook, "__self__", hook), AuthBase)]
         for event, hooks in prepared_request.hooks.items()
     }
     jar = _cookies_of_the_host(prepared_request, str(first.url))
@@ -86,10 +86,6 @@ def goes_elsewhere(
     From http to https on the same host and the usual ports is the one difference that is none.
     """
     return bool(session.should_strip_auth(str(first.url), str(request.url)))  # type: ignore[no-untyped-call]
-
-
-def _owner(hook: object) -> object:
-    return getattr(hook, "__self__", hook)
 
 
 def _cookies_of_the_host(request: requests.PreparedRequest, first_url: str) -> RequestsCookieJar:

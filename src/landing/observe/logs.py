@@ -75,7 +75,8 @@ class JsonLog:
             "load_id": self._load_ids.get(stream or ""),
             **fields,
         }
-        text = json.dumps({key: _safe(value) for key, value in line.items()}, default=str)
+        safe = {k: redacted(v) if isinstance(v, str) else v for k, v in line.items()}
+        text = json.dumps(safe, default=str)
         with self._lock:
             print(text, file=sys.stderr, flush=True)
 
@@ -162,7 +163,3 @@ class _LibraryLines(logging.Handler):
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _safe(value: Any) -> Any:
-    return redacted(value) if isinstance(value, str) else value

@@ -35,7 +35,7 @@ from landing.extraction.dlt_bridge import (
     parents_of,
     static_columns,
 )
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.incremental import (
     check_top_level,
     cursor_parameter,
@@ -96,10 +96,7 @@ def discover(
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
             raise_if_interrupted(error)
-            failure = explained(
-                source.workspace, source.name, f"stream '{source.name}/{name}'", error
-            )
-            result.failed[name] = failure
+            result.failed[name] = failure = source.explained(name, error)
             if failure is not error:
                 failure.__cause__ = error
     return result

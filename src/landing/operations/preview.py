@@ -17,7 +17,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.errors import LandingError
 from landing.events import Emit, Event, Note, TotalExpected
 from landing.extraction.dlt_bridge import DltResource, dlt_context, parents_of
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.prepared import prepare
 from landing.extraction.reader import StreamReader
 from landing.extraction.side_by_side import Stop
@@ -96,8 +96,7 @@ def preview(
             _look(found, config, resource, bucket, observe)
     except Exception as error:
         raise_if_interrupted(error)
-        what = f"stream '{source.name}/{config.stream}'"
-        found.error = explained(source.workspace, source.name, what, error)
+        found.error = source.explained(config.stream, error)
     _warn(found, config)
     return found
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 import requests
-from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
@@ -73,7 +72,8 @@ class TokenEndpoint:
             given = session.fetch_token(
                 self.url,
                 grant_type=grant_type,
-                auth=None if self.client_id else _unchanged,
+                # An assertion identifies the client itself.
+                auth=None if self.client_id else lambda request: request,
                 allow_redirects=False,
                 timeout=_TIMEOUT,
                 **{**self.extra, **parameters},
@@ -174,11 +174,6 @@ def _given(response: requests.Response) -> dict[str, Any]:
     except ValueError:
         found = dict(parse_qsl(response.text.strip()))
     return found if isinstance(found, dict) else {}
-
-
-def _unchanged(request: PreparedRequest) -> PreparedRequest:
-    """No client authentication, for assertions, which identify the client themselves."""
-    return request
 
 
 def _status(error: requests.HTTPError) -> str:

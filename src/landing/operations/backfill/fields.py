@@ -26,7 +26,6 @@ from landing.columns.conversion import columns_of
 from landing.columns.tombstones import is_tombstone
 from landing.errors import StreamError, UsageError, counted, listed, nearest
 from landing.events import Emit, Event, RowsRead
-from landing.extraction.failures import explained
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
 from landing.operations.backfill.joining import Parted, completed
@@ -125,8 +124,7 @@ def run_fields(of: BackfilledStream, backfill: Backfill, emit: Emit) -> FieldsRe
     try:
         return _run(of, backfill, emit, Stop())
     except Exception as error:
-        what = f"stream '{of.name}'"
-        message = explained(of.source.workspace, of.config.source, what, error)
+        message = of.source.explained(of.config.stream, error)
         raise message from error if message is not error else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from landing.errors import LandingError, StreamError, UsageError
-from landing.extraction.failures import causes, explained, raise_if_interrupted
+from landing.extraction.failures import causes, raise_if_interrupted
 from landing.extraction.pages import row_count
 from landing.extraction.sources import Source
 from landing.operations.checks.cursor import cursor, edits
@@ -142,9 +142,7 @@ class Suite:
                     f"the recording has no answer to this {request}: the source, its config or "
                     "the check has changed since; record again with --record"
                 )
-        message = explained(
-            self._source.workspace, self._source.name, f"stream '{subject.name}'", error
-        )
+        message = self._source.explained(subject.stream, error)
         if isinstance(message, UsageError):
             raise message from error
         return message
