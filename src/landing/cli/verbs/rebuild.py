@@ -68,7 +68,7 @@ def _rebuilt(
     if not is_agreed(options, f"{name}: rebuild the table at {place.location}?"):
         say("nothing was done")
         return None
-    from landing.tables.rebuild import rebuild
+    from landing.tables import rebuild
 
     made = rebuild(config, bucket)
     say(f"{name}:")

@@ -136,7 +136,9 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
             for _ in range(3)
         ]
         # List files before reading: versions that land from here on are newer than these values.
-        files, others = _landed(of, backfill, stop, emit)
+        # Under the lease, so that no load is half published.
+        with of.lease(of.waiting(stop, emit)):
+            files, others = landed_files(of), _others(of, backfill)
         read = _read(of, backfill, emit, stop, folders[0])
         key = of.config.primary_key
         fresh = Parted(folders[1] / "fresh", key)
@@ -171,16 +173,8 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
     )
 
 
-def _landed(
-    of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit
-) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The stream's files, listed under the lease so that no load is half published, and what other
-    field backfills have published by then."""
-    with of.lease(of.waiting(stop, emit)):
-        return landed_files(of), _others(of, backfill)
-
-
 def _others(of: BackfilledStream, backfill: Backfill) -> dict[str, dict[str, str]]:
+    """What other field backfills have published."""
     found = (other for other in of.records.all() if other.request.fields)
     return {
         other.id: other.row_versions
