@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.variables import empty_variables
 from landing.catalog.workspace import Workspace
-from landing.errors import (
-    ApiError,
-    BucketError,
-    LandingError,
-    SettingsError,
-    StreamError,
-    listed,
-)
+from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError, listed
 from landing.secrets import redacted
 
 if TYPE_CHECKING:

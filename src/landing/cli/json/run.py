@@ -9,14 +9,7 @@ import msgspec
 
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import (
-    Ahead,
-    Drifted,
-    RunResult,
-    StreamResult,
-    TableResult,
-    shaped,
-)
+from landing.results import Ahead, Drifted, RunResult, StreamResult, TableResult, shaped
 from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_count, add_flag, add_json, add_names, add_source, add_stream
 from landing.cli.text.console import say
-from landing.cli.text.output import (
-    complain,
-    exit_code,
-    positive,
-    print_json,
-    print_table,
-)
+from landing.cli.text.output import complain, exit_code, positive, print_json, print_table
 from landing.errors import UsageError, counted, sized
 
 if TYPE_CHECKING:

@@ -6,14 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import (
-    add_json,
-    add_source,
-    add_stream,
-    add_yes,
-    is_agreed,
-    named_stream,
-)
+from landing.cli.arguments import add_json, add_source, add_stream, add_yes, is_agreed, named_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import CatalogError

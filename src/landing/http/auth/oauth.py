@@ -11,12 +11,7 @@ from typing import Any, Literal
 from landing import secrets
 from landing.errors import ApiError, SettingsError, needs
 from landing.http.auth.renewed import AccessToken, RenewedAuth
-from landing.http.auth.token_endpoint import (
-    ClientAuth,
-    TokenAnswer,
-    TokenEndpoint,
-    digest,
-)
+from landing.http.auth.token_endpoint import ClientAuth, TokenAnswer, TokenEndpoint, digest
 from landing.http.auth.token_store import Tokens, TokenStore
 
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -16,14 +16,7 @@ from landing.errors import counted
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.holder import lease_holder
-from landing.zone.layout import (
-    StreamPaths,
-    is_compacted,
-    load_id_of,
-    natural,
-    sorts_after,
-    time_of,
-)
+from landing.zone.layout import StreamPaths, is_compacted, load_id_of, natural, sorts_after, time_of
 from landing.zone.load_log import LoadRecord, RecordedFile, load_records
 from landing.zone.records import read_record, read_records
 from landing.zone.sealing import Seal, seals
