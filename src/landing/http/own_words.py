@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from landing.http.spelling import words
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -16,34 +17,12 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _READ = 64 * 1024
-_KEYS = (
-    "error_description",
-    "message",
-    "detail",
-    "error_message",
-    "errorMessage",
-    "error",
-    "errors",
-    "title",
-    "description",
-    "reason",
-    "fault",
-    "faultstring",
-    "msg",
-    "code",
+_KEYS = words(
+    "error_description message detail error_message errorMessage error errors title description "
+    "reason fault faultstring msg code"
 )
 """Where APIs say what is wrong, the most telling first; each may have others inside."""
-
-
-_FAILURES = (
-    "error_description",
-    "error_message",
-    "errorMessage",
-    "error",
-    "errors",
-    "fault",
-    "faultstring",
-)
+_FAILURES = words("error_description error_message errorMessage error errors fault faultstring")
 """Those of them that no record has for anything else."""
 _MESSAGES = ("message", "detail", "msg")
 

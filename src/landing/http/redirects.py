@@ -11,26 +11,15 @@ from requests.sessions import SessionRedirectMixin
 
 from landing import secrets
 from landing.http.retries import GaveUp
+from landing.http.spelling import words
 
 # What says how to answer, and not who asks.
 _HARMLESS = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "if-modified-since",
-        "if-none-match",
-        "pragma",
-        "range",
-        "transfer-encoding",
-        "user-agent",
-    }
+    words(
+        "accept accept-charset accept-encoding accept-language cache-control connection "
+        "content-encoding content-length content-type if-modified-since if-none-match pragma "
+        "range transfer-encoding user-agent"
+    )
 )
 _rebuild_auth_of_requests = SessionRedirectMixin.rebuild_auth
 
