@@ -28,10 +28,7 @@ from landing.operations.recordings import Recording
 
 
 def source_checks(
-    source: str,
-    *streams: str,
-    max_rows: int = 1_000,
-    may_be_empty: Collection[str] = (),
+    source: str, *streams: str, max_rows: int = 1_000, may_be_empty: Collection[str] = ()
 ) -> Callable[..., None]:
     """Tests of a source in the workspace that contains the calling file.
 

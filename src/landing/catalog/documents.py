@@ -24,9 +24,7 @@ def parse(file: Path, shown: str) -> Any:
     """Raises CatalogError with line and column where the text is not JSON."""
     try:
         document = json.loads(
-            file.read_text(encoding="utf-8-sig"),
-            parse_constant=_no_number,
-            object_pairs_hook=_once,
+            file.read_text(encoding="utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once
         )
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:

@@ -57,6 +57,7 @@ class Verb(Protocol):
     word do not wait for dlt. One that works without a workspace has a function
     `without_workspace(options, error)`, too."""
 
+    __name__: str
     HELP: str
 
     def configure(self, parser: Parser) -> None: ...
@@ -65,35 +66,20 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has its own."""
 
 
-TASKS: dict[str, dict[str, Verb]] = {
-    "write a source": {
-        "init": init,
-        "new": new,
-        "env": env,
-        "login": login,
-        "discover": discover,
-        "check": check,
-    },
-    "run": {"run": run, "backfill": backfill},
-    "inspect": {
-        "status": status,
-        "fresh": fresh,
-        "history": history,
-        "show": show,
-        "schema": schema,
-        "verify": verify,
-        "report": report,
-    },
-    "fix": {
-        "doctor": doctor,
-        "quarantine": quarantine,
-        "state": state,
-        "rebuild": rebuild,
-        "compact": compact,
-    },
-    "deploy": {"k8s": k8s, "completion": completion},
+TASKS: dict[str, tuple[Verb, ...]] = {
+    "write a source": (init, new, env, login, discover, check),
+    "run": (run, backfill),
+    "inspect": (status, fresh, history, show, schema, verify, report),
+    "fix": (doctor, quarantine, state, rebuild, compact),
+    "deploy": (k8s, completion),
 }
-VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
+
+
+def _name(verb: Verb) -> str:
+    return verb.__name__.rpartition(".")[2]
+
+
+VERBS = {_name(verb): verb for verbs in TASKS.values() for verb in verbs}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +114,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 def _tasks() -> str:
     """The verbs by what they are for, a line each."""
     return "\n\n".join(
-        "\n".join([f"{task}:", *(f"  {name:<12}{verb.HELP}" for name, verb in verbs.items())])
+        "\n".join([f"{task}:", *(f"  {_name(verb):<12}{verb.HELP}" for verb in verbs)])
         for task, verbs in TASKS.items()
     )
 

@@ -24,9 +24,7 @@ def backfill_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition
         return None
 
     @dg.multi_asset(
-        name=stream.op_name("backfill"),
-        specs=[_spec(stream, config, options)],
-        pool=stream.source,
+        name=stream.op_name("backfill"), specs=[_spec(stream, config, options)], pool=stream.source
     )
     def backfill(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with message(context, options.retries):

@@ -258,8 +258,7 @@ def _schema(
         description=_description(resource),
         options=Options(sync_modes, destination),
         defaults=Defaults(
-            primary_key=[[name] for name in key] or None,
-            cursor_field=[cursor] if cursor else None,
+            primary_key=[[name] for name in key] or None, cursor_field=[cursor] if cursor else None
         ),
         fields=fields,
     )

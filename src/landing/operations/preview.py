@@ -65,11 +65,7 @@ class Preview:
 
 
 def preview(
-    source: Source,
-    config: StreamConfig,
-    resource: DltResource,
-    bucket: Bucket,
-    emit: Emit,
+    source: Source, config: StreamConfig, resource: DltResource, bucket: Bucket, emit: Emit
 ) -> Preview:
     """Request one page from the API; an error becomes the result's `error`.
 
@@ -102,11 +98,7 @@ def preview(
 
 
 def _look(
-    found: Preview,
-    config: StreamConfig,
-    resource: DltResource,
-    bucket: Bucket,
-    emit: Emit,
+    found: Preview, config: StreamConfig, resource: DltResource, bucket: Bucket, emit: Emit
 ) -> None:
     paths = StreamPaths(config.source, config.stream)
     state = read_state(bucket, paths) or new_state(paths)

@@ -13,7 +13,7 @@ from landing.extraction.sources import Source
 from landing.operations.checks.cursor import cursor, edits
 from landing.operations.checks.incremental import incremental
 from landing.operations.checks.landed import resume, secrets
-from landing.operations.checks.output import Listening
+from landing.operations.checks.output import listening
 from landing.operations.checks.paging import limit, paging
 from landing.operations.checks.records import fields, primary_key, records, types
 from landing.operations.checks.subject import CheckedStream, Limits
@@ -100,7 +100,7 @@ class Suite:
     ) -> CheckResult:
         clock = time.monotonic()
         status: Status = "passed"
-        with Listening(subject.heard):
+        with listening(subject.heard):
             try:
                 if name != CONNECTS:
                     self._require_readable(subject)
