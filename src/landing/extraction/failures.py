@@ -124,17 +124,14 @@ def _request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    from landing.http.own_words import own_words
+    from landing.http.own_words import answered
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
     if isinstance(error, GaveUp):
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        words = own_words(error.response)
-        says = f" ({words})" if words else ""
-        return f"{request}answered {status}{says}{_status_hint(error.response.status_code)}"
+        return f"{request}answered {answered(error.response)}{_status_hint(error.response)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
@@ -172,8 +169,8 @@ def _request(error: requests.RequestException) -> str:
     return shown_request(request.method, request.url)
 
 
-def _status_hint(status: int) -> str:
-    match status:
+def _status_hint(response: requests.Response) -> str:
+    match status := response.status_code:
         case 401:
             return "; the API does not accept the credentials: check the source's variables"
         case 403:

@@ -46,6 +46,13 @@ def own_words(response: Response | None) -> str:
     return "" if text.startswith(("<", "{", "[")) else _line(text)
 
 
+def answered(response: Response) -> str:
+    """`401 Unauthorized (no such user)`."""
+    words = own_words(response)
+    status = f"{response.status_code} {response.reason or ''}".strip()
+    return f"{status} ({words})" if words else status
+
+
 def said_by(value: Any) -> str:
     """What a decoded answer or a part of it says, in a line."""
     return _line(_found(value) or msgspec.json.encode(value, enc_hook=repr).decode())

@@ -13,10 +13,10 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError, SourceError
-from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
+from landing.http.auth.login_request import TIMEOUT, logged_in, register_secrets
 from landing.http.auth.renewed import AccessToken, RenewedAuth, renew_at
 from landing.http.failed_answers import JsonBody
-from landing.http.own_words import decoded, own_words
+from landing.http.own_words import answered, decoded, own_words
 from landing.http.shapes import shape_of
 
 _TOKEN_LENGTH = 16
