@@ -202,7 +202,7 @@ def test_a_list_that_ends_before_its_total_is_a_failure_in_plain_loops_too(
     assert "'total' is 30, and 20 rows came" in detail
 
 
-def test_a_count_above_the_records_is_a_failure_whatever_else_is_said(
+def test_a_count_above_the_records_is_a_failure_whatever_else_the_response_says(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(exchange: Exchange) -> None:

@@ -320,7 +320,7 @@ def test_paging_is_compared_though_a_page_is_larger_than_max_rows(shop: Kit) -> 
         (["--may-be-empty=oders"], "has no stream 'oders'"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_asked(
+def test_wrong_usage_is_reported_before_any_request(
     shop: Kit, api: Api, arguments: list[str], told: str
 ) -> None:
     done = check(shop, *arguments)

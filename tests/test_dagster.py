@@ -275,7 +275,7 @@ def test_secrets_are_in_no_event_and_no_log(
     assert api.token not in ran.everything
 
 
-def test_a_bug_is_told_with_its_traceback_and_without_secrets(
+def test_a_bug_is_reported_with_its_traceback_and_without_secrets(
     materialize: Callable[..., Ran], api: Api, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> Any:
@@ -426,7 +426,7 @@ def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
     assert folder_zone.count("my_source", "orders") == 2350
 
 
-def test_a_folder_in_the_librarys_place_is_told(
+def test_a_folder_in_the_librarys_place_is_reported(
     materialize: Callable[..., Ran],
     shop: Kit,
     folder_zone: Zone,

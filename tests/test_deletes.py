@@ -503,7 +503,7 @@ def test_a_hint_that_comes_with_a_page_is_refused(kit: Kit, folder_zone: Zone) -
     source.has(1)
     done = source.run()
     assert done.code == 2
-    assert "says with a page that 'gone' is a hard_delete column; declare it" in done.err
+    assert "declares 'gone' as a hard_delete column with a page; declare it" in done.err
 
 
 def test_both_ways_together(kit: Kit, folder_zone: Zone) -> None:

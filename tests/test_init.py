@@ -272,7 +272,7 @@ def test_the_engine_is_installed_as_this_one_was(
     assert found.is_of_this_machine is is_of_this_machine
 
 
-def test_the_engine_may_be_said(kit: Kit, tmp_path: Path) -> None:
+def test_the_engine_may_be_given(kit: Kit, tmp_path: Path) -> None:
     said = "dlt-landing @ git+https://git.example.com/kit.git@v1"
     done = init(kit, str(tmp_path / "lake"), "--no-source", "--engine", said)
     assert "path of this machine" not in done.out

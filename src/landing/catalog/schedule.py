@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from landing.errors import listed, nearest
 
 DEFAULT_TIMEZONE = "UTC"
+GRACE = timedelta(hours=1)
+"""Time after a stream was due before it counts as late."""
 _KEYS = ("cron", "timezone")
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _MACROS = {
@@ -57,6 +60,20 @@ class Schedule:
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
         return self._from(moment, "get_next")
+
+    @cached_property
+    def longest_gap(self) -> timedelta:
+        """The longest time between two due times of a year: within a day, or across midnight."""
+        from croniter import croniter
+
+        start = datetime(2024, 1, 1, tzinfo=self._zone)  # of a leap year
+        times = croniter(self.cron, start - timedelta(seconds=1))
+        due = [times.get_next(datetime)]
+        while due[-1] < due[0] + timedelta(days=1):
+            due.append(times.get_next(datetime))
+        within = max(later - earlier for earlier, later in pairwise(due))
+        nights = (start + timedelta(days=day, seconds=30) for day in range(1, 367))
+        return max(within, *(self.after(night) - self.before(night) for night in nights))
 
     def _from(self, moment: datetime, step: str) -> datetime:
         from croniter import croniter  # slow to import, and most commands don't need it

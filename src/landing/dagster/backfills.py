@@ -48,7 +48,7 @@ def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.
     return dg.AssetSpec(
         stream.backfill_key,
         description=f"The past of {stream.source}/{stream.name}: the records whose "
-        f"{config.cursor_field} is in the {options.backfill_by}, landed beside the live runs, "
+        f"{config.cursor_field} is in the {options.backfill_by}, landed alongside the live runs, "
         "whose cursor does not change.",
         group_name=stream.group,
         owners=list(options.owners),

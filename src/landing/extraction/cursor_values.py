@@ -54,7 +54,9 @@ class CursorValues:
         self.name = name
         self._type = type_
         self._typed = typed
-        self._start = start
+        texts = [start] if isinstance(start, str) else []
+        self._digits = _digits_in(pa.chunked_array([texts], pa.string()))
+        """A number that came before, if numbers come as text."""
         self.kind: Kind | None = None
         """None for text of which nothing was seen yet."""
         if pa.types.is_temporal(type_):
@@ -149,12 +151,10 @@ class CursorValues:
                 "dates that do not begin with the year",
                 "an ISO date or date-time (`2024-05-31T12:00:00Z`)",
             )
-        digits = values.filter(pc.match_substring_regex(values, _DIGITS))
+        digits = _digits_in(values)
         if len(digits):
-            if isinstance(self._start, str) and self._start:
-                start = pa.chunked_array([pa.array([self._start])])
-                start = start.filter(pc.match_substring_regex(start, _DIGITS))
-                digits = pa.chunked_array([*start.chunks, *pa.chunked_array(digits).chunks])
+            digits = pa.chunked_array([*self._digits.chunks, *_chunks(digits)])
+            self._digits = digits[:1]
             lengths = pc.unique(pc.utf8_length(digits))
             plain = pc.all(pc.match_substring_regex(digits, _PLAIN_DIGITS)).as_py()
             if len(lengths) > 1 or not plain:
@@ -170,6 +170,10 @@ class CursorValues:
             f"that rows would be left out; have the stream give '{self.name}' as {instead}, such "
             "as by a function for its add_map in streams.py"
         )
+
+
+def _digits_in(values: Values) -> Values:
+    return values.filter(pc.match_substring_regex(values, _DIGITS))
 
 
 def is_naive(raw: Any) -> bool:

@@ -17,6 +17,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
 from dlt.common.libs import is_pandas_frame as is_pandas_frame
 from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
@@ -76,6 +77,15 @@ class SteadyIncremental(Incremental[Any]):
     def _get_last_value(self) -> Any:
         state = self._cached_state if self._cached_state is not None else self.get_state()
         return self.behind(state["last_value"])
+
+
+def finder(cursor_path: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Finds the cursor value of a record as dlt does; None if it has none."""
+    name = extract_simple_field_name(cursor_path)
+    if name is not None:
+        return lambda row: row.get(name)
+    path = compile_path(cursor_path)
+    return lambda row: next(iter(find_values(path, dict(row))), None)
 
 
 SteadyT = TypeVar("SteadyT", bound=SteadyIncremental)

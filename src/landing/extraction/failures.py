@@ -100,7 +100,7 @@ def _listed(source: str) -> str:
 
 
 def _tried(source: str) -> str:
-    return f"`landing check {source}` tries the source out; nothing lands"
+    return f"`landing check {source}` tests the source, and lands nothing"
 
 
 def _of_request(error: requests.RequestException, source: str) -> str:
@@ -124,7 +124,7 @@ def _request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    from landing.http.own_words import answered
+    from landing.http.api_messages import answered
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
@@ -164,7 +164,7 @@ def _request(error: requests.RequestException) -> str:
     request = error.request if error.request is not None else getattr(response, "request", None)
     if request is None or request.url is None:
         return "a request"
-    from landing.http.own_words import shown_request
+    from landing.http.api_messages import shown_request
 
     return shown_request(request.method, request.url)
 
@@ -210,5 +210,5 @@ def _message(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     name = type(error).__name__
     if type(error) is KeyError:
-        return f"KeyError: no {text} in what the API gave"
+        return f"KeyError: the API's response has no {text}"
     return f"{name}: {text}" if text else name

@@ -7,7 +7,8 @@ by `last_value` would lose rows if it did. Filtering, and the move at the end, a
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 from landing.catalog.lookback import Lookback, later
 from landing.catalog.stream_config import StreamConfig
@@ -24,6 +25,9 @@ from landing.extraction.dlt_bridge import (
     parents_of,
     steady_copy,
 )
+
+Direction = Literal["forward", "backward"]
+"""In which values come: as the cursor moves, or against it."""
 
 
 class FrozenIncremental(SteadyIncremental):
@@ -44,6 +48,20 @@ class FrozenIncremental(SteadyIncremental):
         """The order of all rows. A transformer declares that of each parent's children, so a run of
         one can't end early, and its cursor can't move before the end."""
         return None if self.is_of_child else self.row_order
+
+    @property
+    def declared_directions(self) -> Collection[Direction]:
+        if self.whole_order is None:
+            return ()
+        return ("backward" if self.whole_order == "desc" else "forward",)
+
+    def check_direction(self) -> None:
+        """Raises SourceError for a function that says of no value that it is beyond another."""
+        if self.last_value_func not in (min, max):
+            raise SourceError(
+                f"cursor '{self.cursor_path}': last_value_func has to be max or min, since a "
+                "cursor moves one way"
+            )
 
     def get_state(self) -> Any:
         if self.from_start:
@@ -136,17 +154,22 @@ def freeze(
     frozen = steady_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
     if initial_value is not None:
         frozen.initial_value = initial_value
-    if frozen.end_value is not None and frozen.initial_value is None:
-        raise SourceError(
-            f"stream '{resource.name}' declares an end_value for '{path}' but no initial_value, "
-            "and a range needs both: give incremental() an initial_value, or set it in the stream "
-            "config, or leave end_value out"
-        )
+    check_range(frozen, resource.name)
     frozen.from_start = from_start
     frozen.is_of_child = any(parents_of(resource))
     frozen.resource_name = resource.name
     resource.apply_hints(incremental=frozen)
     return frozen
+
+
+def check_range(frozen: FrozenIncremental, stream: str) -> None:
+    """Raises SourceError for a range without a start."""
+    if frozen.end_value is not None and frozen.initial_value is None:
+        raise SourceError(
+            f"stream '{stream}' declares an end_value for '{frozen.cursor_path}' but no "
+            "initial_value, and a range needs both: give incremental() an initial_value, or set it "
+            "in the stream config, or leave end_value out"
+        )
 
 
 def check_top_level(stream: str, path: str) -> None:

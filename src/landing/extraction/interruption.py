@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit codes, as shells have them."""
 
 _A_MOMENT = 0.01
@@ -20,20 +20,20 @@ _requested = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C, or by SIGTERM, with which a pod is ended."""
+    """By Ctrl-C, by SIGTERM, with which a pod is ended, or because its terminal was closed."""
 
 
 def listen() -> None:
-    """From now on, both signals raise Interrupted in the main thread. Call it there.
+    """From now on, these signals raise Interrupted in the main thread. Call it there.
 
-    SIGINT stays ignored where it is, as in a shell's background job.
+    SIGINT and SIGHUP stay ignored where they are, as in a shell's background job or by `nohup`.
     """
     _requested.clear()
     _received.clear()
-    signal.signal(signal.SIGTERM, _receive)
     signal.signal(signal.SIGALRM, _raise)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _receive)
+    for number in CODES:
+        if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _receive)
     sys.unraisablehook = _raise_again
 
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 
 from landing.columns import plain_values
 from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
+from landing.extraction.incremental import Direction
 from landing.extraction.seen_order import SeenOrder
 
 TOLERANCE = timedelta(seconds=60)
@@ -35,10 +36,6 @@ AHEAD = timedelta(days=1)
 clocks and time zones."""
 _RECENT = timedelta(days=366)
 """Numbers that may be times are taken for some only if the newest is not older."""
-
-
-Direction = Literal["forward", "backward"]
-"""In which values come: as the cursor moves, or against it."""
 
 
 class ReachedState(TypedDict, total=False):

@@ -82,7 +82,7 @@ class Source:
             raise WorkspaceError(
                 f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
                 f"it has: {listed(streams)}",
-                remedy=f"`landing discover {self.name}` asks the API for what there is",
+                remedy=f"`landing discover {self.name}` finds the streams that the API has",
             )
         return streams[name]
 
@@ -238,7 +238,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
         message = _import_failed(workspace, name, error)
-        raise SourceError(message, remedy=f"fix it; `landing doctor {name}` tries it") from error
+        raise SourceError(message, remedy=f"fix it; `landing doctor {name}` checks it") from error
     return Source(name, module, workspace)
 
 

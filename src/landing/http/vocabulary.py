@@ -104,7 +104,7 @@ CONTAINERS = words(
     "searchMetadata searchInformation responseMetadata responseHeader additionalData listMeta "
     "info links link cursors cursor"
 )
-"""Objects beside the records in which these words are looked for."""
+"""Objects beside the records that are searched for these words."""
 
 INSIDE_NEXT = words("href url uri link after cursor startingAfter offset token page number path")
 """Members of an object that is named `next`."""

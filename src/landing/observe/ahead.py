@@ -11,6 +11,7 @@ from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
+from landing.extraction.parents import parent_ahead
 from landing.extraction.reached import AHEAD
 from landing.observe.alerts import Concern
 from landing.observe.lag import moment_of
@@ -76,6 +77,8 @@ def ahead_in(state: State | None, config: StreamConfig, now: datetime) -> Ahead 
     moment = moment_of(cursor, reached.get("unit"))
     if moment is not None and moment - now > AHEAD:
         return Ahead(name, cursor, is_cursor=True)
+    if (of_parent := parent_ahead(state, config.stream, now)) is not None:
+        return of_parent
     seen = reached.get("ahead")
     return None if seen is None else Ahead(name, seen, is_cursor=False, is_new=False)
 

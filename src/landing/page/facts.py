@@ -14,11 +14,11 @@ import msgspec
 
 from landing import __version__
 from landing.catalog.files import read_config
+from landing.catalog.schedule import GRACE
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
 from landing.extraction.side_by_side import Stop, side_by_side
-from landing.observe.freshness import GRACE
 from landing.observe.lag import moment_of
 from landing.observe.status import StreamStatus, stream_statuses
 from landing.page.profiles import Depth, Profile, profile_of

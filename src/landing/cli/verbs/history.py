@@ -97,7 +97,7 @@ def _more(record: LoadRecord) -> Iterator[str]:
     if record.gone:
         yield f"{counted(record.gone, 'child list')} skipped as gone"
     if record.repeated:
-        yield f"{record.repeated:,} with a key that came before in the run"
+        yield f"{record.repeated:,} with a key that the run had read before"
     if record.known:
         yield f"{record.known:,} known already"
     if record.below_cursor:

@@ -69,7 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--failed",
         "the records of the last run, if it failed because of its quarantine_limit",
     )
-    add_flag(verbs["land"], "--dry-run", "say how many would land; write nothing")
+    add_flag(verbs["land"], "--dry-run", "show how many would land; write nothing")
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -180,7 +180,7 @@ def _drop(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     choose = _choice(options, workspace)
     found = plan_drop(bucket, paths, choose)
     if not found.rows:
-        say(f"{paths.data}: nothing of that is in quarantine")
+        say(f"{paths.data}: no such record is in quarantine")
         return _dropped(options, found, is_done=True)
     say(f"{paths.data}: drops {counted(found.rows, 'record')} from quarantine, for good")
     for (field, reason), count in found.reasons.most_common():

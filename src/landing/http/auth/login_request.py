@@ -12,7 +12,7 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError
-from landing.http.own_words import answered
+from landing.http.api_messages import answered
 from landing.http.retries import Retries, retry_after
 
 TIMEOUT = (10, 30)

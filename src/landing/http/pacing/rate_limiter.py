@@ -176,7 +176,7 @@ class RateLimiter:
     def _used_up(self, wait: float) -> GaveUp:
         return GaveUp(
             f"was not sent: the limit of {self._key} is used up for another {wait:,.0f} s; "
-            "the next run goes on after that"
+            "the next run continues after that"
         )
 
     @contextmanager

@@ -38,12 +38,12 @@ class Leak:
 
 
 @contextmanager
-def listening(heard: io.StringIO) -> Iterator[None]:
-    """Captures everything printed or logged inside it in `heard`, away from the terminal."""
-    handler = logging.StreamHandler(heard)
+def captured_output(text: io.StringIO) -> Iterator[None]:
+    """Captures everything printed or logged inside it in `text`, away from the terminal."""
+    handler = logging.StreamHandler(text)
     logging.getLogger().addHandler(handler)
     try:
-        with redirect_stdout(heard), redirect_stderr(heard):
+        with redirect_stdout(text), redirect_stderr(text):
             yield
     finally:
         logging.getLogger().removeHandler(handler)
@@ -78,7 +78,7 @@ def _places(subject: CheckedStream) -> Iterator[tuple[str, str]]:
     if not folder.exists():
         with suppress(NothingDied):  # its output can be searched all the same
             rows_after_interruptions(subject)
-    yield "what it printed or logged", subject.heard.getvalue()
+    yield "what it printed or logged", subject.output.getvalue()
     yield "its records", _json(subject.first.rows)
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".parquet":  # their rows are the records above

@@ -21,7 +21,7 @@ def records(subject: CheckedStream) -> str:
     skipped = f"; {first.gone.note}" if first.gone.count else ""
     if not first.rows:
         raise CheckFailed(
-            f"the stream gave no records, so nothing else can be checked of it{skipped}"
+            f"the stream returned no records, so nothing else can be checked of it{skipped}"
         )
     return f"{_amount(first)}{skipped}"
 

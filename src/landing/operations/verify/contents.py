@@ -103,8 +103,8 @@ class Contents:
                 f"history: {', '.join(differs)}"
             )
             remedy = (
-                f"readers that go by `landing schema {paths.source} {paths.stream}` meet what they "
-                "do not expect: find out who put the file there"
+                f"readers that rely on `landing schema {paths.source} {paths.stream}` do not "
+                "expect these columns: find out who put the file there"
             )
             self.column_findings.append(VerifyFinding(message, remedy))
 
