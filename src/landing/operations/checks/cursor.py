@@ -9,7 +9,7 @@ from landing.columns.conversion import Row
 from landing.errors import SourceError, counted, listed
 from landing.operations.checks.subject import CheckedStream, content
 from landing.operations.checks.verdicts import CheckFailed, CheckSkipped, named
-from landing.operations.discovery import spelled
+from landing.operations.discovered_changes import spelled
 
 _SHOWN_FIELDS = 5
 
