@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import Ahead, Drifted, RunResult, StreamResult, TableResult, shaped
+from landing.results import Drifted, RunResult, StreamFigures, StreamResult, shaped
 from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
 
-class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
-    """For a stream that failed, only its name and the error are known."""
-
-    source: str
-    stream: str
+@dataclass(frozen=True, kw_only=True)
+class StreamRun(StreamFigures):
     status: Literal["landed", "nothing_new", "failed"]
-    read: int = 0
-    """Records that the API returned."""
-    rows: int = 0
-    deleted: int = 0
-    """Rows that say that a record was deleted."""
-    quarantined: int = 0
-    gone: int = 0
-    """Children of a parent that the API no longer has, and that were skipped."""
-    files: int = 0
-    bytes: int = 0
-    read_from: Any = None
-    cursor_before: Any = None
-    cursor_after: Any = None
     seconds: float | None = None
-    load_ids: list[str] = []
     location: str | None = None
     requests: int = 0
     """Of landing's HTTP sessions, like the retries by cause, the waits and the bytes below."""
-    retries: dict[str, int] = {}
+    retries: dict[str, int] = field(default_factory=dict)
     pacing_seconds: float = 0.0
     retry_seconds: float = 0.0
     answer_bytes: int = 0
     drift: Drifted | None = None
-    below_cursor: int = 0
-    """Rows left out because they are below `read_from`."""
-    known: int = 0
-    """Rows that had landed before, unchanged."""
-    repeated: int = 0
-    """Rows whose primary key had come before in this run; included in `rows`."""
-    ahead: Ahead | None = None
-    """A cursor value more than a day beyond the source's time."""
-    unexpected: list[str] = []
-    """How the number of rows differs from what the stream config's `expect` says."""
-    table: TableResult | None = None
     error: Exception | None = None
 
 
