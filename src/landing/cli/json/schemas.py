@@ -8,6 +8,7 @@ import msgspec
 
 from landing.catalog.variables import Variable
 from landing.cli.json.backfill import BackfillDone
+from landing.cli.json.history import LoadListed
 from landing.cli.json.run import StreamPlanned, StreamRun
 from landing.cli.json.shapes import (
     BackfillListed,
@@ -19,7 +20,6 @@ from landing.cli.json.shapes import (
     DiscoveryDone,
     Error,
     Failed,
-    LoadListed,
     LoggedIn,
     NewSource,
     NewWorkspace,

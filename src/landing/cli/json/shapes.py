@@ -135,42 +135,6 @@ class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
     """When a run last landed; None if none did, and for `ahead`."""
 
 
-class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Literal["run", "backfill", "quarantine", "failed"]
-    started: datetime | None
-    finished: datetime
-    seconds: float | None
-    rows: int
-    """For a failed run, those that had landed before it failed, in loads of their own."""
-    load_id: str | None = None
-    """None for a failed run."""
-    sync_mode: str | None = None
-    read: int | None = None
-    """Records, for a failed run."""
-    deleted: int = 0
-    files: int = 0
-    bytes: int = 0
-    quarantined: int = 0
-    gone: int = 0
-    """Children of a parent that the API no longer had, and that were skipped."""
-    below_cursor: int = 0
-    """Rows left out because they are below `read_from`."""
-    known: int = 0
-    """Rows that had landed before, unchanged."""
-    repeated: int = 0
-    """Rows whose primary key had come before in the run; included in `rows`."""
-    superseded: int = 0
-    """Rows left out because a newer version of their record had landed."""
-    read_from: Any = None
-    cursor_before: Any = None
-    cursor_after: Any = None
-    backfill: dict[str, Any] | None = None
-    from_quarantine: list[str] = []
-    error: str | None = None
-    """The class of the exception that a failed run raised."""
-    message: str | None = None
-
-
 class CronJob(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
