@@ -200,7 +200,7 @@ def test_the_port_is_taken_or_elsewhere(shop: Kit, provider: Provider) -> None:
         ("", "client.py: has no function auth() that returns an OAuth2RefreshToken"),
         (
             "from landing.http import Bearer\ndef auth():\n    return Bearer('x')\n",
-            "auth() gives Bearer, which needs no login by a person",
+            "auth() returns Bearer, which needs no login by a person",
         ),
         (
             "import os\ndef auth():\n    return os.environ['SHOP_MISSING']\n",

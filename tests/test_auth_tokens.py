@@ -398,7 +398,7 @@ def test_the_bucket_holds_no_token_in_the_clear(
 
 @pytest.mark.parametrize(
     ("key", "told"),
-    [("", "is not set, which encrypts"), ("too-short", r"is not a key \(32 bytes")],
+    [("", "encrypts tokens in the bucket, is not set"), ("too-short", r"is not a key \(32 bytes")],
 )
 def test_a_key_that_is_missing_or_none(
     zone: Zone, monkeypatch: pytest.MonkeyPatch, key: str, told: str

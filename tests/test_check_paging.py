@@ -55,9 +55,9 @@ def rows_by(*, page: str = "", offset: str = "", first: int = 1) -> Callable[[Ex
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (rows_by(page="page"), "with page=2 the API gives 10 others"),
-        (rows_by(page="page", first=0), "with page=2 the API gives 10 others"),
-        (rows_by(offset="offset"), "offset=10&skip=10&start=10 the API gives 10 others"),
+        (rows_by(page="page"), "with page=2 the API returns 10 others"),
+        (rows_by(page="page", first=0), "with page=2 the API returns 10 others"),
+        (rows_by(offset="offset"), "offset=10&skip=10&start=10 the API returns 10 others"),
         (rows_by(offset="skip"), "pass paging=OffsetPages(limit)"),
     ],
 )

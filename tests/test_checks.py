@@ -187,8 +187,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     ),
     "limit ignored": ('"limit": limit,', '"limit": 100,', "pass limit to the API"),
     "paging skips": ("offset += limit", "offset += limit + 1", "page by a key"),
-    "fields ignored": ("if not fields or k in fields", "", "it gave "),
-    "fields misses": ("k in fields}", 'k in fields and k != "id"}', "it did not give id"),
+    "fields ignored": ("if not fields or k in fields", "", "it returned "),
+    "fields misses": ("k in fields}", 'k in fields and k != "id"}', "it did not return id"),
     "fields falsifies": (
         "{k: v for k",
         '{k: v if not fields or k != "name" else "" for k',

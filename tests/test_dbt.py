@@ -204,12 +204,19 @@ class Table:
         return self._location
 
 
+class Values(tuple[Any, ...]):
+    """A row or a column."""
+
+    def values(self) -> tuple[Any, ...]:
+        return tuple(self)
+
+
 class Rows:
     """What dbt's `run_query` returns."""
 
     def __init__(self, rows: list[tuple[Any, ...]]) -> None:
-        self.rows = [dict(enumerate(row)) for row in rows]
-        self.columns = [dict(enumerate(column)) for column in zip(*rows, strict=True)] or [{}]
+        self.rows = [Values(row) for row in rows]
+        self.columns = [Values(column) for column in zip(*rows, strict=True)] or [Values()]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -222,7 +229,7 @@ class Rendered:
         self._shop = shop
         self.engine = duckdb.connect()
         self.engine.execute("SET TimeZone = 'UTC'")
-        self._jinja = jinja2.Environment()
+        self._jinja = jinja2.Environment(undefined=jinja2.StrictUndefined)
         self._jinja.globals |= {
             "execute": True,
             "env_var": os.environ.__getitem__,
@@ -276,7 +283,7 @@ def test_models_have_the_current_rows(shop: Shop, folder_zone: Zone) -> None:
     lines = now.query("lines", "SELECT order_id, position, item FROM {} ORDER BY ALL")
     assert lines == [(1, 1, "pencil"), (2, 1, "cup"), (3, None, "lost")]
     assert now.query("countries", "SELECT code FROM {}") == [("DE",)]
-    events = now.query("events", "SELECT what, at::DATE::VARCHAR, _dlt_new_fields FROM {}")
+    events = now.query("events", 'SELECT what, "at"::DATE::VARCHAR, _dlt_new_fields FROM {}')
     assert sorted(events, key=lambda row: str(row[1])) == [
         ("a", "2026-01-01", '{"who":"me"}'),
         ("a", "2026-01-02", None),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from landing.http import whole_bodies
-from landing.http.paging.more import Answered
+from landing.http.paging.more import Evidence
 from tests.kit import REPOSITORY
 from torture.__main__ import REPORT
 from torture.figures import Table
@@ -61,7 +61,7 @@ def nothing_more(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("ways", "owner", "name", "broken"),
     [
-        (NOT_ALL[:6], Answered, "sign_of_more", nothing_more),
+        (NOT_ALL[:6], Evidence, "sign_of_more", nothing_more),
         (CUT[:1], whole_bodies, "check_whole", nothing_more),
     ],
     ids=["paging", "bodies"],

@@ -385,7 +385,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
     done = kit.forked("pipeline.py", "slow", "rows")
     assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
     assert time.monotonic() - began < 9, "all its pages take ten seconds"
-    assert "interrupted; the next run goes on" in done.err
+    assert "interrupted; the next run continues" in done.err
     assert folder_zone.paths_but_released() == []
 
 

@@ -304,10 +304,10 @@ def test_more_rows_with_one_value_than_a_capped_page_has_are_an_error(
 ) -> None:
     with serve_api(sharing(40, 150, 60)) as server:
         capped(server, 100)
-        with pytest.raises(ApiError, match="is 100 its maximum") as caught:
+        with pytest.raises(ApiError, match="is 100 the size of its largest page") as caught:
             by_change(server, start, short_page_ends=short_page_ends)
         assert "/orders: a page of 100 rows has no other 'updated_at'" in str(caught.value)
-        with pytest.raises(ApiError, match="ask for larger pages"):
+        with pytest.raises(ApiError, match="request larger pages"):
             by_change(server, start, maximum=100)
 
 
@@ -536,7 +536,7 @@ def test_a_cursor_of_an_only_page_is_not_missed(running: Shop) -> None:
 
 def test_more_rows_with_one_value_than_a_page_has_are_an_error(running: Shop) -> None:
     paging = KeysetPages("updated_at", "since", limit=2, inclusive=True)
-    assert "ask for larger pages" in error(running, "limited/", paging=paging)
+    assert "request larger pages" in error(running, "limited/", paging=paging)
 
 
 def test_a_total_that_is_not_there_is_an_error(running: Shop) -> None:

@@ -540,7 +540,7 @@ def test_a_row_in_quarantine_also_shows_that_an_order_is_not_kept(
     streams.write_text(streams.read_text().replace('"n": x,', '"n": x if x != 39_999 else 1,'))
     done = run()
     assert done.code == 0, done.text
-    assert "declares row_order 'asc', but gave a lower n after a higher one" in done.out
+    assert "declares row_order 'asc', but returned a lower n after a higher one" in done.out
 
 
 # --- kills ---

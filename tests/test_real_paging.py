@@ -305,4 +305,4 @@ def test_directus_without_its_count_is_warned_of(
     name = done.out.partition("/")[0].rpartition(" ")[2].strip()
     checked = kit.landing("check", name, "--only=paging")
     assert checked.code == 1, checked.text
-    assert "with page=2 the API gives 100 others" in checked.text
+    assert "with page=2 the API returns 100 others" in checked.text

@@ -63,17 +63,21 @@ class Schedule:
 
     @cached_property
     def longest_gap(self) -> timedelta:
-        """The longest time between two due times of a year: within a day, or across midnight."""
+        """The longest time between two due times of a year, without daylight saving time."""
         from croniter import croniter
 
-        start = datetime(2024, 1, 1, tzinfo=self._zone)  # of a leap year
-        times = croniter(self.cron, start - timedelta(seconds=1))
-        due = [times.get_next(datetime)]
-        while due[-1] < due[0] + timedelta(days=1):
-            due.append(times.get_next(datetime))
-        within = max(later - earlier for earlier, later in pairwise(due))
-        nights = (start + timedelta(days=day, seconds=30) for day in range(1, 367))
-        return max(within, *(self.after(night) - self.before(night) for night in nights))
+        minutes, hours, *_ = croniter.expand(self.cron)[0]
+        due = [
+            timedelta(hours=hour, minutes=minute)
+            for hour in (range(24) if "*" in hours else hours)
+            for minute in (range(60) if "*" in minutes else minutes)
+        ]
+        each_day = croniter(" ".join(["0 0", *self.cron.split()[2:]]), datetime(2023, 12, 31))
+        days = [each_day.get_next(datetime)]
+        while len(days) < 2 or days[-1] - days[0] < timedelta(days=366):
+            days.append(each_day.get_next(datetime))
+        nights = (later - day - due[-1] + due[0] for day, later in pairwise(days))
+        return max([*nights, *(later - earlier for earlier, later in pairwise(due))])
 
     def _from(self, moment: datetime, step: str) -> datetime:
         from croniter import croniter  # slow to import, and most commands don't need it

@@ -145,8 +145,9 @@ class Extraction:
             self._state_file.put_back()
             self._is_put_back = True
             self._note(
-                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one, or "
-                "none: the cursor stays where it was until the stream's end; leave row_order out"
+                f"declares row_order 'asc', but returned a lower {tracker.name} after a higher "
+                "one, or none: the cursor stays where it was until the stream's end; leave "
+                "row_order out"
             )
 
     def _put_back_files(self) -> Iterator[BucketFile]:
@@ -217,8 +218,8 @@ class Extraction:
         if self.unexpected and self._config.replaces_rows:
             source, stream = self._config.source, self._config.stream
             raise StreamError(
-                f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. What the run does not "
-                "give would be removed, so nothing was changed. If the number is right, change "
+                f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. All other rows would "
+                "be removed, so nothing was changed. If the number is right, change "
                 f"{self._config.origin}",
                 remedy=f"`landing check {source} {stream}` shows what the source returns",
             )

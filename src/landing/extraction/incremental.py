@@ -1,7 +1,7 @@
-"""A stream's `dlt.sources.incremental`, held still while the stream reads.
+"""Freezes a stream's `dlt.sources.incremental` while the stream reads.
 
-What a stream or its hints declare is copied onto one that does not move, since a stream that pages
-by `last_value` would lose rows if it did. Filtering, and the move at the end, are the tracker's.
+What a stream or its hints declare is copied to one that does not move, since a stream that pages by
+`last_value` would otherwise lose rows. CursorTracker filters rows, and moves the cursor at the end.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Direction = Literal["forward", "backward"]
 
 
 class FrozenIncremental(SteadyIncremental):
-    """dlt's incremental as a stream sees it: filtering and the new value are CursorTracker's, which
-    moves the state after the stream's last row.
+    """dlt's incremental as a stream sees it. CursorTracker filters rows, and moves the state after
+    the stream's last row.
 
     With `from_start`, earlier state is neither read nor written; nor is it with an `end_value`, as
     in dlt: then each run reads the same range.
@@ -40,13 +40,13 @@ class FrozenIncremental(SteadyIncremental):
 
     from_start = False
     is_of_child = False
-    """Of a transformer."""
+    """Whether the stream is a transformer."""
     lookback: Lookback | None = None
 
     @property
     def whole_order(self) -> TSortOrder | None:
-        """The order of all rows. A transformer declares that of each parent's children, so a run of
-        one can't end early, and its cursor can't move before the end."""
+        """The declared order of all rows; None for a transformer, which declares the order of each
+        parent's children, so its run can't end early and its cursor can't move before the end."""
         return None if self.is_of_child else self.row_order
 
     @property
@@ -70,8 +70,8 @@ class FrozenIncremental(SteadyIncremental):
         return super().get_state()
 
     def behind(self, value: Any) -> Any:
-        """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
-        the stream declares, but never before the initial value.
+        """Where the run after one that reached `value` starts: earlier by the lookback, or by the
+        lag that the stream declares, but never before the initial value.
 
         Raises SourceError if no lookback can be counted from it.
         """
@@ -117,7 +117,7 @@ def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
 
 
 def _given(resource: DltResource) -> Any:
-    """What the stream was called with in the place of its incremental."""
+    """The argument that the stream was called with for its incremental."""
     parameter = cursor_parameter(resource)
     return None if parameter is None else arguments_of(resource).get(parameter.name)
 
@@ -137,9 +137,9 @@ def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
 def freeze(
     resource: DltResource, cursor_field: str | None, initial_value: Any, *, from_start: bool
 ) -> FrozenIncremental | None:
-    """Put a held incremental in the place of the stream's own, and return it.
+    """Replace the stream's incremental by a frozen one, and return it.
 
-    None where neither the stream nor the stream config knows a cursor.
+    None if neither the stream nor its config has a cursor.
     """
     declared = declared_incremental(resource)
     path = declared.cursor_path if declared else cursor_field
@@ -188,7 +188,7 @@ def check_top_level(stream: str, path: str) -> None:
 
 
 def reads_from(config: StreamConfig, frozen: FrozenIncremental | None, value: Any) -> Any:
-    """Where a run starts whose cursor is at `value`: behind it by the lookback."""
+    """Where a run with the cursor `value` starts: behind it by the lookback."""
     if frozen is None:  # without the source's code, what it declares itself is not known
         assert config.cursor_field is not None, "a stream without a cursor starts at the start"
         frozen = FrozenIncremental(config.cursor_field, initial_value=config.initial_value)

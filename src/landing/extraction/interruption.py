@@ -1,7 +1,8 @@
-"""That this process is to end.
+"""Ends this process on a signal.
 
-A signal raises an exception. Python drops what is raised while a destructor runs: then it is
-raised again a moment later. Code that catches everything drops it, too: what takes long looks here.
+A signal raises an exception. Python drops an exception that is raised in a destructor, so it is
+raised again a moment later. Code that catches everything drops it too, so long operations call
+`check`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _requested = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C, by SIGTERM, with which a pod is ended, or because its terminal was closed."""
+    """The process was interrupted: by Ctrl-C, by SIGTERM, with which a pod is ended, or because its
+    terminal was closed."""
 
 
 def listen() -> None:
@@ -59,7 +61,7 @@ def _raise(number: int, frame: object) -> None:
 
 
 def _raise_again(dropped: Any) -> None:
-    """In place of what Python prints of an exception that it drops."""
+    """Called by Python for an exception that it drops; raises the interruption again."""
     if issubclass(dropped.exc_type, Interrupted):
         signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
     else:

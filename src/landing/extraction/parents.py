@@ -1,9 +1,9 @@
-"""The parents of a transformer's stream, and their cursors, which the child's run keeps.
+"""The cursors of a transformer's parents, which are stored with the child.
 
-A parent's cursor is in the state of the child: it moves with the child's load, so that a child is
-requested again until it has landed, and stays apart from that of the parent's own runs. It goes no
-further than what was certain when the run began, as in `reached`; children of the parents beyond it
-are requested again by the next run.
+A parent's cursor is in the state of the child and moves with the child's load, so a child is
+requested again until it has landed. It is separate from the cursor of the parent's own runs. It
+moves no further than what was certain when the run began, as in `reached`; the next run requests
+the children of parents beyond it again.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _SEEN = "landing_seen"
 
 
 class ParentIncremental(FrozenIncremental):
-    """A parent's incremental: parents out of its range are left out, and so their children.
+    """A parent's incremental: parents outside of its range are left out, and so are their children.
 
-    The last value that the parent sees holds still; what dlt keeps in the state moves with the
-    rows, and is thrown away with the rest of the state if the run fails.
+    The last value that the parent sees does not change. dlt's state of it moves with the rows, and
+    is discarded with the rest of the state if the run fails.
     """
 
     child: FrozenIncremental | None = None
     parent = ""
     """The parent's name."""
     seen: set[Any] | None = None
-    """The cursor values that pass, for who wants to know them."""
+    """The cursor values of parents in the range, for callers that need them."""
 
     def get_state(self) -> Any:
         # dlt stores it by the name of the child, whose own cursor may be a field of the same name.
@@ -149,7 +149,7 @@ def freeze_parents(
     from_start: bool,
     start: Any = None,
 ) -> list[ParentIncremental]:
-    """Put incrementals that hold still in the place of the parents' own, and return them.
+    """Replace the parents' incrementals by frozen ones, and return them.
 
     Parents are read from their start if the child is: from their initial value, or from `start`.
     """

@@ -1,4 +1,4 @@
-"""Which parents of a transformer's stream are in the range of their cursor, and how far it goes."""
+"""Decides which parents of a transformer are in their cursor's range, and how far it moves."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _TYPES: tuple[tuple[type | tuple[type, ...], Field], ...] = (
 
 
 class ParentsRange:
-    """Of one run: `before` is the cursor that it began with, and `start`, behind it by a lookback
-    or lag, where the range does; `state` is what the run before left."""
+    """The range of one run, which began with the cursor `before`. The range begins at `start`,
+    which is behind it by a lookback or lag; `state` is from the run before."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class ParentsRange:
 
     @property
     def cursor(self) -> Any:
-        """How far the next run may rely on this one."""
+        """The cursor for the next run."""
         return self._before if self._followed is None else self._followed.reached.cursor
 
     @property
     def state(self) -> ReachedState:
-        """What the next run has to know."""
+        """The state for the next run."""
         if self._followed is None:
             return self._state
         return self._followed.reached.state(self.cursor)

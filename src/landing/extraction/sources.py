@@ -129,7 +129,7 @@ class Source:
             for stream, resource in found.items():
                 if stream in made:
                     raise SourceError(
-                        f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
+                        f"{self._shown}: '{maker[stream]}' and '{name}' both define a stream "
                         f"'{stream}'; give one of them another name, or leave one out of __all__"
                     )
                 made[stream], maker[stream] = resource, name
@@ -172,7 +172,7 @@ class Source:
             if len(list(self._factories())) > 1 or any(self._exported()):
                 others = "the package's other streams run; "
             leave_out = f"leave '{name}' out of __all__ in {self._shown}"
-            known.args = (f"{known}; {others}give it what it needs, or {leave_out}",)
+            known.args = (f"{known}; {others}pass it what it needs, or {leave_out}",)
             raise known from error
         return dict(source.resources.items())
 

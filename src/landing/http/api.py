@@ -146,7 +146,7 @@ class Api(CheckedClient):
             raise ApiError(
                 f"{request.method} {str(response.url).partition('?')[0]} still answered 202 "
                 "Accepted, so the list is not ready; the next run asks again. If it is the list "
-                "all the same, give the Api Retries(final=[202])"
+                "all the same, pass Retries(final=[202]) to the Api"
             )
         return response
 

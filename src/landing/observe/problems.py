@@ -113,7 +113,7 @@ def of_ahead(source: str, stream: str, ahead: Ahead) -> Problem:
         )
     return Problem(
         "ahead",
-        f"the cursor {ahead.name} is at {ahead.value}, beyond now: what is new is not asked for",
+        f"the cursor {ahead.name} is at {ahead.value}, beyond now: new records are not requested",
         f"{ahead.remedy(source, stream)} puts it back; rows from that value on land again",
     )
 

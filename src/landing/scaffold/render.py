@@ -21,7 +21,7 @@ WIDTH = 100
 _INDENT = "    "
 
 # These classes take the page size as an argument; for others it is a query parameter.
-_WITH_LIMIT = ("offset", "page", "keyset")
+WITH_LIMIT = ("offset", "page", "keyset")
 
 
 def client(plan: SourcePlan) -> str:
@@ -149,7 +149,7 @@ def _signature(stream: StreamPlan) -> str:
         before = f"{_parameter(stream.cursor)}: {kind}[{spelled}] = "
         call = _call(kind, [field, f"initial_value={start}"], 1, f"{before},")
         parameters.append(f"{before}{call}")
-    if stream.paging.kind in _WITH_LIMIT or stream.paging.arguments.get("size"):
+    if stream.paging.kind in WITH_LIMIT or stream.paging.arguments.get("size"):
         parameters.append(f"limit: int = {stream.paging.rows}")
     opening, closing = f"def {stream.function}(", ") -> Iterator[Any]:"
     line = f"{opening}{', '.join(parameters)}{closing}"
@@ -172,13 +172,13 @@ def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
     if stream.records:
         arguments.append(f"records={_text(stream.records)}")
     if PAGINGS[stream.paging.kind].class_name:
-        arguments.append(f"paging={_paging(stream.paging)}")
+        arguments.append(f"paging={paging(stream.paging)}")
     params = {name: _text(value) for name, value in stream.params.items()}
     params |= {name: f'os.environ["{plan.variable(name)}"]' for name in stream.variables}
     if stream.cursor is not None:
         params[stream.cursor.param] = _last_value(stream.cursor)
     size = stream.paging.arguments.get("size")
-    if size and stream.paging.kind not in _WITH_LIMIT:
+    if size and stream.paging.kind not in WITH_LIMIT:
         params[str(size)] = "limit"
     if stream.is_post:
         arguments.append(f"json={_nested(params)}")
@@ -244,17 +244,17 @@ def _nested(members: Mapping[str, str]) -> str:
     )
 
 
-def _paging(paging: PagingPlan) -> str:
+def paging(plan: PagingPlan) -> str:
     """The call, without arguments that have the default value."""
-    kind = PAGINGS[paging.kind]
+    kind = PAGINGS[plan.kind]
     defaults = {argument.name: argument.default for argument in kind.arguments}
-    given = {n: v for n, v in paging.arguments.items() if v != defaults[n] and v != ""}
-    if paging.kind not in _WITH_LIMIT:
+    given = {n: v for n, v in plan.arguments.items() if v != defaults[n] and v != ""}
+    if plan.kind not in WITH_LIMIT:
         given.pop("size", None)
     arguments: list[str] = []
-    if paging.kind == "keyset":
+    if plan.kind == "keyset":
         arguments += [_text(given.pop("field")), _text(given.pop("param")), "limit=limit"]
-    elif paging.kind in _WITH_LIMIT:
+    elif plan.kind in WITH_LIMIT:
         arguments.append("limit")
     arguments += [f"{n}={_text(v)}" for n, v in given.items()]
     return f"{kind.class_name}({', '.join(arguments)})"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -165,7 +166,9 @@ class Iceberg:
 
     def _catalog(self) -> Catalog:
         """A catalog in memory. The table's own metadata is all that lasts."""
-        properties = {"warehouse": self._place.bucket.url}
+        # By default, SQLite's memory is a connection's own, and each thread has a connection.
+        shared = f"sqlite:///file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        properties = {"warehouse": self._place.bucket.url, "uri": shared}
         endpoint, keys = self._place.bucket.settings.endpoint, self._place.keys
         if endpoint is not None:
             properties["s3.endpoint"] = endpoint

@@ -46,7 +46,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json([*map(listed, records)])
     elif not records:
         command = f"`landing run {paths.source} {paths.stream}`"
-        say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
+        say(f"{paths.data}: nothing has landed yet; {command} lands its rows")
     else:
         say(f"{paths.data}: loads and failed runs, the newest first")
         for record in records:

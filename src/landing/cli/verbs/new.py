@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -76,6 +77,13 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
         help="post for a search: parameters are paths in a JSON body",
     )
 
+    parser.add_argument(
+        "--no-trial",
+        action="store_true",
+        help="do not read the streams' first pages, which is done if the source's environment "
+        "variables are set, to correct what does not work",
+    )
+
 
 def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
     parser.add_argument(f"--{name}", metavar="KIND", help=f"{what}; --{name}=help lists the kinds")
@@ -99,7 +107,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(made)
         return 0
     print_made(made)
-    say(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
+    missing = [name for name in made.variables if name not in os.environ]
+    first = f"set {', '.join(missing)} in .env, then " if missing else ""
+    say(f"Next: {first}`landing discover {made.source}`.")
     return 0
 
 
@@ -115,7 +125,13 @@ def print_kinds(options: argparse.Namespace) -> bool:
 
 def planned_source(options: argparse.Namespace) -> Planned:
     """From a document or from answers, with notes about it; nothing is written."""
-    return _from_document(options) if options.openapi else (_from_answers(options), [])
+    plan, notes = _from_document(options) if options.openapi else (_from_answers(options), [])
+    if options.no_trial:
+        return plan, notes
+    from landing.scaffold.trial import tried
+
+    found = tried(plan)
+    return found.plan, [*notes, *found.notes]
 
 
 def written(workspace: Workspace, planned: Planned) -> NewSource:

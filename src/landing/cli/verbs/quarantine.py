@@ -185,7 +185,7 @@ def _drop(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     say(f"{paths.data}: drops {counted(found.rows, 'record')} from quarantine, for good")
     for (field, reason), count in found.reasons.most_common():
         say(f"{field}: {reason}", mark=f"  {count:>9,}  ")
-    say("a run lands such a record only if the API gives another version of it", mark="  ")
+    say("a run lands such a record only if the API returns another version of it", mark="  ")
     if not is_agreed(options, "Drop them?"):
         say("nothing was changed")
         return _dropped(options, found, is_done=False)

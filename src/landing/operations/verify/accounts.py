@@ -108,7 +108,7 @@ def _missing(account: Account) -> Iterator[VerifyFinding]:
         elif there is not None and there.bytes != recorded.bytes:
             yield VerifyFinding(
                 f"{path} has {there.bytes:,} bytes, not the {recorded.bytes:,} that landed",
-                "someone has changed it: put the version back that landed",
+                "someone has changed it: restore the version that landed",
             )
 
 
