@@ -68,7 +68,7 @@ class Schedule:
 
         minutes, hours, *_ = croniter.expand(self.cron)[0]
         due = [
-            timedelta(hours=hour, minutes=minute)
+            timedelta(hours=int(hour), minutes=int(minute))
             for hour in (range(24) if "*" in hours else hours)
             for minute in (range(60) if "*" in minutes else minutes)
         ]
