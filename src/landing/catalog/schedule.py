@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from landing.errors import listed, nearest
@@ -55,11 +55,11 @@ class Schedule:
 
     def before(self, moment: datetime) -> datetime:
         """The last time before `moment` at which the stream was due, in UTC."""
-        return self._from(moment, "get_prev")
+        return max(self._from(moment, "get_prev", fold) for fold in (0, 1))
 
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
-        return self._from(moment, "get_next")
+        return min(self._from(moment, "get_next", fold) for fold in (0, 1))
 
     @cached_property
     def longest_gap(self) -> timedelta:
@@ -79,13 +79,23 @@ class Schedule:
         nights = (later - day - due[-1] + due[0] for day, later in pairwise(days))
         return max([*nights, *(later - earlier for earlier, later in pairwise(due))])
 
-    def _from(self, moment: datetime, step: str) -> datetime:
+    def _from(self, moment: datetime, step: Literal["get_next", "get_prev"], fold: int) -> datetime:
+        """As a CronJob with this `timeZone` is due: a time that the clock skips does not come that
+        day, and a time that it repeats comes twice (kubernetes/kubernetes#121594). `fold` says
+        which of the two to look for."""
         from croniter import croniter  # slow to import, and most commands don't need it
 
-        found: datetime = getattr(croniter(self.cron, moment.astimezone(self._zone)), step)(
-            datetime
-        )
-        return found.astimezone(UTC)
+        local = moment.astimezone(self._zone).replace(fold=fold)
+        offset = local.utcoffset() or timedelta()
+        clock = (moment.astimezone(UTC) + offset).replace(tzinfo=None)
+        # Without a time zone, croniter counts on the clock's face and adjusts nothing.
+        times = croniter(self.cron, clock)
+        while True:
+            read: datetime = getattr(times, step)(datetime)
+            due = read.replace(tzinfo=self._zone, fold=fold).astimezone(UTC)
+            is_beyond = due > moment if step == "get_next" else due < moment
+            if is_beyond and due.astimezone(self._zone).replace(tzinfo=None) == read:
+                return due
 
     def __str__(self) -> str:
         return f"'{self.cron}' ({self.timezone})"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
 from landing.dagster.reporting import RunLog
-from landing.errors import BucketError
+from landing.errors import BucketError, printable
 from landing.observe.problems import of_ahead
 from landing.results import StreamResult
 from landing.secrets import redacted
@@ -50,7 +50,7 @@ def results(
     yield _check(key, COLUMNS, not log.drift, "\n".join(log.drift) or "no drift")
     if config.expect is not None or not config.is_incremental:
         rows, unexpected = result.rows, result.unexpected
-        message = "\n".join(unexpected) or f"{rows:,} rows"
+        message = "\n".join(map(_shown, unexpected)) or f"{rows:,} rows"
         yield _check(key, VOLUME, not unexpected, message, {"rows": rows})
     if config.is_incremental:
         yield _cursor(key, result)
@@ -81,8 +81,8 @@ def _cursor(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
     if ahead is None:
         return _check(key, CURSOR, True)
     problem = of_ahead(result.source, result.stream, ahead)
-    message = redacted(f"{problem.message}: {problem.remedy}")
-    facts = {"ahead": redacted(str(ahead.value))}
+    message = _shown(f"{problem.message}: {problem.remedy}")
+    facts = {"ahead": _shown(str(ahead.value))}
     return _check(key, CURSOR, False, message, facts, is_error=ahead.is_cursor)
 
 
@@ -93,7 +93,7 @@ def _keys(
     try:
         rows = _read(bucket, paths, names)
     except (BucketError, pa.ArrowException) as error:
-        return _of_keys(key, False, f"the newest load can't be read: {error}")
+        return _of_keys(key, False, _shown(f"the newest load can't be read: {error}"))
     if rows is None:
         return _of_keys(key, True, "nothing landed")
     whole = pc.invert(pc.is_null(rows[names[0]]))
@@ -148,3 +148,7 @@ def _read(bucket: Bucket, paths: Sequence[str], names: Sequence[str]) -> pa.Tabl
                 if count >= CHECKED_ROWS:
                     return pa.concat_tables(tables)
     return pa.concat_tables(tables) if tables else None
+
+
+def _shown(text: str) -> str:
+    return printable(redacted(text))

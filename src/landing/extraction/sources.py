@@ -27,6 +27,7 @@ from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
+from landing.http.auth import sent_credentials
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -91,6 +92,11 @@ class Source:
         `@dlt.source` functions."""
         if not any(self._factories()):
             self.stream(name)
+
+    def check_config(self, config: StreamConfig) -> None:
+        """Raises what `config` does, for a stream whose code is known without a request."""
+        if not any(self._factories()):
+            as_declared(config, self.stream(config.stream))
 
     def config(self, stream: str) -> StreamConfig:
         """A stream's config, completed with what the stream declares.
@@ -182,7 +188,7 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     the types of its columns, and the column by which it marks deleted records.
 
     Raises SourceError if it marks deleted records but has no primary key, and CatalogError for a
-    setting that has no effect.
+    setting that has no effect, or for another cursor than the stream's.
     """
     config = _by_declared_cursor(config, resource)
     columns = static_columns(resource)
@@ -202,11 +208,17 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
 
 
 def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamConfig:
-    declared = declared_incremental(resource) if config.mode_is_open else None
-    if declared is not None and declared.cursor_path in config.fields:
-        config = replace(config, sync_mode="incremental", cursor_field=declared.cursor_path)
-    elif declared is not None:
-        check_top_level(resource.name, declared.cursor_path)
+    declared = declared_incremental(resource)
+    path = None if declared is None else declared.cursor_path
+    if path is not None and config.mode_is_open and path in config.fields:
+        config = replace(config, sync_mode="incremental", cursor_field=path)
+    elif path is not None and (config.mode_is_open or config.is_incremental):
+        check_top_level(resource.name, path)
+    if path is not None and config.is_incremental and path != config.cursor_field:
+        raise CatalogError(
+            f"{config.origin}: cursor_field: the code of the stream asks its API by '{path}', not "
+            f"by '{config.cursor_field}'; write [\"{path}\"], or change the code"
+        )
     if config.initial_value is not None and not config.is_incremental:
         raise CatalogError(
             f"{config.origin}: initial_value: has no effect in a full refresh; name the "
@@ -231,6 +243,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     redirects.guard()
     next_links.guard()
     whole_bodies.guard()
+    sent_credentials.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)

@@ -14,7 +14,7 @@ from typing import Any
 from landing import events
 from landing.observe.progress import StreamProgress, line
 from landing.results import StreamResult
-from landing.secrets import redacted
+from landing.secrets import redacted, without_secrets
 
 
 class JsonLog:
@@ -58,7 +58,6 @@ class JsonLog:
             case events.RunWarning(text):
                 self.write("warning", "warning", text)
             case events.RunEnded():
-                logging.captureWarnings(False)
                 logging.getLogger().removeHandler(self._libraries)
 
     def write(
@@ -75,8 +74,9 @@ class JsonLog:
             "load_id": self._load_ids.get(stream or ""),
             **fields,
         }
-        safe = {k: redacted(v) if isinstance(v, str) else v for k, v in line.items()}
-        text = json.dumps(safe, default=str)
+        text = json.dumps(line, default=str)
+        if redacted(text) != text:
+            text = json.dumps(without_secrets(json.loads(text)))
         with self._lock:
             print(text, file=sys.stderr, flush=True)
 

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from landing.errors import needs, sized
+from landing.errors import needs, printable_lines, sized
 from landing.page.facts import Report, StreamFacts
 from landing.secrets import redacted
 
@@ -68,10 +68,14 @@ def _environment() -> Environment:
     with needs("a report", "report"):
         import jinja2
         from markupsafe import Markup
-    safe = cache(redacted)  # the same names and reasons recur
+
+    @cache  # the same names and reasons recur
+    def safe(text: str) -> str:
+        return printable_lines(redacted(text))
 
     def message(value: Any) -> Any:
-        """Redacts all text that is written into the page, except our own markup."""
+        """Redacts all text that is written into the page, except our own markup, and spells out
+        characters that would reorder or hide what is around them."""
         return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = jinja2.Environment(

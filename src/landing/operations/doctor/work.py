@@ -121,6 +121,8 @@ def _configs(
             check_key(config.fields, config.origin)
             if bucket is not None:
                 place_of(config, bucket)
+            if loaded is not None and not findings.all:
+                loaded.check_config(config)
         found += findings.all
     yield from found or [fine(source, _message(streams, selected))]
 
