@@ -49,9 +49,7 @@ def results(
     yield _quarantine(key, result)
     yield _check(key, COLUMNS, not log.drift, "\n".join(log.drift) or "no drift")
     if config.expect is not None or not config.is_incremental:
-        rows, unexpected = result.rows, result.unexpected
-        message = "\n".join(map(_shown, unexpected)) or f"{rows:,} rows"
-        yield _check(key, VOLUME, not unexpected, message, {"rows": rows})
+        yield _volume(key, result)
     if config.is_incremental:
         yield _cursor(key, result)
     if config.primary_key:
@@ -73,6 +71,11 @@ def _quarantine(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
     message = f"{result.quarantined:,} of {read:,} records went to quarantine ({share:.2%})"
     facts = {"quarantined": result.quarantined, "share": share}
     return _check(key, QUARANTINE, not result.quarantined, message, facts)
+
+
+def _volume(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
+    message = "\n".join(map(_shown, result.unexpected)) or f"{result.rows:,} rows"
+    return _check(key, VOLUME, not result.unexpected, message, {"rows": result.rows})
 
 
 def _cursor(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
