@@ -28,6 +28,7 @@ from benchmarks.contenders import (
 from benchmarks.process import Measurement, measure
 from benchmarks.race import Entry, Outcome
 from benchmarks.records import PAGE_SIZE
+from benchmarks.scale import scale
 from benchmarks.server import serve
 from benchmarks.workspace import set_up
 from landing.kubernetes.manifests import WORKERS, requested_mib
@@ -379,6 +380,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "publish": publish,
     "compaction": compaction,
     "upsert": upsert,
+    "scale": scale,
 }
 
 

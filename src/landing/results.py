@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+
+AHEAD = timedelta(days=1)
+"""A cursor value so far beyond the source's time is a mistake in the record, and no matter of
+clocks and time zones."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -46,28 +46,26 @@ class Schedule:
     timezone: str = DEFAULT_TIMEZONE
     """A name of the IANA database."""
 
-    @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
     def before(self, moment: datetime) -> datetime:
         """The last time before `moment` at which the stream was due, in UTC."""
-        return self._from(moment, "get_prev")
+        return _nearest_to(self, moment, "get_prev")
 
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
-        return self._from(moment, "get_next")
-
-    def _from(self, moment: datetime, step: str) -> datetime:
-        from croniter import croniter  # slow to import, and most commands don't need it
-
-        found: datetime = getattr(croniter(self.cron, moment.astimezone(self._zone)), step)(
-            datetime
-        )
-        return found.astimezone(UTC)
+        return _nearest_to(self, moment, "get_next")
 
     def __str__(self) -> str:
         return f"'{self.cron}' ({self.timezone})"
+
+
+@lru_cache(1_000)
+def _nearest_to(schedule: Schedule, moment: datetime, step: str) -> datetime:
+    """Cached, since the streams of a source have few schedules and are looked at together."""
+    from croniter import croniter  # slow to import, and most commands don't need it
+
+    local = moment.astimezone(ZoneInfo(schedule.timezone))
+    found: datetime = getattr(croniter(schedule.cron, local), step)(datetime)
+    return found.astimezone(UTC)
 
 
 def parse_schedule(written: str | Mapping[str, Any]) -> Schedule:
@@ -96,6 +94,7 @@ def _timezone(name: Any) -> str:
         ) from None
 
 
+@lru_cache(1_000)
 def _cron(written: str) -> str:
     text = written.strip().lower()
     text = _MACROS.get(text, text)

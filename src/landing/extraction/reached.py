@@ -23,6 +23,7 @@ from landing.columns import plain_values
 from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
 from landing.extraction.seen_order import SeenOrder
+from landing.results import AHEAD
 
 TOLERANCE = timedelta(seconds=60)
 """A record gets its time before its transaction is committed, which a web request, the usual one,
@@ -30,9 +31,6 @@ may hold up for half a minute; and the clocks of an API and its database may be 
 `Date` of an answer is cut to seconds. What takes longer needs a lookback."""
 OFFSETS = timedelta(hours=12)
 """A time without offset may be a local one, as far behind UTC as this."""
-AHEAD = timedelta(days=1)
-"""A cursor value so far beyond the source's time is a mistake in the record, and no matter of
-clocks and time zones."""
 _RECENT = timedelta(days=366)
 """Numbers that may be times are taken for some only if the newest is not older."""
 

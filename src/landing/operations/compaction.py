@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from landing.errors import BucketError, LandingError, LeaseHeld
-from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
+from landing.operations.rewriting import Copy, NotEqual, alike, check_equal, rewritten
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.layout import StreamPaths, compacted_path, is_compacted, load_id_of
 from landing.zone.lease import RETRY_EVERY, Lease
@@ -300,7 +300,7 @@ class _Replacing:
             self._result.left.append(f"{group.day}: another compaction ran at the same time")
             return
         for run, columns in alike(files):
-            if len(run) > 1 and any(row_count(files[index]) for index in run):
+            if len(run) > 1 and any(files[index].rows for index in run):
                 paths = [group.files[index].path for index in run]
                 if compacted_path(paths[-1]) in paths:
                     # The new file has the name of one of its sources and would be removed with it.
@@ -312,15 +312,15 @@ class _Replacing:
                 own = [files[index] for index in run]
                 self._replace(compacted_path(paths[-1]), paths, own, columns)
 
-    def _fetched(self, paths: Sequence[str]) -> list[Path] | None:
+    def _fetched(self, paths: Sequence[str]) -> list[Copy] | None:
         """Local copies of the files; None if one of them is missing."""
         copies = [self._folder / f"{number}.copy" for number in range(len(paths))]
         with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads") as threads:
             found = list(threads.map(self._bucket.download, paths, copies))
-        return copies if all(found) else None
+        return list(map(Copy.of, copies)) if all(found) else None
 
     def _replace(
-        self, into: str, paths: Sequence[str], files: Sequence[Path], columns: pa.Schema
+        self, into: str, paths: Sequence[str], files: Sequence[Copy], columns: pa.Schema
     ) -> None:
         part = rewritten(files, columns, self._folder)
         record = self._record(into, paths, files, part)
@@ -337,7 +337,7 @@ class _Replacing:
         part.file.unlink()
 
     def _record(
-        self, into: str, paths: Sequence[str], files: Sequence[Path], part: Part
+        self, into: str, paths: Sequence[str], files: Sequence[Copy], part: Part
     ) -> dict[str, Any]:
         return {
             "into": into,
@@ -345,12 +345,12 @@ class _Replacing:
             "bytes": part.bytes,
             "begun": datetime.now(UTC),
             "files": [
-                {"path": path, "rows": row_count(file), "bytes": file.stat().st_size}
-                for path, file in zip(paths, files, strict=True)
+                {"path": path, "rows": copy.rows, "bytes": copy.file.stat().st_size}
+                for path, copy in zip(paths, files, strict=True)
             ],
         }
 
-    def _compare(self, into: str, files: Sequence[Path], columns: pa.Schema) -> None:
+    def _compare(self, into: str, files: Sequence[Copy], columns: pa.Schema) -> None:
         """Read the new file back from the bucket and compare it with its sources."""
         copy = self._folder / "into.copy"
         try:

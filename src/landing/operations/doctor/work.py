@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
@@ -18,10 +19,14 @@ from landing.catalog.workspace import (
 )
 from landing.columns.privacy import check_key
 from landing.errors import CatalogError, SourceError
-from landing.extraction.sources import Source, load_source
+from landing.extraction.import_records import ImportRecord, ImportRecords
 from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
 
+if TYPE_CHECKING:
+    from landing.extraction.sources import Source
+
+CheckStream: TypeAlias = Callable[[str], None]
 _AT_ONCE = 2
 """Slices that a stream may have on the disk: one that is being uploaded, and the next."""
 
@@ -62,24 +67,48 @@ def orphan_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def source_findings(
-    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_requested: bool
+    workspace: Workspace,
+    source: str,
+    bucket: BucketSettings | None,
+    imports: ImportRecords,
+    *,
+    is_requested: bool,
 ) -> Iterator[Finding]:
-    """Check one source. Its variables need not be set if it has no stream config and was not
-    requested."""
+    """Check one source, which is imported unless it is as it was at its last import. Its variables
+    need not be set if it has no stream config and was not requested."""
     findings = Findings()
-    is_used = is_requested or any(configured_streams(workspace, source))
-    loaded: Source | None = None
+    streams = list(configured_streams(workspace, source))
+    is_used = is_requested or bool(streams)
+    check_stream: CheckStream | None = None
     with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
-        loaded = load_source(workspace, source)
+        check_stream = _imported(workspace, source, imports.get(source))
     if is_used:
         # What does not import may be no Python, which has been said.
-        with findings.messages_of(source, "fix it") if loaded else suppress(SourceError):
+        with findings.messages_of(source, "fix it") if check_stream else suppress(SourceError):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""
         yield fine(source, f"imports{variables}")
     yield from findings.all
-    yield from _configs(workspace, source, loaded, bucket)
+    yield from _configs(workspace, source, streams, check_stream, bucket)
+
+
+def _imported(workspace: Workspace, source: str, record: ImportRecord | None) -> CheckStream:
+    """What raises LandingError for a stream that the source has not got. Raises SourceError if the
+    source does not import."""
+
+    def check(stream: str) -> None:
+        if record is None or not (record.may_have_more or stream in record.streams):
+            load().check_stream(stream)
+
+    def load() -> Source:
+        from landing.extraction.sources import load_source  # with dlt, which takes long
+
+        return load_source(workspace, source)
+
+    if record is None:
+        load()
+    return check
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
@@ -99,9 +128,12 @@ def _is_set(name: str) -> bool:
 
 
 def _configs(
-    workspace: Workspace, source: str, loaded: Source | None, bucket: BucketSettings | None
+    workspace: Workspace,
+    source: str,
+    streams: Sequence[str],
+    check_stream: CheckStream | None,
+    bucket: BucketSettings | None,
 ) -> Iterator[Finding]:
-    streams = list(configured_streams(workspace, source))
     found: list[Finding] = []
     selected = 0
     for stream in streams:
@@ -117,11 +149,11 @@ def _configs(
             continue
         selected += 1
         findings = Findings()
-        if loaded is not None:
+        if check_stream is not None:
             with findings.messages_of(
                 f"{source}/{stream}", "rename the file, delete it, or export the stream"
             ):
-                loaded.check_stream(stream)
+                check_stream(stream)
         with findings.messages_of(f"{source}/{stream}", _dry_run(source, stream)):
             check_key(config.fields, config.origin)
             if bucket is not None:

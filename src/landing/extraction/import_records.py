@@ -1,0 +1,80 @@
+"""What the import of a source showed, kept beside its bytecode until a file of it changes.
+
+Whoever only asks whether a source imports, and which streams it exports, does not have to import it
+again, with dlt and all that it needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from landing import __version__
+from landing.catalog.workspace import Workspace
+
+Declares: TypeAlias = Literal["nothing", "initial_value", "more"]
+"""What a stream's code says of where a run starts, which its state and config do not: an initial
+value, or more, such as a lag or a parent."""
+
+
+class ImportRecord(msgspec.Struct, frozen=True):
+    fingerprint: str
+    streams: Mapping[str, Declares]
+    """The streams that the package exports."""
+    may_have_more: bool
+    """Whether functions of it give streams, too; only a call shows which."""
+
+
+_DECODER = msgspec.json.Decoder(ImportRecord)
+
+
+class ImportRecords:
+    """The records of a workspace's sources at this moment."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def get(self, source: str) -> ImportRecord | None:
+        """None if the source was never imported as it is now."""
+        try:
+            record = _DECODER.decode(self._file(source).read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return record if record.fingerprint == self._fingerprint else None
+
+    def put(self, source: str, streams: Mapping[str, Declares], *, may_have_more: bool) -> None:
+        if sys.dont_write_bytecode:
+            return
+        record = ImportRecord(self._fingerprint, streams, may_have_more)
+        file = self._file(source)
+        draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        with suppress(OSError):  # a file system that is read-only, as in most containers
+            file.parent.mkdir(exist_ok=True)
+            draft.write_bytes(msgspec.json.encode(record))
+            draft.replace(file)
+
+    def _file(self, source: str) -> Path:
+        return self._workspace.sources / source / "__pycache__" / "landing-import.json"
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Of all that an import depends on: Python, the installed packages, and the files of all
+        sources, which may import each other."""
+        known = [sys.version, __version__, *self._files()]
+        return hashlib.blake2b("\n".join(known).encode(), digest_size=16).hexdigest()
+
+    def _files(self) -> Iterator[str]:
+        installed = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+        for path in sorted([*map(Path, installed), *self._workspace.sources.rglob("*.py")]):
+            with suppress(OSError):  # removed at this moment
+                found = path.stat()
+                yield f"{path} {found.st_size} {found.st_mtime_ns}"
