@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -69,8 +70,10 @@ class Metrics:
         self._file = file
         self._values: dict[str, dict[str, float]] = {}
         self._schedules: dict[str, Schedule] = {}
-        self._ended_streams: SimpleQueue[str | None] = SimpleQueue()
-        self._pushing = None if gateway is None else Work(lambda: self._push(gateway), GATEWAY)
+        self._gateway = gateway
+        self._to_push: SimpleQueue[str | None] = SimpleQueue()
+        self._pushing: Work | None = None
+        self._starting = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -88,12 +91,15 @@ class Metrics:
 
     def push_rest(self, event: Event) -> None:
         if isinstance(event, RunEnded) and self._pushing is not None:
-            self._ended_streams.put(None)
+            self._to_push.put(None)
             self._pushing.wait()
 
     def _record(self, stream: str, values: dict[str, float]) -> None:
         self._values[stream] = values
-        self._ended_streams.put(stream)
+        if (gateway := self._gateway) is not None:
+            self._to_push.put(stream)
+            with self._starting:
+                self._pushing = self._pushing or Work(lambda: self._push(gateway), GATEWAY)
 
     def _landed(self, result: StreamResult) -> None:
         moment, ahead = moment_of(result.cursor_after), result.ahead
@@ -154,7 +160,7 @@ class Metrics:
     def _push(self, gateway: str) -> None:
         """Pushes each stream as its own group, so that one does not replace another. Ends with the
         first that fails: the others would only wait, too."""
-        for stream in iter(self._ended_streams.get, None):
+        for stream in iter(self._to_push.get, None):
             values: Values = defaultdict(dict)
             self._put(values, stream)
             key = dict(zip(LABELS, (self._source, stream), strict=True))
