@@ -1,4 +1,4 @@
-"""What the import of a source showed, kept beside its bytecode until a file of it changes.
+"""What the import of a source showed, kept on this machine until a file of it changes.
 
 Whoever only asks whether a source imports, and which streams it exports, does not have to import it
 again, with dlt and all that it needs.
@@ -38,7 +38,7 @@ _DECODER = msgspec.json.Decoder(ImportRecord)
 
 
 class ImportRecords:
-    """The records of a workspace's sources at this moment."""
+    """The records of a workspace's sources at this moment, in the user's cache folder."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -47,23 +47,23 @@ class ImportRecords:
         """None if the source was never imported as it is now."""
         try:
             record = _DECODER.decode(self._file(source).read_bytes())
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, RuntimeError, msgspec.MsgspecError):
             return None
         return record if record.fingerprint == self._fingerprint else None
 
     def put(self, source: str, streams: Mapping[str, Declares], *, may_have_more: bool) -> None:
-        if sys.dont_write_bytecode:
-            return
         record = ImportRecord(self._fingerprint, streams, may_have_more)
-        file = self._file(source)
-        draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        with suppress(OSError):  # a file system that is read-only, as in most containers
-            file.parent.mkdir(exist_ok=True)
+        with suppress(OSError, RuntimeError):  # without a home, or read-only, as in containers
+            file = self._file(source)
+            draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+            file.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(msgspec.json.encode(record))
             draft.replace(file)
 
     def _file(self, source: str) -> Path:
-        return self._workspace.sources / source / "__pycache__" / "landing-import.json"
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        workspace = hashlib.sha256(str(self._workspace.sources).encode()).hexdigest()[:16]
+        return Path(cache) / "dlt-landing" / "imports" / workspace / f"{source}.json"
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -138,7 +138,8 @@ def observed(
     grace: timedelta,
 ) -> list[Observed]:
     """As `stream_statuses`, with their configs. Lists the sources' folders in the bucket."""
-    selected = {source: list(_selected(workspace, source)) for source in sources}
+    configured = ((source, list(_selected(workspace, source))) for source in sources)
+    selected = {source: found for source, found in configured if found}
 
     def list_folders(source: str, _: Stop) -> None:
         # The records come last: each file that is listed before, and is not of a run that is under
@@ -151,7 +152,7 @@ def observed(
             return Observed(None, job)
         return Observed(job, _status(job, bucket, now, grace))
 
-    all_done(side_by_side(list_folders, sources, _AT_ONCE))
+    all_done(side_by_side(list_folders, list(selected), _AT_ONCE))
     jobs = [job for found in selected.values() for job in found]
     return all_done(side_by_side(observe, jobs, _AT_ONCE))
 

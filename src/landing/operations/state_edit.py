@@ -23,9 +23,9 @@ from landing.columns.fitting import ConversionError
 from landing.errors import StreamError, UsageError
 from landing.extraction.cursor_values import CursorValues, Unit
 from landing.extraction.incremental import FrozenIncremental
-from landing.extraction.reached import AHEAD
 from landing.extraction.run_start import reads_from
 from landing.operations.parent_state import parent_moved, parents_moved
+from landing.results import AHEAD
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease

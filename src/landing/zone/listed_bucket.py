@@ -53,7 +53,7 @@ class ListedBucket(Bucket):
             return False
         listed = folder.get(path)
         if listed is None or modified is None:
-            return listed is not modified
+            return not (listed is None and modified is None)
         return abs(listed.modified - modified) >= _CLOSE
 
     def get(self, path: str) -> StoredObject | None:

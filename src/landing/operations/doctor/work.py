@@ -84,7 +84,11 @@ def source_findings(
         check_stream = _imported(workspace, source, imports.get(source))
     if is_used:
         # What does not import may be no Python, which has been said.
-        with findings.messages_of(source, "fix it") if check_stream else suppress(SourceError):
+        with (
+            findings.messages_of(source, "fix it")
+            if check_stream is not None
+            else suppress(SourceError)
+        ):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""
