@@ -16,6 +16,8 @@ from landing.zone.parts import Part, PartWriter
 _TOGETHER = 4 * 1024 * 1024
 """Bytes of rows from which they are written and compared."""
 _MOST_WAITING = 500
+_ROWS = 65_536
+"""Rows that are read at once."""
 _LINEAGE = frozenset(field.name for field in LINEAGE_FIELDS)
 
 
@@ -117,7 +119,10 @@ def _tables(files: Sequence[Copy], columns: pa.Schema) -> Iterator[pa.Table]:
 def _batches(file: Path) -> Iterator[pa.Table]:
     """A file's rows in tables of at most one row group, to bound memory."""
     with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches():
+        if parquet.metadata.num_rows <= _ROWS:
+            yield parquet.read(use_threads=False)  # sooner than threads would begin
+            return
+        for batch in parquet.iter_batches(_ROWS):
             yield pa.Table.from_batches([batch])
 
 
