@@ -47,7 +47,7 @@ directus: .directus/installed
 	cd .directus && npm install directus@11.1.0 --ignore-scripts --no-audit --no-fund --no-package-lock
 	cd .directus && npm rebuild sqlite3 isolated-vm --build-from-source --nodedir=/usr
 	@touch $@
-test-long: $(VENV)/test
+test-long: $(VENV)/test .venv-dbt/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 check: $(VENV)/check
 	$(BIN)/ruff check .
@@ -79,7 +79,7 @@ torture-edge: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .directus .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-dbt .directus .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -106,6 +106,11 @@ $(VENV)/test: $(BIN)/python pyproject.toml constraints.txt
 	@touch $(VENV)/demo $(VENV)/docs $@
 $(VENV)/check: $(VENV)/test
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[check]'
+	@touch $@
+# dbt's pins conflict with ours, too. DuckDB is the one whose extension the tests install.
+.venv-dbt/installed: tests/constraints-dbt.txt
+	$(PYTHON) -m venv $(@D) && echo '*' > $(@D)/.gitignore
+	$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --constraint $< dbt-core dbt-duckdb
 	@touch $@
 $(VENV)/bench: $(VENV)/demo
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -102,7 +102,7 @@ def test_an_auth_of_one_request_wins_over_the_sessions(api: Api) -> None:
 
 
 @pytest.mark.parametrize("made", [lambda: Bearer(" \n"), lambda: ApiKey("", "X-Key")])
-def test_an_empty_secret_is_said_to_be_empty(made: Callable[[], AuthBase]) -> None:
+def test_an_empty_secret_is_reported_as_empty(made: Callable[[], AuthBase]) -> None:
     with pytest.raises(SettingsError, match="is empty: set its variable"):
         made()
 
@@ -289,7 +289,9 @@ def test_a_client_that_is_not_known_is_a_mistake_in_the_settings(provider: Provi
         ("/web/orders", r"/web/orders answered without an access token: is it the right URL\?"),
     ],
 )
-def test_what_is_no_token_endpoint_is_said_so(provider: Provider, path: str, told: str) -> None:
+def test_an_address_that_is_no_token_endpoint_is_reported(
+    provider: Provider, path: str, told: str
+) -> None:
     auth = OAuth2ClientCredentials(f"{provider.url}{path}?key={SECRET}", "client", SECRET)
     with pytest.raises(ApiError, match=told) as raised:
         Session(auth=auth).get(provider.orders_url)

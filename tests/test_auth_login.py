@@ -160,7 +160,7 @@ def test_an_address_from_a_browser_elsewhere_can_be_pasted(
         ({"error": "access_denied"}, "access was not granted: access_denied"),
     ],
 )
-def test_an_address_that_is_not_the_answer(
+def test_a_login_accepts_only_the_response_to_its_own_request(
     shop: Kit, provider: Provider, tmp_path: Path, change: dict[str, str], told: str
 ) -> None:
     remote = Remote(shop)
@@ -173,15 +173,15 @@ def test_an_address_that_is_not_the_answer(
     assert FileTokens("shop", tmp_path / "tokens").read() is None
 
 
-def test_nothing_pasted(shop: Kit) -> None:
+def test_no_address_is_pasted(shop: Kit) -> None:
     done = login(shop, "shop", "--no-browser")
-    assert (done.code, "nothing was pasted" in done.err) == (2, True)
+    assert (done.code, "no address was pasted" in done.err) == (2, True)
 
 
-def test_nobody_comes_back(shop: Kit) -> None:
+def test_a_browser_that_does_not_return(shop: Kit) -> None:
     done = login(shop, "shop", "--timeout=1", BROWSER="true")
     assert done.code == 1
-    assert "nobody came back from the provider within 1 s" in done.err
+    assert "the browser did not return from the provider within 1 s" in done.err
 
 
 def test_the_port_is_taken_or_elsewhere(shop: Kit, provider: Provider) -> None:
@@ -200,7 +200,7 @@ def test_the_port_is_taken_or_elsewhere(shop: Kit, provider: Provider) -> None:
         ("", "client.py: has no function auth() that returns an OAuth2RefreshToken"),
         (
             "from landing.http import Bearer\ndef auth():\n    return Bearer('x')\n",
-            "auth() gives Bearer, which needs no login by a person",
+            "auth() returns Bearer, which needs no login by a person",
         ),
         (
             "import os\ndef auth():\n    return os.environ['SHOP_MISSING']\n",

@@ -217,7 +217,7 @@ store.update(kill)
     assert shop.refreshes() == [200]
 
 
-def test_a_token_that_arrives_after_the_end_of_the_pod_was_told_is_kept(shop: Shop) -> None:
+def test_a_token_that_arrives_after_sigterm_is_kept(shop: Shop) -> None:
     before = shop.kept()
     shop.let_access_end()
     shop.provider.set(delay=3)
@@ -268,7 +268,7 @@ def test_without_a_login_there_is_nothing_to_refresh(provider: Provider, tmp_pat
 
 def test_tokens_of_another_client_are_not_sent(shop: Shop) -> None:
     other = OAuth2RefreshToken(shop.provider.token_url, "another", store=shop.store)
-    with pytest.raises(SettingsError, match="are of another client or token URL"):
+    with pytest.raises(SettingsError, match="belong to another client or token URL"):
         Session(auth=other).get(shop.provider.orders_url)
     assert shop.refreshes() == []
 
@@ -352,7 +352,7 @@ def test_the_file_is_its_owners_alone(provider: Provider, tmp_path: Path) -> Non
     assert stat.S_IMODE(shop.folder.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_a_token_is_spent(
+def test_a_read_only_folder_is_reported_before_a_token_is_spent(
     provider: Provider, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "file"
@@ -391,13 +391,13 @@ def test_the_bucket_holds_no_token_in_the_clear(
     monkeypatch.setenv("LANDING_TOKEN_KEY", f"{another}, {KEY}")
     store.update(lambda kept: Tokens("rotated", "access-me", None, "client"))
     monkeypatch.setenv("LANDING_TOKEN_KEY", KEY)
-    with pytest.raises(SettingsError, match="LANDING_TOKEN_KEY does not open s3://"):
+    with pytest.raises(SettingsError, match="LANDING_TOKEN_KEY can't decrypt s3://"):
         store.read()
 
 
 @pytest.mark.parametrize(
     ("key", "told"),
-    [("", "is not set, which encrypts"), ("too-short", r"is not a key \(32 bytes")],
+    [("", "encrypts tokens in the bucket, is not set"), ("too-short", r"is not a key \(32 bytes")],
 )
 def test_a_key_that_is_missing_or_none(
     zone: Zone, monkeypatch: pytest.MonkeyPatch, key: str, told: str
@@ -462,7 +462,7 @@ def orders_again(limit: int = 500):
 """
 
 
-def test_a_run_goes_on_when_its_token_ends_and_tells_it_to_nobody(
+def test_a_run_continues_when_its_token_expires_and_shows_it_nowhere(
     kit: Kit, provider: Provider, zone: Zone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LANDING_TOKEN_KEY", KEY)

@@ -153,7 +153,7 @@ def test_a_backfill_lands_its_windows_and_leaves_the_cursor_alone(
     assert zone.is_released("shop", "orders")
 
 
-def test_it_goes_on_where_it_was_and_runs_again_only_when_told(
+def test_it_continues_where_it_was_and_runs_again_only_with_the_flag(
     shop: Kit, zone: Zone, api: Api
 ) -> None:
     words = ("backfill", "shop", "orders", *RANGE)
@@ -176,7 +176,7 @@ def test_it_goes_on_where_it_was_and_runs_again_only_when_told(
 
     third = shop.landing(*words)
     assert third.code == 2
-    assert "say --again" in third.err
+    assert "pass --again" in third.err
     assert zone.count("shop", "orders") == landed
     assert shop.landing(*words, "--again").code == 0
     assert zone.count("shop", "orders") == 2 * landed
@@ -522,7 +522,7 @@ def ignoring(kit: Kit, order: str = "", odd: str = "", **keys: Any) -> Path:
     return kit.add_source("ids", IDS.format(order=order, odd=odd)) / "pages.txt"
 
 
-def test_what_landed_is_told_though_the_table_fails(
+def test_what_landed_is_reported_even_if_the_table_fails(
     shop: Kit, zone: Zone, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure(
@@ -546,7 +546,7 @@ def test_what_landed_is_told_though_the_table_fails(
     assert re.search(r"\b12 of 12 windows landed, \d+ rows", second.text), second.text
     assert "the disk is full; the next run completes it" in second.err.splitlines()[-1]
     assert zone.query("shop", "orders", NEWEST) == source_rows(api)
-    assert "made of all that landed" in shop.run("shop", "orders").out
+    assert "rebuilt from all landed files" in shop.run("shop", "orders").out
 
 
 def no_table(*_: object) -> None:
@@ -592,7 +592,7 @@ def test_a_declared_order_ends_the_reading_after_the_window(kit: Kit, folder_zon
     assert len(pages.read_text().split()) < 20
 
 
-def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
+def test_more_versions_of_a_record_than_ids_are_an_error(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "ROOM", Decimal("0.001"))  # seconds: a thousand load ids
@@ -613,7 +613,7 @@ def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
     [
         (("--from", "2024-01-01", "--to", "2023-01-01"), "is not before --to"),
         (("--from", "2024-13-01"), "--from '2024-13-01' is not a date or date-time"),
-        (("--from", "2023-01-01", "--by", "ids", "--step", "5"), "say day, week or month"),
+        (("--from", "2023-01-01", "--by", "ids", "--step", "5"), "use day, week or month"),
         (("--from", "2023-01-01", "--step", "5"), "--step is for --by ids"),
         (("--from", "1970-01-01", "--to", "2024-01-01", "--by", "day"), "more than 2,000 windows"),
         (("--by", "day"), "add --from to say where to begin"),
@@ -622,7 +622,7 @@ def test_more_versions_of_a_record_than_can_be_told_apart_are_an_error(
         (("--fields", "id"), "is the primary key or the cursor"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_told(
+def test_an_invalid_request_is_reported(
     shop: Kit, folder_zone: Zone, words: tuple[str, ...], told: str
 ) -> None:
     done = shop.landing("backfill", "shop", "orders", *words)
@@ -640,9 +640,9 @@ def test_a_stream_without_a_cursor_has_no_windows(shop: Kit, folder_zone: Zone) 
     no_step = shop.landing("backfill", "ids", "rows", "--from", "1", "--to", "5")
     assert "--by ids needs a --step" in no_step.err
     by_day = shop.landing("backfill", "ids", "rows", "--from", "1", "--by", "day")
-    assert "cursor 'n' is a number: say ids" in by_day.err
+    assert "cursor 'n' is a number: use --by ids" in by_day.err
     no_end = shop.landing("backfill", "ids", "rows", "--from", "1", "--step", "5")
-    assert "say --to: ids/rows has not run yet" in no_end.err
+    assert "--to is missing: ids/rows has not run yet" in no_end.err
 
 
 def test_a_dry_run_shows_the_windows_as_the_stream_gets_them(shop: Kit, folder_zone: Zone) -> None:
@@ -736,7 +736,7 @@ def test_a_field_that_was_added_later_is_landed_for_rows_that_had_landed(
     row_versions = "SELECT min(_dlt_load_id) FROM landed WHERE name NOT NULL"
     (least,) = zone.query("shop", "orders", row_versions, union_by_name=True)[0]
     assert least <= landed < f"{float(least) + 0.001:017.6f}"
-    assert "say --again" in shop.landing("backfill", "shop", "orders", "--fields", "name").err
+    assert "pass --again" in shop.landing("backfill", "shop", "orders", "--fields", "name").err
     again = shop.landing("backfill", "shop", "orders", "--fields", "name", "--again")
     assert "no landed row gained a value" in again.out
     listed = shop.landing("backfill", "shop", "--list")

@@ -105,7 +105,7 @@ def test_contents_differ_in_any_value(tmp_path: Path, change: dict[str, Any]) ->
     assert right.digest != wrong.digest
 
 
-def test_differences_are_told() -> None:
+def test_differences_are_reported() -> None:
     right = Contents(rows=2, digest="a", row_ids=2, loads=1, files=1, bytes=1)
     other = Contents(rows=2, digest="b", row_ids=2, loads=1, files=1, bytes=1)
     short = Contents(rows=1, digest="a", row_ids=1, loads=1, files=1, bytes=1)

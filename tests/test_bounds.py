@@ -35,14 +35,14 @@ def told(converted: Converted) -> tuple[list[int], list[str]]:
 
 
 @pytest.mark.parametrize("levels", [MAX_NESTING + 1, 900, 5_000, 200_000])
-def test_a_value_nested_too_deeply_is_told_alone(levels: int) -> None:
+def test_a_value_nested_too_deeply_is_rejected_alone(levels: int) -> None:
     page = JsonPage(records(b"[1]", nested(levels), nested(MAX_NESTING)), "data")
     assert told(Columns(FIELDS).convert((page,))) == ([0, 2], [TOO_DEEP])
     others = {"id": FIELDS["id"]}
     assert told(Columns(others).convert((page,))) == ([0, 1, 2], []), "not decoded, not told"
 
 
-def test_a_python_value_nested_too_deeply_is_told_alone() -> None:
+def test_a_python_value_nested_too_deeply_is_rejected_alone() -> None:
     value: list[Any] = []
     for _ in range(2_000):
         value = [value]
@@ -84,7 +84,7 @@ NUMBER = "a number out of range where an integer is configured"
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_what_no_decoder_takes_is_told_alone(value: bytes, reason: str) -> None:
+def test_a_record_that_no_decoder_takes_is_rejected_alone(value: bytes, reason: str) -> None:
     page = JsonPage(b'[{"id": 1}, {"id": %s}, {"id": 2}]' % value)
     assert told(Columns(FIELDS).convert((page,))) == ([1, 2], [reason])
 
@@ -99,7 +99,7 @@ LARGE = "x" * MAX_ROW_BYTES
 
 
 @pytest.mark.parametrize("shape", ["rows", "pages", "arrow"])
-def test_a_row_that_is_too_large_is_told_alone(shape: str) -> None:
+def test_a_row_that_is_too_large_is_rejected_alone(shape: str) -> None:
     rows = [{"id": n, "text": LARGE if n == 3 else str(n)} for n in range(7)]
     batch: Any = {
         "rows": rows,

@@ -73,7 +73,7 @@ def test_text_that_has_another_order_fails_with_what_to_write_instead(
     status, detail = ledger.check("cursor")["cursor"]
     assert status == "failed"
     assert said in detail
-    assert "have the stream give 'at' as" in detail
+    assert "have the stream return 'at' as" in detail
 
 
 @pytest.mark.parametrize(("order", "first"), [("asc", "oldest"), ("desc", "newest")])

@@ -55,9 +55,9 @@ def rows_by(*, page: str = "", offset: str = "", first: int = 1) -> Callable[[Ex
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (rows_by(page="page"), "with page=2 the API gives 10 others"),
-        (rows_by(page="page", first=0), "with page=2 the API gives 10 others"),
-        (rows_by(offset="offset"), "offset=10&skip=10&start=10 the API gives 10 others"),
+        (rows_by(page="page"), "with page=2 the API returns 10 others"),
+        (rows_by(page="page", first=0), "with page=2 the API returns 10 others"),
+        (rows_by(offset="offset"), "offset=10&skip=10&start=10 the API returns 10 others"),
         (rows_by(offset="skip"), "pass paging=OffsetPages(limit)"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_list_that_ends_before_its_total_is_a_failure_in_plain_loops_too(
     assert "'total' is 30, and 20 rows came" in detail
 
 
-def test_a_count_above_the_records_is_a_failure_whatever_else_is_said(
+def test_a_count_above_the_records_is_a_failure_whatever_else_the_response_says(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(exchange: Exchange) -> None:

@@ -187,8 +187,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     ),
     "limit ignored": ('"limit": limit,', '"limit": 100,', "pass limit to the API"),
     "paging skips": ("offset += limit", "offset += limit + 1", "page by a key"),
-    "fields ignored": ("if not fields or k in fields", "", "it gave "),
-    "fields misses": ("k in fields}", 'k in fields and k != "id"}', "it did not give id"),
+    "fields ignored": ("if not fields or k in fields", "", "it returned "),
+    "fields misses": ("k in fields}", 'k in fields and k != "id"}', "it did not return id"),
     "fields falsifies": (
         "{k: v for k",
         '{k: v if not fields or k != "name" else "" for k',
@@ -320,7 +320,7 @@ def test_paging_is_compared_though_a_page_is_larger_than_max_rows(shop: Kit) -> 
         (["--may-be-empty=oders"], "has no stream 'oders'"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_asked(
+def test_wrong_usage_is_reported_before_any_request(
     shop: Kit, api: Api, arguments: list[str], told: str
 ) -> None:
     done = check(shop, *arguments)

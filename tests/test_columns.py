@@ -288,7 +288,9 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("field", "value", "reason"), MISFITS, ids=named)
-def test_what_does_not_fit_is_told_without_its_value(field: Field, value: Any, reason: str) -> None:
+def test_what_does_not_fit_is_reported_without_its_value(
+    field: Field, value: Any, reason: str
+) -> None:
     converted = page(field, None, value, None)
     assert landed(converted) == [None, None]
     assert reasons(converted) == [reason]
@@ -297,7 +299,7 @@ def test_what_does_not_fit_is_told_without_its_value(field: Field, value: Any, r
     assert converted.errors[0].field == "value"
 
 
-def test_a_row_with_several_misfits_counts_once_by_its_first_field() -> None:
+def test_a_row_with_several_conversion_errors_counts_once_by_its_first_field() -> None:
     row = {"id": "x", "at": "soon"}
     converted = Columns({"id": INTEGER, "at": DATE_TIME}).from_rows([row, {"id": 1}])
     assert [(error.row, error.field) for error in converted.errors] == [(row, "id")]
@@ -341,7 +343,7 @@ def test_only_listed_properties_land_at_every_level() -> None:
     assert landed(page(OBJECT, value)) == [msgspec.json.encode(value).decode()], "none listed: all"
 
 
-def test_a_value_nested_too_deeply_for_json_is_a_misfit() -> None:
+def test_a_value_nested_too_deeply_for_json_is_rejected() -> None:
     value: list[Any] = []
     for _ in range(1_500):
         value = [value]
@@ -545,7 +547,7 @@ def read_back(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
 
 @settings(max_examples=400, deadline=None)
 @given(rows=pages())
-def test_each_row_reads_back_equal_from_parquet_or_is_a_misfit(
+def test_each_row_reads_back_equal_from_parquet_or_is_rejected(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
 ) -> None:
     converted = Columns(FIELDS).from_rows(rows)

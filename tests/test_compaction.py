@@ -273,7 +273,11 @@ def test_any_difference_is_noticed(tmp_path: Path, change: Any, told: str) -> No
 def test_the_record_says_where_rows_went(kit: Kit, folder_zone: Zone) -> None:
     before = hourly(folder_zone, days=1)
     compact(kit)
-    (path,) = folder_zone.paths("_dlt/shop/orders/compactions")
+    path, pending = folder_zone.paths("_dlt/shop/orders/compactions")
+    assert (pending, "done" in json.loads(folder_zone.read(pending))) == (
+        PATHS.pending_compaction,
+        True,
+    )
     record = json.loads(folder_zone.read(path))
     assert path.endswith(before[-1].split("/")[-1].replace(".parquet", ".compacted.json"))
     assert record["into"] == compacted_path(before[-1])
@@ -295,7 +299,7 @@ def test_a_stream_with_a_run_under_way_is_left_for_later_and_others_are_done(
     assert folder_zone.parts("shop", "orders") == before
 
 
-def test_a_mistake_is_told(kit: Kit, folder_zone: Zone) -> None:
+def test_a_mistake_is_reported(kit: Kit, folder_zone: Zone) -> None:
     kit.configure("shop", "orders", fields=FIELDS)
     for words, told in (
         (["shop"], "name the streams to compact, or use --all"),
@@ -518,7 +522,7 @@ def test_a_compaction_may_be_killed_at_every_step(kit: Kit, proxy: Proxy, zone: 
         assert (reader.incomplete, reader.readings > 0) == (0, True)
         assert zone.parts("shop", "orders") == [compacted_path(zone_is_new[-1])]
         assert all_ids(zone, zone.parts("shop", "orders")) == wanted
-        assert PATHS.pending_compaction not in zone.paths("_dlt")
+        assert "done" in json.loads(zone.read(PATHS.pending_compaction))
         obstore.delete(zone.store, zone.paths())
         if step is None:
             break
@@ -543,19 +547,32 @@ def test_what_does_not_read_back_equal_replaces_nothing(kit: Kit, proxy: Proxy, 
     proxy.spoil(another, when=is_read_back)
     done = kit.landing("compact", "shop", "orders", "--wait", "0")
     assert done.code == 1
-    assert "does not read back as the files that it should replace: it has 5 rows" in done.err
-    assert zone.parts("shop", "orders") == before
+    assert "did not read back as the files that it should replace: it has 5 rows" in done.err
+    into = compacted_path(before[-1])
+    assert zone.parts("shop", "orders") == [*before[:-1], into, before[-1]]
+    assert read(zone, into).num_rows == 0
+    assert "exists beside the file whose rows it has" in compact(kit)
+    zone.delete(into)  # as the message says
     assert "1 day, 4 files" in compact(kit)
+    assert zone.parts("shop", "orders") == [into]
 
 
-def test_a_pending_compaction_whose_files_are_gone_is_told(kit: Kit, folder_zone: Zone) -> None:
+def test_a_pending_compaction_whose_files_are_gone_is_reported(kit: Kit, folder_zone: Zone) -> None:
     before = hourly(folder_zone, days=1, a_day=4)
-    pending = {"into": compacted_path(before[-1]), "files": [{"path": p} for p in before]}
+    pending = {
+        "into": compacted_path(before[-1]),
+        "rows": 20,
+        "bytes": 1,
+        "begun": str(datetime.now(UTC)),
+        "files": [{"path": path, "rows": 5, "bytes": 1} for path in before],
+    }
     obstore.put(folder_zone.store, PATHS.pending_compaction, json.dumps(pending).encode())
     folder_zone.delete(before[1])
     done = kit.landing("compact", "shop", "orders", "--wait", "0")
     assert done.code == 1
     assert "names files to compact into" in done.err
     obstore.put(folder_zone.store, PATHS.pending_compaction, b"?")
-    assert "pending.json is damaged" in kit.landing("compact", "shop", "orders").err
+    damaged = kit.landing("compact", "shop", "orders")
+    assert "pending.json is damaged" in damaged.err
+    assert "put an earlier version of it back, or delete it" in damaged.text
     assert folder_zone.parts("shop", "orders") == [before[0], *before[2:]]

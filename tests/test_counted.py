@@ -76,7 +76,7 @@ def test_rows_that_are_given_twice_are_counted(shop: Shop, folder_zone: Zone) ->
     assert counts(shop.run()) == {"rows": 6, "below_cursor": 0, "known": 0, "repeated": 3}
     assert counts(shop.newest_load())["repeated"] == 3
     assert (
-        "3 with a key that came before in the run"
+        "3 with a key that the run had read before"
         in shop.kit.landing("history", "shop", "rows").out
     )
     newest = "SELECT count(DISTINCT (id, _dlt_load_id)) FROM landed"

@@ -268,10 +268,8 @@ def test_a_cursor_that_an_earlier_version_left_in_the_future_is_reported(
         (status,) = json.loads(kit.landing("status", "ledger", "--json").out)
         assert status["status"] == "ahead"
         assert "landing state set ledger rows --cursor" in status["problems"][0]["remedy"]
-        assert (
-            "beyond the source's time, so that what is new is not asked"
-            in kit.run("ledger", "rows").text
-        )
+        text = kit.run("ledger", "rows").text
+        assert "beyond the source's time, so new records are not requested" in text
 
 
 def test_a_record_of_the_future_in_quarantine_does_not_carry_the_cursor_away(
@@ -509,7 +507,7 @@ def second():
     kit.configure("ledger", "rows", fields={"id": {"type": "integer"}})
     done = kit.run("ledger", "rows")
     assert done.code != 0
-    assert "'first' and 'second' both give a stream 'rows'" in done.err
+    assert "'first' and 'second' both define a stream 'rows'" in done.err
 
 
 def test_a_run_of_which_no_record_fits_fails_and_the_next_reads_them_again(

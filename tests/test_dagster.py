@@ -19,7 +19,7 @@ import dagster as dg
 import pytest
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.dagster import definitions, outcomes
+from landing.dagster import StreamAsset, StreamTranslator, definitions, outcomes
 from landing.errors import BucketError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
@@ -86,6 +86,12 @@ class Ran:
     def facts(self) -> dict[str, Any]:
         (event,) = self.result.get_asset_materialization_events()
         return {k: v.value for k, v in event.materialization.metadata.items()}
+
+    @property
+    def data_version(self) -> str:
+        (event,) = self.result.get_asset_materialization_events()
+        assert event.materialization.tags is not None
+        return event.materialization.tags["dagster/data_version"]
 
     @property
     def checks(self) -> dict[str, tuple[bool, str]]:
@@ -172,6 +178,8 @@ def test_materializing_an_asset_lands_what_is_new(
     assert nothing.facts["rows"] == 0
     assert "preview" not in nothing.facts
     assert nothing.checks["keys"] == (True, "nothing landed")
+    versions = [ran.data_version for ran in (first, again, nothing)]
+    assert versions[0] != versions[1] == versions[2], "what reads it is not outdated by no rows"
 
 
 def test_the_checks_of_a_run_fail_where_they_should(
@@ -275,7 +283,7 @@ def test_secrets_are_in_no_event_and_no_log(
     assert api.token not in ran.everything
 
 
-def test_a_bug_is_told_with_its_traceback_and_without_secrets(
+def test_a_bug_is_reported_with_its_traceback_and_without_secrets(
     materialize: Callable[..., Ran], api: Api, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> Any:
@@ -376,6 +384,43 @@ def test_a_partition_is_a_window_of_the_past(
     )
     assert past.partitions_def is not None
     assert past.partitions_def.get_first_partition_key() == "2023-11-01"
+    assert past.group_name == "my_source_backfills", "the streams' group has no partitions"
+
+
+class Renamed(StreamTranslator):
+    def get_asset_spec(self, data: StreamAsset) -> dg.AssetSpec:
+        spec = super().get_asset_spec(data)
+        spec = spec.replace_attributes(key=spec.key.with_prefix("raw"), owners=["team:shop"])
+        return spec.merge_attributes(deps=["shop_app"], tags={"sync": str(data.is_backfill)})
+
+
+def test_a_translator_changes_how_streams_appear(shop: Kit, folder_zone: Zone) -> None:
+    configure(shop, schedule="@hourly", initial_value="2023-11-30T22:00:00Z")
+    defs = definitions(shop.root, translator=Renamed())
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    orders = specs["raw/my_source/orders"]
+    assert (orders.owners, orders.tags["sync"]) == (["team:shop"], "False")
+    assert [dep.asset_key for dep in orders.deps] == [dg.AssetKey("shop_app")]
+    assert specs["raw/my_source/orders/backfill"].tags["sync"] == "True"
+    assert landed_by(defs, orders.key) == {"quarantine", "columns", "keys", "cursor", "freshness"}
+
+
+def test_specs_may_be_mapped_as_of_any_definitions(shop: Kit, folder_zone: Zone) -> None:
+    defs = definitions(shop.root).map_asset_specs(
+        func=lambda spec: spec.replace_attributes(group_name="landing", owners=["team:shop"])
+    )
+    assert {spec.group_name for spec in defs.resolve_all_asset_specs()} == {"landing"}
+    key = dg.AssetKey(["my_source", "orders"])
+    assert landed_by(defs, key) == {"quarantine", "columns", "keys", "cursor"}
+
+
+def landed_by(defs: dg.Definitions, key: dg.AssetKey) -> set[str]:
+    """The checks of a run of the asset."""
+    job = dg.define_asset_job("one", selection=dg.AssetSelection.assets(key))
+    done = job.resolve(asset_graph=defs.resolve_asset_graph()).execute_in_process()
+    (event,) = done.get_asset_materialization_events()
+    assert event.asset_key == key
+    return {one.check_name for one in done.get_asset_check_evaluations()}
 
 
 def test_loading_imports_no_source_and_asks_nothing(shop: Kit, folder_zone: Zone) -> None:
@@ -426,7 +471,7 @@ def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
     assert folder_zone.count("my_source", "orders") == 2350
 
 
-def test_a_folder_in_the_librarys_place_is_told(
+def test_a_folder_in_the_librarys_place_is_reported(
     materialize: Callable[..., Ran],
     shop: Kit,
     folder_zone: Zone,

@@ -69,7 +69,7 @@ def test_text_of_a_decimal_is_the_same_number() -> None:
     assert landed("decimal", "1.50") == Decimal("1.50") == coerce_value("decimal", "text", "1.50")
 
 
-def test_milliseconds_are_told_from_seconds() -> None:
+def test_milliseconds_are_distinguished_from_seconds() -> None:
     assert landed("timestamp", 1767268800250) == NOON.replace(microsecond=250_000)
     assert landed("date", 1767225600000) == date(2026, 1, 1)
 

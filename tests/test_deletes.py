@@ -475,7 +475,7 @@ def test_a_tombstone_that_does_not_fit_waits_in_quarantine_as_one(
         union_by_name=True,
     )
     assert ("7.0x", None, False) in found
-    assert b"tells which record" in folder_zone.read(path), "a deletion of nothing stays"
+    assert b"unknown which record" in folder_zone.read(path), "a deletion of nothing stays"
 
 
 def test_a_hint_needs_a_key_and_has_to_be_declared_up_front(kit: Kit, folder_zone: Zone) -> None:
@@ -503,7 +503,7 @@ def test_a_hint_that_comes_with_a_page_is_refused(kit: Kit, folder_zone: Zone) -
     source.has(1)
     done = source.run()
     assert done.code == 2
-    assert "says with a page that 'gone' is a hard_delete column; declare it" in done.err
+    assert "declares 'gone' as a hard_delete column with a page; declare it" in done.err
 
 
 def test_both_ways_together(kit: Kit, folder_zone: Zone) -> None:

@@ -253,7 +253,7 @@ def test_only_the_first_paragraph_of_a_docstring_describes_the_stream(kit: Kit) 
     assert things(kit, body)["description"] == "What was sold."
 
 
-def test_what_an_analyst_should_look_at_is_told(kit: Kit) -> None:
+def test_what_an_analyst_should_look_at_is_reported(kit: Kit) -> None:
     body = "yield [{'code': 1, 'never': None}, {'code': 'x'}]"
     kit.add_source("shop", ROWS.format(hints="", arguments="", body=body))
     done = kit.discover("shop")
@@ -326,7 +326,7 @@ def test_a_field_without_values_this_time_keeps_the_type_it_had(orders: Kit, api
     assert orders.discovered("my_source", "orders")["fields"] == before
 
 
-def test_check_tells_by_its_exit_code_and_writes_nothing(orders: Kit, api: Api) -> None:
+def test_check_has_an_exit_code_and_writes_nothing(orders: Kit, api: Api) -> None:
     new = orders.discover("my_source", "--check")
     assert new.code == 1
     assert "orders.json: 10 fields, new" in new.out
@@ -386,7 +386,7 @@ def test_a_stream_without_records_says_so_and_leaves_the_file(orders: Kit, api: 
     api.set_rows("orders", [])
     assert_told(
         orders.discover("my_source"),
-        "stream 'orders' gave no records, so its fields can't be known; nothing was written",
+        "stream 'orders' returned no records, so its fields are unknown; nothing was written",
     )
     assert files_of(orders.root) == before
 
@@ -418,7 +418,7 @@ def test_a_schema_that_another_tool_has_discovered_is_left_alone(
     assert json.loads(file.read_text())["stream"] == "invoices"
 
 
-def test_a_broken_file_is_told_and_left(orders: Kit) -> None:
+def test_a_broken_file_is_reported_and_left(orders: Kit) -> None:
     orders.discover("my_source")
     file = orders.discovered_file("my_source", "orders")
     file.write_text("<<<<<<< HEAD\n{}")
@@ -439,13 +439,15 @@ def test_a_missing_variable_is_named_with_the_file_that_documents_it(
     )
 
 
-def test_a_wrong_key_is_told_without_the_key(orders: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_reported_without_the_key(
+    orders: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_API_KEY", "wrong-but-still-secret")
     assert_told(orders.discover("my_source"), "stream 'my_source/orders'", "answered 401")
     assert "wrong-but-still-secret" not in orders.discover("my_source", "--debug").text
 
 
-def test_an_unknown_source_is_told_with_those_there_are(orders: Kit) -> None:
+def test_an_unknown_source_is_reported_with_those_that_exist(orders: Kit) -> None:
     assert_told(
         orders.discover("my_sauce"),
         "no source 'my_sauce' in orchestration/dlt/sources; did you mean 'my_source'?; there are: ",
@@ -453,7 +455,7 @@ def test_an_unknown_source_is_told_with_those_there_are(orders: Kit) -> None:
     )
 
 
-def test_an_unknown_stream_is_told_before_any_is_asked(orders: Kit, api: Api) -> None:
+def test_an_unknown_stream_is_reported_before_any_request(orders: Kit, api: Api) -> None:
     assert_told(
         orders.discover("my_source", "orders", "order"),
         "source 'my_source' has no stream 'order'; did you mean 'orders'?; it has: orders",
@@ -481,13 +483,13 @@ def test_the_founding_documents_import_of_incremental_is_explained(orders: Kit) 
     )
 
 
-def test_a_syntax_error_is_told_with_file_and_line(kit: Kit) -> None:
+def test_a_syntax_error_is_reported_with_file_and_line(kit: Kit) -> None:
     kit.add_source("shop", "import dlt\n\ndef things(:\n")
     told = "orchestration/dlt/sources/shop/streams.py, line 3: not valid Python: invalid syntax"
     assert_told(kit.discover("shop"), told, code=2)
 
 
-def test_a_source_that_fails_while_it_is_imported_is_told_with_its_line(kit: Kit) -> None:
+def test_a_source_that_fails_while_it_is_imported_is_reported_with_its_line(kit: Kit) -> None:
     kit.add_source("shop", "import dlt\nimport no_such_library\n")
     assert_told(
         kit.discover("shop"),
@@ -497,18 +499,18 @@ def test_a_source_that_fails_while_it_is_imported_is_told_with_its_line(kit: Kit
     )
 
 
-def test_a_variable_that_is_read_while_importing_is_told(kit: Kit) -> None:
+def test_a_variable_that_is_read_while_importing_is_reported(kit: Kit) -> None:
     kit.add_source("shop", "import os\nKEY = os.environ['MY_API_KEY']\n")
     assert_told(kit.discover("shop"), "MY_API_KEY is read while source 'shop' is imported", code=2)
 
 
-def test_a_source_without_streams_is_told(kit: Kit) -> None:
+def test_a_source_without_streams_is_reported(kit: Kit) -> None:
     kit.add_source("shop", "", init="\n")
     told = "orchestration/dlt/sources/shop/__init__.py: exports no streams"
     assert_told(kit.discover("shop"), told, code=2)
 
 
-def test_an_export_that_is_not_there_is_told(kit: Kit) -> None:
+def test_an_export_that_is_not_there_is_reported(kit: Kit) -> None:
     kit.add_source("shop", "", init="__all__ = ['things']\n")
     told = "sources/shop/__init__.py: __all__ names 'things', which is not there"
     assert_told(kit.discover("shop"), told, code=2)
@@ -566,7 +568,7 @@ def test_one_stream_of_a_source_function(dynamic: Kit) -> None:
     )
 
 
-def test_a_source_function_whose_api_fails_is_told(
+def test_a_source_function_whose_api_fails_is_reported(
     dynamic: Kit, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.fail_next(50, status=503)
@@ -579,7 +581,7 @@ def test_a_source_function_whose_api_fails_is_told(
     assert_told(dynamic.discover("shop"), "MY_API_KEY is not set", "shop/client.py", code=2)
 
 
-def test_a_file_whose_stream_is_gone_is_told(orders: Kit) -> None:
+def test_a_file_whose_stream_is_gone_is_reported(orders: Kit) -> None:
     orders.discover("my_source")
     file = orders.discovered_file("my_source", "orders")
     file.with_name("returns.json").write_text(file.read_text().replace("orders", "returns"))
@@ -596,7 +598,7 @@ def test_a_file_whose_stream_is_gone_is_told(orders: Kit) -> None:
         ("incremental=dlt.sources.incremental('att')", "the cursor field 'att'"),
     ],
 )
-def test_a_key_or_cursor_that_no_record_has_is_told(kit: Kit, declared: str, told: str) -> None:
+def test_a_key_or_cursor_that_no_record_has_is_reported(kit: Kit, declared: str, told: str) -> None:
     kit.add_source(
         "wrong",
         f"import dlt\n@dlt.resource({declared})\ndef rows():\n    yield {{'id': 1, 'at': 2}}\n",
@@ -604,7 +606,7 @@ def test_a_key_or_cursor_that_no_record_has_is_told(kit: Kit, declared: str, tol
     assert_told(kit.discover("wrong"), told, "did you mean", code=2)
 
 
-def test_a_cursor_that_is_text_is_told(kit: Kit) -> None:
+def test_a_cursor_that_is_text_is_reported(kit: Kit) -> None:
     kit.add_source(
         "words",
         "import dlt\n@dlt.resource(incremental=dlt.sources.incremental('at'))\n"

@@ -153,6 +153,27 @@ def test_the_architecture_has_the_rooms_of_the_import_contract() -> None:
     assert [(number, room.strip("`")) for number, room, *_ in rows] == expected
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["paging", "column type", "verb", "table format", "store", "alert receiver", "JSON output"],
+)
+def test_the_architecture_says_where_to_make_a_change(change: str) -> None:
+    """In the table, and in a section that names code, tests and docs."""
+    text = ARCHITECTURE.read_text()
+    heading = re.search(rf"^### (A new (?:kind of )?{change})$", text, re.MULTILINE)
+    assert heading is not None
+    assert f"(#{heading[1].lower().replace(' ', '-')})" in text.partition("### A new")[0]
+    section = text[heading.end() :].partition("\n###")[0]
+    for folder in ("src/landing/", "tests/", "docs/"):
+        assert f"`{folder}" in section
+
+
+def test_the_glossary_is_in_order() -> None:
+    table = ARCHITECTURE.read_text().partition("## Glossary")[2]
+    words = [cells[0].lower() for cells in cells_of(table)][1:]
+    assert words == sorted(words)
+
+
 def test_the_architecture_names_every_package() -> None:
     root = REPOSITORY / "src" / "landing"
     packages = [file.parent.relative_to(root).as_posix() for file in root.rglob("__init__.py")]

@@ -52,14 +52,14 @@ def drifting(request: pytest.FixtureRequest, kit: Kit) -> Kit:
 WITH_NAME = {**FIELDS, "name": {"type": "string"}}
 
 
-def test_drift_is_told_once_at_every_run(drifting: Kit, folder_zone: Zone) -> None:
+def test_drift_is_reported_once_at_every_run(drifting: Kit, folder_zone: Zone) -> None:
     for _ in range(2):
         done = run(drifting, fields=WITH_NAME)
         assert done.code == 0, done.text
         assert done.out.count("drift:") == 1
         assert (
-            "drift: + gift (boolean), not landed: add to fields, or discover the stream again to "
-            "leave out for good; ~ name: string → integer, lands as text\n"
+            "drift: + gift (boolean), not landed: add it to fields, or discover the stream again "
+            "to leave it out for good; ~ name: string → integer, lands as text\n"
         ) in done.out
         assert "no record had total; such columns are all null" in done.out
     assert folder_zone.query("shop", "orders", "SELECT DISTINCT total FROM landed") == [(None,)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from landing.http import whole_bodies
-from landing.http.paging.more import Answered
+from landing.http.paging.more import Evidence
 from tests.kit import REPOSITORY
 from torture.__main__ import REPORT
 from torture.figures import Table
@@ -42,7 +42,7 @@ def test_the_ways_are_many_and_each_has_its_source_and_its_line_in_the_docs() ->
     assert len(WAYS) >= 280
     assert not [what for what, count in Counter(way.what for way in WAYS).items() if count > 1]
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", way.source) for way in WAYS)
-    assert all(way.says for way in WAYS if way.outcome == "told")
+    assert all(way.says for way in WAYS if way.outcome == "failed")
     assert not [way for way in WAYS if way.outcome == "silent"]
     report = REPORT.read_text()
     for way in WAYS:
@@ -61,7 +61,7 @@ def nothing_more(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("ways", "owner", "name", "broken"),
     [
-        (NOT_ALL[:6], Answered, "sign_of_more", nothing_more),
+        (NOT_ALL[:6], Evidence, "sign_of_more", nothing_more),
         (CUT[:1], whole_bodies, "check_whole", nothing_more),
     ],
     ids=["paging", "bodies"],
@@ -109,7 +109,7 @@ def test_an_engine_that_loses_rows_is_noticed(
             "2 records are in quarantine instead of 1",
         ),
         (
-            Way("it fails", "a/b#1", body({}, 500), listed(), "told", "the moon"),
+            Way("it fails", "a/b#1", body({}, 500), listed(), "failed", "the moon"),
             "the message does not name the cause",
         ),
     ],
@@ -123,7 +123,7 @@ def test_a_run_that_ends_otherwise_is_a_problem(tmp_path: Path, way: Way, says: 
 def test_the_command_takes_each_kind_of_failure() -> None:
     """The table would be no proof if it had only ways that are read whole."""
     counts = Counter(way.outcome for way in WAYS)
-    assert counts["told"] > 50
+    assert counts["failed"] > 50
     assert counts["landed"] > 50
     assert counts["quarantined"] >= 10
     assert len(FAILURES) > 20

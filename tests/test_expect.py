@@ -79,7 +79,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Received]:
         yield received
 
 
-def test_too_few_rows_land_and_everyone_who_watches_is_told(
+def test_too_few_rows_land_and_are_reported_everywhere(
     counter: Counter, hook: Received, tmp_path: Path
 ) -> None:
     counter.configure(expect={"rows_per_run": 100})
@@ -176,7 +176,7 @@ def test_a_full_refresh_is_compared_with_the_one_before(counter: Counter) -> Non
     assert counter.run()["unexpected"] == [], "it is usual by now"
 
 
-def test_an_empty_answer_where_there_were_rows_is_told_without_being_asked(
+def test_an_empty_refresh_where_there_were_rows_is_reported_without_expect(
     counter: Counter,
 ) -> None:
     counter.configure()
@@ -260,7 +260,7 @@ def test_hours_that_no_rule_needs_are_not_kept(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("expect", "message"),
     [
-        ({}, "expect: says nothing; give rows_per_run, rows_per_day or change, or leave it out"),
+        ({}, "expect: is empty; set rows_per_run, rows_per_day or change, or leave it out"),
         ({"rows_per_rn": 1}, "expect: unknown key 'rows_per_rn'; did you mean 'rows_per_run'?"),
         ({"rows_per_run": 0}, "expect.rows_per_run: "),
         ({"rows_per_day": "many"}, "expect.rows_per_day: expected a whole number"),
@@ -269,7 +269,9 @@ def test_hours_that_no_rule_needs_are_not_kept(counter: Counter) -> None:
         (100, "expect: expected an object"),
     ],
 )
-def test_mistakes_are_told_with_their_place(counter: Counter, expect: Any, message: str) -> None:
+def test_mistakes_are_reported_with_their_place(
+    counter: Counter, expect: Any, message: str
+) -> None:
     counter.configure(expect=expect)
     done = counter.kit.run("counter", "rows")
     assert done.code == 2

@@ -43,9 +43,7 @@ def records(zone: Zone, stream: str = "orders") -> list[dict[str, Any]]:
     return [json.loads(zone.read(path)) for path in paths]
 
 
-def test_a_failing_stream_is_said_to_fail_until_a_run_of_it_lands(
-    shop: Kit, api: Api, zone: Zone
-) -> None:
+def test_a_failing_stream_is_shown_until_a_run_of_it_lands(shop: Kit, api: Api, zone: Zone) -> None:
     assert shop.run("shop", "orders").code == 0
     assert records(zone) == []
     data = zone.parts("shop", "orders")
@@ -79,7 +77,7 @@ def test_a_failing_stream_is_said_to_fail_until_a_run_of_it_lands(
     assert len(records(zone)) == 2
 
 
-def test_a_stream_that_never_landed_is_failing_and_its_record_tells_where_it_stood(
+def test_a_stream_that_never_landed_is_failing_and_its_record_has_its_progress(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
     api.set_rows("orders", [{**ORDER, "id": number} for number in range(6_100)])
@@ -166,7 +164,9 @@ def test_a_run_that_another_one_keeps_out_is_no_failed_run(shop: Kit, folder_zon
     assert records(folder_zone) == []
 
 
-def test_more_misfits_than_the_limit_are_told_once(shop: Kit, api: Api, folder_zone: Zone) -> None:
+def test_more_rejected_rows_than_the_limit_are_reported_once(
+    shop: Kit, api: Api, folder_zone: Zone
+) -> None:
     shop.configure("shop", "orders", fields=FIELDS, cursor_field=["updated_at"], quarantine_limit=0)
     api.add("orders", {**ORDER, "id": "A-17"})
     assert shop.run("shop", "orders").code == 1

@@ -106,7 +106,7 @@ def test_a_variable_that_is_set_to_nothing_is_named(
         assert_told(kit.landing(verb, "shop"), told, code=2)
 
 
-def test_an_address_without_its_scheme_is_told_with_its_variable(
+def test_an_address_without_a_scheme_is_reported_with_its_variable(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kit.add_source("shop", KIT_SOURCE)
@@ -321,7 +321,9 @@ def test_aws_variables_of_another_account_do_not_win(
     assert done.code == 0, done.text
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     kit: Kit, zone: Zone, number: signal.Signals, code: int
 ) -> None:
@@ -383,7 +385,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_run_all_the_same(
     done = kit.forked("pipeline.py", "slow", "rows")
     assert done.code == {"SIGTERM": 143, "SIGINT": 130}[number], done.text
     assert time.monotonic() - began < 9, "all its pages take ten seconds"
-    assert "interrupted; the next run goes on" in done.err
+    assert "interrupted; the next run continues" in done.err
     assert folder_zone.paths_but_released() == []
 
 
@@ -465,7 +467,7 @@ def test_a_stream_that_yields_no_records(kit: Kit, zone: Zone) -> None:
     assert_told(kit.run("odd", "words"), "yielded a str", "dictionaries", code=2)
 
 
-def test_keys_in_urls_and_messages_are_not_told(
+def test_keys_in_urls_and_messages_are_not_shown(
     kit: Kit, api: Api, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "t0p-s3cret/value+=")

@@ -573,7 +573,7 @@ def test_the_sensor_lists_from_its_position_on_and_asks_once(
     assert feeder.asked() is None
 
 
-def test_mistakes_are_told(
+def test_mistakes_are_reported(
     kit: Kit, folder_zone: Zone, local: Feeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = kit.configure("shop", "orders", fields=FIELDS, **KEYED)

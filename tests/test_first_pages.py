@@ -145,7 +145,7 @@ def test_rows_that_came_or_went_while_a_list_was_read_are_no_warning() -> None:
 @pytest.mark.parametrize(
     ("paging", "remedy"),
     [
-        (None, "say how it is paged by paging="),
+        (None, "pass paging="),
         (NextUrlPages("links.next"), "its next page would be at 'links.next'"),
         (CursorPages(header="X-Next"), "its next page would be in the header 'X-Next'"),
     ],
@@ -155,7 +155,7 @@ def test_a_full_page_of_which_nothing_says_that_it_is_all_is_warned_of(
 ) -> None:
     rows, [warning] = read(directus, paging=paging)
     assert rows == 100
-    assert "the answer has exactly 100 rows, as a full page would have" in warning
+    assert "the response has exactly 100 rows, as a full page would have" in warning
     assert remedy in warning
 
 
@@ -177,7 +177,7 @@ def test_one_warning_for_thousands_of_lists() -> None:
     assert sum(isinstance(event, Note) for event in events) == 1
 
 
-def test_a_cursor_that_leads_to_no_body_is_an_end_that_is_said() -> None:
+def test_a_cursor_that_leads_to_no_body_is_the_end_with_a_warning() -> None:
     def answer(exchange: Exchange) -> None:
         if exchange.seen.query.get("cursor"):
             return exchange.reply(204)

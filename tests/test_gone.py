@@ -125,7 +125,10 @@ def test_a_child_that_is_gone_is_skipped_and_counted(
     add(kit, parents, children)
     done = run(kit, monkeypatch, answer({2, 5}, status))
     assert done.code == 0, done.text
-    assert "2 lists were skipped, as the API no longer has what they belong to: GET " in done.out
+    assert (
+        "2 lists were skipped, as the API no longer has the records they belong to: GET "
+        in done.out
+    )
     assert f"answered {status}" in done.out
     landed = folder_zone.query("shop", "lines", "SELECT id FROM landed ORDER BY id")
     assert landed == [(1,), (3,), (4,), (6,)]

@@ -108,7 +108,8 @@ def test_the_other_children_of_the_page_land_once(
     done = run(kit, monkeypatch, answer({2, 5}))
     assert done.code == 0, done.text
     assert (
-        "2 lists were skipped, as the API no longer has what they belong to: GET http" in done.out
+        "2 lists were skipped, as the API no longer has the records they belong to: GET http"
+        in done.out
     )
     landed = folder_zone.query("shop", "lines", "SELECT id FROM landed ORDER BY id")
     assert landed == [(1,), (3,), (4,), (6,)]

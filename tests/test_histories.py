@@ -14,7 +14,7 @@ from landing.extraction.reached import Reached
 from torture.cursor_rows import cursor_rows
 from torture.cursors import Chunk, Figures, generated
 from torture.histories import Death, History, Run
-from torture.moving_api import KINDS, Edit
+from torture.moving_api import EQUAL, KINDS, Edit
 from torture.player import Player
 
 AGES = tuple(range(1_000, 940, -1))
@@ -34,6 +34,23 @@ def test_edits_between_two_pages_land_with_the_next_run(
     kind: str, options: dict[str, object]
 ) -> None:
     assert Player(history(kind, EDITED, **options)).play().is_good
+
+
+@pytest.mark.parametrize("declared", [None, "asc"])
+def test_rows_of_one_time_on_both_sides_of_a_pages_edge_land(declared: str | None) -> None:
+    """Four records have each time, and a page has ten; the edits move two behind the last page."""
+    options = {"declared": declared, "order": "oldest", "paging": "time", "size": 10}
+    ages = tuple(9_000 - number // 4 * 60 for number in range(60))
+    edited = Run(waited=60, during={1: (Edit(2),), 2: (Edit(59),), 3: (Edit(60),)}, pace=1)
+    played = Player(history(EQUAL, edited, edited, ages=ages, **options)).play()
+    assert (played.lost, played.repeated, played.problems) == ([], [], [])
+
+
+def test_more_rows_of_one_time_than_a_page_has_are_refused_and_not_lost() -> None:
+    options = {"order": "oldest", "paging": "time", "size": 10}
+    played = Player(history(EQUAL, Run(60), ages=(3_600,) * 12, **options)).play()
+    assert played.refused == 2
+    assert played.is_good
 
 
 def test_versions_that_come_in_order_by_accident_do_not_carry_the_cursor_away() -> None:

@@ -73,7 +73,7 @@ def rows_of(values: Any) -> Any:
     st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(FIELDS, VALUES))),
     st.sampled_from([FIELDS, DECODED_FIELDS]),
 )
-def test_a_page_of_bytes_gives_the_same_rows_and_misfits_as_dictionaries(
+def test_a_page_of_bytes_gives_the_same_rows_and_conversion_errors_as_dictionaries(
     rows: list[dict[str, Any]], fields: dict[str, Field]
 ) -> None:
     columns = Columns(fields)

@@ -190,6 +190,25 @@ def rows(page):
 
 rows = lists | rows
 """
+
+
+def parent(declared: str, *runs: list[Page], dlt: Sequence[Result], ours: Any = None) -> Line:
+    """A transformer's parent. Children have a cursor of their own, which lets all of them pass."""
+    code = f"""\
+@dlt.resource
+def lists(at=incremental({declared})):
+    yield from pages(at)
+
+@dlt.transformer(primary_key="id")
+def rows(page):
+    yield [{{"id": row["id"], "n": 1}} for row in page]
+
+rows = lists | rows
+"""
+    fields = {"id": {"type": "integer"}, "n": {"type": "integer"}}
+    return Line(code, runs, dlt, ours, config={"cursor_field": ["n"], "fields": fields})
+
+
 NESTED = [[{"id": key, "meta": {"at": at(key)}} for key in (1, 2, 3)]]
 COPIED = """\
 def copied(row):
@@ -242,6 +261,48 @@ LINES = {
         [records(1, 2, 3), records(1, 2, 3, 4)],
         [[2, 3], [4]],
         [[2, 3], [2, 3, 4]],
+    ),
+    "`end_value` of a transformer's parent": parent(
+        f'"at", {AT_2}, end_value="{at(4)}"',
+        records(1, 2, 3, 4, 5),
+        [*records(1, 2, 3, 4, 5), [record(8, day=2), record(9, day=4)]],
+        dlt=[[2, 3], [2, 3, 8]],
+        ours=[[2, 3], [8]],
+    ),
+    '`range_end="closed"` of a transformer\'s parent': parent(
+        f'"at", {AT_2}, end_value="{at(4)}", range_end="closed", row_order="asc"',
+        [*records(1, 2, 3), *records(4, 5), *records(4)],
+        dlt=[[2, 3, 4]],
+    ),
+    '`range_start="open"` of a transformer\'s parent': parent(
+        f'"at", {AT_2}, range_start="open"',
+        records(1, 2, 3),
+        [[record(3), record(9, day=3), record(4)]],
+        dlt=[[3], [4]],
+    ),
+    "`lag` of a transformer's parent": parent(
+        '"at", lag=86400',
+        records(1, 2, 3),
+        [[record(1), record(8, day=1), record(2), record(3), record(9, day=2)]],
+        dlt=[[1, 2, 3], [2, 3, 9]],
+        ours=[[1, 2, 3], [9]],
+    ),
+    "`last_value_func=min` of a transformer's parent": parent(
+        '"at", last_value_func=min',
+        records(3, 4),
+        records(1, 2, 3, 4, 5),
+        records(1, 2, 3, 4, 5, 6),
+        dlt=[[3, 4], [1, 2], []],
+        ours=[[3, 4], [1, 2, 5], []],
+    ),
+    '`on_cursor_value_missing="exclude"` of a transformer\'s parent': parent(
+        '"at", on_cursor_value_missing="exclude"', LACKING, LACKING, dlt=[[1], []]
+    ),
+    "a nested path of a transformer's parent": parent(
+        f'"meta.at", {AT_2}',
+        NESTED,
+        [[*NESTED[0], {"id": 4, "meta": {"at": at(4)}}, {"id": 5, "meta": {"at": at(1)}}]],
+        dlt=[[2, 3], [4]],
     ),
     "`initial_value`, lowered later": Line(
         function(

@@ -272,7 +272,7 @@ def test_the_engine_is_installed_as_this_one_was(
     assert found.is_of_this_machine is is_of_this_machine
 
 
-def test_the_engine_may_be_said(kit: Kit, tmp_path: Path) -> None:
+def test_the_engine_may_be_given(kit: Kit, tmp_path: Path) -> None:
     said = "dlt-landing @ git+https://git.example.com/kit.git@v1"
     done = init(kit, str(tmp_path / "lake"), "--no-source", "--engine", said)
     assert "path of this machine" not in done.out
@@ -296,7 +296,7 @@ def test_the_template_is_what_this_repository_has() -> None:
 def test_the_wheel_has_the_whole_template(installed: Path) -> None:
     (built,) = installed.glob("*.whl")
     inside = {name for name in zipfile.ZipFile(built).namelist() if name.endswith(SUFFIX)}
-    folder = TEMPLATE.relative_to(REPOSITORY / "src")
-    expected = {str(folder / file.relative_to(TEMPLATE)) for file in TEMPLATE.rglob(f"*{SUFFIX}")}
+    sources = REPOSITORY / "src"
+    expected = {str(f.relative_to(sources)) for f in (sources / "landing").rglob(f"*{SUFFIX}")}
     assert inside == expected
     assert shutil.which("make"), "the tests above use it"

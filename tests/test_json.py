@@ -81,7 +81,7 @@ def test_the_docs_name_every_shape(shape: str) -> None:
     assert f"schemas/output/{shape}.json" in PAGE
 
 
-def test_what_is_made_is_told(kit: Kit, api: Api, folder_zone: Zone) -> None:
+def test_what_is_created_has_documents(kit: Kit, api: Api, folder_zone: Zone) -> None:
     streams = ["--streams", "orders", "--records=data", "--auth=none", "--paging=none"]
     new = told(kit, "new", "new", "shop", f"--base-url={api.url}", *streams)
     assert new["variables"] == ["SHOP_URL"]
@@ -92,7 +92,7 @@ def test_what_is_made_is_told(kit: Kit, api: Api, folder_zone: Zone) -> None:
     assert "landing" in told(kit, "completion", "completion", "bash")["script"]
 
 
-def test_what_a_source_is_found_to_be_is_told(shop: Kit, api: Api) -> None:
+def test_discovery_and_checks_have_documents(shop: Kit, api: Api) -> None:
     found = told(shop, "discover", "discover", "shop")
     assert [(one["stream"], one["state"]) for one in found["streams"]] == [("orders", "new")]
     api.update("orders", 1, colour="red")
@@ -110,7 +110,7 @@ def test_what_a_source_is_found_to_be_is_told(shop: Kit, api: Api) -> None:
     assert {one["check"] for one in told(shop, "doctor", "doctor", "shop")} >= {"python", "bucket"}
 
 
-def test_what_has_landed_is_told(shop: Kit, api: Api) -> None:
+def test_what_has_landed_has_documents(shop: Kit, api: Api) -> None:
     configure(shop, **TABLE)
     (late,) = told(shop, "fresh", "fresh", "shop", code=1)
     assert late["last"] is None
@@ -128,7 +128,7 @@ def test_what_has_landed_is_told(shop: Kit, api: Api) -> None:
     assert made["table"]["upserted"] == 20
 
 
-def test_where_a_stream_is_and_how_it_is_moved_is_told(shop: Kit) -> None:
+def test_states_and_their_changes_have_documents(shop: Kit) -> None:
     assert shop.run("shop", "orders").code == 0
     before = told(shop, "state", "state", "shop", "orders")
     changed = told(shop, "state-change", "state", "reset", "shop", "orders", "--yes")
@@ -137,7 +137,7 @@ def test_where_a_stream_is_and_how_it_is_moved_is_told(shop: Kit) -> None:
     assert kept["cursors"] == {"updated_at": before["cursor"]}
 
 
-def test_backfills_are_told(shop: Kit) -> None:
+def test_backfills_have_documents(shop: Kit) -> None:
     words = ["backfill", "shop", "orders"]
     assert told(shop, "backfill-list", *words) == []
     planned = told(shop, "backfill-dry-run", *words, *WINDOWS, "--dry-run")
@@ -151,7 +151,7 @@ def test_backfills_are_told(shop: Kit) -> None:
     assert told(shop, "backfill-fields", *field)["unfit"] == 0
 
 
-def test_quarantine_is_told(shop: Kit, api: Api) -> None:
+def test_quarantine_has_documents(shop: Kit, api: Api) -> None:
     api.add("orders", {"id": 21, "name": None, "updated_at": "2026-01-01 00:00:00"})
     configure(shop, fields=NUMBERS)
     assert shop.run("shop", "orders").code == 0

@@ -42,7 +42,7 @@ def test_what_is_known_and_not_present_is_found_once(kind: str, tmp_path: Path) 
     assert found.equals(keys_of(kind, [0, 1, 2, 500]))
 
 
-def test_keys_of_several_columns_are_told_apart_by_all_of_them() -> None:
+def test_keys_of_several_columns_differ_if_any_of_them_does() -> None:
     table = pa.table({"a": ["1", "1", "12"], "b": ["12", "2", ""]})
     assert len(set(marks_of(table).to_pylist())) == 3
     assert marks_of(table).equals(marks_of(table.slice(0)))

@@ -56,7 +56,7 @@ def test_a_state_that_is_put_back_still_has_the_rows_that_it_knows(
     run(long, 0)
     [before] = folder_zone.paths(KNOWN)
     text = run(long, 3, fails=True)
-    assert "gave a lower n after a higher one" in text
+    assert "returned a lower n after a higher one" in text
     assert before in folder_zone.paths(KNOWN)
     run(long, 0)
     known = folder_zone.query("long", "rows", "SELECT count(*) FROM landed WHERE n = 1")

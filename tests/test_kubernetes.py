@@ -68,7 +68,7 @@ def test_streams_without_a_schedule_are_named_and_left_out_or_take_the_default(k
     assert jobs["landing-odoo-partners"]["spec"]["timeZone"] == "Asia/Tokyo"
 
 
-def test_mistakes_are_said_before_anything_is_written(kit: Kit) -> None:
+def test_mistakes_are_reported_before_anything_is_written(kit: Kit) -> None:
     nothing = kit.landing("k8s")
     assert nothing.code == 2
     assert "no stream to run: in orchestration/dag/streams, set" in nothing.err

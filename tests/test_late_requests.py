@@ -63,7 +63,10 @@ def test_a_run_may_be_stopped_at_any_request(s3: S3Server) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_any_operation_may_be_outrun(s3: S3Server) -> None:
-    section = stopped_operations(s3, 1)
+def test_any_operation_may_lose_its_lease(s3: S3Server) -> None:
+    operations = [
+        one for one in OPERATIONS if "Iceberg" not in one.what and "DuckLake" not in one.what
+    ]
+    section = stopped_operations(s3, 1, operations)
     assert section.problems == []
-    assert len(section.tallies) == 2 * len(OPERATIONS)
+    assert len(section.tallies) == sum(len(one.causes) for one in operations)

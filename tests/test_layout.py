@@ -67,7 +67,7 @@ def test_later_loads_sort_after_earlier_ones_by_text_and_by_natural_order(
 
 
 @given(clock=TIMES, number=st.integers(0, 99_999))
-def test_a_parts_path_tells_its_load_id(clock: datetime, number: int) -> None:
+def test_a_parts_path_has_its_load_id(clock: datetime, number: int) -> None:
     load_id = next_load_id(clock, None)
     assert load_id_of(PATHS.part(load_id, number)) == load_id
 

@@ -18,7 +18,8 @@ import landing.zone.publication as landing_module
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.operations import compaction as compaction_module
 from landing.operations.backfill import fields as fields_module
-from landing.operations.compaction import Terms, compact
+from landing.operations.compaction import compact
+from landing.operations.compaction_plan import Terms
 from landing.zone import lease as lease_module
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
@@ -146,7 +147,7 @@ def test_a_deletion_counts_in_the_refresh_that_it_comes_with(shop: Shop) -> None
     assert shop.table("whole") == [(2, 2)]
 
 
-def test_records_that_the_stream_said_were_gone_are_not_missed_again(shop: Shop) -> None:
+def test_records_that_the_stream_marked_as_deleted_are_not_detected_again(shop: Shop) -> None:
     config = REFRESH | {"destination_sync_mode": "append", "deletes": "snapshot"}
     shop.kit.configure("shop", "whole", **config, deletes_limit=0.3)
     shop.lands("whole", *(row(key, 1, key) for key in range(4)))
@@ -165,9 +166,7 @@ def test_a_rebuild_takes_the_last_refresh_though_runs_were_incremental_since(sho
     assert shop.table("plain") == [(1, 1), (2, 2)]
 
 
-def test_fields_of_a_record_that_is_said_to_be_gone_are_not_filled_in(
-    shop: Shop, folder_zone: Zone
-) -> None:
+def test_fields_of_a_deleted_record_are_not_filled_in(shop: Shop, folder_zone: Zone) -> None:
     fields = {**FIELDS, **NOTE, "more": {"type": "string"}}
     shop.kit.configure("shop", "changes", **KEYS, fields=fields)
     shop.lands("changes", row(1, 1, 1, note="a", more="m"), row(2, 1, 2, note="b", more="m"))

@@ -207,13 +207,15 @@ def test_only_variables_that_the_example_lacks_are_added(kit: Kit, api: Api) -> 
         ([*ORDERS, "--paging=page", "--paging-arg=first=x"], "'x' is not a whole number"),
         ([*ORDERS, "--cursor=updated_at"], "--cursor needs --since"),
         ([*ORDERS, "--since=since"], "--since needs --cursor"),
+        ([*ORDERS, "--initial-value=0"], "--initial-value needs --cursor"),
+        ([*ORDERS, "--cursor=at", "--since=q=at>"], "the template has to have {value} in it"),
         ([*ORDERS, "--base-url=shop.example.com"], "has to begin with http:// or https://"),
         ([*ORDERS, "--base-url=https://me:secret@x.org"], "the base URL has a password"),
         ([*ORDERS, "--streams", "a-b", "a_b"], "would be the same function, a_b"),
         ([*ORDERS, "--streams", "a/b"], "'a/b' is not a stream name"),
     ],
 )
-def test_mistakes_are_told_and_nothing_is_written(
+def test_mistakes_are_reported_and_nothing_is_written(
     kit: Kit, api: Api, arguments: list[str], told: str
 ) -> None:
     done = new(kit, api, *arguments)
@@ -239,7 +241,7 @@ def test_the_kinds_are_listed(kit: Kit) -> None:
 
 def test_at_a_terminal_what_is_missing_is_asked_for(kit: Kit, api: Api) -> None:
     answers = ["bearer", "pages", "page", "", "per_page", "", "", "orders lines=order/lines"]
-    answers += ["data", "", "updated_at", "since"]
+    answers += ["data", "", "updated_at", "since", ""]
     command = "import sys; from landing.cli import main; sys.exit(main(sys.argv[1:]))"
     terminal, end = pty.openpty()
     with os.fdopen(terminal, "w") as keyboard, os.fdopen(end) as stdin:
@@ -327,7 +329,7 @@ def test_foreign_text_is_only_data_in_what_is_written(
     paging = paging_plan("cursor", {"path": text, "param": text, "size": text})
     cursor = CursorPlan("changed", text, text)  # dlt reads the field as a path of its own
     stream = StreamPlan(
-        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text]
+        "orders", text, text, paging, [text, "b"], cursor, {text: text}, text, [text], {text: text}
     )
     base_url = f"https://x.org/{''.join(c for c in text if c.isprintable()).replace(' ', '')}"
     plan = SourcePlan("hostile", base_url, planned_auth(auth, given), [stream], text)
@@ -425,7 +427,7 @@ def test_chosen_streams_of_a_document(kit: Kit, running_library: Library, tmp_pa
     assert init == 'from .streams import books, loans\n\n__all__ = ["books", "loans"]\n'
 
 
-SWAGGER = {"swagger": "2.0", "paths": {}}
+SWAGGER = {"swagger": "1.2", "paths": {}}
 NO_LISTS: dict[str, Any] = {"openapi": "3.1.0", "paths": {"/x/{id}": {"get": {"responses": {}}}}}
 A_LIST = {
     "responses": {
@@ -449,7 +451,7 @@ NO_SERVER = {
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (json.dumps(SWAGGER), "is Swagger 2.0: only OpenAPI 3 can be read"),
+        (json.dumps(SWAGGER), "is of version 1.2: OpenAPI 3 and Swagger 2 can be read"),
         (json.dumps(NO_LISTS), "none of its GETs returns a list of objects"),
         (json.dumps(NO_SERVER), "no stream can be made from it"),
         (json.dumps({"openapi": "3.0.3", "paths": {"/x": {"get": A_LIST}}}), "contradicts itself"),
@@ -526,7 +528,9 @@ ANSWER = json.dumps(A_LIST["responses"]["200"]).replace("#/", "openapi.json#/")
         ("#/paths/~1y/get/responses/200", "left out"),
     ],
 )
-def test_references_stay_at_home(kit: Kit, tmp_path: Path, to: str, outcome: str) -> None:
+def test_references_outside_of_the_documents_folder_or_host_are_refused(
+    kit: Kit, tmp_path: Path, to: str, outcome: str
+) -> None:
     folder = tmp_path / "api"
     (folder / "parts").mkdir(parents=True)
     answer = ANSWER.replace("openapi.json#/", "../openapi.json#/")
@@ -558,6 +562,20 @@ def test_a_document_on_a_server_refers_to_its_own_host(kit: Kit, tmp_path: Path)
         done = kit.landing("new", "shop", f"--openapi={server.url}/openapi.json")
     assert done.code == 0, done.text
     assert '"y"' in source_file(kit, "streams.py").read_text()
+
+
+def test_its_own_host_can_not_send_a_reference_elsewhere(kit: Kit) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.seen.path == "/openapi.json":
+            exchange.reply(200, referring("answer.json").encode())
+        else:
+            exchange.reply(302, Location=f"{other.url}/answer.json")
+
+    with serve(lambda exchange: exchange.reply(200, ANSWER.encode())) as other, serve(answer) as at:
+        done = kit.landing("new", "shop", f"--openapi={at.url}/openapi.json")
+    assert other.seen == []
+    assert "is redirected; refer to the address" in done.text
+    assert "Traceback" not in done.text
 
 
 @pytest.mark.parametrize(

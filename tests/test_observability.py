@@ -132,7 +132,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 # JSON lines
 
 
-def test_each_line_of_a_run_is_an_object_that_tells_its_load(shop: Kit, api: Api) -> None:
+def test_each_line_of_a_run_is_an_object_with_its_load(shop: Kit, api: Api) -> None:
     done = shop.run("shop", "--all", "--log-format", "json")
     assert done.code == 1
     assert done.out == ""
@@ -177,7 +177,7 @@ def test_every_event_of_the_log_is_documented(shop: Kit) -> None:
     ] == []
 
 
-def test_mistakes_and_libraries_are_told_as_objects_too(
+def test_mistakes_and_lines_of_libraries_are_objects_too(
     shop: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDING_LOG_FORMAT", "json")
@@ -287,7 +287,7 @@ def test_a_collector_that_does_not_answer_fails_no_run(
     assert folder_zone.parts("shop", "orders")
 
 
-def test_what_is_not_installed_is_said_with_how_to_install_it(
+def test_a_missing_package_is_reported_with_how_to_install_it(
     shop: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "landing.observe.otel", raising=False)
@@ -393,7 +393,7 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
 # Alerts
 
 
-def test_a_stream_that_failed_is_told_to_slack_without_secrets(
+def test_a_failed_stream_is_reported_to_slack_without_secrets(
     shop: Kit, api: Api, server: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDING_ALERT_WEBHOOK", f"{server.url}/services/T0/B0/x1y2z3w4")
@@ -409,7 +409,7 @@ def test_a_stream_that_failed_is_told_to_slack_without_secrets(
     assert len(server.bodies) == 1, "nothing failed, and nothing is late"
 
 
-def test_a_run_that_could_not_begin_is_told_too(
+def test_a_run_that_could_not_begin_is_reported_too(
     shop: Kit, server: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDING_ALERT_WEBHOOK", server.url)
@@ -420,7 +420,7 @@ def test_a_run_that_could_not_begin_is_told_too(
     assert gauges(file.read_text())["landing_last_run_success"] == {("shop", "orders"): 0}
 
 
-def test_streams_behind_their_schedule_are_told_and_others_are_not(
+def test_only_streams_behind_their_schedule_are_reported(
     shop: Kit, server: Received, monkeypatch: pytest.MonkeyPatch, folder_zone: Zone
 ) -> None:
     shop.configure("shop", "unscheduled", fields=FIELDS)
@@ -459,7 +459,7 @@ def test_a_run_that_finds_nothing_new_is_not_late(shop: Kit, folder_zone: Zone) 
     assert not [one.stream for one in late_streams(workspace, "shop", bucket, datetime.now(UTC))]
 
 
-def test_landing_fresh_tells_what_is_late_and_ends_with_1(
+def test_landing_fresh_lists_what_is_late_and_exits_with_1(
     shop: Kit, server: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDING_ALERT_WEBHOOK", server.url)

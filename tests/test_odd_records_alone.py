@@ -83,7 +83,7 @@ def test_a_first_run_or_one_with_several_records_of_which_none_fits_fails(
         ([{"id": 9, "at": None, "n": 1}], "1 record has no at; landed if new"),
     ],
 )
-def test_what_is_no_time_is_said(
+def test_text_that_is_no_time_is_quoted(
     kit: Kit, folder_zone: Zone, rows_file: Path, odd: list[Any], said: str
 ) -> None:
     shop = Shop(kit, rows_file, {**FIELDS, "at": {"type": "string"}})

@@ -63,7 +63,7 @@ def test_odoolib_reads_through_json_rpc(odoo: OdooServer, secret: str) -> None:
     assert orders.search_count([]) == 10
 
 
-def test_odoolib_is_told_of_a_wrong_password(odoo: OdooServer) -> None:
+def test_odoolib_gets_an_error_for_a_wrong_password(odoo: OdooServer) -> None:
     with pytest.raises(AuthenticationError):
         odoolib_connection(odoo, "jsonrpc", "wrong").check_login()
 
@@ -81,7 +81,7 @@ def test_odoolib_reads_through_json_2(odoo19: OdooServer) -> None:
     assert orders.read([2], ["name"]) == {"id": 2, "name": "S00002"}
 
 
-def test_odoolib_is_told_of_a_wrong_api_key(odoo19: OdooServer) -> None:
+def test_odoolib_gets_an_error_for_a_wrong_api_key(odoo19: OdooServer) -> None:
     assert not odoolib_connection(odoo19, "json2", "wrong").check_login()
 
 
@@ -108,7 +108,7 @@ def test_odooly_reads_through_json_2(odoo19: OdooServer) -> None:
     assert odoo19.calls[-1].protocol == "json2"
 
 
-def test_odooly_is_told_of_a_wrong_password(
+def test_odooly_gets_an_error_for_a_wrong_password(
     odoo: OdooServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(getpass, "getpass", lambda _prompt: pytest.fail("asked for a password"))

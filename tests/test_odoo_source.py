@@ -416,7 +416,7 @@ def test_a_passing_failure_is_retried(source: Any, odoo: OdooServer) -> None:
     assert len(list(source.orders())) == 2
 
 
-def test_a_lasting_failure_is_told(source: Any, odoo: OdooServer) -> None:
+def test_a_lasting_failure_is_reported(source: Any, odoo: OdooServer) -> None:
     odoo.fail_next(*[HTTPStatus.SERVICE_UNAVAILABLE] * 10)
 
     told = told_by_the_engine(source.orders, odoo.password)

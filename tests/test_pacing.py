@@ -309,7 +309,7 @@ def test_nginx_refuses_nothing_of_a_session_that_knows_its_limit(tmp_path: Path)
     assert [status for _, status in log] == [200] * 60
 
 
-def test_an_api_that_tells_its_limit_never_has_to_refuse() -> None:
+def test_an_api_that_reports_its_limit_never_has_to_refuse() -> None:
     program = [sys.executable, "-m", "tests.servers.limited"]
     with served(lambda port: [*program, str(port), "12 per 2 seconds"]) as url:
         session = Session()
@@ -350,7 +350,7 @@ def test_a_refusal_holds_back_all_threads() -> None:
     assert all(seen.at - server.seen[0].at > 1.7 for seen in server.seen[1:])
 
 
-def test_an_api_that_wants_an_hour_is_told_of_at_once_by_all_threads() -> None:
+def test_if_an_api_asks_for_an_hour_all_threads_fail_at_once() -> None:
     with serve(lambda exchange: exchange.reply(429, Retry_After="3000")) as server:
         session = Session(retries=Retries(deadline=60))
         assert session.get(server.url).status_code == 429

@@ -217,7 +217,7 @@ def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -
     st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(DECODED_FIELDS, VALUES))),
     st.sampled_from([None, 1]),
 )
-def test_whatever_a_page_holds_its_rows_and_misfits_are_those_of_dictionaries(
+def test_any_page_has_the_same_rows_and_conversion_errors_as_dictionaries(
     rows: list[dict[str, Any]], indent: int | None
 ) -> None:
     with (

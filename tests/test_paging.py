@@ -258,15 +258,15 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
 
 
 def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
-    """As of a run that has nothing new: the first page has rows of the start alone, and one more
-    request shows that it is not full."""
+    """As of a run that has nothing new: the first page has rows of the start alone, which are too
+    few for a page that the API has cut off."""
     last = max(row["updated_at"] for row in api.rows())
     client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
     paging = KeysetPages("updated_at", "since", limit=500, inclusive=True)
     pages = client.pages("orders", records="data", params={"since": last}, paging=paging)
     found = [row["id"] for page in pages for row in page.rows()]
     assert found == [row["id"] for row in api.rows() if row["updated_at"] == last]
-    assert len(api.requests) == 2
+    assert len(api.requests) == 1
 
 
 def capped(server: Server, most: int) -> None:
@@ -304,10 +304,10 @@ def test_more_rows_with_one_value_than_a_capped_page_has_are_an_error(
 ) -> None:
     with serve_api(sharing(40, 150, 60)) as server:
         capped(server, 100)
-        with pytest.raises(ApiError, match="is 100 its maximum") as caught:
+        with pytest.raises(ApiError, match="is 100 the size of its largest page") as caught:
             by_change(server, start, short_page_ends=short_page_ends)
         assert "/orders: a page of 100 rows has no other 'updated_at'" in str(caught.value)
-        with pytest.raises(ApiError, match="ask for larger pages"):
+        with pytest.raises(ApiError, match="request larger pages"):
             by_change(server, start, maximum=100)
 
 
@@ -333,11 +333,17 @@ def test_a_keyset_that_starts_at_its_last_value_asks_once_more_at_most() -> None
         assert len(server.requests) == 1
 
 
-def test_rows_that_all_share_a_value_may_be_a_capped_page_unless_its_size_is_told() -> None:
-    with serve_api(sharing(3)) as server:
-        with pytest.raises(ApiError, match="say by `maximum`"):
+def test_rows_that_all_share_a_value_may_be_a_capped_page_unless_its_size_is_passed() -> None:
+    with serve_api(sharing(12)) as server:
+        with pytest.raises(ApiError, match="pass that size as `maximum`"):
             by_change(server)
-        assert set(by_change(server, maximum=500)) == {0, 1, 2}
+        assert set(by_change(server, maximum=500)) == set(range(12))
+
+
+def test_a_few_rows_that_all_share_a_value_are_no_capped_page() -> None:
+    """As those of a new shop, which were made at once."""
+    with serve_api(sharing(3)) as server:
+        assert set(by_change(server)) == {0, 1, 2}
 
 
 def test_a_keyset_of_a_search_finds_where_its_pages_begin_in_the_body(running: Shop) -> None:
@@ -530,7 +536,7 @@ def test_a_cursor_of_an_only_page_is_not_missed(running: Shop) -> None:
 
 def test_more_rows_with_one_value_than_a_page_has_are_an_error(running: Shop) -> None:
     paging = KeysetPages("updated_at", "since", limit=2, inclusive=True)
-    assert "ask for larger pages" in error(running, "limited/", paging=paging)
+    assert "request larger pages" in error(running, "limited/", paging=paging)
 
 
 def test_a_total_that_is_not_there_is_an_error(running: Shop) -> None:

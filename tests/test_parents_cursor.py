@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
+from landing.zone.state import State, document_json, next_document, resource_state, state_of
 from tests.kit import Kit, Zone
 
 SOURCE = """
@@ -76,6 +78,19 @@ def incremental(kit: Kit, parents: Path) -> Path:
     return parents
 
 
+@pytest.fixture
+def numbered(kit: Kit, parents: Path) -> Path:
+    kit.configure(
+        "shop",
+        "lines",
+        sync_mode="incremental",
+        cursor_field=["version"],
+        primary_key=[["id"]],
+        fields={"id": {"type": "integer"}, "version": {"type": "integer"}},
+    )
+    return parents
+
+
 def test_a_parent_dated_into_the_future_stops_no_later_ones(
     kit: Kit, incremental: Path, folder_zone: Zone
 ) -> None:
@@ -109,19 +124,88 @@ def test_a_parent_that_is_edited_after_it_was_read_is_requested_again(
     assert at == {old, first}
 
 
-def test_versions_trail_by_one_run(kit: Kit, parents: Path, folder_zone: Zone) -> None:
-    fields = {"id": {"type": "integer"}, "version": {"type": "integer"}}
-    kit.configure(
-        "shop",
-        "lines",
-        sync_mode="incremental",
-        cursor_field=["version"],
-        primary_key=[["id"]],
-        fields=fields,
-    )
-    run(kit, parents, [order(1, 1)], [order(2, 2)])
+def test_times_as_text_compare_as_times(kit: Kit, incremental: Path, folder_zone: Zone) -> None:
+    """As text, both times of the second run sort before the first's."""
+    run(kit, incremental, [order(1, "2026-01-01T00:00:00.5Z")], [])
+    later = [order(2, "2026-01-01T00:00:00.50001Z"), order(3, "2026-01-01T00:00:00Z")]
+    run(kit, incremental, later, [order(4, "2026-01-01T02:00:00+01:00")])
+    assert {number for number, _ in landed(folder_zone)} == {1, 2, 4}
+
+
+def test_a_parents_cursor_beyond_now_is_ahead_until_it_is_put_back(
+    kit: Kit, incremental: Path, folder_zone: Zone
+) -> None:
+    run(kit, incremental, [order(1, ago(days=2))], [])
+    state = ("state", "set", "shop", "lines", "--parent", "orders", "--yes", "--cursor")
+    assert kit.landing(*state, "2999-01-01T00:00:00+00:00").code == 0
+    run(kit, incremental, [order(1, ago(days=2)), order(2, ago(days=1))], [])
+    assert {number for number, _ in landed(folder_zone)} == {1}
+    done = kit.landing("status", "shop", "--json")
+    assert done.code == 1
+    (found,) = json.loads(done.out)
+    (parent,) = found["parents"]
+    assert (parent["stream"], parent["cursor_field"]) == ("orders", "at")
+    assert parent["cursor"].startswith("2999")
+    assert found["ahead"]["parent"] == "orders"
+    shown = kit.run("shop", "lines").text
+    assert "the cursor at of the parent orders is at 2999-01-01T00:00:00+00:00, beyond" in shown
+    assert "`landing state set shop lines --parent orders --cursor VALUE` puts the cursor" in shown
+    assert kit.landing(*state, ago(days=3)).code == 0
+    run(kit, incremental)
+    assert {number for number, _ in landed(folder_zone)} == {1, 2}
+    assert json.loads(kit.landing("status", "shop", "--json").out)[0]["ahead"] is None
+
+
+def test_numbers_as_text_are_refused(kit: Kit, numbered: Path) -> None:
+    numbered.write_text(json.dumps([[order(1, "9")], [order(2, "10")]]))
+    done = kit.run("shop", "lines")
+    assert done.code == 2
+    assert "parent stream 'orders': cursor 'at': '9' and '10' are numbers as text" in done.err
+
+
+def test_a_parent_dated_into_the_future_in_seconds_stops_no_later_ones(
+    kit: Kit, numbered: Path, folder_zone: Zone
+) -> None:
+    future, now = 32_472_144_000, int(datetime.now(UTC).timestamp())
+    first = [order(number, now - 90_000 + number) for number in range(1, 30)]
+    run(kit, numbered, first, [order(99, future)])
+    run(kit, numbered, first, [order(99, future), order(30, now - 3_600)])
+    assert {number for number, _ in landed(folder_zone)} == {*range(1, 31), 99}
+
+
+def test_parents_in_their_declared_order_do_not_trail(kit: Kit, numbered: Path) -> None:
+    streams = kit.repository / "orchestration" / "dlt" / "sources" / "shop" / "streams.py"
+    streams.write_text(SOURCE.replace('("at")', '("at", row_order="asc")'))
+    run(kit, numbered, [order(1, 1)], [order(2, 2)])
+    state = json.loads(kit.landing("state", "show", "shop", "lines", "--json").out)
+    assert [(one["stream"], one["cursor"]) for one in state["parents"]] == [("orders", 2)]
+
+
+def test_what_an_earlier_version_stored_of_a_parent_is_still_read(
+    kit: Kit, numbered: Path, folder_zone: Zone
+) -> None:
+    run(kit, numbered, [order(1, 1)], [order(2, 2)])
+    path = "_dlt/shop/lines/state.json"
+
+    def state() -> State:
+        return state_of(json.loads(folder_zone.read(path)), path)
+
+    before = state()
+    kept = resource_state(before, "orders")["incremental"]["at"]
+    assert kept.pop("landing_reached") == {"seen": 2, "unit": None}
+    kept["landing_seen"] = 2
+    document = next_document(before, before["_state_version"] + 1)
+    obstore.put(folder_zone.store, path, document_json(document))
+    run(kit, numbered, [order(1, 1)], [order(2, 2)])
+    kept = resource_state(state(), "orders")["incremental"]["at"]
+    assert kept["last_value"] == 2
+    assert "landing_seen" not in kept
+
+
+def test_versions_trail_by_one_run(kit: Kit, numbered: Path, folder_zone: Zone) -> None:
+    run(kit, numbered, [order(1, 1)], [order(2, 2)])
     edited = [[order(1, 4)], [order(2, 5)]]
-    run(kit, parents, [order(0, 3, then=edited), order(1, 1)], [])
-    run(kit, parents)
-    run(kit, parents)
+    run(kit, numbered, [order(0, 3, then=edited), order(1, 1)], [])
+    run(kit, numbered)
+    run(kit, numbered)
     assert landed(folder_zone) == {(0, 3), (1, 1), (2, 2), (1, 4), (2, 5)}

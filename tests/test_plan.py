@@ -155,7 +155,7 @@ def test_columns_are_compared_with_those_that_landed(shop: Kit) -> None:
     assert change["changed"] == [{"name": "total", "before": "double", "after": "string"}]
 
 
-def test_what_would_be_refused_is_told_with_its_reason(shop: Kit, api: Api, zone: Zone) -> None:
+def test_what_would_be_rejected_is_shown_with_its_reason(shop: Kit, api: Api, zone: Zone) -> None:
     early = "2020-06-01 00:00:00"
     bad = [{"id": 9_000 + n, "updated_at": early, "total": "a lot"} for n in range(3)]
     api.add("orders", *bad)
@@ -170,10 +170,10 @@ def test_what_would_be_refused_is_told_with_its_reason(shop: Kit, api: Api, zone
     assert zone.paths() == []
 
 
-def test_drift_of_the_first_page_is_told(shop: Kit) -> None:
+def test_drift_of_the_first_page_is_reported(shop: Kit) -> None:
     told = planned(shop).out
     assert "drift: + created_on (string)" in told
-    assert "`landing discover shop orders` writes down the fields" in told
+    assert "`landing discover shop orders` updates the discovered schema" in told
     configure(shop, FIELDS, on_drift="fail")
     refused = planned(shop)
     assert refused.code == 1
@@ -197,7 +197,7 @@ def test_a_broken_key_is_part_of_the_plan(
     assert failed["rows"] == []
 
 
-def test_an_api_that_is_tried_again_is_told_so(shop: Kit, api: Api) -> None:
+def test_a_retried_request_is_shown(shop: Kit, api: Api) -> None:
     api.fail_next(1, status=429, headers={"Retry-After": "0"})
     told = planned(shop).out
     assert "            made 2 times\n" in told
@@ -207,7 +207,7 @@ def test_an_api_that_is_tried_again_is_told_so(shop: Kit, api: Api) -> None:
 def test_without_a_preview_nothing_is_asked_for(shop: Kit, api: Api) -> None:
     told = planned(shop, "--no-preview")
     assert told.code == 0
-    assert "(dry run: asks for no records, writes nothing)" in told.out
+    assert "(dry run: requests no records, writes nothing)" in told.out
     assert api.requests == []
     assert document(shop, "--no-preview")["preview"] is None
     assert api.requests == []
@@ -257,7 +257,7 @@ def test_a_stream_with_requests_in_flight_is_asked_for_one_page(
     assert len(api.requests) == 9
 
 
-def test_a_client_on_plain_requests_is_heard_too(
+def test_the_request_of_a_client_on_plain_requests_is_shown_too(
     kit: Kit, api: Api, use: Callable[[Api], None], folder_zone: Zone
 ) -> None:
     use(api)

@@ -185,7 +185,7 @@ def test_a_captured_source_that_prints_leaves_the_document_alone(
     assert "the source says hello" in done.err
 
 
-def test_a_bug_in_a_table_update_is_told_as_one_and_debug_shows_it(
+def test_a_bug_in_a_table_update_is_reported_as_a_bug_and_debug_shows_it(
     evil: Kit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LANDING_TABLES_URL", (tmp_path / "tables").as_uri())

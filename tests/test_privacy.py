@@ -103,7 +103,7 @@ def test_values_that_a_type_takes_for_equal_have_one_hash(
     assert converted.table["value"].to_pylist() == [keyed(text)] * len(values)
 
 
-def test_what_does_not_fit_its_type_is_told_though_it_is_hashed() -> None:
+def test_a_hashed_value_that_does_not_fit_its_type_is_reported() -> None:
     field = Field(type="integer", privacy="hash")
     converted = Columns({"value": field}).from_rows([{"value": "ann@example.com"}])
     assert [error.reason for error in converted.errors] == ["text where an integer is configured"]
@@ -252,7 +252,7 @@ PERSON = {
 }
 
 
-def test_nothing_private_is_written_or_told_by_any_command(kit: Kit, folder_zone: Zone) -> None:
+def test_nothing_private_is_written_or_shown_by_any_command(kit: Kit, folder_zone: Zone) -> None:
     kit.add_source("crm", PEOPLE)
     age = {"type": "integer", "privacy": "mask"}
     kit.configure("crm", "people", fields=PERSON, cursor_field=["at"], primary_key=[["ssn"]])
@@ -301,7 +301,7 @@ def test_a_dry_run_says_how_fields_are_protected(kit: Kit, folder_zone: Zone) ->
     assert not any(line[:1] == ["note"] for line in lines)
 
 
-def test_the_time_zone_of_utc_values_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_zone_of_utc_values_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     field = Field(type="string", format="date-time", privacy="hash")
     given = pa.table({"at": pa.array([datetime(2024, 1, 1, tzinfo=UTC)])})
     found = Columns({"at": field}).from_arrow(given).table["at"].to_pylist()

@@ -116,7 +116,7 @@ def people():
         ({"token": {"value": "v3ry-s3cret", "ttl": 60}}, "token", "an object with 'value' (text)"),
         ({"token": ["v3ry-s3cret"]}, "token", "at 'token', but an array of 1"),
         ({"token": True}, "token", "at 'token', but a boolean"),
-        ({"token": "Hello v3ry-s3cret"}, "token", "at 'token', but a text that is none"),
+        ({"token": "Hello v3ry-s3cret"}, "token", "at 'token': the text there is none"),
         (
             {"jwt": "v3ry-s3cret"},
             "data.token",
@@ -124,7 +124,7 @@ def people():
         ),
         ({"data": {"jwt": "v3ry-s3cret"}}, "token", "'data' (an object with 'jwt')"),
         ({"token": ""}, "token", "has no token at 'token'"),
-        ("<p>v3ry-s3cret</p>", "", "as its body, but a text that is none"),
+        ("<p>v3ry-s3cret</p>", "", "as its body: the text there is none"),
     ],
 )
 def test_a_token_s_place_that_has_another_value_is_named(

@@ -146,7 +146,7 @@ def test_what_is_in_quarantine_already_does_not_count(orders: Kit, api: Api, zon
         (-0.1, "expected a number >= 0.0"),
     ],
 )
-def test_a_limit_that_is_no_share_is_told(orders: Kit, limit: Any, said: str) -> None:
+def test_a_limit_that_is_no_share_is_reported(orders: Kit, limit: Any, said: str) -> None:
     configure(orders, quarantine_limit=limit)
     done = orders.run("my_source", "orders")
     assert done.code == 2
@@ -532,7 +532,7 @@ def test_the_limit_is_for_each_slice_and_slices_before_stay(
     assert sorted(set(accounted(folder_zone))) == list(range(40_000))
 
 
-def test_a_row_in_quarantine_tells_too_that_an_order_is_not_kept(
+def test_a_row_in_quarantine_also_shows_that_an_order_is_not_kept(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = sliced(kit, monkeypatch, "True if x != 39_999 else 'odd'")
@@ -540,7 +540,7 @@ def test_a_row_in_quarantine_tells_too_that_an_order_is_not_kept(
     streams.write_text(streams.read_text().replace('"n": x,', '"n": x if x != 39_999 else 1,'))
     done = run()
     assert done.code == 0, done.text
-    assert "declares row_order 'asc', but gave a lower n after a higher one" in done.out
+    assert "declares row_order 'asc', but returned a lower n after a higher one" in done.out
 
 
 # --- kills ---

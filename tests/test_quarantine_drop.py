@@ -83,7 +83,7 @@ def test_nothing_is_dropped_without_a_yes(shop: Kit) -> None:
     done = shop.landing("quarantine", "drop", "shop", "rows")
     assert done.code == 2
     assert "drops 3 records from quarantine" in done.out
-    assert "say --yes" in done.err
+    assert "confirm with --yes" in done.err
     assert quarantined(shop) == [1, 2, 3]
 
 

@@ -300,9 +300,9 @@ def test_directus_without_its_count_is_warned_of(
     """Nothing in its answers says whether there are more than the 100 rows of its first page."""
     done = land(kit, f'records="data", {paging}', "integer", BEARER)
     assert done.code == 0, done.text
-    assert "the answer has exactly 100 rows, as a full page would have" in done.text
+    assert "the response has exactly 100 rows, as a full page would have" in done.text
     assert "`landing check` requests a second page" in done.text
     name = done.out.partition("/")[0].rpartition(" ")[2].strip()
     checked = kit.landing("check", name, "--only=paging")
     assert checked.code == 1, checked.text
-    assert "with page=2 the API gives 100 others" in checked.text
+    assert "with page=2 the API returns 100 others" in checked.text

@@ -70,7 +70,7 @@ def test_whatever_the_bucket_does_the_run_recovers_or_the_next_one_completes(s3:
 
 
 @pytest.mark.long
-def test_a_full_disk_is_told_and_the_next_run_completes(s3: S3Server) -> None:
+def test_a_full_disk_is_reported_and_the_next_run_completes(s3: S3Server) -> None:
     assert_nothing_lost(full_disks(s3, 2, lanes=1, waits=False))
 
 
@@ -95,7 +95,7 @@ def _is_put(request: Request) -> bool:
     return request.method == "PUT"
 
 
-def test_a_lease_that_was_taken_though_nobody_heard_of_it_is_ours(
+def test_a_lease_that_was_taken_without_a_response_is_ours(
     orders: Kit, proxy: Proxy, zone: Zone
 ) -> None:
     lost = proxy.spoil(answer_lost, when=_is_put)
@@ -105,7 +105,7 @@ def test_a_lease_that_was_taken_though_nobody_heard_of_it_is_ours(
     assert zone.is_released("my_source", "orders")
 
 
-def test_a_conditional_write_that_nobody_heard_of_is_known_by_its_content(
+def test_a_conditional_write_without_a_response_is_recognized_by_its_content(
     kit: Kit, proxy: Proxy
 ) -> None:
     bucket = Bucket(bucket_settings(Workspace(kit.root)))
@@ -151,7 +151,7 @@ def await_it(condition: Callable[[], object]) -> None:
         (403, "RequestTimeTooSkewed", "clock and the bucket's differ too much"),
     ],
 )
-def test_a_bucket_that_fails_is_told_in_one_line_with_the_stream(
+def test_a_failing_bucket_is_reported_in_one_line_with_the_stream(
     orders: Kit, proxy: Proxy, status: int, code: str, told: str
 ) -> None:
     uploads = proxy.spoil(

@@ -426,7 +426,7 @@ def test_a_page_that_can_not_be_made_fails_no_run(
         ({}, ["report", "--output", "/proc/nowhere/x.html"], "name another file (--output)"),
     ],
 )
-def test_mistakes_are_told(
+def test_mistakes_are_reported(
     kit: Kit, api: Api, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str], words: list[str], told: str,
 ) -> None:  # fmt: skip
@@ -438,7 +438,7 @@ def test_mistakes_are_told(
     assert told in done.err
 
 
-def test_what_is_not_installed_is_said_with_how_to_install_it(
+def test_a_missing_package_is_reported_with_how_to_install_it(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)

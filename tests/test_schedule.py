@@ -73,7 +73,7 @@ def test_two_oclock_in_berlin_comes_every_day_of_the_year() -> None:
     assert schedule.after(skipped) == datetime(2026, 3, 29, 1, tzinfo=UTC)
 
 
-def test_a_schedule_that_can_t_be_read_is_said_and_keeps_nobody_from_a_run(
+def test_an_invalid_schedule_is_reported_and_does_not_stop_a_run(
     kit: Kit, api: Api, folder_zone: Zone, use: Any
 ) -> None:
     use(api)

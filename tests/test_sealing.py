@@ -94,7 +94,7 @@ def table_at(zone: Zone, path: str) -> pa.Table:
 
 
 @pytest.mark.timeout(400)
-def test_a_run_that_is_outrun_publishes_nothing_more_and_says_so(s3: S3Server) -> None:
+def test_a_run_that_lost_its_lease_publishes_nothing_more_and_says_so(s3: S3Server) -> None:
     section = stops(s3, len(CAUSES) * len(PLACES), lanes=2, waits=False)
     assert section.problems == []
     assert all(tally.is_good for tally in section.tallies)
@@ -222,7 +222,7 @@ def test_a_backfills_record_is_written_only_over_the_one_that_was_read(bucket: B
         assert Records(bucket, PATHS).get(backfill.id).rows == 7
 
 
-def test_an_upload_that_was_cut_is_repeated_and_one_that_was_not_heard_of_is_known(
+def test_an_upload_that_was_cut_is_repeated_and_one_without_a_response_is_recognized(
     kit: Kit, zone: Zone, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "part"

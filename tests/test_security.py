@@ -303,7 +303,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_secrets_are_in_nothing_that_is_told_or_stored(
+def test_secrets_are_in_no_output_and_no_stored_object(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
     def echo(exchange: Exchange) -> None:
@@ -444,7 +444,7 @@ def test_a_config_that_holds_code_is_text(kit: Kit, folder_zone: Zone) -> None:
         ("JsonPage(response.content)", 0, "went to quarantine: x: an array that is nested deeper"),
     ],
 )
-def test_an_answer_nested_without_end_is_told_in_a_sentence(
+def test_an_endlessly_nested_response_is_reported_in_a_sentence(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, page: str, code: int, said: str
 ) -> None:
     deep = b'[{"id": 1, "x": ' + b"[" * 200_000 + b"]" * 200_000 + b'}, {"id": 2, "x": []}]'

@@ -398,7 +398,7 @@ def orders(kit: Kit, api: Api, use: Callable[[Api], None]) -> Kit:
     return kit
 
 
-def test_a_run_tells_its_requests_and_retries(orders: Kit, api: Api, folder_zone: Zone) -> None:
+def test_a_run_reports_its_requests_and_retries(orders: Kit, api: Api, folder_zone: Zone) -> None:
     api.fail_next(2, status=503, after=4)
     api.truncate_next(1, after=3)
     done = orders.run("my_source", "orders")
@@ -467,4 +467,4 @@ def test_a_run_that_waits_for_its_turn_can_be_interrupted(
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert err == "interrupted; the next run goes on from the last load\n"
+    assert err == "interrupted; the next run continues from the last load\n"

@@ -229,7 +229,7 @@ def test_all_rows_of_an_export(
     assert sums == [(325, 81.25, "new")]
 
 
-def test_csv_is_text_unless_a_type_is_said() -> None:
+def test_csv_is_text_unless_a_type_is_declared() -> None:
     content = '\ufeffid,zip,paid,note\r\n1,00501,TRUE,"a\n""b"""\r\n2,,0,\r\nx,9,maybe,c\r\n'
     rows = Csv({"id": int, "paid": bool}).page(content.encode())
     assert rows == [

@@ -124,7 +124,7 @@ def test_links_and_pictures_lead_to_where_the_site_has_them() -> None:
 
 
 # ── What is told ─────────────────────────────────────────────────────────────────────────────────
-def test_a_page_that_is_in_no_menu_is_told_with_the_line_that_is_missing(
+def test_a_page_that_is_in_no_menu_is_reported_with_the_missing_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     config = load_config(str(REPOSITORY / "mkdocs.yml"))

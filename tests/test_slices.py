@@ -109,7 +109,7 @@ def test_an_order_that_is_not_kept_puts_the_cursor_back(long: Kit, zone: Zone) -
     (long.repository / "stop-7").unlink()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "declares row_order 'asc', but gave a lower n after a higher one" in out
+    assert "declares row_order 'asc', but returned a lower n after a higher one" in out
     assert zone.query("wrong", "rows", "SELECT count(*) FROM landed WHERE id = -1") == [(1,)]
     assert "nothing new" in long.run("wrong", "rows").out
 
@@ -192,6 +192,6 @@ def test_a_cursor_that_was_put_back_moves_in_the_end(long: Kit, zone: Zone) -> N
     long.add_source("back", STREAM.rstrip() + "\n" + again)
     long.configure("back", "rows", cursor_field=["n"], initial_value=0, fields=FIELDS)
     done = long.run("back", "rows")
-    assert "gave a lower n after a higher one" in done.out, done.text
+    assert "returned a lower n after a higher one" in done.out, done.text
     assert "nothing new" in long.run("back", "rows").out
     assert zone.query("back", "rows", "SELECT count(*) FROM landed") == [(ROWS,)]

@@ -124,7 +124,7 @@ def test_the_state_is_shown(shop: Kit) -> None:
         assert "holds the lease since" in shown(shop)["lease"]
 
 
-def test_a_streams_own_state_is_told_by_name_and_never_by_value(shop: Kit) -> None:
+def test_a_streams_own_state_is_shown_by_name_and_never_by_value(shop: Kit) -> None:
     rows_landed(shop, "remembering")
     told = state(shop, "shop", "remembering")
     assert "page_token" in told
@@ -300,7 +300,7 @@ def test_without_a_terminal_a_change_needs_yes(shop: Kit, folder_zone: Zone) -> 
     before = folder_zone.read(STATE)
     refused = shop.landing("state", "reset", "shop", "rows")
     assert refused.code == 2
-    assert "say --yes" in refused.err
+    assert "confirm with --yes" in refused.err
     assert folder_zone.read(STATE) == before
     assert folder_zone.paths("_dlt/shop/rows/states") == []
 
@@ -363,7 +363,7 @@ MISTAKES = [
 ]
 
 
-def test_a_mistake_is_told_and_changes_nothing(shop: Kit, folder_zone: Zone) -> None:
+def test_a_mistake_is_reported_and_changes_nothing(shop: Kit, folder_zone: Zone) -> None:
     configure(shop, "full", cursor_field=None, sync_mode="full_refresh")
     configure(shop, "number", fields={"at": {"type": "integer"}})
     rows_landed(shop)
@@ -406,7 +406,7 @@ def test_a_source_named_like_a_verb_is_reached_by_show(kit: Kit, folder_zone: Zo
     assert json.loads(state(kit, "--json", "history", "history", "rows"))[0]["number"] == 1
 
 
-def test_a_damaged_state_is_told(shop: Kit, folder_zone: Zone) -> None:
+def test_a_damaged_state_is_reported(shop: Kit, folder_zone: Zone) -> None:
     rows_landed(shop)
     location = Path(folder_zone.store.prefix or "") / STATE
     location.write_text("{}")
@@ -453,7 +453,7 @@ def test_a_numeric_cursor_is_set_as_a_number(kit: Kit, folder_zone: Zone) -> Non
 
 
 @pytest.mark.parametrize("command", ["state", "schema", "compact"])
-def test_a_misspelt_name_is_told_and_a_stream_without_a_source_is_not(
+def test_a_misspelt_name_is_reported_and_a_stream_without_a_source_is_not(
     shop: Kit, command: str
 ) -> None:
     unknown = shop.landing(command, "shop", "row")

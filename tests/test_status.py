@@ -120,7 +120,7 @@ def test_a_stale_stream_is_late_after_its_grace(shop: Kit, folder_zone: Zone) ->
         assert shop.landing("status", "--grace", "300").code == 0
 
 
-def test_records_in_quarantine_are_said_until_they_have_landed(
+def test_records_in_quarantine_are_shown_until_they_have_landed(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
     api.add("orders", {**ORDER, "id": "A-17"})
@@ -138,7 +138,7 @@ def test_records_in_quarantine_are_said_until_they_have_landed(
     assert "from quarantine, of 1 load" in shop.landing("history", "shop", "orders").out
 
 
-def test_a_run_that_failed_for_its_quarantine_limit_is_said_to_have_failed(
+def test_a_run_above_its_quarantine_limit_is_shown_as_failed(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
     configure(shop, quarantine_limit=0)
@@ -152,7 +152,7 @@ def test_a_run_that_failed_for_its_quarantine_limit_is_said_to_have_failed(
     assert "A-17" in shop.landing(*shown[1].split()).out
 
 
-def test_who_holds_the_lease_is_said_and_whether_it_died(shop: Kit, folder_zone: Zone) -> None:
+def test_the_holder_of_the_lease_is_shown_and_whether_it_died(shop: Kit, folder_zone: Zone) -> None:
     assert shop.run("shop", "orders").code == 0
     with Lease(bucket(shop), PATHS.lease, NAME):
         found = status(shop, 0)
@@ -166,7 +166,7 @@ def test_who_holds_the_lease_is_said_and_whether_it_died(shop: Kit, folder_zone:
     assert status(shop, 0)["status"] == "ok"
 
 
-def test_a_load_that_was_cut_off_is_said_until_the_next_run(
+def test_a_load_that_was_cut_off_is_shown_until_the_next_run(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
     assert shop.run("shop", "orders").code == 0
@@ -179,7 +179,7 @@ def test_a_load_that_was_cut_off_is_said_until_the_next_run(
     assert status(shop, 0)["status"] == "ok"
 
 
-def test_a_backfill_under_way_is_said(shop: Kit, api: Api, folder_zone: Zone) -> None:
+def test_a_backfill_in_progress_is_shown(shop: Kit, api: Api, folder_zone: Zone) -> None:
     assert shop.run("shop", "orders").code == 0
     api.fail_next(status=401, after=1)
     words = ["--from", "2024-01-01", "--to", "2024-01-03", "--by", "day"]
@@ -189,7 +189,7 @@ def test_a_backfill_under_way_is_said(shop: Kit, api: Api, folder_zone: Zone) ->
     assert "a backfill is in progress, " in shop.landing("status").out
 
 
-def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_adapted(
+def test_gained_and_lost_fields_are_shown_until_the_config_is_adapted(
     shop: Kit, api: Api, folder_zone: Zone
 ) -> None:
     configure(shop, fields={**FIELDS, "code": {"type": "string"}})
@@ -206,7 +206,7 @@ def test_fields_that_the_source_gained_and_lost_are_said_until_the_config_is_ada
     assert status(shop, 0)["drift"] == {**seen, "lost": ["name"]}
     told = shop.landing("status").out
     assert "shop/orders: the source's fields have changed: + tip (number); − name; ~ code: " in told
-    assert "→ `landing discover shop orders` writes down what there is now" in told
+    assert "→ `landing discover shop orders` updates the discovered schema" in told
 
     fields = {**FIELDS, "tip": {"type": "number"}, "code": {"type": "string"}}
     del fields["name"]
@@ -267,7 +267,7 @@ def test_a_long_line_goes_on_under_its_own_text(monkeypatch: pytest.MonkeyPatch)
 # history
 
 
-def test_history_tells_loads_newest_first(shop: Kit, api: Api, folder_zone: Zone) -> None:
+def test_history_lists_loads_newest_first(shop: Kit, api: Api, folder_zone: Zone) -> None:
     assert (
         "nothing has landed yet; `landing run shop orders`"
         in shop.landing("history", "shop", "orders").out
@@ -324,7 +324,7 @@ def test_rows_that_meet_a_condition_are_shown_from_s3(shop: Kit, api: Api, zone:
         ("name IN (SELECT * FROM read_text('/etc/hostname'))", "disabled by configuration"),
     ],
 )
-def test_a_wrong_condition_is_told_in_one_line(
+def test_a_wrong_condition_is_reported_in_one_line(
     kit: Kit, folder_zone: Zone, where: str, told: str
 ) -> None:
     put(folder_zone, datetime(2025, 3, 1, tzinfo=UTC), pa.table({"id": [1], "name": ["x"]}))

@@ -161,7 +161,9 @@ def each(request: pytest.FixtureRequest, shop: Shop) -> Shop:
 def test_a_table_has_one_row_per_key_the_newest(each: Shop) -> None:
     each.configure()
     told = each.lands(row(1, 10), row(2, 20), row(2, 25), row(3, 30))
-    assert f"table  {each.format} at {each.tables}/shop/orders: made of all that landed" in told
+    assert (
+        f"table  {each.format} at {each.tables}/shop/orders: rebuilt from all landed files" in told
+    )
     assert each.current() == {1: "1 at 10", 2: "2 at 25", 3: "3 at 30"}
 
     told = each.lands(row(1, 40), row(4, 50), row(4, None), row(5, None))
@@ -275,7 +277,7 @@ def test_another_format_is_another_table(shop: Shop) -> None:
     for table_format in ("iceberg", "ducklake", "delta"):
         shop.format = table_format
         shop.configure()
-        assert "made of all that landed, 1 row" in shop.run()
+        assert "rebuilt from all landed files, 1 row" in shop.run()
         assert shop.current() == {1: "1 at 10"}
 
 
@@ -379,7 +381,7 @@ def test_streams_side_by_side_have_a_table_each(each: Shop) -> None:
         assert each.current(stream) == {1: "1 at 10", 2: "2 at 20"}
 
 
-def test_where_a_table_can_not_be_is_told_before_anything_is_read(
+def test_where_a_table_can_not_be_is_reported_before_anything_is_read(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure()
@@ -406,7 +408,7 @@ def test_where_a_table_can_not_be_is_told_before_anything_is_read(
         assert zone.parts("shop", "orders") == []
 
 
-def test_a_catalog_is_asked_for_and_its_password_never_told(
+def test_a_catalog_is_required_and_its_password_is_never_shown(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.format = "ducklake"
@@ -457,7 +459,7 @@ def test_a_ducklake_catalog_is_for_one_place_and_says_so_before_anything_is_read
     assert shop.current() == {1: "1 at 20"}
 
 
-def test_a_format_that_is_not_installed_is_told_before_anything_is_read(
+def test_a_format_that_is_not_installed_is_reported_before_anything_is_read(
     shop: Shop, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.configure()
@@ -483,14 +485,14 @@ def test_rebuild_asks_first_and_only_for_streams_with_a_table(shop: Shop) -> Non
     asked = shop.kit.landing("rebuild", "shop", "orders")
     assert asked.code == 2
     assert f"rebuild the table at {shop.tables}/shop/orders?" in asked.err
-    assert "say --yes" in asked.err
+    assert "confirm with --yes" in asked.err
     shop.configure(destination_sync_mode="append", table_format=None)
     none = shop.kit.landing("rebuild", "shop", "orders", "--yes")
     assert none.code == 2
     assert "'append' keeps no table" in none.err
 
 
-def test_a_dry_run_tells_where_the_table_is(shop: Shop) -> None:
+def test_a_dry_run_shows_where_the_table_is(shop: Shop) -> None:
     shop.configure()
     told = shop.kit.run("shop", "orders", "--dry-run")
     assert f"table     delta at {shop.tables}/shop/orders" in told.out

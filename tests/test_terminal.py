@@ -148,7 +148,7 @@ def test_lines_move_while_a_run_goes_on_and_a_table_is_left_at_its_end(
     assert re.search(r"^orders +2,350 +2,350 +1 ", shown, re.MULTILINE), shown
     assert re.search(r"  cursor 2020-01-01 00:00:00 → 2024-01-01 05:35:00", shown), shown
     assert "− gone" in shown
-    assert "`landing discover shop orders` writes down the fields" in shown
+    assert "`landing discover shop orders` updates the discovered schema" in shown
     assert "error: stream 'shop/broken'" in shown
 
 
@@ -162,7 +162,7 @@ def test_a_line_says_what_a_stream_waits_for_and_ctrl_c_gives_the_cursor_back(
         screen.process.send_signal(signal.SIGINT)
         assert screen.end() == 130
         assert not screen.cursor_is_hidden
-        assert screen.lines == ["interrupted; the next run goes on from the last load"]
+        assert screen.lines == ["interrupted; the next run continues from the last load"]
 
 
 def test_sigterm_gives_the_cursor_back(shop: Kit, watched: Watch) -> None:
@@ -341,7 +341,7 @@ def test_json_is_one_document_with_all_streams(shop: Kit, api: Api) -> None:
     assert json.loads(again.out)[0]["status"] == "landed", "a full refresh"
 
 
-def test_a_stream_with_a_table_tells_new_rows_from_changed_ones(shop: Kit, api: Api) -> None:
+def test_a_stream_with_a_table_counts_new_and_changed_rows(shop: Kit, api: Api) -> None:
     go(shop)
     config: Mapping[str, object] = {
         "cursor_field": ["updated_at"],

@@ -49,7 +49,7 @@ def test_an_answer_that_is_no_page_is_no_end(status: int, paging: Any) -> None:
         assert ids(server.url, paging=paging) == [1, 2], "it is asked for again"
     with (
         serve(answer) as server,
-        pytest.raises(ApiError, match=rf"answered {status} \S.*is no end of a list"),
+        pytest.raises(ApiError, match=rf"answered {status} \S.*neither has rows nor ends a list"),
     ):
         ids(server.url, paging=paging)
 

@@ -312,7 +312,7 @@ def test_a_damaged_record_ends_with_its_name_and_the_other_streams_are_verified(
     assert "7 checks passed or skipped, 0 failed" in done.out
 
 
-def test_what_is_to_be_verified_has_to_be_said(kit: Kit, folder_zone: Zone) -> None:
+def test_verify_needs_a_source_or_all(kit: Kit, folder_zone: Zone) -> None:
     assert "name a SOURCE, or use --all" in kit.landing("verify").err
     assert kit.landing("verify", "shp").code == 2
     assert "nothing has landed yet" in kit.landing("verify", "--all").out

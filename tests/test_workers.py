@@ -120,7 +120,7 @@ def test_an_api_whose_paging_does_not_move_is_no_endless_run(kit: Kit, folder_zo
     kit.configure("loop", "rows", primary_key=[["id"]], fields={"id": {"type": "integer"}})
     done = kit.run("loop", "rows")
     assert done.code == 1
-    assert "stream 'loop/rows': the API gave the same page of 100 records 100 times" in done.err
+    assert "stream 'loop/rows': the API returned the same page of 100 records 100 times" in done.err
     assert folder_zone.parts("loop", "rows") == []
 
 
@@ -162,7 +162,7 @@ def test_one_record_for_ever_is_no_endless_run_either(kit: Kit, folder_zone: Zon
         "def rows():\n    while True:\n        yield [{'id': 7}]\n",
     )
     kit.configure("last", "rows", primary_key=[["id"]], fields={"id": {"type": "integer"}})
-    assert "the API gave the same record 10,000 times" in kit.run("last", "rows").err
+    assert "the API returned the same record 10,000 times" in kit.run("last", "rows").err
 
 
 def test_pages_that_differ_only_in_their_middle_are_no_loop(kit: Kit, folder_zone: Zone) -> None:

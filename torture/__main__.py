@@ -50,7 +50,7 @@ LONG: dict[str, Callable[[S3Server], Section | Table]] = {
     "edge-zone": lambda s3: stops(s3, 100, lanes=50, waits=True),
     "edge-network": lambda _: cut_networks(50),
     "edge-requests": lambda s3: any_request(s3),
-    "edge-operations": lambda s3: stopped_operations(s3, 6),
+    "edge-operations": lambda s3: stopped_operations(s3, 12),
     "edge-secrets": lambda _: leaks(10_000, processes=os.cpu_count() or 2),
 }
 QUICK: dict[str, Callable[[S3Server], Section | Table]] = {

@@ -81,7 +81,7 @@ ORDINARY = [
 CHANGING = Fault("edited", "rows that change during paging", _changing, changes_rows=True)
 ENDLESS = [
     Fault("repeated", "the same page again and again", _round_and_round(1), "same page"),
-    Fault("dead", "no response at all", _once(proxy.silent(90.0)), "has given nothing for"),
+    Fault("dead", "no response at all", _once(proxy.silent(90.0)), "has returned nothing for"),
     Fault("circling", "a cursor that goes backwards", _round_and_round(2), "same page"),
 ]
 

@@ -206,7 +206,7 @@ def {name}():
     return dlt.resource([{{"id": 1}}], name="rows", primary_key="id")
 """
     shop.write(made.format(name="first") + made.format(name="second") + _ALL)
-    shop.says(shop.run(code=2), "'first' and 'second' both give a stream 'rows'")
+    shop.says(shop.run(code=2), "'first' and 'second' both define a stream 'rows'")
 
 
 def _claims_an_order(shop: Shop) -> None:

@@ -49,6 +49,7 @@ class Figures:
     runs: int = 0
     killed: int = 0
     edits: int = 0
+    refused: int = 0
     lost: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -58,15 +59,21 @@ class Figures:
         self.runs += outcome.runs
         self.killed += outcome.killed
         self.edits += outcome.edits
+        self.refused += outcome.refused
         self.lost += len(outcome.lost)
         found = outcome.lost + outcome.repeated + outcome.problems
         if found and len(self.problems) < _SHOWN:
             self.problems.append(f"{'; '.join(found)}: {pformat(history)}")
 
     def join(self, other: Figures) -> None:
-        for name in ("histories", "interrupted", "runs", "killed", "edits", "lost"):
+        for name in ("histories", "interrupted", "runs", "killed", "edits", "refused", "lost"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems += other.problems[: _SHOWN - len(self.problems)]
+
+    @property
+    def _note(self) -> str:
+        refused = f", {self.refused:,} refused" if self.refused else ""
+        return f"{self.runs:,} runs, {self.killed:,} killed{refused}, {self.edits:,} edits"
 
     @property
     def tally(self) -> Tally:
@@ -75,7 +82,7 @@ class Figures:
             times=self.histories,
             completed_later=self.interrupted,
             lost=self.lost,
-            note=f"{self.runs:,} runs, {self.killed:,} killed, {self.edits:,} edits",
+            note=self._note,
             problems=self.problems,
         )
 

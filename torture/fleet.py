@@ -104,6 +104,7 @@ class Fleet:
         self.api, self.api_proxy, self.bucket_proxy = api, api_proxy, bucket_proxy
         self.random = random.Random(client.name)
         self.output: list[str] = []
+        self.more_env: dict[str, str] = {}
         self._s3 = s3
         self._prefix = f"raw-{uuid.uuid4().hex}"
         self.zone = Zone(store_of(s3, self._prefix), folder / "copies")
@@ -138,6 +139,7 @@ class Fleet:
             "LANDING_FILE_MB": _SMALL_PARTS,
             "LANDING_SLICE_MB": _SMALL_SLICES,
             "LANDING_STALL_MINUTES": _SHORT_STALL,
+            **self.more_env,
         }
 
     def start(self, *streams: str, program: Sequence[str] = PYTHON, **env: str) -> Running:

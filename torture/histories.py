@@ -10,7 +10,7 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from torture.dying_bucket import Moment
-from torture.moving_api import KINDS, SPELLINGS, Edit, Order, Paging
+from torture.moving_api import EQUAL, KINDS, SPELLINGS, Edit, Order, Paging
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class History:
 
 _FIRST = st.sampled_from((0, 1, 2))
 _NEW = st.sampled_from((30, 31, 32, 33))
+_AGES = st.integers(0, 400_000)
+_SHARED = st.sampled_from((0, 1, 59, 3_600, 86_400))
 _WAITS = st.sampled_from((1.0, 20.0, 90.0, 3_600.0, 90_000.0))
 
 
@@ -71,20 +73,23 @@ def histories(draw: st.DrawFn, kind: str | None = None) -> History:
     runs = draw(_some_runs(kind, as_arrow, any_run=draw(st.booleans())))
     is_true = {"oldest": "asc", "newest": "desc"}.get(order)
     least = draw(st.sampled_from((0, 3, 6, 9)))
-    ages = draw(st.lists(st.integers(0, 400_000), min_size=least, max_size=14))
+    ages = draw(st.lists(_SHARED if kind == EQUAL else _AGES, min_size=least, max_size=14))
     if draw(st.booleans()):  # changed in the order of their keys, as records never edited are
         ages.sort(reverse=True)
     places = st.integers(0, max(0, len(ages) - 1))
+    size = draw(st.integers(1, 5))
+    if kind == EQUAL:  # more rows of one time than a page has are an error
+        paging, order, is_true, size = "time", "oldest", "asc", size + 2
     return History(
         kind=kind,
         order=order,
         paging=paging,
-        size=draw(st.integers(1, 5)),
+        size=size,
         ages=tuple(ages),
         ahead=draw(st.dictionaries(places, _ahead(kind), max_size=2)) if ages else {},
         runs=tuple(runs),
         declared=draw(st.sampled_from((None, is_true))),
-        filters=draw(st.booleans()),
+        filters=kind == EQUAL or draw(st.booleans()),
         tells_time=draw(st.integers(0, 7)) > 0,
         as_arrow=as_arrow,
         slices=draw(st.booleans()),

@@ -23,7 +23,8 @@ import urllib3
 from tests.servers.scripted import Exchange, serve
 
 Order = Literal["oldest", "newest", "key", "falling key", "scrambled"]
-Paging = Literal["token", "offset", "page", "single"]
+Paging = Literal["token", "offset", "page", "single", "time"]
+"""`time`: a page starts at the time of the last row of the page before."""
 HOST = "http://api.test"
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
@@ -117,7 +118,8 @@ NUMBERED: Mapping[str, tuple[Callable[[int], Any], Callable[[str], int], dict[st
     ),
     "ids": (int, int, _INTEGER),
 }
-KINDS = (*SPELLINGS, *NUMBERED)
+EQUAL = "ISO times, equal ones, paged by time alone"
+KINDS = (*SPELLINGS, *NUMBERED, EQUAL)
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,15 @@ class MovingApi:
 
     @property
     def is_timed(self) -> bool:
-        return self.kind in SPELLINGS
+        return self.kind not in NUMBERED
 
     @property
     def field_type(self) -> dict[str, str]:
-        return SPELLINGS[self.kind].type if self.is_timed else NUMBERED[self.kind][2]
+        return self._spelling.type if self.is_timed else NUMBERED[self.kind][2]
+
+    @property
+    def _spelling(self) -> Spelling:
+        return SPELLINGS["ISO times, cut to seconds" if self.kind == EQUAL else self.kind]
 
     def begin(self, edits: Mapping[int, Sequence[Edit]], pace: float) -> None:
         """A run begins, during which these edits are made."""
@@ -189,8 +195,8 @@ class MovingApi:
         self.version = max(self.version + 1, version)
         number = key if self.kind == "ids" else version or self.version
         if self.is_timed:
-            at -= _fraction(self.version) * SPELLINGS[self.kind].is_fine
-            self.moments[key], value = at, SPELLINGS[self.kind].write(at)
+            at -= _fraction(self.version) * (self._spelling.is_fine and self.kind != EQUAL)
+            self.moments[key], value = at, self._spelling.write(at)
         else:
             self.moments[key], value = number, NUMBERED[self.kind][0](number)
         text = f"{key} in version {self.version}"
@@ -212,6 +218,8 @@ class MovingApi:
             found.reverse()
         if self.paging == "single":
             page, more = found, None
+        elif self.paging == "time":
+            page, more = found[: min(self.size, int(query.get("limit", self.size)))], None
         elif self.paging == "token":
             start = self._after(found, query.get("token"))
             page = found[start : start + self.size]
@@ -232,7 +240,7 @@ class MovingApi:
         if not self.is_timed:
             number = NUMBERED[self.kind][1](query["since"])
             return lambda key: bool(self.moments[key] >= number)
-        since = SPELLINGS[self.kind].read(query["since"])
+        since = self._spelling.read(query["since"])
         return lambda key: bool(self.moments[key] >= since)
 
     def _place(self, key: int) -> tuple[Any, ...]:

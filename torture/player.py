@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from unittest import mock
 
 import dlt
@@ -20,18 +20,22 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
+from dlt.extract.exceptions import ResourceExtractionError
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from landing.catalog.resolution import resolved
 from landing.catalog.stream_config import StreamFile
 from landing.errors import LandingError
 from landing.events import ignore
 from landing.extraction import known_rows
+from landing.http import Api, JsonPage, KeysetPages
 from landing.operations.run import run_stream
 from torture.dying_bucket import DyingBucket, Killed, Moment
 from torture.histories import Death, History, Run
 from torture.moving_api import HOST, Edit, InProcess, MovingApi, serving
 
 NONE_FITS = "no record fits"
+TOO_MANY_EQUAL = "has no other 'at' than"
 FEW_HASHES = 3
 _SLICES = "LANDING_SLICE_MB"
 
@@ -44,6 +48,8 @@ class Outcome:
     runs: int = 0
     killed: int = 0
     edits: int = 0
+    refused: int = 0
+    """Runs that could not go on, since more rows had the same time than a page has room for."""
 
     @property
     def is_good(self) -> bool:
@@ -76,7 +82,8 @@ class Player:
         self.api.wait(120)
         # A run of which no record fits is none, and would be none again and again.
         self.api.make(Edit(len(self.api.rows)))
-        self._run(Run(waited=0))
+        if not self._run(Run(waited=0)):
+            return outcome
         self._count_lost()
         before = self._rows()
         self._run(Run(waited=0))
@@ -84,19 +91,23 @@ class Player:
             outcome.repeated.append(f"{more} rows landed though nothing had changed")
         return outcome
 
-    def _run(self, run: Run) -> None:
+    def _run(self, run: Run) -> bool:
+        """False if more rows have the same time than a page has room for, and the run said so."""
         self.outcome.runs += 1
+        refuses = False
         self._death, self._requests = run.death, 0
         self.api.begin(run.during, run.pace)
         self.bucket.live(_bucket_call(run.death))
         try:
-            with _settings(self.history), self._reachable() as fetch:
-                resource = _resource(self.history, fetch)
+            with _settings(self.history), self._reachable() as (url, adapter):
+                resource = _resource(self.history, url, adapter)
                 run_stream(_config(self.api), resource, self.bucket, ignore)
         except Killed:
             self.outcome.killed += 1
-        except LandingError as error:
-            if NONE_FITS not in str(error):
+        except (LandingError, ResourceExtractionError) as error:
+            refuses = TOO_MANY_EQUAL in str(error)
+            self.outcome.refused += refuses
+            if not refuses and NONE_FITS not in str(error):
                 self.outcome.problems.append(f"a run failed: {error}")
         else:
             self.bucket.live()
@@ -104,6 +115,7 @@ class Player:
         self.bucket.live()
         self._seen.update(self.bucket.list("shop/rows"))
         self.bucket.delete("_dlt/shop/rows/lease.json")
+        return not refuses
 
     def _before_request(self) -> None:
         self.bucket.check()
@@ -113,20 +125,11 @@ class Player:
             self.bucket.die()
 
     @contextmanager
-    def _reachable(self) -> Iterator[Callable[[dict[str, Any]], Any]]:
-        with requests.Session() as session:
-            opened = nullcontext(HOST)
-            if self._over_http:
-                opened = serving(self.api)  # type: ignore[assignment]
-            else:
-                session.mount(HOST, InProcess(self.api))
-            with opened as url:
-
-                def fetch(query: dict[str, Any]) -> Any:
-                    self._before_request()
-                    return session.get(f"{url}/rows", params=query).json()
-
-                yield fetch
+    def _reachable(self) -> Iterator[tuple[str, BaseAdapter]]:
+        with serving(self.api) if self._over_http else nullcontext(HOST) as url:
+            inner = HTTPAdapter() if self._over_http else InProcess(self.api)
+            with closing(_Watched(inner, self._before_request)) as adapter:
+                yield url, adapter
 
     def _rows(self) -> list[tuple[str, int, str]]:
         return [
@@ -159,6 +162,20 @@ class Player:
                 self.outcome.lost.append(f"{row} is not there, but {found!r}")
             if not fits and row["text"] not in rejected:
                 self.outcome.lost.append(f"{row} is not in quarantine")
+
+
+class _Watched(BaseAdapter):
+    def __init__(self, adapter: BaseAdapter, before: Callable[[], None]) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._before = before
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        self._before()
+        return self._adapter.send(*arguments, **options)
+
+    def close(self) -> None:
+        self._adapter.close()
 
 
 def _rows_in(data: bytes) -> Iterator[tuple[str, int, str]]:
@@ -203,24 +220,45 @@ def _config(api: MovingApi) -> Any:
     return resolved("shop", "rows", "rows.json", msgspec.convert(document, StreamFile), {})
 
 
-def _resource(history: History, fetch: Callable[[dict[str, Any]], Any]) -> Any:
+def _resource(history: History, url: str, adapter: BaseAdapter) -> Any:
     name = "id" if history.kind == "ids" else "at"
     at = dlt.sources.incremental(name, row_order=history.declared)
 
     @dlt.resource(name="rows", primary_key="id")
     def rows(at: Any = at) -> Iterator[Any]:
-        query: dict[str, Any] = {}
-        if at.last_value is not None:
-            query["since"] = at.last_value
+        query = {} if at.last_value is None else {"since": at.last_value}
+        read = _by_kit if history.paging == "time" else _by_requests
+        for page in read(history, url, adapter, query):
+            yield pa.Table.from_pylist(page) if history.as_arrow else page
+
+    return rows
+
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+
+def _by_requests(
+    history: History, url: str, adapter: BaseAdapter, query: dict[str, Any]
+) -> Iterator[Rows]:
+    with requests.Session() as session:
+        session.mount(url, adapter)
         while True:
-            page = fetch(query)
+            page = session.get(f"{url}/rows", params=query).json()
             if page["rows"]:
-                yield pa.Table.from_pylist(page["rows"]) if history.as_arrow else page["rows"]
+                yield page["rows"]
             if page["next"] is None:
                 return
             query["token"] = page["next"]
 
-    return rows
+
+def _by_kit(
+    history: History, url: str, adapter: BaseAdapter, query: dict[str, Any]
+) -> Iterator[Rows]:
+    api = Api(url)
+    api.session.mount(url, adapter)
+    paging = KeysetPages("at", "since", limit=history.size, inclusive=True)
+    for page in api.pages("rows", records="rows", params=query, paging=paging):
+        yield page.rows() if isinstance(page, JsonPage) else page
 
 
 def _bucket_call(death: Death | None) -> tuple[int, Moment] | None:

@@ -1,28 +1,32 @@
-"""Operations that are stopped or cut off in mid-upload while something else lands or writes.
+"""Operations that are stopped, cut off or killed while something else lands or writes.
 
-A window of a backfill, rows from quarantine, a compaction and a table's update: another process
-takes the lease once it has expired, does the same or runs the stream, and then the first goes on.
-In the end every row has to be there once: none lost, none twice.
+A window of a backfill, rows from quarantine and a compaction are stopped in mid-upload, the update
+of a table at each of its requests. Another process takes the lease once it has expired, does the
+same or runs the stream, and then the first goes on. In the end every row has to be there once: none
+lost, none twice.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from demo.servers import S3Server
+from landing.tables.place import CATALOG_VARIABLE
 from landing.zone.layout import StreamPaths, is_compacted, load_id_of
+from tests.current_tables import table_rows
+from tests.servers.postgres import serve_postgres
 from tests.servers.proxy import Request
 from torture.feeding import Feeder
 from torture.figures import Search, Section, Tally
@@ -48,6 +52,9 @@ class Operation:
     check: Callable[[Fleet], list[str]] = lambda _: []
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Of the stream config."""
+    causes: tuple[Cause, ...] = CAUSES
+    is_at_each: bool = False
+    """Whether it is stopped at each of its uploads, one after the other."""
 
     def start(self, fleet: Fleet, program: tuple[str, ...] = PYTHON, **env: str) -> Running:
         words = self.words(fleet)
@@ -137,24 +144,20 @@ def _ids(fleet: Fleet, when: Callable[[str], bool]) -> Counter[int]:
     return counts
 
 
-def _table_is_the_newest_of_each_key(fleet: Fleet) -> list[str]:
-    env = fleet.env()
-    options = {
-        "AWS_ENDPOINT_URL": f"http://{env['S3_ENDPOINT']}",
-        "AWS_ACCESS_KEY_ID": env["S3_ACCESS_KEY_ID"],
-        "AWS_SECRET_ACCESS_KEY": env["S3_SECRET_ACCESS_KEY"],
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    uri = f"{_env(fleet)['LANDING_TABLES_URL']}/{fleet.source}/{STREAM}"
-    rows = DeltaTable(uri, storage_options=options).to_pyarrow_table(columns=["id", "name"])
-    there = sorted(zip(rows["id"].to_pylist(), rows["name"].to_pylist(), strict=True))
-    wanted = sorted((row["id"], row["name"]) for row in fleet.api.rows(STREAM))
-    twice = len(there) - len({key for key, _ in there})
-    missing = len(set(wanted) - set(there))
-    if twice or missing or len(there) != len(wanted):
-        return [f"the table lacks {missing} rows and has {twice} twice, {len(there)} in all"]
-    return []
+def _is_the_newest_of_each_key(table_format: str) -> Callable[[Fleet], list[str]]:
+    def check(fleet: Fleet) -> list[str]:
+        env, stream = {**fleet.env(), **_env(fleet)}, f"{fleet.source}/{STREAM}"
+        table = table_rows(table_format, env["LANDING_TABLES_URL"], stream, env)
+        there = sorted(zip(table["id"].to_pylist(), table["name"].to_pylist(), strict=True))
+        wanted = sorted((row["id"], row["name"]) for row in fleet.api.rows(STREAM))
+        twice = len(there) - len({key for key, _ in there})
+        missing = len(set(wanted) - set(there))
+        if twice or missing or len(there) != len(wanted):
+            found = f"{missing} rows and has {twice} twice, {len(there)} in all"
+            return [f"the table lacks {found}"]
+        return []
+
+    return check
 
 
 def _words(*words: str) -> Callable[[Fleet], tuple[str, ...]]:
@@ -196,13 +199,22 @@ OPERATIONS = (
         _with_a_day_of_small_files,
         _every_day_has_its_rows_once,
     ),
-    Operation(
-        "a table's update",
-        _words("run", "…"),
-        _is_of_table,
-        _edited,
-        _table_is_the_newest_of_each_key,
-        {"destination_sync_mode": "merge", "table_format": "delta"},
+    *(
+        Operation(
+            f"the update of a table in {name}",
+            _words("run", "…"),
+            _is_of_table,
+            _edited,
+            _is_the_newest_of_each_key(table_format),
+            {"destination_sync_mode": "merge", "table_format": table_format},
+            (*CAUSES, "killed"),
+            is_at_each=True,
+        )
+        for name, table_format in (
+            ("Delta Lake", "delta"),
+            ("Iceberg", "iceberg"),
+            ("DuckLake", "ducklake"),
+        )
     ),
 )
 
@@ -212,6 +224,8 @@ class _Lane:
     operation: Operation
     cause: Cause
     times: int
+    catalog: str
+    """A database for DuckLake."""
     tally: Tally = field(init=False)
     search: Search = field(default_factory=Search)
 
@@ -220,31 +234,44 @@ class _Lane:
 
     def __call__(self, s3: S3Server, gate: Gate) -> None:
         with serve_fleet(EXACT, [STREAM], s3, ROWS, **self.operation.keys) as fleet:
+            fleet.more_env[CATALOG_VARIABLE] = self.catalog
             first = fleet.run(**_env(fleet))
             assert first.code == 0, first.text
             feeder = Feeder(fleet.zone, f"{fleet.source}/{STREAM}/year={datetime.now(UTC):%Y}")
             feeder.start()
             for number in range(self.times):
                 with gate:
-                    self._outrun(fleet, s3, number)
+                    if not self._outrun(fleet, s3, number):
+                        break
             feeder.end()
             missed = set(fleet.zone.parts(fleet.source, STREAM)) - set(feeder.taken)
             self.tally.lost += len(missed - set(_days(fleet)))
             self.search = fleet.search()
 
-    def _outrun(self, fleet: Fleet, s3: S3Server, number: int) -> None:
+    def _place(self, number: int) -> Place:
+        if not self.operation.is_at_each:
+            moment = _MOMENTS[number % len(_MOMENTS)]
+            return Place(self.operation.is_upload, number // len(_MOMENTS) % 2, moment)
+        # Of the causes together, each upload meets each moment.
+        shifted = number + self.operation.causes.index(self.cause)
+        return Place(self.operation.is_upload, number, _MOMENTS[shifted % len(_MOMENTS)])
+
+    def _outrun(self, fleet: Fleet, s3: S3Server, number: int) -> bool:
+        """Whether the operation had so many uploads."""
         operation, found = self.operation, []
+        place = self._place(number)
         operation.prepare(fleet, number)
-        place = Place(operation.is_upload, number // 3 % 2, _MOMENTS[number % len(_MOMENTS)])
         stopped = Stopped(fleet, self.cause, place, lambda: operation.start(fleet))
-        if not stopped.is_reached():
-            place = Place(operation.is_upload, 0, place.moment)
+        if not stopped.is_reached() and not operation.is_at_each:
+            place = replace(place, nth=0)
             stopped.go_on()
             operation.prepare(fleet, number)
             stopped = Stopped(fleet, self.cause, place, lambda: operation.start(fleet))
-            if not stopped.is_reached():
-                self.tally.problems.append(f"never uploaded: {stopped.go_on().text.strip()}")
-                return
+        if not stopped.is_reached():
+            ended = stopped.go_on()
+            if number == 0 or ended.code != 0:
+                self.tally.problems.append(f"never uploaded: {ended.text.strip()}")
+            return False
         fleet.change(STREAM, _EDITS)
         time.sleep(2)
         second = self._second(fleet, s3, number)
@@ -256,7 +283,8 @@ class _Lane:
         self.tally.completed_later += first.code != 0
         if second.code != 0:
             found.append(f"the second process ended with {second.code}: {second.text.strip()}")
-        if first.code not in _ENDS or "Traceback" in first.text:
+        ends = {-signal.SIGKILL} if self.cause == "killed" else _ENDS
+        if first.code not in ends or "Traceback" in first.text:
             found.append(f"the first ended with {first.code}: {first.text.strip()}")
         if late and first.code != 0 and not all(map(is_compacted, late)):
             found.append(f"{sorted(late)} appeared late")
@@ -274,6 +302,7 @@ class _Lane:
         if verified.code != 0 and operation.what != "a compaction":
             found.append(f"verify: {verified.text.strip()}")
         self.tally.problems += [f"{place.moment}, {stopped.request}: {one}" for one in found]
+        return True
 
     def _second(self, fleet: Fleet, s3: S3Server, number: int) -> Ended:
         """The same operation, or a run of the stream; by a way of its own to the bucket."""
@@ -293,16 +322,20 @@ class _Lane:
         return lost
 
 
-def stopped_operations(s3: S3Server, times: int) -> Section:
-    """So many of each operation and cause."""
+def stopped_operations(
+    s3: S3Server, times: int, operations: Sequence[Operation] = OPERATIONS
+) -> Section:
+    """So many of each operation and cause; of a table's uploads, so many at most."""
     gate = Gate(4)
-    lanes = [_Lane(operation, cause, times) for operation in OPERATIONS for cause in CAUSES]
-    with ThreadPoolExecutor(len(lanes)) as pool:
+    pairs = [(operation, cause) for operation in operations for cause in operation.causes]
+    with ThreadPoolExecutor(len(pairs)) as pool, serve_postgres() as postgres:
+        lanes = [_Lane(*pair, times, postgres.new_database()) for pair in pairs]
         list(pool.map(lambda lane: lane(s3, gate), lanes))
     note = (
-        "Each in mid-upload, before an upload and once it had arrived. Meanwhile another process "
-        "did the same, or ran the stream, and afterwards both. *Lost* counts rows, and files that "
-        "a polling feeder missed; rows that are in a compacted day or a table twice are problems."
+        "Each in mid-upload, before an upload and once it had arrived; the updates of tables at "
+        "each of their uploads. Meanwhile another process did the same, or ran the stream, and "
+        "afterwards both. *Lost* counts rows, and files that a polling feeder missed; rows that "
+        "are in a compacted day or a table twice are problems."
     )
     searched = sum((lane.search for lane in lanes), Search())
     tallies = [lane.tally for lane in lanes]

@@ -98,7 +98,7 @@ class TableResult:
     keyless: int
     """Rows left out of the table because their primary key has a null."""
     conversion_errors: dict[str, int]
-    """Values of older files by column that don't fit its present type and are null in the table."""
+    """Values of older files by column that don't fit its current type and are null in the table."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,17 @@ class Ahead:
     record's value, which the cursor does not follow."""
     is_new: bool = True
     """Whether no earlier run has seen that value."""
+    parent: str | None = None
+    """Whose cursor it is, if it is that of a child's parent."""
+
+    @property
+    def name(self) -> str:
+        return self.field if self.parent is None else f"{self.field} of the parent {self.parent}"
+
+    def remedy(self, source: str, stream: str) -> str:
+        """The command that puts the cursor back."""
+        parent = "" if self.parent is None else f" --parent {self.parent}"
+        return f"`landing state set {source} {stream}{parent} --cursor VALUE`"
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ CUT = [
         "psf/requests#5887",
         raw(_flushed_half(NDJSON), Content_Encoding="gzip"),
         LINES,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -72,7 +72,7 @@ CUT = [
         "sindresorhus/decompress-response#19",
         raw(gzip.compress(ALL)[:-8], Content_Encoding="gzip"),
         PLAIN,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -80,7 +80,7 @@ CUT = [
         "nodejs/undici#2126",
         raw(_flushed_half(NDJSON, 15), Content_Encoding="deflate"),
         LINES,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -98,7 +98,7 @@ CUT = [
         "psf/requests#4956",
         _declared(NDJSON[: NDJSON.rindex(b"\n", 0, 300) + 1], len(NDJSON)),
         LINES,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -108,7 +108,7 @@ CUT = [
         'text = requests.get(f"{URL}/orders", timeout=5).text\n'
         "import json\n"
         "yield [json.loads(line) for line in text.splitlines()]",
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -116,7 +116,7 @@ CUT = [
         "denoland/deno#25992",
         _declared(gzip.compress(ALL), len(ALL), Content_Encoding="gzip"),
         ONE_PAGE,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -124,7 +124,7 @@ CUT = [
         "xroche/httrack#840",
         _chunks(NDJSON[: NDJSON.rindex(b"\n", 0, 300) + 1], end=b""),
         LINES,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -134,7 +134,7 @@ CUT = [
         'text = requests.get(f"{URL}/orders", timeout=5).text\n'
         "import json\n"
         "yield [json.loads(line) for line in text.splitlines()]",
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -142,7 +142,7 @@ CUT = [
         "pocoproject/poco#5032",
         _chunks(end=b"%x\r\n%b" % (len(NDJSON), NDJSON[:200])),
         LINES,
-        "told",
+        "failed",
         _CUT,
     ),
     Way(
@@ -157,7 +157,7 @@ CUT = [
         "ndjson/ndjson-spec#43",
         _until_closed(ALL[: len(ALL) // 2]),
         ONE_PAGE,
-        "told",
+        "failed",
         "not JSON|no JSON list",
     ),
 ]
@@ -182,7 +182,7 @@ PACKED = [
         "curl/curl#2368",
         raw(ALL, Content_Encoding="gzip"),
         ONE_PAGE,
-        "told",
+        "failed",
         "a damaged compressed body",
     ),
     Way(
@@ -190,7 +190,7 @@ PACKED = [
         "nodiscc/hecat#73",
         raw(b"\x0b\x02\x80garbage", Content_Encoding="br"),
         ONE_PAGE,
-        "told",
+        "failed",
         f"Content-Encoding 'br'|{_CUT}",
     ),
     Way(
@@ -198,7 +198,7 @@ PACKED = [
         "daijro/hrequests#74",
         raw(b"\x1f\x9d\x90", Content_Encoding="compress"),
         ONE_PAGE,
-        "told",
+        "failed",
         "Content-Encoding 'compress', which can't be unpacked here",
     ),
     Way(
@@ -206,7 +206,7 @@ PACKED = [
         "apache/trafficcontrol#1737",
         raw(gzip.compress(b'{"error": "no such tenant"}'), status=400),
         ONE_PAGE,
-        "told",
+        "failed",
         "400",
     ),
 ]

@@ -76,7 +76,7 @@ def _skipped(what: str, source: str, odd: Answers, stream: str = LISTS) -> Way:
 def _told(
     what: str, source: str, answers: Answers, says: str, arguments: str = "", stream: str = LISTS
 ) -> Way:
-    return Way(what, source, answers, _plain(stream, arguments), "told", says, config=REFRESH)
+    return Way(what, source, answers, _plain(stream, arguments), "failed", says, config=REFRESH)
 
 
 def _plain(stream: str, arguments: str = "") -> str:

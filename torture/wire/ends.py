@@ -154,7 +154,7 @@ ODD_ENDS = [
             )(exchange)
         )(page_of(exchange)),
         BY_URL,
-        "told",
+        "failed",
         "leads to a page that was read already",
     ),
     Way(

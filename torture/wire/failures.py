@@ -35,7 +35,7 @@ def _landed(what: str, source: str, answers: Answers, stream: str) -> Way:
 
 
 def _told(what: str, source: str, answers: Answers, stream: str, says: str) -> Way:
-    return Way(what, source, answers, stream, "told", says)
+    return Way(what, source, answers, stream, "failed", says)
 
 
 NAMED_FAILURES = [
@@ -119,7 +119,7 @@ LOST = [
         "microsoft/Partner-Center-Java#115",
         in_turn(body({"items": [], "next": "/orders?page=2"}), raw(b"", status=204)),
         listed('NextUrlPages("next")'),
-        "told",
+        "failed",
         "answered 204 without a body, though the page before says that there is more",
     ),
     Way(
@@ -134,7 +134,7 @@ LOST = [
         "decolua/9router#145",
         in_turn(body({"items": [], "next": "/orders?page=2"}), raw(b"")),
         listed('NextUrlPages("next")'),
-        "told",
+        "failed",
         "answered 200 without a body",
     ),
     Way(
@@ -142,7 +142,7 @@ LOST = [
         "pfrenssen/matomo-reporting-api#3",
         in_turn(body([], Link='</orders?page=2>; rel="next"'), raw(b"", status=204)),
         'yield from api.pages("orders", paging=LinkPages())',
-        "told",
+        "failed",
         "answered 204 without a body",
     ),
     Way(
@@ -150,7 +150,7 @@ LOST = [
         "microsoft/Partner-Center-Java#115",
         in_turn(body({"items": [], "next_cursor": "c5", "has_more": True}), raw(b"", status=204)),
         listed('CursorPages("next_cursor", has_more="has_more")'),
-        "told",
+        "failed",
         "answered 204 without a body",
     ),
     Way(

@@ -27,7 +27,7 @@ def _numbered(
 
 
 def _told(what: str, source: str, answers: Answers, paging: str, says: str) -> Way:
-    return Way(what, source, answers, listed(paging), "told", says)
+    return Way(what, source, answers, listed(paging), "failed", says)
 
 
 def _warned(what: str, source: str, answers: Answers, stream: str, says: str, **own: Any) -> Way:
@@ -102,7 +102,7 @@ WRONG_FIRST = [
         "singer-io/tap-gitlab#21",
         _numbered(lambda n, rows, last: rows, X_Prev_Page="{before}"),
         pages(f"paging={SECOND}"),
-        "told",
+        "failed",
         f"{BEFORE}the header 'X-Prev-Page' names a page before it",
     ),
     _told(
@@ -117,7 +117,7 @@ WRONG_FIRST = [
         "dlt-hub/dlt#1637",
         _numbered(lambda n, rows, last: {"items": rows, "previous": _link(n - 1)}),
         listed("paginators.PageNumberPaginator(base_page=2, total_path=None)"),
-        "told",
+        "failed",
         f"{BEFORE}'previous' names a page before it",
     ),
     Way(
@@ -186,7 +186,7 @@ FEWER = [
         "OffchainLabs/prysm#4144",
         _ten(),
         listed(),
-        "the answer has exactly 10 rows, as a full page would have",
+        "the response has exactly 10 rows, as a full page would have",
         rows=BEYOND,
     ),
     _warned(
@@ -194,7 +194,7 @@ FEWER = [
         "moonclerk/developer#4",
         body({"items": ROWS, "count": TOTAL}),
         pages('records="items", params={"limit": 12}'),
-        "the answer has exactly 12 rows, as a full page would have",
+        "the response has exactly 12 rows, as a full page would have",
     ),
     Way(
         "the answer has exactly a full page of rows, and the stream says that it is all",

@@ -68,7 +68,7 @@ CHARSETS = [
         "opentripplanner/OpenTripPlanner#578",
         _in("iso-8859-1", "application/json"),
         ONE_PAGE,
-        "told",
+        "failed",
         "note: JSON that can't be read",
     ),
     Way(
@@ -93,7 +93,7 @@ FAILURES = [
         "airbytehq/airbyte#15055",
         body({"success": False, "error": {"code": 101, "message": "no valid access key"}}),
         ONE_PAGE,
-        "told",
+        "failed",
         "it says: no valid access key",
     ),
     Way(
@@ -101,7 +101,7 @@ FAILURES = [
         "NangoHQ/nango-sync#95",
         body({"ok": False, "error": "missing_scope"}),
         ONE_PAGE,
-        "told",
+        "failed",
         "it says: missing_scope",
     ),
     Way(
@@ -109,7 +109,7 @@ FAILURES = [
         "OpenCTI-Platform/connectors#6727",
         body({"success": False, "items": []}),
         ONE_PAGE,
-        "told",
+        "failed",
         '"allow_empty": true',
         earlier=whole(),
         config={"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"},
@@ -119,7 +119,7 @@ FAILURES = [
         "Autodesk/genetic-constructor#957",
         raw("<!DOCTYPE html><html><body>Sign in</body></html>", "text/html"),
         ONE_PAGE,
-        "told",
+        "failed",
         "answered with text/html",
     ),
     Way(
@@ -127,7 +127,7 @@ FAILURES = [
         "konklone/json#132",
         raw(b"<div><h4>A PHP Error was encountered</h4></div>" + ALL),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records",
     ),
     Way(
@@ -135,7 +135,7 @@ FAILURES = [
         "Dolibarr/dolibarr#37445",
         raw(b"<br />\n<b>Warning</b>: Undefined index in <b>/a.php</b><br />\n" + ALL),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records",
     ),
     Way(
@@ -143,7 +143,7 @@ FAILURES = [
         "postmanlabs/postman-app-support#251",
         raw(b")]}'\n" + ALL),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records",
     ),
     Way(
@@ -151,7 +151,7 @@ FAILURES = [
         "matomo-org/matomo#7725",
         body({"items": {str(n): row for n, row in enumerate(ROWS) if n}}),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records at 'items'",
     ),
     Way(
@@ -159,7 +159,7 @@ FAILURES = [
         "uwaterloo/OpenData#2",
         body({"items": ROWS[0]}),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records at 'items'",
     ),
     Way(
@@ -167,7 +167,7 @@ FAILURES = [
         "EDSM-NET/FrontEnd#110",
         body([]),
         ONE_PAGE,
-        "told",
+        "failed",
         "no JSON list of records at 'items'",
     ),
     Way(
@@ -175,7 +175,7 @@ FAILURES = [
         "camunda/connectors#6702",
         body({"errors": [{"message": "Cannot query field 'x'"}]}),
         GRAPHQL,
-        "told",
+        "failed",
         "GraphQL says: Cannot query field 'x'",
     ),
     Way(
@@ -188,7 +188,7 @@ FAILURES = [
             }
         ),
         GRAPHQL,
-        "told",
+        "failed",
         "GraphQL says: could not resolve 'lines'",
     ),
     Way(
@@ -196,7 +196,7 @@ FAILURES = [
         "GenSpectrum/LAPIS#1323",
         raw(NDJSON + b'{"error": "query timed out"}\n', "application/x-ndjson"),
         LINES,
-        "told",
+        "failed",
         "error: query timed out",
     ),
     Way(
@@ -204,7 +204,7 @@ FAILURES = [
         "brimdata/super#4537",
         raw(NDJSON + b'{"id": 13, "no', "application/x-ndjson"),
         LINES,
-        "told",
+        "failed",
         "no JSON object in each line",
     ),
     Way(
@@ -212,7 +212,7 @@ FAILURES = [
         "pamelafox/ndjson-readablestream#11",
         raw(NDJSON.replace(b"\n", b'\n{"id": 13,\n', 1), "application/x-ndjson"),
         LINES,
-        "told",
+        "failed",
         "no JSON object in each line",
     ),
     Way(
@@ -234,7 +234,7 @@ FAILURES = [
         "SETI/rms-opus#298",
         raw("<html><body>You've fallen into our black hole</body></html>", "text/html"),
         CSV,
-        "told",
+        "failed",
         "HTML or XML where CSV is expected",
     ),
     Way(
@@ -242,7 +242,7 @@ FAILURES = [
         "PostHog/posthog#10823",
         body({"detail": "export failed"}),
         CSV,
-        "told",
+        "failed",
         "JSON where CSV is expected: export failed",
     ),
     Way(
@@ -266,7 +266,7 @@ FAILURES = [
         "centreon-archive/centreon-archived#32",
         raw(TABLE.replace(",", ";"), "text/csv"),
         CSV,
-        "told",
+        "failed",
         "none of|has any",
     ),
     Way(
@@ -274,7 +274,7 @@ FAILURES = [
         "alan-turing-institute/CleverCSV#23",
         raw(TABLE.replace("note", "id", 1), "text/csv"),
         CSV,
-        "told",
+        "failed",
         "the name 'id' is there 2 times",
     ),
     Way(
@@ -290,7 +290,7 @@ FAILURES = [
         "bitwarden/clients#416",
         raw(TABLE.replace("Größe 3", "Größe 3,x"), "text/csv"),
         CSV,
-        "told",
+        "failed",
         "a line of 5 values under 4 names",
     ),
     Way(
@@ -298,7 +298,7 @@ FAILURES = [
         "mozilla/release-services#654",
         raw(b"", status=202),
         ONE_PAGE,
-        "told",
+        "failed",
         "202",
     ),
     Way(
@@ -306,7 +306,7 @@ FAILURES = [
         "anmol098/waka-readme-stats#316",
         body({"items": ROWS[:3], "percent_calculated": 25}, 202),
         ONE_PAGE,
-        "told",
+        "failed",
         "202",
     ),
     Way(

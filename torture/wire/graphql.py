@@ -62,7 +62,7 @@ def _limited(what: str, source: str, answers: Answers, waits: tuple[float, float
 
 
 def _told(what: str, source: str, answers: Answers, says: str, stream: str = QUERY) -> Way:
-    return Way(what, source, answers, stream, "told", says)
+    return Way(what, source, answers, stream, "failed", says)
 
 
 THROTTLED = _code("THROTTLED", "Throttled")

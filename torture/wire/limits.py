@@ -84,7 +84,7 @@ RETRIES = [
         "hub4j/github-api#2009",
         body({"message": "You have exceeded a secondary rate limit."}, 403),
         ONE_PAGE,
-        "told",
+        "failed",
         "You have exceeded a secondary rate limit",
     ),
     Way(
@@ -199,7 +199,7 @@ TOKENS = [
             else body({"error": "token revoked"}, 401)(exchange)
         ),
         CLIENT,
-        "told",
+        "failed",
         "401.*token revoked",
     ),
     Way(
@@ -209,7 +209,7 @@ TOKENS = [
             {"message": f"bad header {exchange.seen.headers['Authorization']}"}, 400
         )(exchange),
         pages(f"params={{'limit': {SIZE}}}"),
-        "told",
+        "failed",
         r"400.*bad header Bearer \*\*\*",
     ),
 ]

@@ -46,7 +46,7 @@ def _landed(what: str, source: str, answers: Answers, *stream: str) -> Way:
 
 
 def _told(what: str, source: str, answers: Answers, says: str, *stream: str) -> Way:
-    return Way(what, source, answers, _stream(*stream), "told", says)
+    return Way(what, source, answers, _stream(*stream), "failed", says)
 
 
 def _ended(after: int) -> Answers:
@@ -94,7 +94,7 @@ LOGINS = [
         "what is at the token's path is a message",
         "microsoft/AzureTRE#1541",
         _shop(body({"token": "Your account is locked"})),
-        "has no token at 'token', but a text that is none",
+        "has no token at 'token': the text there is none",
     ),
     _told(
         "a login fails with status 200",

@@ -21,7 +21,7 @@ TOTAL = len(ROWS)
 
 def _more(what: str, source: str, make: Any, sign: str, stream: str = ONE_PAGE) -> Way:
     """A first page that says, in whatever words, that it is not all."""
-    return Way(f"{what}; no paging is configured", source, paged(make), stream, "told", sign)
+    return Way(f"{what}; no paging is configured", source, paged(make), stream, "failed", sign)
 
 
 NOT_ALL = [

@@ -107,7 +107,7 @@ RECORDS = [
         "apisyouwonthate/style-guide#25",
         raw(records('{"error": {"message": "could not load order 7"}}')),
         ONE_PAGE,
-        "told",
+        "failed",
         "could not load order 7",
     ),
     Way(
@@ -115,7 +115,7 @@ RECORDS = [
         "lacuna-tech/mds-core#272",
         body({"items": [{"error": "timed out"}]}),
         ONE_PAGE,
-        "told",
+        "failed",
         "none of its 1 records has any",
     ),
 ]

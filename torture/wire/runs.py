@@ -62,7 +62,7 @@ def edge_wire(ways: Iterable[Way], folder: Path) -> Table:
     ended = [tried(way, folder / f"{number:03}") for number, way in enumerate(ways)]
     counts = {
         outcome: sum(each.outcome == outcome for each in ended)
-        for outcome in ("landed", "quarantined", "warned", "told", "silent")
+        for outcome in ("landed", "quarantined", "warned", "failed", "silent")
     }
     search = sum((each.search for each in ended), Search())
     note = f"{len(ended)} ways: " + ", ".join(f"{name} {n}" for name, n in counts.items()) + "."
@@ -164,8 +164,8 @@ def _outcome(
     outcome: Outcome = "silent"
     problem = ""
     if code:
-        outcome = "told" if zone.state() == before else "silent"
-        problem = "" if outcome == "told" else "the run failed, and the cursor moved"
+        outcome = "failed" if zone.state() == before else "silent"
+        problem = "" if outcome == "failed" else "the run failed, and the cursor moved"
         if "Traceback" in said or not re.search(way.says, said):
             problem = f"the message does not name the cause: {said}"
     elif missing or foreign:

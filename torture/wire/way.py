@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from tests.servers.scripted import Exchange
 from tests.servers.styles import Answer, Asked, asked
 
-Outcome: TypeAlias = Literal["landed", "quarantined", "warned", "told", "silent"]
+Outcome: TypeAlias = Literal["landed", "quarantined", "warned", "failed", "silent"]
 """Warned: what the API gives has landed, and the run says why there may be more."""
 Answers: TypeAlias = Callable[[Exchange], None]
 Row: TypeAlias = dict[str, Any]

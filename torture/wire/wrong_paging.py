@@ -30,7 +30,7 @@ WRONG = [
         "NangoHQ/nango-sync#20",
         paged(lambda a: rows_and(a, meta={"cursor": a.next(a.cursor)})),
         BY_CURSOR,
-        "told",
+        "failed",
         "no next page is at 'next_cursor'",
     ),
     Way(
@@ -38,7 +38,7 @@ WRONG = [
         "atlassian/atlassian-mcp-server#118",
         paged(lambda a: rows_and(a, total=TOTAL)),
         listed('CursorPages("nextPageToken")'),
-        "told",
+        "failed",
         "'total' is 12, and 5 rows came, and no next page is at 'nextPageToken'",
     ),
     Way(
@@ -46,7 +46,7 @@ WRONG = [
         "apache/devlake#4093",
         paged(lambda a: Answer(a.rows, a.head(X_Next_Page=str(a.number + 1)))),
         pages('paging=NextUrlPages("next")'),
-        "told",
+        "failed",
         "the header 'X-Next-Page' names a next page, and no next page is at 'next'",
     ),
     Way(
@@ -54,7 +54,7 @@ WRONG = [
         "jdalrymple/gitbeaker#1115",
         paged(lambda a: Answer(a.rows, a.head(Link=f'<{a.link()}>; rel="next"'))),
         pages('paging=CursorPages(header="X-Next-Page", param="page")'),
-        "told",
+        "failed",
         "the header 'Link' names a next page",
     ),
     Way(
@@ -62,7 +62,7 @@ WRONG = [
         "significa/storyblok-assets-cleanup#12",
         body({"items": ROWS[:SIZE]}),
         BY_NUMBER,
-        "told",
+        "failed",
         "two pages hold the same rows",
     ),
     Way(
@@ -70,7 +70,7 @@ WRONG = [
         "mvanhorn/cli-printing-press#4091",
         body({"items": ROWS}),
         BY_NUMBER,
-        "told",
+        "failed",
         "two pages hold the same rows",
     ),
     Way(
@@ -78,7 +78,7 @@ WRONG = [
         "centreon/centreon-plugins#2220",
         body({"items": ROWS[:SIZE], "next": "/orders?page=2"}),
         BY_URL,
-        "told",
+        "failed",
         "leads to a page that was read already",
     ),
     Way(
@@ -91,7 +91,7 @@ WRONG = [
             }
         )(exchange),
         BY_NUMBER,
-        "told",
+        "failed",
         "'total' is 12, and 7 rows came",
     ),
     Way(
@@ -101,7 +101,7 @@ WRONG = [
             {"items": ROWS[(n := int(exchange.seen.query.get("page", 0)) * 50) : n + 50]}
         )(exchange),
         listed("NumberedPages(50)"),
-        "told",
+        "failed",
         "no rows with the parameters 'page' and 'limit', and 12 without",
     ),
     Way(
@@ -111,7 +111,7 @@ WRONG = [
             {"items": [] if "pageSize" in exchange.seen.query else page_of(exchange).rows}
         )(exchange),
         listed(f'OffsetPages({SIZE}, "offset", "pageSize")'),
-        "told",
+        "failed",
         "no rows with the parameters 'offset' and 'pageSize', and 5 without",
     ),
     Way(
@@ -121,7 +121,7 @@ WRONG = [
             {"items": ROWS[(n := max(int(exchange.seen.query["page"]) - 1, 0) * SIZE) : n + SIZE]}
         )(exchange),
         listed(f"NumberedPages({SIZE}, first=0)"),
-        "told",
+        "failed",
         "two pages hold the same rows",
     ),
     Way(
@@ -134,7 +134,7 @@ WRONG = [
             }
         )(exchange),
         BY_OFFSET,
-        "told",
+        "failed",
         "same rows|is 12, and",
     ),
     Way(
@@ -145,7 +145,7 @@ WRONG = [
             rows=[row(n, updated_at=f"2026-01-{(n + 2) // 3:02}T00:00:00Z") for n in range(1, 13)],
         ),
         pages('params={"since": ""}, paging=KeysetPages("updated_at", "since", limit=5)'),
-        "told",
+        "failed",
         "rows share a 'updated_at'",
     ),
     Way(
@@ -153,7 +153,7 @@ WRONG = [
         "iron-fish/ironfish-api#980",
         paged(lambda a: a.rows, rows=ROWS[::-1]),
         pages('paging=KeysetPages("id", "starting_after", limit=5)'),
-        "told",
+        "failed",
         "do not come in the ascending order of 'id'",
     ),
     Way(
@@ -161,7 +161,7 @@ WRONG = [
         "encode/django-rest-framework#6886",
         paged(lambda a: rows_and(a, count=TOTAL), rows=[*ROWS[:6], ROWS[2], *ROWS[7:]]),
         listed(f'NumberedPages({SIZE}, total="count")'),
-        "told",
+        "failed",
         "says there are 12 rows at 'count', and reading all pages twice found 11",
     ),
     Way(
@@ -169,7 +169,7 @@ WRONG = [
         "Semantics3/semantics3-python#17",
         paged(lambda a: rows_and(a, total_results=722)),
         BY_OFFSET,
-        "told",
+        "failed",
         "'total_results' is 722, and 12 rows came",
     ),
     Way(
@@ -183,7 +183,7 @@ WRONG = [
             )
         ),
         BY_NUMBER,
-        "told",
+        "failed",
         "offset must be less than maxoffset",
     ),
     Way(
@@ -197,7 +197,7 @@ WRONG = [
             )
         ),
         listed('NextUrlPages("links.next")'),
-        "told",
+        "failed",
         r"page\[number\] too large",
     ),
     Way(
@@ -205,7 +205,7 @@ WRONG = [
         "sissbruecker/linkding#1164",
         body({"items": ROWS[:SIZE], "next": "http://internal.example/orders?page=2"}),
         BY_URL,
-        "told",
+        "failed",
         "leads to another host, internal.example",
     ),
     Way(
@@ -213,7 +213,7 @@ WRONG = [
         "deftai/directive#2642",
         paged(lambda a: rows_and(a, has_more=not a.is_last, next_cursor=None)),
         listed('CursorPages("next_cursor", has_more="has_more")'),
-        "told",
+        "failed",
         "has more pages than this one, and no cursor",
     ),
     Way(
@@ -221,7 +221,7 @@ WRONG = [
         "MCPJam/inspector#4462",
         paged(lambda a: rows_and(a, next_cursor="", has_more=not a.is_last)),
         BY_CURSOR,
-        "told",
+        "failed",
         "'has_more' true",
     ),
     Way(
@@ -229,7 +229,7 @@ WRONG = [
         "mozilla/delivery-console#588",
         paged(lambda a: rows_and(a) if a.rows else Answer({"detail": "Invalid page."}, status=404)),
         BY_NUMBER,
-        "told",
+        "failed",
         "404.*Invalid page",
     ),
     Way(
@@ -237,7 +237,7 @@ WRONG = [
         "aces/cbrain#1446",
         paged(last_again, rows=ROWS[:10]),
         BY_NUMBER,
-        "told",
+        "failed",
         "two pages hold the same rows",
         rows=ROWS[:10],
     ),

@@ -203,6 +203,21 @@ def selected_configs(
                 yield stream, config
 
 
+def valid_configs(workspace: Workspace) -> Iterator[StreamConfig]:
+    """The selected streams of all sources.
+
+    Raises CatalogError if a stream config or its schedule is wrong, because leaving that stream
+    out would go unnoticed.
+    """
+    for source in workspace.source_names():
+        for _, config in selected_configs(workspace, source):
+            if isinstance(config, CatalogError):
+                raise config
+            if config.schedule_mistake is not None:
+                raise CatalogError(f"{config.origin}: {config.schedule_mistake}")
+            yield config
+
+
 def _connector(file: Path, shown: str) -> str | None:
     """The connector that a file names; None also if it is not valid JSON, which a read reports."""
     try:

@@ -91,8 +91,8 @@ def with_discovered_cursor(raw: StreamFile, discovered: DiscoveredSchema) -> Str
 
 
 def _mode_is_open(raw: StreamFile, destination: DestinationSyncMode) -> bool:
-    said = (raw.sync_mode, raw.cursor_field, raw.defaults.cursor_field, raw.options, raw.deletes)
-    return not any(said) and destination != "overwrite"
+    stated = (raw.sync_mode, raw.cursor_field, raw.defaults.cursor_field, raw.options, raw.deletes)
+    return not any(stated) and destination != "overwrite"
 
 
 def _check_pair(
@@ -131,8 +131,7 @@ def _check_expect(raw: StreamFile, shown: str) -> None:
     expect = raw.expect
     if expect is not None and not any(msgspec.structs.astuple(expect)):
         raise CatalogError(
-            f"{shown}: expect: says nothing; give rows_per_run, rows_per_day or change, or leave "
-            "it out"
+            f"{shown}: expect: is empty; set rows_per_run, rows_per_day or change, or leave it out"
         )
 
 

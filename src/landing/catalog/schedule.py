@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from landing.errors import listed, nearest
 
 DEFAULT_TIMEZONE = "UTC"
+GRACE = timedelta(hours=1)
+"""Time after a stream was due before it counts as late."""
 _KEYS = ("cron", "timezone")
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _MACROS = {
@@ -53,6 +56,24 @@ class Schedule:
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
         return _nearest_to(self, moment, "get_next")
+
+    @cached_property
+    def longest_gap(self) -> timedelta:
+        """The longest time between two due times of a year, without daylight saving time."""
+        from croniter import croniter
+
+        minutes, hours, *_ = croniter.expand(self.cron)[0]
+        due = [
+            timedelta(hours=int(hour), minutes=int(minute))
+            for hour in (range(24) if "*" in hours else hours)
+            for minute in (range(60) if "*" in minutes else minutes)
+        ]
+        each_day = croniter(" ".join(["0 0", *self.cron.split()[2:]]), datetime(2023, 12, 31))
+        days = [each_day.get_next(datetime)]
+        while len(days) < 2 or days[-1] - days[0] < timedelta(days=366):
+            days.append(each_day.get_next(datetime))
+        nights = (later - day - due[-1] + due[0] for day, later in pairwise(days))
+        return max([*nights, *(later - earlier for earlier, later in pairwise(due))])
 
     def __str__(self) -> str:
         return f"'{self.cron}' ({self.timezone})"

@@ -1,4 +1,4 @@
-"""Arguments that several verbs take, and the stream that most of them name."""
+"""Arguments that several verbs have, and the stream that they name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from landing.zone.layout import StreamPaths
 
 SOURCE, STREAM = "SOURCE", "STREAM"
-"""How help names them; completion goes by it."""
+"""Their names in help texts, by which completion recognizes them."""
 
 
 def add_source(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
@@ -42,7 +42,7 @@ def add_flag(parser: argparse._ActionsContainer, name: str, help: str) -> None:
 def add_count(
     parser: argparse.ArgumentParser, name: str, metavar: str, default: int, help: str
 ) -> None:
-    """An option that is a whole number above 0."""
+    """Add an option that is a whole number above 0."""
     help = f"{help} (default {default})"
     parser.add_argument(name, type=positive, default=default, metavar=metavar, help=help)
 
@@ -73,11 +73,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def is_agreed(options: argparse.Namespace, question: str) -> bool:
-    """Whether a change is to be made; without --yes, a person at the terminal is asked."""
+    """Whether the user confirms a change: by --yes, or by an answer in the terminal."""
     if options.yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to ask at: say --yes")
+        raise UsageError(f"{question} Without a terminal, confirm with --yes")
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
@@ -85,7 +85,7 @@ def is_agreed(options: argparse.Namespace, question: str) -> bool:
 
 
 def known_stream(options: argparse.Namespace, workspace: Workspace) -> tuple[Bucket, StreamPaths]:
-    """The bucket and the named stream, which the workspace or the bucket has to have."""
+    """The bucket and the named stream, which must exist in the workspace or in the bucket."""
     from landing.operations.known_streams import check_known
     from landing.zone.bucket import Bucket
 
@@ -103,7 +103,8 @@ def named_stream(source: str, stream: str) -> StreamPaths:
 
 
 def config_if_any(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:
-    """None for a stream without a usable config: the bucket may have some that nobody runs now."""
+    """The stream's config; None without a valid one, since the bucket may have streams that are no
+    longer run."""
     from landing.catalog.files import read_config
 
     try:
@@ -113,7 +114,7 @@ def config_if_any(workspace: Workspace, paths: StreamPaths) -> StreamConfig | No
 
 
 def chosen_sources(options: argparse.Namespace, workspace: Workspace) -> list[str]:
-    """Those named, which have to exist, or all."""
+    """The named sources, which must exist, or all."""
     from landing.catalog.names import check_source
 
     return [check_source(workspace, name) for name in options.sources] or workspace.source_names()

@@ -1,12 +1,12 @@
-"""What `--help` of each verb shows: commands as they are typed, and what they are for."""
+"""The examples in each verb's `--help`: commands, and what they do."""
 
 from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "backfill": (
-        ("odoo orders --from 2020-01-01 --by month --dry-run", "its windows"),
+        ("odoo orders --from 2020-01-01 --by month --dry-run", "show the windows"),
         ("odoo orders --from 2020-01-01 --by month --workers 4", "four at a time"),
-        ("odoo orders --fields discount", "a field that was added to the config"),
+        ("odoo orders --fields discount", "land a field that was added to the config"),
     ),
     "check": (
         ("odoo orders --max-rows 200", ""),
@@ -21,6 +21,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("zsh > ~/.zfunc/_landing", "with ~/.zfunc in fpath, before compinit"),
         ("fish > ~/.config/fish/completions/landing.fish", ""),
     ),
+    "dbt": (
+        ("", "write the package"),
+        ("--check", "write nothing; exit with 1 if it is not up to date"),
+    ),
     "discover": (
         ("shop", "all streams"),
         ("odoo orders --sample-limit 50", ""),
@@ -31,19 +35,19 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop", "this machine, the bucket and one source"),
     ),
     "env": (
-        ("shop", "which are needed, and which are set"),
+        ("shop", "which variables are required, and which are set"),
         ("shop --dotenv >> .env", "lines to fill in"),
     ),
     "fresh": (
         ("", "all sources"),
-        ("shop --grace 90", "an hour and a half is still on time"),
+        ("shop --grace 90", "late an hour and a half after it was due"),
     ),
     "history": (
         ("shop orders", "the last 20 loads and failed runs"),
         ("shop orders --limit 1 --json", "the last one, for a program"),
     ),
     "init": (
-        ("lake", "asks for a first source, at a terminal"),
+        ("lake", "in a terminal, asks for a first source"),
         ("lake --no-source --dagster", ""),
         ("lake --source shop --openapi https://shop.example.com/openapi.json", ""),
     ),
@@ -53,7 +57,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "login": (("shop", ""), ("shop --no-browser", "with a browser on another machine")),
     "new": (
-        ("shop", "asks for the rest, at a terminal"),
+        ("shop", "in a terminal, asks for the rest"),
         ("shop --openapi https://shop.example.com/openapi.json", ""),
         (
             "shop --base-url https://shop.example.com/api --auth bearer --paging offset "

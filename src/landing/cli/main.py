@@ -24,6 +24,7 @@ from landing.cli.verbs import (
     check,
     compact,
     completion,
+    dbt,
     discover,
     doctor,
     env,
@@ -47,7 +48,7 @@ from landing.errors import LandingError, UsageError, WorkspaceError
 from landing.extraction import interruption
 
 EXIT_CODES = (
-    "exit codes: 0 all done, 1 a stream failed or differs, 2 wrong usage or configuration, "
+    "exit codes: 0 success, 1 a stream failed or a check found something, 2 wrong usage or config, "
     "3 another run of the stream is in progress"
 )
 
@@ -91,16 +92,20 @@ TASKS: dict[str, dict[str, Verb]] = {
         "rebuild": rebuild,
         "compact": compact,
     },
-    "deploy": {"k8s": k8s, "completion": completion},
+    "deploy": {"k8s": k8s, "dbt": dbt, "completion": completion},
 }
 VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script `landing`: the workspace is the one of the current folder."""
+    return _interruptible(lambda: _main(arguments))
+
+
+def _interruptible(call: Callable[[], int]) -> int:
     interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     try:
-        return _main(arguments)
+        return call()
     except KeyboardInterrupt:  # before there is a verb
         print("interrupted", file=sys.stderr)
         return _ended(interruption.code())
@@ -135,7 +140,10 @@ def _tasks() -> str:
 
 def script(verb: str, file: str) -> int:
     """A workspace's own script for one verb: the workspace is the one the script lies in."""
-    interruption.listen()
+    return _interruptible(lambda: _script(verb, file))
+
+
+def _script(verb: str, file: str) -> int:
     parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
     return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
@@ -168,7 +176,7 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         complain(error, options)
         return _failed(options, error, error.exit_code)
     except KeyboardInterrupt:
-        text = "interrupted; the next run goes on from the last load"
+        text = "interrupted; the next run continues from the last load"
         report_event(options, "warning", "interrupted", text)
         return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""argparse as all verbs use it: errors are raised, and a word that is nearly right is suggested."""
+"""The argument parser of all verbs: it raises errors, and suggests the nearest valid word."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Help(argparse.HelpFormatter):
-    """Wraps paragraphs, but for those with indented lines, such as examples."""
+    """Wraps paragraphs, except those with indented lines, such as examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
@@ -46,8 +46,8 @@ class Help(argparse.HelpFormatter):
 def add_verbs(
     parser: argparse.ArgumentParser, verbs: dict[str, tuple[str, Callable[..., int]]]
 ) -> dict[str, argparse.ArgumentParser]:
-    """Parsers of a verb's own verbs, such as `land` of `landing quarantine`: each with its help,
-    and what `options.call` becomes."""
+    """Add the verbs below a verb, such as `land` of `landing quarantine`, each with its help and
+    the function for `options.call`."""
     below = parser.add_subparsers(dest="below", required=True, metavar="VERB", prog=parser.prog)
     parsers = {}
     for name, (text, call) in verbs.items():

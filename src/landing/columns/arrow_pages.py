@@ -1,8 +1,8 @@
-"""Columns of JSON pages, of most fields by Arrow's reader, which needs no interpreter lock.
+"""Reads most columns of JSON pages with Arrow's reader, which needs no interpreter lock.
 
-That reader knows no nested values as text, nor values of several kinds: such fields are decoded.
-It takes nothing otherwise than the decoder, but for numbers that it rounds, -0,
-and text that is not UTF-8, which are looked for here; what it refuses is for the decoder to see.
+Arrow can't read nested values as text, nor values of several kinds: such fields are decoded. It
+reads values as the decoder does, except numbers that it rounds, -0, and text that is not UTF-8;
+pages with these are detected here. Whatever Arrow refuses is decoded.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from landing.columns.json_page import JsonPage
 from landing.columns.json_text import NoShapeError, object_type
 
 LEAST_BYTES = 64 * 1024
-"""Of pages; below, the reader's start takes longer than the rest."""
+"""Fewest bytes of pages; with less, Arrow takes longer to start than to read."""
 _MOST_BYTES = 2**31 - 2
 _BYTES_A_VALUE = 50
-"""Of JSON for each value that Arrow would give; where it is more, most of a page is nested, or is
-what nobody wants, and the decoder goes through it faster (benchmarks/PROFILE.md)."""
+"""Most bytes of JSON for each value that Arrow would read; with more, most of a page is nested or
+not configured, and the decoder is faster (benchmarks/PROFILE.md)."""
 _REFUSALS = 3
-"""In a row, after which the next pages are not tried."""
+"""Failed attempts in succession, after which the next pages are not tried."""
 _EXACT = 2**53
 """Whole numbers up to here are floats without loss."""
 
@@ -40,7 +40,7 @@ class PageArrays:
     read: Mapping[str, pa.Array]
     decoded: Mapping[str, Sequence[Any]]
     number: Callable[[str], Any]
-    """What a record decodes to of which only that number counts."""
+    """The type of a record of which only the count matters."""
 
     def given(self, name: str) -> Sequence[Any]:
         """A field's values of all records, as the API gave them."""
@@ -78,7 +78,8 @@ class PageColumns:
         return self._refusals < _REFUSALS
 
     def read(self, pages: Sequence[JsonPage]) -> PageArrays | None:
-        """None if some value wants a look of its own, or where this is not the way to go."""
+        """The values of the pages; None if some value has to be examined alone, or if Arrow is not
+        worth it."""
         if not self.is_worth_it:
             return None
         try:
@@ -115,8 +116,8 @@ class PageColumns:
 
 
 def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
-    """What a record decodes to: these fields alone, and what says that it is deleted; null where it
-    has not got one. None if only a dictionary will do."""
+    """The type to decode a record to: these fields and the deletion marker, null if it lacks one;
+    None if only a dictionary will do."""
     members = {
         name: Any if column.json_type is Any else column.json_type | None
         for name, column in columns.items()
@@ -134,7 +135,7 @@ def _number_type(name: str) -> Any:
 
 
 def _read(pages: Sequence[JsonPage], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
-    """Each field's values of all records. Raises pa.ArrowInvalid or ValueError where one is not of
+    """Each field's values of all records. Raises pa.ArrowInvalid or ValueError if a value is not of
     its type, or would lose something."""
     records = _records(pages, pa.struct(list(types.items())))
     records.validate(full=True)  # text is UTF-8
@@ -185,7 +186,7 @@ def _check_exact(numbers: pa.Array) -> None:
 
 
 class _Values(Sequence[Any]):
-    """An array's values, each made as it is asked for."""
+    """An array's values, each converted when it is read."""
 
     def __init__(self, array: pa.Array) -> None:
         self._array = array

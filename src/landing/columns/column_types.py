@@ -1,4 +1,4 @@
-"""Field types as Arrow columns: a page of values at once where they are regular, else each.
+"""Converts field values to Arrow columns: a whole page at once if it is regular, or one by one.
 
 Types: integer int64 · number float64 · boolean bool · string, and all mixed or unknown kinds,
 text · date-time timestamp[us, UTC] (without offset: UTC) · date date32 · array and object JSON
@@ -59,12 +59,13 @@ Reasons = dict[int, str]
 
 @dataclass(frozen=True)
 class Column:
-    """`quick` converts a whole page or raises; `fit` converts one value or raises ConversionError.
+    """How a field's values become a column.
 
-    `json_type` is what a value of the field decodes to from JSON bytes. Such values are an array of
-    `read_type` as they are, which Arrow's JSON reader gives as well, and `read` makes the column of
-    that; where there is no such type, `decoded` converts the values, or else `quick`. With
-    `is_private`, no value may pass as it is, whatever type it has already.
+    `quick` converts a whole page or raises; `fit` converts one value or raises ConversionError.
+    `json_type` is the type to which a value decodes from JSON. If there is a `read_type`, such
+    values are an array of it, as is what Arrow's JSON reader returns, and `read` turns it into the
+    column; otherwise `decoded` converts the values, or else `quick`. With `is_private`, no value
+    may pass unchanged, whatever its type.
     """
 
     type: pa.DataType
@@ -78,8 +79,12 @@ class Column:
 
     @property
     def may_round(self) -> bool:
-        """Whether decimals in its values decode to doubles, and would lose digits in silence."""
+        """Whether decimals in its values decode to doubles, which may lose digits silently."""
         return self.json_type not in (int, bool, str)
+
+    def value(self, raw: Any) -> pa.Scalar:
+        """Raises ConversionError."""
+        return pa.array([None if raw is None else self.fit(raw)], self.type)[0]
 
     def convert(self, values: Sequence[Any]) -> tuple[pa.Array, Reasons]:
         if self.quick is not None:
@@ -92,7 +97,7 @@ class Column:
         return pa.array(fitted, self.type), reasons
 
     def from_json(self, values: Sequence[Any]) -> pa.Array:
-        """Values decoded as `json_type`. Raises where one needs a look of its own."""
+        """The column of values decoded as `json_type`. Raises if one has to be examined alone."""
         if self.read_type is not None:
             return self.from_read(pa.array(values, self.read_type))
         convert = self.decoded or self.quick
@@ -104,7 +109,7 @@ class Column:
         return array
 
     def from_read(self, array: pa.Array) -> pa.Array:
-        """Values of `read_type`. Raises where one needs a look of its own."""
+        """The column of values of `read_type`. Raises if one has to be examined alone."""
         return array if self.read is None else self.read(array)
 
     def convert_arrow(self, values: pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, Reasons]:
@@ -135,7 +140,7 @@ class Column:
 
 
 def column_of(field: Field, *, is_protected: bool = False) -> Column:
-    """With `is_protected`, private values may be what this made of them before."""
+    """A field's column. With `is_protected`, private values may be hashed or masked already."""
     if field.privacy is not None:
         fit = private_fit(field, is_protected=is_protected)
         return Column(pa.string(), None, fit, is_private=True)
@@ -151,7 +156,7 @@ def column_of(field: Field, *, is_protected: bool = False) -> Column:
 
 
 def _plain(field: Field) -> Column | None:
-    """Of a field whose values are of one kind, and not nested."""
+    """The column of a field whose values are of one kind and not nested."""
     text = pa.string()
     match sorted(field.kinds), field.format:
         case ["integer"], _:
@@ -170,7 +175,7 @@ def _plain(field: Field) -> Column | None:
 
 
 def _text_column(field: Field, is_protected: bool) -> Column:
-    """JSON text of an array or object, text as it is where other kinds may come."""
+    """The column of JSON text of arrays and objects; with mixed kinds, text stays as it is."""
     if field.has_private_parts:
         protect = protection(field, is_protected=is_protected)
         return Column(pa.string(), None, lambda v: json_text(protect(v)), is_private=True)
@@ -189,7 +194,7 @@ def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
 
 
 def _shaped_texts(values: Sequence[Any]) -> pa.Array:
-    """The JSON text of each value, null staying null; split in one go, not made one by one."""
+    """The JSON text of each value, or null, encoded at once and then split."""
     if not values:
         return pa.array([], pa.string())
     whole = pa.array([lines(values)[:-1]], pa.string())
@@ -243,7 +248,7 @@ def _quick_timestamps(values: Sequence[Any]) -> pa.Array:
 
 
 def _timestamps(texts: pa.Array) -> pa.Array:
-    """All with an offset, or all without; what the first one has is tried first."""
+    """Times that all have an offset, or all none, as the first one suggests."""
     first = next((value for value in texts[:10].to_pylist() if value), "")
     ways = (_with_offset, _without_offset)
     for parse in ways if _HAS_OFFSET.search(first) else ways[::-1]:
@@ -271,7 +276,8 @@ def _dates(texts: pa.Array) -> pa.Array:
 
 
 def _within_years(times: Any) -> Any:
-    """`times`; OverflowError if Arrow read a year that Python and most readers don't have."""
+    """`times`. Raises OverflowError if Arrow read a year that Python and most readers can't
+    represent."""
     pc.min_max(times).as_py()
     return times
 
@@ -289,12 +295,12 @@ def _timestamp_texts(values: pa.ChunkedArray) -> list[Any]:
 
 
 def _is_nat(value: Any) -> bool:
-    """pandas' null among times: a datetime by type that equals nothing, itself included."""
+    """Whether it is pandas' null among times: a datetime that does not equal itself."""
     return isinstance(value, datetime) and value != value
 
 
 def _nested(field: Field, is_protected: bool) -> Column:
-    """What is inside a native column is native too."""
+    """The column of a list's elements or a struct's members, which are native too."""
     native = msgspec.structs.replace(field, encoding="native")
     return column_of(native, is_protected=is_protected)
 

@@ -1,7 +1,7 @@
-"""Batches of rows to Arrow tables with exactly the columns that the stream config says.
+"""Converts batches of rows to Arrow tables with exactly the columns of the stream config.
 
-Every file of a stream carries the same columns, whatever a page holds. A value that its type
-can't hold without loss takes its row out, with the reason.
+Every file of a stream has the same columns, whatever a page contains. A row with a value that its
+type can't hold without loss is rejected, with the reason.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from landing.columns.tombstones import (
 )
 
 NEW_FIELDS = "_dlt_new_fields"
-"""The column of fields that drifted in, as one JSON object, where the config has them land."""
+"""The column of new fields, as one JSON object, if the config lands them."""
 
 RECORD = "record"
-"""Stands for a field where it is the record as a whole that does not convert."""
+"""Stands for the field if the record as a whole does not convert."""
 
 Row = Mapping[str, Any]
 Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
@@ -48,7 +48,7 @@ Batch: TypeAlias = list[Row] | pa.Table | tuple[JsonPage, ...]
 @dataclass(frozen=True)
 class RowError:
     index: int
-    """Its position in the batch."""
+    """The row's position in the batch."""
     row: Row
     field: str
     reason: str
@@ -57,7 +57,7 @@ class RowError:
 
 @dataclass(frozen=True)
 class Converted:
-    """A batch as columns. `kept` are the positions of its rows that fit, None if all did."""
+    """A batch as columns. `kept` has the positions of the rows that fit; None if all did."""
 
     table: pa.Table
     given: Callable[[str], Sequence[Any]]
@@ -66,7 +66,7 @@ class Converted:
     kept: Sequence[int] | None = None
 
     def blank(self) -> list[int]:
-        """Positions in the batch of rows that have no value at all."""
+        """Positions in the batch of rows without any value."""
         columns = self.table.columns
         if not columns or not all(column.null_count for column in columns):
             return []
@@ -83,10 +83,10 @@ class Converted:
 class Columns:
     """The columns of one stream, in config order.
 
-    With `known`, a further column has all fields besides those names; with `tombstones`, a last one
-    says which records were deleted. `data_types` are those that the stream declares: what
-    dlt converts to them is converted. With `is_protected`, private values of the rows may be as
-    quarantine has them. Raises SettingsError if a field is to be hashed and there is no key.
+    With `known`, one more column has all fields other than these names; with `tombstones`, the last
+    one marks deleted records. `data_types` are those that the stream declares; values that dlt
+    converts to them are converted. With `is_protected`, private values may be protected already, as
+    in quarantine. Raises SettingsError if a field is to be hashed and there is no key.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Columns:
         of_fields = pa.schema([(name, column.type) for name, column in self._columns.items()])
         self.schema = of_fields.append(DELETED_AT_FIELD) if tombstones is not None else of_fields
         self.record = record_type(self._columns, self._hint) if known is None else None
-        """What a record in JSON decodes to; None if only a dictionary will do."""
+        """The type to decode a JSON record to; None if only a dictionary will do."""
         self._of_pages: PageColumns | None = None
         if self.record is not None and tombstones is None:
             self._of_pages = PageColumns(self._columns)
@@ -128,7 +128,7 @@ class Columns:
     def from_pages(self, pages: Sequence[JsonPage]) -> Converted:
         """Like `from_rows` of the pages' rows, but only the configured fields are decoded.
 
-        Pages with any value that is not of its field's type go the way of `from_rows`.
+        Pages with a value that is not of its field's type are decoded as for `from_rows`.
         """
         converted = self.typed(pages)
         return self.carefully(pages) if converted is None else converted
@@ -137,7 +137,7 @@ class Columns:
         return self.from_rows([row for page in pages for row in page.rows()])
 
     def typed(self, pages: Sequence[JsonPage]) -> Converted | None:
-        """None if some value is not of its field's type, or wants a look of its own."""
+        """The batch; None if a value is not of its field's type, or has to be examined alone."""
         if self.record is None or not any(pages):
             return None
         if self._has_decimals and any(page.loses_digits for page in pages):
@@ -163,7 +163,7 @@ class Columns:
         return Converted(table, values.__getitem__)
 
     def from_rows(self, rows: Sequence[Row], gone: Sequence[bool] | None = None) -> Converted:
-        """`gone` says which rows are tombstones, where that is known already."""
+        """The batch. `gone` marks the rows that are tombstones, if that is known already."""
         arrays: list[pa.Array] = []
         errors: dict[int, RowError] = {}
         values = self._values(rows)
@@ -208,7 +208,7 @@ class Columns:
 
     @property
     def _names(self) -> list[str]:
-        """The fields that have to be read of a record."""
+        """The fields of a record that have to be read."""
         names = [name for name in self._columns if name != NEW_FIELDS]
         return names if self._hint is None or self._hint in names else [*names, self._hint]
 
@@ -225,7 +225,7 @@ class Columns:
     def _of_live(
         self, name: str, values: Sequence[Any], gone: Sequence[bool] | None
     ) -> Sequence[Any]:
-        """A column's values without those of tombstones, of which most columns are null."""
+        """A column's values, with null for tombstones, which have only their key."""
         if gone is None or self._is_kept(name):
             return values
         return [None if is_gone else v for v, is_gone in zip(values, gone, strict=True)]
@@ -242,7 +242,7 @@ class Columns:
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
     def _keyless(self, table: pa.Table) -> dict[int, str]:
-        """Tombstones of no record, and the field of the key that they lack."""
+        """Tombstones without a complete key, with the field that they lack."""
         assert self.tombstones is not None, "only such streams have tombstones"
         gone = table[DELETED_AT].is_valid()
         lacking: dict[int, str] = {}
@@ -252,7 +252,7 @@ class Columns:
         return lacking
 
     def dated(self, table: pa.Table, noticed: datetime) -> pa.Table:
-        """The rows as they land, their tombstones noticed at that time."""
+        """The rows as they land, with this time for their tombstones."""
         return table if self.tombstones is None else self.tombstones.dated(table, noticed)
 
     def _values(self, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
@@ -275,12 +275,11 @@ class Columns:
 
     def value(self, name: str, raw: Any) -> pa.Scalar:
         """One raw value in its column's type. Raises ConversionError."""
-        column = self._columns[name]
-        return pa.array([None if raw is None else column.fit(raw)], column.type)[0]
+        return self._columns[name].value(raw)
 
     def refit(self, name: str, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
-        """A column of an older file in its type of now, and how many values are null for not
-        fitting it."""
+        """An older file's column in its current type, and the number of values that do not fit and
+        are null."""
         array, reasons = self._columns[name].convert_arrow(values)
         return (array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])), len(
             reasons
@@ -323,7 +322,7 @@ def record_at(batch: Batch, index: int) -> Row:
 
 
 def columns_of(config: StreamConfig, *, is_protected: bool = False) -> Columns:
-    """The columns of a stream's files, besides the lineage."""
+    """The columns of a stream's files, without the lineage columns."""
     known = config.known_names if config.on_drift == "land" else None
     tombstones = tombstones_of(config)
     return Columns(
@@ -345,7 +344,7 @@ def _odd_records(rows: Sequence[Row]) -> Iterator[tuple[int, OddRecord]]:
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Each field's values of all rows, None where a row has not got it."""
+    """Each field's values of all rows; None if a row lacks it."""
     if rows and len(names) > 1 and all(type(row) is dict for row in rows):
         try:  # at once, which takes rows with all the fields
             return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))

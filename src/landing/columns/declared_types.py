@@ -1,5 +1,7 @@
-"""Values of columns whose dlt data type a stream declares, converted as dlt does where nothing is
-lost by it. What would lose something does not fit."""
+"""Converts values to the dlt data types that a stream declares, as dlt does.
+
+A value that would lose something does not fit.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from landing.columns.fitting import ConversionError, fit_timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM, _NOT_FROM = 10**11, 10**14
-"""A time as a number is in seconds below, until the year 5138; in milliseconds since 1973."""
+"""A number below this is a time in seconds, until the year 5138; above it, in milliseconds."""
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
@@ -31,13 +33,13 @@ _BOOLEANS = {
 class _Conversion:
     type: pa.DataType
     convert: Callable[[Any], Any]
-    """None for what dlt does not convert. Raises ConversionError if something would be lost."""
+    """Converts a value; None if dlt does not. Raises ConversionError if something would be lost."""
     kinds: frozenset[str]
-    """Of the values that it converts."""
+    """The kinds of the values that it converts."""
 
 
 def converting(column: Column, data_type: str | None) -> Column:
-    """The column, which also takes what dlt converts to the data type."""
+    """The column, which also takes values that dlt converts to the data type."""
     conversion = _CONVERSIONS.get(data_type or "")
     if conversion is None or column.is_private or column.type != conversion.type:
         return column

@@ -1,4 +1,4 @@
-"""Which rows were seen, in a size that does not grow with them."""
+"""Remembers which rows were seen, in constant space."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ REMEMBERED_ROWS = 100_000
 
 
 class Digest:
-    """Which rows were seen, in constant space: rows fall into buckets, a bucket is their sum.
+    """Which rows were seen: each row falls into a bucket, and a bucket is the sum of its rows.
 
-    A bucket that differs has at least one row that was not seen; one that equals has none, up to
-    the collision of two 64-bit sums.
+    A bucket that differs has at least one row that was not seen. One that is equal has none, unless
+    two 64-bit sums collide.
     """
 
     def __init__(self, sums: dict[str, str] | None = None) -> None:
@@ -24,7 +24,7 @@ class Digest:
         self._added: set[int] = set()
 
     def add(self, hashes: Sequence[int]) -> None:
-        """Each row counts once, however often it is read, as pages may overlap."""
+        """Add rows; each counts once, even if overlapping pages return it again."""
         for value in hashes:
             if value in self._added:
                 continue

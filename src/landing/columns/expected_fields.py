@@ -1,5 +1,8 @@
-"""What is expected of the records of the stream that is read: fields for formats in which any text
-is a page, and a key for paging, by which no two records are equal."""
+"""What the stream's records should have, for parts of the client kit that don't know the config.
+
+A CSV body is checked for known fields, since any text may be CSV; paging needs to know whether a
+primary key distinguishes equal records.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Expected:
     fields: frozenset[str] = frozenset()
-    """Empty where nobody knows them, as while they are discovered."""
+    """The names of the fields; empty if they are unknown, as in discovery."""
     has_key: bool = False
 
 

@@ -1,4 +1,4 @@
-"""One value as its field's type, or the reason why that can't hold it without loss."""
+"""Converts one value to its field's type, or says why the type can't hold it without loss."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fit_integer(value: Any) -> int:
 
 
 def _whole(value: float | Decimal) -> int | float | Decimal:
-    """The integer that equals `value`, or `value` where there is none or it is far too large."""
+    """The integer that equals `value`; `value` itself if there is none, or it is far too large."""
     try:
         return int(value) if -(2**64) < value < 2**64 and int(value) == value else value
     except (ArithmeticError, ValueError):  # NaN
@@ -62,7 +62,7 @@ def fit_number(value: Any) -> float:
 
 
 def _is_exact(value: Decimal) -> bool:
-    """Whether the double that is nearest equals it, or is written with the same digits."""
+    """Whether the nearest double equals it, or is written with the same digits."""
     if value.is_snan():
         return False
     return not value.is_finite() or value in (nearest := float(value), Decimal(repr(nearest)))
@@ -121,13 +121,13 @@ def fit_text(value: Any) -> str:
 
 
 def _scalar_text(value: Any) -> str:
-    """JSON text, but a UUID, a time, a decimal or bytes without the quotes JSON puts them in."""
+    """The value's JSON text; a UUID, a time, a decimal or bytes have no quotes."""
     text = json_text(value)
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 
 def json_text(value: Any) -> str:
-    """Raises ConversionError for what JSON can't say."""
+    """The value's JSON text. Raises ConversionError if JSON can't represent it."""
     try:
         try:
             text = msgspec.json.encode(value, enc_hook=_encodable)
@@ -173,7 +173,7 @@ def pruned_text_fit(field: Field) -> Callable[[Any], str]:
 
 
 def kind_in_words(value: Any) -> str:
-    """How messages name a value's kind; never the value, which may be private."""
+    """A value's kind for messages, which never quote the value, since it may be private."""
     match value:
         case bool():
             return "a boolean"

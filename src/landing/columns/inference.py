@@ -1,4 +1,4 @@
-"""Field types from sampled records: every value is looked at, and what differs is merged."""
+"""Infers field types from all values of sampled records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 @dataclass
 class Seen:
-    """What one field's values were so far; what is nested deeper than a file may be is not seen."""
+    """The kinds of one field's values so far, down to the depth that a file may have."""
 
     depth: int = 1
 
@@ -132,7 +132,7 @@ _DECLARED: Mapping[str, Field] = {
 
 
 def declared_fields(columns: Mapping[str, Any], sampled: Mapping[str, Field]) -> dict[str, Field]:
-    """Fields for dlt column schemas, which know more than a sample; `json` is what it shows."""
+    """Fields for dlt's column schemas, which take precedence over the sample, except for `json`."""
     fields = {}
     for name, column in columns.items():
         data_type = column.get("data_type")
@@ -144,5 +144,5 @@ def declared_fields(columns: Mapping[str, Any], sampled: Mapping[str, Field]) ->
 
 
 def _nested(sampled: Field | None) -> Field:
-    """dlt's `json` is either kind; only a value can say which."""
+    """dlt's `json` may be an array or an object, which only values show."""
     return sampled if sampled is not None and sampled.kinds else Field(type=["array", "object"])

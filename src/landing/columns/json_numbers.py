@@ -1,4 +1,4 @@
-"""Decimal numbers in JSON text that a double would change: too many digits, or too close to 0."""
+"""Finds decimals in JSON text that a double would change: too many digits, or too close to 0."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from itertools import chain
 from landing.columns.json_text import Unreadable
 
 _EXACT_DIGITS = 15
-"""Every decimal of so many digits comes back from a double as it was."""
+"""Digits of a decimal that a double always keeps."""
 _LONG = b"0" * (_EXACT_DIGITS + 1)
 _STEP = 4
 _SAMPLED = b"0" * (len(_LONG) // _STEP)
-"""How each `_STEP`-th character of a long number looks."""
+"""The pattern of every `_STEP`-th character of a long number."""
 _DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
 _DECIMAL = re.compile(rb"\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)")
 _EXPONENTS = [
     re.compile(rb"%b-(?<=\d%b-)\d{3,}(?=[\s,\]}])" % (letter, letter)) for letter in (b"e", b"E")
 ]
-"""Those of numbers that may be too close to 0. The search is fast as it begins with plain text."""
+"""The pattern of numbers that may be too close to 0; the search for its literal beginning is
+fast."""
 _LAST_NUMBER = re.compile(rb"\d+(?:\.\d+)?[eE]-\d+\Z")
 _WINDOW = 64
 
 
 def exact_number(text: str) -> float | Unreadable:
-    """The double that a decimal is, or the decimal as it is spelled where there is none.
+    """The double that a decimal stands for, or else the decimal itself.
 
-    What a program printed of a double is that double, whether with the fewest digits that tell it
-    from others or with more of them.
+    If a program printed a double, with the fewest digits that identify it or with more of them, the
+    decimal stands for that double.
     """
     number = float(text)
     if repr(number) == text:
@@ -44,7 +45,7 @@ def exact_number(text: str) -> float | Unreadable:
 
 
 def decimal_of(text: str) -> Decimal | None:
-    """None if its exponent is out of any range."""
+    """The decimal; None if its exponent is out of range."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -52,7 +53,7 @@ def decimal_of(text: str) -> Decimal | None:
 
 
 def loses_digits(content: bytes) -> bool:
-    """Whether JSON text has a decimal that a double does not hold."""
+    """Whether JSON text has a decimal that a double can't hold."""
     return _has_tiny(content) or _has_long(content)
 
 
@@ -66,8 +67,8 @@ def _has_tiny(content: bytes) -> bool:
 
 
 def _has_long(content: bytes) -> bool:
-    """Most text is told from a quarter of its characters, since that takes a tenth of the time that
-    decoding takes."""
+    """Whether the text may have a long number. A quarter of its characters usually decides, which
+    takes a tenth of the time of decoding."""
     if _SAMPLED not in content[::_STEP].translate(_DIGITS):
         return False
     translated = content.translate(_DIGITS)

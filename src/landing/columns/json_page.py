@@ -1,4 +1,4 @@
-"""A page of records as the bytes the API sent: counted when it is made, decoded by who reads it."""
+"""A page of records as the bytes that the API sent, decoded only when it is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FEW = 200
 
 
 def sampled_every(count: int) -> int:
-    """Of so many records, each how many-th is looked at: of few, as a small run has, all."""
+    """The interval between sampled records, given their number; few records are all sampled."""
     return 1 if count <= _FEW else _SAMPLED_EVERY
 
 
@@ -28,8 +28,8 @@ class JsonPage:
     """A page of records as bytes. If a stream yields it instead of a list of dictionaries, the
     fields that the stream config leaves out are not even decoded.
 
-    `content` is the body of a JSON response; `records` is where the list of records is in it:
-    a key, a path with dots, a JSONPath, or "" if the body is the list itself. `len` is the number
+    `content` is the body of a JSON response. `records` is the place of the list of records in it: a
+    key, a path with dots or a JSONPath, or "" if the body is the list itself. `len` is the number
     of records, so `if not page: break` ends a paging loop.
 
     Functions of `add_map` and `add_filter` that take single records don't work on such pages.
@@ -41,7 +41,7 @@ class JsonPage:
         self.content = as_utf8(content)
         self.skipped = 0
         self.fixed_body: bytes | None = None
-        """The body without what a strict decoder refuses, if there is any such thing in it."""
+        """The body with invalid records replaced, if it has any; otherwise None."""
         self._body = self.content
         path = json_path.parsed(records)
         self.path = path.names or ()
@@ -72,8 +72,7 @@ class JsonPage:
         self.content = self.fixed_body = marked(self._body, path)
 
     def _go_to(self, records: str) -> None:
-        """Keep only the list of records, for a path that has a place in a list, or in which a
-        name has dots."""
+        """Keep only the list of records; for paths with an index, or a name that has dots."""
         try:
             found = json_path.raw_at(self._body, records)
         except (msgspec.MsgspecError, RecursionError):
@@ -88,7 +87,7 @@ class JsonPage:
         return max(self._count - self.skipped, 0)
 
     def without_first(self, count: int) -> JsonPage:
-        """The page without its first records, as where pages overlap."""
+        """The page without its first records, for pages that overlap."""
         rest = copy.copy(self)
         rest.skipped += count
         return rest

@@ -1,4 +1,4 @@
-"""Paths to one place in JSON: names with dots between them, or a JSONPath where that is not enough.
+"""Paths to one place in JSON: names separated by dots, or a JSONPath.
 
 `meta.next` and `params.1` are read without a parser. `$["a.b"].c`, `data[0].items` and other
 JSONPaths are parsed by the library that dlt parses them with. A name that itself has dots, as
@@ -23,11 +23,11 @@ _JSONPATH = re.compile(r"^\$|[\[\]'\"*?()]|\.\.")
 class Path(NamedTuple):
     steps: tuple[Step, ...]
     is_exact: bool
-    """Whether each step is one name; else a name may be several steps with dots between."""
+    """Whether each step is one name; otherwise a name may consist of several steps with dots."""
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """The steps, if none of them can be a place in a list."""
+        """The steps as names; None if one of them may be an index."""
         if any(isinstance(step, int) or step.isdecimal() for step in self.steps):
             return None
         return self.steps  # type: ignore[return-value]
@@ -38,12 +38,12 @@ class Path(NamedTuple):
 
 
 NOWHERE = Path((), True)
-"""Of the whole body."""
+"""The path of the whole body."""
 
 
 @cache
 def parsed(path: str) -> Path:
-    """Raises SourceError if the path is malformed or can mean several places."""
+    """The parsed path. Raises SourceError if it is malformed or may mean several places."""
     if not path:
         return NOWHERE
     if not _JSONPATH.search(path):
@@ -103,7 +103,7 @@ def _found(raw: msgspec.Raw, steps: tuple[Step, ...], is_exact: bool) -> msgspec
 
 
 def first_byte(raw: bytes | msgspec.Raw) -> bytes:
-    """What a JSON text begins with: `{`, `[`, `"` or another character of a scalar."""
+    """The first byte of a JSON text: `{`, `[`, `"` or that of another scalar."""
     return bytes(memoryview(raw)[:64]).lstrip()[:1]
 
 
@@ -127,7 +127,7 @@ def value_in(body: Any, path: str, missing: Any = None) -> Any:
 
 
 def put(body: Any, path: str, value: Any) -> None:
-    """Set the value at a path in a request's JSON body; objects that are not there are made.
+    """Set the value at a path in a request's JSON body, and create missing objects.
 
     Raises SourceError if the path leads beyond the end of a list, or into a scalar.
     """
@@ -141,15 +141,15 @@ def put(body: Any, path: str, value: Any) -> None:
 
 
 def remove(body: Any, path: str) -> None:
-    """Take the member at a path out of a request's JSON body, if it is there."""
+    """Remove the member at a path from a request's JSON body, if it is there."""
     place, last = _owner(body, path, make=False)
     if place is not None:
         del place[last]
 
 
 def _owner(body: Any, path: str, *, make: bool) -> tuple[Any, Any]:
-    """The object or list that has the path's last step, and its name or place in there; None if
-    it has no such member and `make` is false."""
+    """The object or list that has the path's last step, and its name or index in it; None if there
+    is none and `make` is false."""
     steps = list(parsed(path).steps)
     if isinstance(body, dict) and path in body:
         return body, path

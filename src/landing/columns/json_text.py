@@ -1,4 +1,4 @@
-"""Arrays and objects to JSON text, with only the nested properties that their field lists."""
+"""Converts arrays and objects to JSON text, with only the properties that their field lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landing.catalog.fields import Field
 from landing.columns.plain_values import with_text_keys
 
 MAX_NESTING = 256
-"""Levels of arrays and objects in a value; readers and Python's own recursion end not far above."""
+"""Levels of arrays and objects in a value; readers and Python's recursion fail not far above."""
 
 _encoder = msgspec.json.Encoder()
 _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -27,13 +27,13 @@ _REFUSED = (msgspec.MsgspecError, UnicodeError)
 
 
 class NoShapeError(Exception):
-    """A field that lists properties among several kinds: only a look at each value helps."""
+    """A field that lists properties and allows other kinds, so each value has to be examined."""
 
 
 def shape_of(field: Field) -> Any:
-    """The type that keeps what the field lists and drops the rest; Any where it lists nothing.
+    """The type that keeps the properties which the field lists; Any if it lists none.
 
-    Values convert to it, and JSON decodes to it, in one go for a page. Raises NoShapeError.
+    A page of values is converted or decoded to it at once. Raises NoShapeError.
     """
     if field.kinds == {"object"} and field.properties is not None:
         members = {name: _member(nested) for name, nested in field.properties.items()}
@@ -47,7 +47,7 @@ def shape_of(field: Field) -> Any:
 
 
 def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:
-    """Python values in their field's shape. Raises msgspec.ValidationError where one has not."""
+    """Python values in their field's shape. Raises msgspec.ValidationError if one has another."""
     page = list[shape | None]
     return values if shape is Any else msgspec.convert(values, page)
 
@@ -64,7 +64,7 @@ def check_nesting(text: bytes) -> None:
 
 
 def without_depths(text: bytes, most: int) -> bytes:
-    """JSON text with null in place of what is nested deeper than `most` levels."""
+    """JSON text with null in place of values that are nested deeper than `most` levels."""
     kept: list[bytes] = []
     start = depth = 0
     for match in _STRUCTURE.finditer(text):
@@ -82,9 +82,10 @@ def _step(token: bytes) -> int:
 
 
 class Unreadable:
-    """A JSON value that no Python value is: a number of too many digits, or text not in UTF-8.
+    """A JSON value that Python can't represent: a number with too many digits, or text that is not
+    UTF-8.
 
-    Its text is as it came, what is not UTF-8 escaped.
+    It has the value's text, in which bytes that are not UTF-8 are escaped.
     """
 
     def __init__(self, raw: bytes) -> None:
@@ -99,12 +100,12 @@ class Unreadable:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a JSON number, and not `-Infinity` or `007`."""
+        """Whether it is a valid JSON number, not `-Infinity` or `007`."""
         return _NUMBER.fullmatch(self._raw) is not None
 
 
 def readable(raw: msgspec.Raw) -> Any:
-    """A value with Unreadable in it at most as the whole, or as a member."""
+    """The value; whatever can't be read is an Unreadable, the whole value or a member of it."""
     try:
         return msgspec.json.decode(raw)
     except _REFUSED:
@@ -124,14 +125,14 @@ def _member_of(raw: msgspec.Raw) -> Any:
 
 
 def lines(values: Sequence[Any]) -> bytes:
-    """The JSON text of each value, ended by a line feed, which no JSON text has inside."""
+    """The JSON text of each value, ended by a line feed, which JSON text does not contain."""
     return _encoder.encode_lines(values)
 
 
 def object_type(title: str, members: Mapping[str, Any], default: Any) -> type[msgspec.Struct]:
-    """A type for objects of which only these members count; `default` where one is missing.
+    """A type for objects of which only these members matter; a missing one is `default`.
 
-    Raises NoShapeError for names that the decoder can't look for.
+    Raises NoShapeError for names that the decoder does not support.
     """
     declared = [(f"member{n}", type_, default) for n, type_ in enumerate(members.values())]
     names = {f"member{n}": name for n, name in enumerate(members)}
@@ -157,7 +158,7 @@ def _lists_properties(field: Field) -> bool:
 
 
 def pruned(value: Any, field: Field) -> Any:
-    """What `shape_of` keeps of one value, whatever it is."""
+    """One value of any kind, with what `shape_of` would keep of it."""
     if isinstance(value, Mapping) and field.properties is not None:
         value = with_text_keys(value)
         return {

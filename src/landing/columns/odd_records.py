@@ -1,4 +1,4 @@
-"""Separates the records of a page that a strict decoder refuses from those that it accepts."""
+"""Separates invalid records of a page from those that a strict JSON decoder accepts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _WORD = re.compile(
     r"(?![^\s,\]}])",
     re.DOTALL | re.IGNORECASE,
 )
-"""Strings, and what programs print for numbers and constants: `-nan(ind)`, `1.#INF`, `None`."""
+"""Strings, and spellings of numbers and constants that programs print: `-nan(ind)`, `1.#INF`,
+`None`."""
 _ODD_VALUE = "\0odd value\0"
 _MARK = "\0odd record\0"
-"""Begins the JSON text of a record that stands, as a string, in its own place."""
+"""Begins the string that replaces an invalid record with its own text."""
 
 
 class OddRecord(dict[str, Any]):
-    """What stands in the place of a record and is no object: a row without fields."""
+    """An item of the list of records that is not an object: a row without fields."""
 
     def __init__(self, value: Any) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class OddRecord(dict[str, Any]):
 
     @property
     def in_words(self) -> str:
-        """What it is, without what it says."""
+        """Its kind, without its value."""
         return "null" if self.value is None else kind_in_words(self.value)
 
 
@@ -53,13 +54,12 @@ EACH: Final = "[*]"
 
 
 def marked(content: bytes, path: Path) -> bytes:
-    """The body with a string in place of each record, and each value beside them, that is no
-    strict JSON. The records are the elements of the list at the path, or what is there in each
-    element of a list.
+    """The body with a string in place of each record, and each value beside the records, that is
+    not valid JSON. The records are the elements of the list at the path, or a member of each.
 
-    Raises ValueError if it is cut off, has no list there, or one of its records is no JSON even to
-    a reader who allows NaN, Infinity, `+1`, `None`, control characters in strings, and halves of
-    surrogates.
+    Raises ValueError if the body is cut off, has no list there, or has a record that is not JSON
+    even if NaN, Infinity, `+1`, `None`, control characters in strings and halves of surrogate pairs
+    are allowed.
     """
     walk = _Walk(path.is_exact)
     body = walk.marked(content.strip(), path.steps)
@@ -69,7 +69,7 @@ def marked(content: bytes, path: Path) -> bytes:
 
 
 class _Walk:
-    """What is beside the path stays, as paginators look there for what follows."""
+    """Walks to the records. Members beside the path stay, since paginators read them."""
 
     def __init__(self, is_exact: bool) -> None:
         self._is_exact = is_exact
@@ -117,7 +117,7 @@ class _Walk:
 
 
 def unmarked(record: Any) -> Any:
-    """The record that a string stands for, or what stands in the place of one."""
+    """The record that a string stands for, or the OddRecord for anything else."""
     if isinstance(record, dict):
         return record
     if isinstance(record, str) and record.startswith(_MARK):
@@ -126,8 +126,7 @@ def unmarked(record: Any) -> Any:
 
 
 def is_refused(records: list[OddRecord]) -> bool:
-    """Whether a page of such records alone is none: they say something, so it is not by mistake
-    that no object is there."""
+    """Whether a page that has only such items is an error: at least one of them has a message."""
     return any(record.value not in (None, [], "") for record in records)
 
 
@@ -156,7 +155,7 @@ def _loads(text: str) -> Any:
 
 
 def _quoted(word: re.Match[str]) -> str:
-    """A string in place of a number or constant that no JSON has, such as `+Infinity`."""
+    """A string in place of a number or constant that is not JSON, such as `+Infinity`."""
     if word[0].startswith('"'):
         return word[0]
     try:
@@ -181,7 +180,7 @@ def _unreadable(constant: str) -> Unreadable:
 
 
 def _elements(text: bytes) -> Iterator[bytes]:
-    """The elements of an array or the members of an object, as they are spelled."""
+    """The text of each element of an array or member of an object."""
     depth = start = 0
     for match in _TOKEN.finditer(text):
         token = match[0]

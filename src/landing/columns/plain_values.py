@@ -1,4 +1,4 @@
-"""Values of other types than Python's own, as what they stand for."""
+"""Converts values of other types to the plain Python values that they stand for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _INT64 = (-(2**63), 2**63 - 1)
 
 
 def plain(value: Any) -> Any:
-    """A member of an Enum as its value, a scalar or array of numpy as Python has it, and a number
-    or text of a subclass as that number or text; any other value as it is."""
+    """The value of an Enum's member, the Python value of a numpy scalar or array, or the number or
+    text of a subclass; any other value is returned as it is."""
     if type(value) in _OWN:
         return value
     if isinstance(value, Enum):
@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
 
 
 def with_text_keys(value: Any) -> Any:
-    """A mapping whose keys are what `json.dumps` makes of them; keys that it refuses stay."""
+    """A mapping with the keys that `json.dumps` would write; keys that it refuses stay."""
     if not isinstance(value, Mapping) or all(type(key) is str for key in value):
         return value
     return {_text_key(plain(key)): member for key, member in value.items()}

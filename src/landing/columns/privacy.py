@@ -1,7 +1,7 @@
-"""Private values as what may be written of them: nothing, a mask, or a keyed hash.
+"""Replaces private values by nothing, a mask, or a keyed hash.
 
-`private_fit` and `protection` serve columns, and raise ConversionError for a value that is not what
-its field says. `row_protector` serves quarantine, where such values stand, and never raises.
+`private_fit` and `protection` are for columns, and raise ConversionError for a value that does not
+fit its field. `row_protector` is for quarantine, which has such values, and never raises.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def privacy_key() -> bytes:
 
 
 def private_fit(field: Field, *, is_protected: bool = False) -> Callable[[Any], str]:
-    """What lands for a value, not null, of a field that is masked or hashed.
+    """The value that lands in place of a value (not null) of a masked or hashed field.
 
-    With `is_protected`, a hash or mask is taken to be one that was made here and stays.
+    With `is_protected`, a value that looks like a hash or mask stays.
     """
     if field.privacy == "mask":
         return lambda value: MASK
@@ -85,10 +85,10 @@ def private_fit(field: Field, *, is_protected: bool = False) -> Callable[[Any], 
 
 
 def canonical_text(field: Field, value: Any) -> str:
-    """The text that is hashed, the same for values that the field's type takes for equal.
+    """The text that is hashed, the same for values that are equal in the field's type.
 
-    Values of different fields hash alike where this is the same: 1, 1.0 and "1" do in fields of
-    type integer, number and string. Raises ConversionError.
+    Values of different fields with the same text have the same hash, such as 1, 1.0 and "1" in
+    fields of type integer, number and string. Raises ConversionError.
     """
     kinds = field.kinds
     if kinds == {"integer"}:
@@ -117,10 +117,10 @@ def _sorted_text(value: Any) -> str:
 def protection(
     field: Field, *, is_protected: bool = False, is_lenient: bool = False
 ) -> Callable[[Any], Any]:
-    """Values pruned to what the field lists, with their private parts protected.
+    """Values with only the properties that the field lists, and their private parts protected.
 
-    A value that is not the object or array in which the private parts are described may have them
-    anywhere: a ConversionError, or masked as a whole if `is_lenient`.
+    A value that is not the configured object or array may have private parts anywhere: it raises
+    ConversionError, or is masked as a whole if `is_lenient`.
     """
     if field.privacy is not None:
         fit = private_fit(field, is_protected=is_protected)
@@ -150,7 +150,7 @@ def protection(
 
 
 def _lenient(fit: Callable[[Any], str], field: Field) -> Callable[[Any], str]:
-    """Values that do not fit are hashed as text, and masked where they are none."""
+    """Values that do not fit are hashed as text, or masked if they have no text."""
     as_text = Field(type="string", privacy=field.privacy)
     fit_as_text = private_fit(as_text)
 
@@ -168,9 +168,9 @@ def _lenient(fit: Callable[[Any], str], field: Field) -> Callable[[Any], str]:
 def row_protector(
     fields: Mapping[str, Field], known: Collection[str] | None = None
 ) -> Callable[[Row], dict[str, Any]]:
-    """What of a row may be written where it stands as a whole: the fields that land, protected.
+    """Protects whole rows, as in quarantine: keeps the fields that land, protected.
 
-    With `known`, also the fields that are not among those names.
+    With `known`, it also keeps the fields that are not among these names.
     """
     protections = {
         name: protection(field, is_lenient=True) for name, field in landing_fields(fields).items()

@@ -6,14 +6,14 @@ import msgspec
 import pyarrow as pa
 
 MAX_ROW_BYTES = 16 * 1024 * 1024
-"""Of what a row holds in its configured columns, as Arrow counts it."""
+"""Most bytes of a row in its configured columns, as Arrow counts them."""
 MAX_KEPT_BYTES = MAX_ROW_BYTES
-"""Of a row's JSON in quarantine; beyond, its start is kept as text."""
+"""Most bytes of a row's JSON in quarantine; of a longer one, its beginning is kept as text."""
 TOO_LARGE = f"the largest value of a row above {MAX_ROW_BYTES // 1024**2} MB"
 
 
 def oversized(table: pa.Table) -> list[int]:
-    """Positions of the rows above MAX_ROW_BYTES; looked for only where the table has so much."""
+    """Positions of the rows above MAX_ROW_BYTES; searched only if the table is that large."""
     if table.nbytes <= MAX_ROW_BYTES or table.num_rows == 0:
         return []
     if table.num_rows == 1:
@@ -33,7 +33,7 @@ def largest_column(table: pa.Table, index: int) -> str:
 
 
 def bounded(row: bytes) -> bytes:
-    """A row's JSON, or, where that is too long to keep, a JSON string with its start."""
+    """A row's JSON; if it is too long to keep, a JSON string with its beginning."""
     if len(row) <= MAX_KEPT_BYTES:
         return row
     return msgspec.json.encode(row[:MAX_KEPT_BYTES].decode(errors="ignore") + "…")

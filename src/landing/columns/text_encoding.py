@@ -1,4 +1,4 @@
-"""Text of any encoding as UTF-8 bytes, which is what is read from then on."""
+"""Converts text of any encoding to UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _PLAIN = ("utf-8", "ascii")
 
 
 def as_utf8(content: bytes, encoding: str | None = None) -> bytes:
-    """Text in UTF-8 without byte order mark. A mark decides, else `encoding`, else where zeros are.
+    """Text in UTF-8 without byte order mark. Its encoding is that of the mark, or else `encoding`,
+    or else guessed from zero bytes.
 
     Raises ValueError if it is not in that encoding.
     """
@@ -28,6 +29,6 @@ def _decoded(content: bytes, encoding: str) -> bytes:
             return content
         return content.decode(encoding).encode()
     except LookupError:
-        raise ValueError(f"text in '{encoding}', an encoding that nothing here knows") from None
+        raise ValueError(f"text in '{encoding}', which is no known encoding") from None
     except UnicodeError:
         raise ValueError(f"text that is not in the encoding '{encoding}'") from None

@@ -1,7 +1,6 @@
-"""Rows that say that a record was deleted: its key, when that was noticed, and nothing else.
+"""Tombstones: rows with the key of a deleted record and the time when the deletion was detected.
 
-The files of a stream whose config has deletes carry the column `_deleted_at`, whether they have
-such rows or not.
+All files of a stream with deletes have the column `_deleted_at`, even if they have no tombstones.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from landing.columns.arrow import pc
 from landing.columns.plain_values import plain
 
 DELETED_AT_FIELD = pa.field(DELETED_AT, pa.timestamp("us", tz="UTC"))
-NO_KEY = "no value, though it tells which record is deleted"
+NO_KEY = "no value, so it is unknown which record is deleted"
 _NEVER = frozenset({"", "0", "false", "f", "no", "n", "null", "none"})
 _ZERO_TIME = re.compile(
     r"(?:0000-00-00|0001-01-01|1970-01-01)(?:[t ]00:00(?::00(?:\.0+)?)?)?"
     r"\s*(?:z|utc|\+00:?00)?|0+\.0+"
 )
-"""The first moment of MySQL, of .NET and Go, and of Unix; and 0 as a fraction."""
+"""The zero times of MySQL, of .NET and Go, and of Unix; and 0 as a fraction."""
 _UNDATED = datetime.fromtimestamp(0, UTC)
 
 
 def is_tombstone(table: pa.Table) -> pa.ChunkedArray | pa.Array:
-    """Which rows of a landed table are tombstones, as booleans, also in files of a time when
-    nothing was noticed."""
+    """Booleans that mark the tombstones of a landed table; all false in files without
+    `_deleted_at`."""
     if DELETED_AT not in table.schema.names:
         return pa.repeat(False, table.num_rows)
     return pc.is_valid(table[DELETED_AT])
@@ -47,26 +46,26 @@ def tombstone_count(table: pa.Table) -> int:
 
 @dataclass(frozen=True)
 class Tombstones:
-    """Which rows of a stream are tombstones, and what of their columns lands."""
+    """Recognizes a stream's tombstones, and makes the rows that land for them."""
 
     key: tuple[str, ...]
     cursor: str | None
-    """The field that an incremental run goes by, which it has to see of tombstones as well."""
+    """The cursor field, whose values an incremental run needs of tombstones too."""
     hint: HardDelete | None
 
     def found(self, hinted: Sequence[Any]) -> list[bool]:
-        """Which rows are, by their values of the hinted column."""
+        """Which rows are tombstones, by their values in the hinted column."""
         assert self.hint is not None, "only a stream with the hint has such values"
         test = _is_true if self.hint.is_boolean else _is_set
         return [not _is_null(value) and test(value) for value in hinted]
 
     def keeps(self, column: str) -> bool:
-        """Whether a tombstone has a value there until its cursor was seen."""
+        """Whether a tombstone keeps its value in this column until the cursor was read."""
         return column in self.key or column == self.cursor
 
     def undated(self, gone: Sequence[bool]) -> pa.Array:
-        """The column of time for rows just read: the same each time that a tombstone is, so that
-        one which has landed is recognized."""
+        """The column `_deleted_at` for rows just read: the same for each reading of a tombstone, so
+        that one that has landed is recognized."""
         return pa.array([_UNDATED if is_gone else None for is_gone in gone], DELETED_AT_FIELD.type)
 
     def dated(self, table: pa.Table, noticed: datetime) -> pa.Table:
@@ -92,7 +91,7 @@ class Tombstones:
 
 
 def tombstones_of(config: StreamConfig) -> Tombstones | None:
-    """None for a stream whose deletions are not noticed."""
+    """The tombstones of a stream; None if its deletions are not detected."""
     if not config.has_deletes:
         return None
     cursor = config.cursor_field if config.is_incremental else None
@@ -116,7 +115,7 @@ def _is_null(value: Any) -> bool:
 
 
 def _is_set(value: Any) -> bool:
-    """What says when, or that, a record was deleted; APIs spell "never" in many ways."""
+    """Whether a value means that a record was deleted; APIs spell "not deleted" in many ways."""
     value = plain(value)
     if isinstance(value, str):
         text = value.strip().lower()
@@ -127,7 +126,7 @@ def _is_set(value: Any) -> bool:
 
 
 def _is_true(value: Any) -> bool:
-    """As dlt has it for a boolean column: what can't be one says nothing."""
+    """Whether a value of a boolean column means true, as in dlt; other values mean nothing."""
     if isinstance(value, bool | int | float | Decimal):
         return bool(value)
     from dlt.common.data_types import coerce_value  # large, and not for each reader of a config

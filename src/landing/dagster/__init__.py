@@ -19,5 +19,6 @@ except ModuleNotFoundError as error:
     ) from error
 
 from landing.dagster.location import definitions
+from landing.dagster.translator import StreamAsset, StreamTranslator
 
-__all__ = ["definitions"]
+__all__ = ["StreamAsset", "StreamTranslator", "definitions"]

@@ -15,7 +15,8 @@ from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import message
 from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
-from landing.dagster.streams import KINDS, Stream
+from landing.dagster.specs import live_spec
+from landing.dagster.streams import Stream
 from landing.errors import BucketError, UsageError
 from landing.events import RunWarning
 
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 def asset_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition:
     if stream.config is None:
         return _broken(stream, options)
-    config = stream.config
+    config, spec = stream.config, live_spec(stream, options)
 
     @dg.multi_asset(
         name=stream.op_name(),
-        specs=[_spec(stream, config, options)],
-        check_specs=results.specs(stream.key, config),
+        specs=[spec],
+        check_specs=results.specs(spec.key, config),
         pool=stream.source,
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -61,7 +62,7 @@ def _landed(
         done = run.run_streams(source, [stream.name], bucket, emit, workers=1)
     for error in done.failed.values():
         raise error
-    return _materialized(stream.key, source.config(stream.name), done.landed[0], log, bucket)
+    return _materialized(context.asset_key, source.config(stream.name), done.landed[0], log, bucket)
 
 
 def _materialized(
@@ -75,48 +76,32 @@ def _materialized(
         log(RunWarning(f"no preview: {error}"))
         facts = metadata.of_result(result, bucket, [])
     checks = results.results(key, config, result, log, bucket)
-    return dg.MaterializeResult(asset_key=key, metadata=facts, check_results=list(checks))
-
-
-def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        stream.key,
-        description=_description(stream, config),
-        metadata=metadata.of_config(config),
-        group_name=stream.group,
-        owners=list(options.owners),
-        tags={"landing/source": stream.source, "landing/sync_mode": config.sync_mode},
-        kinds=KINDS,
-        automation_condition=_when_due(config),
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata=facts,
+        check_results=list(checks),
+        data_version=_data_version(result, bucket),
     )
 
 
-def _description(stream: Stream, config: StreamConfig) -> str:
-    message = config.description or f"Stream {stream.name} of {stream.source}."
-    return f"{message}\n\n**No schedule**: {stream.mistake}" if stream.mistake else message
+def _data_version(result: "StreamResult", bucket: "Bucket") -> dg.DataVersion | None:
+    """The newest load's id: it stays as it is if nothing is new, and assets that read the stream
+    then don't show as outdated. None, which lets Dagster make one, if it can't be read."""
+    from landing.zone.layout import StreamPaths
+    from landing.zone.load_log import last_load
 
-
-def _when_due(config: StreamConfig) -> dg.AutomationCondition[Any] | None:
-    """Due at each time of the schedule. While a run is queued or in progress, due times are not
-    counted up: the stream runs once when that run has ended."""
-    if config.schedule is None:
+    if result.load_ids:
+        return dg.DataVersion(result.load_ids[-1])
+    try:
+        last = last_load(bucket, StreamPaths(result.source, result.stream), None)
+    except BucketError:
         return None
-    cron, timezone = config.schedule.cron, config.schedule.timezone
-    is_idle = ~dg.AutomationCondition.in_progress()
-    due = dg.AutomationCondition.on_cron(cron, timezone) & is_idle
-    return due.with_label(f"{cron} ({timezone})")
+    return dg.DataVersion(last.load_id if last else "nothing has landed")
 
 
 def _broken(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition:
     """An asset for a stream whose config can't be read: it shows the mistake; other streams run."""
-    spec = dg.AssetSpec(
-        stream.key,
-        description=f"**This stream can't be run.** {stream.mistake}",
-        group_name=stream.group,
-        owners=list(options.owners),
-        tags={"landing/source": stream.source, "landing/broken": "true"},
-        kinds=KINDS,
-    )
+    spec = live_spec(stream, options)
 
     @dg.multi_asset(name=stream.op_name(), specs=[spec])
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]

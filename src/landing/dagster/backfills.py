@@ -11,7 +11,8 @@ from landing.catalog.stream_config import StreamConfig
 from landing.dagster.engine import import_engine
 from landing.dagster.options import LocationOptions, Span
 from landing.dagster.outcomes import message
-from landing.dagster.streams import KINDS, Stream
+from landing.dagster.specs import backfill_spec
+from landing.dagster.streams import Stream
 from landing.errors import UsageError
 
 _TIMES = ("date-time", "date")
@@ -23,9 +24,11 @@ def backfill_of(stream: Stream, options: LocationOptions) -> dg.AssetsDefinition
     if config is None or not _is_by_time(config):
         return None
 
+    partitions = _partitions(options.backfill_by, _first_day(config, options))
+
     @dg.multi_asset(
         name=stream.op_name("backfill"),
-        specs=[_spec(stream, config, options)],
+        specs=[backfill_spec(stream, options, partitions)],
         pool=stream.source,
     )
     def backfill(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -44,20 +47,6 @@ def _is_by_time(config: StreamConfig) -> bool:
         return False
     field = config.fields[config.cursor_field]
     return field.kinds == {"string"} and field.format in _TIMES
-
-
-def _spec(stream: Stream, config: StreamConfig, options: LocationOptions) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        stream.backfill_key,
-        description=f"The past of {stream.source}/{stream.name}: the records whose "
-        f"{config.cursor_field} is in the {options.backfill_by}, landed beside the live runs, "
-        "whose cursor does not change.",
-        group_name=stream.group,
-        owners=list(options.owners),
-        tags={"landing/source": stream.source, "landing/backfill": options.backfill_by},
-        kinds=KINDS,
-        partitions_def=_partitions(options.backfill_by, _first_day(config, options)),
-    )
 
 
 def _first_day(config: StreamConfig, options: LocationOptions) -> date:

@@ -13,6 +13,7 @@ import dagster as dg
 from landing.catalog.workspace import bucket_settings
 from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import message
+from landing.dagster.specs import live_spec
 from landing.dagster.streams import Stream
 from landing.observe.freshness import Late
 
@@ -28,17 +29,17 @@ def freshness_of(
 ) -> dg.AssetChecksDefinition | None:
     """One step that checks all streams with a schedule or a mistake, by the time at which each
     one's state was last written in the bucket. None if there are no such streams."""
-    watched = {stream.key: stream for stream in streams if _is_watched(stream)}
+    watched = {live_spec(one, options).key: one for one in streams if _is_watched(one)}
     if not watched:
         return None
 
     @dg.multi_asset_check(
-        name=f"{NAME}_of_streams", specs=list(map(_spec, watched.values())), can_subset=True
+        name=f"{NAME}_of_streams", specs=list(map(_spec, watched)), can_subset=True
     )
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with message(context, options.retries):
-            selected = [watched[check.asset_key] for check in context.selected_asset_check_keys]
-            found = list(_results(selected, options))
+            keys = [check.asset_key for check in context.selected_asset_check_keys]
+            found = list(_results({key: watched[key] for key in keys}, options))
         yield from found
 
     return freshness
@@ -50,24 +51,26 @@ def _is_watched(stream: Stream) -> bool:
     )
 
 
-def _spec(stream: Stream) -> dg.AssetCheckSpec:
+def _spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
     # Not on_cron, which waits for the asset: a late one would never be checked.
     passed: dg.AutomationCondition[Any] = dg.AutomationCondition.cron_tick_passed(CRON)
     return dg.AssetCheckSpec(
         NAME,
-        asset=stream.key,
+        asset=key,
         description="A run has landed since the stream was last due, at least an hour ago, and "
         "its cursor is not in the future.",
         automation_condition=passed.since_last_handled().with_label("once an hour"),
     )
 
 
-def _results(streams: Sequence[Stream], options: LocationOptions) -> Iterator[dg.AssetCheckResult]:
-    stale = _stale(streams, options)
-    for stream in streams:
+def _results(
+    streams: Mapping[dg.AssetKey, Stream], options: LocationOptions
+) -> Iterator[dg.AssetCheckResult]:
+    stale = _stale(list(streams.values()), options)
+    for key, stream in streams.items():
         found = "; ".join(map(str, stale.get((stream.source, stream.name), ())))
         yield dg.AssetCheckResult(
-            asset_key=stream.key,
+            asset_key=key,
             check_name=NAME,
             passed=not found and stream.mistake is None,
             description=stream.mistake or found or "landed since it was due",

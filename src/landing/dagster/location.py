@@ -15,6 +15,7 @@ from landing.dagster.backfills import backfill_of
 from landing.dagster.freshness import freshness_of
 from landing.dagster.options import FIRST_DAY, RETRIES, LocationOptions, Span
 from landing.dagster.streams import streams_of
+from landing.dagster.translator import StreamTranslator
 from landing.errors import WorkspaceError
 
 SENSOR = "landing_schedules"
@@ -27,12 +28,14 @@ def definitions(
     retries: dg.RetryPolicy = RETRIES,
     backfill_by: Span = "month",
     backfill_from: date = FIRST_DAY,
+    translator: StreamTranslator | None = None,
 ) -> dg.Definitions:
     """The streams of the workspace `orchestration`, the folder that has `dlt/sources/` and `dag/`.
 
     `owners` are the owners of every asset, such as `team:data`. `retries` applies to failures that
     may be temporary. Partitions of the past are one `backfill_by` long; for a stream whose config
-    has no `initial_value` they begin at `backfill_from`. Raises WorkspaceError if the folder is
+    has no `initial_value` they begin at `backfill_from`. `translator` changes how streams appear as
+    assets. Raises WorkspaceError if the folder is
     not a workspace.
     """
     options = LocationOptions(
@@ -41,6 +44,7 @@ def definitions(
         retries=retries,
         backfill_by=backfill_by,
         backfill_from=backfill_from,
+        translator=translator or StreamTranslator(),
     )
     load_env_file(options.workspace)
     show_names(options.workspace)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
 import dagster as dg
 
 from landing.catalog.workspace import Workspace
+from landing.dagster.translator import StreamTranslator
 
 Span = Literal["day", "week", "month"]
 
@@ -28,3 +29,4 @@ class LocationOptions:
     backfill_by: Span = "month"
     backfill_from: date = FIRST_DAY
     """The first partition of streams whose config has no `initial_value`."""
+    translator: StreamTranslator = field(default_factory=StreamTranslator)

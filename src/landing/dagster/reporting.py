@@ -41,7 +41,7 @@ class RunLog:
                 self.uploads.append(path)
                 self._info(f"{path}: {rows:,} rows, {size:,} bytes, uploaded in {seconds:.1f} s")
             case events.LoadPublished(stream, rows, cursor):
-                self._info(f"{stream}: {rows:,} rows published, cursor {cursor}; going on")
+                self._info(f"{stream}: {rows:,} rows published, cursor {cursor}; continuing")
             case events.StreamLanded(result=result):
                 self._landed(result)
             case events.RunWarning(text):

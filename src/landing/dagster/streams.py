@@ -7,14 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import dagster as dg
-
 from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
 
-KINDS = {"dlt", "parquet"}
 _HASHED = 8
 
 
@@ -25,14 +22,6 @@ class Stream:
     config: StreamConfig | None
     mistake: str | None = None
     """Why the config can't be read, or why its schedule can't."""
-
-    @property
-    def key(self) -> dg.AssetKey:
-        return dg.AssetKey([self.source, self.name])
-
-    @property
-    def backfill_key(self) -> dg.AssetKey:
-        return dg.AssetKey([self.source, self.name, "backfill"])
 
     @property
     def group(self) -> str:

@@ -9,7 +9,6 @@ import dagster as dg
 
 from landing.catalog.workspace import bucket_settings
 from landing.dagster.options import LocationOptions
-from landing.dagster.outcomes import Context
 from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting
 from landing.dagster.streams import Stream
@@ -30,7 +29,11 @@ from landing.zone.bucket import Bucket
 
 
 def land_window(
-    context: Context, stream: Stream, options: LocationOptions, start: datetime, end: datetime
+    context: dg.AssetExecutionContext,
+    stream: Stream,
+    options: LocationOptions,
+    start: datetime,
+    end: datetime,
 ) -> dg.MaterializeResult[Any]:
     """Lands the window again if it has landed before, and resumes one that was interrupted."""
     log = RunLog(context.log)
@@ -51,7 +54,8 @@ def land_window(
         raise error
     done = windows.done[-1].done
     return dg.MaterializeResult(
-        asset_key=stream.backfill_key,
+        asset_key=context.asset_key,
+        data_version=dg.DataVersion(done.load_id or "nothing has landed"),
         metadata={
             "rows": done.rows,
             "quarantined": done.quarantined,

@@ -1,4 +1,4 @@
-"""A transformer's function, run so that a child that is gone does not end the stream."""
+"""Runs a transformer's function so that a child that is gone does not end the stream."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Function: TypeAlias = Callable[..., Any]
 
 
 def skipping_gone(function: Function, gone: Gone) -> Function:
-    """The function of a transformer, whose call for one parent gives nothing if the API answers
-    that what was asked for is gone.
+    """The transformer's function, wrapped: a call for one parent returns nothing if the API answers
+    404 or 410.
 
-    A 404 counts if it comes twice. If that ends a call for a page of several parents, the function
-    is called again for each of them alone, and what it gave before is left out.
+    A 404 counts only if it comes twice. If the call was for a page of several parents, the function
+    is called again for each of them alone, and rows that it had returned before are left out.
     """
 
     @wraps(function)
@@ -44,7 +44,7 @@ def skipping_gone(function: Function, gone: Gone) -> Function:
 
 
 class _Call:
-    """Of the function, for one parent or a page of several."""
+    """A call of the function, for one parent or a page of several."""
 
     def __init__(
         self, function: Function, parents: Any, gone: Gone, *, is_again: bool = False
@@ -61,7 +61,7 @@ class _Call:
             with in_child(child):
                 made = self._function(self._parents)
         except Exception as error:
-            return self._pieces_of_each(self._instead(error, _Given()), _Given())
+            return self._pieces_of_each(self._instead(error, _Returned()), _Returned())
         if isinstance(made, Iterator):
             return self._iterated(made)
         if isinstance(made, AsyncIterator):
@@ -78,7 +78,7 @@ class _Call:
         return made
 
     def _iterated(self, items: Iterator[Any]) -> Generator[Any, None, None]:
-        given = _Given()
+        returned = _Returned()
         try:
             while True:
                 child = Child(self._gone)
@@ -88,15 +88,15 @@ class _Call:
                 except StopIteration:
                     return
                 except Exception as error:
-                    yield from self._pieces_of_each(self._instead(error, given), given)
+                    yield from self._pieces_of_each(self._instead(error, returned), returned)
                     return
-                yield self._piece(piece, child, given)
+                yield self._piece(piece, child, returned)
         finally:
             if isinstance(items, Generator):
                 items.close()
 
     async def _async_iterated(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-        given = _Given()
+        returned = _Returned()
         while True:
             child = Child(self._gone)
             try:
@@ -105,25 +105,25 @@ class _Call:
             except StopAsyncIteration:
                 return
             except Exception as error:
-                for call in self._instead(error, given):
+                for call in self._instead(error, returned):
                     async for piece in call.made():
-                        if not given.takes(piece):
+                        if not returned.takes(piece):
                             yield piece
                 return
-            yield self._piece(piece, child, given)
+            yield self._piece(piece, child, returned)
 
-    def _piece(self, piece: Any, child: Child, given: _Given) -> Any:
+    def _piece(self, piece: Any, child: Child, returned: _Returned) -> Any:
         if callable(piece) or isinstance(piece, Awaitable):
-            given.is_known = False
+            returned.is_known = False
             return self._deferred(piece, is_all=False) if callable(piece) else piece
-        if not given.count:
+        if not returned.count:
             self._answered(piece, child)
-        given.add(piece)
+        returned.add(piece)
         return piece
 
     def _deferred(self, function: Function, *, is_all: bool = True) -> Function:
-        """As `dlt.defer` has it, to be called in dlt's pool. If it is not all that was given, it is
-        of one parent, unless it has got the whole page."""
+        """Wrap a function that `dlt.defer` made, which dlt calls later in its pool. If it is not
+        all that the call returned, it belongs to one parent, unless it received the whole page."""
 
         def call() -> Any:
             child = Child(self._gone)
@@ -132,8 +132,8 @@ class _Call:
                     made = _called(function)
             except Exception as error:
                 if is_all or _holds(function, self._parents):
-                    given = _Given(is_known=is_all)
-                    made = [call.made()() for call in self._instead(error, given)]
+                    returned = _Returned(is_known=is_all)
+                    made = [call.made()() for call in self._instead(error, returned)]
                     return _merged(made)
                 self._skip(error)
                 return None
@@ -147,20 +147,20 @@ class _Call:
             with in_child(child):
                 result = await made
         except Exception as error:
-            return _merged([await call.made() for call in self._instead(error, _Given())])
+            return _merged([await call.made() for call in self._instead(error, _Returned())])
         return self._answered(result, child)
 
-    def _instead(self, error: Exception, given: _Given) -> list[_Call]:
-        """The calls for each parent alone, of a page in which one is gone; of one alone, another
-        call, and none after that."""
-        if self._is_one and not given.count:
+    def _instead(self, error: Exception, returned: _Returned) -> list[_Call]:
+        """The calls to make in place of a failed one: for each parent of the page alone, or, for a
+        single parent, once more. None if the parent is skipped."""
+        if self._is_one and not returned.count:
             if may_pass(error) and not self._is_again:
                 return [_Call(self._function, self._parents, self._gone, is_again=True)]
             self._skip(error)
             return []
         if self._is_one or not is_gone(error):
             raise error
-        parents = _each(self._parents) if given.is_known else None
+        parents = _each(self._parents) if returned.is_known else None
         if parents is None:
             raise StreamError(
                 f"a transformer got {len(self._parents):,} parents at once, and what it requested "
@@ -174,11 +174,11 @@ class _Call:
             raise error
         self._gone.add(error)
 
-    def _pieces_of_each(self, calls: list[_Call], given: _Given) -> Iterator[Any]:
+    def _pieces_of_each(self, calls: list[_Call], returned: _Returned) -> Iterator[Any]:
         for call in calls:
             made = call.made()
             for piece in made if isinstance(made, Iterator) else [made]:
-                if piece is not None and not given.takes(piece):
+                if piece is not None and not returned.takes(piece):
                     yield piece
 
 
@@ -191,13 +191,13 @@ def _called(function: Function) -> Any:
     return function()
 
 
-class _Given:
-    """What a call gave before it failed, so that it does not come twice."""
+class _Returned:
+    """The rows that a call returned before it failed, so that they do not land twice."""
 
     def __init__(self, *, is_known: bool = True) -> None:
         self.count = 0
         self.is_known = is_known
-        """False if something was given that is still to be made."""
+        """False if some of it is still to be evaluated."""
         self._digests: Counter[int] = Counter()
 
     def add(self, piece: Any) -> None:
@@ -205,11 +205,11 @@ class _Given:
         self._digests[_digest(piece)] += 1
 
     def takes(self, piece: Any) -> bool:
-        """Whether a piece was given, and not taken yet."""
+        """Whether a piece was returned before; each counts once."""
         digest = _digest(piece)
-        is_given = self._digests[digest] > 0
-        self._digests[digest] -= is_given
-        return is_given
+        was_returned = self._digests[digest] > 0
+        self._digests[digest] -= was_returned
+        return was_returned
 
 
 def _digest(piece: Any) -> int:
@@ -220,13 +220,13 @@ def _digest(piece: Any) -> int:
 
 
 def _is_one(item: Any) -> bool:
-    """Whether it is one parent, such as a record or an id, and no page of several."""
+    """Whether the item is one parent, such as a record or an id, and not a page of several."""
     is_record = isinstance(item, Mapping | str | bytes | tuple)
     return is_record or not hasattr(item, "__len__") or len(item) == 1
 
 
 def _each(parents: Any) -> list[Any] | None:
-    """Pages of one parent each; None of what can't be divided."""
+    """Pages of one parent each; None if the item can't be divided."""
     if isinstance(parents, JsonPage):
         return list(parents.pieces(1))
     if isinstance(parents, list):
@@ -237,7 +237,7 @@ def _each(parents: Any) -> list[Any] | None:
 
 
 def _holds(function: Function, value: Any) -> bool:
-    """Whether a function that was made by `dlt.defer` is called with a value."""
+    """Whether a function made by `dlt.defer` has the value among its arguments."""
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     inner = [each for cell in cells if isinstance(cell, tuple) for each in cell]
     named = [each for cell in cells if isinstance(cell, dict) for each in cell.values()]

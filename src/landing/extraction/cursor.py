@@ -1,9 +1,8 @@
-"""What of a page is new since the run before, and what the next run is to know.
+"""Decides which rows of a page are new since the last run, and what the next run has to know.
 
-Rows are compared by what their cursor values are, while the state keeps the value as the API spells
-it, since a stream passes that back to the API. A run reads again what is at its cursor, behind it
-by a lookback, and beyond it by what was not certain yet; what of that has landed unchanged does not
-land again.
+Cursor values are compared by what they mean, while the state keeps the API's spelling, since a
+stream passes it back to the API. A run reads again the rows at its cursor, those within the
+lookback, and those that were not certain yet; rows that landed unchanged do not land again.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from landing.errors import SourceError
 from landing.extraction.cursor_range import CursorRange
 from landing.extraction.cursor_values import CursorValues, Values
 from landing.extraction.deduplication import CursorState, Deduplication
-from landing.extraction.incremental import FrozenIncremental
+from landing.extraction.incremental import Direction, FrozenIncremental
 from landing.extraction.known_rows import Fetch, KnownRows, KnownRowsState, LandedFile, not_kept
-from landing.extraction.reached import CursorValue, Direction, Reached, ReachedState
+from landing.extraction.reached import CursorValue, Reached, ReachedState
 from landing.extraction.rows_without_cursor import RowsWithoutCursor
 from landing.results import Ahead
 
 
 class CursorTracker:
-    """Lets through what is new since the last run, and remembers how far this run came."""
+    """Lets new rows through, and remembers how far this run came."""
 
     def __init__(
         self,
@@ -45,11 +44,11 @@ class CursorTracker:
         self.frozen = frozen
         self.name = frozen.cursor_path
         self.read_from = frozen.last_value
-        """Behind the cursor by a lookback or lag."""
+        """Where the run reads from: behind the cursor by a lookback or lag."""
         self.before = frozen.get_state()["last_value"]
         self.went_back = False
-        """The stream has given a lower value after a higher one, or a row without any, which a
-        later run would not ask for."""
+        """Whether the stream returned a lower value after a higher one, or a row without a value,
+        which a later run would not request."""
         self._without = RowsWithoutCursor(self.name)
         self._columns = columns
         self._descending = frozen.last_value_func is min
@@ -70,22 +69,19 @@ class CursorTracker:
         self._landed = Deduplication(self.values, self.before, state, folder, fetch, primary_key)
 
     def _check(self) -> None:
-        if self.frozen.last_value_func not in (min, max):
-            raise SourceError(
-                f"cursor '{self.name}': last_value_func has to be max or min, since a cursor "
-                "moves one way"
-            )
+        self.frozen.check_direction()
         if self._descending and self.frozen.lookback is not None:
-            raise SourceError(f"cursor '{self.name}': lookback is for one that grows, not for min")
+            raise SourceError(
+                f"cursor '{self.name}': a lookback needs a cursor that grows, and last_value_func "
+                "is min"
+            )
         if self.frozen.end_value is not None:
             self._typed("end_value", self.frozen.end_value)
 
     def _trusted_order(self, primary_key: Sequence[str]) -> Collection[Direction]:
         if tuple(primary_key) == (self.name,):
             return ("forward", "backward")  # a record never gets another value
-        if self.frozen.whole_order is None:
-            return ()
-        return ("backward" if self.frozen.whole_order == "desc" else "forward",)
+        return self.frozen.declared_directions
 
     def _value(self, raw: Any) -> pa.Scalar:
         return self._columns.value(self.name, raw)
@@ -106,10 +102,10 @@ class CursorTracker:
         *,
         is_first_answer: bool = False,
     ) -> pa.Table:
-        """The rows of a page that are certainly new. Rows that may be known are kept for `rest`.
+        """The rows of a page that are certainly new. Rows that may be known are deferred.
 
-        `rejected` are the cursor values of rows of the page that went to quarantine: the cursor
-        moves beyond them, too, since they need not be asked for again.
+        `rejected` are the cursor values of the page's rejected rows: the cursor moves beyond them
+        too, since they need not be requested again.
         """
         table = converted.table
         self._see(converted, rejected, is_first_answer=is_first_answer)
@@ -135,7 +131,7 @@ class CursorTracker:
     def _see(
         self, converted: Converted, rejected: Sequence[CursorValue], *, is_first_answer: bool
     ) -> None:
-        """All cursor values of a page in the order in which it has them."""
+        """Note all cursor values of a page, in its order."""
         values, raw = converted.table[self.name], converted.raw(self.name)
         if rejected:
             kept = range(len(values)) if converted.kept is None else converted.kept
@@ -153,12 +149,12 @@ class CursorTracker:
 
     @property
     def below(self) -> int:
-        """Rows that were left out, since they are below where the run began to read."""
+        """Number of rows that were left out, because they are below where the run reads from."""
         return self._range.below
 
     @property
     def known_count(self) -> int:
-        """Rows that have landed before, and did not land again."""
+        """Number of rows that had landed before and did not land again."""
         return self._landed.known_count
 
     @property
@@ -179,35 +175,35 @@ class CursorTracker:
 
     @property
     def is_oldest_first(self) -> bool:
-        """The stream declared that order, and has always kept to it."""
+        """Whether the stream declares that order, and has always kept to it."""
         return self._is_asc and not self.went_back and not self._reached.is_disordered
 
     @property
     def can_publish(self) -> bool:
-        """All rows below the cursor were seen, so that it may move before the stream's end."""
+        """Whether all rows below the cursor were read, so it may move before the stream's end."""
         return self.is_oldest_first and self.after != self.before
 
     def deferred_at_before(self) -> Iterator[pa.Table]:
-        """At `can_publish`: deferred rows of the last run's cursor value, which none follow."""
+        """Once `can_publish`: deferred rows with the last run's cursor value."""
         yield from self._landed.deferred_at_before()
 
     def rest(self) -> Iterator[pa.Table]:
-        """Once the stream has ended: deferred rows of which at least one was not known."""
+        """Once the stream has ended: deferred rows of which at least one is unknown."""
         yield from self._landed.rest()
 
     def concerns(self, error: RowError) -> bool:
-        """Whether a row that does not fit is, or may be, in the stream's range."""
+        """Whether a rejected row is, or may be, in the stream's range."""
         if self.frozen.end_value is None:
             return True  # quarantine knows which it has
         key = self.values.key_of(error.row.get(self.name))
         return not key.is_valid or self._range.has(key)
 
     def landed(self, files: Iterable[LandedFile]) -> None:
-        """Look at rows that this run lands for those that the next one reads again."""
+        """Note the rows that land and that the next run reads again."""
         self._landed.landed(files, self._columns.schema, self._is_read_again())
 
     def _is_read_again(self) -> Callable[[Values], Any]:
-        """Whether a key is not below where the next run begins, if this one ended here."""
+        """Whether the next run would read a key, if this run ended now."""
         floor = self.values.key_of(self.frozen.behind(self.after))
 
         def is_read_again(keys: Values) -> Any:
@@ -222,14 +218,14 @@ class CursorTracker:
         return self._landed.known(self._is_read_again(), ended=ended, has_moved=has_moved)
 
     def state(self, rows: KnownRowsState, *, ended: bool = True) -> CursorState:
-        """What the next run is to know; before the stream has `ended`, of what has landed."""
+        """The state for the next run; before the stream has `ended`, for the rows that landed."""
         is_bounded = self.frozen.end_value is not None
         reached = self._reached_before if is_bounded else self._reached.state(self.after)
         without = self._landed.without_cursor(ended=ended)
         return CursorState(reached=reached, rows=rows, known_without=without)
 
     def is_beyond(self, raw: Any, *, or_at: bool) -> bool:
-        """Whether the run has come further than a value, or as far."""
+        """Whether the run is beyond a value, or, with `or_at`, has reached it."""
         bound = self.values.key(self._typed("the value to start from", raw))
         after = self.values.key_of(self.after)
         if not after.is_valid:
@@ -238,13 +234,13 @@ class CursorTracker:
 
     @property
     def after(self) -> Any:
-        """The value the next run starts from, as the API spells it; that of a stream with an
-        `end_value` does not move."""
+        """The value from which the next run starts, as the API spells it. With an `end_value`, it
+        does not move."""
         return self.before if self.frozen.end_value is not None else self._reached.cursor
 
     @property
     def ahead(self) -> Ahead | None:
-        """Of the cursor that the run began with, or else of a record."""
+        """The value ahead of the source's time: the run's first cursor, or else a record's."""
         if self.frozen.end_value is not None:
             return None
         if self._reached.began_ahead:

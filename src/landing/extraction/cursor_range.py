@@ -1,4 +1,4 @@
-"""The cursor values of which a run takes rows: from where it begins to read to `end_value`."""
+"""The range of cursor values of a run: from where it reads to `end_value`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.extraction.incremental import FrozenIncremental
 
 
 class CursorRange:
-    """`beyond` compares keys as the cursor moves."""
+    """The range; `beyond` compares keys in the direction of the cursor."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class CursorRange:
         beyond: Callable[[Any, Any], Any],
     ) -> None:
         self.below = 0
-        """Rows that were left out, since they are below the start."""
+        """Number of rows that were left out because they are below the start."""
         self._frozen = frozen
         self._values = values
         self._start = start
@@ -31,7 +31,7 @@ class CursorRange:
         self._end = values.key_of(frozen.end_value)
 
     def within(self, table: pa.Table, keys: Values) -> tuple[pa.Table, Values]:
-        """The rows in the range. dlt's incremental says to the stream whether there were others."""
+        """The rows in the range. dlt's incremental learns whether there were others."""
         within = self._not_below(keys)
         below = len(keys) - _count(within)
         if below:

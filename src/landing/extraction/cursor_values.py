@@ -1,7 +1,7 @@
-"""A cursor's values as keys that compare by what they are, whatever their spelling.
+"""Converts a cursor's values to keys that compare by meaning, whatever their spelling.
 
-Times become nanoseconds since 1970, numbers stay numbers. Other text is compared as text, if that
-is its order at all: digits and dates that begin with the day or month are refused.
+Times become nanoseconds since 1970, and numbers stay numbers. Other text is compared as text;
+digits, and dates that begin with the day or month, are rejected, since they sort differently.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MONTH_OR_DAY = (
 
 
 class CursorValues:
-    """Makes keys of one cursor's values, which all compare with each other."""
+    """Makes comparable keys of one cursor's values."""
 
     def __init__(
         self, name: str, type_: pa.DataType, typed: Callable[[Any], pa.Scalar], start: Any = None
@@ -54,9 +54,11 @@ class CursorValues:
         self.name = name
         self._type = type_
         self._typed = typed
-        self._start = start
+        texts = [start] if isinstance(start, str) else []
+        self._digits = _digits_in(pa.chunked_array([texts], pa.string()))
+        """A number that came before, if numbers come as text."""
         self.kind: Kind | None = None
-        """None for text of which nothing was seen yet."""
+        """None until the first text was seen."""
         if pa.types.is_temporal(type_):
             self.kind = "time"
         elif pa.types.is_integer(type_) or pa.types.is_floating(type_):
@@ -78,7 +80,7 @@ class CursorValues:
         return self.keys(pa.array([value.as_py()], value.type))[0]
 
     def key_of(self, raw: Any) -> pa.Scalar:
-        """Of a value as the API spells it; null if it is none of the column's type."""
+        """The key of a value in the API's spelling; null if it is not of the column's type."""
         try:
             return self.key(self._typed(raw))
         except ConversionError:
@@ -91,7 +93,7 @@ class CursorValues:
         return self._type if self.kind == "number" else pa.string()
 
     def of_time(self, moment: datetime, unit: Unit | None) -> pa.Scalar:
-        """The key of a time; where numbers are times, in their unit."""
+        """The key of a time, in the numbers' unit if numbers are times."""
         since = moment - _EPOCH
         if self.kind == "time":
             seconds = since // timedelta(seconds=1)
@@ -118,7 +120,7 @@ class CursorValues:
         return any(self._share(keys, _UNTIL, unit) for unit in PER_SECOND)
 
     def _share(self, keys: Values, until: datetime, unit: Unit) -> float:
-        """Of the numbers that are times since 2000 in this unit."""
+        """The share of numbers that, in this unit, are times since 2000."""
         count: int = len(keys) - keys.null_count
         if self.kind != "number" or not count:
             return 0.0
@@ -141,7 +143,7 @@ class CursorValues:
         return "time" if 2 * (len(times) - times.null_count) >= present else "text"
 
     def _check_order(self, values: Values) -> None:
-        """Raises SourceError for text whose order is not that of what it says."""
+        """Raises SourceError for text that does not sort by its meaning."""
         dates = values.filter(pc.match_substring_regex(values, _MONTH_OR_DAY))
         if len(dates):
             raise self._out_of_order(
@@ -149,12 +151,10 @@ class CursorValues:
                 "dates that do not begin with the year",
                 "an ISO date or date-time (`2024-05-31T12:00:00Z`)",
             )
-        digits = values.filter(pc.match_substring_regex(values, _DIGITS))
+        digits = _digits_in(values)
         if len(digits):
-            if isinstance(self._start, str) and self._start:
-                start = pa.chunked_array([pa.array([self._start])])
-                start = start.filter(pc.match_substring_regex(start, _DIGITS))
-                digits = pa.chunked_array([*start.chunks, *pa.chunked_array(digits).chunks])
+            digits = pa.chunked_array([*self._digits.chunks, *_chunks(digits)])
+            self._digits = digits[:1]
             lengths = pc.unique(pc.utf8_length(digits))
             plain = pc.all(pc.match_substring_regex(digits, _PLAIN_DIGITS)).as_py()
             if len(lengths) > 1 or not plain:
@@ -166,14 +166,18 @@ class CursorValues:
     def _out_of_order(self, values: Values, what: str, instead: str) -> SourceError:
         shown = " and ".join(map(repr, pc.unique(values).to_pylist()[:2]))
         return SourceError(
-            f"cursor '{self.name}': {shown} are {what}, whose order as text is another one, so "
-            f"that rows would be left out; have the stream give '{self.name}' as {instead}, such "
-            "as by a function for its add_map in streams.py"
+            f"cursor '{self.name}': {shown} are {what}, which sort differently as text, so rows "
+            f"would be left out; have the stream return '{self.name}' as {instead}, for example "
+            "with add_map in streams.py"
         )
 
 
+def _digits_in(values: Values) -> Values:
+    return values.filter(pc.match_substring_regex(values, _DIGITS))
+
+
 def is_naive(raw: Any) -> bool:
-    """Whether a time says nothing of its offset, so that UTC is a guess."""
+    """Whether a time has no offset, so that UTC is a guess."""
     if isinstance(raw, datetime):
         return raw.tzinfo is None
     if not isinstance(raw, str):
@@ -182,7 +186,7 @@ def is_naive(raw: Any) -> bool:
 
 
 def times_of(values: Values) -> Values:
-    """ISO times as nanoseconds since 1970, without offset as UTC; null for other text."""
+    """ISO times as nanoseconds since 1970, in UTC if they have no offset; null for other text."""
     for type_ in (pa.timestamp("ns", "UTC"), pa.timestamp("ns")):
         try:
             return values.cast(type_).cast(pa.int64())

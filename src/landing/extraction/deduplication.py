@@ -1,5 +1,4 @@
-"""Leaves out rows that a run reads again although they have landed, and keeps what the next needs
-for that."""
+"""Leaves out rows that a run reads again although they have landed."""
 
 from __future__ import annotations
 
@@ -35,19 +34,19 @@ from landing.extraction.reached import ReachedState
 
 
 class CursorState(TypedDict, total=False):
-    """What of a cursor dlt's resource state keeps besides dlt's own `incremental` entry."""
+    """What dlt's resource state has of a cursor, in addition to dlt's own `incremental` entry."""
 
     reached: ReachedState
     rows: KnownRowsState
     known_without: dict[str, str]
     at: str
-    """Of earlier versions, as `known`, which has the rows of that value, and `window`."""
+    """From states that earlier versions of this project wrote."""
     known: dict[str, str]
     window: dict[str, Any]
 
 
 class Deduplication:
-    """Of one run: `before` is the cursor that it began with."""
+    """The deduplication of one run, which began with the cursor `before`."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class Deduplication:
         primary_key: Sequence[str],
     ) -> None:
         self.known_count = 0
-        """Rows that have landed before, and did not land again."""
+        """Number of rows that had landed before and did not land again."""
         self.rows_state = state.get("rows", KnownRowsState())
         self._values = values
         self._before = before
@@ -70,7 +69,7 @@ class Deduplication:
             self._known = KnownRows.of_older_state(state["window"])
         self._seen = SeenRows()
         self._changed: list[pa.Array] = []
-        """Hashes of records of which this run saw a row that was not known."""
+        """Hashes of records of which this run read an unknown row."""
         is_same = state.get("at") == json.dumps(before, default=str)
         self._older_known = Digest(state.get("known") if is_same and not self._known else None)
         self._known_without = Digest(state.get("known_without"))
@@ -78,13 +77,13 @@ class Deduplication:
         self._without = DeferredRows(folder / "without-cursor.arrow")
 
     def defer(self, without_cursor: pa.Table) -> None:
-        """Rows that have no cursor value, so that each run reads them again."""
+        """Defer rows without a cursor value, which each run reads again."""
         self._without.add(without_cursor)
         if self._known:
             self._note_changed(without_cursor)
 
     def new(self, table: pa.Table, keys: Values) -> pa.Table:
-        """The rows that have certainly not landed. Some that may have are deferred."""
+        """The rows that have certainly not landed. Rows that may have landed are deferred."""
         if self._known:
             table, keys = self._unknown(table, keys)
         if self._older_known:
@@ -122,12 +121,12 @@ class Deduplication:
         self._changed.append(pa.array(record_hashes(table, self._primary_key), pa.uint32()))
 
     def deferred_at_before(self) -> Iterator[pa.Table]:
-        """Deferred rows that have the cursor value of the run before, once none can follow."""
+        """Deferred rows with the last run's cursor value; call it once no more can follow."""
         yield from self._unknown_of(self._at_before, self._older_known)
         self._at_before = DeferredRows(self._folder / "at-last.arrow")
 
     def rest(self) -> Iterator[pa.Table]:
-        """Once the stream has ended: deferred rows of which at least one was not known."""
+        """Deferred rows of which at least one was unknown; call it once the stream has ended."""
         yield from self._unknown_of(self._at_before, self._older_known)
         yield from self._unknown_of(self._without, self._known_without)
 
@@ -138,8 +137,8 @@ class Deduplication:
     def landed(
         self, files: Iterable[LandedFile], schema: pa.Schema, is_read_again: Callable[[Any], Any]
     ) -> None:
-        """Look at rows that this run lands for those that the next one reads again, by the keys of
-        their cursor values."""
+        """Note the rows that land, by the keys of their cursor values, if the next run reads them
+        again."""
         values, name = self._values, self._values.name
         for table in rows_of(files, name, lambda raw: is_read_again(values.keys(raw)), schema):
             self._seen.add(values.keys(table[name]), self._fingerprints(table))
@@ -147,9 +146,12 @@ class Deduplication:
     def known(
         self, is_read_again: Callable[[Values], Any], *, ended: bool, has_moved: bool
     ) -> KnownRows:
-        """What the next run is to know: once the stream has `ended`, what this one saw takes the
-        place of what was known, since a row that has become again what it once was has to land
-        again. What this run missed stays known, and all if it saw nothing and did not move."""
+        """The known rows for the next run.
+
+        Once the stream has `ended`, the rows of this run replace them, so that a row that changed
+        back lands again. Rows that this run missed stay known, and all rows do if it read none and
+        the cursor did not move.
+        """
         seen = self._seen.matching(is_read_again)
         is_kept = not ended or not (len(seen) or has_moved)
         changed = pa.concat_arrays([pa.array([], pa.uint32()), *self._changed])
@@ -157,6 +159,6 @@ class Deduplication:
         return KnownRows(joined([seen, before]))
 
     def without_cursor(self, *, ended: bool) -> dict[str, str]:
-        """A digest of the rows without a cursor value: this run's, once the stream has `ended`."""
+        """A digest of the rows without a cursor value: of this run if the stream has `ended`."""
         digest = self._without.digest if ended and self._without.digest else self._known_without
         return digest.as_json()

@@ -1,4 +1,4 @@
-"""Rows of which a page alone does not show whether they have landed."""
+"""Keeps rows that may have landed before, until enough was read to decide."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from landing.columns.digest import BUCKETS, Digest, row_hashes
 
 @dataclass
 class DeferredRows:
-    """They are on disk until all of their kind were seen."""
+    """Deferred rows, on the local disk until all of their kind were read."""
 
     file: Path
     digest: Digest = field(default_factory=Digest)
     writer: pa.ipc.RecordBatchFileWriter | None = None
     known_count: int = 0
-    """Rows that have landed before."""
+    """How many of the rows had landed before."""
 
     def add(self, table: pa.Table) -> None:
         if table.num_rows == 0:
@@ -30,7 +30,7 @@ class DeferredRows:
         self.writer.write_table(table)
 
     def unknown(self, known: Digest) -> Iterator[pa.Table]:
-        """The rows of those buckets that are not as they were known."""
+        """The rows of the buckets whose digest is not the known one."""
         if self.writer is None:
             return
         self.writer.close()

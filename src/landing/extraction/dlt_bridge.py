@@ -1,7 +1,7 @@
-"""What this project uses of dlt beneath its public face.
+"""Wraps the private parts of dlt that this project uses.
 
-`tests/test_dlt_bridge.py` has a test for each assumption made here, which says what has changed if
-a new version of dlt breaks it.
+`tests/test_dlt_bridge.py` has a test for each assumption made here; if a new version of dlt breaks
+one, the test says what has changed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
 from dlt.common.libs import is_pandas_frame as is_pandas_frame
 from dlt.common.libs import is_polars_frame as is_polars_frame
 from dlt.common.pipeline import StateInjectableContext, TPipelineState
@@ -43,7 +44,7 @@ Incremental = dlt.sources.incremental
 
 
 class SteadyIncremental(Incremental[Any]):
-    """dlt's incremental that lets all rows pass, and whose `last_value` does not move meanwhile."""
+    """dlt's incremental, which lets all rows pass and whose `last_value` does not move."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -54,28 +55,36 @@ class SteadyIncremental(Incremental[Any]):
         return rows
 
     def behind(self, value: Any) -> Any:
-        """Where a run starts that left off at `value`."""
+        """Where the run after one that reached `value` starts."""
         return value
 
     @property
     def kept_state(self) -> dict[str, Any]:
-        """What dlt keeps of a bound incremental until the next run."""
+        """The state that dlt stores of a bound incremental until the next run."""
         return cast(dict[str, Any], self._cached_state)
 
     def start_from(self, value: Any) -> None:
-        """From now on `last_value` is where a run starts that left off at `value`, whatever
-        becomes of the state that dlt keeps."""
+        """Fix `last_value` to where a run after `value` starts, whatever happens to dlt's state."""
         self._cached_state = self._cached_state.copy()
         self._cached_state["last_value"] = value
 
     def end_stream(self) -> None:
-        """Ask the stream that this is a step of for no more pages, unless it is a transformer."""
+        """End the stream that this step belongs to, unless it is a transformer."""
         if not self._bound_pipe.has_parent:
             self._bound_pipe.close()
 
     def _get_last_value(self) -> Any:
         state = self._cached_state if self._cached_state is not None else self.get_state()
         return self.behind(state["last_value"])
+
+
+def finder(cursor_path: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Finds the cursor value of a record as dlt does; None if it has none."""
+    name = extract_simple_field_name(cursor_path)
+    if name is not None:
+        return lambda row: row.get(name)
+    path = compile_path(cursor_path)
+    return lambda row: next(iter(find_values(path, dict(row))), None)
 
 
 SteadyT = TypeVar("SteadyT", bound=SteadyIncremental)
@@ -99,14 +108,13 @@ def steady_copy(declared: Incremental[Any], kind: type[SteadyT]) -> SteadyT:
 
 
 def prepare_dlt() -> None:
-    """Call before there are threads: dlt makes its run context with the first stream that is read.
-    It loads plugins then, with a lock that each resolution of a configuration needs, and other
-    threads would find the context half made."""
+    """Create dlt's run context; call it before starting threads. Otherwise dlt creates it with the
+    first stream, and other threads would find it incomplete while dlt loads plugins."""
     _ = Container()[PluggableRunContext]
 
 
 def secret_documents() -> Iterator[str]:
-    """What dlt's own providers keep of secrets, as TOML."""
+    """The secrets of dlt's own providers, as TOML."""
     for provider in Container()[PluggableRunContext].providers.providers:
         if provider.supports_secrets and isinstance(provider, BaseDocProvider):
             yield provider.to_toml()
@@ -114,8 +122,8 @@ def secret_documents() -> Iterator[str]:
 
 @contextmanager
 def dlt_context(resource: DltResource, state: State) -> Iterator[None]:
-    """What dlt binds to a thread in which a resource runs: the state that it reads and writes, and
-    the sections of its configuration."""
+    """Binds to this thread what dlt needs to run a resource: its state, and the sections of its
+    configuration."""
     section = ConfigSectionContext(
         sections=(known_sections.SOURCES, resource.section, SCHEMA), source_state_key=SCHEMA
     )
@@ -177,9 +185,9 @@ def function_of(resource: DltResource) -> Callable[..., Any] | None:
 
 
 def arguments_of(resource: DltResource) -> Mapping[str, Any]:
-    """What a resource's function was called with; empty if it was not called.
+    """The arguments that a resource's function was called with; empty if it was not called.
 
-    dlt's `explicit_args` are gone from copies of a resource, the function that it calls is not.
+    Copies of a resource lose dlt's `explicit_args`, but keep the function that it calls.
     """
     function = function_of(resource)
     if function is None or not resource.args_bound:
@@ -202,7 +210,7 @@ def clone(resource: DltResource, *, with_parents: bool = False) -> DltResource:
 
 
 def parents_of(resource: DltResource) -> Iterator[DltResource]:
-    """What a transformer's stream takes its items from, the nearest first."""
+    """The resources from which a transformer takes its items, the nearest first."""
     parent = resource._parent
     while parent is not None:
         yield parent
@@ -217,7 +225,7 @@ def incremental_steps(resource: DltResource) -> Iterator[IncrementalResourceWrap
 
 
 def static_columns(resource: DltResource) -> Mapping[str, Any]:
-    """The columns that a stream declares, as dlt has them; not those that depend on its rows."""
+    """The columns that a stream declares, in dlt's form, without those that depend on its rows."""
     try:
         return resource.compute_table_schema().get("columns", {})
     except DataItemRequiredForDynamicTableHints:

@@ -127,7 +127,8 @@ class Drift:
             f"stream '{config.source}/{config.stream}' drifted, and on_drift is 'fail' in "
             f"{config.origin}: {message}. Discover the stream again, and adapt the fields if "
             "necessary",
-            remedy=f"`landing discover {config.source} {config.stream}` writes what there is now",
+            remedy=f"`landing discover {config.source} {config.stream}` updates the discovered "
+            "schema",
         )
 
     def _message(self) -> str:
@@ -145,7 +146,9 @@ class Drift:
                 return f", landed as JSON in {NEW_FIELDS}"
             case "fail":
                 return ""
-        return ", not landed: add to fields, or discover the stream again to leave out for good"
+        return (
+            ", not landed: add it to fields, or discover the stream again to leave it out for good"
+        )
 
     def _change(self, name: str, kinds: set[str]) -> str:
         field = self._config.fields[name]

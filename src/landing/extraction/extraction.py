@@ -1,7 +1,7 @@
-"""A run's reading of its stream, to loads on the local disk.
+"""Reads a run's stream into loads on the local disk.
 
-A run is one load, or several where the stream gives its oldest rows first: then what was read so
-far can be published, and the cursor moved, before the stream has ended.
+A run is one load, or several if the stream returns its oldest rows first: then the rows read so far
+can be published, and the cursor moved, before the stream has ended.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from landing.zone.publication import Load
 from landing.zone.state import StateFile
 
 _SEVERAL = 10
-"""Odd records are one or a few of many. That all of ten are odd, while those before them were not,
-is a change of the API; with fewer, a record that fits would come too late to say so."""
+"""Of rejected records: if a run has so many and no record fits, the API or the config has changed;
+fewer may be odd ones in a quiet hour."""
 
 
 class Extraction:
-    """Use it as a context manager, and call `read_into` with one load after another until
-    `is_over`; the rows of each are to be published before the next."""
+    """The reading of one run. Use it as a context manager, and call `read_into` with one load after
+    another until `is_over`; publish the rows of each before the next."""
 
     def __init__(
         self, stream: PreparedStream, state_file: StateFile, emit: Emit, stop: Stop
@@ -50,7 +50,7 @@ class Extraction:
         self._reader = StreamReader(stream, emit, stop)
         self._loads: list[Load] = []
         self.unexpected: list[str] = []
-        """What is unexpected about the number of rows, once the stream has ended."""
+        """How the number of rows differs from what is expected; set once the stream has ended."""
         self._is_put_back = False
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class Extraction:
 
     @property
     def count(self) -> int:
-        """Records that the stream has given."""
+        """Records that the stream has returned."""
         return self._reader.count
 
     @property
@@ -89,10 +89,10 @@ class Extraction:
 
     @property
     def ahead(self) -> Ahead | None:
-        return None if self._state.tracker is None else self._state.tracker.ahead
+        return self._state.ahead
 
     def read_into(self, load: Load) -> None:
-        """Read all there is, or as much as makes a slice."""
+        """Read to the stream's end, or as much as makes a slice."""
         self._state.begin(load)
         writer = LoadWriter(self._stream, self._versions, self._reader.quarantine, load, self._emit)
         self._read(writer)
@@ -123,7 +123,7 @@ class Extraction:
         self.is_over = True
 
     def _count(self, load: Load) -> None:
-        """What was read since the load before and did not land as a row of its own."""
+        """Set the load's counts of rows that, since the last load, did not land or came twice."""
         tracker, earlier = self._state.tracker, self._loads
         load.repeated = self._versions.repeated - sum(one.repeated for one in earlier)
         if tracker is not None:
@@ -136,8 +136,8 @@ class Extraction:
         yield from ([table] for table in deferred if table.num_rows)
 
     def _put_back_state(self) -> None:
-        """Put the cursor back that was moved in the belief that lower values were all seen. The
-        rows stay, and come again if this run does not reach its end."""
+        """Put the cursor back if a slice moved it and a lower value came after all. Published rows
+        stay, and land again if this run does not reach its end."""
         tracker = self._state.tracker
         if tracker is None or not tracker.went_back:
             return
@@ -145,8 +145,9 @@ class Extraction:
             self._state_file.put_back()
             self._is_put_back = True
             self._note(
-                f"declares row_order 'asc', but gave a lower {tracker.name} after a higher one, or "
-                "none: the cursor stays where it was until the stream's end; leave row_order out"
+                f"declares row_order 'asc', but returned a lower {tracker.name} after a higher "
+                "one, or none: the cursor stays where it was until the stream's end; leave "
+                "row_order out"
             )
 
     def _put_back_files(self) -> Iterator[BucketFile]:
@@ -157,8 +158,8 @@ class Extraction:
                         yield file
 
     def _check_limit(self, load: Load) -> None:
-        """Raises StreamError, before anything of the load is published, if too little fits, or
-        nothing of all that the run has read."""
+        """Raises StreamError, before anything of the load is published, if too few records fit, or
+        none of those that the run has read."""
         limit, quarantine = self._config.quarantine_limit, self._reader.quarantine
         is_above = limit is not None and quarantine.share > limit
         is_all = self.is_over and quarantine.count == self.count and self._is_wrong_config()
@@ -185,28 +186,28 @@ class Extraction:
         )
 
     def _is_wrong_config(self) -> bool:
-        """Whether a run of which no record fits shows that rather than a few odd records, as a run
-        of an incremental stream may have no others."""
+        """Whether the config is wrong, if no record of the run fits. A run of an incremental stream
+        may also have read nothing but a few odd records."""
         count = self._reader.quarantine.count
         is_small = self._config.is_incremental and self._state.has_rows and count < _SEVERAL
         return count > 0 and not is_small
 
     def _check_not_emptied(self, load: Load) -> None:
-        """Raises StreamError where no row would take the place of those that there are."""
+        """Raises StreamError if the run has no rows and would replace existing ones."""
         if load.parts or not self._state.has_rows or self._config.allow_empty:
             return
         source, stream = self._config.source, self._config.stream
         raise StreamError(
-            f"stream '{source}/{stream}' gave no row to land, and overwrites those of the last "
-            'run: nothing was changed. If the source is really empty, set "allow_empty": true '
-            f"in {self._config.origin}; if not, fix what keeps the stream from giving rows",
-            remedy=f"`landing check {source} {stream}` shows what it gives",
+            f"stream '{source}/{stream}' returned no rows, and would replace those of the last "
+            'run, so nothing was changed. If the source is really empty, set "allow_empty": true '
+            f"in {self._config.origin}; if not, find out why the stream returns no rows",
+            remedy=f"`landing check {source} {stream}` shows what it returns",
         )
 
     def _check_volume(self, load: Load) -> None:
-        """Raises StreamError where unexpectedly few or many rows would take the place of others.
+        """Raises StreamError if unexpectedly few or many rows would replace others.
 
-        Elsewhere they land, since none is lost by that.
+        Otherwise they land, since that loses none.
         """
         volume = self._state.volume
         volume.add(_rows_of(load))
@@ -217,10 +218,10 @@ class Extraction:
         if self.unexpected and self._config.replaces_rows:
             source, stream = self._config.source, self._config.stream
             raise StreamError(
-                f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. What the run does not "
-                "give would be removed, so nothing was changed. If the number is right, change "
+                f"stream '{source}/{stream}': {'; '.join(self.unexpected)}. All other rows would "
+                "be removed, so nothing was changed. If the number is right, change "
                 f"{self._config.origin}",
-                remedy=f"`landing check {source} {stream}` shows what the source gives",
+                remedy=f"`landing check {source} {stream}` shows what the source returns",
             )
         self._state.remember_volume(rows, self.unexpected)
         self.unexpected += volume.of_day()
@@ -228,7 +229,7 @@ class Extraction:
             self._note(text)
 
     def _conclude(self, load: Load, writer: LoadWriter) -> None:
-        """Once the stream was read to its end."""
+        """Called once the stream was read to its end."""
         if self._config.destination_sync_mode == "overwrite":
             load.begin()  # also without rows, which then are all that there are
         if (snapshot := self._reader.snapshot) is not None:
@@ -249,5 +250,5 @@ class Extraction:
 
 
 def _rows_of(load: Load) -> int:
-    """Rows of a load but tombstones."""
+    """The number of a load's rows, without tombstones."""
     return sum(part.rows for part in load.parts) - load.deleted

@@ -108,7 +108,7 @@ def _listed(source: str) -> str:
 
 
 def _tried(source: str) -> str:
-    return f"`landing check {source}` tries the source out; nothing lands"
+    return f"`landing check {source}` tests the source, and lands nothing"
 
 
 def _of_request(error: requests.RequestException, source: str) -> str:
@@ -132,7 +132,7 @@ def _request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    from landing.http.own_words import own_words
+    from landing.http.api_messages import message_of
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
@@ -140,7 +140,7 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        words = own_words(error.response)
+        words = message_of(error.response)
         says = f" ({words})" if words else ""
         return f"{request}answered {status}{says}{_status_hint(error.response.status_code)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
@@ -222,5 +222,5 @@ def _message(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     name = type(error).__name__
     if type(error) is KeyError:
-        return f"KeyError: no {text} in what the API gave"
+        return f"KeyError: the API's response has no {text}"
     return f"{name}: {text}" if text else name

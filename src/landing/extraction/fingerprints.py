@@ -1,4 +1,4 @@
-"""Hashes by which a run recognizes rows that an earlier one has landed."""
+"""Hashes with which a run recognizes rows that an earlier one has landed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.columns.digest import row_hashes
 
 _ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF
 NO_RECORD = 0
-"""Of a row whose record is not known."""
+"""The record's hash of a row whose record is unknown."""
 
 
 def _none(type_: pa.DataType) -> pa.Array:
@@ -22,7 +22,7 @@ def _none(type_: pa.DataType) -> pa.Array:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Of each row its own hash, and one of its primary key, that of its record."""
+    """The hash of each row, and that of its primary key, which identifies its record."""
 
     rows: pa.Array = field(default_factory=lambda: _none(pa.uint64()))
     records: pa.Array = field(default_factory=lambda: _none(pa.uint32()))
@@ -56,7 +56,8 @@ def hash_of(value: int) -> int:
 
 
 def record_hashes(table: pa.Table, primary_key: Sequence[str]) -> list[int]:
-    """If two records had the same, a row of one may land again, and none is lost."""
+    """The hashes of records. If two records had the same, a row might land again, but none would be
+    lost."""
     if not primary_key:
         return [NO_RECORD] * table.num_rows
     encode = msgspec.json.Encoder(order=None).encode

@@ -1,13 +1,14 @@
-"""A stream's `dlt.sources.incremental`, held still while the stream reads.
+"""Freezes a stream's `dlt.sources.incremental` while the stream reads.
 
-What a stream or its hints declare is copied onto one that does not move, since a stream that pages
-by `last_value` would lose rows if it did. Filtering, and the move at the end, are the tracker's.
+What a stream or its hints declare is copied to one that does not move, since a stream that pages by
+`last_value` would otherwise lose rows. CursorTracker filters rows, and moves the cursor at the end.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 from landing.catalog.lookback import Lookback
 from landing.errors import SourceError
@@ -24,10 +25,13 @@ from landing.extraction.dlt_bridge import (
     steady_copy,
 )
 
+Direction = Literal["forward", "backward"]
+"""In which values come: as the cursor moves, or against it."""
+
 
 class FrozenIncremental(SteadyIncremental):
-    """dlt's incremental as a stream sees it: filtering and the new value are CursorTracker's, which
-    moves the state after the stream's last row.
+    """dlt's incremental as a stream sees it. CursorTracker filters rows, and moves the state after
+    the stream's last row.
 
     With `from_start`, earlier state is neither read nor written; nor is it with an `end_value`, as
     in dlt: then each run reads the same range.
@@ -35,14 +39,28 @@ class FrozenIncremental(SteadyIncremental):
 
     from_start = False
     is_of_child = False
-    """Of a transformer."""
+    """Whether the stream is a transformer."""
     lookback: Lookback | None = None
 
     @property
     def whole_order(self) -> TSortOrder | None:
-        """The order of all rows. A transformer declares that of each parent's children, so a run of
-        one can't end early, and its cursor can't move before the end."""
+        """The declared order of all rows; None for a transformer, which declares the order of each
+        parent's children, so its run can't end early and its cursor can't move before the end."""
         return None if self.is_of_child else self.row_order
+
+    @property
+    def declared_directions(self) -> Collection[Direction]:
+        if self.whole_order is None:
+            return ()
+        return ("backward" if self.whole_order == "desc" else "forward",)
+
+    def check_direction(self) -> None:
+        """Raises SourceError for a function that says of no value that it is beyond another."""
+        if self.last_value_func not in (min, max):
+            raise SourceError(
+                f"cursor '{self.cursor_path}': last_value_func has to be max or min, since a "
+                "cursor moves one way"
+            )
 
     def get_state(self) -> Any:
         if self.from_start:
@@ -51,8 +69,8 @@ class FrozenIncremental(SteadyIncremental):
         return super().get_state()
 
     def behind(self, value: Any) -> Any:
-        """Where a run starts that left off at `value`: earlier by the lookback, or by the lag that
-        the stream declares, but never before the initial value.
+        """Where the run after one that reached `value` starts: earlier by the lookback, or by the
+        lag that the stream declares, but never before the initial value.
 
         Raises SourceError if no lookback can be counted from it.
         """
@@ -97,7 +115,7 @@ def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
 
 
 def _given(resource: DltResource) -> Any:
-    """What the stream was called with in the place of its incremental."""
+    """The argument that the stream was called with for its incremental."""
     parameter = cursor_parameter(resource)
     return None if parameter is None else arguments_of(resource).get(parameter.name)
 
@@ -117,9 +135,9 @@ def _incremental_parameter(generator: Any) -> inspect.Parameter | None:
 def freeze(
     resource: DltResource, cursor_field: str | None, initial_value: Any, *, from_start: bool
 ) -> FrozenIncremental | None:
-    """Put a held incremental in the place of the stream's own, and return it.
+    """Replace the stream's incremental by a frozen one, and return it.
 
-    None where neither the stream nor the stream config knows a cursor.
+    None if neither the stream nor its config has a cursor.
     """
     declared = declared_incremental(resource)
     path = declared.cursor_path if declared else cursor_field
@@ -134,17 +152,22 @@ def freeze(
     frozen = steady_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
     if initial_value is not None:
         frozen.initial_value = initial_value
-    if frozen.end_value is not None and frozen.initial_value is None:
-        raise SourceError(
-            f"stream '{resource.name}' declares an end_value for '{path}' but no initial_value, "
-            "and a range needs both: give incremental() an initial_value, or set it in the stream "
-            "config, or leave end_value out"
-        )
+    check_range(frozen, resource.name)
     frozen.from_start = from_start
     frozen.is_of_child = any(parents_of(resource))
     frozen.resource_name = resource.name
     resource.apply_hints(incremental=frozen)
     return frozen
+
+
+def check_range(frozen: FrozenIncremental, stream: str) -> None:
+    """Raises SourceError for a range without a start."""
+    if frozen.end_value is not None and frozen.initial_value is None:
+        raise SourceError(
+            f"stream '{stream}' declares an end_value for '{frozen.cursor_path}' but no "
+            "initial_value, and a range needs both: give incremental() an initial_value, or set it "
+            "in the stream config, or leave end_value out"
+        )
 
 
 def check_top_level(stream: str, path: str) -> None:

@@ -1,7 +1,8 @@
-"""That this process is to end.
+"""Ends this process on a signal.
 
-A signal raises an exception. Python drops what is raised while a destructor runs: then it is
-raised again a moment later. Code that catches everything drops it, too: what takes long looks here.
+A signal raises an exception. Python drops an exception that is raised in a destructor, so it is
+raised again a moment later. Code that catches everything drops it too, so long operations call
+`check`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit codes, as shells have them."""
 
 _A_MOMENT = 0.01
@@ -20,20 +21,21 @@ _requested = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C, or by SIGTERM, with which a pod is ended."""
+    """The process was interrupted: by Ctrl-C, by SIGTERM, with which a pod is ended, or because its
+    terminal was closed."""
 
 
 def listen() -> None:
-    """From now on, both signals raise Interrupted in the main thread. Call it there.
+    """From now on, these signals raise Interrupted in the main thread. Call it there.
 
-    SIGINT stays ignored where it is, as in a shell's background job.
+    SIGINT and SIGHUP stay ignored where they are, as in a shell's background job or by `nohup`.
     """
     _requested.clear()
     _received.clear()
-    signal.signal(signal.SIGTERM, _receive)
     signal.signal(signal.SIGALRM, _raise)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _receive)
+    for number in CODES:
+        if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _receive)
     sys.unraisablehook = _raise_again
 
 
@@ -59,7 +61,7 @@ def _raise(number: int, frame: object) -> None:
 
 
 def _raise_again(dropped: Any) -> None:
-    """In place of what Python prints of an exception that it drops."""
+    """Called by Python for an exception that it drops; raises the interruption again."""
     if issubclass(dropped.exc_type, Interrupted):
         signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
     else:

@@ -1,7 +1,7 @@
-"""Which rows the next run reads again although they have landed, each by a hash.
+"""Known rows: those that the next run reads again although they have landed, each as a hash.
 
-Few are kept in the state. Of many, such as those of a large first load out of order, the hashes
-are a parquet object in the bucket, which becomes current with the state that names it.
+A few are in the state itself. Many, such as those of a large first load out of order, are a parquet
+object in the bucket, which becomes current with the state that names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OLDER_BYTES = 12
 LandedFile: TypeAlias = Path | BucketFile
 
 Fetch = Callable[[str, Path], bool]
-"""Downloads the hashes that were put with a load to a file; False if they are not there."""
+"""Downloads the hashes that a load has stored to a file; returns False if there are none."""
 
 
 def not_kept(load_id: str, file: Path) -> bool:
@@ -39,7 +39,7 @@ class KnownRowsState(TypedDict, total=False):
     records: str
     """Hashes of their primary keys; earlier versions had none."""
     load_id: str
-    """Names the object, where the hashes are not in the state."""
+    """Names the object, if the hashes are not in the state."""
 
 
 class KnownRows:
@@ -60,7 +60,7 @@ class KnownRows:
 
     @classmethod
     def of_state(cls, state: KnownRowsState, folder: Path, fetch: Fetch | None) -> KnownRows:
-        """None are known where the object is gone: then their rows land again."""
+        """The known rows of a state; none if the object is gone, so that their rows land again."""
         if not state:
             return cls()
         if "hashes" in state:
@@ -77,7 +77,7 @@ class KnownRows:
 
     @classmethod
     def of_older_state(cls, state: dict[str, Any] | None) -> KnownRows:
-        """Of one that had hashes of 96 bits, and the position of each row."""
+        """The known rows of an older state, which had 96-bit hashes and each row's position."""
         data = base64.b64decode(state["hashes"]) if state else b""
         starts = range(0, len(data), _OLDER_BYTES)
         rows = [hash_of(int.from_bytes(data[n : n + _OLDER_BYTES], "big")) for n in starts]
@@ -87,8 +87,8 @@ class KnownRows:
         return len(self._rows)
 
     def see(self, value: int) -> int | None:
-        """The hash of the record that a row with this hash is of; None for a row that is not
-        known. It counts as seen from here on."""
+        """The hash of the record of a known row, which counts as seen from then on; None if the row
+        is unknown."""
         index = bisect_left(self._rows, value)
         if index == len(self._rows) or self._rows[index] != value:
             return None
@@ -105,11 +105,11 @@ class KnownRows:
         )
 
     def missed(self, changed: pa.Array) -> Fingerprints:
-        """Those that were not seen, of records of which no other row was seen either: `changed` are
-        hashes of such records. An edit while pages are read by number shifts a row past a run.
+        """Known rows that this run has not seen, unless it saw another row of their record, whose
+        hash is then in `changed`. An edit while pages are read by number shifts a row past a run.
 
-        They are forgotten if the run after that does not see them either. None of many, which are
-        not missed in that way.
+        They are forgotten if the next run does not see them either. Empty if there are many: then
+        another cause is likely.
         """
         is_seen = pa.array(self._is_seen, pa.uint8()).cast(pa.bool_())
         seen = self.all.filter(is_seen).records
@@ -133,7 +133,7 @@ class KnownRows:
 
 
 def _complete(rows: pa.Array, records: pa.Array) -> Fingerprints:
-    """Of a state that may have no hashes of records."""
+    """The hashes of rows and records of a state, which may lack those of records."""
     if len(records) != len(rows):
         records = pa.array([NO_RECORD] * len(rows), pa.uint32())
     return Fingerprints(rows, records)
@@ -154,7 +154,7 @@ class SeenRows:
             self._rows.append(rows)
 
     def matching(self, wanted: Callable[[Values], Any]) -> Fingerprints:
-        """Those whose keys are `wanted`."""
+        """The rows whose keys are `wanted`."""
         if not self._rows:
             return Fingerprints()
         mask = wanted(pa.chunked_array(self._keys).combine_chunks())
@@ -167,8 +167,8 @@ def rows_of(
     wanted: Callable[[pa.ChunkedArray], Any],
     schema: pa.Schema,
 ) -> Iterator[pa.Table]:
-    """The rows in these files whose column `name` is `wanted`; of others no more than that column
-    is read."""
+    """The rows in these files whose column `name` is `wanted`; of other rows only that column is
+    read."""
     for file in files:
         with pq.ParquetFile(file) as parquet:
             for group in range(parquet.num_row_groups):

@@ -1,4 +1,4 @@
-"""A load's rows on the local disk, as they are going to be published."""
+"""Writes a load's rows to the local disk, ready to be published."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from landing.zone.publication import Load
 
 
 class LoadWriter:
-    """Rows that land become parts with their lineage; those that do not fit, lines of the load's
-    quarantine file. The load begins with the first of either."""
+    """Writes rows that land to parts, with their lineage columns, and rejected rows to the load's
+    quarantine file. The load begins with the first row of either kind."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class LoadWriter:
         return self._parts.bytes
 
     def write(self, pieces: Pieces, *, is_deferred: bool = False) -> None:
-        """Deferred rows are older than any other version of them."""
+        """Write new rows; deferred ones are older than any other version of their records."""
         versions = self._versions.of(self._load.begin(), is_deferred=is_deferred)
         for piece in pieces:
             if isinstance(piece, list):
@@ -55,7 +55,7 @@ class LoadWriter:
                 self._add(with_lineage(dated, row_version))
 
     def write_deleted(self, tombstones: pa.Table) -> None:
-        """Of records that are missing in what was read."""
+        """Write tombstones of records that a full refresh lacks."""
         load_id = self._load.begin()
         self._load.deleted += tombstones.num_rows
         self._add(with_lineage(tombstones, self._load.last_row_version or load_id))

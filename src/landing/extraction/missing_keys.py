@@ -62,9 +62,9 @@ class KnownKeys:
         # Records that the stream itself marks as deleted need no tombstone from here, and are no
         # longer known.
         gone = is_tombstone(converted.table)
-        said = whole(converted.table.filter(gone), self._schema.names)
-        if said.num_rows:
-            self._present.add(said)
+        deleted = whole(converted.table.filter(gone), self._schema.names)
+        if deleted.num_rows:
+            self._present.add(deleted)
         live = converted.table.filter(pc.invert(gone))
         keys = whole(live, self._schema.names)
         self._without_key += live.num_rows - keys.num_rows

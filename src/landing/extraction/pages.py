@@ -1,4 +1,4 @@
-"""What a stream yields, one batch after another, whatever shape it comes in."""
+"""Runs a stream, and turns what it yields, in any shape, into batches."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from landing.zone.state import State
 # Streams that yield record by record would otherwise pay a page's overhead for each.
 BATCH_ROWS = 5_000
 MOST_ROWS = 50_000
-"""Of a page, what is converted at once; it comes in pieces beyond."""
+"""Rows that are converted at once; a larger page is divided."""
 BATCH_BYTES = 32 * 1024 * 1024
-"""JSON at which pages are enough for a batch, however few rows they have."""
+"""Bytes of JSON that make a batch, even if they have few rows."""
 _WEIGHED_ROWS = 8
 
 
@@ -53,11 +53,11 @@ class Page:
     columns: Mapping[str, Any] | None = None
     """Column hints that came with the page (`dlt.mark.with_hints`), by name."""
     is_first_answer: bool = False
-    """The stream had one HTTP answer when it gave this, so that all of it comes from there."""
+    """Whether the stream had received only one HTTP response when it yielded this page."""
 
 
 def with_arguments(resource: DltResource, **arguments: Any) -> DltResource:
-    """The resource called with those of the arguments that its function has and that are set."""
+    """The resource, called with those arguments that are set and that its function has."""
     function = function_of(resource)
     if is_bound(resource) or function is None:
         return resource
@@ -78,10 +78,10 @@ def open_pages(
 ) -> Iterator[Iterator[Page]]:
     """Run the stream: its generator, its parents, its maps and filters, as dlt does.
 
-    The stream reads and writes `state`; without one, a state that is thrown away. With `check`
-    it runs in a thread of its own, up to `ahead` pages before its consumer, which calls `check`
-    while it waits. It is asked for no page that is not consumed, but for those ahead. Children that
-    are gone are counted in `gone`.
+    The stream reads and writes `state`; without one, a state that is discarded. With `check` it
+    runs in a thread of its own, up to `ahead` pages before its consumer, which calls `check` while
+    it waits. Apart from these pages, it yields none that is not consumed. `gone` counts children
+    that are gone.
     """
     if callable(resource.table_name):
         raise _several_tables(resource, "table_name= is a function")
@@ -121,7 +121,8 @@ def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
 
 
 def _kept(item: PipeItem) -> PipeItem:
-    """A stream that runs ahead may clear and fill again what it has yielded."""
+    """A copy of the page, since a stream that runs ahead may clear and refill the list that it
+    yielded."""
     rows = item.item
     return item._replace(item=rows.copy()) if isinstance(rows, list | dict) else item
 
@@ -183,7 +184,7 @@ def _not_rows(stream: str, did: str) -> SourceError:
 
 
 def counting_into(counts: ReadCounts, pages: Iterable[Page]) -> Iterator[Page]:
-    """The pages as they come; a stream may give each record as one."""
+    """The pages, unchanged, counted in `counts`; a stream may yield each record as a page."""
     for page in pages:
         counts.pages += 1
         counts.rows += row_count(page.batch)
@@ -191,10 +192,10 @@ def counting_into(counts: ReadCounts, pages: Iterable[Page]) -> Iterator[Page]:
 
 
 def batches(pages: Iterable[Page], least: int = BATCH_ROWS) -> Iterator[Batch]:
-    """Pages put together to batches of at least `least` rows, or of BATCH_BYTES; the last may be
-    smaller. Pages of more than MOST_ROWS come in pieces.
+    """Batches of at least `least` rows, or of BATCH_BYTES; the last may be smaller. Pages of more
+    than MOST_ROWS are divided.
 
-    Pages of different shapes are not put together, and the order of rows stays.
+    Pages of different shapes are not joined, and rows keep their order.
     """
     pending: list[Row] | tuple[JsonPage, ...] = []
     weigh_at = 1
@@ -234,13 +235,13 @@ def _pieces(batch: Batch) -> Iterator[Batch]:
 
 
 def _weight(batch: list[Row] | tuple[JsonPage, ...]) -> int:
-    """Bytes of JSON; of dictionaries, what the last of them let expect."""
+    """Bytes of JSON; for dictionaries, an estimate from the last of them."""
     if isinstance(batch, tuple):
         return sum(len(page.content) for page in batch)
     try:
         last = msgspec.json.encode(batch[-_WEIGHED_ROWS:], enc_hook=str)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return 0  # no JSON, as what does not fit may be
+        return 0  # not valid JSON, as in rejected records
     return len(last) * len(batch) // min(len(batch), _WEIGHED_ROWS)
 
 
@@ -249,7 +250,7 @@ def row_count(batch: Batch) -> int:
 
 
 def present_names(batch: Batch, names: Iterable[str]) -> set[str]:
-    """Those of the field names that any record of the batch has."""
+    """The field names that at least one record of the batch has."""
     if isinstance(batch, tuple):
         return {name for name in names if any(_is_key(name, page.content) for page in batch)}
     if isinstance(batch, list):

@@ -1,54 +1,53 @@
-"""The parents of a transformer's stream, and their cursors, which the child's run keeps.
+"""The cursors of a transformer's parents, which are stored with the child.
 
-A parent's cursor is in the state of the child: it moves with the child's load, so that a child is
-requested again until it has landed, and stays apart from that of the parent's own runs. It goes no
-further than what was certain when the run began, as in `reached`; children of the parents beyond it
-are requested again by the next run.
+A parent's cursor is in the state of the child and moves with the child's load, so a child is
+requested again until it has landed. It is separate from the cursor of the parent's own runs. It
+moves no further than what was certain when the run began, as in `reached`; the next run requests
+the children of parents beyond it again.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dlt
 import msgspec
 import pyarrow as pa
 
-from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
-from landing.extraction.cursor_values import is_naive
 from landing.extraction.dlt_bridge import (
     DltResource,
     SupportsPipe,
+    finder,
     incremental_steps,
     parents_of,
     steady_copy,
 )
-from landing.extraction.incremental import FrozenIncremental, declared_incremental
-from landing.extraction.reached import OFFSETS, TOLERANCE
+from landing.extraction.incremental import FrozenIncremental, check_range, declared_incremental
+from landing.extraction.parents_range import ParentsRange
+from landing.extraction.reached import ReachedState
 from landing.http import JsonPage, traffic
 from landing.zone.parent_cursors import take_out_of_child
 
+_REACHED = "landing_reached"
+"""In dlt's state of a parent's incremental: what the next run has to know."""
 _SEEN = "landing_seen"
-"""In dlt's state of a parent's incremental: the greatest value that was seen, where the cursor is
-not there yet. The next run may go as far."""
+"""The same, as an earlier version had it: the greatest value that was seen."""
 
 
 class ParentIncremental(FrozenIncremental):
-    """A parent's incremental: rows below its last value are left out, and so their children.
+    """A parent's incremental: parents outside of its range are left out, and so are their children.
 
-    The last value that the parent sees holds still; what dlt keeps in the state moves with the
-    rows, and is thrown away with the rest of the state if the run fails.
+    The last value that the parent sees does not change. dlt's state of it moves with the rows, and
+    is discarded with the rest of the state if the run fails.
     """
 
     child: FrozenIncremental | None = None
     parent = ""
     """The parent's name."""
     seen: set[Any] | None = None
-    """The cursor values that pass, for who wants to know them."""
+    """The cursor values of parents in the range, for callers that need them."""
 
     def get_state(self) -> Any:
         # dlt stores it by the name of the child, whose own cursor may be a field of the same name.
@@ -60,21 +59,29 @@ class ParentIncremental(FrozenIncremental):
             own = dlt.current.resource_state
             take_out_of_child(own(pipe.name), own(self.parent), self.cursor_path)
         super().bind(pipe)
-        self._answers, self._began = traffic.current().answers, time.monotonic()
-        self._kept = self.kept_state
-        self._seen_before = self._kept.get(_SEEN)
-        value = self._kept["last_value"]
+        self.check_direction()
+        kept = self.kept_state
+        value = kept["last_value"]
         self.lookback = self.child.lookback if self.child is not None else None
         if self.lookback is not None and not self.lookback.fits(value):
             # Late children would be missed without one, so the parent is read from its start.
             value, self.lookback = self.initial_value, None
-        self._start = self.behind(value)
+        self._answers = traffic.current().answers
+        self._range = ParentsRange(
+            self,
+            kept["last_value"],
+            self.behind(value),
+            kept.get(_REACHED) or _of_earlier_version(kept),
+            self._answers.clock(),
+        )
+        self._kept = kept
+        self._cursor_of = finder(self.cursor_path)
         self.start_from(value)
         return self
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:
         admitted = self._of_item(rows)
-        if self.can_close():
+        if self.can_close() and not self._range.is_disordered:
             self.end_stream()
         return admitted
 
@@ -82,89 +89,44 @@ class ParentIncremental(FrozenIncremental):
         if isinstance(rows, JsonPage):
             return self._admitted_page(rows)
         if isinstance(rows, Mapping):
-            return rows if self._admits(rows.get(self.cursor_path)) else None
+            return rows if self._admitted([rows]) else None
         if isinstance(rows, list):
-            return self._admitted(rows)
+            return [rows[n] for n in self._admitted(rows)]
         if isinstance(rows, pa.RecordBatch):
             rows = pa.Table.from_batches([rows])
         if isinstance(rows, pa.Table):
-            return rows.filter(pa.array(map(self._admits, self._column(rows)), pa.bool_()))
+            path, names = self.cursor_path, rows.column_names
+            records = rows.select([path] if path in names else names).to_pylist()
+            return rows.take(pa.array(self._admitted(records), pa.int64()))
         raise SourceError(
             f"parent stream '{self.resource_name}' has a cursor, so it has to yield records as "
             f"dictionaries or Arrow tables, not a {type(rows).__name__}"
         )
 
     def _admitted_page(self, page: JsonPage) -> JsonPage:
-        admits = [self._admits(row.get(self.cursor_path)) for row in page.rows()]
-        if all(admits):
+        admitted = self._admitted(page.rows())
+        if len(admitted) == len(page):
             return page
         raws = page.decoded(msgspec.Raw)
-        kept = (bytes(raw) for raw, is_kept in zip(raws, admits, strict=True) if is_kept)
-        return JsonPage(b"[" + b",".join(kept) + b"]")
+        return JsonPage(b"[" + b",".join(bytes(raws[n]) for n in admitted) + b"]")
 
-    def _admitted(self, rows: list[Any]) -> list[Any]:
-        return [row for row in rows if self._admits(row.get(self.cursor_path))]
-
-    def _column(self, table: pa.Table) -> list[Any]:
-        known = self.cursor_path in table.column_names
-        return table[self.cursor_path].to_pylist() if known else [None] * table.num_rows
-
-    def _admits(self, value: Any) -> bool:
-        if value is None:
-            return True
+    def _admitted(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The positions of the parents in the range, and of those that have no place in it."""
+        values = [self._cursor_of(row) for row in rows]
         if self.seen is not None:
-            self.seen.add(value)
-        if self._is_certain(value):
-            self._follow("last_value", value)
-        if self._is_past(value):
-            self._follow(_SEEN, value)
-        is_within = self._start is None or not self._is_beyond(self._start, value)
-        self.start_out_of_range |= not is_within
-        return is_within
-
-    def _follow(self, key: str, value: Any) -> None:
-        last = self._kept.get(key)
-        if last is None or self._is_time_alone(value, last) or self._is_beyond(value, last):
-            self._kept[key] = value
-
-    def _is_certain(self, value: Any) -> bool:
-        """Whether the parents up to this value were there when the run began, so that one that is
-        edited meanwhile has a greater value."""
-        if self.last_value_func is min:
-            return True
-        if not self._is_past(value, TOLERANCE):
-            return False
-        if self._answers.count == 1:
-            return True
-        seen = self._seen_before
-        if seen is not None and not self._is_beyond(value, seen):
-            return not self._is_time_alone(value, seen)
-        if moment_of(value) is None:
-            return False
-        return self._is_past(value, TOLERANCE + (OFFSETS if is_naive(value) else timedelta()))
-
-    def _is_time_alone(self, value: Any, other: Any) -> bool:
-        return moment_of(value) is not None and moment_of(other) is None
-
-    def _is_past(self, value: Any, less: timedelta = timedelta()) -> bool:
-        """Whether a time is not beyond the source's when the run began; true for other values."""
-        moment = moment_of(value)
-        return moment is None or moment <= self._answers.time_at(self._began) - less
-
-    def _is_beyond(self, value: Any, bound: Any) -> bool:
-        left: Any = moment_of(value)
-        right: Any = moment_of(bound)
-        if (left is None) != (right is None) and isinstance(value, str):
-            return False  # a text that is no time says nothing of the order among times
-        if left is None or right is None:
-            left, right = value, bound
+            self.seen.update(value for value in values if value is not None)
         try:
-            return bool(left < right if self.last_value_func is min else left > right)
-        except TypeError:
-            raise SourceError(
-                f"parent stream '{self.resource_name}': its cursor '{self.cursor_path}' has "
-                f"{value!r} and {bound!r}, which can't be compared"
-            ) from None
+            found = self._range.within(values, is_first_answer=self._answers.count == 1)
+        except SourceError as error:
+            raise SourceError(f"parent stream '{self.parent}': {error}") from None
+        self._kept["last_value"] = self._range.cursor
+        self._kept[_REACHED] = self._range.state
+        return found
+
+
+def _of_earlier_version(kept: dict[str, Any]) -> ReachedState:
+    seen = kept.pop(_SEEN, None)
+    return ReachedState() if seen is None else ReachedState(seen=seen)
 
 
 def freeze_parents(
@@ -174,7 +136,7 @@ def freeze_parents(
     from_start: bool,
     start: Any = None,
 ) -> list[ParentIncremental]:
-    """Put incrementals that hold still in the place of the parents' own, and return them.
+    """Replace the parents' incrementals by frozen ones, and return them.
 
     Parents are read from their start if the child is: from their initial value, or from `start`.
     """
@@ -185,9 +147,11 @@ def freeze_parents(
                 frozen = steady_copy(declared, ParentIncremental)
                 frozen.child = child
                 frozen.from_start = from_start
+                frozen.is_of_child = any(parents_of(parent))
                 frozen.parent = parent.name
                 if start is not None:
                     frozen.initial_value = start
+                check_range(frozen, parent.name)
                 step.set_incremental(frozen, from_hints=True)
                 found.append(frozen)
     return found

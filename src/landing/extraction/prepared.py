@@ -1,4 +1,4 @@
-"""A stream made ready to be read: its cursor frozen, its columns known."""
+"""Prepares a stream for a run: freezes its cursor and determines its columns."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ Freeze: TypeAlias = Callable[[StreamConfig, DltResource], FrozenIncremental | No
 @dataclass(frozen=True)
 class PreparedStream:
     config: StreamConfig
-    """With what the stream itself declares."""
+    """The config, completed with what the stream itself declares."""
     resource: DltResource
     frozen: FrozenIncremental | None
     columns: Columns
     folder: Path
-    """On the local disk, for what is read until it is published."""
+    """Folder on the local disk for rows that are not yet published."""
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Of its parts."""
+        """The Arrow schema of its parts."""
         return pa.schema([*self.columns.schema, *LINEAGE_FIELDS])
 
     @property
     def version_key(self) -> tuple[str, ...]:
-        """By which versions of a record are told apart. A full refresh is read as one load; its
-        rows share a load id whatever they repeat, unless readers have to look for the newest row of
-        each key."""
+        """The key by which versions of a record are distinguished. The rows of a full refresh share
+        a load id even if keys repeat, unless readers take the newest row for each key."""
         by_key = self.config.is_incremental or self.config.has_deletes
         return self.config.primary_key if by_key else ()
 
@@ -60,7 +59,7 @@ def freeze_cursor(config: StreamConfig, resource: DltResource) -> FrozenIncremen
 def prepare(
     config: StreamConfig, resource: DltResource, folder: Path, freeze: Freeze = freeze_cursor
 ) -> PreparedStream:
-    """Raises SourceError or SettingsError if the stream and its config do not go together."""
+    """Raises SourceError or SettingsError if the stream does not suit its config."""
     config = as_declared(config, resource)
     columns = columns_of(config)
     hint = config.hard_delete

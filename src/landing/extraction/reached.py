@@ -1,13 +1,13 @@
-"""How far a run came, and how far of that its cursor may go.
+"""Decides how far a run's cursor may move.
 
-What was edited while the run read has a value above all that there was when it began. So the
-cursor goes no further than what was there then, which the next run relies on:
+A record that is edited during the run gets a cursor value above all those that existed when the run
+began. So the cursor moves no further than these:
 
 - times: the greatest value, but not beyond the source's time when the run began, less TOLERANCE;
-- other values: the greatest of the first answer, or what an earlier run had seen; the greatest of
-  all only if the stream declares its order and keeps to it, or if the cursor is the key itself.
-  That rows came in order is not enough: versions read by key do, too, where record 3 was edited
-  after it was read and then record 60 before it was, and record 3 would be lost.
+- other values: the greatest of the first response, or of what an earlier run had seen; the greatest
+  of all only if the stream declares its order and keeps to it, or if the cursor is the key itself.
+  It is not enough that rows came in order. Versions that are read by key may do so too, if record 3
+  was edited after it was read, and then record 60 before it was read: record 3 would be lost.
 """
 
 from __future__ import annotations
@@ -15,50 +15,47 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 
 from landing.columns import plain_values
 from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
+from landing.extraction.incremental import Direction
 from landing.extraction.seen_order import SeenOrder
 from landing.results import AHEAD
 
 TOLERANCE = timedelta(seconds=60)
-"""A record gets its time before its transaction is committed, which a web request, the usual one,
-may hold up for half a minute; and the clocks of an API and its database may be seconds apart. The
-`Date` of an answer is cut to seconds. What takes longer needs a lookback."""
+"""A record gets its time before its transaction is committed, for which a web request may take half
+a minute. The clocks of an API and its database may be seconds apart, and the `Date` of a response
+is cut to seconds. Transactions that take longer need a lookback."""
 OFFSETS = timedelta(hours=12)
-"""A time without offset may be a local one, as far behind UTC as this."""
+"""A time without offset may be a local time, at most this far behind UTC."""
 _RECENT = timedelta(days=366)
-"""Numbers that may be times are taken for some only if the newest is not older."""
-
-
-Direction = Literal["forward", "backward"]
-"""In which values come: as the cursor moves, or against it."""
+"""Numbers that may be times count as times only if the newest is not older than this."""
 
 
 class ReachedState(TypedDict, total=False):
     seen: Any
-    """The greatest value that was seen, where the cursor is not there yet."""
+    """The greatest value that was seen, if the cursor has not reached it."""
     unit: Unit | None
-    """Of numbers that are times; None once they are known to be none."""
+    """The unit of numbers that are times; None once they are known not to be."""
     disordered: bool
-    """A run has shown that the stream does not keep to the order that it declares."""
+    """Whether a run has shown that the stream does not keep to its declared order."""
     ahead: Any
     """The greatest value that is beyond the source's time."""
 
 
 @dataclass(frozen=True)
 class CursorValue:
-    """Of a row that did not convert."""
+    """The cursor value of a rejected row."""
 
     index: int
     """The row's position in its batch."""
     typed: pa.Scalar
     raw: Any
-    """As the API gave it."""
+    """The value as the API returned it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Place:
 
 
 class _Furthest:
-    """The greatest value up to a limit; the least of a cursor that falls."""
+    """The greatest value up to a limit; the least if the cursor falls."""
 
     def __init__(self, beyond: Callable[[Any, Any], Any], limit: pa.Scalar | None = None) -> None:
         self._beyond = beyond
@@ -86,8 +83,8 @@ class _Furthest:
 
 
 class Reached:
-    """`before` is the cursor that the run began with, `began` the source's time then, which later
-    answers may correct; `trusted` are the directions that are not by accident."""
+    """How far one run came. `before` is the cursor with which it began, `began` the source's time
+    then, which later responses may correct; `trusted` has the directions that are declared."""
 
     def __init__(
         self,
@@ -107,7 +104,7 @@ class Reached:
         self._trusted = trusted
         self._unit = state.get("unit")
         self._unit_is_open = False
-        """The values may be times, and are too few to say so: the cursor stays."""
+        """Whether the values may be times but are too few to decide, so that the cursor stays."""
         self._all: _Furthest | None = None
         self._order = SeenOrder(self.beyond)
 
@@ -115,7 +112,7 @@ class Reached:
         return pc.less(values, bound) if self._descending else pc.greater(values, bound)
 
     def see(self, keys: Values, raw: Sequence[Any], *, is_first_answer: bool) -> None:
-        """Keys without null, in the order in which the stream gave them."""
+        """Note keys without nulls, in the order in which the stream returned them."""
         if len(keys) == 0:
             return
         if self._all is None:
@@ -137,7 +134,7 @@ class Reached:
         self._has_limit = now is not None
 
     def _limit(self, less: timedelta) -> pa.Scalar | None:
-        """The key of the source's time when the run began; None where values are no times, or
+        """The key of the source's time when the run began; None if values are not times, or
         fall."""
         if self._descending or (self._values.kind != "time" and self._unit is None):
             return None
@@ -154,7 +151,7 @@ class Reached:
 
     @property
     def cursor(self) -> Any:
-        """How far the next run may rely on this one, as the API spells it."""
+        """The cursor for the next run, as the API spells it."""
         found = self._before
         if self._all is None:
             return found
@@ -180,12 +177,12 @@ class Reached:
 
     @property
     def is_in_order(self) -> bool:
-        """Each value that the stream has given was not below the one before it."""
+        """Whether no value was below the one before it."""
         return self._order.is_forward
 
     @property
     def is_disordered(self) -> bool:
-        """The stream declares an order and has not kept to it, in this run or before."""
+        """Whether the stream has not kept to its declared order, in this run or before."""
         if self._state.get("disordered", False):
             return True
         return len(self._trusted) == 1 and not self._is_in(self._trusted)
@@ -213,19 +210,19 @@ class Reached:
 
     @property
     def began_ahead(self) -> bool:
-        """The run began beyond the source's time, where a version without a bound left off."""
+        """Whether the run's first cursor was beyond the source's time."""
         key = self._values.key_of(self._before)
         limit = self._limit(-AHEAD)
         return limit is not None and key.is_valid and pc.greater(key, limit).as_py()
 
     @property
     def ahead_before(self) -> Any:
-        """What an earlier run has reported."""
+        """The value ahead that an earlier run has reported."""
         return self._state.get("ahead")
 
     @property
     def ahead(self) -> Any:
-        """The greatest value beyond the source's time, if it is so by more than clocks are."""
+        """The greatest value ahead of the source's time, by more than clocks may differ."""
         if self._all is None:  # nothing was read, so nothing has changed
             return self.ahead_before
         if self._all.place is None or not self._has_limit:
@@ -234,7 +231,7 @@ class Reached:
         return most.raw if pc.greater(most.key, self._limit(-AHEAD)).as_py() else None
 
     def state(self, cursor: Any) -> ReachedState:
-        """What the next run has to know, given the cursor that it begins with."""
+        """The state for the next run, given the cursor with which it begins."""
         if self._all is None or self._unit_is_open:
             return self._state
         state = ReachedState()
@@ -252,5 +249,5 @@ class Reached:
 
 
 def plain(value: Any) -> Any:
-    """`value` as a Python object that dlt's state can keep, whatever library it came from."""
+    """`value` as a Python object that dlt's state can store, whatever library it came from."""
     return plain_values.plain(value.as_py() if isinstance(value, pa.Scalar) else value)

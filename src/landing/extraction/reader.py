@@ -1,4 +1,4 @@
-"""What a stream yields, to rows that are new: page by page, those for quarantine among them."""
+"""Reads a stream page by page, and separates new rows from those for quarantine."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from landing.extraction.reached import CursorValue
 from landing.extraction.repeated_pages import without_loops
 from landing.extraction.row_filter import RowFilter
 from landing.extraction.side_by_side import Stop
+from landing.http.api_messages import failure_in
 from landing.http.gone import Gone
-from landing.http.own_words import said_of_failure
 from landing.results import Drifted
 from landing.zone.state import State
 
@@ -46,21 +46,21 @@ from landing.zone.state import State
 PAGES_AHEAD = 3
 
 Pieces: TypeAlias = list[pa.Table | list[Rejected]]
-"""Rows in the order of their row versions: those that land, and those for quarantine."""
+"""New rows in the order of their row versions: rows that land, and rows for quarantine."""
 
 
 class StreamReader:
-    """Reads a stream once, from its first page to its last or as far as its filter wants.
+    """Reads a stream once, from its first page to its last, or as far as its filter needs.
 
-    `close` it where that was not to its end.
+    Call `close` if it was not read to its end.
     """
 
     def __init__(self, stream: PreparedStream, emit: Emit, stop: Stop) -> None:
         config = stream.config
         self.count = 0
-        """Records that the stream has given."""
+        """Records that the stream has returned."""
         self.live = 0
-        """Those of them that are no tombstones, of which most have no more than their key."""
+        """Those of them that are no tombstones; most tombstones have only their key."""
         self.drift = Drifted()
         """Complete at the end."""
         self.gone = Gone()
@@ -69,7 +69,7 @@ class StreamReader:
             stream.folder / "quarantine.jsonl", config, stream.columns, stream.version_key
         )
         self.snapshot: KnownKeys | None = None
-        """Of the keys that the stream gives, where deletions are noticed by them."""
+        """The keys that the stream returns, if deletions are detected by them."""
         if config.deletes == "snapshot":
             self.snapshot = KnownKeys(config, stream.columns, stream.folder)
         self._config = config
@@ -89,14 +89,14 @@ class StreamReader:
         self._open.close()
 
     def rows(self, state: State, filter_: RowFilter | None) -> Iterator[tuple[bool, Pieces]]:
-        """What is new, a batch at a time, and whether it had been deferred; nothing of a batch that
-        has nothing new. The stream reads and writes `state`."""
+        """The new rows, batch by batch, and whether they were deferred; batches without new rows
+        are left out. The stream reads and writes `state`."""
         may_end_early = filter_ is not None and filter_.may_end_early
         least = 1 if may_end_early else BATCH_ROWS
         opened = open_pages(
             self._resource,
             state,
-            # A page ahead of the last is a request in vain.
+            # A page requested beyond the last one is a wasted request.
             ahead=0 if may_end_early else PAGES_AHEAD,
             check=self._look,
             expected=self._expected,
@@ -120,7 +120,8 @@ class StreamReader:
         self._notify(filter_)
 
     def first_page(self, state: State, filter_: RowFilter | None) -> Iterator[Pieces]:
-        """What of the first page is new; asks for no second one, and not together with `rows`."""
+        """The new rows of the first page. Requests no second page; don't call it together with
+        `rows`."""
         opened = open_pages(self._resource, state, expected=self._expected, gone=self.gone)
         page = next(map(self._known_hints, self._open.enter_context(opened)), None)
         self.close()
@@ -130,8 +131,8 @@ class StreamReader:
         self._notify(filter_)
 
     def check_gone(self, *, may_be_all: bool = False) -> None:
-        """Raises StreamError where all children are said to be gone, which is more likely a wrong
-        address or an API that fails. A few `may_be_all`."""
+        """Raises StreamError if all children are gone: more likely, the address is wrong or the API
+        is down. With `may_be_all`, a few may be gone."""
         gone = self.gone
         if gone.is_all and not (may_be_all and gone.is_few):
             none = f"none of its {gone.count:,} child lists is there"
@@ -143,23 +144,25 @@ class StreamReader:
             )
 
     def _known_hints(self, page: Page) -> Page:
-        """Which columns a stream's files have is known before its first page comes."""
+        """Raises SourceError for a hard_delete hint that comes with a page: a stream's columns must
+        be known before its first page."""
         for name, column in (page.columns or {}).items():
             hint = self._config.hard_delete
             if column.get("hard_delete") and (hint is None or hint.column != name):
                 raise SourceError(
-                    f"stream '{self._config.source}/{self._config.stream}' says with a page that "
-                    f"'{name}' is a hard_delete column; declare it in streams.py, as columns= of "
+                    f"stream '{self._config.source}/{self._config.stream}' declares '{name}' as "
+                    "a hard_delete column with a page; declare it in streams.py, as columns= of "
                     "@dlt.resource"
                 )
         return page
 
     def _look(self, waited: float) -> None:
-        """While the stream is waited for: without an end, it would keep its lease for ever."""
+        """Raises StreamError if the stream has returned nothing for too long: otherwise it would
+        hold its lease forever."""
         self._stop.check()
         if waited > self._stalled_after:
             raise StreamError(
-                f"stream '{self._config.source}/{self._config.stream}' has given nothing for "
+                f"stream '{self._config.source}/{self._config.stream}' has returned nothing for "
                 f"{waited / 60:.0f} minutes: give its client a timeout, so that the error "
                 "names the request, or raise LANDING_STALL_MINUTES"
             )
@@ -167,7 +170,7 @@ class StreamReader:
     def _admitted(
         self, batch: Batch, filter_: RowFilter | None, *, is_first_answer: bool = False
     ) -> Pieces:
-        """What of a batch is new, that which does not fit before and after the rows that do."""
+        """The new rows of a batch, with its rejected rows before and after them."""
         if self._absent:
             self._absent -= present_names(batch, self._absent)
         converted = self._converted(batch, filter_)
@@ -190,16 +193,16 @@ class StreamReader:
         return replace(converted, errors=list(filter(filter_.concerns, converted.errors)))
 
     def _check_records(self, batch: Batch, converted: Converted) -> None:
-        """Raises StreamError for a record of other fields among those of the stream, as an error is
-        that an API puts in the place of the records that should follow."""
+        """Raises StreamError if some records have none of the stream's fields: some APIs put an
+        error message among the records."""
         if self._foreign is None and (blank := converted.blank()):
             records = (record_at(batch, index) for index in blank)
             known = self._config.known_names
             foreign = (record for record in records if record and not known & record.keys())
             self._foreign = next(foreign, None)
         if self._foreign is not None and self._absent != self._names:
-            words = said_of_failure(self._foreign)
-            says = f": {words}" if words else ""
+            message = failure_in(self._foreign)
+            says = f": {message}" if message else ""
             raise StreamError(
                 f"stream '{self._config.source}/{self._config.stream}': one of its records has "
                 f"none of the fields of {self._config.origin}, but {listed(self._foreign)}"
@@ -208,7 +211,7 @@ class StreamReader:
             )
 
     def _cursor_values(self, errors: Sequence[RowError], name: str) -> Iterator[CursorValue]:
-        """Those of rows that did not convert and have one."""
+        """The cursor values of rejected rows that have one."""
         for error in errors:
             raw = error.row.get(name)
             try:
@@ -219,8 +222,8 @@ class StreamReader:
                 yield CursorValue(error.index, typed, raw)
 
     def _by_age(self, table: pa.Table, cursor: str) -> Iterator[tuple[bool, Pieces]]:
-        """Deferred rows are older than all others, but a deletion that has no cursor value is the
-        stream's last word on its record."""
+        """Sort rows by age: deferred rows are the oldest, but a tombstone without a cursor value
+        comes last, since it is the stream's last word on its record."""
         is_last = pc.and_(is_tombstone(table), pc.is_null(table[cursor]))
         for mask, is_deferred in ((pc.invert(is_last), True), (is_last, False)):
             if (rows := table.filter(mask)).num_rows:
@@ -232,7 +235,7 @@ class StreamReader:
             raise StreamError(
                 f"stream '{source}/{stream}': none of its {read:,} records has any "
                 f"of the fields of {self._config.origin}; nothing was landed",
-                remedy=f"`landing discover {source} {stream}` writes what there is now",
+                remedy=f"`landing discover {source} {stream}` updates the discovered schema",
             )
         if self.gone.count:
             self._emit(Note(stream, self.gone.note))
@@ -244,7 +247,8 @@ class StreamReader:
 
 
 def _batches(pages: Iterable[Page], least: int) -> Iterator[tuple[Batch, bool]]:
-    """What the stream gave of its first answer is no batch with what came after."""
+    """Batches, of which none joins rows of the first HTTP response with later ones; and whether
+    they are of the first."""
     for is_first_answer, group in groupby(pages, attrgetter("is_first_answer")):
         for batch in batches(group, least):
             yield batch, is_first_answer

@@ -48,7 +48,7 @@ def _loop(config: StreamConfig, page: Page, times: int) -> StreamError:
     count = row_count(page.batch)
     what = "record" if count == 1 else f"page of {count:,} records"
     return StreamError(
-        f"stream '{config.source}/{config.stream}': the API gave the same {what} {times - 1:,} "
+        f"stream '{config.source}/{config.stream}': the API returned the same {what} {times - 1:,} "
         "times: its paging does not advance; check how the stream requests the next page"
     )
 

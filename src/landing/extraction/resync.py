@@ -1,8 +1,8 @@
-"""`"backfill": true` of a stream config: a live stream is read once more from its initial value.
+"""`"backfill": true` in a stream config: the stream is read once more from its initial value.
 
-The cursor stays where it is until the reading has come to it, and never goes below. What the
-reading has reached is kept beside it, where it is published in slices, so that a run that is killed
-is followed by one that goes on. Once done, that is remembered for as long as the config says true.
+The cursor stays where it is until reading reaches it, and never goes below. If slices are
+published, the value reached so far is stored beside it, so that a run after a kill continues there.
+The state remembers that it was done for as long as the config says true.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KEY = "resync"
 
 
 class Resync:
-    """Has the run that begins read from the initial value, or from where an earlier one came."""
+    """Has the run read from the initial value, or from the value that an earlier run reached."""
 
     def __init__(self, frozen: FrozenIncremental, state: dict[str, Any]) -> None:
         self._frozen = frozen
@@ -30,8 +30,8 @@ class Resync:
         state["cursor"] = reached["cursor"] if reached else CursorState()
 
     def remember(self, tracker: CursorTracker, state: dict[str, Any], *, ended: bool) -> None:
-        """At the end of a load, once the cursor and what is known there are in the state, which
-        is another object with each load."""
+        """Update the state at the end of a load, after the cursor and the known rows, since each
+        load has a state of its own."""
         if self._cursor is None or tracker.is_beyond(self._cursor, or_at=ended):
             state[_KEY] = {"done": True}
             return
@@ -44,7 +44,8 @@ class Resync:
 def due_resync(
     config: StreamConfig, frozen: FrozenIncremental, state: dict[str, Any]
 ) -> Resync | None:
-    """What the config asks for and no run has done yet. Once it says false, it may ask again."""
+    """The reading that the config requests and no run has done; None if there is none. After the
+    config said false, true requests it again."""
     if not config.backfill:
         state.pop(_KEY, None)
         return None

@@ -1,4 +1,4 @@
-"""What a reader asks of the cursor, or the window, by which rows are taken."""
+"""The protocol between the reader and whatever decides which rows it takes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from landing.extraction.reached import CursorValue
 
 
 class RowFilter(Protocol):
-    """Which of a stream's rows are taken, by its cursor."""
+    """Decides by the cursor which of a stream's rows are taken."""
 
     name: str
 
     @property
     def may_end_early(self) -> bool:
-        """The stream declared an order, so that it need not be read to its end."""
+        """Whether reading may stop before the stream's end, because it declares an order."""
 
     @property
     def is_past(self) -> bool:
-        """No row that follows would be taken."""
+        """Whether no later row would be taken."""
 
     def admit(
         self,
@@ -33,10 +33,10 @@ class RowFilter(Protocol):
     ) -> pa.Table: ...
 
     def rest(self) -> Iterator[pa.Table]:
-        """Rows of which only the stream's end shows whether they are new."""
+        """The deferred rows, of which only the stream's end shows whether they are new."""
 
     def notes(self) -> Iterator[str]:
-        """What a person should know of the rows that were read."""
+        """Notes about the rows that were read."""
 
     def concerns(self, error: RowError) -> bool:
-        """Whether a row that does not fit would be taken, or may be."""
+        """Whether a rejected row would be taken, or may be."""

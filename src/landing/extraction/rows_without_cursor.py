@@ -1,4 +1,4 @@
-"""Rows that have no cursor value, or text that is no time where the others have times."""
+"""Counts rows without a cursor value, or with text that is no time among times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order a stream gives its cursor values, as far as it was read."""
+"""The order in which a stream returned its cursor values so far."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from landing.extraction.cursor_values import Values
 class SeenOrder:
     def __init__(self, beyond: Callable[[Any, Any], Any]) -> None:
         self.is_forward = True
-        """Each value was not below the one before it."""
+        """Whether no value was below the one before it."""
         self.is_backward = True
-        """Each value was not beyond the one before it."""
+        """Whether no value was above the one before it."""
         self._beyond = beyond
         self._last: pa.Scalar | None = None
 
     def see(self, keys: Values) -> None:
-        """Keys without null, in the order in which the stream gave them."""
+        """Note keys without nulls, in the order in which the stream returned them."""
         if len(keys) == 0 or not (self.is_forward or self.is_backward):
             return
         flat = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys

@@ -83,7 +83,7 @@ class Source:
             raise WorkspaceError(
                 f"source '{self.name}' has no stream '{name}'{nearest(name, streams)}; "
                 f"it has: {listed(streams)}",
-                remedy=f"`landing discover {self.name}` asks the API for what there is",
+                remedy=f"`landing discover {self.name}` finds the streams that the API has",
             )
         return streams[name]
 
@@ -130,7 +130,7 @@ class Source:
             for stream, resource in found.items():
                 if stream in made:
                     raise SourceError(
-                        f"{self._shown}: '{maker[stream]}' and '{name}' both give a stream "
+                        f"{self._shown}: '{maker[stream]}' and '{name}' both define a stream "
                         f"'{stream}'; give one of them another name, or leave one out of __all__"
                     )
                 made[stream], maker[stream] = resource, name
@@ -173,7 +173,7 @@ class Source:
             if len(list(self._factories())) > 1 or self._exported:
                 others = "the package's other streams run; "
             leave_out = f"leave '{name}' out of __all__ in {self._shown}"
-            known.args = (f"{known}; {others}give it what it needs, or {leave_out}",)
+            known.args = (f"{known}; {others}pass it what it needs, or {leave_out}",)
             raise known from error
         return dict(source.resources.items())
 
@@ -253,7 +253,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
         message = _import_failed(workspace, name, error)
-        raise SourceError(message, remedy=f"fix it; `landing doctor {name}` tries it") from error
+        raise SourceError(message, remedy=f"fix it; `landing doctor {name}` checks it") from error
     source = Source(name, module, workspace)
     if not is_known:
         with suppress(LandingError):  # what it exports is wrong, which its first use says

@@ -1,8 +1,7 @@
-"""What a run knows from the runs before, and leaves for the next one."""
+"""The part of a stream's state that its run reads and updates."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -16,7 +15,8 @@ from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
 from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
-from landing.zone.parent_cursors import forget_parents
+from landing.results import Ahead
+from landing.zone.parent_cursors import forget_parents, parent_ahead
 from landing.zone.publication import Load
 from landing.zone.state import (
     STATE_KEY,
@@ -28,9 +28,9 @@ from landing.zone.state import (
 
 
 class StreamState:
-    """The part of a state that reading a stream goes by and moves.
+    """The cursor, known rows, known keys and volume of a stream.
 
-    Use it in the stream's `dlt_context`: the cursor's value is where dlt keeps it.
+    Use it in the stream's `dlt_context`, since the cursor's value is in dlt's own state.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class StreamState:
         self._ours: dict[str, Any] = resource_state(state, self._name).setdefault(STATE_KEY, {})
         self._resync = self._due_resync()
         self.of_reading = deepcopy(state)
-        """The stream's own: it runs ahead in a thread, while `state` moves with each load."""
+        """The stream's own state: it runs ahead in a thread, while `state` moves with each load."""
         if self._resync is not None:
             forget_parents(self.of_reading, self._name, stream.config.cursor_field)
+        self._began = traffic.current().answers.clock()
         self.tracker = self._tracker(fetch)
         self.volume = Volume(
             stream.config, self._ours.get("volume", VolumeState()), datetime.now(UTC)
@@ -75,36 +76,46 @@ class StreamState:
         if stream.frozen is None or not stream.config.is_incremental:
             return None
         known = self._ours.get("cursor", {})
-        answers, clock = traffic.current().answers, time.monotonic()
         return CursorTracker(
             stream.frozen,
             stream.columns,
             known,
             stream.folder,
-            began=lambda: answers.time_at(clock),
+            began=self._began,
             fetch=fetch,
             primary_key=stream.config.primary_key,
         )
 
     @property
+    def ahead(self) -> Ahead | None:
+        """What is beyond the source's time: a cursor, that of a parent too, before a record."""
+        if self.tracker is None:
+            return None
+        own = self.tracker.ahead
+        if own is not None and own.is_cursor:
+            return own
+        return parent_ahead(self.of_reading, self._name, self._began()) or own
+
+    @property
     def keys(self) -> Any:
-        """Which records the source had, as `KnownKeys` left it."""
+        """The keys of the source's records, as `KnownKeys` stored them."""
         return self._ours.get("keys")
 
     @property
     def has_rows(self) -> bool:
-        """Whether there are rows that an `overwrite` run would replace."""
+        """Whether an `overwrite` run would replace rows."""
         return bool(self._ours.get("rows", self._ours.get("load_id") is not None))
 
     @property
     def may_lack_all_children(self) -> bool:
-        """Not where the parents are read from their start: then some child has to be there."""
+        """Whether all children may be gone. If parents are read from their start, at least one
+        child must exist."""
         return self.has_rows and self._resync is None
 
     @property
     def may_publish(self) -> bool:
-        """Whether what was read can be published before the stream's end. What the stream itself
-        keeps in dlt's state would run ahead of the rows that are published."""
+        """Whether rows can be published before the stream's end. Not if the stream stores something
+        in dlt's state, which would be ahead of the published rows."""
         if self.tracker is None or not self.tracker.can_publish:
             return False
         return not keeps_state(self.of_reading, self._name)
@@ -116,9 +127,10 @@ class StreamState:
             load.read_from = self.tracker.read_from
 
     def remember(self, load: Load, put_back: Iterable[LandedFile], *, ended: bool) -> None:
-        """Put into the state what the run after this load starts from.
+        """Update the state for the run after this load.
 
-        `put_back` are files of loads before it that the cursor was put back behind.
+        `put_back` are the files of the run's earlier loads, if the cursor was put back behind
+        them.
         """
         if self.tracker is not None:
             self.tracker.landed(part.file for part in load.parts)
@@ -135,7 +147,7 @@ class StreamState:
         self._remember_columns(load)
 
     def remember_volume(self, rows: int, unexpected: list[str]) -> None:
-        """How many rows the run has, and what is unexpected about that."""
+        """Store the number of the run's rows, and return what is unexpected about it."""
         if (state := self.volume.state(rows, list(unexpected))) or "volume" in self._ours:
             self._ours["volume"] = state
 
@@ -172,11 +184,11 @@ class StreamState:
         if self._resync is not None:
             self._resync.remember(tracker, self._ours, ended=ended)
         load.cursor_after = frozen.get_state()["last_value"]
-        for note in messages(tracker) if ended else ():
+        for note in messages(tracker, self.ahead) if ended else ():
             self._notify(note)
 
     def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:
-        """What the next run reads again, in the state or in an object of the load."""
+        """The rows that the next run reads again, in the state or in an object of the load."""
         assert self.tracker is not None, "only a stream with a cursor reads again"
         known = self.tracker.known(ended=ended)
         before = self._rows_state  # of an earlier load of this run, or of the run before

@@ -1,4 +1,4 @@
-"""How many rows a stream's runs land, and what of that a person would not expect.
+"""Counts the rows that a stream's runs land, and compares the count with what is expected.
 
 Rows are counted by the hour in the stream's state, so that a run and `landing status` need not read
 the records of a week's loads.
@@ -14,25 +14,25 @@ from landing.catalog.stream_config import Expect, StreamConfig
 from landing.errors import counted
 
 _DAY = 24
-"""Hours."""
+"""Hours that are kept."""
 _DAYS_COMPARED = 7
 _LEAST_COMPARED = 3
-"""Days below which there is nothing usual to compare with."""
+"""Fewest days to compare with."""
 
 
 class VolumeState(TypedDict, total=False):
     rows: int
-    """Of the last full refresh that had any."""
+    """Rows of the last full refresh that had any."""
     hours: dict[str, int]
-    """Rows that runs have landed by hours since 1970, those without any left out."""
+    """Landed rows by hour since 1970, without hours that have none."""
     since: int
     """The first hour that is counted."""
     unexpected: list[str]
-    """What the last run said of its own rows."""
+    """What was unexpected about the last run's rows."""
 
 
 class Volume:
-    """The rows of one stream: those of earlier runs, and those of the run that is under way."""
+    """The row counts of one stream: of earlier runs, and of the current run."""
 
     def __init__(self, config: StreamConfig, state: VolumeState, now: datetime) -> None:
         self._config = config
@@ -47,7 +47,7 @@ class Volume:
             self._hours[self._hour] = self._hours.get(self._hour, 0) + rows
 
     def of_run(self, rows: int) -> list[str]:
-        """What is unexpected about a run that landed so many rows, tombstones not counted."""
+        """What is unexpected about a run that landed so many rows, without tombstones."""
         config, least = self._config, self._expect.rows_per_run
         what = f"the run has {counted(rows, 'row')}"
         found = []
@@ -78,8 +78,8 @@ class Volume:
         return found
 
     def _usual_day(self) -> float | None:
-        """The median of the days before the last; None for a full refresh, which is compared run
-        by run, and where too few days are known."""
+        """The median of the days before the last; None for a full refresh, which is compared run by
+        run, or if too few days are known."""
         if self._config.is_incremental:
             known = range(1, min(_DAYS_COMPARED, (self._hour - self._since) // _DAY - 1) + 1)
             if len(known) >= _LEAST_COMPARED:
@@ -87,7 +87,7 @@ class Volume:
         return None
 
     def _rows_of_day(self, day: int) -> int:
-        """The hour that has not ended belongs to the last day, too."""
+        """Rows of a day, counted back from the last, which includes the current hour."""
         end = self._hour - day * _DAY + (day == 0)
         start = self._hour - (day + 1) * _DAY
         return sum(rows for hour, rows in self._hours.items() if start <= hour < end)
@@ -110,7 +110,7 @@ class Volume:
         return by_day or self._expect.rows_per_day is not None
 
     def state(self, rows: int, unexpected: list[str]) -> VolumeState:
-        """What the next run and `landing status` are to know after a run of so many rows."""
+        """The state after a run of so many rows, for the next run and `landing status`."""
         state = VolumeState()
         if unexpected:
             state["unexpected"] = unexpected

@@ -1,7 +1,7 @@
-"""The answers that a stream's requests got, whatever HTTP library made them: how many there were,
-and what the source's clock says, which is in their `Date`.
+"""Counts the responses to a stream's requests, and reads the source's time from their `Date`.
 
-`requests`, urllib3 and urllib go through `http.client`; httpx and aiohttp have ways of their own.
+It works with any HTTP library: `requests`, urllib3 and urllib use `http.client`; httpx and aiohttp
+are wrapped themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class Answers:
-    """Those of one run, with status 2xx: no other has records."""
+    """The responses of one run with a status 2xx; others have no records."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -34,11 +34,16 @@ class Answers:
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
 
+    def clock(self) -> Callable[[], datetime]:
+        """The source's time of now, which later answers may correct."""
+        began = time.monotonic()
+        return lambda: self.time_at(began)
+
     def time_at(self, clock: float) -> datetime:
         """The source's time when `time.monotonic()` was `clock`, or a little before; this
-        machine's where no answer has told it.
+        machine's time if no response had a `Date`.
 
-        Where answers differ, as those of a cache or of two servers do, the earliest counts.
+        If the clocks of responses differ, as with a cache or two servers, the earliest counts.
         """
         with self._lock:
             zero = self._zero
@@ -48,7 +53,7 @@ class Answers:
 
 
 def _zero_of(date: str | None) -> datetime | None:
-    """The time of a `Date` header that has just come, less what `time.monotonic()` is now."""
+    """The time of a `Date` header that has just arrived, minus `time.monotonic()`."""
     try:
         moment = parsedate_to_datetime(date) if date else None
         if moment is None:
@@ -66,9 +71,9 @@ _wrapped: set[tuple[Any, str]] = set()
 
 
 def observe(receivers: Receivers) -> None:
-    """Tell the answers that `receivers` gives of each answer that comes from now on.
+    """From now on, add each response of this process to the `Answers` that `receivers` returns.
 
-    To be called again once further libraries may have been imported.
+    Call it again when further HTTP libraries may have been imported.
     """
     global _receivers
     _receivers = receivers

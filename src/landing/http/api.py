@@ -26,12 +26,13 @@ from landing.http.session import Session
 
 
 class Api(CheckedClient):
-    """dlt's REST client over the kit's session; an error status raises requests.HTTPError.
+    """An API. It is dlt's RESTClient, with the client kit's session.
 
         api = Api(os.environ["SHOP_URL"], auth=Bearer(os.environ["SHOP_TOKEN"]))
         yield from api.pages("orders", records="data", paging=OffsetPages(500))
 
-    Paths are relative to `base_url`. Raises SettingsError if that lacks its scheme.
+    Paths are relative to `base_url`. An error status raises requests.HTTPError. Raises
+    SettingsError if `base_url` has no scheme.
     """
 
     def __init__(
@@ -65,19 +66,19 @@ class Api(CheckedClient):
         fails_if: FailsIfGiven = None,
         gone: Collection[int] | None = None,
     ) -> Iterator[Page]:
-        """The endpoint's pages, for a stream to yield; empty ones are left out.
+        """Requests the endpoint's pages one after another. Empty pages are left out.
 
-        `records` is where the list of records is in a JSON body, or another kind of body. Without
-        `paging` there is one page. With `json` it is a POST, and paging parameters are paths in
-        that body; without, they are in the URL.
+        `records` is the path of the list of records in a JSON body, or another kind of body, such
+        as `Csv()`. Without `paging`, the endpoint has one page. With `json`, requests are POSTs,
+        and paging parameters are paths in that body; otherwise they are in the URL.
 
-        An answer that says that there is more where paging would end is an error. `ignore_more`
-        are names of its members or headers, such as "total", that mean something else. `fails_if`
-        says which answers with a status 2xx are failures, in place of the session's.
+        It is an error if paging ends, but the response says that there is more. `ignore_more`
+        lists members or headers, such as "total", that mean something else in this API. `fails_if`
+        replaces the session's test for responses that are failures despite a status 2xx.
 
-        `gone` are statuses for the first page by which the API says that it no longer has what the
-        list belongs to: the list is skipped, and the run counts it. By default, that is 404 and 410
-        in a transformer's function, and no status elsewhere; `()` makes each an error.
+        `gone` lists statuses of the first page that mean that the list's owner was deleted. Such a
+        list is skipped, and the run counts it. The default is 404 and 410 in a transformer's
+        function, and nothing elsewhere; with `()` every such status is an error.
         """
         method = method or ("GET" if json is None else "POST")
         request = self.request_for(path, method, headers=headers or {}, params=params or {})
@@ -103,24 +104,24 @@ class Api(CheckedClient):
         cursor: str = "after",
         ignore_more: Sequence[str] = (),
     ) -> Iterator[Page]:
-        """The nodes of a connection, page by page.
+        """Requests the nodes of a connection, page by page.
 
-        `connection` is its path in the answer's data. The query has to ask for its
-        `pageInfo { hasNextPage endCursor }` and for `nodes` or `edges { node }`, and to take the
-        variable `cursor` as where to go on. Raises ApiError if the answer has errors; those by
-        which the API limits its rate are waited for before.
+        `connection` is its path in the response's data. The query has to select
+        `pageInfo { hasNextPage endCursor }` and `nodes` or `edges { node }`, and to pass the
+        variable named by `cursor` to the connection. Raises ApiError if a response has errors;
+        after an error that limits the rate, the request is sent again first.
         """
         place = f"data.{connection}.pageInfo"
         paging = CursorPages(
             f"{place}.endCursor", f"variables.{cursor}", has_more=f"{place}.hasNextPage"
         )
-        asked = {"query": query, "variables": dict(variables or {})}
+        document = {"query": query, "variables": dict(variables or {})}
         body = Connection(connection)
         return self.pages(
             path,
             records=body,
             paging=paging,
-            json=asked,
+            json=document,
             ignore_more=ignore_more,
             fails_if=GraphQLErrors(),
         )
@@ -130,7 +131,7 @@ class Api(CheckedClient):
     ) -> Response:
         if is_promised:
             fails_if = NoBody(fails_if or self.session.fails_if)
-        # Whatever its method, paging only reads: a POST of it may be tried again.
+        # Paging only reads, even by POST, so any of its requests may be sent again.
         response = self.send_unchecked(request, is_read=True, fails_if=fails_if)
         if response.status_code == allowed:
             return response
@@ -138,20 +139,20 @@ class Api(CheckedClient):
         if not 200 <= response.status_code < 300 or response.status_code == 205:
             raise ApiError(
                 f"{request.method} {str(response.url).partition('?')[0]} answered "
-                f"{response.status_code} {response.reason}, which has no rows and is no end of a "
+                f"{response.status_code} {response.reason}, which neither has rows nor ends a "
                 "list: fix the API, or the cache or gateway in front of it"
             )
         if response.status_code == 202 and 202 not in self.session.retries.final:
             raise ApiError(
                 f"{request.method} {str(response.url).partition('?')[0]} still answered 202 "
                 "Accepted, so the list is not ready; the next run asks again. If it is the list "
-                "all the same, give the Api Retries(final=[202])"
+                "all the same, pass Retries(final=[202]) to the Api"
             )
         return response
 
 
 def _with_scheme(base_url: str) -> str:
-    """As it is; what a person forgot is told with the variable that has it."""
+    """`base_url`, if it has a scheme. The error names the variable that it came from."""
     if not (base_url or "").strip() or base_url.lower().startswith(("https://", "http://")):
         return base_url
     name = next((name for name, value in os.environ.items() if value == base_url), None)

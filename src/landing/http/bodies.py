@@ -1,4 +1,4 @@
-"""What an API answers with, as a page of records: JSON, JSON lines, CSV, GraphQL; gzip or not."""
+"""Turns response bodies into pages of records: JSON, JSON lines, CSV, also packed with gzip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from landing.columns.json_numbers import exact_number
 from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.http import vocabulary
-from landing.http.own_words import said_by, said_of_failure
+from landing.http.api_messages import failure_in, message_in
 from landing.http.shapes import shape_of
 
 Row: TypeAlias = dict[str, Any]
@@ -31,22 +31,22 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 class Body(Protocol):
-    """How the records of an answer are found in its body, which comes in UTF-8."""
+    """Finds the records in a response's body, which it gets in UTF-8."""
 
     @property
     def encoding(self) -> str | None:
-        """Of the answer, whatever its Content-Type says; None to go by that."""
+        """The response's encoding, which overrides its Content-Type; None to go by Content-Type."""
         ...
 
     def page(self, content: bytes) -> Page:
-        """Raises ValueError with what is wrong if the body is something else."""
+        """The page in the body. Raises ValueError that says what is wrong with the body."""
         ...
 
 
 @dataclass(frozen=True)
 class Json:
-    """`records` is where the list is in the body: a key, a path with dots, a JSONPath, or "" for
-    the body."""
+    """A JSON body. `records` is the place of the list in it: a key, a path with dots or a JSONPath;
+    "" if the body is the list."""
 
     records: str = ""
     encoding: str | None = None
@@ -66,8 +66,8 @@ class Json:
 
 
 def _has_no_records(content: bytes, path: str) -> bool:
-    """Whether there is null in their place, or an object that is about pages and nothing else:
-    so some APIs write a list without any."""
+    """Whether the list is null, or missing from an object that only describes pages: some APIs
+    write an empty list in this way."""
     try:
         found = json_path.raw_at(content, path)
         if found is not None:
@@ -79,7 +79,7 @@ def _has_no_records(content: bytes, path: str) -> bool:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """A JSON object in each line (NDJSON)."""
+    """A body with a JSON object in each line (NDJSON)."""
 
     encoding: str | None = None
 
@@ -93,15 +93,15 @@ class JsonLines:
 
 @dataclass(frozen=True)
 class Csv:
-    """CSV whose first line has the names of the columns.
+    """A CSV body, whose first line has the names of the columns.
 
     Values are text, except in the columns that `types` declares as `int`, `float` or `bool`. A
     value that does not parse stays text, and goes to quarantine with its row. An empty value is
     null. Types are never guessed: `00501` may be a number or a postcode.
 
     A body that is JSON or HTML is an error, and so is a single line with none of the stream's
-    fields. If the stream renames the columns, list their names in the file as `names`. A byte
-    order mark decides about the encoding, else `encoding`, else UTF-8 if the body is valid UTF-8,
+    fields. If the stream renames the columns, list their names in the file as `names`. The encoding
+    is that of a byte order mark, or else `encoding`, or else UTF-8 if the body is valid UTF-8, or
     else the charset of Content-Type.
     """
 
@@ -136,12 +136,13 @@ class Csv:
         }
 
     def _check_known(self, names: Sequence[str]) -> None:
-        """Of a body that is one line, which may as well be what the API says of a failure."""
+        """Raises ValueError if a body of one line is not a header, but perhaps an error message."""
         known = {*expected_fields(), *self.types, *self.names}
         if expected_fields() and not known & set(names):
             raise ValueError(
-                f"one line with none of the stream's fields ({said_by(','.join(names))}); if it is "
-                "a CSV file's names, which the stream changes, give them as Csv(names=[…])"
+                f"one line with none of the stream's fields ({message_in(','.join(names))}); if it "
+                "is the header of a CSV file whose columns the stream renames, pass their names as "
+                "Csv(names=[…])"
             )
 
 
@@ -154,8 +155,8 @@ def _refuse_other_kinds(text: str) -> None:
             found = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return
-        words = said_of_failure(found) or shape_of(found)
-        raise ValueError(f"JSON where CSV is expected: {words}")
+        message = failure_in(found) or shape_of(found)
+        raise ValueError(f"JSON where CSV is expected: {message}")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -181,7 +182,7 @@ def _typed(value: str, type_: type) -> Any:
 
 
 def unpacked(content: bytes, most: int) -> bytes:
-    """A `.gz` body as what is in it; `Content-Encoding: gzip` requests undoes itself.
+    """The content of a `.gz` body; `requests` itself undoes `Content-Encoding: gzip`.
 
     Raises ValueError if it is cut off, or unpacks to more than `most` bytes.
     """
@@ -213,7 +214,7 @@ def value_at(content: bytes, path: str) -> Any:
 
 
 def has_place(content: bytes, path: str) -> bool:
-    """Whether a JSON body has a value at a path, be it null."""
+    """Whether a JSON body has a value at a path, which may be null."""
     try:
         return json_path.raw_at(content, path) is not None
     except ValueError:

@@ -20,9 +20,9 @@ _LONGEST = 2_000
 class CapturedRequest:
     method: str
     url: str
-    """Without its query."""
+    """The URL without its query."""
     params: list[tuple[str, str]]
-    """From the query and from a form."""
+    """Parameters of the query and of a form."""
     body: str | None
     """The body's text, such as JSON; None without a body."""
 

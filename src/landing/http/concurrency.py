@@ -1,4 +1,4 @@
-"""Several requests under way at once, results in order."""
+"""Sends several requests at a time, and returns their results in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _one_by_one: ContextVar[bool] = ContextVar("one_by_one", default=False)
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
-    """Inside, nothing is fetched before it is asked for."""
+    """Inside, `in_flight` makes one call at a time."""
     token = _one_by_one.set(True)
     try:
         yield
@@ -29,11 +29,11 @@ def one_by_one() -> Iterator[None]:
 def in_flight(
     fetch: Callable[[Start], Result], starts: Iterable[Start], *, at_once: int = 8
 ) -> Iterator[Result]:
-    """Yields `fetch(start)` of each start, in order, with up to `at_once` calls in progress.
+    """Yields `fetch(start)` for each start, in order, with up to `at_once` calls in progress.
 
-    For paging that does not need the last page to ask for the next: offsets, page numbers, time
-    windows. A loop that ends at the first empty page has asked for up to `at_once - 1` pages too
-    many. The first exception is raised in its place; calls under way are then waited for.
+    Use it if a page can be requested without having seen the one before: by offset, page number or
+    time. A loop that ends at the first empty page has requested up to `at_once - 1` pages too many.
+    An exception is raised where its result would come, after the calls in progress have ended.
     """
     if _one_by_one.get():
         yield from map(fetch, starts)

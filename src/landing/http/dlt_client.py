@@ -1,4 +1,4 @@
-"""What the kit uses of dlt's REST client beneath its public face.
+"""Wraps the private parts of dlt's REST client that the client kit uses.
 
 `tests/test_dlt_bridge.py` has a test for each assumption, as for `extraction/dlt_bridge.py`.
 """

@@ -1,6 +1,6 @@
-"""The one private method by which dlt's REST client sends a request.
+"""Wraps the private method with which dlt's REST client sends a request.
 
-Apart from `dlt_client`, since it is imported while that module imports the client.
+It is not in `dlt_client`, because it is imported while the client's module is being imported.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _send_request = RESTClient._send_request
 
 
 def check_requests(check: Callable[[Request], None]) -> None:
-    """Call `check` with each request before any RESTClient of this process sends it; it raises if
-    it must not be sent."""
+    """Have every RESTClient of this process call `check` before it sends a request; `check` raises
+    if the request must not be sent."""
 
     def send(self: RESTClient, request: Request, **options: Any) -> Response:
         check(request)

@@ -1,4 +1,4 @@
-"""Answers that say of a failure in their body, with the status of a success."""
+"""Responses that report a failure in their body, despite a status 2xx."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from requests import Response
 
 from landing.columns import json_path
 from landing.columns.text_encoding import as_utf8
-from landing.http.own_words import own_words, said_by
+from landing.http.api_messages import message_in, message_of
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import seconds_until, sent_at
 
 Scalar: TypeAlias = str | int | float | bool | None
 _MISSING: Any = object()
-"""In the place of a value of which the body does not have the path."""
+"""Stands for the value of a path that the body does not have."""
 _NOTHING = ("", "0", "false", "null", "none")
 """What APIs write where they have no error to report."""
 
 
 class FailureTest(Protocol):
     def failure(self, response: Response) -> FailedAnswer | None:
-        """What is wrong with an answer that was read; None if nothing is."""
+        """The failure that the response reports; None if there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class FailsIf:
-    """Which answers with a status 2xx and a JSON body are failures.
+    """Decides which responses with a status 2xx and a JSON body are failures.
 
-        FailsIf("error")                                  # there is an error
-        FailsIf("ok", equals=False)                       # so it says
-        FailsIf("code", unless=(0, 200), retry=(40100,))  # any other code; this one passes
+        FailsIf("error")                                  # "error" is set
+        FailsIf("ok", equals=False)                       # "ok" is false
+        FailsIf("code", unless=(0, 200), retry=(40100,))  # any other code; 40100 is retried
         FailsIf(lambda body: "limit" in body.get("result", ""), retry=True)
 
-    `where` is a path, or a function of the decoded body. Without `equals` and `unless`, anything at
-    the path is a failure but null, false, 0, and what is empty. With `equals`, an answer without
-    the path is no failure, also for `equals=None`; with `unless`, it is one, if None is not
-    among the values.
+    `where` is a path, or a function of the decoded body. Without `equals` and `unless`, a response
+    fails if the value at the path is anything but null, false, 0 or empty. With `equals`, it fails
+    if the value is this one, or one of several; a missing value is no failure. With `unless`, it
+    fails if the value is any other, or is missing and None is not among them.
 
-    `retry` says which failures pass, so that the request is made again as `Retries` says: all, or
-    those with one of the given values at the path `code`, which is `where` by default, or those of
-    which a function of the body returns something true. `wait` is the path of the seconds to wait.
+    `retry` says after which failures the request is sent again, as `Retries` says: True for all, or
+    values at the path `code` (by default `where`), or a function of the body. `wait` is the path of
+    the number of seconds to wait.
     """
 
     where: str | Callable[[Any], object]
@@ -63,11 +63,11 @@ class FailsIf:
         found = self._found(body)
         if not self._is_failure(found):
             return None
-        is_said = callable(self.where) and isinstance(found, str)
+        is_message = callable(self.where) and isinstance(found, str)
         wait = body.at(self.wait) if self.wait else None
         return FailedAnswer(
             f"answered {response.status_code}, but its body says that it failed: "
-            f"{said_by(found) if is_said else own_words(response)}",
+            f"{message_in(found) if is_message else message_of(response)}",
             response=response,
             passes=self._passes(body, found),
             wait=None if wait is None else seconds_until(str(wait), sent_at(response.headers)),
@@ -100,8 +100,8 @@ class FailsIf:
 
 @dataclass(frozen=True)
 class NoBody:
-    """A failure test for a page that its API has named as the next one: an answer without a body is
-    no page. Others are left to another test."""
+    """A failure test for a page that the API has linked to: a response without a body fails. Any
+    other response is left to the test `other`."""
 
     other: FailureTest | None = None
 
@@ -120,21 +120,22 @@ FailsIfGiven: TypeAlias = str | Callable[[Any], object] | FailureTest | None
 
 
 def failure_test(given: FailsIfGiven) -> FailureTest | None:
-    """A path or a function alone stands for the failure test of it."""
+    """The failure test that a user gave; a path or a function alone is the first argument of
+    `FailsIf`."""
     if isinstance(given, str) or (callable(given) and not hasattr(given, "failure")):
         return FailsIf(given)
     return given
 
 
 class JsonBody:
-    """A JSON body, of which no more is decoded than is looked at: it may be a page of many MB."""
+    """A JSON body that is decoded only as far as needed: it may be a page of many MB."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     @classmethod
     def of(cls, response: Response) -> JsonBody | None:
-        """None if the answer's body is something else."""
+        """The response's body; None if it is not JSON."""
         try:
             content = as_utf8(response.content)
         except ValueError:
@@ -151,7 +152,7 @@ class JsonBody:
 
     @cached_property
     def whole(self) -> Any:
-        """Decoded, also where an odd number or half a surrogate is in it."""
+        """The decoded body, even if it has numbers or surrogates that are not valid JSON."""
         try:
             return json.loads(self._content, strict=False)
         except (ValueError, RecursionError):
@@ -164,14 +165,14 @@ def _listed(values: Any) -> frozenset[str]:
 
 
 def _plain(value: Any) -> str:
-    """In one spelling: APIs write 0 or "0", and false or "false"."""
+    """A value as text, since APIs write 0 or "0", and false or "false"."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value).strip().lower()
 
 
 def _scalars(value: Any) -> Iterator[Any]:
-    """The value, or those in it."""
+    """The value, or the values in it."""
     if isinstance(value, Mapping | list):
         for member in value.values() if isinstance(value, Mapping) else value:
             yield from _scalars(member)

@@ -1,4 +1,4 @@
-"""Children of a parent that their API no longer has: they are skipped, and counted."""
+"""Skips and counts the children of a parent that the API no longer has."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from requests import HTTPError
 Item = TypeVar("Item")
 
 STATUSES = (404, 410)
-"""Not Found and Gone, which for one of many children say that it was deleted meanwhile."""
+"""Not Found and Gone: for one of many children, they mean that it was deleted meanwhile."""
 
 _SEVERAL = 5
 
 
 @dataclass
 class Gone:
-    """Those of one run."""
+    """The children of one run that are gone."""
 
     count: int = 0
     by_choice: int = 0
-    """Of them, those whose statuses the stream names itself."""
+    """How many of them had a status that the stream itself names in `gone=`."""
     answered: int = 0
-    """Children that are there, as far as is known."""
+    """Children whose requests were answered."""
     first: str = ""
-    """The answer for the first of them: request and status, without the URL's query."""
+    """Request and status of the first of them, without the URL's query."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, error: Exception, *, by_choice: bool = False) -> None:
-        """`error` is of requests, httpx, aiohttp or urllib."""
+        """Count a child; `error` is an exception of requests, httpx, aiohttp or urllib."""
         request = getattr(error, "request", None) or getattr(error, "request_info", error)
         url = urlsplit(str(getattr(request, "url", "")))
         with self._lock:
@@ -51,18 +51,18 @@ class Gone:
 
     @property
     def is_all(self) -> bool:
-        """No child is there, so that rather the address is wrong, or the API fails."""
+        """Whether no child was found, so the address may be wrong or the API down."""
         return self.count > 0 and not self.by_choice and not self.answered
 
     @property
     def is_few(self) -> bool:
-        """They may have been deleted, all of them."""
+        """Whether they are so few that all may have been deleted."""
         return self.count < _SEVERAL
 
     @property
     def note(self) -> str:
         what = "1 list was" if self.count == 1 else f"{self.count:,} lists were"
-        note = f"{what} skipped, as the API no longer has what they belong to: {self.first}"
+        note = f"{what} skipped, as the API no longer has the records they belong to: {self.first}"
         if not self.is_all:
             return note
         subject = "it is not" if self.count == 1 else "none of them is"
@@ -71,11 +71,11 @@ class Gone:
 
 @dataclass
 class Child:
-    """What a transformer's function reads for one item of its parent."""
+    """What a transformer's function requests for one item of its parent."""
 
     gone: Gone
     has_lists_gone: bool = False
-    """Then what the function gives is no sign that something of it is there."""
+    """If set, rows from the function don't prove that the child exists."""
 
 
 _current: ContextVar[Gone | None] = ContextVar("landing_gone", default=None)
@@ -93,7 +93,7 @@ def counting_gone(gone: Gone) -> Iterator[None]:
 
 @contextmanager
 def in_child(child: Child) -> Iterator[None]:
-    """Inside, the lists that are read belong to a parent."""
+    """Lists that are read inside belong to `child`."""
     token = _in_child.set(child)
     try:
         yield
@@ -102,16 +102,16 @@ def in_child(child: Child) -> Iterator[None]:
 
 
 def current() -> Gone:
-    """Where to count now; one that nobody reads, outside of a run."""
+    """Where the current context counts; outside of a run, an object that nobody reads."""
     return _current.get() or Gone()
 
 
 def unless_gone(
     read: Callable[[], Iterator[Item]], statuses: Collection[int] | None
 ) -> Iterator[Item]:
-    """The pages; none if the first request for them is answered with one of the statuses. If they
-    are None, with 404 or 410 inside a child, and with no status elsewhere; 404 counts if it comes
-    twice."""
+    """The pages that `read` yields; none if the first request for them is answered with one of the
+    statuses. The default for them is 404 and 410 inside a child, and nothing elsewhere; a 404 then
+    counts only if it comes twice."""
     by_choice, child = statuses is not None, _in_child.get()
     if statuses is None:
         statuses = STATUSES if child is not None else ()
@@ -144,19 +144,19 @@ def unless_gone(
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether what is said to be gone may be there at once: some APIs answer 404 for a moment."""
+    """Whether a second request may find the child: some APIs answer 404 for a moment."""
     return is_gone(error) and _status(error) == 404
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether the error is the answer for a child that is gone, and nobody decided otherwise."""
+    """Whether the error means that a child is gone, and was not marked as a real failure."""
     is_open = not getattr(error, "landing_is_failure", False)
     return is_open and _status(error) in STATUSES
 
 
 def _status(error: BaseException) -> int | None:
-    """Of the answer that an HTTP library raised: those of requests and httpx have a response, those
-    of aiohttp and urllib the status itself."""
+    """The status that the exception has: requests and httpx attach a response, aiohttp and urllib
+    the status itself."""
     response = getattr(error, "response", None)
     status = getattr(error, "status", None) if response is None else response.status_code
     return status if isinstance(status, int) else None

@@ -1,4 +1,4 @@
-"""GraphQL answers with cursor connections, as Relay's specification has them."""
+"""GraphQL responses with cursor connections, as Relay's specification defines them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from requests import Response
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
 from landing.columns.odd_records import EACH, marked
+from landing.http.api_messages import message_in
 from landing.http.failed_answers import JsonBody
-from landing.http.own_words import said_by
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import number_of
 from landing.http.spelling import plain, plain_set
@@ -42,10 +42,11 @@ _WAITS = ("retry_in_seconds", "retryAfter", "retry_after")
 
 @dataclass(frozen=True)
 class GraphQLErrors:
-    """A failure test: an answer with errors fails even if it has data, of which a part is missing.
+    """A failure test for GraphQL: a response with errors fails, even if it also has some data.
 
-    Errors of which `extensions.code`, `extensions.type` or `type` is of a rate limit pass. The wait
-    is what the error says, or what Shopify's `throttleStatus` takes to allow the query's cost.
+    The request is sent again if `extensions.code`, `extensions.type` or `type` of an error names a
+    rate limit, after the wait that the error states, or that the query's cost needs by Shopify's
+    `throttleStatus`.
     """
 
     def failure(self, response: Response) -> FailedAnswer | None:
@@ -56,7 +57,7 @@ class GraphQLErrors:
         listed = errors if isinstance(errors, list) else [errors]
         passes = any(_codes(error) & (_LIMITS | _TRANSIENT) for error in listed)
         if not response.ok and not passes:
-            return None  # the status says it
+            return None  # the status already makes it a failure
         return FailedAnswer(
             f"answered {response.status_code}, but GraphQL says: {_message(listed)}",
             response=response,
@@ -101,7 +102,7 @@ class Connection:
 
 
 def _nodes(content: bytes, place: str) -> bytes:
-    """The list of each edge's node; null in the place of one that is missing."""
+    """The list of the edges' nodes, with null for a missing one."""
     raw = json_path.raw_at(content, f"{place}.edges")
     if raw is None:
         raise msgspec.ValidationError("there are none")
@@ -132,7 +133,7 @@ def _wait(errors: list[Any], cost: Any) -> float | None:
             if seconds is not None:
                 return seconds
     status = _object(_object(cost).get("throttleStatus"))
-    asked, left, rate = (
+    requested, left, rate = (
         number_of(str(value))
         for value in (
             _object(cost).get("requestedQueryCost"),
@@ -140,9 +141,9 @@ def _wait(errors: list[Any], cost: Any) -> float | None:
             status.get("restoreRate"),
         )
     )
-    if asked is None or left is None or not rate:
+    if requested is None or left is None or not rate:
         return None
-    return max(0.0, asked - left) / rate
+    return max(0.0, requested - left) / rate
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -151,4 +152,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _message(errors: list[Any]) -> str:
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
-    return "; ".join(map(said_by, errors[:3])) + more
+    return "; ".join(map(message_in, errors[:3])) + more

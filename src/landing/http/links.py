@@ -1,4 +1,4 @@
-"""The `Link` header as RFC 8288 has it."""
+"""Reads the `Link` header (RFC 8288)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([
 
 
 def link_to(header: str, rel: str) -> str | None:
-    """The target of the first link with a relation, in any case and among several."""
+    """The target of the first link with this relation; case is ignored."""
     return next((url for url, rels in _links(header) if rel.lower() in rels), None)
 
 
@@ -24,6 +24,6 @@ def _links(header: str) -> Iterator[tuple[str, list[str]]]:
             name, quoted, token = found.groups()
             value = (token or "").strip("'") if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
             parameters.setdefault(name.lower(), value)  # of two, the first counts
-        # A link with an anchor is one of another resource.
+        # A link with an anchor belongs to another resource.
         if not parameters.get("anchor"):
             yield target.group(1).strip(), parameters.get("rel", "").lower().split()

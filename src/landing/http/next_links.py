@@ -1,4 +1,4 @@
-"""Next links of dlt's RESTClient that lead to another host, which no request follows."""
+"""Stops dlt's RESTClient from following links to another host."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FIRST = "_landing_first_url"
 
 
 def guard() -> None:
-    """Make every RESTClient in this process end its paging where a next link leads elsewhere.
+    """Make every RESTClient in this process raise if a link to the next page leads to another host.
 
-    It sends its auth, headers and cookies to whatever address an answer names as the next page.
-    Its module is not imported for that, since few sources use it: it is guarded once they do.
+    Otherwise it sends auth, headers and cookies to any address that a response links to. Its module
+    is not imported here, since few sources use it: it is guarded when it is imported.
     """
     if _CLIENT in sys.modules:
         _guard_client()
@@ -36,7 +36,7 @@ def _guard_client() -> None:
 
 
 class _GuardsWhenImported(MetaPathFinder):
-    """Finds the client's module as Python does, and guards the client when the module has run."""
+    """Finds the client's module as Python does, and guards the client after it was imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

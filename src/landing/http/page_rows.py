@@ -1,4 +1,4 @@
-"""The rows of a page: what tells one from another, a field of each, and all from one on."""
+"""The rows of a page: their identities, one of their fields, and a part of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from landing.http.bodies import Page
 
 
 def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
-    """A hash of each row, or of some of its fields, by which to know it again within a process."""
+    """A hash of each row, or of some of its fields, that identifies it within this process."""
     if isinstance(page, JsonPage):
         if not fields:
             return [hash(bytes(raw)) for raw in page.decoded(msgspec.Raw)]
-        # Undecoded, so that 1.0 and 1 or two spellings of a date stay apart.
+        # Not decoded, so that 1.0 and 1, or two spellings of a date, differ.
         columns = [_members(page, name) for name in fields]
         return list(map(hash, zip(*columns, strict=True)))
     return [
@@ -28,7 +28,7 @@ def identities(page: Page, fields: Sequence[str] = ()) -> list[int]:
 
 
 def _members(page: JsonPage, name: str) -> list[bytes]:
-    """A field of each row, undecoded; empty where a row has none."""
+    """A field of each row, undecoded; empty if the row lacks it."""
     try:
         return [bytes(row.value) for row in page.decoded(_member_type(name))]
     except msgspec.ValidationError:  # an odd record is among them
@@ -44,7 +44,7 @@ def _member_type(name: str) -> type[msgspec.Struct]:
 
 
 def values_of(page: Page, name: str) -> list[Any]:
-    """A field of each row; None where a row has none."""
+    """A field of each row; None if the row lacks it."""
     if not isinstance(page, JsonPage):
         return [row.get(name) for row in page]
     return [msgspec.json.decode(raw) if raw else None for raw in _members(page, name)]

@@ -1,4 +1,4 @@
-"""One endpoint with its parameters, ready to be asked for one page after another."""
+"""An endpoint with its parameters, from which pages are requested."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
+from landing.http.api_messages import decoded, failure_in, message_of
 from landing.http.bodies import Body, Page, unpacked
-from landing.http.own_words import decoded, own_words, said_of_failure
 from landing.http.retries import FailedAnswer
 from landing.http.shapes import shape_of
 
@@ -30,10 +30,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Query:
-    """`send` gives the answer to a request, and raises requests.HTTPError if it has an error
-    status other than the given one; the flag says that there is such a page. `most_bytes` is what a
-    packed body may unpack to. `ignored` are names in answers that look as if there were more pages,
-    and mean something else."""
+    """An endpoint with its parameters.
+
+    `send` takes a request, an error status that is no failure, and whether the API has linked to
+    this page; it returns the response, and raises requests.HTTPError for another error status.
+    `most_bytes` limits the size of an unpacked body. `ignored` lists names in responses that seem
+    to announce more pages but mean something else.
+    """
 
     send: Callable[[Request, int | None, bool], Response]
     template: Request
@@ -43,19 +46,19 @@ class Query:
 
     @property
     def shown(self) -> str:
-        """Method and URL without its query, which may hold a key."""
+        """Method and URL, without the query, which may contain a key."""
         url = urlsplit(str(self.template.url))
         host = url.netloc.rpartition("@")[2]
         return f"{self.template.method} {url.scheme}://{host}{url.path}"
 
     @property
     def records(self) -> str | None:
-        """The path of the records, in a body of JSON."""
+        """The path of the records in a JSON body; None for another kind of body."""
         place: str | None = getattr(self.body, "place", None)
         return place
 
     def request(self) -> Request:
-        """A copy, to be changed."""
+        """A copy of the request that may be changed."""
         request = copy.copy(self.template)
         request.params = dict(self.template.params or {})
         request.headers = dict(self.template.headers or {})
@@ -63,7 +66,7 @@ class Query:
         return request
 
     def with_values(self, values: Mapping[str, Any]) -> Query:
-        """The query with more parameters: in the JSON body, where it has one, else in the URL."""
+        """The query with more parameters: in its JSON body, or without one in the URL."""
         request = self.request()
         for name, value in values.items():
             if request.json is None:
@@ -94,11 +97,10 @@ class Query:
         past_end: int | None = None,
         is_promised: bool = False,
     ) -> Answer:
-        """The answer's page; an empty one if the answer has the status `past_end`, or no body.
-        `is_promised` if another answer says that there is such a page: then one without a body is a
-        failure.
+        """Requests one page; it is empty if the response has the status `past_end` or no body.
 
-        Raises ApiError if the body is not of the kind that was expected, or says of a failure.
+        With `is_promised`, another response has linked to this page, and one without a body is a
+        failure. Raises ApiError if the body is of another kind, or reports a failure.
         """
         try:
             response = self.send(request or self.template, past_end, is_promised)
@@ -106,14 +108,14 @@ class Query:
             attempts = int(getattr(error, "attempts", 1))
             tried = f" (tried {attempts} times)" if attempts > 1 else ""
             raise ApiError(f"{self.shown} {error}{tried}") from error
-        # For `landing check`, which looks at the answers of any session.
+        # For `landing check`, which examines the responses of any session.
         response.landing_records = self.records  # type: ignore[attr-defined]
         response.landing_ignored = self.ignored  # type: ignore[attr-defined]
         if response.status_code == past_end:
             return Answer([], response)
         traffic.current().expects_by(response.headers)
         try:
-            # In the answer too, where paginators look for what follows.
+            # Also in the response, where paginators look for the next page.
             plain = unpacked(response.content, self.most_bytes)
             response._content = as_utf8(plain, self.body.encoding or _charset(response, plain))
             if not response.content.strip():  # as with status 204
@@ -124,11 +126,12 @@ class Query:
             return Answer(page, response)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
-            raise ApiError(f"{self.shown} answered with {kind}: {error}{_said(response)}") from None
+            message = f"{self.shown} answered with {kind}: {error}{_content(response)}"
+            raise ApiError(message) from None
 
 
 def _charset(response: Response, content: bytes) -> str | None:
-    """What Content-Type says, unless the body is UTF-8 all the same, as is likely of JSON."""
+    """The charset of Content-Type; None if the body is UTF-8 regardless, as JSON often is."""
     named = Message()
     named["Content-Type"] = response.headers.get("Content-Type", "")
     charset = named.get_content_charset()
@@ -141,13 +144,13 @@ def _charset(response: Response, content: bytes) -> str | None:
     return None
 
 
-def _said(response: Response) -> str:
-    """What the answer says of a failure, else what it is: its values may be private."""
+def _content(response: Response) -> str:
+    """The failure that the body reports, or else the kinds of its values, which may be private."""
     try:
         value = decoded(response.content)
     except ValueError:
         is_line = b"\n" not in response.content.strip()
-        words = own_words(response) if is_line else ""
+        words = message_of(response) if is_line else ""
         return f"; it says: {words}" if words else ""
-    words = said_of_failure(value)
+    words = failure_in(value)
     return f"; it says: {words}" if words else f"; it is {shape_of(value)}"

@@ -1,4 +1,4 @@
-"""Redirects to another host, which no credentials follow."""
+"""Keeps credentials from following a redirect to another host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from requests.sessions import SessionRedirectMixin
 from landing import secrets
 from landing.http.retries import GaveUp
 
-# What says how to answer, and not who asks.
+# Headers that have no credentials.
 _HARMLESS = frozenset(
     {
         "accept",
@@ -36,12 +36,12 @@ _rebuild_auth_of_requests = SessionRedirectMixin.rebuild_auth
 
 
 def guard() -> None:
-    """Make every session of `requests` in this process leave credentials behind on a redirect to
-    another host: headers of any name, cookies, parameters of the address, and auth values.
+    """Make every session of `requests` in this process remove credentials on a redirect to another
+    host: headers of any name, cookies, parameters of the address, and auth values.
 
-    `requests` itself takes back `Authorization` alone, and `X-API-Key` goes on to the other
-    host. `landing.http.Session` guards itself; the patch is for the plain sessions of a source,
-    and for subclasses such as dlt's, on which no adapter of ours is mounted.
+    `requests` itself removes only `Authorization`, and sends `X-API-Key` to the other host.
+    `landing.http.Session` guards itself; the patch is for the plain sessions of a source, and for
+    subclasses such as dlt's, which have none of our adapters.
     """
     SessionRedirectMixin.rebuild_auth = rebuild_auth  # type: ignore[method-assign]
 
@@ -51,7 +51,7 @@ def rebuild_auth(
     prepared_request: requests.PreparedRequest,
     response: requests.Response,
 ) -> None:
-    """What `requests` calls for each redirect, with the request that is about to be sent."""
+    """Called by `requests` for each redirect, with the request that is about to be sent."""
     first = (response.history or [response])[0].request
     if not goes_elsewhere(session, first, prepared_request):
         _rebuild_auth_of_requests(session, prepared_request, response)  # type: ignore[no-untyped-call]
@@ -81,9 +81,9 @@ def goes_elsewhere(
     first: requests.PreparedRequest,
     request: requests.PreparedRequest,
 ) -> bool:
-    """Whether scheme, host or port differ from where the chain of redirects began.
+    """Whether scheme, host or port differ from those of the first request.
 
-    From http to https on the same host and the usual ports is the one difference that is none.
+    A redirect from http to https on the same host and the usual ports does not count.
     """
     return bool(session.should_strip_auth(str(first.url), str(request.url)))  # type: ignore[no-untyped-call]
 
@@ -93,9 +93,9 @@ def _owner(hook: object) -> object:
 
 
 def _cookies_of_the_host(request: requests.PreparedRequest, first_url: str) -> RequestsCookieJar:
-    """Cookies that the host redirected to has set itself, in this chain or before it."""
+    """The cookies that the redirect's target host has set itself, in this chain or before it."""
     kept = RequestsCookieJar()
-    # Cookies do not know ports, so those of another server on the same host are not told apart.
+    # Cookies have no port, so those of two servers on one host can't be distinguished.
     if urlsplit(str(request.url)).hostname != urlsplit(first_url).hostname:
         for cookie in getattr(request, "_cookies", None) or ():
             if cookie.domain and not cookie.domain_specified:
@@ -104,7 +104,8 @@ def _cookies_of_the_host(request: requests.PreparedRequest, first_url: str) -> R
 
 
 def _without_credentials(url: str, first_url: str) -> str:
-    """`url` less parameters that the server copied from the first and that look like a key."""
+    """`url` without parameters that the server copied from the first URL and that look like
+    keys."""
     parts = urlsplit(url)
     sent = set(parse_qsl(urlsplit(first_url).query, keep_blank_values=True))
     known = secrets.known()

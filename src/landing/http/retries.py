@@ -1,4 +1,4 @@
-"""Which attempts are made again, and after how long."""
+"""Decides which failed requests are sent again, and after how long."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _TRANSIENT = frozenset({408, 425, 429})
 
 
 class GaveUp(requests.RequestException):
-    """A request that the kit ended; `str()` continues a sentence that begins with the request."""
+    """The client kit gave a request up. `str()` continues a sentence that begins with the
+    request."""
 
 
 class FailedAnswer(GaveUp):
-    """A failure that an answer has in its body; `passes` if the same request may succeed later,
-    after `wait` seconds where the API says so."""
+    """A response that reports a failure in its body. `passes` if the same request may succeed
+    later; `wait` is the number of seconds to wait, if the API states one."""
 
     def __init__(
         self, message: str, *, response: requests.Response, passes: bool, wait: float | None = None
@@ -40,32 +41,34 @@ class FailedAnswer(GaveUp):
 
 @dataclass(frozen=True)
 class Retries:
-    """How failed attempts are repeated: 408, 425, 429, 5xx, timeouts, and broken connections.
+    """When and how often failed requests are sent again: after 408, 425, 429, 5xx, timeouts and
+    broken connections.
 
     The wait is random between zero and a bound that doubles from `base` up to `longest_wait`
     (full jitter), or as long as the API's `Retry-After` says. A request that may have had an
-    effect is repeated only for `methods`; one that the API refused to handle always is.
+    effect is sent again only for `methods`; one that the API refused to handle always is.
     """
 
     total: int = 5
     """Attempts after the first."""
     deadline: float = 300.0
-    """Seconds for a request with all its attempts, less what it waited for pacing. A wait that
-    would pass it is not begun."""
+    """Seconds for a request with all its attempts, without the wait for the rate limiter. If a
+    wait would exceed it, the request fails at once."""
     base: float = 1.0
     longest_wait: float = 60.0
     methods: frozenset[str] = field(default=IDEMPOTENT)
     final: Collection[int] = ()
-    """Statuses that are never tried again, such as 500 of APIs that mean a mistake by it."""
+    """Statuses after which a request is never sent again, such as 500 if the API answers so to a
+    wrong request."""
 
     def wait(self, attempt: int) -> float:
-        """Seconds to wait after attempt number `attempt`, of which the first is 1."""
+        """Seconds to wait after attempt number `attempt`, counted from 1."""
         return random.uniform(0.0, min(self.longest_wait, self.base * 2.0 ** (attempt - 1)))
 
     def cause(
         self, method: str, outcome: requests.Response | requests.RequestException, *, is_read: bool
     ) -> str | None:
-        """Why to try again, in a word; None if not to."""
+        """The cause of a retry, as a status or a word; None if there should be none."""
         may_repeat = is_read or method.upper() in self.methods
         if isinstance(outcome, requests.Response):
             if outcome.status_code in self.final:
@@ -78,7 +81,7 @@ class Retries:
 
 NO_RETRIES = Retries(total=0)
 NO_PAGE = frozenset({202, 205, 304})
-"""Accepted and not ready; to be asked anew; not modified, though no request was conditional."""
+"""Accepted but not ready; reset content; not modified, although no request was conditional."""
 
 
 def _of_response(response: requests.Response, *, may_repeat: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""One request with all its attempts: credentials, turns, retries, and bodies within bounds."""
+"""Sends one request: credentials, rate limit, retries, and limits on the response's body."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _CHUNK = 64 * 1024
 _SIGNED_FOR = 0.1
-"""Seconds of waiting for a turn after which credentials are made anew."""
+"""Seconds of waiting for the rate limiter after which credentials are made anew."""
 _REPORTED_WAIT = 0.5
-"""Seconds for which a person looks at a line."""
+"""Waits shorter than this many seconds are not shown."""
 
 
 class SignedLater(requests.PreparedRequest):
-    """A prepared request, and what adds its credentials when it is sent."""
+    """A prepared request, with the auth that adds its credentials when it is sent."""
 
     auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None
 
@@ -46,7 +46,7 @@ class SignedLater(requests.PreparedRequest):
         return self.of(super().copy(), self.auth)
 
     def signed(self) -> requests.PreparedRequest:
-        """A copy with credentials as they are now."""
+        """A copy with current credentials."""
         if self.auth is None:
             return self.copy()
         signed = self.copy()
@@ -57,7 +57,7 @@ class SignedLater(requests.PreparedRequest):
 
 @dataclass(frozen=True)
 class Call:
-    """What the caller of one request said about it."""
+    """The options that the caller passed with one request."""
 
     is_read: bool = False
     cost: int | None = None
@@ -65,7 +65,7 @@ class Call:
 
 
 class Sending:
-    """One request with all its attempts."""
+    """One request with all its attempts, of which `response` returns the last."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Sending:
         self._cost = session.pace.price(request) if call.cost is None else call.cost
         self._fails_if = call.fails_if or session.fails_if
         self._is_stream = is_stream
-        self._asked_timeout = options.pop("timeout")
+        self._requested_timeout = options.pop("timeout")
         self._options = options
         self._began = time.monotonic()
         self._paced = 0.0
@@ -92,7 +92,7 @@ class Sending:
         self._traffic = traffic.current()
 
     def response(self) -> requests.Response:
-        """The last attempt's; raises what the last attempt raised."""
+        """The response of the last attempt; raises what the last attempt raised."""
         for attempt in count(1):
             begun, paced = time.monotonic(), self._paced
             outcome = self._attempt()
@@ -111,8 +111,8 @@ class Sending:
         return outcome
 
     def _attempt(self) -> requests.Response | requests.RequestException:
-        # A token is obtained before the wait for a turn, as that may take long and fail; what has
-        # the time in it, as a signature does, is made anew at the turn.
+        # A token is obtained before the wait for the rate limiter, since that may take long and
+        # fail; a signature, which contains the time, is made after it.
         request = self._signed()
         limiter = self._session.pace.limiter(str(request.url))
         deadline = self._session.retries.deadline
@@ -156,8 +156,8 @@ class Sending:
         cause = retries.cause(method, outcome, is_read=self._is_read)
         if cause is None or attempt > retries.total:
             return None
-        asked = retry_after(outcome)
-        wait = retries.wait(attempt) if asked is None else asked + random.uniform(0.0, retries.base)
+        after = retry_after(outcome)
+        wait = retries.wait(attempt) if after is None else after + random.uniform(0.0, retries.base)
         if self._elapsed() + wait > retries.deadline:
             return None
         return self._again(cause, wait)
@@ -197,15 +197,15 @@ class Sending:
         )
 
     def _timeout(self) -> Any:
-        asked = self._asked_timeout
+        requested = self._requested_timeout
         left = max(1.0, self._session.retries.deadline - self._elapsed())
-        return min(asked, left) if isinstance(asked, int | float) else asked
+        return min(requested, left) if isinstance(requested, int | float) else requested
 
     def _can_be_sent_again(self) -> bool:
         return self._request.body is None or isinstance(self._request.body, bytes | str)
 
     def _wait(self, seconds: float) -> None:
-        """For a turn."""
+        """Wait before an attempt."""
         if seconds >= _REPORTED_WAIT:
             self._traffic.emit(RequestDelayed(self._traffic.stream, seconds))
         self._sleep(seconds)
@@ -218,7 +218,7 @@ class Sending:
         return time.monotonic() - self._began - self._paced
 
     def _read(self, response: requests.Response) -> None:
-        """Read the body, as far as its size and the time are within bounds."""
+        """Read the body, within the limits on its size and the time for it."""
         most = int(self._session.max_page_mb * 1024 * 1024)
         pieces = []
         size = 0
@@ -249,7 +249,7 @@ class Sending:
         response._content_consumed = True  # type: ignore[attr-defined]
 
     def _piece(self, response: requests.Response) -> bytes:
-        """What has come, up to a bound, without waiting for more."""
+        """The bytes that have arrived, up to a bound, without waiting for more."""
         try:
             return bytes(response.raw.read1(_CHUNK, decode_content=True) or b"")
         except (ProtocolError, TransportSSLError) as error:

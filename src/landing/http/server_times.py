@@ -1,4 +1,4 @@
-"""Times in headers, by the clock of the server that sent them."""
+"""Reads times in headers by the clock of the server that sent them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _EPOCH = 1_000_000_000
-"""Numbers above it are points in time, below it seconds from now."""
+"""Numbers above this are points in time, numbers below it seconds from now."""
 _UNIT = re.compile(r"(?<=\d)\s*(s|secs?|seconds?)$", re.IGNORECASE)
 
 
 def seconds_until(text: str, sent: float) -> float | None:
-    """Until what a server says in an answer that it sent at that time by its own clock."""
+    """Seconds until the time that a header names; `sent` is when the server sent the response, by
+    its own clock."""
     numbers = numbers_of(_UNIT.sub("", text))
     number = max(numbers) if numbers else None
     if number is None:
@@ -26,7 +27,7 @@ def seconds_until(text: str, sent: float) -> float | None:
 
 
 def sent_at(headers: Mapping[str, str]) -> float:
-    """By the server's clock, which may differ from this machine's: its times are of that clock."""
+    """When a response was sent, by the server's clock, which may differ from this machine's."""
     try:
         return parsedate_to_datetime(headers.get("Date", "")).timestamp()
     except (TypeError, ValueError, OverflowError):
@@ -44,12 +45,12 @@ def _timestamp(text: str) -> float | None:
 
 
 def numbers_of(text: str | None) -> list[float]:
-    """Of a header that came several times, as from two gateways, all; else the one, or none."""
+    """The values of a header, which may come several times, as from two gateways."""
     numbers = [number_of(each) for each in re.split(r",\s+", text or "")]
     return [n for n in numbers if n is not None] if None not in numbers else []
 
 
 def number_of(text: str | None) -> float | None:
-    """None of what is no number, such as `-1` or `unlimited`, or is too large to mean anything."""
+    """The number in a text; None for `-1`, `unlimited` and the like, and for very large numbers."""
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*", text or "", re.ASCII)
     return float(match[1]) if match else None

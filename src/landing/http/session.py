@@ -1,4 +1,4 @@
-"""A session of `requests` that keeps a pace, tries again, and trusts no answer's size."""
+"""A `requests` session with rate limits, retries, and limits on the size of responses."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ class Session(requests.Session):
     whatever its status; call `raise_for_status` as usual. Responses and exceptions have
     `attempts`, the number of attempts.
 
-    A body above `max_page_mb`, as sent or unpacked, is an error, unless the caller says
+    A body above `max_page_mb`, as sent or unpacked, is an error, unless the caller passes
     `stream=True` and reads it. `timeout` applies to connecting and to each piece of a response.
 
-    `fails_if` is a `FailsIf`, or a path or function as its first argument: which answers with a
-    status 2xx are failures. It raises FailedAnswer, a requests.RequestException, after the attempts
-    that `retries` allows if the failure passes. Bodies that the caller streams are not looked at.
+    `fails_if` decides which responses with a status 2xx are failures: a `FailsIf`, or its first
+    argument, a path or a function. Such a response raises FailedAnswer, a
+    requests.RequestException, after the retries that `retries` allows if the failure may pass.
+    Bodies that the caller streams are not examined.
 
-    POST is tried again only if the API can't have handled it, unless a call says `is_read=True`,
-    as searches by POST and GraphQL queries are.
+    A POST is sent again only if the API can't have handled it, or if the call passes
+    `is_read=True`, as for searches and GraphQL queries.
     """
 
     def __init__(
@@ -75,12 +76,12 @@ class Session(requests.Session):
         fails_if: FailsIfGiven = None,
         **options: Any,
     ) -> requests.Response:
-        """As in `requests`; `is_read`, `cost` and `fails_if` are of this request alone."""
-        with _said(Call(is_read, cost, failure_test(fails_if))):
+        """As in `requests`; `is_read`, `cost` and `fails_if` apply to this request alone."""
+        with _calling(Call(is_read, cost, failure_test(fails_if))):
             return super().request(method, url, *arguments, **options)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Ready but for its credentials, which each attempt gets anew."""
+        """The request without credentials, which are added to each attempt anew."""
         auth = request.auth or self.auth
         if auth is None and any(of_url := get_auth_from_url(str(request.url))):
             auth = of_url
@@ -109,7 +110,7 @@ class Session(requests.Session):
                 f"{_shown(request)}: a landing Session always verifies certificates; to trust a "
                 "server's own, name the file with its CA in REQUESTS_CA_BUNDLE"
             )
-        with _said(call):  # for the hops of a redirect too
+        with _calling(call):  # for the hops of a redirect too
             response = Sending(self, request, call, is_stream, dict(options)).response()
             if not allow_redirects:
                 return response
@@ -138,7 +139,7 @@ class Session(requests.Session):
                 prepared_request.auth = None
 
     def send_once(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """One attempt, of whose answer only the head is read."""
+        """Makes one attempt, and reads only the status and headers of its response."""
         response: requests.Response = super().send(
             request, stream=True, allow_redirects=False, **options
         )
@@ -149,7 +150,7 @@ _call: ContextVar[Call | None] = ContextVar("landing_call", default=None)
 
 
 @contextmanager
-def _said(call: Call) -> Iterator[None]:
+def _calling(call: Call) -> Iterator[None]:
     token = _call.set(call)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a JSON value is, by its names and types alone: what it says may be private."""
+"""Describes a JSON value by names and types alone, since values may be private."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Small objects that all processes and machines of a source share.
 
-The kit knows no bucket: whoever runs a source hands over what opens one.
+The client kit does not know the bucket: whoever runs a source passes a function that opens it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ class SharedObject(Protocol):
 
 
 class SharedObjects(Protocol):
-    """Each method raises BucketError if what keeps the objects refuses or does not answer."""
+    """A store of objects. Each method raises BucketError if the store refuses or does not
+    answer."""
 
     def get(self, path: str) -> SharedObject | None: ...
 
     def put(self, path: str, content: bytes) -> None: ...
 
     def create(self, path: str, content: bytes) -> SharedObject | None:
-        """None if the object is there already."""
+        """The new object's version; None if the object exists already."""
 
     def replace(self, path: str, content: bytes, seen: SharedObject) -> SharedObject | None:
-        """None if it is no longer the object that was seen."""
+        """The new version; None if the object is no longer the version that was read."""
 
     def location(self, path: str) -> str: ...
 
@@ -38,13 +39,15 @@ _open: Open | None = None
 
 
 def share_by(open_: Open) -> None:
-    """From now on, the sources of this process share what this opens; None where nothing is set."""
+    """Set the function that opens the store for all sources of this process; it returns None if no
+    bucket is configured."""
     global _open
     _open = open_
 
 
 def shared_objects(what: str, otherwise: str) -> SharedObjects:
-    """Raises SettingsError if there is no place for `what`, which says what to do `otherwise`."""
+    """The store. Raises SettingsError if there is none for `what`; its message suggests
+    `otherwise`."""
     if _open is None:
         raise SettingsError(
             f"no bucket is known here, where {what}: outside of `landing`, call "

@@ -1,4 +1,4 @@
-"""Names, ends, flags and counts, in whatever way an API spells them."""
+"""Reads names, ends, flags and counts in the different ways in which APIs spell them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
 
 
 def plain(name: str) -> str:
-    """Without case and punctuation."""
+    """A name in lower case, without punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -19,12 +19,12 @@ def plain_set(names: Iterable[str]) -> frozenset[str]:
 
 
 def is_end(value: object) -> bool:
-    """Whether a value says that nothing follows, in whatever spelling."""
+    """Whether a value means that nothing follows."""
     return value is None or value is False or str(value).strip().lower() in ENDS
 
 
 def yes_or_no(value: object) -> bool | None:
-    """A flag in whatever spelling; None of what is no flag."""
+    """A flag as a boolean; None if the value is no flag."""
     text = str(value).strip().lower()
     if isinstance(value, bool | int | str):
         if text in ("true", "1", "yes"):
@@ -35,7 +35,7 @@ def yes_or_no(value: object) -> bool | None:
 
 
 def whole_number(value: object) -> int | None:
-    """A count in whatever spelling; None of what is none."""
+    """A count as an integer; None if the value is no count."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     text = str(value).strip().removesuffix(".0")

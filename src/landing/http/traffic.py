@@ -1,4 +1,4 @@
-"""What a stream requests of its API, counted and emitted where the requests are made."""
+"""Counts the requests of a stream, and emits an event for each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from landing.http.answers import Answers, observe
 from landing.results import Traffic
 
 _TOTALS = ("X-Total-Count", "X-Total", "X-WP-Total")
-"""Headers in which APIs say how many rows a list has in all."""
+"""Headers with the total number of rows of a list."""
 
 
 class TrafficMeter:
-    """Counts a stream's requests, from all threads that make them."""
+    """Counts a stream's requests, which may come from several threads."""
 
     def __init__(self, emit: Emit = ignore, stream: str = "", *, counts_rows: bool = True) -> None:
         self.traffic = Traffic()
         self.answers = Answers()
-        """Also of requests that were not made through the kit."""
+        """The responses, also those to requests that were not made through the client kit."""
         self.emit = emit
         self.stream = stream
         self._counts_rows = counts_rows
@@ -32,7 +32,7 @@ class TrafficMeter:
         self._is_over = threading.Event()
 
     def sleep(self, seconds: float) -> bool:
-        """Sleep; False, and at once, if the stream has ended and nobody waits any more."""
+        """Sleep; return False at once if the stream has ended."""
         return not self._is_over.wait(seconds)
 
     def end(self) -> None:
@@ -53,7 +53,7 @@ class TrafficMeter:
             self.traffic.retry_seconds += waited
 
     def warn(self, kind: str, text: str) -> None:
-        """Once for each kind: a stream may read thousands of lists."""
+        """Emit a warning, once for each kind: a stream may read thousands of lists."""
         with self._lock:
             is_new = kind not in self._warned
             self._warned.add(kind)
@@ -65,7 +65,8 @@ class TrafficMeter:
         return self._readings <= 1
 
     def reads(self) -> None:
-        """A list is about to be read. Of two, what one of them has is not what there is."""
+        """A list is about to be read. If a stream reads several, the total of one is not the
+        stream's."""
         with self._lock:
             self._readings += 1
             was_reported, self._expected = self._expected is not None, None
@@ -73,7 +74,7 @@ class TrafficMeter:
             self._emit_total(None)
 
     def expects(self, rows: int) -> None:
-        """The list that is read has so many rows, its API says."""
+        """The API says that the list has so many rows."""
         with self._lock:
             if self._readings != 1 or rows == self._expected:
                 return
@@ -81,7 +82,7 @@ class TrafficMeter:
         self._emit_total(rows)
 
     def expects_by(self, headers: Mapping[str, str]) -> None:
-        """What the first response of a list says; later ones may count what is left."""
+        """Take the total from the first response of a list; later ones may count what is left."""
         if self._readings != 1 or self._expected is not None:
             return
         total = next((headers[name] for name in _TOTALS if name in headers), "")
@@ -98,7 +99,7 @@ _running: set[TrafficMeter] = set()
 
 
 def current() -> TrafficMeter:
-    """Where to count now; one that nobody reads, outside of `counting`."""
+    """The meter of the current context; outside of `counting`, one that nobody reads."""
     return _current.get() or TrafficMeter()
 
 
@@ -106,10 +107,10 @@ def current() -> TrafficMeter:
 def counting(
     emit: Emit = ignore, stream: str = "", *, counts_rows: bool = True
 ) -> Iterator[Traffic]:
-    """Count what is requested inside, in threads too that run in a copy of the context. Requests
+    """Count the requests made inside, also in threads that run in a copy of the context. Requests
     that still wait afterwards give up, so that a run can be interrupted.
 
-    `counts_rows` is False where what the API lists are not the stream's rows, but a parent's.
+    `counts_rows` is False if the API's totals are not of the stream's rows, but of its parent's.
     """
     meter = TrafficMeter(emit, stream, counts_rows=counts_rows)
     token = _current.set(meter)
@@ -124,6 +125,7 @@ def counting(
 
 
 def _of_this_answer() -> list[Answers]:
-    """A thread that a stream started itself does not know whose it is: then it may be anyone's."""
+    """The responses to count for the current thread: those of its stream, or of all streams if a
+    stream has started the thread itself."""
     meter = _current.get()
     return [one.answers for one in ([meter] if meter is not None else list(_running))]

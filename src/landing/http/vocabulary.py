@@ -222,7 +222,7 @@ CONTAINERS = (
     "cursors",
     "cursor",
 )
-"""Objects beside the records in which these words are looked for."""
+"""Objects beside the records that are searched for these words."""
 
 INSIDE_NEXT = (
     "href",

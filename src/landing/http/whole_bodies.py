@@ -1,4 +1,4 @@
-"""Compressed bodies that end before their own end, or that nothing here can unpack."""
+"""Finds compressed bodies that are cut off, or that can't be unpacked here."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from requests.exceptions import ChunkedEncodingError
 from landing.http.retries import GaveUp
 
 _PACKAGES = {"br": "urllib3[brotli]", "zstd": "urllib3[zstd]"}
-"""With what is installed a coding that Python itself does not know."""
+"""The packages that decode what Python itself can't."""
 _UNKNOWN_TO_ALL = ("compress", "x-compress", "dcb", "dcz")
 
 _iter_content = requests.Response.iter_content
 
 
 def guard() -> None:
-    """Make every `requests` response in this process an error whose compressed body is cut off.
+    """Make every `requests` session in this process raise for a compressed body that is cut off.
 
-    zlib reports no error at the end of its input, so `requests` returns the half that arrived.
+    zlib reports no error at the end of its input, so `requests` returns the part that arrived.
     """
     requests.Response.iter_content = _whole_content  # type: ignore[method-assign]
 
 
 def check_unpackable(response: requests.Response) -> None:
-    """Raises GaveUp if the body has a Content-Encoding that nothing here can undo."""
+    """Raises GaveUp if the body has a Content-Encoding that can't be decoded here."""
     for coding in _codings(response):
         if coding not in getattr(response.raw, "CONTENT_DECODERS", (coding,)):
             package = _PACKAGES.get(coding)
@@ -41,13 +41,13 @@ def check_unpackable(response: requests.Response) -> None:
 
 
 def check_whole(response: requests.Response) -> None:
-    """Raises ChunkedEncodingError if the body, of which all was read, ends in mid-stream."""
+    """Raises ChunkedEncodingError if the body, which was read to its end, is cut off."""
     decoder = getattr(response.raw, "_decoder", None)
     if decoder is None or not _was_fed(response.raw):
         return
     if not all(map(_is_finished, getattr(decoder, "_decoders", (decoder,)))):
         raise ChunkedEncodingError(
-            f"the body's Content-Encoding {', '.join(_codings(response))} ends before its end",
+            f"the body, with Content-Encoding {', '.join(_codings(response))}, is cut off",
             request=response.request,
             response=response,
         )
@@ -67,14 +67,14 @@ def _whole_content(
 
 
 def _codings(response: requests.Response) -> list[str]:
-    """Those that compress; `Content-Encoding: utf-8` and the like mean nothing."""
+    """The encodings that compress; values such as `Content-Encoding: utf-8` are ignored."""
     known = {"gzip", "x-gzip", "deflate", *_PACKAGES, *_UNKNOWN_TO_ALL}
     named = response.headers.get("Content-Encoding", "").lower().split(",")
     return [coding for name in named if (coding := name.strip()) in known]
 
 
 def _was_fed(raw: Any) -> bool:
-    """Whether there was a body: answers to HEAD, 204 and 304 may name a coding without one."""
+    """Whether there was a body: responses to HEAD, 204 and 304 may name an encoding without one."""
     if raw.tell() > 0:
         return True
     # `read_chunked` does not count its bytes.
@@ -91,7 +91,7 @@ def _is_finished(decoder: Any) -> bool:
 
 
 def _is_padding(decoder: Any) -> bool:
-    """Whether a single byte after the last gzip member, too short to tell, begins no other."""
+    """Whether a single byte after the last gzip member is padding, not the start of another."""
     if getattr(decoder, "_state", 0) == 0 or not hasattr(decoder._obj, "copy"):
         return False
     try:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from landing.catalog.files import selected_configs
+from landing.catalog.files import valid_configs
 from landing.catalog.schedule import Schedule
-from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import CatalogError
 
 Per = Literal["source", "stream"]
 Key: TypeAlias = tuple[str, ...]
@@ -43,13 +41,12 @@ class Timetable:
 def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -> Timetable:
     """The jobs of all selected streams. `default` is for streams without their own schedule.
 
-    Raises CatalogError if a stream config or its schedule is wrong, because leaving that stream
-    out would go unnoticed.
+    Raises CatalogError if a stream config or its schedule is wrong.
     """
     groups: dict[Key, list[str]] = defaultdict(list)
     schedules: dict[Key, Schedule] = {}
     unscheduled = []
-    for config in _selected(workspace):
+    for config in valid_configs(workspace):
         schedule = config.schedule or default
         if schedule is None:
             unscheduled.append(f"{config.source}/{config.stream}")
@@ -70,16 +67,6 @@ def source_slugs(workspace: Workspace) -> dict[str, str]:
     """Each source's name in a form that Kubernetes accepts as name and label."""
     named = dns_names(((source,) for source in workspace.source_names()), LONGEST_LABEL)
     return {source: slug for (source,), slug in named.items()}
-
-
-def _selected(workspace: Workspace) -> Iterator[StreamConfig]:
-    for source in workspace.source_names():
-        for _, config in selected_configs(workspace, source):
-            if isinstance(config, CatalogError):
-                raise config
-            if config.schedule_mistake is not None:
-                raise CatalogError(f"{config.origin}: {config.schedule_mistake}")
-            yield config
 
 
 def _job_names(groups: Iterable[Key], per: Per) -> dict[Key, str]:

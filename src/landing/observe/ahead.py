@@ -18,6 +18,7 @@ from landing.operations.state_view import cursor_in
 from landing.results import AHEAD, Ahead
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
+from landing.zone.parent_cursors import parent_ahead
 from landing.zone.state import STATE_KEY, State, resource_state, state_in
 
 
@@ -75,6 +76,8 @@ def ahead_in(state: State | None, config: StreamConfig, now: datetime) -> Ahead 
     moment = moment_of(cursor, reached.get("unit"))
     if moment is not None and moment - now > AHEAD:
         return Ahead(name, cursor, is_cursor=True)
+    if (of_parent := parent_ahead(state, config.stream, now)) is not None:
+        return of_parent
     seen = reached.get("ahead")
     return None if seen is None else Ahead(name, seen, is_cursor=False, is_new=False)
 

@@ -8,15 +8,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from landing.catalog.files import selected_configs
+from landing.catalog.schedule import GRACE
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.listed_bucket import ListedBucket
-
-GRACE = timedelta(hours=1)
-"""Time after a stream was due before it counts as late."""
 
 
 @dataclass(frozen=True)

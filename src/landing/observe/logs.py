@@ -49,7 +49,7 @@ class JsonLog:
             case events.PartUploaded():
                 self._uploaded(event)
             case events.LoadPublished(stream, rows, cursor):
-                text, cursor = f"{rows:,} rows published, going on", _plain(cursor)
+                text, cursor = f"{rows:,} rows published, continuing", _plain(cursor)
                 self.write("info", "load_published", text, stream, rows=rows, cursor=cursor)
             case events.StreamLanded(result=result):
                 self._landed(result)

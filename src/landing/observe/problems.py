@@ -111,12 +111,10 @@ def of_ahead(source: str, stream: str, ahead: Ahead) -> Problem:
             "landing",
             "have the record corrected at the source",
         )
-    message = f"the cursor {ahead.field} is at {ahead.value}, beyond now"
     return Problem(
         "ahead",
-        f"{message}: what is new is not asked for",
-        f"`landing state set {source} {stream} --cursor VALUE` puts it back; rows from that value "
-        "on land again",
+        f"the cursor {ahead.name} is at {ahead.value}, beyond now: new records are not requested",
+        f"{ahead.remedy(source, stream)} puts it back; rows from that value on land again",
     )
 
 
@@ -131,7 +129,7 @@ def of_result(result: StreamResult) -> Iterator[Problem]:
 
 def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
     for text in unexpected:
-        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source gives"
+        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
         yield Problem("volume", text, f"{remedy}; if the number is right, change `expect`")
 
 

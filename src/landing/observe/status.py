@@ -41,6 +41,7 @@ from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER
 from landing.zone.listed_bucket import ListedBucket
 from landing.zone.load_log import LoadRecord, last_load
+from landing.zone.parent_cursors import ParentCursor, parent_cursors
 from landing.zone.state import STATE_KEY, resource_state, state_in
 
 _AT_ONCE = 8
@@ -96,6 +97,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """When the stream is due next."""
     cursor_field: str | None = None
     cursor: Any = None
+    parents: list[ParentCursor] = []
+    """Where a child's parents are read from that have a cursor."""
     lag_seconds: float | None = None
     """How far the cursor is behind now, if it is a time."""
     ahead: Ahead | None = None
@@ -238,6 +241,7 @@ def _read_status(
         due=None if config.schedule is None else config.schedule.after(now),
         cursor_field=name,
         cursor=cursor,
+        parents=parent_cursors(state, config.stream) if config.is_incremental else [],
         lag_seconds=None if moment is None else (now - moment).total_seconds(),
         ahead=ahead,
         quarantined=waiting.rows,

@@ -1,15 +1,14 @@
 """Compacts a day's many small files into a few large ones while readers, feeders and runs go on.
 
 Consecutive files become one object whose name sorts right before the last of them. Only a feeder
-that has not read that last file yet sees the object as new, and it needs all of its rows. Objects
-never change: the new one is written, read back and compared, and only then are the others removed.
-`pending.json` records the replacement under way; the next compaction resumes from it.
+that has not read that last file yet sees the object as new, and it needs all of its rows. The new
+object is written, read back and compared, and only then are the others removed. `pending.json`
+records each of these steps before it is taken, so that another process can complete what is left,
+and never decides otherwise than the one before it.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,20 +16,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from landing.errors import BucketError, LandingError, LeaseHeld
+from landing.operations.compaction_plan import (
+    CompactionPlan,
+    FileGroup,
+    Terms,
+    day_of,
+    plan_compaction,
+)
 from landing.operations.rewriting import Copy, NotEqual, alike, check_equal, rewritten
-from landing.zone.bucket import Bucket, Listed
-from landing.zone.layout import StreamPaths, compacted_path, is_compacted, load_id_of
+from landing.zone.bucket import Bucket
+from landing.zone.compactions import (
+    Compaction,
+    PendingCompaction,
+    compaction_into,
+    pending_compaction,
+    put_compaction,
+)
+from landing.zone.layout import StreamPaths, compacted_path
 from landing.zone.lease import RETRY_EVERY, Lease
-from landing.zone.parts import Part
+from landing.zone.load_log import RecordedFile
+from landing.zone.sealing import empty_file
 
-_DAY = re.compile(r"/year=(\d{4})/month=(\d\d)/day=(\d\d)$")
 _DOWNLOADS = 8
 _RETRY_SECONDS = 5.0
 """Seconds between two attempts to take a lease that another process holds."""
@@ -38,36 +50,6 @@ _FREE_EVERY = 5.0
 """Seconds after which a compaction pauses so that waiting processes can take the lease."""
 _FREE_FOR = 4 * RETRY_EVERY
 """Length of that pause in seconds; every waiting process tries at least once within it."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Which files may be replaced, and the size of their replacements."""
-
-    closed_before: datetime
-    """Only days that ended before this time are compacted."""
-    file_bytes: int
-    """Largest total size of the files that become one, in bytes."""
-    feeder_at: str | None = None
-    """The last path that the feeder has read; days with later paths are left alone."""
-    keeps_table: bool = True
-    """Whether the stream keeps a current-state table. If False, the marker of an earlier table is
-    ignored."""
-
-
-@dataclass(frozen=True)
-class FileGroup:
-    """Consecutive files of one day that one file may replace."""
-
-    day: date
-    files: tuple[Listed, ...]
-
-
-@dataclass
-class CompactionPlan:
-    groups: list[FileGroup] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    """Why days that are old enough are not compacted."""
 
 
 @dataclass
@@ -96,81 +78,6 @@ class Compacted:
         self.bytes_after += after or 0
 
 
-def plan_compaction(bucket: Bucket, paths: StreamPaths, terms: Terms) -> CompactionPlan:
-    plan = CompactionPlan()
-    table_at = _table_at(bucket, paths) if terms.keeps_table else None
-    for day, files in _days(bucket, paths):
-        if _end_of(day) > terms.closed_before or len(files) < 2:
-            continue
-        last = files[-1].path
-        if table_at is not None and last > table_at:
-            plan.left.append(f"{day}: the current-state table does not include all of it yet")
-        elif terms.feeder_at is not None and last > terms.feeder_at:
-            plan.left.append(f"{day}: the feeder has not read all of it yet")
-        else:
-            _plan_day(plan, day, files, terms.file_bytes)
-    return plan
-
-
-def _days(bucket: Bucket, paths: StreamPaths) -> Iterator[tuple[date, list[Listed]]]:
-    ours = (file for file in bucket.listed(paths.data) if load_id_of(file.path))
-    in_order = sorted(ours, key=lambda file: file.path)
-    for folder, files in groupby(in_order, key=lambda file: file.path.rpartition("/")[0]):
-        if (day := _day_of(folder)) is not None:
-            yield day, list(files)
-
-
-def _day_of(folder: str) -> date | None:
-    found = _DAY.search(folder)
-    try:
-        return date(*map(int, found.groups())) if found else None
-    except ValueError:  # not a date, such as month=13
-        return None
-
-
-def _end_of(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-
-
-def _plan_day(plan: CompactionPlan, day: date, files: Sequence[Listed], file_bytes: int) -> None:
-    names = {file.path for file in files}
-    for group in _groups(files, file_bytes):
-        into = compacted_path(group[-1].path)
-        if into in names:
-            plan.left.append(f"{day}: {into} exists beside the file that it replaced")
-        elif len(group) > 1:
-            plan.groups.append(FileGroup(day, tuple(group)))
-
-
-def _groups(files: Sequence[Listed], file_bytes: int) -> Iterator[list[Listed]]:
-    """Consecutive files of at most that size together, none of them compacted.
-
-    A compacted file is never replaced: its name would be free again, and the upload of a process
-    that had stopped in its middle would bring the same rows a second time.
-    """
-    group: list[Listed] = []
-    size = 0
-    for file in files:
-        ends = is_compacted(file.path)
-        if group and (ends or size + file.bytes > file_bytes):
-            yield group
-            group, size = [], 0
-        if not ends:
-            group.append(file)
-            size += file.bytes
-    if group:
-        yield group
-
-
-def _table_at(bucket: Bucket, paths: StreamPaths) -> str | None:
-    """The last path that the current-state table includes; None without a table."""
-    stored = bucket.get(paths.table_marker)
-    if stored is None:
-        return None
-    at = _document(bucket, paths.table_marker, stored.data).get("path")
-    return at if isinstance(at, str) else ""
-
-
 def planned(paths: StreamPaths, plan: CompactionPlan) -> Compacted:
     """A plan as a result. `bytes_after` stays 0, as new sizes are not known yet."""
     result = Compacted(paths.source, paths.stream, left=plan.left)
@@ -187,7 +94,7 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
     """
     result = Compacted(paths.source, paths.stream)
     try:
-        if bucket.get(paths.pending_compaction) is not None:
+        if pending_compaction(bucket, paths) is not None:
             with _replacing(bucket, paths, wait, result) as replacing:
                 replacing.finish_pending()
         plan = plan_compaction(bucket, paths, terms)
@@ -241,57 +148,34 @@ class _Replacing:
         self._lease = lease
         self._folder = folder
         self._result = result
+        self._pending = PendingCompaction(bucket, paths, lease)
 
     def finish_pending(self) -> None:
         """Complete the replacement that an interrupted compaction began."""
-        pending = self._paths.pending_compaction
-        stored = self._bucket.get(pending)
-        if stored is None:
+        begun = self._pending.interrupted()
+        if begun is None:
             return
-        begun = _document(self._bucket, pending, stored.data)
-        try:
-            into = str(begun["into"])
-            paths = [str(file["path"]) for file in begun["files"]]
-            record = self._compared(into, paths)
-        except (KeyError, TypeError):
-            raise _damaged(self._bucket, pending) from None
-        if record is not None:
-            self._remove(paths, record)
+        if begun.compared is not None or self._was_compared(begun):
+            self._remove(begun)
             return
+        paths = [file.path for file in begun.files]
         files = self._fetched(paths)
         if files is None:
-            if self._is_outdated(paths):
-                self._bucket.delete(pending)
-                return
             raise BucketError(
-                f"{self._bucket.location(pending)} names files to compact into {into}, but not "
-                "all of them exist: put them back, or, if they were removed on purpose, "
-                "delete it"
+                f"{self._bucket.location(self._paths.pending_compaction)} names files to compact "
+                f"into {begun.into}, but not all of them exist: put them back, or, if they were "
+                "removed on purpose, delete it"
             )
         ((_, columns),) = alike(files)
-        self._replace(into, paths, files, columns)
+        if begun.unequal is not None:
+            self._empty(begun, columns)
+        else:
+            self._replace(begun.into, paths, files, columns)
 
-    def _is_outdated(self, paths: Sequence[str]) -> bool:
-        """Whether other compactions replaced the missing files: a process that had stopped wrote
-        its plan after another one had taken the lease and compacted them."""
-        folder = self._paths.pending_compaction.rpartition("/")[0]
-        replaced: set[str] = set()
-        for path in self._bucket.list(folder):
-            stored = self._bucket.get(path)
-            if stored is not None and path != self._paths.pending_compaction:
-                record = _document(self._bucket, path, stored.data)
-                replaced.update(file["path"] for file in record["files"])
-        there = set(self._bucket.list(self._paths.data))
-        return all(path in there or path in replaced for path in paths)
-
-    def _compared(self, into: str, paths: Sequence[str]) -> dict[str, Any] | None:
-        """The record of this replacement; None until the new file was compared with its sources."""
-        path = self._paths.compaction(into)
-        stored = self._bucket.get(path)
-        if stored is None:
-            return None
-        record = _document(self._bucket, path, stored.data)
-        return record if [file["path"] for file in record["files"]] == list(paths) else None
+    def _was_compared(self, begun: Compaction) -> bool:
+        """Whether an earlier version had compared it, which only its record says."""
+        record = compaction_into(self._bucket, self._paths, begun.into)
+        return record is not None and record.files == begun.files
 
     def replace(self, group: FileGroup) -> None:
         """Replace the group's files; where a column's type changes, a new file begins."""
@@ -302,13 +186,6 @@ class _Replacing:
         for run, columns in alike(files):
             if len(run) > 1 and any(files[index].rows for index in run):
                 paths = [group.files[index].path for index in run]
-                if compacted_path(paths[-1]) in paths:
-                    # The new file has the name of one of its sources and would be removed with it.
-                    self._result.left.append(
-                        f"{group.day}: {compacted_path(paths[-1])} exists beside the file that "
-                        "it replaced"
-                    )
-                    continue
                 own = [files[index] for index in run]
                 self._replace(compacted_path(paths[-1]), paths, own, columns)
 
@@ -323,73 +200,55 @@ class _Replacing:
         self, into: str, paths: Sequence[str], files: Sequence[Copy], columns: pa.Schema
     ) -> None:
         part = rewritten(files, columns, self._folder)
-        record = self._record(into, paths, files, part)
-        self._lease.check()
-        self._bucket.put(self._paths.pending_compaction, _json(record))
+        begun = Compaction(
+            into,
+            part.rows,
+            part.bytes,
+            datetime.now(UTC),
+            [
+                RecordedFile(path, copy.rows, copy.file.stat().st_size)
+                for path, copy in zip(paths, files, strict=True)
+            ],
+        )
+        self._pending.put(begun)
         # If it is there already, an interrupted compaction wrote it, or one that had stopped: it is
         # compared like our own, and whatever arrives later is refused.
         self._bucket.put_new(into, part.file, self._lease.check)
-        self._compare(into, files, columns)
-        record["compared"] = datetime.now(UTC)
-        self._lease.check()
-        self._bucket.put(self._paths.compaction(into), _json(record))
-        self._remove(paths, record)
         part.file.unlink()
-
-    def _record(
-        self, into: str, paths: Sequence[str], files: Sequence[Copy], part: Part
-    ) -> dict[str, Any]:
-        return {
-            "into": into,
-            "rows": part.rows,
-            "bytes": part.bytes,
-            "begun": datetime.now(UTC),
-            "files": [
-                {"path": path, "rows": copy.rows, "bytes": copy.file.stat().st_size}
-                for path, copy in zip(paths, files, strict=True)
-            ],
-        }
-
-    def _compare(self, into: str, files: Sequence[Copy], columns: pa.Schema) -> None:
-        """Read the new file back from the bucket and compare it with its sources."""
         copy = self._folder / "into.copy"
         try:
             if not self._bucket.download(into, copy):
                 raise NotEqual("it is not there")
             check_equal(files, columns, copy)
         except (NotEqual, pa.ArrowException, OSError) as error:
-            self._lease.confirm()
-            self._bucket.delete(into)
-            self._bucket.delete(self._paths.pending_compaction)
-            raise BucketError(
-                f"{self._bucket.location(into)} does not read back as the files that it should "
-                f"replace: {error}; they stay, and it was deleted again: check the bucket's disks"
-            ) from error
-        copy.unlink()
+            ended = replace(begun, unequal=str(error))
+            self._pending.put(ended)
+            self._empty(ended, columns)
+        else:
+            ended = replace(begun, compared=datetime.now(UTC), bytes=copy.stat().st_size)
+            copy.unlink()
+            self._pending.put(ended)
+            self._remove(ended)
 
-    def _remove(self, paths: Sequence[str], record: dict[str, Any]) -> None:
+    def _empty(self, wrong: Compaction, columns: pa.Schema) -> None:
+        """Put an empty file in the place of one that is not equal. Its name stays taken, so that
+        what arrives late finds no room, and can't remove a good file."""
+        content = empty_file(columns)
+        self._bucket.put(wrong.into, content)
+        empty = replace(wrong, rows=0, bytes=len(content), files=[])
+        put_compaction(self._bucket, self._paths, empty)
+        self._pending.put(replace(wrong, done=datetime.now(UTC)))
+        raise BucketError(
+            f"{self._bucket.location(wrong.into)} did not read back as the files that it should "
+            f"replace: {wrong.unequal}; they stay, and it is now an empty file: check the bucket's "
+            "disks, and delete it to compact them again"
+        )
+
+    def _remove(self, compared: Compaction) -> None:
+        """Remove the files that are replaced."""
+        put_compaction(self._bucket, self._paths, compared)
         self._lease.confirm()
-        self._bucket.delete_all(paths)
-        self._bucket.delete(self._paths.pending_compaction)
-        if (day := _day_of(paths[-1].rpartition("/")[0])) is not None:
-            self._result.count(day, [file["bytes"] for file in record["files"]], record["bytes"])
-
-
-def _document(bucket: Bucket, path: str, data: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise _damaged(bucket, path)
-    return document
-
-
-def _damaged(bucket: Bucket, path: str) -> BucketError:
-    return BucketError(
-        f"{bucket.location(path)} is damaged: put an earlier version of it back, or delete it"
-    )
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, default=str, indent=1).encode()
+        self._bucket.delete_all([file.path for file in compared.files])
+        self._pending.put(replace(compared, done=datetime.now(UTC)))
+        if (day := day_of(compared.into.rpartition("/")[0])) is not None:
+            self._result.count(day, [file.bytes for file in compared.files], compared.bytes)

@@ -118,7 +118,7 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
     records, hinted = _read(_limited(resource, limit), limit, gone)
     if gone.count and not records:
         raise StreamError(
-            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing was "
+            f"stream '{resource.name}' returned no records, so its fields are unknown; nothing was "
             f"written. {gone.note}: is their address right?"
         )
     return described(resource, records, hinted, _copied_cursor(records, parents))
@@ -140,7 +140,7 @@ def described(
     fields = _in_order(columns, sampled, {**sampled, **declared_fields(columns, sampled)})
     if not fields:
         raise StreamError(
-            f"stream '{resource.name}' gave no records, so its fields can't be known; nothing "
+            f"stream '{resource.name}' returned no records, so its fields are unknown; nothing "
             "was written: add some at the source, or declare its columns"
         )
     schema = _schema(resource, fields, copied_cursor)

@@ -32,7 +32,7 @@ def warnings_of(source: Source, config: StreamConfig) -> list[str]:
     unknown = unknown_fields(config)
     file = source.workspace.shown(source.workspace.discovered_file(source.name, config.stream))
     warnings = [
-        f"not in {file}: field {name} (if the source has none such, take it out of {config.origin})"
+        f"{file} has no field {name} (if the source has none, remove it from {config.origin})"
         for name in unknown
     ]
     if config.schedule_mistake is not None:

@@ -31,12 +31,12 @@ def source_auth(source: Source) -> OAuth2RefreshToken:
         raise explained(workspace, source.name, f"auth() of {shown}", error) from error
     if made is None:
         raise SourceError(
-            f"{shown}: has no function auth() that returns an OAuth2RefreshToken, which is what "
-            "there is to log in to (docs/auth.md)"
+            f"{shown}: has no function auth() that returns an OAuth2RefreshToken, which `landing "
+            "login` needs (docs/auth.md)"
         )
     if not isinstance(made, OAuth2RefreshToken):
         raise SourceError(
-            f"{shown}: auth() gives {type(made).__name__}, which needs no login by a person; "
+            f"{shown}: auth() returns {type(made).__name__}, which needs no login by a person; "
             "only OAuth2RefreshToken does"
         )
     return made

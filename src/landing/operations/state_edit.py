@@ -289,7 +289,7 @@ def make(bucket: Bucket, change: Change) -> int:
         if _data(present) != _data(change.before):
             raise StreamError(
                 f"{paths.data}: its state has changed since it was read: a run has ended, or "
-                "someone has changed it; nothing was done, look at it again",
+                "someone has changed it; nothing was changed; look at the state again",
                 remedy=f"`landing state {paths.source} {paths.stream}` shows what it is now",
             )
         number = keep(bucket, paths, before=change.verb)

@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from landing import __version__
+from landing.catalog.schedule import GRACE
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError
 from landing.extraction.side_by_side import Stop, side_by_side
-from landing.observe.freshness import GRACE
 from landing.observe.lag import moment_of
 from landing.observe.status import Observed, StreamStatus, all_done, observed
 from landing.page.profiles import Depth, Profile, profile_of

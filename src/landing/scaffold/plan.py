@@ -88,6 +88,14 @@ PAGINGS: dict[str, Kind] = {
             Argument("size", "parameter for the number of rows, if there is one", ""),
         ),
     ),
+    "next-url-header": Kind(
+        "HeaderUrlPages",
+        "the next page's URL in a header other than Link",
+        (
+            Argument("header", "name of the header with the URL"),
+            Argument("size", "parameter for the number of rows, if there is one", ""),
+        ),
+    ),
     "keyset": Kind(
         "KeysetPages",
         "rows after the last row's value of a field",
@@ -95,6 +103,15 @@ PAGINGS: dict[str, Kind] = {
             Argument("field", "the field that rows are sorted by, distinct in each row"),
             Argument("param", "parameter for its last value"),
             Argument("limit_param", "parameter for the number of rows", "limit"),
+        ),
+    ),
+    "graphql": Kind(
+        "",
+        "a GraphQL connection with pageInfo",
+        (
+            Argument("connection", "path of the connection in the data", "{stream}"),
+            Argument("fields", "fields of a node, separated by spaces", "id"),
+            Argument("size", "argument for the number of nodes", "first"),
         ),
     ),
 }
@@ -175,7 +192,7 @@ AUTHS: dict[str, Kind] = {
 }
 
 
-TAKEN = frozenset({"api", "client", "dlt", "streams", *dir(builtins)})
+TAKEN = frozenset({"api", "client", "dlt", "os", "streams", *dir(builtins)})
 """Names that the files of a source use for something else."""
 
 
@@ -197,6 +214,8 @@ class CursorPlan:
     field: str
     param: str
     initial_value: str | int = DEFAULT_INITIAL_VALUE
+    template: str = ""
+    """What the parameter takes, such as `updated_at ge {value}`; the value alone if empty."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +231,10 @@ class StreamPlan:
     description: str = ""
     guesses: Sequence[str] = ()
     """Sentences for comments: guesses that a person should check."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters whose values are in environment variables, with descriptions."""
+    is_post: bool = False
+    """Whether it is a search: parameters are paths in a JSON body."""
 
     @property
     def function(self) -> str:
@@ -259,8 +282,20 @@ class SourcePlan:
     def variables(self) -> list[tuple[str, str]]:
         """Names of the source's environment variables, with descriptions."""
         url = (f"{self.prefix}_URL", f"the API's address, such as {self.base_url}")
-        own = AUTHS[self.auth.kind].variables
-        return [url, *((f"{self.prefix}_{name}", what) for name, what in own)]
+        own = [(f"{self.prefix}_{name}", what) for name, what in AUTHS[self.auth.kind].variables]
+        of_streams = {
+            self.variable(name): what
+            for stream in self.streams
+            for name, what in stream.variables.items()
+        }
+        return [url, *own, *of_streams.items()]
+
+    def variable(self, parameter: str) -> str:
+        """The environment variable for a parameter of the API."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter)
+        name = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").upper() or "PARAMETER"
+        is_taken = name in ("URL", *dict(AUTHS[self.auth.kind].variables))
+        return f"{self.prefix}_{name}_PARAMETER" if is_taken else f"{self.prefix}_{name}"
 
     def example(self) -> dict[str, str]:
         """The source's environment variables, with a value for the one that is not secret."""

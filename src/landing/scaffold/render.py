@@ -21,7 +21,7 @@ WIDTH = 100
 _INDENT = "    "
 
 # These classes take the page size as an argument; for others it is a query parameter.
-_WITH_LIMIT = ("offset", "page", "keyset")
+WITH_LIMIT = ("offset", "page", "keyset")
 
 
 def client(plan: SourcePlan) -> str:
@@ -103,16 +103,18 @@ def _address(plan: SourcePlan, url: str | int) -> str:
 def streams(plan: SourcePlan) -> str:
     pagings = {PAGINGS[stream.paging.kind].class_name for stream in plan.streams} - {""}
     kit = f"from landing.http import {', '.join(sorted(pagings))}\n\n" if pagings else ""
-    described = "\n\n\n".join(_stream(stream) for stream in plan.streams)
+    described = "\n\n\n".join(_stream(plan, stream) for stream in plan.streams)
+    uses_variables = any(stream.variables for stream in plan.streams)
+    system = "import os\n" if uses_variables else ""
     return (
         f'"""The streams of {plan.name}: one function for each, which yields its pages."""\n\n'
         f"# No `from __future__ import annotations`: dlt looks for the cursor in the signature.\n"
-        f"from collections.abc import Iterator\nfrom typing import Any\n\n"
+        f"{system}from collections.abc import Iterator\nfrom typing import Any\n\n"
         f"import dlt\n\n{kit}from .client import api\n\n\n{described}\n"
     )
 
 
-def _stream(stream: StreamPlan) -> str:
+def _stream(plan: SourcePlan, stream: StreamPlan) -> str:
     key = list(stream.primary_key)
     hints = [f"name={_text(stream.name)}"] if stream.name != stream.function else []
     if key:
@@ -120,7 +122,7 @@ def _stream(stream: StreamPlan) -> str:
         hints.append(f"primary_key={fields}")
     decorator = f"@dlt.resource({', '.join(hints)})" if hints else "@dlt.resource"
     comments = "".join(_comment(guess) for guess in stream.guesses)
-    body = [f'{_INDENT}"""{_description(stream)}"""', *_body(stream)]
+    body = [f'{_INDENT}"""{_description(stream)}"""', *_body(plan, stream)]
     signature = _signature(stream)
     return f"{comments}{decorator}\n{signature}\n" + "\n".join(body)
 
@@ -167,37 +169,99 @@ def _parameter(cursor: CursorPlan) -> str:
 
 
 def _has_limit(paging: PagingPlan) -> bool:
-    return paging.kind in _WITH_LIMIT or bool(paging.arguments.get("size"))
+    return paging.kind in WITH_LIMIT or bool(paging.arguments.get("size"))
 
 
-def _body(stream: StreamPlan) -> list[str]:
+def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
+    if stream.paging.kind == "graphql":
+        return _graphql(stream)
     arguments = [_text(stream.path)]
     if stream.records:
         arguments.append(f"records={_text(stream.records)}")
     if PAGINGS[stream.paging.kind].class_name:
-        arguments.append(f"paging={_paging(stream.paging)}")
-    params = [f"{_text(name)}: {_text(value)}" for name, value in stream.params.items()]
+        arguments.append(f"paging={paging(stream.paging)}")
+    params = {name: _text(value) for name, value in stream.params.items()}
+    params |= {name: f'os.environ["{plan.variable(name)}"]' for name in stream.variables}
     if stream.cursor is not None:
-        params.append(f"{_text(stream.cursor.param)}: {_parameter(stream.cursor)}.last_value")
+        params[stream.cursor.param] = _last_value(stream.cursor)
     size = stream.paging.arguments.get("size")
-    if size and stream.paging.kind not in _WITH_LIMIT:
-        params.append(f"{_text(size)}: limit")
-    if params:
-        arguments.append(f"params={{{', '.join(params)}}}")
+    if size and stream.paging.kind not in WITH_LIMIT:
+        params[str(size)] = "limit"
+    if stream.is_post:
+        arguments.append(f"json={_nested(params)}")
+    elif params:
+        arguments.append(f"params={_dictionary(params)}")
     return [f"{_INDENT}yield from {_call('api().pages', arguments, 1, 'yield from ')}"]
 
 
-def _paging(paging: PagingPlan) -> str:
+def _graphql(stream: StreamPlan) -> list[str]:
+    """The query of a connection, and the call that reads its pages."""
+    given = {name: _harmless(str(value)) for name, value in stream.paging.arguments.items()}
+    *outer, last = given["connection"].replace("{stream}", _harmless(stream.name)).split(".")
+    declared, passed = "$first: Int!, $after: String", f"{given['size']}: $first, after: $after"
+    variables = {"first": "limit"}
+    if stream.cursor is not None:
+        declared += ", $since: String"
+        passed += f", {_harmless(stream.cursor.param)}: $since"
+        variables["since"] = _last_value(stream.cursor)
+    lines = [f"query ({declared}) {{", *(f"{name} {{" for name in outer), f"{last}({passed}) {{"]
+    depth = len(lines)
+    inner = ["pageInfo { hasNextPage endCursor }", "nodes {", *_fields(given["fields"]), "}"]
+    query = [f"{'  ' * level}{line}" for level, line in enumerate(lines)]
+    query += [f"{'  ' * depth}{line}" for line in inner]
+    query += [f"{'  ' * level}}}" for level in reversed(range(depth))]
+    arguments = ["query", _text(".".join([*outer, last])), f"variables={_dictionary(variables)}"]
+    if stream.path != "graphql":
+        arguments.append(f"path={_text(stream.path)}")
+    return [
+        f'{_INDENT}query = """',
+        *(f"{_INDENT}{line}" for line in query),
+        f'{_INDENT}"""',
+        f"{_INDENT}yield from {_call('api().graphql', arguments, 1, 'yield from ')}",
+    ]
+
+
+def _fields(names: str) -> list[str]:
+    return [f"  {line}" for line in textwrap.wrap(names, WIDTH // 2)]
+
+
+def _last_value(cursor: CursorPlan) -> str:
+    value = f"{_parameter(cursor)}.last_value"
+    if not cursor.template:
+        return value
+    before, _, after = cursor.template.replace("{value}", "\0").partition("\0")
+    braces = str.maketrans({"{": "{{", "}": "}}"})
+    literal = _text(f"{before.translate(braces)}{{value}}{after.translate(braces)}")
+    return f"f{literal}".replace("{value}", f"{{{value}}}", 1)
+
+
+def _dictionary(members: Mapping[str, str]) -> str:
+    """A literal of expressions by name."""
+    return f"{{{', '.join(f'{_text(name)}: {value}' for name, value in members.items())}}}"
+
+
+def _nested(members: Mapping[str, str]) -> str:
+    """A literal of a JSON body; names are paths in it."""
+    outer: dict[str, dict[str, str]] = {}
+    for name, value in members.items():
+        first, _, rest = name.partition(".")
+        outer.setdefault(first, {})[rest] = value
+    return _dictionary(
+        {name: inner[""] if "" in inner else _nested(inner) for name, inner in outer.items()}
+    )
+
+
+def paging(plan: PagingPlan) -> str:
     """The call, without arguments that have the default value."""
-    kind = PAGINGS[paging.kind]
+    kind = PAGINGS[plan.kind]
     defaults = {argument.name: argument.default for argument in kind.arguments}
-    given = {n: v for n, v in paging.arguments.items() if v != defaults[n] and v != ""}
-    if paging.kind not in _WITH_LIMIT:
+    given = {n: v for n, v in plan.arguments.items() if v != defaults[n] and v != ""}
+    if plan.kind not in WITH_LIMIT:
         given.pop("size", None)
     arguments: list[str] = []
-    if paging.kind == "keyset":
+    if plan.kind == "keyset":
         arguments += [_text(given.pop("field")), _text(given.pop("param")), "limit=limit"]
-    elif paging.kind in _WITH_LIMIT:
+    elif plan.kind in WITH_LIMIT:
         arguments.append("limit")
     arguments += [f"{n}={_text(v)}" for n, v in given.items()]
     return f"{kind.class_name}({', '.join(arguments)})"

@@ -70,10 +70,27 @@ class DuckLake:
                 lake.execute(
                     f"DELETE FROM {self._name} WHERE {quoted(ROW_ID)} IN (SELECT id FROM outdated)"
                 )
+            elif decision.rows.num_rows:
+                self._conflict(lake)
             if decision.rows.num_rows:
                 lake.register("added", decision.rows)
                 lake.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM added")
         return decision.counts
+
+    def _conflict(self, lake: duckdb.DuckDBPyConnection) -> None:
+        """Let this transaction conflict with any other one that adds rows to the table.
+
+        Of two that only add rows, both are committed, even if they add the same rows
+        (duckdb/ducklake#1393). So this one deletes a row, too, and adds it again.
+        """
+        row = lake.execute(f"SELECT * FROM {self._name} LIMIT 1").to_arrow_table()
+        if not row.num_rows:
+            lake.execute(f"COMMENT ON TABLE {self._name} IS 'kept by dlt-landing'")
+            return
+        lake.register("moved", row)
+        same = f"{quoted(ROW_ID)} = (SELECT {quoted(ROW_ID)} FROM moved)"
+        lake.execute(f"DELETE FROM {self._name} WHERE {same}")
+        lake.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM moved")
 
     def replace(self, batches: pa.RecordBatchReader) -> None:
         empty = batches.schema.empty_table()
@@ -89,7 +106,8 @@ class DuckLake:
         with _transaction(lake):
             lake.register("empty", empty)
             if self._columns(lake) == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
-                lake.execute(f"DELETE FROM {self._name}")
+                if lake.execute(f"DELETE FROM {self._name}").fetchone() == (0,):
+                    self._conflict(lake)
             else:
                 lake.execute(f"DROP TABLE IF EXISTS {self._name}")
                 lake.execute(f"CREATE TABLE {self._name} AS SELECT * FROM empty")

@@ -1,6 +1,8 @@
 """Apache Iceberg tables without a catalog: `metadata/version-hint.text` names the current metadata.
 
-Writing the hint is the commit. Files of a process that died before that belong to no version.
+Writing the hint is the commit, on condition that it is the one that was read: a process that had
+stopped can't put its version over a later one. Files of a process that died before that belong to
+no version.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +34,7 @@ from landing.tables.decision import decide
 from landing.tables.place import Place
 from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained
 from landing.tables.winners import connected
+from landing.zone.bucket import ATTEMPTS, StoredObject
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _NAME = ("landing", "table")
@@ -49,15 +53,17 @@ class Iceberg:
         self._key = key
         self._cursor = cursor
         self._hint = f"{place.path}/metadata/version-hint.text"
+        self._hinted: StoredObject | None = None
         self._opened: IcebergTable | None = None
 
     @property
     def _table(self) -> IcebergTable | None:
         if self._opened is None:
-            stored = self._place.bucket.get(self._hint)
-            if stored is None:
+            self._hinted = self._place.bucket.get(self._hint)
+            if self._hinted is None:
                 return None
-            metadata = f"{self._place.uri}/metadata/{stored.data.decode().strip()}{_SUFFIX}"
+            name = self._hinted.data.decode().strip()
+            metadata = f"{self._place.uri}/metadata/{name}{_SUFFIX}"
             with explained(self._place):
                 self._opened = self._catalog().register_table(_NAME, metadata)
         return self._opened
@@ -137,7 +143,19 @@ class Iceberg:
             warnings.simplefilter("ignore", UserWarning)  # about deletions that match no file
             yield table
         name = table.metadata_location.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
-        self._place.bucket.put(self._hint, name.encode())
+        self._put_hint(name.encode())
+
+    def _put_hint(self, content: bytes) -> None:
+        bucket = self._place.bucket
+        if self._hinted is None:
+            written = bucket.create(self._hint, content, ATTEMPTS)
+        else:
+            written = bucket.replace(self._hint, content, self._hinted, ATTEMPTS)
+        if written is None:
+            raise TableError(
+                f"another process has changed the table at {self._place.location} meanwhile"
+            )
+        self._hinted = written
 
     def _maintain(self) -> None:
         """Expires old versions. Their files stay, because the library can't remove them."""
@@ -148,7 +166,9 @@ class Iceberg:
 
     def _catalog(self) -> Catalog:
         """A catalog in memory. The table's own metadata is all that lasts."""
-        properties = {"warehouse": self._place.bucket.url}
+        # By default, SQLite's memory is a connection's own, and each thread has a connection.
+        shared = f"sqlite:///file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        properties = {"warehouse": self._place.bucket.url, "uri": shared}
         endpoint, keys = self._place.bucket.settings.endpoint, self._place.keys
         if endpoint is not None:
             properties["s3.endpoint"] = endpoint

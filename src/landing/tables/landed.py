@@ -84,7 +84,7 @@ class Landed:
     def __init__(self, bucket: Bucket, config: StreamConfig) -> None:
         self.paths = StreamPaths(config.source, config.stream)
         self.conversion_errors: dict[str, int] = {}
-        """Number of values of older files, by column, that don't fit the column's present type."""
+        """Number of values of older files, by column, that don't fit the column's current type."""
         self._bucket = bucket
         self._columns = columns_of(config, is_protected=True)
         nullable = [field.with_nullable(True) for field in LINEAGE_FIELDS]

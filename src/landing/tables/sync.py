@@ -31,6 +31,7 @@ from landing.tables.table import Counts, plain
 from landing.tables.winners import changes, keyless
 from landing.zone.bucket import Bucket
 from landing.zone.lease import Lease
+from landing.zone.waiting import waited
 
 _BUGS = (
     AssertionError,
@@ -78,7 +79,7 @@ class TableSync:
         """Adds what has landed since the last update. Raises TableError."""
         with self._completed_later():
             marker = self._marker()
-            present = self._table.columns()
+            present = waited(self._table.columns)
             if self._config.destination_sync_mode == "overwrite":
                 return self._overwritten(lease, marker if present is not None else None)
             if marker is None or present is None:
@@ -127,7 +128,7 @@ class TableSync:
             changed = self._changes(batch)
             lease.check()
             if changed.num_rows:
-                counts.append(self._table.upsert(_widened(changed, schema)))
+                counts.append(waited(self._table.upsert, _widened(changed, schema)))
             if batch.is_whole:
                 lease.check()
                 self._mark(batch.path, None, reduce(Counts.__add__, counts, Counts()), marker)
@@ -177,7 +178,7 @@ class TableSync:
             )
             lease.check()
             with snapshot.unmasked():
-                self._table.replace(snapshot.reader())
+                waited(self._table.replace, snapshot.reader())
         self._keyless = snapshot.keyless
         lease.check()
         self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)

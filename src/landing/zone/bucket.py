@@ -23,6 +23,7 @@ from landing.zone import object_store as stores
 from landing.zone.bucket_file import BucketFile, mapped
 from landing.zone.bucket_messages import BucketMessages, Unanswered
 from landing.zone.object_store import local_folder
+from landing.zone.waiting import waited
 
 _SETTLING = threading.Lock()
 """Creating a store temporarily hides environment variables of the whole process."""
@@ -108,7 +109,7 @@ class Bucket:
 
     def put(self, path: str, content: bytes | Path) -> None:
         with self._explained("write", path):
-            obstore.put(self._for(content), path, content)
+            waited(obstore.put, self._for(content), path, content)
 
     def _for(self, content: bytes | Path) -> LocalStore | S3Store:
         is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
@@ -123,11 +124,15 @@ class Bucket:
 
         def write() -> bool:
             check()
-            with self._explained("write", path), self._as_sent(file) as content:
-                obstore.put(self._uploads, path, content, mode="create", use_multipart=False)
+            with self._explained("write", path):
+                waited(self._upload, path, file)
             return True
 
         return bool(self._once(write, lambda: self._is_at(path, file), ATTEMPTS))
+
+    def _upload(self, path: str, file: Path) -> None:
+        with self._as_sent(file) as content:
+            obstore.put(self._uploads, path, content, mode="create", use_multipart=False)
 
     def _is_at(self, path: str, file: Path) -> bool:
         """Whether the object is this file, byte by byte."""
@@ -151,7 +156,8 @@ class Bucket:
 
         def write() -> StoredObject:
             with self._explained("write", path):
-                return _written(content, obstore.put(self._for(content), path, content, **_NEW))
+                put = waited(obstore.put, self._for(content), path, content, **_NEW)
+                return _written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
 
@@ -160,7 +166,7 @@ class Bucket:
             return None
         try:
             with self._explained("read", path):
-                found = obstore.get(self._small, path)
+                found = waited(obstore.get, self._small, path)
                 meta = found.meta
                 return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
         except _Absent:
@@ -201,7 +207,7 @@ class Bucket:
                 self.delete(path)
         elif paths:
             with self._explained("delete", paths[0]):
-                obstore.delete(self._store, list(paths))
+                waited(obstore.delete, self._store, list(paths))
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
         """Open an object for reading in pieces. Raises ObjectMissing if it does not exist.
@@ -229,7 +235,7 @@ class Bucket:
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):
-                obstore.delete(self._small, path)
+                waited(obstore.delete, self._small, path)
         except _Absent:
             return
 
@@ -246,7 +252,7 @@ class Bucket:
 
         def write() -> StoredObject:
             with self._explained("write", path):
-                put = obstore.put(self._for(content), path, content, mode=mode)
+                put = waited(obstore.put, self._for(content), path, content, mode=mode)
                 return _written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
@@ -303,7 +309,8 @@ class Bucket:
         if self._is_unborn:
             return
         with self._explained("list", prefix):
-            for page in obstore.list(self._store, prefix, offset=after):
+            pages = obstore.list(self._store, prefix, offset=after)
+            while (page := waited(next, pages, None)) is not None:
                 yield from (
                     Listed(entry["path"], entry["size"], entry["last_modified"]) for entry in page
                 )

@@ -37,7 +37,8 @@ TRIED_AGAIN_AFTER = timedelta(seconds=2)
 TRUSTED_FOR = timedelta(seconds=45)
 """How long the holder trusts a renewal; shorter than EXPIRES_AFTER, to leave time for an upload to
 begin."""
-RELEASED_WITHIN = timedelta(seconds=5)
+RELEASED_WITHIN = timedelta(seconds=7)
+"""How long the end of a run waits for a renewal under way, and then for the release."""
 PATIENCE = timedelta(minutes=15)
 """Longest wait for publications of others; a few large windows may take minutes."""
 FIRST_RETRY, RETRY_EVERY = 0.03, 0.25
@@ -99,6 +100,9 @@ class Lease:
                     self._waiting(other.holder)
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(2 * pause, RETRY_EVERY)
+            except KeyboardInterrupt:
+                self._release_unanswered()
+                raise
             else:
                 self._renewal.start()
                 self._seal_unfinished()
@@ -121,6 +125,14 @@ class Lease:
             self._own = self._take_over(found)
         if self._own is None:
             raise self._taken(self._bucket.get(self._path))
+
+    def _release_unanswered(self) -> None:
+        """Release the lease if the request for it was granted, and its answer not waited for."""
+        with suppress(BucketError):
+            self._own = self._late_renewal()
+            if self._own is not None:
+                self._is_released = True
+                self._renew_once()
 
     def _seal_unfinished(self) -> None:
         if self._publishing is None:
@@ -151,7 +163,13 @@ class Lease:
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
         self._is_released = True
-        with suppress(BucketError):  # it expires by itself, and the run's outcome matters more
+        # A bucket that does not answer is not waited for: the lease expires by itself.
+        releasing = threading.Thread(target=self._release, name="landing-release", daemon=True)
+        releasing.start()
+        releasing.join(RELEASED_WITHIN.total_seconds())
+
+    def _release(self) -> None:
+        with suppress(BucketError):  # the run's outcome matters more
             self._renew_once()
 
     def check(self) -> None:
@@ -195,7 +213,8 @@ class Lease:
         try:
             written = self._bucket.get(probe)
         finally:
-            self._bucket.delete(probe)
+            with suppress(BucketError):  # some keys may write and not delete
+                self._bucket.delete(probe)
         now = written.modified if written else datetime.now(UTC)
         self._bucket_was = now, requested
         return now

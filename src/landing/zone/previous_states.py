@@ -44,7 +44,11 @@ def keep(bucket: Bucket, paths: StreamPaths, before: str) -> int:
         "before": before,
         "state": None if present is None else json_document(present.data),
     }
-    bucket.put(paths.kept_state(number), document_json(kept))
+    if bucket.create(paths.kept_state(number), document_json(kept)) is None:
+        raise BucketError(
+            f"{bucket.location(paths.kept_state(number))} was written by another process at the "
+            "same time: look at the state again"
+        )
     return number
 
 

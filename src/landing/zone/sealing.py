@@ -90,7 +90,7 @@ def _end(
     check: Callable[[], None],
 ) -> int:
     """Create an empty file with the first name that is free; the number of that part."""
-    content = _empty_file(publishing.columns)
+    content = empty_file(publishing.columns)
     for number in range(first, paths.MOST_PARTS):
         check()
         # If the name is taken meanwhile, the part has just arrived, and the next name is tried.
@@ -101,6 +101,12 @@ def _end(
 
 def seals(bucket: Bucket, paths: StreamPaths) -> list[Seal]:
     return read_records(bucket, sorted(bucket.list(paths.seals)), _DECODER)
+
+
+def sealed_loads(bucket: Bucket, paths: StreamPaths) -> set[str]:
+    """Ids of the loads that another process has ended."""
+    names = (path.rpartition("/")[2] for path in bucket.list(paths.seals))
+    return {name.removesuffix(".json") for name in names}
 
 
 def _parts_there(bucket: Bucket, paths: StreamPaths, load_id: str) -> dict[int, str]:
@@ -117,7 +123,7 @@ def _is_empty(bucket: Bucket, path: str) -> bool:
         return bool(pq.read_metadata(file).num_rows == 0)
 
 
-def _empty_file(columns: pa.Schema) -> bytes:
+def empty_file(columns: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(columns.empty_table(), sink)
     return bytes(sink.getvalue().to_pybytes())

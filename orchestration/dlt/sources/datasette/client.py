@@ -39,12 +39,12 @@ _TILDE_SAFE = frozenset((string.ascii_letters + string.digits + "_-").encode())
 
 
 class DatasetteError(Exception):
-    """What Datasette refused or could not do, where, and what helps."""
+    """Datasette refused or failed. The message says why, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """`declared` are the SQL types of the columns as far as Datasette lets them be known."""
+    """A table. `declared` has the SQL types of its columns, if Datasette allows SQL."""
 
     name: str
     columns: tuple[str, ...]
@@ -53,7 +53,7 @@ class Table:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What Datasette tells rows apart by; `rowid`, which it adds, without a primary key."""
+        """The primary key; without one, `rowid`, which Datasette adds."""
         return self.primary_keys or ("rowid",)
 
 
@@ -70,10 +70,10 @@ class DatasetteDatabase:
         self.session = Session(auth=Bearer(token) if token else None)
 
     def tables(self) -> list[Table]:
-        """The tables a person would call tables.
+        """The tables, without hidden ones, such as full-text indexes, and without views.
 
-        Hidden ones (full-text indexes and their like) are left out, and so are views: they have
-        no key, so Datasette pages through them by offset, which skips rows when others change.
+        Views have no key, so Datasette pages through them by offset, which skips rows when others
+        change.
         """
         database = self._get(f"{self.url}.json")
         if not isinstance(database.get("tables"), list):
@@ -104,7 +104,7 @@ class DatasetteDatabase:
 
     @cached_property
     def _max_rows(self) -> int | None:
-        """The instance's max_returned_rows; None where a token is good for the database only."""
+        """The instance's max_returned_rows; None if the token is only valid for the database."""
         instance = self.url.rpartition("/")[0]
         try:
             return int(self._get(f"{instance}/-/settings.json")["max_returned_rows"])

@@ -1,7 +1,7 @@
-"""A stream per table, whole or from a cursor on.
+"""A stream for each table, read as a whole or from a cursor on.
 
-Any column can be the cursor that a stream config names. Rows come in its order, so that a row
-that changes while the stream reads comes again at the end instead of staying unseen.
+A stream config may name any column as the cursor. Rows are read in its order, so a row that changes
+during the run moves to the end and is read again there.
 """
 
 # No `from __future__ import annotations`: dlt looks for the incremental in the signature.
@@ -59,9 +59,8 @@ def table_stream(database: DatasetteDatabase, table: Table) -> DltResource:
 def declared_columns(table: Table) -> list[TColumnSchema]:
     """All columns in the table's order, with types for numbers only.
 
-    SQLite does not hold a column to its type, but a column declared INTEGER that is empty in a
-    sample is far more likely to bring numbers than text. Text is left to the sample, since dates
-    and times are text to SQLite.
+    SQLite does not enforce types, but a column declared as INTEGER that is empty in the sample most
+    likely has numbers. For text the sample decides, since dates and times are text in SQLite.
     """
     added = [name for name in table.key if name not in table.columns]
     return [_declared_column(name, table.declared.get(name)) for name in (*added, *table.columns)]
@@ -76,7 +75,7 @@ def _declared_column(name: str, declared: str | None) -> TColumnSchema:
 
 
 def selected(table: Table, fields: list[str] | None, cursor: str | None = None) -> Query:
-    """The columns to ask for. Datasette adds the key itself, and twice if it is asked for."""
+    """The columns to request, without the key: Datasette adds it, and would return it twice."""
     if fields is None:
         return {}
     others = [name for name in table.columns if name not in table.key]
@@ -106,7 +105,7 @@ class TableReader:
     ) -> Iterator[list[Row]]:
         """The rows at or beyond `start`, then those without a value in `cursor`.
 
-        The latter come with every run: nothing else would tell that there is a new one.
+        The latter are read in every run, since nothing else would reveal a new one.
         """
         self._refuse_unconverted(cursor, start)
         since = {**query, **_from(cursor, start)}
@@ -120,9 +119,9 @@ class TableReader:
     def _sorted_rows(self, cursor: str, query: Query) -> Iterator[list[Row]]:
         """Rows in the order of `cursor`, each once.
 
-        Datasette sorts the first page by the cursor alone and only later ones by cursor and key.
-        So of the rows that share the first page's last value, any may be on it, and going on
-        after the last of them skips others: these rows are asked for separately.
+        Datasette sorts the first page by the cursor alone, and later pages by cursor and key. Any
+        of the rows that share the first page's last value may be on it, so continuing after the
+        last of them would skip others. These rows are requested separately.
         """
         in_order = {**query, f"{cursor}__notnull": "1", "_sort": cursor}
         first = self._page(in_order)
@@ -144,7 +143,8 @@ class TableReader:
         return page
 
     def _refuse_unconverted(self, column: str, value: Any) -> None:
-        """Datasette compares with text, and SQLite takes any text to be beyond any number."""
+        """Raises DatasetteError for a number in a column without a number type: Datasette compares
+        with text, and SQLite sorts any text after any number."""
         if self._table.declared.get(column) in _UNCONVERTED and isinstance(value, (int, float)):
             raise DatasetteError(
                 f"table '{self._table.name}': column '{column}' holds numbers but is declared "
@@ -154,15 +154,15 @@ class TableReader:
 
 
 def _from(cursor: str, start: Any) -> dict[str, str | int | float]:
-    """Rows at or beyond `start`. Text such as `0042` Datasette would take for the number 42, so
-    then all rows are asked for, and the known ones are for the caller to drop."""
+    """The condition for rows at or beyond `start`. Datasette would take text such as `0042` for the
+    number 42, so all rows are requested then, and the caller drops the known ones."""
     if start is None or (isinstance(start, str) and _is_spelled_otherwise(start)):
         return {}
     return {f"{cursor}__gte": start}
 
 
 def _before(cursor: str, end: Any) -> dict[str, str | int | float]:
-    """Rows below `end`, or all where `_from` asks for all."""
+    """The condition for rows below `end`; none if `_from` has none."""
     is_no_number = isinstance(end, str) and _is_spelled_otherwise(end)
     return {} if is_no_number else {f"{cursor}__lt": end}
 

@@ -2,9 +2,9 @@
 
 Environment variables:
 
-ODOO_URL        Where Odoo answers, e.g. https://shop.example.com
+ODOO_URL        Odoo's address, such as https://shop.example.com
 ODOO_DB         Name of the database
-ODOO_USER       Login of the user that reads; give it a user of its own with read rights only.
+ODOO_USER       Login of the user; create a separate one with read access only.
                 Not needed with an API key on Odoo 19 or newer.
 ODOO_API_KEY    API key of that user (Preferences, Account Security, New API Key), or
 ODOO_PASSWORD   its password. One of the two is needed; with both, the API key is used.
@@ -32,7 +32,7 @@ MODULES = {"sale.order": "sale", "sale.order.line": "sale"}
 
 
 class OdooError(Exception):
-    """What Odoo refused or could not do, and what to do about it. Never holds a secret."""
+    """Odoo refused or failed. The message says why and what to do, and contains no secret."""
 
 
 class Odoo:
@@ -52,7 +52,7 @@ class Odoo:
             self._protocol = JsonRpc(http, database, os.environ["ODOO_USER"], secret)
 
     def fields_of(self, model: str) -> dict[str, dict[str, Any]]:
-        """The fields the user may read, each with its `type` and whether it is a `store`d one."""
+        """The fields that the user may read, each with its `type` and `store` (is it stored)."""
         fields = self._protocol.call(model, "fields_get", {"attributes": ["type", "store"]})
         return cast(dict[str, dict[str, Any]], fields)
 
@@ -136,7 +136,7 @@ class JsonRpc:
 
 
 class Http:
-    """Requests to one Odoo, all of which only read, so that each may be repeated."""
+    """Requests to one Odoo. All of them only read, so each may be repeated."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -145,7 +145,7 @@ class Http:
         self.session = Session(retries=retries)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Response:
-        """Any answer of Odoo itself; raises what requests does if it is another's, or none."""
+        """Odoo's own response; raises an exception of requests for any other response, or none."""
         # A redirected POST would arrive as a GET, and without its body at another host.
         response = self.session.post(
             self._url + path,
@@ -209,7 +209,7 @@ def name_and_message(error: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def explained(model: str, name: str, message: str) -> OdooError:
-    """Odoo's error as one that says what to do."""
+    """Odoo's error, as one that says what to do."""
     if name.endswith("AccessDenied"):
         return wrong_credentials()
     if name.endswith("AccessError"):

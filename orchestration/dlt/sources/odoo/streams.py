@@ -37,8 +37,8 @@ DATA_TYPES = {
 
 
 def written() -> dlt.sources.incremental[str]:
-    """The cursor. dlt would drop a record it saw in the last second even if it was edited again
-    within that second: `primary_key=()` has it delivered again instead."""
+    """The cursor. dlt would drop a record of the last second even if it was edited again within
+    that second; with `primary_key=()` it is delivered again."""
     return dlt.sources.incremental(
         "write_date",
         initial_value=BEGINNING,
@@ -118,7 +118,7 @@ def columns(types: dict[str, str]) -> dict[str, Any]:
 
 
 def without_false(record: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
-    """Odoo says `false` for "no value", except where it means the boolean."""
+    """Odoo returns `false` for "no value", except in boolean fields."""
     return {
         name: None if value is False and types[name] != "boolean" else value
         for name, value in record.items()
@@ -128,18 +128,17 @@ def without_false(record: dict[str, Any], types: dict[str, str]) -> dict[str, An
 class Records:
     """Reads a model in the order of its changes, losing nothing to edits made meanwhile.
 
-    `write_date` is kept with microseconds, sorted by them, but shown without. What `=` and `>`
-    make of the shown value depends on the version of Odoo: up to 18 `>` finds the same record
-    again and `=` finds none, later ones compare whole seconds. So domains here use only `>=` and
-    `<` with whole seconds, which every version understands alike, and a second is read whole
-    before the next one begins.
+    Odoo stores `write_date` with microseconds and sorts by them, but shows only seconds. How it
+    compares a shown value depends on its version: up to 18, `>` finds the same record again and `=`
+    finds none; later versions compare whole seconds. So this code uses only `>=` and `<` with whole
+    seconds, which every version interprets alike, and reads a second completely before the next.
 
-    A second is final once something later was written: Odoo stamps a record with the time its
-    transaction began. Hence a full page is cut before its last second, which the next page begins
-    with; what is edited meanwhile moves to a later second and is met there. A second with more
-    records than a page has is read by id, and once more if it was not final when that began.
-    A record that a transaction stamps and commits only after later ones were read is the one
-    thing no reader of `write_date` can see.
+    Odoo sets `write_date` to the time at which the transaction began, so a second is final once
+    something later was written. A full page is therefore cut before its last second, and the next
+    page begins with that second. A record that is edited meanwhile moves to a later second and is
+    read there. A second with more records than fit on a page is read by id, and once more if it was
+    not final when that began. If a transaction commits a record after later ones were read, no
+    reader of `write_date` can see it.
     """
 
     def __init__(
@@ -207,7 +206,7 @@ def next_second(second: str) -> str:
 
 
 def odoo_datetime(moment: str | datetime | None) -> str:
-    """As Odoo writes it: in UTC, cut to the second."""
+    """A time in Odoo's spelling: in UTC, cut to the second."""
     if moment is None:
         return BEGINNING
     if isinstance(moment, str):

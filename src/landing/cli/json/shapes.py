@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from landing.errors import LandingError
+from landing.operations.dbt.generated import FileState
 from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
@@ -199,6 +200,15 @@ class CronJobs(msgspec.Struct, frozen=True, kw_only=True):
     unscheduled: Sequence[str]
     differences: Sequence[str]
     """With --check: how the folder differs."""
+
+
+class DbtPackage(msgspec.Struct, frozen=True, kw_only=True):
+    folder: str
+    written: bool
+    models: Sequence[str]
+    left_out: dict[str, str]
+    """Why, by `source/stream`."""
+    files: Sequence[FileState]
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""A backfill as a person at a terminal sees it."""
+"""Shows the progress of a backfill in a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from landing.operations.backfill import BackfillEvent, Progress, WindowFailed, W
 
 
 class BackfillTerminal:
-    """Shows a person a backfill as it goes on."""
+    """Prints the events of a backfill as they happen."""
 
     def __init__(self, source: str, stream: str) -> None:
         self._terminal = Terminal(source)

@@ -1,4 +1,4 @@
-"""Lines and tables that fit the terminal; in a pipe they have any length and no colour.
+"""Prints lines and tables that fit the terminal; in a pipe they have any length and no colour.
 
 Everything that a command prints goes through this module, which makes it printable.
 """
@@ -33,14 +33,14 @@ def put_trace(text: str) -> None:
 
 
 def put_document(lines: Sequence[str]) -> None:
-    """Print what a program reads from standard output."""
+    """Print a document for programs on standard output."""
     print("\n".join(map(printable, lines)), file=_documents or sys.stdout, flush=True)
 
 
 @contextmanager
 def only_documents() -> Iterator[None]:
-    """Send everything else to standard error, such as what a source or a program that it starts
-    prints, so that standard output holds documents alone."""
+    """Send everything else to standard error, including what a source or its subprocesses print, so
+    that standard output has only documents."""
     global _documents
     with ExitStack() as stack:
         _documents = stack.enter_context(_own_stdout())
@@ -53,7 +53,8 @@ def only_documents() -> Iterator[None]:
 
 @contextmanager
 def _own_stdout() -> Iterator[TextIO]:
-    """Standard output under a number of its own; the usual number is standard error meanwhile."""
+    """Duplicate standard output to another descriptor, and point its usual one at standard
+    error."""
     is_captured = sys.stdout is not sys.__stdout__
     usual = sys.stdout
     if is_captured or usual.fileno() != 1:
@@ -73,8 +74,8 @@ def _own_stdout() -> Iterator[TextIO]:
 def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None) -> None:
     """Print one line.
 
-    At a terminal, a line that is too long goes on below `text`, so `mark` stands alone on the
-    left. `style` is one of rich's; it is for the mark, or for the line if there is no mark.
+    In a terminal, a line that is too long continues below `text`, so `mark` is alone on the left.
+    `style` is a style of rich, for the mark, or for the line if there is no mark.
     """
     to = to or sys.stdout
     mark, text = printable(mark), printable(text)
@@ -100,8 +101,8 @@ def grid(
     width: int | None,
     right: Sequence[str] = (),
 ) -> list[str]:
-    """Lines of a table no wider than `width`: the widest columns are cut first. Columns whose
-    titles are in `right` are numbers."""
+    """The lines of a table of at most `width` cells; the widest columns are cut first. Columns
+    whose titles are in `right` have numbers."""
     texts = [[printable(text) for text in row] for row in (titles, *rows)]
     if width is None:
         return _padded(texts, [title in right for title in titles])
@@ -138,12 +139,12 @@ def _padded(texts: Sequence[Sequence[str]], is_right: Sequence[bool]) -> list[st
 
 
 def terminal_width(of: TextIO | None = None) -> int | None:
-    """Of standard output, or another; None where lines may have any length, as in a pipe."""
+    """The width of the terminal; None if lines may have any length, as in a pipe."""
     return shutil.get_terminal_size().columns if (of or sys.stdout).isatty() else None
 
 
 def is_watched() -> bool:
-    """Whether a person sees lines move on standard error."""
+    """Whether standard error is a terminal that shows moving lines."""
     is_dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
     return sys.stderr.isatty() and not is_dumb and not is_ci()
 

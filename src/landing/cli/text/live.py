@@ -1,4 +1,4 @@
-"""Lines at the foot of a terminal that are redrawn while something goes on."""
+"""Lines at the bottom of a terminal that are redrawn during a command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _AFTER = 0.5
-"""Seconds before the first drawing: a command that is over by then never imports rich."""
+"""Seconds before lines are first drawn; a command that ends earlier never imports rich."""
 _EVERY = 0.2
 
 Line = Sequence[tuple[str, str]]
@@ -24,8 +24,8 @@ Line = Sequence[tuple[str, str]]
 
 
 class Live:
-    """Draws on standard error from a thread of its own, from a moment after it was made until
-    `close`. What is printed meanwhile stands above; it leaves nothing behind.
+    """Draws lines on standard error in a thread of its own, from a moment after its creation until
+    `close`, which removes them. Other output is printed above them.
 
     `lines` is called with the width and the height of the terminal.
     """
@@ -64,8 +64,8 @@ class Live:
                 drawn.refresh()
 
     def _take_back(self, console: Console) -> None:
-        """Erase the rows that a terminal added when it became narrower and broke the lines: rich
-        erases as many rows as it drew lines."""
+        """Erase the rows that a terminal added when it became narrower and wrapped lines: rich
+        erases only as many rows as it drew."""
         from rich.control import Control
         from rich.segment import ControlType
 
@@ -97,7 +97,7 @@ class Live:
 
 
 class Sampling:
-    """A line on which stream of a source is sampled, where somebody watches."""
+    """In a terminal, a line with the stream that discovery is sampling."""
 
     def __init__(self, source: str) -> None:
         self._source = source

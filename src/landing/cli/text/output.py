@@ -1,4 +1,4 @@
-"""What verbs print in the same way, and the exit code they end with."""
+"""Output that several verbs have in common, and their exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def complain(error: BaseException, options: argparse.Namespace) -> None:
 
 
 def print_json(document: Any) -> None:
-    """The one document of a command with `--json`."""
+    """Print the document of a command with `--json`."""
     import msgspec
 
     text = msgspec.json.format(_encoded(document), indent=1).decode()
@@ -47,7 +47,7 @@ def print_json(document: Any) -> None:
 
 
 def print_json_line(document: Any) -> None:
-    """One of several documents, each on a line."""
+    """Print one of several documents, each on a line."""
     put_document([_encoded(document).decode()])
 
 
@@ -60,7 +60,8 @@ def _encoded(document: Any) -> bytes:
 
 
 def print_failed(error: BaseException, code: int) -> None:
-    """The document of a command that failed: one line, as rows may have been printed before."""
+    """Print the document of a command that failed, on one line, since rows may have been printed
+    before."""
     from landing.cli.json.shapes import Error, Failed
 
     print_json_line(Failed(error=Error.of(error, code)))
@@ -99,7 +100,7 @@ def positive(text: str) -> int:
 
 
 def print_table(table: TableResult | None) -> None:
-    """What happened to a current-state table, if the stream has one."""
+    """Print how the stream's current-state table changed, if it has one."""
     if table is None:
         return
     say(f"{table.format} at {table.location}: {_upserts(table)}", mark="  table  ")
@@ -111,7 +112,7 @@ def print_table(table: TableResult | None) -> None:
         )
     for field, count in table.conversion_errors.items():
         say(
-            f"{field}: {counted(count, 'value')} of older files don't fit the column's present "
+            f"{field}: {counted(count, 'value')} of older files don't fit the column's current "
             "type, and are null in the table",
             mark=_NOTE,
         )
@@ -119,7 +120,7 @@ def print_table(table: TableResult | None) -> None:
 
 def _upserts(table: TableResult) -> str:
     if table.is_new:
-        return f"made of all that landed, {counted(table.upserted, 'row')}"
+        return f"rebuilt from all landed files, {counted(table.upserted, 'row')}"
     if not (table.upserted or table.removed):
         return "up to date"
     gone = f", {counted(table.removed, 'row')} removed" if table.removed else ""

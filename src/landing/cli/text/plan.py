@@ -17,7 +17,7 @@ from landing.zone.lineage import LOAD_ID, ROW_ID
 def print_plan(plan: RunPlan) -> None:
     """All but the error of a page that could not be read, which goes to standard error."""
     config = plan.config
-    does = "asks for no records" if plan.preview is None else "reads one page"
+    does = "requests no records" if plan.preview is None else "reads one page"
     say(f"{config.source}/{config.stream}  (dry run: {does}, writes nothing)")
     for name, fact in _facts(plan):
         say(fact, mark=f"  {name:<9} ")
@@ -61,7 +61,7 @@ def _previewed(found: Preview, name: str) -> Iterator[tuple[str, str]]:
     for note in found.notes:
         yield "!", redacted(note)
     if found.drift:
-        yield "→", f"`landing discover {name}` writes down the fields as they are now"
+        yield "→", f"`landing discover {name}` updates the discovered schema"
 
 
 def _request(requests: Sequence[CapturedRequest]) -> Iterator[tuple[str, str]]:

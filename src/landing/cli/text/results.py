@@ -1,4 +1,4 @@
-"""What came of a run: a line for each stream in a pipe, a table at a terminal."""
+"""Prints the result of a run: a table in a terminal, a line for each stream in a pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_FIELDS = 6
 
 
 def print_results(result: RunResult) -> None:
-    """To standard output. In a pipe, the lines stay the same for scripts."""
+    """Print the results to standard output. In a pipe, lines have a stable format for scripts."""
     width = terminal_width()
     if width is None:
         for stream in result.landed:
@@ -26,7 +26,7 @@ def print_results(result: RunResult) -> None:
 
 
 def print_remedies(result: RunResult) -> None:
-    """To standard error: the next command, where there is something to look into."""
+    """Print the command to try next to standard error, if something needs attention."""
     for remedy in _remedies(result.landed):
         say(remedy, mark=ARROW, style="yellow", to=sys.stderr)
 
@@ -45,18 +45,17 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
         source, names = drifted[0].source, [stream.stream for stream in drifted]
         configs = listed(f"{name}.json" for name in names)
         yield (
-            f"`landing discover {source} {' '.join(names)}` writes down the fields as they are "
-            f"now; then add the ones to land to dag/streams/{source}/ ({configs}), and remove "
-            "those that are gone"
+            f"`landing discover {source} {' '.join(names)}` updates the discovered schema; then "
+            f"add the fields to land to dag/streams/{source}/ ({configs}), and remove those that "
+            "are gone"
         )
 
 
 def _of_cursor(stream: StreamResult) -> Iterator[str]:
     if stream.ahead is not None and stream.ahead.is_cursor:
-        name = f"{stream.source} {stream.stream}"
         yield (
-            f"`landing state set {name} --cursor VALUE` puts the cursor back to a value that is "
-            "not in the future; rows from there on are read again"
+            f"{stream.ahead.remedy(stream.source, stream.stream)} puts the cursor back to a value "
+            "that is not in the future; rows from there on are read again"
         )
 
 
@@ -88,7 +87,7 @@ def _cursor(result: StreamResult) -> str:
 
 
 def _print_card(result: StreamResult) -> None:
-    """One stream, a fact in each line."""
+    """Print one stream, with a fact on each line."""
     name = f"{result.source}/{result.stream}"
     say(f"{name}: {_landed(result)}, {result.seconds:.1f} s", style="bold")
     for title, fact in _facts(result):
@@ -121,8 +120,8 @@ def _facts(result: StreamResult) -> Iterator[tuple[str, str]]:
 
 
 def _known(result: StreamResult) -> str:
-    """How many of the records had landed before; unknown for a stream with deletions, which reads
-    some of them and works out others."""
+    """How many of the records had landed before; empty for a stream with deletes, since it also
+    lands tombstones of records that it did not read."""
     known = result.read - result.rows - result.quarantined - result.below_cursor
     if known <= 0 or result.deleted:
         return ""
@@ -131,7 +130,7 @@ def _known(result: StreamResult) -> str:
 
 def _ahead(ahead: Ahead) -> str:
     if ahead.is_cursor:
-        return f"the cursor {ahead.field} is at {ahead.value}, beyond the source's time"
+        return f"the cursor {ahead.name} is at {ahead.value}, beyond the source's time"
     return f"a record has {ahead.field} {ahead.value}, beyond the source's time"
 
 
@@ -153,8 +152,8 @@ def _few(names: Iterable[str]) -> str:
 
 
 def _print_board(landed: Sequence[StreamResult], width: int) -> bool:
-    """A table of several streams, and below each what does not fit in it; False, with nothing
-    printed, if the table itself does not fit."""
+    """Print a table of several streams, with notes below each. Returns False, and prints nothing,
+    if the table does not fit."""
     columns = _columns(landed)
     with_cursor = {**columns, "CURSOR": [_cursor(stream) for stream in landed]}
     lines = _table(columns)
@@ -180,7 +179,7 @@ def _table(columns: dict[str, list[str]]) -> list[str]:
 
 
 def _columns(landed: Sequence[StreamResult]) -> dict[str, list[str]]:
-    """Without the numbers that are 0 for every stream and rarely are anything else."""
+    """The columns, without those of rare figures that are 0 for every stream."""
     numbers = {
         "READ": [stream.read for stream in landed],
         "ROWS": [stream.rows - stream.deleted for stream in landed],

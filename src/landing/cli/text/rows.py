@@ -1,4 +1,4 @@
-"""Rows of a stream as a table of text."""
+"""Prints rows of a stream as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from landing.cli.text.console import grid
 from landing.errors import counted, printable
 
 _LONGEST = 1_000
-"""Characters of one value."""
+"""Most characters of one value."""
 _LEAST = 12
 """Cells that a column keeps, if it has as many, before later columns are left out."""
 _GAP = 2
@@ -24,8 +24,8 @@ def row_lines(
     more: str = "",
     first_to_go: Sequence[str] = (),
 ) -> list[str]:
-    """As many of the columns as fit, and the names of the others; `more` says how to see them.
-    Columns in `first_to_go` are shown only if all fit uncut."""
+    """A table with as many columns as fit, and the names of the others; `more` says how to see
+    them. Columns in `first_to_go` are shown only if all columns fit uncut."""
     texts = {name: [printable(_text(row.get(name))) for row in rows] for name in columns}
     if width is not None and first_to_go and _taken(texts, None) > width:
         texts = {name: values for name, values in texts.items() if name not in first_to_go}

@@ -1,4 +1,4 @@
-"""A run as a person reads it: notes as they come, and how far it is."""
+"""Prints the notes and the progress of a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from landing.secrets import redacted
 
 
 class Terminal:
-    """Shows a person a run as it goes on.
+    """Prints the events of a run as they happen.
 
-    With `to_stderr`, since standard output is for something else. With `summarizes`, drift of
-    streams that land is left to the summary.
+    With `to_stderr`, standard output is left to something else. With `summarizes`, drift of streams
+    that land is left to the summary.
     """
 
     def __init__(self, source: str, *, to_stderr: bool = False, summarizes: bool = False) -> None:
@@ -41,7 +41,7 @@ class Terminal:
             case events.RunWarning(text):
                 self.say(redacted(text))
             case events.LoadPublished(stream, rows, cursor):
-                self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; going on")
+                self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; continuing")
 
     def _note(self, stream: str, text: str) -> None:
         self.say(f"{self._source}/{stream}: {redacted(text)}")
@@ -53,8 +53,8 @@ class Terminal:
 
 
 class RunDisplay:
-    """How far a run is: lines that move at a terminal, a line now and then in a log, and nothing
-    in CI, where only what came of it counts."""
+    """Shows the progress of a run: moving lines in a terminal, a line at intervals in a log, and
+    nothing in CI, where only the result counts."""
 
     def __init__(self, source: str, *, only_last: bool = False) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""The streams of a run as lines of a terminal: as much of each as fits."""
+"""The streams of a run as lines in a terminal, with as many figures as fit."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _MARKS = {"landed": ("✓", "green"), "failed": ("✗", "red")}
 
 
 class RunLines:
-    """What `Live` draws of a run: all streams, or where they come one after the other, the last."""
+    """The lines that `Live` draws of a run: all streams, or the last if they run in sequence."""
 
     def __init__(self, source: str, watch: Watch, *, only_last: bool = False) -> None:
         self._source = source
@@ -95,7 +95,7 @@ class RunLines:
 
 
 def _shown(streams: Sequence[StreamProgress], room: int) -> Sequence[StreamProgress]:
-    """Those under way first where not all have room, and of those over the latest."""
+    """The streams to show: if not all fit, those in progress first, then the last to end."""
     if len(streams) <= room:
         return streams
     by_need = sorted(streams, key=lambda of: (of.is_over, -(of.ended or 0.0)))

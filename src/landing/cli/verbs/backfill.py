@@ -183,14 +183,14 @@ def _summary(name: str, result: BackfillResult) -> str:
         )
     if result.failed:
         windows = ", ".join(map(str, result.failed))
-        message += f"; failed: {windows}; the same command tries these again"
+        message += f"; failed: {windows}; run the same command again to retry them"
     return message
 
 
 def _print_plan(name: str, planned: BackfillPlan) -> None:
     done = planned.earlier.done if planned.earlier is not None and planned.is_going_on else {}
     windows = counted(len(planned.windows), "window")
-    say(f"{name}: {windows}  (dry run: asks for no records, writes nothing)")
+    say(f"{name}: {windows}  (dry run: requests no records, writes nothing)")
     for warning in planned.warnings:
         say(warning, mark="  !  ")
     if planned.earlier is not None and not planned.is_going_on:
@@ -211,7 +211,7 @@ def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, req
 
     planned = plan_fields(source, options.stream, bucket, request)
     if options.dry_run:
-        say(f"{planned.subject.name}: {planned}  (dry run: asks for no records, writes nothing)")
+        say(f"{planned.subject.name}: {planned}  (dry run: requests no records, writes nothing)")
         return 0, backfilljson.planned_fields(planned)
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         begun = begin_fields(planned, again=options.again, notify=terminal.waiting(options.stream))

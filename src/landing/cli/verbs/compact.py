@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for a run of the stream to end (default 10)",
     )
-    add_flag(parser, "--dry-run", "say what would be done; write nothing")
+    add_flag(parser, "--dry-run", "show what would be done; write nothing")
     add_json(parser)
 
 
@@ -91,7 +91,8 @@ def _compacted(
     stream: str,
     closed_before: datetime,
 ) -> Compacted:
-    from landing.operations.compaction import Compacted, Terms, compact, plan_compaction, planned
+    from landing.operations.compaction import Compacted, compact, planned
+    from landing.operations.compaction_plan import Terms, plan_compaction
     from landing.zone.layout import StreamPaths
 
     paths = StreamPaths(options.source, stream)

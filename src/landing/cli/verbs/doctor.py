@@ -57,9 +57,9 @@ def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
     if options.json:
         print_json(found)
     elif amiss:
-        say(f"{counted(amiss, 'thing')} to fix")
+        say(f"{counted(amiss, 'problem')} found")
     else:
-        say("all is well here; `landing check SOURCE` finds out whether an API answers")
+        say("no problems found; `landing check SOURCE` tests whether an API answers")
     return 1 if amiss else 0
 
 

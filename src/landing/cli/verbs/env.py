@@ -23,8 +23,8 @@ _NAMES_WIDTH = 28
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Finds them in the source's modules, without running any, and never shows a value. Without "
-        "SOURCE, it lists those of the bucket."
+        "Finds the variables in the source's modules without running them, and never shows a "
+        "value. Without SOURCE, lists the bucket's variables."
     )
     add_source(parser, is_optional=True)
     form = parser.add_mutually_exclusive_group()

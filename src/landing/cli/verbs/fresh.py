@@ -15,9 +15,9 @@ HELP = "list the streams that are behind their schedule or ahead of now, and ale
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Looks at all selected streams. If some are late by their schedule, or have a cursor "
-        "value more than a day ahead of now, it exits with 1. It sends to LANDING_ALERT_WEBHOOK, "
-        "if that is set, those that are late and those whose cursor itself is ahead."
+        "Exits with 1 if a selected stream is late by its schedule, or has a cursor value more "
+        "than a day ahead of now. Sends an alert to LANDING_ALERT_WEBHOOK, if that is set, for "
+        "streams that are late and for those whose cursor itself is ahead."
     )
     add_sources(parser)
     add_grace(parser)

@@ -45,7 +45,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json([_listed(record) for record in records])
     elif not records:
         command = f"`landing run {paths.source} {paths.stream}`"
-        say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
+        say(f"{paths.data}: nothing has landed yet; {command} lands its rows")
     else:
         say(f"{paths.data}: loads and failed runs, the newest first")
         for record in records:
@@ -96,7 +96,7 @@ def _more(record: LoadRecord) -> Iterator[str]:
     if record.gone:
         yield f"{counted(record.gone, 'child list')} skipped as gone"
     if record.repeated:
-        yield f"{record.repeated:,} with a key that came before in the run"
+        yield f"{record.repeated:,} with a key that the run had read before"
     if record.known:
         yield f"{record.known:,} known already"
     if record.below_cursor:

@@ -33,7 +33,7 @@ _PARTS = ("dagster", "feeder")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes only new files. At a terminal, it asks for the first source, unless options "
+        "Writes only new files. In a terminal, it asks for the first source, unless options "
         "describe it, as for `landing new`."
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())

@@ -69,4 +69,4 @@ def _pasted(login: Login) -> str:
     try:
         return input()
     except EOFError:
-        raise UsageError("nothing was pasted; run it again in a terminal") from None
+        raise UsageError("no address was pasted; run the command again in a terminal") from None

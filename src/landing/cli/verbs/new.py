@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,7 +24,7 @@ HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "At a terminal, it asks for whatever the options leave out."
+    parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
     add_json(parser)
@@ -37,7 +38,7 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--openapi",
         metavar="FILE|URL",
-        help="an OpenAPI 3 document: each endpoint that returns a list becomes a stream",
+        help="an OpenAPI 3 or Swagger 2 document: each list becomes a stream",
     )
     _add_kind(parser, "auth", "how to authenticate")
     _add_kind(parser, "paging", "how to get from one page to the next")
@@ -60,7 +61,27 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--since",
         metavar="PARAMETER",
-        help="the query parameter for records from a cursor value on",
+        help="the query parameter for records from a cursor value on; with a template if it takes "
+        "more than the value, such as 'filter=updated_at ge {value}'",
+    )
+    parser.add_argument(
+        "--initial-value",
+        metavar="VALUE",
+        help="the cursor's value before the first run, such as 0 for numbers; by default, "
+        "1970-01-01T00:00:00Z",
+    )
+    parser.add_argument(
+        "--method",
+        choices=("get", "post"),
+        default="get",
+        help="post for a search: parameters are paths in a JSON body",
+    )
+
+    parser.add_argument(
+        "--no-trial",
+        action="store_true",
+        help="do not read the streams' first pages, which is done if the source's environment "
+        "variables are set, to correct what does not work",
     )
 
 
@@ -86,7 +107,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(made)
         return 0
     print_made(made)
-    say(f"Next: set {', '.join(made.variables)} in .env, then `landing discover {made.source}`.")
+    missing = [name for name in made.variables if name not in os.environ]
+    first = f"set {', '.join(missing)} in .env, then " if missing else ""
+    say(f"Next: {first}`landing discover {made.source}`.")
     return 0
 
 
@@ -102,7 +125,13 @@ def print_kinds(options: argparse.Namespace) -> bool:
 
 def planned_source(options: argparse.Namespace) -> Planned:
     """From a document or from answers, with notes about it; nothing is written."""
-    return _from_document(options) if options.openapi else (_from_answers(options), [])
+    plan, notes = _from_document(options) if options.openapi else (_from_answers(options), [])
+    if options.no_trial:
+        return plan, notes
+    from landing.scaffold.trial import tried
+
+    found = tried(plan)
+    return found.plan, [*notes, *found.notes]
 
 
 def written(workspace: Workspace, planned: Planned) -> NewSource:
@@ -165,7 +194,9 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     }
     missing = [flag for flag, value in needed.items() if not value]
     if missing and not sys.stdin.isatty():
-        raise UsageError(f"add {', '.join(missing)} (or --openapi): there is no terminal to ask at")
+        raise UsageError(
+            f"add {', '.join(missing)} (or --openapi): there is no terminal to ask questions in"
+        )
     asks = bool(missing)
     base_url = check_url(options.base_url or asked("Base URL, which all paths are relative to"))
     auth = _auth(options, asks)
@@ -176,7 +207,8 @@ def _from_answers(options: argparse.Namespace) -> SourcePlan:
     )
     key = _value(options.primary_key, asks, "Field that identifies a record", "id")
     cursor = _cursor(options, asks)
-    streams = [_stream(name, records, paging, key, cursor) for name in names]
+    is_post = options.method == "post"
+    streams = [_stream(name, records, paging, key, cursor, is_post=is_post) for name in names]
     return SourcePlan(options.source, base_url, auth, streams)
 
 
@@ -209,11 +241,15 @@ def _about(
 
 def _cursor(options: argparse.Namespace, asks: bool) -> CursorPlan | None:
     from landing.scaffold import CursorPlan
+    from landing.scaffold.plan import DEFAULT_INITIAL_VALUE
 
     field = _value(options.cursor, asks, "Field that grows with every change, if there is one", "")
     if not field:
-        if options.since:
-            raise UsageError("--since needs --cursor: with which field does the API compare it?")
+        for flag in ("since", "initial_value"):
+            if getattr(options, flag):
+                raise UsageError(
+                    f"--{flag.replace('_', '-')} needs --cursor: which field is it of?"
+                )
         return None
     since = options.since
     if not since and asks:
@@ -223,22 +259,35 @@ def _cursor(options: argparse.Namespace, asks: bool) -> CursorPlan | None:
             "--cursor needs --since: which query parameter does the API take it in? (if there is "
             "none, leave both out and set cursor_field in the stream config)"
         )
-    return CursorPlan(field, since)
+    question = f"Value of {field} before the first run, such as 0 for numbers"
+    initial = _value(options.initial_value, asks, question, DEFAULT_INITIAL_VALUE)
+    param, _, template = since.partition("=")
+    if template and "{value}" not in template:
+        raise UsageError(f"--since {since}: the template has to have {{value}} in it")
+    is_number = initial.removeprefix("-").isdecimal()
+    return CursorPlan(field, param, int(initial) if is_number else initial, template)
 
 
 def _stream(
-    name: str, records: str, paging: PagingPlan, key: str, cursor: CursorPlan | None
+    name: str,
+    records: str,
+    paging: PagingPlan,
+    key: str,
+    cursor: CursorPlan | None,
+    *,
+    is_post: bool,
 ) -> StreamPlan:
     from landing.scaffold import StreamPlan
 
     name, _, path = name.partition("=")
     return StreamPlan(
         name,
-        path.lstrip("/") or name,
+        path.lstrip("/") or ("graphql" if paging.kind == "graphql" else name),
         records=records,
         paging=paging,
         primary_key=[key] if key else [],
         cursor=cursor,
+        is_post=is_post,
     )
 
 

@@ -70,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--failed",
         "the records of the last run, if it failed because of its quarantine_limit",
     )
-    add_flag(verbs["land"], "--dry-run", "say how many would land; write nothing")
+    add_flag(verbs["land"], "--dry-run", "show how many would land; write nothing")
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -185,12 +185,12 @@ def _drop(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     choose = _choice(options, workspace)
     found = plan_drop(bucket, paths, choose)
     if not found.rows:
-        say(f"{paths.data}: nothing of that is in quarantine")
+        say(f"{paths.data}: no such record is in quarantine")
         return _dropped(options, found, is_done=True)
     say(f"{paths.data}: drops {counted(found.rows, 'record')} from quarantine, for good")
     for (field, reason), count in found.reasons.most_common():
         say(f"{field}: {reason}", mark=f"  {count:>9,}  ")
-    say("a run lands such a record only if the API gives another version of it", mark="  ")
+    say("a run lands such a record only if the API returns another version of it", mark="  ")
     if not is_agreed(options, "Drop them?"):
         say("nothing was changed")
         return _dropped(options, found, is_done=False)

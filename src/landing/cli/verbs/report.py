@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(
         parser,
         "--to-bucket",
-        "put the page into the bucket, as _report/index.html, where readers of rows skip it",
+        "put the page into the bucket, as _report/index.html, outside of all streams' folders",
     )
     add_count(parser, "--days", "N", 14, "how many days to look back")
     add_grace(parser)

@@ -64,7 +64,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             put(line)
     elif not found.files:
         command = f"`landing run {paths.source} {paths.stream}`"
-        say(f"{paths.data}: nothing has landed yet; {command} lands what there is")
+        say(f"{paths.data}: nothing has landed yet; {command} lands its rows")
     else:
         say(f"{paths.data}: no row of {counted(found.looked_at, 'file')} matches")
     if found.is_cut:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths
 
-HELP = "where a stream's next run starts: show it, set it, start over, go back"
+HELP = "show or change where a stream's next run starts, or restore an earlier state"
 _SHOW = "show"
 _WITH_VALUE = ("--cursor", "--to", "--parent")
 

@@ -26,7 +26,7 @@ _NUMBERS = ("RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Reads only the bucket and writes nothing. Exits with 1 if a stream is late, its last run "
-        "failed, its cursor or a record is ahead of now, its rows are not as many as expected, or "
+        "failed, its cursor or a record is ahead of now, its number of rows is not as expected, or "
         "records are in quarantine."
     )
     add_sources(parser)
@@ -50,8 +50,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(found)
     elif not found:
         say(
-            "no stream is selected: `landing discover SOURCE` writes down which there are; copy a "
-            f"file to {workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
+            "no stream is selected: `landing discover SOURCE` writes a file for each stream; copy "
+            f"one to {workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
             '"selected": true in it'
         )
     else:
@@ -91,7 +91,7 @@ def _notes(one: StreamStatus) -> Iterator[tuple[str, str]]:
         yield ARROW, problem.remedy
     if one.drift is not None:
         yield mark, f"the source's fields have changed: {drift_in_words(one.drift)}"
-        yield ARROW, f"`landing discover {one.source} {one.stream}` writes down what there is now"
+        yield ARROW, f"`landing discover {one.source} {one.stream}` updates the discovered schema"
     if one.lease is not None and not one.lease.is_dead:
         yield mark, f"{one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
     for backfill in one.backfills:

@@ -124,7 +124,7 @@ class Redirect:
             return self._arrived.get(timeout=seconds)
         except queue.Empty:
             raise ApiError(
-                f"nobody came back from the provider within {seconds:.0f} s: log in again"
+                f"the browser did not return from the provider within {seconds:.0f} s: log in again"
             ) from None
 
     def accepts(self, address: str) -> bool:

@@ -14,8 +14,9 @@ from landing.errors import SettingsError
 
 
 def secret(value: str, what: str = "a secret that the source found") -> str:
-    """The value, which from now on is masked in all that is printed, logged and recorded. For what
-    a source finds itself, such as a key in a page; of many, the last 200 are remembered."""
+    """Registers a secret that a source finds itself, such as a key in a page, and returns it. From
+    then on it is masked in everything that is printed, logged or recorded. The last 200 are
+    remembered."""
     secrets.register(value, what=what)
     return value
 
@@ -60,8 +61,8 @@ class Basic(_Fixed):
 
 
 class SignedRequests(AuthBase):
-    """Signs each request with `sign`, which gets method, URL, headers and body as they will be
-    sent. It is called again when a request is repeated."""
+    """Signs each request with `sign`, which gets the request as it will be sent, with URL, headers
+    and body. It is called again for each attempt."""
 
     def __init__(self, sign: Callable[[PreparedRequest], None]) -> None:
         self._sign = sign
@@ -75,7 +76,7 @@ class SignedRequests(AuthBase):
 
 
 def _usable(secret: str, what: str) -> str:
-    """The secret without the line break at the end of many files. Raises SettingsError if it is
+    """The secret without the line break that files often end with. Raises SettingsError if it is
     empty."""
     if not secret.strip():
         raise SettingsError(f"the {what} is empty: set its variable (environment or .env)")

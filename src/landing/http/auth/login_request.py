@@ -12,7 +12,7 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError
-from landing.http.own_words import own_words
+from landing.http.api_messages import message_of
 from landing.http.retries import Retries, retry_after
 
 TIMEOUT = (10, 30)
@@ -41,7 +41,7 @@ def logged_in(log_in: Callable[[requests.Session], Response], shown: str) -> tup
 
 def answered(response: Response) -> str:
     """`401 Unauthorized (no such user)`."""
-    words = own_words(response)
+    words = message_of(response)
     status = f"{response.status_code} {response.reason or ''}".strip()
     return f"{status} ({words})" if words else status
 

@@ -203,7 +203,7 @@ class OAuth2RefreshToken(_OAuth2):
             raise SettingsError(f"source '{self.store.name}' has no refresh token yet: {login}")
         if kept.client != self.endpoint.client:
             raise SettingsError(
-                f"the tokens in {self.store!r} are of another client or token URL: {login} again"
+                f"the tokens in {self.store!r} belong to another client or token URL: {login} again"
             )
         return kept.refresh_token
 

@@ -14,11 +14,11 @@ from requests import PreparedRequest, Response
 
 from landing import secrets
 from landing.errors import ApiError, SourceError
+from landing.http.api_messages import decoded, message_of
 from landing.http.auth.lifetimes import renew_at
 from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
 from landing.http.auth.renewed import RenewedAuth
 from landing.http.failed_answers import JsonBody
-from landing.http.own_words import decoded, own_words
 from landing.http.shapes import shape_of
 
 _TOKEN_LENGTH = 16
@@ -43,8 +43,8 @@ class LoginToken:
 
 
 class TokenLogin(RenewedAuth[LoginToken]):
-    """Logs in by a POST of `json` or `data` (a form) to `url`, and sends the token that the answer
-    has with each request. Logs in again once after a 401, and before the token expires.
+    """Logs in by a POST of `json` or `data` (a form) to `url`, and sends the token of the response
+    with each request. Logs in again after a 401, once, and before the token expires.
 
         TokenLogin(
             "https://shop.example.com/login",
@@ -53,9 +53,9 @@ class TokenLogin(RenewedAuth[LoginToken]):
             header="X-Auth-Token: {token}",
         )
 
-    `token` is its path in the body, "" if it is the whole body. `expires` is the path of how long
-    the token lasts or when it ends, or the number of seconds. `auth` and `headers` are those of the
-    login. Raises ApiError if there is no token. For another kind of login, override `log_in` in a
+    `token` is the token's path in the body, or "" if it is the whole body. `expires` is the path of
+    its lifetime or end, or its lifetime in seconds. `auth` and `headers` are sent with the login
+    alone. Raises ApiError if there is no token. For another kind of login, override `log_in` in a
     subclass.
     """
 
@@ -106,7 +106,7 @@ class TokenLogin(RenewedAuth[LoginToken]):
         return LoginToken(self._header, value, renew_at(begun, expires))
 
     def log_in(self, session: requests.Session) -> Response:
-        """The answer that has the token."""
+        """Logs in with `session`; returns the response that has the token."""
         return session.post(self.url, allow_redirects=False, timeout=TIMEOUT, **self._sent)
 
     def _value(self, response: Response, path: str) -> Any:
@@ -128,7 +128,7 @@ class TokenLogin(RenewedAuth[LoginToken]):
             except ValueError:
                 return f"has no token {where}: {hint}"
         if isinstance(found, str) and (len(found.split()) > 1 or found.lstrip()[:1] in "<{["):
-            return f"has no token {where}, but a text that is none: check the path token="
+            return f"has no token {where}: the text there is none; check the path token="
         if isinstance(found, bool) or not isinstance(found, str | int):
             return f"has no token {where}, but {shape_of(found)}: check the path token="
         return ""
@@ -136,7 +136,7 @@ class TokenLogin(RenewedAuth[LoginToken]):
     def _without_token(self, response: Response) -> str:
         """The status, and the API's words only if all of them are short: a token that was not found
         may be anywhere in the body."""
-        words = own_words(response).split()
+        words = message_of(response).split()
         is_message = len(words) > 1 and max(map(len, words)) < _TOKEN_LENGTH
         is_message = is_message and not words[0].startswith(("{", "["))
         return answered(response) if is_message else f"{response.status_code} {response.reason}"

@@ -237,7 +237,7 @@ class BucketTokens:
             return msgspec.json.decode(fernet.decrypt(record.sealed), type=Tokens)
         except (InvalidToken, msgspec.DecodeError):
             raise SettingsError(
-                f"{KEY_VARIABLE} does not open {self._bucket.location(self.path)}, which was "
+                f"{KEY_VARIABLE} can't decrypt {self._bucket.location(self.path)}, which was "
                 f"written with another key: set that one, or delete the object and run `landing "
                 f"login {self.name}`"
             ) from None
@@ -257,8 +257,8 @@ class BucketTokens:
         keys = [key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(",") if key.strip()]
         if not keys:
             raise SettingsError(
-                f"{KEY_VARIABLE} is not set, which encrypts tokens in the bucket; make one with: "
-                f"{_NEW_KEY}"
+                f"{KEY_VARIABLE}, the key that encrypts tokens in the bucket, is not set; make one "
+                f"with: {_NEW_KEY}"
             )
         try:
             return MultiFernet([Fernet(key) for key in keys])

@@ -45,7 +45,7 @@ def unpaced() -> Iterator[None]:
 
 
 class RateLimiter:
-    """The state of a pace, shared by all users of the same key.
+    """Keeps a pace, together with all other users of the same key.
 
     If there are limits, it is stored in an SQLite file, which outlives every process and survives a
     kill at any point. Its times are those of the wall clock; times in the future, because the clock
@@ -114,7 +114,7 @@ class RateLimiter:
             self._learn(budget, wait)
 
     def hold(self, seconds: float) -> None:
-        """Send nothing for so long: an answer asked for it in its body."""
+        """Send nothing for so many seconds, as a response asked in its body."""
         if not _unpaced.is_set():
             self._learn(None, seconds)
 
@@ -176,7 +176,7 @@ class RateLimiter:
     def _used_up(self, wait: float) -> GaveUp:
         return GaveUp(
             f"was not sent: the limit of {self._key} is used up for another {wait:,.0f} s; "
-            "the next run goes on after that"
+            "the next run continues after that"
         )
 
     @contextmanager

@@ -1,12 +1,12 @@
-"""Paging by counting: offsets and page numbers, over rows that may move while they are read.
+"""Paging by offset or page number, over rows that may move while they are read.
 
-Where a row is deleted, or an edit moves it to the end, the rows after it move up, and one of them
-past a reader that goes on counting. What is here notices that and goes back for it. Needed is an
-order in which a row either keeps its place among the others or moves to the end: by a key, or
-ascending by the time of the last change, then by key. In any order, a row may come twice.
+If a row is deleted, or an edit moves it to the end, the rows after it move up, and one of them
+slips past a reader that goes on counting. These classes notice that and go back. They need an order
+in which a row keeps its place among the others or moves to the end: by a key, or ascending by the
+time of the last change and then by key. In any order, a row may come twice.
 
-Rows are known by what they hold: where some are equal, all are read, but moves among them can't be
-noticed.
+Rows are recognized by their content. If some are equal, all are read, but moves among them can't be
+detected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether paging began with the first page of its list.
+"""Checks that paging began with the first page of its list.
 
-Page 1 of an API may be its second. And to some APIs, a parameter that they do not know is a filter,
-by which no row is left.
+An API that counts pages from 0 returns its second page as page 1. Another takes a parameter that it
+does not know for a filter, which no row meets.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import requests
 from landing.errors import ApiError
 from landing.http import traffic
 from landing.http.bodies import Page
-from landing.http.paging.more import answered
+from landing.http.paging.more import evidence_of
 from landing.http.paging.seen_rows import Rows
 from landing.http.query import Answer, Query
 
 
 def refuse_earlier(query: Query, answer: Answer, remedy: str) -> None:
-    """Raises ApiError if the answer to the first request says that there are pages before it."""
-    sign = answered(query, answer).sign_of_earlier()
+    """Raises ApiError if the response to the first request says that there are pages before it."""
+    sign = evidence_of(query, answer).sign_of_earlier()
     if sign is not None:
         raise ApiError(
             f"{query.shown} has pages before the first that was requested: {sign.where} "
@@ -30,7 +30,8 @@ def refuse_earlier(query: Query, answer: Answer, remedy: str) -> None:
 
 
 def refuse_skipped(query: Query, before: Callable[[], Answer], rows: Rows, remedy: str) -> None:
-    """Raises ApiError if the page `before` the first that was requested has rows of its own."""
+    """Raises ApiError if the page before the first requested one, which `before` requests, has rows
+    of its own."""
     try:
         skipped = [id_ for id_ in rows.identities(before().page) if id_ not in rows]
     except (requests.RequestException, ApiError):  # there is no such page
@@ -43,18 +44,18 @@ def refuse_skipped(query: Query, before: Callable[[], Answer], rows: Rows, remed
 
 
 def refuse_if_filtered(plain: Query, first: Callable[[], Page], *names: str) -> None:
-    """Of a list whose `first` page was empty; `plain` asks for it without the parameters `names`.
+    """Raises ApiError if a list is empty only because of the parameters `names`.
 
-    Costs one request where a stream's first list is empty. Further lists, as of children, are
-    asked for in the same way.
+    `plain` requests it without them, and `first` requests its first page again. Only the first list
+    of a stream is checked, at the cost of one request, since the others have the same parameters.
     """
     if not traffic.current().is_first_list:
         return
     try:
         rows = len(plain.ask().page)
-    except (requests.RequestException, ApiError):  # of an API that insists on them
+    except (requests.RequestException, ApiError):  # the API requires the parameters
         return
-    if rows and not first():  # nor did they come just now
+    if rows and not first():  # the rows were not added just now
         listed = " and ".join(f"'{name}'" for name in names)
         parameters = "parameters" if len(names) > 1 else "parameter"
         raise ApiError(

@@ -19,12 +19,17 @@ from landing.http.paging.totals import StatedTotal
 from landing.http.query import Query
 from landing.http.spelling import is_end
 
-# Totals of such pages count what is left, or all there is, or something between.
+# Totals of such pages may count the rows that are left, or all rows.
 _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
 
 
+_LEAST_CAP = 10
+"""Rows; no API caps its pages lower. A new one may have fewer, all made at once."""
+
+
 class KeysetPages:
-    """The next page starts after the last row's value of `field`, which is passed as `param`.
+    """Paging by key: the next page starts after the last row's value of `field`, which is passed as
+    `param`.
 
     Rows have to be sorted by `field`, ascending. If no two rows share a value, `param` requests
     the rows above it. With `inclusive`, rows may share a value, and `param` requests the rows at
@@ -39,7 +44,7 @@ class KeysetPages:
 
     Raises ApiError if more rows share a value than fit on a page, or may do so; without
     `inclusive`, if two rows of a page share a value; and if a row has a lower value than the one
-    before it, unless `check_order` is false, for texts that the API sorts by rules of its own.
+    before it, unless `check_order` is false, for APIs that sort text by another rule.
     """
 
     def __init__(
@@ -65,8 +70,8 @@ class KeysetPages:
 
     def read(self, query: Query) -> Iterator[Page]:
         plain, query = query, query.with_values({self._limit_param: self._limit})
-        start = query.value_of(self._param)  # where a run starts that has a cursor
-        asked = {str(start)}
+        start = query.value_of(self._param)  # the cursor's value, if the run has one
+        requested = {str(start)}
         largest = rows = 0
         before: list[Any] = []
         total = StatedTotal(query) if is_end(start) else None
@@ -87,19 +92,19 @@ class KeysetPages:
                 self._refuse_full(query, page, last)
             is_last = is_stuck or (is_short and self._short_page_ends)
             if is_last:
-                refuse_more(query, answer, rows=rows, pages=len(asked), weights=_WEIGHTS)
+                refuse_more(query, answer, rows=rows, pages=len(requested), weights=_WEIGHTS)
             yield page
             if is_last:
                 break
-            if str(last) in asked:
+            if str(last) in requested:
                 raise ApiError(
                     f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
                     f"it did; have it sort by '{self._field}', ascending"
                 )
-            asked.add(str(last))
+            requested.add(str(last))
             start, largest, before = last, max(largest, len(page)), [last]
             query = query.with_values({self._param: last})
-        refuse_more(query, answer, rows=rows, pages=len(asked), weights={"flag"})
+        refuse_more(query, answer, rows=rows, pages=len(requested), weights={"flag"})
         if total is not None:
             total.warn_if_above(rows)
         if not rows:
@@ -114,48 +119,49 @@ class KeysetPages:
             one == other and one is not None for one, other in pairwise(values)
         ):
             raise ApiError(
-                f"{query.shown}: rows share a '{self._field}', so those at a page's end would be "
-                "lost; page by a field that no two rows share, or if the API takes "
-                f"'{self._param}' as that value and beyond, with `inclusive=True`"
+                f"{query.shown}: rows share a '{self._field}', so some would be lost after the end "
+                "of a page; page by a field that no two rows share, or, if the API includes the "
+                f"value of '{self._param}' itself, pass `inclusive=True`"
             )
         if self._check_order and (descent := first_descent(values)):
             before, after = descent
             raise ApiError(
                 f"{query.shown}: rows do not come in the ascending order of '{self._field}', "
                 f"since {after!r} comes after {before!r}; have it sort by '{self._field}', "
-                "ascending, or if it does so by rules of its own, say `check_order=False`"
+                "ascending, or if it sorts text by another rule, pass `check_order=False`"
             )
 
     def _refuse_full(self, query: Query, page: Page, last: Any) -> None:
-        """Of a page that has no other value than that it was asked for: are there more rows?"""
+        """Raises ApiError if all rows of a page have the value from which it was requested, and
+        more rows may have it."""
         if len(page) >= min(self._limit, self._maximum or self._limit):
             raise self._does_not_move(
                 query,
                 page,
                 last,
-                "ask for larger pages, or page by a field that fewer rows share",
+                "request larger pages, or page by a field that fewer rows share",
             )
-        # No API caps its pages at one row.
-        if len(page) > 1 and self._maximum is None and not self._can_exceed(query, len(page)):
+        may_be_capped = self._maximum is None and len(page) >= _LEAST_CAP
+        if may_be_capped and not self._can_exceed(query, len(page)):
             raise self._does_not_move(
                 query,
                 page,
                 last,
-                "and the API was not seen to give longer pages, so there may be more such rows: "
-                f"is {len(page):,} its maximum? If so, page by a field that fewer rows share; if "
-                "not, say by `maximum` how many rows its largest page has",
+                "and the API has not returned longer pages, so there may be more such rows: is "
+                f"{len(page):,} the size of its largest page? If so, page by a field that fewer "
+                "rows share; if not, pass that size as `maximum`",
             )
 
     def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
         return ApiError(
             f"{query.shown}: a page of {len(page):,} rows has no other '{self._field}' than "
-            f"{last!r}, so there is no going on from it; {what}"
+            f"{last!r}, so reading can't continue from it; {what}"
         )
 
     def _can_exceed(self, query: Query, size: int) -> bool:
-        """Whether a page from the beginning, wherever the run started, is longer than `size`."""
+        """Whether the API's first page can be longer than `size`."""
         whole = query.without(self._param).with_values({self._limit_param: size + 1})
         try:
             return len(whole.ask().page) > size
-        except HTTPError:  # of an API that insists on the parameter
+        except HTTPError:  # the API requires the parameter
             return False

@@ -1,4 +1,4 @@
-"""Does an answer say that there is more? Every kind of paging looks here where it would end."""
+"""Decides whether a response says that there is more. Every kind of paging asks before it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from requests import Response
 from landing.errors import ApiError
 from landing.http import vocabulary
 from landing.http.links import link_to
-from landing.http.paging.asked import Asked
+from landing.http.paging.requested import Requested
 from landing.http.paging.signs import ALL, BY_REQUEST, Sign, Weight, paging_by
 from landing.http.paging.words import Word, is_url, of_body, of_headers
 from landing.http.query import Answer, Query
@@ -30,11 +30,11 @@ class Total(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What an answer says about the answers after it.
+class Evidence:
+    """What a response says about the pages before and after it.
 
-    `records` is where its records are in a JSON body, None if it has another kind of body.
-    `ignored` are names or paths that mean something else in this API.
+    `records` is the path of its records in a JSON body; None if it has another kind of body.
+    `ignored` lists names or paths that mean something else in this API.
     """
 
     response: Response
@@ -49,8 +49,8 @@ class Answered:
         weights: Collection[Weight] = ALL,
         from_start: bool = False,
     ) -> Sign | None:
-        """The plainest sign, if so many rows and pages were read, this answer's included;
-        `from_start` if these are all rows before, and not only those from an offset on."""
+        """The clearest sign that there is more than the rows and pages read so far, this
+        response's included. `from_start` if the rows were read from the start, not an offset."""
         signs = (
             *self._flags(),
             *self._next(rows),
@@ -60,8 +60,8 @@ class Answered:
         return next((sign for sign in signs if sign.weight in weights), None)
 
     def confirms_end(self, *, rows: int, pages: int) -> bool:
-        """Whether it says that nothing follows so many rows and pages, and not only leaves out
-        what would follow."""
+        """Whether it says that nothing follows so many rows and pages; a link or cursor that is
+        only missing does not count."""
         if self._is_last or self._has_empty_next or self._has_all(rows):
             return True
         numbers = [whole_number(word.value) for word in self._all("pages")]
@@ -72,7 +72,7 @@ class Answered:
         return next(self._flags(), None) is not None
 
     def sign_of_earlier(self) -> Sign | None:
-        """What says that there are pages before this one."""
+        """The sign that there are pages before this one; None if there is none."""
         for rel in ("prev", "previous"):
             link = link_to(self.response.headers.get("Link", ""), rel)
             if link and self._is_earlier(link) and not self._ignores("Link"):
@@ -90,12 +90,12 @@ class Answered:
         if is_end(value):
             return False
         if is_url(value):
-            return not self._asked.is_page(value) and self._asked.is_beyond(value)
-        return not self._asked.has(value)
+            return not self._requested.is_page(value) and self._requested.is_beyond(value)
+        return not self._requested.has(value)
 
     @cached_property
     def total(self) -> int | None:
-        """The number of all rows, if the answer has one that is not of this page."""
+        """The number of all rows, if the response has it; not that of this page."""
         word = self._total_word(("filtered", "total"))
         if word is not None:
             return whole_number(word.value)
@@ -103,7 +103,7 @@ class Answered:
 
     @cached_property
     def stated_total(self) -> Total | None:
-        """The rows that it counts, which may be those of this page."""
+        """Any number of rows in the response; it may be that of this page."""
         word = self._total_word(("filtered", "total")) or self._total_word(("count",))
         if word is None:
             return Total("Content-Range", self.total) if self.total is not None else None
@@ -160,14 +160,14 @@ class Answered:
         if self._has_empty_next or self._has_all(rows) or not rows:
             return
         for word in self._all("position"):
-            if not is_end(word.value) and not self._asked.has(word.value):
+            if not is_end(word.value) and not self._requested.has(word.value):
                 yield self._sign("next", word, "names where to go on", paging_by(word))
 
     def _pages(self, pages: int) -> Iterator[Sign]:
         if self._is_last:
             return
         here = [number for w in self._all("page") if (number := whole_number(w.value)) is not None]
-        read = max([pages, *here, self._asked.number(vocabulary.NUMBERS)])
+        read = max([pages, *here, self._requested.number(vocabulary.NUMBERS)])
         for word in self._all("pages"):
             if (whole_number(word.value) or 0) > read:
                 yield self._sign("pages", word, f"is {word.value}", "NumberedPages(limit)")
@@ -196,17 +196,16 @@ class Answered:
 
     @property
     def rows_before(self) -> int | None:
-        """How many rows were passed over, by the offset that was requested; None if it is a page
-        of which that is not known."""
-        is_later = self._asked.number(vocabulary.NUMBERS) > 1
-        return None if is_later else self._asked.number(vocabulary.POSITIONS)
+        """How many rows come before this page, by the requested offset; None if unknown."""
+        is_later = self._requested.number(vocabulary.NUMBERS) > 1
+        return None if is_later else self._requested.number(vocabulary.POSITIONS)
 
     def _total_word(self, kinds: tuple[Kind, ...]) -> Word | None:
-        """Of several totals, the first kind counts, and of this the greatest."""
+        """The greatest total of the first kind that the response has."""
         for kind in kinds:
             found = [w for w in self._all(kind) if whole_number(w.value) is not None]
-            # A parameter of the same name is a page's size, which the answer repeats.
-            found = [w for w in found if kind != "count" or plain(w.name) not in self._asked.values]
+            if kind == "count":  # if a parameter has this name, it repeats the page's size
+                found = [w for w in found if plain(w.name) not in self._requested.values]
             if found:
                 return max(found, key=lambda word: whole_number(word.value) or 0)
         return None
@@ -216,7 +215,7 @@ class Answered:
 
     @cached_property
     def _range(self) -> tuple[int, int | None] | None:
-        """Where a `Content-Range` ends, and the number of all rows; None without one."""
+        """The end of a `Content-Range`, and the number of all rows; None without one."""
         if {"contentrange", "206", "status206"} & set(map(plain, self.ignored)):
             return None
         header = self.response.headers.get("Content-Range", "")
@@ -230,16 +229,16 @@ class Answered:
         return Sign(weight, word.place, word.is_header, shown, paging, word.value)
 
     def _is_this(self, value: Any) -> bool:
-        """Whether a next page is the one that was read."""
-        return self._asked.is_page(value) if is_url(value) else self._asked.has(value)
+        """Whether a link or cursor leads to this page itself."""
+        return self._requested.is_page(value) if is_url(value) else self._requested.has(value)
 
     @cached_property
-    def _asked(self) -> Asked:
-        return Asked(self.response)
+    def _requested(self) -> Requested:
+        return Requested(self.response)
 
 
-def answered(query: Query, answer: Answer) -> Answered:
-    return Answered(answer.response, query.records, query.ignored)
+def evidence_of(query: Query, answer: Answer) -> Evidence:
+    return Evidence(answer.response, query.records, query.ignored)
 
 
 def refuse_more(
@@ -250,18 +249,18 @@ def refuse_more(
     pages: int,
     weights: Collection[Weight] = ALL,
     from_start: bool = False,
-    sought: str = "",
+    searched: str = "",
 ) -> None:
-    """Raises ApiError if paging would end with an answer that says that there is more.
+    """Raises ApiError if paging ends with a response that says that there is more.
 
-    `sought` says where the paging looked for the next page, and did not find it.
+    `searched` says where the paging looked for the next page.
     """
-    said = answered(query, answer)
-    sign = said.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=from_start)
+    evidence = evidence_of(query, answer)
+    sign = evidence.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=from_start)
     if sign is None:
         return
     raise ApiError(
-        f"{query.shown} has more pages than were read: {sign.where} {sign.shown}{sought}. Page by "
-        f"{sign.paging}. If it means something else in this API, pass "
+        f"{query.shown} has more pages than were read: {sign.where} {sign.shown}{searched}. Page "
+        f"by {sign.paging}. If it means something else in this API, pass "
         f'ignore_more=["{sign.place}"] to pages()'
     )

@@ -1,4 +1,4 @@
-"""Paging by page number, in which each page is looked at again after the next."""
+"""Paging by page number, in which each page is requested again after the next one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from landing.http.query import Answer, Query
 
 
 class NumberedPages(Counted):
-    """Pages by number, from `first` on, with `limit` rows each.
+    """Paging by page number, from `first` on, with `limit` rows per page.
 
     Such pages can't overlap. Therefore, after each page, the page before it is requested again: a
     row that moved up past the reader is there now. This doubles the requests; `verify=False`
@@ -43,26 +43,26 @@ class NumberedPages(Counted):
     def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]:
         end = yield from self._read_on(query, rows, self._first, self._at_once, again=False)
         if self._at_once > 1 and end > self._first:
-            # Of several under way together, the end may be the first to be answered, and a row
-            # move there after that: so the end is read once more, page by page.
+            # If several requests are in progress, the last page may be answered first, and a row
+            # may move there afterwards. So the end is read once more, page by page.
             yield from self._read_on(query, rows, max(end - 2, self._first), 1, again=True)
 
     def _read_on(
         self, query: Query, rows: Rows, start: int, at_once: int, *, again: bool
     ) -> Generator[Page, None, int]:
-        """Read to the end, of pages that were read already if `again`; return the number of the
-        page that showed it."""
+        """Read to the end, with `again` over pages that were read before; return the number of the
+        page that showed the end."""
         answered = partial(self._answer, query)
         seen: dict[int, list[int]] = {}
         ending = Ending(query, rows, self._limit)
-        size = 0  # of a full page, which may be less than was asked for
-        numbers = range(start, start + 1)  # the first page may be all
+        size = 0  # of a full page, which may be smaller than requested
+        numbers = range(start, start + 1)  # the first page may be the only one
         while True:
             end: int | None = None
             for number, answer in ordered(answered, numbers, at_once):
                 ids = rows.identities(answer.page)
                 if end is not None and not ids:
-                    continue  # of several under way, one beyond the end
+                    continue  # requested ahead, beyond the end
                 if ids and ids == seen.get(number - 1):
                     if not ending.confirms(answer, pages=number - self._first):
                         raise unknown_parameter(query, self._place)
@@ -76,7 +76,7 @@ class NumberedPages(Counted):
                 if self._is_end(ending, rows, number, size, answer):
                     end = number - max(ending.empty - 1, 0)
             last = numbers[-1]
-            is_settled = end is not None or bool(seen[last])  # else one more shows what it is
+            is_settled = end is not None or bool(seen[last])  # else the next page decides
             if self._verify and is_settled:
                 yield from self._moved(query, rows, seen)
             if end is not None:
@@ -100,14 +100,14 @@ class NumberedPages(Counted):
         return ending.is_end(answer, place=pages * size, pages=pages)
 
     def _moved(self, query: Query, rows: Rows, seen: dict[int, list[int]]) -> Iterator[Page]:
-        """The unread rows that by now are on pages that were read, all but the last of them."""
+        """The unread rows that have moved to pages that were read, without the last page."""
         answered = partial(self._answer, query)
         numbers = [number for number in sorted(seen, reverse=True)[1:] if seen[number]]
         for number, again in ordered(answered, numbers, self._at_once):
             latest = rows.latest(seen[number])
             ids = rows.identities(again.page)
             yield from rows.unread(again, ids)
-            # If nothing is left that was read by then, more rows moved up than a page has.
+            # If none of the page's rows is left on it, more rows moved up than a page has.
             while number > self._first and not rows.any_read_by(latest, ids):
                 number -= 1
                 again = answered(number)

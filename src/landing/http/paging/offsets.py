@@ -1,4 +1,4 @@
-"""Paging by offset, whose pages overlap by rows that are known."""
+"""Paging by offset, with pages that overlap by known rows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WIDENED = 4
 
 
 class OffsetPages(Counted):
-    """`limit` rows from `offset` on. Each page starts with a row that was read already. If it does
-    not, rows have moved: the reader steps back to a known row, and from then on lets pages share
-    more rows, so that more of them may move between two requests.
+    """Paging by offset, with `limit` rows per page. Each page starts with a row that was read
+    already. If it does not, rows have moved: the reader steps back to a known row, and from then on
+    lets pages share more rows, so that more of them may move between two requests.
 
-    `total` is where the body has the number of all rows: as many have to be read in the end, and
-    a page that reaches it without being full is the last. Without `total`, one more request finds
-    the end. `identity` names the fields that identify a row and its version, for APIs whose other
-    fields change with every response. `at_once` requests are in progress at the same time.
+    `total` is the path of the number of all rows in the body: as many have to be read in the end,
+    and a page that reaches it without being full is the last. Without `total`, one more request
+    finds the end. `identity` names the fields that identify a row and its version, for APIs whose
+    other fields change with every response. `at_once` requests are in progress at the same time.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class OffsetPages(Counted):
         identity: Sequence[str] = (),
         at_once: int = 1,
     ) -> None:
-        # Of two rows, one is to know and one to read.
+        # The first of two rows is a known one, and the second a new one.
         super().__init__(max(limit, 2), size, offset, 0, total, identity, at_once)
 
     def _read_all(self, query: Query, rows: Rows) -> Iterator[Page]:
@@ -89,8 +89,8 @@ class OffsetPages(Counted):
     def _beyond(
         self, query: Query, rows: Rows, ending: Ending, offset: int, answer: Answer
     ) -> Generator[Page, None, int | None]:
-        """Look beyond what seems to be the end, unless it is known to be; return the offset at
-        which there are rows after all, else None."""
+        """Look beyond what seems to be the end, unless it is certain; return the offset at which
+        there are more rows, or None."""
         while not ending.is_end(answer, place=offset):
             offset += self._limit
             answer = self._answer(query, offset)
@@ -103,11 +103,11 @@ class OffsetPages(Counted):
     def _answers(
         self, query: Query, start: int, overlap: int
     ) -> Iterator[tuple[int, Answer, int, bool]]:
-        """From `start` on, each beginning with the last rows of the one before, however many came,
-        and how many these are.
+        """The pages from `start` on: offset, response, number of rows shared with the page before,
+        and whether it was requested after all pages before it had arrived.
 
-        True with those that were asked for once all before them were there: of several under way
-        together, the end may be the first to be answered, and a row move there after that.
+        If several requests are in progress, the last page may be answered first, and a row may move
+        there afterwards.
         """
         shared = 1
         while True:
@@ -130,6 +130,6 @@ class OffsetPages(Counted):
 
 
 def _shared(before: list[int], ids: list[int], most: int) -> int:
-    """How many rows at the end of the page before are those that this one begins with."""
+    """How many rows at the end of the page before are the first rows of this one."""
     lengths = range(min(most, len(before), len(ids)), 0, -1)
     return next((n for n in lengths if before[-n:] == ids[:n]), 0)

@@ -1,8 +1,8 @@
-"""How the pages of an endpoint follow one another, as values that are passed to `Api.pages`.
+"""Paging by links and cursors, as values that are passed to `Api.pages`.
 
-Those here ask for a page by what the page before it said; any paginator of dlt's
-`rest_client` does too. Those that go by keys are in `keysets`, those that count rows or pages in
-`counted`, time windows in `time_windows`.
+The paging kinds here, like any paginator of dlt's `rest_client`, find the next page in the response
+with the one before. Paging by key is in `keysets`, by offset or number in `counted`, by time in
+`time_windows`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from landing.http.bodies import Page, has_place, value_at
 from landing.http.dlt_client import end_paging
 from landing.http.links import link_to
 from landing.http.paging.first_pages import refuse_earlier
-from landing.http.paging.more import answered, refuse_more
+from landing.http.paging.more import evidence_of, refuse_more
 from landing.http.paging.signs import ALL
 from landing.http.paging.totals import StatedTotal, warn_if_full
 from landing.http.query import Answer, Query
@@ -40,7 +40,7 @@ from landing.http.spelling import is_end, yes_or_no
 
 @runtime_checkable
 class PageReader(Protocol):
-    """Paging that needs more than one request at a time, or to go back."""
+    """Paging that sends several requests at a time, or goes back."""
 
     def read(self, query: Query) -> Iterator[Page]: ...
 
@@ -53,51 +53,51 @@ def pages_of(paging: Paging, query: Query) -> Iterator[Page]:
 
 
 def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
-    """Each page as the one before it tells. Raises ApiError where that leads in a circle, or ends
-    at an answer that says that there is more."""
+    """The pages, each found through the one before it. Raises ApiError if they go in a circle, or
+    end with a response that says that there is more."""
     paginator = copy.deepcopy(paginator)
     request = query.request()
     paginator.init_request(request)
-    asked: set[int] = set()
+    requested: set[int] = set()
     rows = 0
     total = StatedTotal(query)
     answer: Answer | None = None
     while True:
-        asked.add(_sign(request))
-        answer = _asked_for(paginator, query, request, answer)
+        requested.add(_sign(request))
+        answer = _requested(paginator, query, request, answer)
         rows += len(answer.page)
         total.saw(answer)
         _update(paginator, answer)
-        if len(asked) == 1 and isinstance(paginator, RangePaginator):
+        if len(requested) == 1 and isinstance(paginator, RangePaginator):
             refuse_earlier(query, answer, "Have the paginator begin with the first")
         if not paginator.has_next_page:
-            _refuse_more(paginator, query, answer, rows, len(asked))
+            _refuse_more(paginator, query, answer, rows, len(requested))
             if getattr(paginator, "maximum_value", None) is None:
                 total.warn_if_above(rows)
-            _warn_of_more(paginator, query, answer, len(asked))
+            _warn_of_more(paginator, query, answer, len(requested))
         yield answer.page
         if not paginator.has_next_page:
             return
         paginator.update_request(request)
         _refuse_other_host(query, request)
-        if _sign(request) in asked:
-            # With a cursor that stays where it is, an empty page is the end.
+        if _sign(request) in requested:
+            # If the cursor does not move, an empty page is the end.
             _refuse_circle(query, answer)
             return
 
 
-def _asked_for(
+def _requested(
     paginator: BasePaginator, query: Query, request: Request, previous: Answer | None
 ) -> Answer:
-    """The answer for the first page, or for one that the answer before it names as the next."""
+    """The first page, or one that the response before it links to."""
     if previous is None or isinstance(paginator, RangePaginator):
         return query.ask(request)
-    said = answered(query, previous)
-    if isinstance(paginator, BaseNextUrlPaginator) or said.has_flag_of_more:
+    evidence = evidence_of(query, previous)
+    if isinstance(paginator, BaseNextUrlPaginator) or evidence.has_flag_of_more:
         return query.ask(request, is_promised=True)
     answer = query.ask(request)
     if not answer.response.content.strip():
-        # Some APIs have a cursor on the last page too, and no body for who follows it.
+        # Some APIs return a cursor on the last page too, which leads to an empty body.
         answer = query.ask(request)
     if not answer.response.content.strip():
         traffic.current().warn(
@@ -124,23 +124,23 @@ def _refuse_more(
 ) -> None:
     end = getattr(paginator, "end", "unseen")
     if end == "flag" or getattr(paginator, "maximum_value", None) is not None:
-        return  # said where the API has it, or by the person who wants no more
+        return  # the API's flag says so, or the source sets a maximum
     weights = ALL
     if pages > 1 or end == "place":
-        # Once the API leads from page to page, rows that came and went meanwhile change a total.
+        # While pages are followed, rows may be added or deleted, which changes a total.
         weights = weights - {"total"}
     if isinstance(paginator, RangePaginator) and not answer.page:
         weights = weights - {"next"}
     place = getattr(paginator, "place", "")
-    sought = f", and no next page is {place}" if place else ""
-    refuse_more(query, answer, rows=rows, pages=pages, weights=weights, sought=sought)
+    searched = f", and no next page is {place}" if place else ""
+    refuse_more(query, answer, rows=rows, pages=pages, weights=weights, searched=searched)
 
 
 def _warn_of_more(paginator: BasePaginator, query: Query, answer: Answer, pages: int) -> None:
-    """Where the only page is a full one, and nothing was found of what would follow it."""
+    """Warns if the only page is a full one, and no next page was found."""
     is_alone = pages == 1 and getattr(paginator, "end", "unseen") == "unseen"
     if is_alone and isinstance(paginator, AssumedSinglePage):
-        warn_if_full(query, answer, "say how it is paged by paging=")
+        warn_if_full(query, answer, "pass paging=")
     elif is_alone and (place := getattr(paginator, "place", "")):
         warn_if_full(query, answer, f"check that its next page would be {place}")
 
@@ -160,8 +160,9 @@ def _refuse_circle(query: Query, answer: Answer) -> None:
 
 
 def _refuse_other_host(query: Query, request: Request) -> None:
-    """The next page is asked for with credentials. Behind a proxy, APIs often believe to be http
-    where the world has https: the first request's scheme holds."""
+    """Raises ApiError for a link to another host, which would receive the credentials. Behind a
+    proxy, APIs often write http instead of https into links, so the first request's scheme is
+    used."""
     first, then = urlsplit(str(query.template.url)), urlsplit(str(request.url))
     if then.hostname != first.hostname:
         raise ApiError(
@@ -176,11 +177,11 @@ class SinglePage(SinglePagePaginator):
 
 
 class AssumedSinglePage(SinglePage):
-    """The paging of an endpoint of which nobody said how it is paged."""
+    """The default paging, which warns if the only page may not be all."""
 
 
 class LinkPages(HeaderLinkPaginator):
-    """The next page's URL is in the `Link` header, as `rel="next"` or another `rel`."""
+    """Paging by the URL in the `Link` header with `rel="next"`, or another `rel`."""
 
     def __init__(self, rel: str = "next") -> None:
         super().__init__(rel)
@@ -191,7 +192,7 @@ class LinkPages(HeaderLinkPaginator):
 
 
 class NextUrlPages(JSONLinkPaginator):
-    """The next page's URL is in the body, at a path."""
+    """Paging by the next page's URL at a path in the body."""
 
     def __init__(self, path: str = "next") -> None:
         super().__init__(path)
@@ -209,7 +210,7 @@ class NextUrlPages(JSONLinkPaginator):
 
 
 class HeaderUrlPages(BaseNextUrlPaginator):
-    """The next page's URL is the value of a header of its own."""
+    """Paging by the next page's URL in a header other than `Link`."""
 
     def __init__(self, header: str) -> None:
         super().__init__()
@@ -222,7 +223,7 @@ class HeaderUrlPages(BaseNextUrlPaginator):
 
 
 class CursorPages(BaseReferencePaginator):
-    """Each page has a cursor for the next page, which is passed as `param`.
+    """Paging by a cursor: each response has one for the next page, which is passed as `param`.
 
     The cursor is in the body at `path`, or in the header `header`. The last page has none, or has
     a false value at `has_more`. If the query has a JSON body, `param` is a path in that body.

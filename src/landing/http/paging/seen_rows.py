@@ -1,4 +1,4 @@
-"""Which rows were read already, for paging whose rows may move while it reads."""
+"""Remembers the rows that were read, for paging over rows that may move meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ MOST_RESTARTS = 3
 
 
 class Rows:
-    """Which rows were read, the last `REMEMBERED_ROWS` at least, and how many there should be."""
+    """The rows that were read, at least the last `REMEMBERED_ROWS`, and how many there should
+    be."""
 
     def __init__(self, query: Query, identity: Sequence[str], total_path: str) -> None:
         self.count = 0  # of different ones
@@ -41,7 +42,7 @@ class Rows:
         return identities(page, self._identity)
 
     def begin_again(self) -> None:
-        """All is read once more: what is known by now comes no second time, but counts anew."""
+        """Start a second reading: known rows are counted again, but not returned again."""
         self._is_again = True
         self._places = 0
 
@@ -50,7 +51,7 @@ class Rows:
         return self._places == 0
 
     def following(self, answer: Answer, ids: Sequence[int], shared: int) -> Iterator[Page]:
-        """The page from row `shared` on, whether or not it equals rows that were read."""
+        """The page from row `shared` on, even if it equals rows that were read."""
         self._places += len(ids) - shared
         self._have_equals = self._have_equals or len(set(ids)) < len(ids)
         return self._from(answer, ids, self._first_unknown(ids) if self._is_again else shared)
@@ -66,7 +67,7 @@ class Rows:
         return next((n for n, id_ in enumerate(ids) if id_ not in self), len(ids))
 
     def _from(self, answer: Answer, ids: Sequence[int], first: int) -> Iterator[Page]:
-        """The page from row `first` on, if it has one; all of it is known from now."""
+        """The page from row `first` on, if it has one; its rows are known from then on."""
         self._stated.saw(answer)
         self._note_total(answer)
         for id_ in ids[first:]:
@@ -94,14 +95,14 @@ class Rows:
         return self._total is not None and self.found < self._total
 
     def is_beyond(self, place: int) -> bool:
-        """Whether all rows are known to be before a place in the list."""
+        """Whether the list ends before this place, or its end is unknown."""
         return self._total is None or place >= self._total
 
     @property
     def found(self) -> int:
-        """A row may be in two places of a reading, because it moved or the order changes from page
-        to page, and hide one that is missing; but where rows have no key, there is no telling
-        equal ones apart but by their places."""
+        """How many rows were read. A row that came twice, because it moved or the order is not
+        stable, counts once, so that it hides no missing row; but rows without a key that are equal
+        can only be counted by their places."""
         by_place = (self._have_equals or self._is_again) and not self._are_distinct
         return max(self.count, self._places) if by_place else self.count
 
@@ -110,22 +111,23 @@ class Rows:
             raise ApiError(
                 f"{self._query.shown} says there are {self._total:,} rows at "
                 f"'{self._total_path}', and reading all pages twice found {self.found:,}; "
-                "have it sort by a column that no two rows share"
+                "have the API sort by a field that no two rows share"
             )
 
     def warn_if_fewer(self) -> None:
-        """Of all pages, where the API counts more rows without being asked how many."""
+        """Warns if the API itself counts more rows and no `total` is configured."""
         if self._total is None:
             self._stated.warn_if_above(self.found)
 
     def refuse_restart(self, ids: Sequence[int]) -> None:
-        """Of the first page, when it is read again: is any row of it what it was?"""
+        """Raises ApiError if the first page, requested again, has none of its rows any more."""
         if self.count and ids and not any(id_ in self for id_ in ids):
             self._restarts += 1
         if self._restarts == MOST_RESTARTS:
             raise ApiError(
-                f"{self._query.shown}: no row of the first page is what it was when asked again; "
-                "say by `identity` which fields stay the same, or have it sort in a stable order"
+                f"{self._query.shown}: the first page was requested again, and none of its rows "
+                "was the same; pass the fields that stay the same as `identity`, or have the API "
+                "sort in a stable order"
             )
 
     def _note_total(self, answer: Answer) -> None:
@@ -136,6 +138,6 @@ class Rows:
             self._total = int(total)
         except (TypeError, ValueError):
             raise ApiError(
-                f"{self._query.shown}: the answer has no number of rows at '{self._total_path}'"
+                f"{self._query.shown}: the response has no number of rows at '{self._total_path}'"
             ) from None
         traffic.current().expects(self._total)

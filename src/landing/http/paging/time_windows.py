@@ -1,4 +1,4 @@
-"""Paging by time: one span after another, each with pages of its own."""
+"""Paging by time windows, each with pages of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landing.http.query import Query
 
 
 class TimeWindows:
-    """Windows of `days`, from `start` until `end`, as the parameters `since` and `until`.
+    """Reads windows of `days`, from `start` until `end`, as the parameters `since` and `until`.
 
     `start` and `end` are datetimes or ISO 8601 texts, such as a cursor's `last_value` and
     `end_value`. Without a time zone they are in UTC; `end` defaults to now. Each window begins
@@ -40,8 +40,8 @@ class TimeWindows:
     ) -> None:
         if start is None:
             raise ApiError(
-                "TimeWindows has no start, as of the first run of a cursor; give the cursor an "
-                "`initial_value`, or say the start otherwise"
+                "TimeWindows has no start, because a cursor has no value in its first run; give "
+                "the cursor an `initial_value`, or pass another start"
             )
         self._start = _in_utc(start)
         self._span = timedelta(days=days)
@@ -65,7 +65,7 @@ class TimeWindows:
             yield from pages
 
     def _pages(self, query: Query, window: tuple[datetime, datetime]) -> Iterator[Page]:
-        traffic.current().reads()  # what one window has is not what there is
+        traffic.current().reads()  # one window's total is not the stream's
         since, until = map(self._spelled, window)
         return pages_of(self._within, query.with_values({self._since: since, self._until: until}))
 

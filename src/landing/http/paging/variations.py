@@ -1,4 +1,4 @@
-"""Other pages of the same list than a stream asks for, so that `landing check` can compare."""
+"""Has a stream request its lists in other pages, so that `landing check` can compare them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SIZES = plain_set(vocabulary.SIZES)
 @dataclass
 class Variation:
     rows: int | None = None
-    """Of each page at most, where it is known how to ask for them."""
+    """Maximum rows per page, if the parameter for it is known."""
     from_zero: bool = False
-    """Pages that are counted from 1 are counted from 0."""
+    """Whether to count pages from 0 that are counted from 1."""
     beyond: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters that ask for a later page, added where no number or key does."""
+    """Parameters for a later page, which are added if the paging goes by links or cursors."""
     was_made: bool = False
-    """Whether the stream asked for something else because of it."""
+    """Whether it changed a request of the stream."""
 
 
 _current: ContextVar[Variation | None] = ContextVar("landing_page_variation", default=None)
@@ -39,7 +39,7 @@ _current: ContextVar[Variation | None] = ContextVar("landing_page_variation", de
 def varying(
     *, rows: int | None = None, from_zero: bool = False, beyond: Mapping[str, Any] | None = None
 ) -> Iterator[Variation]:
-    """Lists that `Api.pages` reads inside are asked for in other pages."""
+    """Inside, `Api.pages` requests its lists in other pages."""
     variation = Variation(rows, from_zero, beyond or {})
     token = _current.set(variation)
     try:
@@ -49,7 +49,7 @@ def varying(
 
 
 def varied(paging: Any, query: Query) -> tuple[Any, Query]:
-    """The paging and the query as the variation has them that is under way, if one is."""
+    """The paging and the query, changed by the current variation if there is one."""
     variation = _current.get()
     if variation is None:
         return paging, query
@@ -76,13 +76,13 @@ def _paging(paging: Any, variation: Variation) -> Any:
 
 
 def _query(query: Query, variation: Variation) -> Query:
-    """With fewer rows, where a parameter of the URL or a member of the JSON body says how many."""
+    """The query with fewer rows per page, if a parameter or a member of the JSON body sets them."""
     rows = variation.rows
     if rows is None:
         return query
     body = query.template.json
-    given = (query.template.params or {}).items() if body is None else _members(body)
-    for name, value in list(given):
+    parameters = (query.template.params or {}).items() if body is None else _members(body)
+    for name, value in list(parameters):
         if plain(name.rpartition(".")[2]) in _SIZES and (whole_number(value) or 0) > rows:
             variation.was_made = True
             query = query.with_values({name: rows})
@@ -90,7 +90,7 @@ def _query(query: Query, variation: Variation) -> Query:
 
 
 def _members(body: Any, within: str = "") -> Iterator[tuple[str, Any]]:
-    """What an object has, by paths."""
+    """The path and value of each member at any depth."""
     for name, value in body.items() if isinstance(body, Mapping) else ():
         if isinstance(value, Mapping):
             yield from _members(value, f"{within}{name}.")

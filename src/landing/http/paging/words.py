@@ -1,4 +1,4 @@
-"""The words about pages that an answer has, in its headers and beside the records of its body."""
+"""Finds the words about pages in a response: in its headers, and in its body beside the records."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def of_headers(headers: Mapping[str, str]) -> Iterator[Word]:
 
 
 def of_body(content: bytes, records: str) -> list[Word]:
-    """`records` is where the list of records is, of which nothing is decoded."""
+    """The words in a body. `records` is the path of the records, which are not decoded."""
     steps = tuple(map(str, json_path.parsed(records).steps))
     try:
         return list(_of_value(content, steps, "", 0))
@@ -68,8 +68,8 @@ def _of_json_header(name: str, value: str) -> Iterator[Word]:
 def _of_value(
     raw: bytes | msgspec.Raw, steps: tuple[str, ...], path: str, depth: int
 ) -> Iterator[Word]:
-    """The words of an object and of the objects in it that lead to the records or are about
-    pages; `steps` lead to the records. Lists of records are never decoded."""
+    """The words of an object, and of the objects in it that are about pages or contain the records,
+    to which `steps` leads. Lists of records are never decoded."""
     first = json_path.first_byte(raw)
     if first == b"[" and steps and steps[0].isdecimal():
         # As the World Bank's: a list of what is about the pages, and the records.
@@ -110,7 +110,7 @@ def _of_member(
 
 
 def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
-    """Whether a value is of the kind that its name may be of."""
+    """Whether the value suits the kind of word that its name suggests."""
     owner = plain(path.rpartition(".")[2])
     if kind in ("first", "last", "more"):
         return isinstance(value, bool) or (kind == "more" and yes_or_no(value) is not None)
@@ -127,7 +127,7 @@ def _fits(kind: Kind, name: str, value: Any, path: str) -> bool:
 
 
 def _of_next(raw: msgspec.Raw, path: str) -> Iterator[Word]:
-    """Of an object such as `{"next": {"after": "Mg=="}}`."""
+    """The words of an object such as `{"next": {"after": "Mg=="}}`."""
     name = path.rpartition(".")[2]
     yield from _inside(raw, "next", name, path, is_any=name == "continue")
 
@@ -143,7 +143,7 @@ def _inside(
 
 
 def _of_links(raw: msgspec.Raw, path: str) -> Iterator[Word]:
-    """Of a list such as `[{"rel": "next", "href": "…"}]`."""
+    """The words of a list such as `[{"rel": "next", "href": "…"}]`."""
     for place, link in enumerate(msgspec.json.decode(raw)):
         if not isinstance(link, dict):
             continue
@@ -155,7 +155,7 @@ def _of_links(raw: msgspec.Raw, path: str) -> Iterator[Word]:
 
 
 def _inner_number(raw: msgspec.Raw) -> list[int]:
-    """Of Elasticsearch's `{"value": 60, "relation": "eq"}`."""
+    """The number in Elasticsearch's `{"value": 60, "relation": "eq"}`."""
     value = msgspec.json.decode(raw).get("value")
     return [] if whole_number(value) is None else [value]
 

@@ -99,7 +99,7 @@ def plan_fields(source: Source, stream: str, bucket: Bucket, request: Request) -
         raise UsageError("--fields is read in one go: leave --by and --step out")
     if request.start is None:
         if request.end is not None:
-            raise UsageError("say by --from where to begin, or leave --to out as well")
+            raise UsageError("set --from, or leave --to out as well")
         return FieldsPlan(of, request, None)
     start, end = bounds_of(of, of.cursor(), request)
     if not start < end:  # type: ignore[operator]

@@ -68,10 +68,12 @@ def _complete(request: Request, cursor: Cursor) -> Request:
     """The request with defaults that depend on the cursor's type."""
     by = request.by or ("ids" if cursor.is_number else "month")
     if cursor.is_number and by != "ids":
-        raise UsageError(f"--by {by} is for times, but cursor '{cursor.name}' is a number: say ids")
+        raise UsageError(
+            f"--by {by} is for times, but cursor '{cursor.name}' is a number: use --by ids"
+        )
     if not cursor.is_number and by == "ids":
         raise UsageError(
-            f"--by ids is for numbers, but cursor '{cursor.name}' is a time: say day, week or month"
+            f"--by ids is for numbers, but cursor '{cursor.name}' is a time: use day, week or month"
         )
     if (request.step is None) == (by == "ids"):
         raise UsageError(
@@ -80,7 +82,7 @@ def _complete(request: Request, cursor: Cursor) -> Request:
             else f"--step is for --by ids; windows by {by} are as long as a {by}"
         )
     if request.start is None:
-        raise UsageError("say by --from where the first window begins")
+        raise UsageError("--from is missing: set the start of the first window")
     return msgspec.structs.replace(request, by=by)
 
 
@@ -92,7 +94,7 @@ def bounds_of(of: BackfilledStream, cursor: Cursor, request: Request) -> tuple[B
         return start, cursor.bound("--to", request.end)
     end = cursor.present(stored_cursor(of.bucket, of.paths, cursor.name))
     if end is None:
-        raise UsageError(f"say --to: {of.name} has not run yet, so the end of its ids is not known")
+        raise UsageError(f"--to is missing: {of.name} has not run yet, so its last id is unknown")
     return start, end
 
 
@@ -117,5 +119,5 @@ def begin(planned: BackfillPlan, *, again: bool = False, notify: Callable[[str],
 def finished(backfill: Backfill) -> UsageError:
     return UsageError(
         f"the same backfill has finished ({backfill.id}, {backfill.finished:%Y-%m-%d %H:%M} UTC, "
-        f"{backfill.rows:,} rows); say --again to read everything once more"
+        f"{backfill.rows:,} rows); pass --again to read everything once more"
     )

@@ -225,5 +225,5 @@ def _check_limit(config: StreamConfig, window: Window | None, quarantine: Quaran
             f"stream '{source}/{stream}', {window}: {quarantine.excess()}; the quarantine_limit of "
             f"{config.origin} is {limit:g}, so nothing of this window was landed; fix the types "
             "of these fields or raise the limit",
-            remedy=f"`landing discover {source} {stream}` writes which types there are now",
+            remedy=f"`landing discover {source} {stream}` updates the discovered schema",
         )

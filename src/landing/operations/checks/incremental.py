@@ -84,7 +84,7 @@ def _nothing_older(subject: CheckedStream, read: Read) -> None:
     older = sum(at is not None and (at > start if falls else at < start) for at in cursors)
     if older:
         raise CheckFailed(
-            f"asked from {read.start} on, it gave {older:,} of {len(read.rows):,} records that "
+            f"asked from {read.start} on, it returned {older:,} of {len(read.rows):,} records that "
             "are older: pass the cursor's last_value to the API"
         )
 
@@ -112,8 +112,8 @@ def _nothing_missing(subject: CheckedStream, read: Read, hint: str = "") -> None
     if at_start == len(missing):
         hint = hint or ": ask the API for >=, not >"
     raise CheckFailed(
-        f"asked from {read.start} on, it left out {len(missing):,} records that it gave before, "
-        f"{at_start:,} of them with exactly that value{hint}"
+        f"asked from {read.start} on, it left out {len(missing):,} records that it returned "
+        f"before, {at_start:,} of them with exactly that value{hint}"
     )
 
 

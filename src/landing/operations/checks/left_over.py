@@ -13,7 +13,7 @@ from requests import Response
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
 from landing.http.page_rows import identities
-from landing.http.paging.more import Answered
+from landing.http.paging.more import Evidence
 from landing.http.paging.signs import Sign
 from landing.http.paging.totals import total_above
 
@@ -30,12 +30,12 @@ def left_over(answers: Sequence[Response]) -> str | None:
             url = urlsplit(str(response.request.url))
             lists[str(response.request.method), f"{url.hostname}{url.path}"].append(response)
     for (method, place), pages in lists.items():
-        last = Answered(pages[-1], _records(pages[-1]), _ignored(pages[-1]))
+        last = Evidence(pages[-1], _records(pages[-1]), _ignored(pages[-1]))
         rows = len({one for page in pages for one in _identities(page)})
         sign = last.sign_of_more(rows=rows, pages=len(pages), from_start=len(pages) > 1)
         if sign and not _is_followed(sign, answers):
             return f"{method} {place}: {sign.where} {sign.shown}"
-        first = Answered(pages[0], _records(pages[0]), _ignored(pages[0]))
+        first = Evidence(pages[0], _records(pages[0]), _ignored(pages[0]))
         total = total_above(first.stated_total, last.stated_total, rows, first.rows_before)
         if total is not None:
             return f"{method} {place}: '{total.place}' is {total.rows:,}, and {rows:,} rows came"

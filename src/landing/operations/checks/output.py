@@ -38,17 +38,17 @@ class Leak:
     place: str
 
 
-class Listening:
-    """Captures everything printed or logged inside it in `heard`, away from the terminal."""
+class CapturedOutput:
+    """Captures everything printed or logged inside it in `text`, away from the terminal."""
 
-    def __init__(self, heard: io.StringIO) -> None:
-        self._heard = heard
-        self._handler = logging.StreamHandler(heard)
+    def __init__(self, text: io.StringIO) -> None:
+        self._text = text
+        self._handler = logging.StreamHandler(text)
         self._streams = ExitStack()
 
     def __enter__(self) -> None:
-        self._streams.enter_context(redirect_stdout(self._heard))
-        self._streams.enter_context(redirect_stderr(self._heard))
+        self._streams.enter_context(redirect_stdout(self._text))
+        self._streams.enter_context(redirect_stderr(self._text))
         logging.getLogger().addHandler(self._handler)
 
     def __exit__(
@@ -90,7 +90,7 @@ def _places(subject: CheckedStream) -> Iterator[tuple[str, str]]:
     if not folder.exists():
         with suppress(NothingDied):  # its output can be searched all the same
             rows_after_interruptions(subject)
-    yield "what it printed or logged", subject.heard.getvalue()
+    yield "what it printed or logged", subject.output.getvalue()
     yield "its records", _json(subject.first.rows)
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".parquet":  # their rows are the records above

@@ -22,7 +22,7 @@ def limit(subject: CheckedStream) -> str:
     size = min(SMALL_LIMIT, own)
     sizes = subject.read(limit=size, most=2 * size + 1).sizes
     if not any(sizes):
-        raise CheckFailed(f"asked for pages of {size} records, it gave none")
+        raise CheckFailed(f"asked for pages of {size} records, it returned none")
     if max(sizes) > size:
         raise CheckFailed(
             f"asked for {size} records, a page had {max(sizes):,}: pass limit to the API"
@@ -66,7 +66,7 @@ def paging(subject: CheckedStream) -> str:
         added, _ = _differences(after[:kept], before)
     if missing or added:
         raise CheckFailed(
-            f"pages of {size} gave {len(missing):,} records less and {len(added):,} more than "
+            f"pages of {size} return {len(missing):,} records less and {len(added):,} more than "
             f"pages of {own}, such as {named((missing or added)[0])}: page by a key, in an "
             "order that is the same for each request"
         )
@@ -129,7 +129,7 @@ def _refuse_page_zero(subject: CheckedStream) -> None:
     if missing:
         raise CheckFailed(
             f"page 0 has {len(missing):,} records that no page from 1 on has, such as "
-            f"{named(missing[0])}: give NumberedPages first=0"
+            f"{named(missing[0])}: pass first=0 to NumberedPages"
         )
 
 
@@ -155,7 +155,7 @@ def _refuse_page_beyond(subject: CheckedStream) -> None:
             shown = "&".join(f"{name}={value}" for name, value in beyond.items())
             raise CheckFailed(
                 f"the stream reads {_pages(subject)} of {len(known):,} records, but with {shown} "
-                f"the API gives {len(others):,} others, such as {named(others[0])}: {remedy}"
+                f"the API returns {len(others):,} others, such as {named(others[0])}: {remedy}"
             )
 
 

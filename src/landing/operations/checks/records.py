@@ -21,7 +21,7 @@ def records(subject: CheckedStream) -> str:
     skipped = f"; {first.gone.note}" if first.gone.count else ""
     if not first.rows:
         raise CheckFailed(
-            f"the stream gave no records, so nothing else can be checked of it{skipped}"
+            f"the stream returned no records, so nothing else can be checked of it{skipped}"
         )
     return f"{_amount(first)}{skipped}"
 
@@ -90,9 +90,9 @@ def fields(subject: CheckedStream) -> str:
     rows = subject.read(fields=chosen, most=SOME_ROWS).rows
     given = {name for row in rows for name in row}
     if extra := given - set(chosen):
-        raise CheckFailed(f"asked for {listed(chosen)}, it gave {listed(extra)} too")
+        raise CheckFailed(f"asked for {listed(chosen)}, it returned {listed(extra)} too")
     if missing := set(chosen) - given:
-        raise CheckFailed(f"asked for {listed(chosen)}, it did not give {listed(missing)}")
+        raise CheckFailed(f"asked for {listed(chosen)}, it did not return {listed(missing)}")
     _same_values(subject, rows, chosen)
     return f"{len(chosen)} of {len(present)} fields"
 

@@ -86,7 +86,7 @@ class CheckedStream:
         self.folder = Path(self._folder.name)
         self.reads: list[Read] = []
         """All reads so far, in order."""
-        self.heard = io.StringIO()
+        self.output = io.StringIO()
         """Everything printed and logged during the check."""
 
     @property

@@ -13,7 +13,7 @@ from landing.extraction.sources import Source
 from landing.operations.checks.cursor import cursor, edits
 from landing.operations.checks.incremental import incremental
 from landing.operations.checks.landed import resume, secrets
-from landing.operations.checks.output import Listening
+from landing.operations.checks.output import CapturedOutput
 from landing.operations.checks.paging import limit, paging
 from landing.operations.checks.records import fields, primary_key, records, types
 from landing.operations.checks.subject import CheckedStream, Limits
@@ -100,7 +100,7 @@ class Suite:
     ) -> CheckResult:
         clock = time.monotonic()
         status: Status = "passed"
-        with Listening(subject.heard):
+        with CapturedOutput(subject.output):
             try:
                 if name != CONNECTS:
                     self._require_readable(subject)
@@ -152,4 +152,4 @@ class Suite:
 
 def _require_records(subject: CheckedStream) -> None:
     if not any(row_count(page) for page in subject.first.pages):
-        raise CheckSkipped("the stream gave no records")
+        raise CheckSkipped("the stream returned no records")

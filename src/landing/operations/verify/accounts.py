@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-import msgspec
+from datetime import timedelta
 
 from landing.errors import counted
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed
+from landing.zone.compactions import Compaction, compactions, pending_compaction
 from landing.zone.holder import lease_holder
 from landing.zone.layout import (
     StreamPaths,
@@ -25,7 +24,6 @@ from landing.zone.layout import (
     time_of,
 )
 from landing.zone.load_log import LoadRecord, RecordedFile, load_records
-from landing.zone.records import read_record, read_records
 from landing.zone.sealing import Seal, seals
 from landing.zone.state import stored_load_id
 
@@ -33,19 +31,6 @@ _COPIED = timedelta(hours=1)
 """A file whose time differs more from that of its load's record was copied there later."""
 _CLOSE = timedelta(seconds=1)
 """Some buckets store times in whole seconds."""
-
-
-class Compaction(msgspec.Struct, frozen=True):
-    """`_dlt/{source}/{stream}/compactions/{file}.json`"""
-
-    into: str
-    rows: int
-    bytes: int
-    begun: datetime
-    files: list[RecordedFile]
-
-
-_DECODER = msgspec.json.Decoder(Compaction)
 
 
 @dataclass(frozen=True)
@@ -87,12 +72,13 @@ def account_of(bucket: Bucket, paths: StreamPaths) -> Account:
 def _account(bucket: Bucket, paths: StreamPaths) -> Account:
     holder = lease_holder(bucket, paths.lease)
     records = load_records(bucket, paths)[::-1]
-    compactions, pending = _compactions(bucket, paths)
+    compacted = compactions(bucket, paths)
+    pending = pending_compaction(bucket, paths)
     expected = {file.path: file for record in records for file in record.files}
     sealed = seals(bucket, paths)
     expected |= {one.path: RecordedFile(one.path, 0, one.bytes) for one in sealed}
     replaced: set[str] = set()
-    for one in compactions:
+    for one in compacted:
         replaced.update(file.path for file in one.files)
         expected[one.into] = RecordedFile(one.into, one.rows, one.bytes)
     for path in replaced:
@@ -108,14 +94,6 @@ def _account(bucket: Bucket, paths: StreamPaths) -> Account:
         holder=None if holder is None else str(holder),
         state_load_id=stored_load_id(bucket, paths),
     )
-
-
-def _compactions(bucket: Bucket, paths: StreamPaths) -> tuple[list[Compaction], Compaction | None]:
-    """The completed compactions, and the one that is under way."""
-    folder = paths.pending_compaction.rpartition("/")[0]
-    names = [path for path in bucket.list(folder) if path != paths.pending_compaction]
-    done = read_records(bucket, names, _DECODER)
-    return done, read_record(bucket, paths.pending_compaction, _DECODER)
 
 
 def file_findings(account: Account) -> Iterator[VerifyFinding]:
@@ -137,7 +115,7 @@ def _missing(account: Account) -> Iterator[VerifyFinding]:
         elif there is not None and there.bytes != recorded.bytes:
             yield VerifyFinding(
                 f"{path} has {there.bytes:,} bytes, not the {recorded.bytes:,} that landed",
-                "someone has changed it: put the version back that landed",
+                "someone has changed it: restore the version that landed",
             )
 
 
@@ -249,7 +227,7 @@ def _after_seals(account: Account) -> Iterator[VerifyFinding]:
                 yield VerifyFinding(
                     f"{file.path} appeared after its load had been sealed with {seal.path}",
                     "a reader that was past it has missed it; its rows landed again later. The "
-                    "bucket does not keep to If-None-Match: `landing doctor` tries it",
+                    "bucket does not honour If-None-Match: `landing doctor` tests it",
                 )
 
 

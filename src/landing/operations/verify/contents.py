@@ -105,14 +105,14 @@ class Contents:
         self.files += 1
         if footer.damage is not None:
             message = f"{footer.path} is no parquet file ({footer.damage})"
-            remedy = "put the version back that landed"
+            remedy = "restore the version that landed"
             self.row_findings.append(VerifyFinding(message, remedy))
             return
         self.rows += footer.rows
         recorded = self._account.expected.get(footer.path)
         if recorded is not None and recorded.rows != footer.rows:
             message = f"{footer.path} has {footer.rows:,} rows, and its record {recorded.rows:,}"
-            self.row_findings.append(VerifyFinding(message, "put the version back that landed"))
+            self.row_findings.append(VerifyFinding(message, "restore the version that landed"))
         self._take_columns(footer)
 
     def _take_columns(self, footer: Footer) -> None:
@@ -135,8 +135,8 @@ class Contents:
                 f"history: {', '.join(differs)}"
             )
             remedy = (
-                f"readers that go by `landing schema {paths.source} {paths.stream}` meet what they "
-                "do not expect: find out who put the file there"
+                f"readers that rely on `landing schema {paths.source} {paths.stream}` do not "
+                "expect these columns: find out who put the file there"
             )
             self.column_findings.append(VerifyFinding(message, remedy))
 

@@ -1,4 +1,4 @@
-"""Plans a source from an OpenAPI 3 document, with a stream for each endpoint that returns a list.
+"""Plans a source from an OpenAPI 3 or Swagger 2 document: a stream for each GET of a list.
 
 What the document does not say, such as which field is the key, is guessed from the names that APIs
 use. The written files mark each guess.

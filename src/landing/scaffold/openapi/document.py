@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class Document:
 
 
 def read_document(location: str) -> Document:
-    """Raises UsageError if it is not an OpenAPI 3 document, ApiError if its server fails."""
+    """Raises UsageError if it is no OpenAPI 3 or Swagger 2, ApiError if its server fails."""
     try:
         from jsonschema_path import SchemaPath
     except ImportError:
@@ -47,17 +47,13 @@ def read_document(location: str) -> Document:
     is_remote = location.startswith(("http://", "https://"))
     text = _fetched(location) if is_remote else _read(Path(location))
     content = _parsed(text, location)
-    version = str(content.get("openapi", ""))
-    if not version.startswith("3."):
-        what = f"is Swagger {content['swagger']}" if "swagger" in content else "is not OpenAPI 3"
-        raise UsageError(
-            f"{location} {what}: only OpenAPI 3 can be read (swagger2openapi and others convert "
-            "Swagger 2)"
-        )
+    version = str(content.get("openapi") or content.get("swagger") or "unknown")
+    if not version.startswith(("3.", "2.")):
+        raise UsageError(f"{location} is of version {version}: OpenAPI 3 and Swagger 2 can be read")
     if not isinstance(content.get("paths"), dict):
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
-    found = handlers(base, _fetched, _parsed)
+    found = handlers(base, partial(_fetched, redirects=False), _parsed)
     return Document(SchemaPath.from_dict(content, base_uri=base, handlers=found), location)
 
 
@@ -68,14 +64,16 @@ def _read(file: Path) -> bytes:
         raise UsageError(f"{file}: {error.strerror or error}") from None
 
 
-def _fetched(url: str) -> bytes:
+def _fetched(url: str, *, redirects: bool = True) -> bytes:
     import requests
 
     try:
-        response = requests.get(url, timeout=_SECONDS)
+        response = requests.get(url, timeout=_SECONDS, allow_redirects=redirects)
         response.raise_for_status()
     except requests.RequestException as error:
         raise ApiError(redacted(f"the OpenAPI document could not be fetched: {error}")) from None
+    if response.is_redirect:
+        raise UsageError("is redirected; refer to the address that it is redirected to")
     return response.content
 
 
@@ -168,6 +166,14 @@ class Schema:
     def format(self) -> str:
         formats = (str(value(one.path, "format") or "") for one in (self, *self._parts))
         return next(filter(None, formats), "")
+
+    @property
+    def description(self) -> str:
+        return str(value(self.path, "description") or "")
+
+    @property
+    def example(self) -> str:
+        return str(value(self.path, "example") or "")
 
     @cached_property
     def properties(self) -> dict[str, Schema]:

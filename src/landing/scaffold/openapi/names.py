@@ -1,25 +1,33 @@
-"""Names that APIs use for parameters and members, from which an endpoint's paging is guessed."""
+"""Names that documents use for parameters and members, beside those of `landing.http.vocabulary`.
+
+All are compared without case and punctuation.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
+from landing.http.spelling import plain
+from landing.http.vocabulary import BODY, NUMBERS, POSITIONS, SIZES
 from landing.scaffold.openapi.document import Schema
 
-# In lower case, without anything but letters and digits.
-SIZES = (
-    *("limit", "pagesize", "perpage", "size", "take", "count", "top"),
-    *("maxresults", "pagelimit", "itemsperpage", "rows"),
+PAGE_SIZES = (*SIZES, "itemsPerPage", "num", "hitsPerPage")
+PAGE_NUMBERS = (*NUMBERS, "currentPage")
+OFFSETS = (*POSITIONS, "pageOffset")
+CURSORS = (
+    *("cursor", "pageCursor", "pageToken", "pageKey", "nextCursor", "nextToken", "nextPageToken"),
+    *("continuationToken", "paginationToken", "after", "afterCursor", "startingAfter", "marker"),
+    *("scrollId", "startKey", "exclusiveStartKey", "bookmark", "continue", "nextPage"),
 )
-OFFSETS = ("offset", "skip", "start", "startat", "startindex", "pageoffset")
-NUMBERS = ("page", "pagenumber", "pageno", "pageindex", "currentpage", "p")
-CURSORS = ("cursor", "pagetoken", "nexttoken", "continuationtoken", "after", "aftercursor")
-KEYSETS = ("startingafter", "sinceid", "afterid")
-NEXT_CURSORS = ("nextcursor", "nextpagetoken", "nexttoken", "continuationtoken", "endcursor")
-NEXT_URLS = ("next", "nexturl", "nextpageurl", "nextlink", "odatanextlink", "nexthref")
-TOTALS = ("total", "totalcount", "totalrows", "totalresults", "totalitems", "totalelements")
+KEYSETS = ("startingAfter", "sinceId", "afterId", "greaterThanId")
+NEXT_CURSORS = (*BODY["cursor"], *BODY["next"], *BODY["position"])
 RECORDS = ("data", "items", "results", "records", "values", "value", "rows", "entries", "list")
+ENVELOPES = (*RECORDS, "response", "result", "body", "payload", "content", "_embedded", "d")
+NOT_RECORDS = frozenset(
+    ("errors", "warnings", "messages", "links", "included", "facets", "sort", "aggregations")
+)
+KEYS = ("id", "uuid", "gid", "_id", "sid", "uid", "guid", "key", "slug", "code", "href", "uri")
 CHANGED = re.compile(
     r"(last)?(updated|modified|changed|update|edited)(at|on|time|date|timestamp|utc)?"
     r"|(date)(updated|modified)|writedate"
@@ -31,16 +39,12 @@ SINCE = re.compile(
 EXCLUSIVE = re.compile(r"(after|gt)$")
 
 
-def plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def named(
-    members: Mapping[str, object], names: Sequence[str], kinds: set[str] | None = None
+    members: Mapping[str, object], names: Iterable[str], kinds: set[str] | None = None
 ) -> str | None:
     """The member that has the first of these names that occurs."""
     by_name = {plain(name): name for name in members}
-    for name in names:
+    for name in map(plain, names):
         found = by_name.get(name)
         if found is None:
             continue

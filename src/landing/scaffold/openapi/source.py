@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from landing.errors import UsageError, listed, nearest
-from landing.scaffold.openapi.document import Document, at, children, elements, value
+from landing.scaffold.openapi.document import Document, at, children
 from landing.scaffold.openapi.endpoint import Endpoint
+from landing.scaffold.openapi.paging import Sure
+from landing.scaffold.openapi.parameters import Parameter
 from landing.scaffold.openapi.references import foreign_reference
+from landing.scaffold.openapi.servers import auth_of, base_url_of, security_schemes
 from landing.scaffold.plan import AuthPlan, SourcePlan, StreamPlan
-
-if TYPE_CHECKING:
-    from jsonschema_path import SchemaPath
 
 _SHOWN = 3
 _VERSION = re.compile(r"api|rest|v\d+(\.\d+)*", re.IGNORECASE)
@@ -51,11 +50,12 @@ def source_plan(
         raise UsageError(f"{document.location}: no stream can be made from it: {message}")
     plan = SourcePlan(
         name,
-        base_url or _base_url(document),
-        auth or _auth(document),
+        base_url or base_url_of(document),
+        auth or auth_of(document),
         [_stream(stream, endpoint) for stream, endpoint in chosen.items()],
         title=document.title,
     )
+    notes += [*_paging_notes(chosen), *_value_notes(plan)]
     return FoundStreams(plan, [*notes, *_auth_notes(document, plan, is_given=auth is not None)])
 
 
@@ -96,8 +96,12 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
 
 def _counted(places: Sequence[str], what: str) -> Iterator[str]:
     if places:
-        more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
-        yield f"{what}: {', '.join(places[:_SHOWN])}{more}"
+        yield f"{what}: {_some(places)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _named_streams(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
@@ -129,13 +133,21 @@ def _stream(name: str, endpoint: Endpoint) -> StreamPlan:
         name,
         endpoint.path.lstrip("/"),
         records=endpoint.records,
-        paging=endpoint.paging,
+        paging=endpoint.paging.plan,
         primary_key=[key] if key else [],
         cursor=endpoint.cursor,
         params=endpoint.params,
+        variables={parameter.name: _what(parameter) for parameter in endpoint.asked},
         description=endpoint.description,
         guesses=list(_guesses(endpoint)),
     )
+
+
+def _what(parameter: Parameter) -> str:
+    choices = f"one of {listed(parameter.choices)}" if parameter.choices else ""
+    about = textwrap.shorten(parameter.description, 60, placeholder=" …").rstrip(".")
+    what = "; ".join(filter(None, (about, choices)))
+    return f"the required parameter {parameter.name}" + (f": {what}" if what else "")
 
 
 def _guesses(endpoint: Endpoint) -> Iterator[str]:
@@ -152,72 +164,36 @@ def _guesses(endpoint: Endpoint) -> Iterator[str]:
             f"Guess: {endpoint.changed_field} grows with every change. No parameter filters by it, "
             "but it can be the cursor_field of the stream config."
         )
-    if endpoint.paging.kind == "none":
-        yield "No paging was found: if the API has pages, add the matching `paging=`."
-    else:
-        yield f"Guess: paging by {endpoint.paging.kind}."
+    yield from endpoint.paging.reasons
 
 
-def _base_url(document: Document) -> str:
-    """The first server's URL, with its variables' defaults. A relative one is resolved against the
-    document's URL."""
-    server = next(elements(at(document.root, "servers")), None)
-    url = "/" if server is None else str(value(server, "url") or "/")
-    for name, variable in children(None if server is None else at(server, "variables")):
-        url = url.replace(f"{{{name}}}", str(value(variable, "default")))
-    if "://" not in url and document.location.startswith(("http://", "https://")):
-        url = urljoin(document.location, url)
-    if "://" not in url:
-        raise UsageError(
-            f"{document.location} does not say where the API is: add --base-url=https://…"
+def _paging_notes(streams: Mapping[str, Endpoint]) -> Iterator[str]:
+    """How sure the paging of each stream is."""
+
+    def those(sure: Sure) -> list[str]:
+        return [name for name, endpoint in streams.items() if endpoint.paging.sure == sure]
+
+    if documented := those("documented"):
+        yield f"paging as the document has it: {_some(documented)}"
+    if guessed := those("guessed"):
+        yield f"paging guessed from names alone, which `landing check` tries: {_some(guessed)}"
+    if unrecognized := those("unrecognized"):
+        yield (
+            f"paging not recognized, though there are parameters for it: {_some(unrecognized)}; "
+            "write it in streams.py before you run them"
         )
-    return url.rstrip("/")
+    if none := those("none"):
+        yield f"no paging in the document: {_some(none)}"
 
 
-def _auth(document: Document) -> AuthPlan:
-    """The first scheme that all requests need, or else the first of the document."""
-    schemes = dict(children(at(document.root, "components", "securitySchemes")))
-    required = [
-        name for one in elements(at(document.root, "security")) for name in one.read_value()
-    ]
-    for name in (*required, *schemes):
-        if name in schemes and (plan := _scheme(schemes[name], document)) is not None:
-            return plan
-    return AuthPlan()
-
-
-def _scheme(scheme: SchemaPath, document: Document) -> AuthPlan | None:
-    match value(scheme, "type"), str(value(scheme, "scheme") or "").lower():
-        case "http", "basic":
-            return AuthPlan("basic")
-        case ("http", "bearer") | ("openIdConnect", _):
-            return AuthPlan("bearer")
-        case "apiKey", _:
-            where, name = value(scheme, "in"), str(value(scheme, "name"))
-            if where == "query":
-                return AuthPlan("api-key-in-query", {"name": name})
-            return AuthPlan("api-key", {"name": name}) if where == "header" else None
-        case "oauth2", _:
-            return _oauth2(dict(children(at(scheme, "flows"))), document)
-    return None
-
-
-def _oauth2(flows: dict[str, SchemaPath], document: Document) -> AuthPlan:
-    def url(flow: SchemaPath, name: str) -> str:
-        address = str(value(flow, name))
-        remote = document.location.startswith("http")
-        return urljoin(document.location, address) if remote else address
-
-    if (flow := flows.get("clientCredentials")) is not None:
-        return AuthPlan("oauth2-client", {"token_url": url(flow, "tokenUrl")})
-    if (flow := flows.get("authorizationCode")) is not None:
-        urls = {"token_url": url(flow, "tokenUrl"), "authorize_url": url(flow, "authorizationUrl")}
-        return AuthPlan("oauth2-login", urls)
-    return AuthPlan("bearer")
+def _value_notes(plan: SourcePlan) -> Iterator[str]:
+    if needing := [stream.name for stream in plan.streams if stream.variables]:
+        names = sorted({plan.variable(n) for stream in plan.streams for n in stream.variables})
+        yield f"required parameters without a value: set {_some(names)} for {_some(needing)}"
 
 
 def _auth_notes(document: Document, plan: SourcePlan, *, is_given: bool) -> Iterator[str]:
-    schemes = [name for name, _ in children(at(document.root, "components", "securitySchemes"))]
+    schemes = list(security_schemes(document))
     if is_given:
         return
     if not schemes:

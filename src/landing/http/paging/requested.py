@@ -1,4 +1,4 @@
-"""What a request asked for, by which the links and cursors of its answer are known again."""
+"""The parameters of a request, with which the links and cursors of its response are compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from landing.http.spelling import plain, whole_number
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requested:
     response: Response
 
     @cached_property
@@ -27,23 +27,23 @@ class Asked:
         if isinstance(body, bytes | str):
             try:
                 values.update(_scalars(json.loads(body)))
-            except ValueError:  # a form, whose parameters are no answer's names
+            except ValueError:  # a form, whose parameters no response repeats
                 return values
         return values
 
     def number(self, names: Collection[str]) -> int:
-        """The greatest that one of the parameters has; 0 if none has a number."""
+        """The greatest number among these parameters; 0 if none is a number."""
         return max(_numbers(self.values, names), default=0)
 
     def has(self, value: Any) -> bool:
-        """Whether a cursor, an offset, or a page number is the one that was requested."""
+        """Whether a cursor, offset or page number is the requested one."""
         number = whole_number(value)
         if number is None:
             return str(value) in self.values.values()
         return 0 < number == self.number((*vocabulary.NUMBERS, *vocabulary.POSITIONS))
 
     def is_page(self, url: str) -> bool:
-        """Whether a URL is that of the page itself."""
+        """Whether a URL is that of this page."""
         own = str(self.response.url)
         here, there = (urlsplit(urljoin(own, each)) for each in (own, url))
         return (here.path, sorted(parse_qsl(here.query))) == (
@@ -52,8 +52,8 @@ class Asked:
         )
 
     def is_beyond(self, url: str) -> bool:
-        """Whether this page comes after that of a URL, as far as page numbers and offsets tell;
-        one without any is the first."""
+        """Whether this page comes after that of a URL, by page numbers and offsets; a page without
+        either is the first."""
         there = _of_url(urljoin(str(self.response.url), url))
         pairs = (
             (_numbers(there, names), self.number(names))
@@ -72,7 +72,7 @@ def _numbers(values: Mapping[str, str], names: Collection[str]) -> list[int]:
 
 
 def _scalars(value: Any) -> Iterator[tuple[str, str]]:
-    """The members of an object and of those in it that are no objects themselves."""
+    """The members of an object that are text or numbers, at any depth."""
     for name, member in value.items() if isinstance(value, dict) else ():
         if isinstance(member, dict):
             yield from _scalars(member)

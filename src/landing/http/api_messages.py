@@ -1,4 +1,4 @@
-"""What an API itself says of a failure, as one short line that is fit to be shown."""
+"""An API's own message about a failure, as one short, printable line without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEYS = (
     "msg",
     "code",
 )
-"""Where APIs say what is wrong, the most telling first; each may have others inside."""
+"""Keys under which APIs say what is wrong, the most specific first; each may have others inside."""
 
 
 _FAILURES = (
@@ -43,31 +43,31 @@ _FAILURES = (
     "fault",
     "faultstring",
 )
-"""Those of them that no record has for anything else."""
+"""Keys that mean a failure even in a record."""
 _MESSAGES = ("message", "detail", "msg")
 
 
-def own_words(response: Response | None) -> str:
-    """The first words of an answer that was read; empty if it has none, or is a page for people."""
+def message_of(response: Response | None) -> str:
+    """The message in a response that was read; empty if it has none, or is a web page."""
     content = getattr(response, "_content", None)
     if not isinstance(content, bytes) or not content.strip():
         return ""
     try:
-        return said_by(decoded(content))
+        return message_in(decoded(content))
     except ValueError:
         pass  # it is text
     text = content[:_READ].decode(errors="replace").strip()
     return "" if text.startswith(("<", "{", "[")) else _line(text)
 
 
-def said_by(value: Any) -> str:
-    """What a decoded answer or a part of it says, in a line."""
+def message_in(value: Any) -> str:
+    """The message in a decoded response, or in a part of it."""
     return _line(_found(value) or msgspec.json.encode(value, enc_hook=repr).decode())
 
 
-def said_of_failure(value: Any) -> str:
-    """What a decoded answer with the status of a success says of a failure; empty if it may be
-    records, which are nobody's business."""
+def failure_in(value: Any) -> str:
+    """The message about a failure in a decoded response with a status 2xx; empty if it may be
+    records, whose values are private."""
     if not isinstance(value, Mapping):
         return ""
     keys = _FAILURES if "id" in value else (*_FAILURES, *_MESSAGES)
@@ -75,7 +75,7 @@ def said_of_failure(value: Any) -> str:
 
 
 def decoded(content: bytes) -> Any:
-    """The JSON that a body is, also with NaN. Raises ValueError if it is something else."""
+    """The body as JSON, which may have NaN. Raises ValueError if it is something else."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -99,7 +99,7 @@ def _found(value: Any, depth: int = 0) -> str:
 
 
 def _line(text: str) -> str:
-    """Redacted as a whole, so that no cut leaves the half of a secret that nothing knows."""
+    """The first line, redacted before it is cut: half a secret would not be recognized."""
     first = redacted(text[:_READ]).strip().partition("\n")[0]
     printable = "".join(char if char.isprintable() else " " for char in first)
     shown = " ".join(printable.split())

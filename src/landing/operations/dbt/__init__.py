@@ -1,0 +1,1 @@
+"""`landing dbt`: a dbt package that reads the landing zone with DuckDB."""

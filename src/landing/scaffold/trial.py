@@ -1,0 +1,225 @@
+"""Reads two pages of each planned stream from the API, and corrects the plan by what it answers.
+
+The client and the paging of the trial are those of the files that will be written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import requests
+
+from landing.errors import LandingError
+from landing.http.api_messages import message_of
+from landing.http.links import link_to
+from landing.http.paging.words import Word, is_url, of_body, of_headers
+from landing.http.retries import Retries
+from landing.http.spelling import is_end
+from landing.scaffold import render
+from landing.scaffold.plan import PAGINGS, PagingPlan, SourcePlan, StreamPlan, paging_plan
+from landing.secrets import redacted
+
+_FEW = 5
+_SIZES = (100, 50, 20, 10)
+_TOO_LARGE = (400, 413, 416, 422)
+_ERRORS = (requests.RequestException, LandingError, ValueError)
+_BY_WORDS = ("next", "cursor", "position")
+
+
+@dataclass(frozen=True)
+class Tried:
+    plan: SourcePlan
+    notes: Sequence[str] = field(default_factory=list)
+
+
+class _Ended(Exception):
+    """No stream can be read: the API does not take the credentials, or is not there."""
+
+
+def tried(plan: SourcePlan) -> Tried:
+    """The plan as it was if an environment variable of the source is not set. The API's address is
+    one of them, so that no document decides where credentials go."""
+    if not all(name in os.environ for name, _ in plan.variables()):
+        return Tried(plan)
+    streams = list(plan.streams)
+    notes: list[str] = []
+    works = 0
+    try:
+        api = _api(plan)
+        for number, stream in enumerate(plan.streams):
+            streams[number], note = _Trial(api, plan, stream).result()
+            works += not note
+            notes += [f"{stream.name}: {note}"] if note else []
+    except (_Ended, *_ERRORS) as error:
+        return Tried(replace(plan, streams=streams), [*notes, f"the trial ended: {error}"])
+    if works:
+        notes.append(f"{works:,} of {len(streams):,} streams gave their first pages as planned")
+    return Tried(replace(plan, streams=streams), notes)
+
+
+def _api(plan: SourcePlan) -> Any:
+    """What the client that will be written makes."""
+    namespace: dict[str, Any] = {}
+    exec(compile(render.client(plan), "client.py", "exec"), namespace)
+    api = namespace["api"]()
+    api.session.retries = Retries(total=1)  # a person waits
+    return api
+
+
+class _Trial:
+    def __init__(self, api: Any, plan: SourcePlan, stream: StreamPlan) -> None:
+        self._api = api
+        self._stream = stream
+        of_variables = {name: os.environ[plan.variable(name)] for name in stream.variables}
+        self._params: Mapping[str, Any] = {**stream.params, **of_variables}
+
+    def result(self) -> tuple[StreamPlan, str]:
+        """The stream as it works, and what was corrected or is wrong; empty if nothing is."""
+        stream, notes = self._stream, []
+        if stream.is_post or stream.paging.kind == "graphql":
+            return stream, ""
+        error = self._error(stream, most=1)
+        if _status(error) in _TOO_LARGE and (smaller := self._smaller(stream)):
+            notes.append(
+                f"pages of {stream.paging.rows:,} rows are refused ({_shown(error)}), so it asks "
+                f"for {smaller.paging.rows}"
+            )
+            stream, error = smaller, None
+        if error is None:
+            error = self._error(_in_pages_of(_FEW, stream), most=2)
+        if error is not None and (other := self._other_paging(stream)):
+            place = other.paging.arguments.get("path") or other.paging.arguments.get("header", "")
+            notes.append(
+                f"paging by {other.paging.kind} {place}".rstrip() + ", as its pages have it"
+            )
+            stream, error = other, None
+        if error is None and (from_0 := self._from_page_0(stream)):
+            notes.append("its pages are counted from 0")
+            stream = from_0
+        return stream, "; ".join([*notes, *([_shown(error)] if error else [])])
+
+    def _error(self, stream: StreamPlan, most: int) -> Exception | None:
+        try:
+            self._pages(stream, most)
+        except _ERRORS as error:
+            if _status(error) == 401 or isinstance(error, requests.ConnectionError):
+                raise _Ended(f"{stream.name}: {_shown(error)}") from None
+            return error
+        return None
+
+    def _pages(self, stream: StreamPlan, most: int) -> list[Any]:
+        params = {**self._params, **_size(stream.paging)}
+        paging = _made(stream.paging)
+        pages = self._api.pages(stream.path, records=stream.records, paging=paging, params=params)
+        return [
+            list(page) if isinstance(page, list) else page.rows() for page in islice(pages, most)
+        ]
+
+    def _smaller(self, stream: StreamPlan) -> StreamPlan | None:
+        """With the largest page that the API takes, if its size is what it refuses."""
+        for rows in (rows for rows in _SIZES if rows < stream.paging.rows):
+            smaller = _in_pages_of(rows, stream)
+            if self._error(smaller, most=1) is None:
+                return smaller
+        return None
+
+    def _other_paging(self, stream: StreamPlan) -> StreamPlan | None:
+        """The first paging by the words of the first page that gives another second one."""
+        size = stream.paging.arguments.get("size") or stream.paging.arguments.get("limit_param")
+        for kind, arguments in self._candidates(stream):
+            sized = {**arguments, "size": str(size)} if size else arguments
+            other = replace(stream, paging=paging_plan(kind, sized, stream.paging.rows))
+            if self._has_two_pages(_in_pages_of(_FEW, other)):
+                return other
+        return None
+
+    def _has_two_pages(self, stream: StreamPlan) -> bool:
+        try:
+            first, second = self._pages(stream, most=2)
+        except _ERRORS:  # among them, that there is one page
+            return False
+        return bool(first != second)
+
+    def _candidates(self, stream: StreamPlan) -> Iterator[tuple[str, dict[str, str]]]:
+        params = {**self._params, **_size(_in_pages_of(_FEW, stream).paging)}
+        try:
+            response = self._api.get(stream.path, params=params)
+        except _ERRORS:
+            return
+        if link_to(response.headers.get("Link", ""), "next"):
+            yield "link", {}
+        words = [*of_headers(response.headers), *of_body(response.content, stream.records)]
+        for word in words:
+            if word.kind in _BY_WORDS and not is_end(word.value):
+                yield from _by_word(word)
+        if any(word.kind in ("pages", "page", "total") for word in words):
+            yield from (("page", {}), ("page", {"size": "per_page"}), ("offset", {}))
+
+    def _from_page_0(self, stream: StreamPlan) -> StreamPlan | None:
+        """Counted from 0, if there is a page 0 with rows other than those of page 1."""
+        if stream.paging.kind != "page" or stream.paging.arguments.get("first") != 1:
+            return None
+        arguments = {**stream.paging.arguments, "first": 0}
+        other = replace(stream, paging=replace(stream.paging, arguments=arguments))
+        try:
+            page_0 = self._pages(_in_pages_of(_FEW, other), most=1)
+            page_1 = self._pages(_in_pages_of(_FEW, stream), most=1)
+        except _ERRORS:  # there is no page 0
+            return None
+        return other if page_0 and page_0 != page_1 else None
+
+
+def _by_word(word: Word) -> Iterator[tuple[str, dict[str, str]]]:
+    where = "header" if word.is_header else "path"
+    if is_url(word.value):
+        yield ("next-url-header" if word.is_header else "next-url"), {where: word.place}
+        return
+    last = re.split(r"[.\d]+", word.place)[-1] or word.name
+    shorter = re.sub(r"^(x-)?next[_-]?", "", last, flags=re.IGNORECASE)
+    shorter = shorter[:1].lower() + shorter[1:]
+    for param in dict.fromkeys((shorter, last, "cursor", "after")):
+        if param:
+            yield (
+                ("cursor-header" if word.is_header else "cursor"),
+                {
+                    where: word.place,
+                    "param": param,
+                },
+            )
+
+
+def _made(paging: PagingPlan) -> Any:
+    """The object that the written stream passes; None for a single page."""
+    if not PAGINGS[paging.kind].class_name:
+        return None
+    from landing import http
+
+    name = PAGINGS[paging.kind].class_name
+    return eval(render.paging(paging), {name: getattr(http, name), "limit": paging.rows})
+
+
+def _size(paging: PagingPlan) -> dict[str, int]:
+    size = paging.arguments.get("size")
+    is_param = size and paging.kind not in render.WITH_LIMIT
+    return {str(size): paging.rows} if is_param else {}
+
+
+def _in_pages_of(rows: int, stream: StreamPlan) -> StreamPlan:
+    return replace(stream, paging=replace(stream.paging, rows=min(rows, stream.paging.rows)))
+
+
+def _status(error: Exception | None) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _shown(error: Exception | None) -> str:
+    """The API's own message with the status, or else the error's first line."""
+    response = getattr(error, "response", None)
+    if message := message_of(response):
+        return redacted(f"{_status(error)}: {message}")
+    return redacted(str(error).partition("\n")[0])
