@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from benchmarks.contenders import FLOOR, PLAIN_DLT, Contender
-from benchmarks.marks import Mark
+from benchmarks.mark import Mark
 from benchmarks.race import Outcome
 
 _MB = 1_000_000
