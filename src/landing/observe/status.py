@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias, TypeVar
-
-import msgspec
+from typing import Any, Literal, TypeVar
 
 from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
@@ -30,10 +28,17 @@ from landing.observe.problems import (
     of_schedule,
     of_volume,
 )
+from landing.observe.stream_status import (
+    BackfillUnderWay,
+    LastFailure,
+    LastLoad,
+    StreamStatus,
+    Verdict,
+)
 from landing.operations.backfill.record import Records
 from landing.operations.quarantined import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead, Drifted, Reason, most_common
+from landing.results import Drifted, most_common
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun, failing_run
 from landing.zone.holder import Holder, lease_holder
@@ -41,82 +46,17 @@ from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER
 from landing.zone.listed_bucket import ListedBucket
 from landing.zone.load_log import LoadRecord, last_load
-from landing.zone.parent_cursors import ParentCursor, parent_cursors
+from landing.zone.parent_cursors import parent_cursors
 from landing.zone.state import STATE_KEY, resource_state, state_in
 
-_AT_ONCE = 8
+_AT_ONCE = 32
+"""Requests that wait for the bucket; little else is done meanwhile."""
 _REASONS = 10
 _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 """Age of a lease's last renewal at which its process counts as dead. Twice the expiry, because
 this machine's clock may differ from the bucket's."""
 
 Result = TypeVar("Result")
-Verdict: TypeAlias = Literal[
-    "ok", "running", "never", "late", "ahead", "volume", "quarantine", "failing", "failed", "died"
-]
-
-
-class BackfillUnderWay(msgspec.Struct, frozen=True):
-    id: str
-    started: datetime
-    windows: int
-    """0 for a backfill of fields."""
-    done: int
-    rows: int
-
-
-class LastLoad(msgspec.Struct, frozen=True):
-    load_id: str
-    finished: datetime
-    kind: str
-    rows: int
-    files: int
-    bytes: int
-    quarantined: int
-
-
-class LastFailure(msgspec.Struct, frozen=True):
-    finished: datetime
-    error: str
-    message: str
-    read: int
-    published: int
-
-
-class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    status: Verdict | Literal["unreadable"]
-    last_run: datetime | None = None
-    """When a run last succeeded, even if nothing was new."""
-    last_failure: LastFailure | None = None
-    """A failure since the last run that landed."""
-    last_load: LastLoad | None = None
-    schedule: str | None = None
-    due: datetime | None = None
-    """When the stream is due next."""
-    cursor_field: str | None = None
-    cursor: Any = None
-    parents: list[ParentCursor] = []
-    """Where a child's parents are read from that have a cursor."""
-    lag_seconds: float | None = None
-    """How far the cursor is behind now, if it is a time."""
-    ahead: Ahead | None = None
-    """A cursor value more than a day beyond now: the cursor's own, or that of a record."""
-    quarantined: int = 0
-    reasons: list[Reason] = []
-    """The most frequent reasons."""
-    failed_run: int = 0
-    """Records above the quarantine_limit, which made the last run fail."""
-    lease: LeaseStatus | None = None
-    backfills: list[BackfillUnderWay] = []
-    drift: Drifted | None = None
-    """How the source's fields differ from the config, if a run made the last load."""
-    problems: list[Problem] = []
-
-    @property
-    def name(self) -> str:
-        return f"{self.source}/{self.stream}"
 
 
 @dataclass(frozen=True)

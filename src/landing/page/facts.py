@@ -19,7 +19,8 @@ from landing.catalog.workspace import Workspace
 from landing.errors import BucketError
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
-from landing.observe.status import Observed, StreamStatus, all_done, observed
+from landing.observe.status import Observed, all_done, observed
+from landing.observe.stream_status import StreamStatus
 from landing.page.profiles import Depth, Profile, profile_of
 from landing.zone.bucket import Bucket
 from landing.zone.failure_log import FailedRun, failed_runs

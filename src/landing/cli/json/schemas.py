@@ -31,7 +31,7 @@ from landing.cli.json.shapes import (
     StateChanged,
     VariableListed,
 )
-from landing.observe.status import StreamStatus
+from landing.observe.stream_status import StreamStatus
 from landing.operations.checks import CheckResult
 from landing.operations.compaction import Compacted
 from landing.operations.doctor import Finding
