@@ -34,14 +34,19 @@ def observers(
     source: str,
     metrics_file: Path | None,
     late: Callable[[], Iterable[Late]],
+    is_final: Callable[[Exception], bool] = lambda error: True,
 ) -> list[Emit]:
-    """The consumers that are switched on. Raises SettingsError if a package is not installed."""
+    """The consumers that are switched on. Only errors that are final, since nothing tries again,
+    are alerted of. Raises SettingsError if a package is not installed."""
     at_end = AtEnd()
+    hook = webhook()
+    alerts = [] if hook is None else [Alerts(source, hook, late, is_final)]
     return [
         FailedRuns(workspace, source),
         *_telemetry(source, at_end),
         *_metrics(source, metrics_file, at_end),
-        *_alerts(source, late, at_end),
+        *(one.find_late for one in alerts),
+        *(at_end.sending(one, NAME) for one in alerts),
         at_end,
     ]
 
@@ -109,13 +114,6 @@ def _metrics(source: str, file: Path | None, at_end: AtEnd) -> Iterator[Emit]:
     yield metrics
     if setting is not None:
         yield at_end.sending(metrics.push_rest, setting)
-
-
-def _alerts(source: str, late: Callable[[], Iterable[Late]], at_end: AtEnd) -> Iterator[Emit]:
-    if (hook := webhook()) is not None:
-        alerts = Alerts(source, hook, late)
-        yield alerts.find_late
-        yield at_end.sending(alerts, NAME)
 
 
 def _metrics_class(setting: str) -> type[Metrics]:

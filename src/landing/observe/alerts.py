@@ -82,7 +82,14 @@ class Alerts:
     """Sends an alert for streams that failed or have a problem, and one for late streams, at the
     end of a run. `find_late` has to get the run's end first."""
 
-    def __init__(self, source: str, webhook: Webhook, late: Callable[[], Iterable[Late]]) -> None:
+    def __init__(
+        self,
+        source: str,
+        webhook: Webhook,
+        late: Callable[[], Iterable[Late]],
+        is_final: Callable[[Exception], bool],
+    ) -> None:
+        self._is_final = is_final
         self._source = source
         self._webhook = webhook
         self._search = late
@@ -96,13 +103,13 @@ class Alerts:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case StreamFailed(stream=stream, error=error):
+            case StreamFailed(stream=stream, error=error) if self._is_final(error):
                 if not isinstance(error, LeaseHeld):  # the other run sends its own alerts
                     self._failed[f"{self._source}/{stream}"] = error
             case StreamLanded(stream=stream, result=result):
                 name = f"{self._source}/{stream}"
                 self._concerns += [Concern(name, problem) for problem in of_result(result)]
-            case RunAborted(error=error):
+            case RunAborted(error=error) if self._is_final(error):
                 self._failed[self._source] = error
             case RunEnded():
                 self._send()
