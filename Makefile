@@ -13,7 +13,7 @@ help:
 	@echo "make demo-keep  the same, and leave the servers running"
 	@echo "make dagster    run the demo's streams in Dagster's UI and daemon, until Ctrl-C"
 	@echo "make test       run the tests"
-	@echo "make test-long  run the quick forms of bench, torture and scaling, as tests"
+	@echo "make test-long  run the quick forms of bench, torture and scaling, and dbt, as tests"
 	@echo "make directus   install Directus for its tests, which make test-long then runs"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"

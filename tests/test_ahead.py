@@ -71,7 +71,7 @@ def run(kit: Kit) -> dict[str, Any]:
 def test_a_record_ahead_is_in_the_result_of_each_run_and_alerted_once(
     kit: Kit, ledger: Ledger, hook: Received
 ) -> None:
-    told = {"field": "at", "value": FUTURE, "is_cursor": False}
+    told = {"field": "at", "value": FUTURE, "is_cursor": False, "parent": None}
     assert run(kit)["ahead"] == {**told, "is_new": True}
     ledger.put(7)
     assert run(kit)["ahead"] == {**told, "is_new": False}

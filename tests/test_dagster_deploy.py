@@ -70,7 +70,7 @@ def test_the_charts_version_is_the_one_that_is_installed() -> None:
 def test_pods_have_the_rights_and_the_environment_of_the_cronjobs(values: dict[str, Any]) -> None:
     (deployment,) = values["dagster-user-deployments"]["deployments"]
     assert deployment["envConfigMaps"] == [{"name": SETTINGS, "optional": True}]
-    assert deployment["envSecrets"][0] == {"name": BUCKET_SECRET}
+    assert deployment["envSecrets"][0] == {"name": BUCKET_SECRET, "optional": True}
     assert deployment["podSecurityContext"]["runAsUser"] == USER
     location = Path(deployment["dagsterApiGrpcArgs"][-1])
     assert (REPOSITORY / location.relative_to("/app")).is_file()

@@ -185,7 +185,9 @@ def test_an_empty_refresh_where_there_were_rows_is_reported_without_expect(
     for _ in range(2):
         (text,) = counter.run()["unexpected"]
         assert text == "the run has 0 rows, but the last one that had any had 10"
-    assert counter.status()["status"] == "volume"
+    status = counter.status()
+    assert status["status"] == "volume"
+    assert 'if the number is right, set "allow_empty": true' in status["problems"][0]["remedy"]
     counter.configure(allow_empty=True)
     assert counter.run()["unexpected"] == []
     assert counter.status()["status"] == "ok"

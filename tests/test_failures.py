@@ -283,12 +283,21 @@ def test_an_endpoint_may_have_a_scheme(
 
 def test_a_cursor_that_is_not_the_streams_own(orders: Kit, zone: Zone) -> None:
     orders.configure("my_source", "orders", cursor_field=["id"], fields=FIELDS)
-    assert_told(
-        orders.run("my_source", "orders"),
-        "asks its API by 'updated_at'",
-        "cursor_field 'id'",
-        code=2,
+    message = (
+        "orders.json: cursor_field: the code of the stream asks its API by 'updated_at', not by "
+        "'id'; write [\"updated_at\"], or change the code"
     )
+    assert_told(orders.run("my_source", "orders"), message, code=2)
+    assert message in orders.landing("doctor").out
+
+
+def test_a_cursor_that_the_streams_code_does_not_take(kit: Kit, folder_zone: Zone) -> None:
+    code = "import dlt\n@dlt.resource(primary_key='id')\ndef rows():\n    yield [{'id': 1}]\n"
+    kit.add_source("shop", code)
+    kit.configure("shop", "rows", cursor_field=["id"], fields={"id": {"type": "integer"}})
+    done = kit.run("shop", "rows", "--dry-run")
+    assert "takes no cursor, so each run reads all records and lands those" in done.out
+    assert "that are new by id" in done.out
 
 
 def test_an_initial_value_of_another_type(orders: Kit, zone: Zone) -> None:

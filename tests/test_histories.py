@@ -10,6 +10,7 @@ import pytest
 from landing.extraction import reached
 from landing.extraction.cursor import CursorTracker
 from landing.extraction.known_rows import KnownRows
+from landing.extraction.parents_range import ParentsRange
 from landing.extraction.reached import Reached
 from torture.cursor_rows import cursor_rows
 from torture.cursors import Chunk, Figures, generated
@@ -29,7 +30,9 @@ EDITED = Run(waited=60, during={1: (Edit(2),), 2: (Edit(59),)}, pace=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"declared": "desc", "order": "newest", "size": 7}])
+@pytest.mark.parametrize(
+    "options", [{}, {"declared": "desc", "order": "newest", "size": 7}, {"as_child": True}]
+)
 def test_edits_between_two_pages_land_with_the_next_run(
     kind: str, options: dict[str, object]
 ) -> None:
@@ -140,6 +143,16 @@ def _break_the_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CursorTracker, "_trusted_order", lambda self, key: trusted)
 
 
+def _break_the_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent's cursor goes to the greatest value that was seen."""
+
+    def furthest(self: ParentsRange) -> object:
+        of_stream = None if self._followed is None else self._followed.reached
+        return self._before if of_stream is None else of_stream._all.place.raw  # type: ignore[union-attr]
+
+    monkeypatch.setattr(ParentsRange, "cursor", property(furthest))
+
+
 def _break_the_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time without offset is surely UTC."""
     monkeypatch.setattr(reached, "is_naive", lambda raw: False)
@@ -151,6 +164,7 @@ def _break_the_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (_break_the_limit, "ISO times"),
         (_break_the_limit, "version numbers"),
+        (_break_the_parents, "version numbers"),
         (_break_the_tolerance, "milliseconds since 1970"),
         (_break_the_trust, "version numbers, as text"),
         (_break_the_offsets, "ISO times, no offset, 8 hours behind"),

@@ -8,22 +8,33 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
 from landing.kubernetes.manifests import USER
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 from tools.image import DOCKERFILE, exec_form, instructions
 
-IGNORED = REPOSITORY / ".dockerignore"
+
+@pytest.fixture(params=["this repository", "a workspace"])
+def context(request: pytest.FixtureRequest, kit: Kit, tmp_path: Path) -> Path:
+    """The folder that is sent to a builder."""
+    if request.param == "this repository":
+        return REPOSITORY
+    made = kit.landing("init", str(tmp_path / "lake"), "--no-source", "--deploy", "--dagster")
+    assert made.code == 0, made.text
+    return tmp_path / "lake"
 
 
-def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
+def test_a_linter_finds_nothing_in_the_dockerfile(context: Path) -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     done = subprocess.run(
-        [str(hadolint), "--failure-threshold", "info", str(DOCKERFILE)],
+        [str(hadolint), "--failure-threshold", "info", str(context / DOCKERFILE)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -32,57 +43,98 @@ def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_image_runs_as_the_user_whom_the_manifests_name_and_starts_landing() -> None:
-    steps = list(instructions(DOCKERFILE))
+def test_the_image_runs_as_the_user_whom_the_manifests_name_and_starts_landing(
+    context: Path,
+) -> None:
+    steps = list(instructions(context / DOCKERFILE))
     assert [words.partition(" AS ")[0] for name, words in steps if name == "FROM"][-2:] == [
         "workspace",
         "workspace",
     ]
-    said = dict(instructions(DOCKERFILE))
+    said = dict(steps)
     assert said["USER"] == f"{USER}:{USER}"
     assert exec_form(said["ENTRYPOINT"]) == ["landing"]
     assert said["WORKDIR"] == "/app"
     assert "HOME=/tmp" in said["ENV"]
 
 
-def test_every_install_keeps_to_the_versions_that_the_tests_passed_with() -> None:
-    installs = [
-        step
-        for name, words in instructions(DOCKERFILE)
-        if name == "RUN"
-        for step in words.split("&&")
-        if " install " in step
-    ]
+def test_every_install_keeps_to_the_versions_that_the_tests_passed_with(context: Path) -> None:
+    installs = installs_of(context)
     assert installs
     for step in installs:
         assert "--constraint constraints.txt" in step
+
+
+def test_the_image_of_a_workspace_has_the_published_engine_of_the_running_version(
+    kit: Kit, tmp_path: Path
+) -> None:
+    assert kit.landing("init", str(tmp_path / "lake"), "--no-source", "--deploy").code == 0
+    requirements = (tmp_path / "lake" / "requirements.txt").read_text().splitlines()
+    (engine,) = [Requirement(line) for line in requirements if not line.startswith("#")]
+    assert (engine.name, str(engine.specifier), engine.url) == (
+        "dlt-landing",
+        f"=={metadata.version('dlt-landing')}",
+        None,
+    )
+    assert engine.extras == {"auth", "otel", "prometheus", "tables"}
+    for step in installs_of(tmp_path / "lake"):
+        assert "--requirement requirements.txt" in step
+
+
+def test_the_image_of_this_repository_has_what_its_own_runs_need() -> None:
+    installs = installs_of(REPOSITORY)
     extras = [found[1].split(",") for step in installs if (found := re.search(r"\[(.+)\]", step))]
     assert extras == [["auth", "otel", "prometheus"], ["dagster-k8s"]]
 
 
-def test_the_target_for_dagster_starts_what_the_helm_chart_would() -> None:
-    steps = list(instructions(DOCKERFILE))
+def test_the_target_for_dagster_starts_what_the_helm_chart_would(context: Path) -> None:
+    steps = list(instructions(context / DOCKERFILE))
     begun = steps.index(("FROM", "workspace AS dagster"))
     own = dict(itertools.takewhile(lambda step: step[0] != "FROM", steps[begun + 1 :]))
     assert "ENTRYPOINT" not in own
     assert exec_form(own["CMD"])[:3] == ["dagster", "api", "grpc"]
     location = Path(exec_form(own["CMD"])[-1])
-    assert (REPOSITORY / location.relative_to("/app")).is_file()
+    assert (context / location.relative_to("/app")).is_file()
 
 
-def test_what_is_copied_is_there_and_nothing_else_is_sent_to_a_builder() -> None:
+def test_what_is_copied_is_there_and_nothing_else_is_sent_to_a_builder(context: Path) -> None:
     copied = {
         source.removeprefix("./").rstrip("/")
-        for name, words in instructions(DOCKERFILE)
+        for name, words in instructions(context / DOCKERFILE)
         if name == "COPY" and "--from" not in words
         for source in words.split()[:-1]
     }
-    allowed = {line[1:] for line in IGNORED.read_text().splitlines() if line.startswith("!")}
-    assert copied == allowed
-    assert all((REPOSITORY / source).exists() for source in copied)
-    rules = [line for line in IGNORED.read_text().splitlines() if line and line[0] != "#"]
-    assert rules[0] == "*"
+    rules = (context / ".dockerignore").read_text().splitlines()
+    assert copied == {line[1:] for line in rules if line.startswith("!")}
+    assert all((context / source).exists() for source in copied)
+    assert next(line for line in rules if line[:1] != "#") == "*"
     assert "**/.env*" in rules
+
+
+def test_ci_of_a_workspace_builds_the_image_and_the_manifests(kit: Kit, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    assert kit.landing("init", str(lake), "--no-source", "--deploy").code == 0
+    workflow = yaml.safe_load((lake / ".github" / "workflows" / "image.yml").read_text())
+    steps = [step["run"] for step in workflow["jobs"]["image"]["steps"] if "run" in step]
+    assert [step.split()[:2] for step in steps] == [
+        ["docker", "build"],
+        ["docker", "run"],
+        ["kubectl", "kustomize"],
+    ]
+    assert (lake / steps[0].partition("--file ")[2].split()[0]).is_file()
+    assert (lake / steps[2].split()[-1]).is_dir()
+    if shutil.which("kubectl"):
+        subprocess.run(steps[2], shell=True, cwd=lake, check=True, capture_output=True)
+
+
+def installs_of(context: Path) -> list[str]:
+    return [
+        step
+        for name, words in instructions(context / DOCKERFILE)
+        if name == "RUN"
+        for step in words.split("&&")
+        if " install " in step
+    ]
 
 
 _OVERLAY = """\

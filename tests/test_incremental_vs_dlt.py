@@ -295,6 +295,13 @@ LINES = {
         dlt=[[3, 4], [1, 2], []],
         ours=[[3, 4], [1, 2, 5], []],
     ),
+    '`row_order="desc"` of a parent, an older record before newer ones': parent(
+        '"at", row_order="desc"',
+        [[record(3)], [record(2)], [record(1)]],
+        [[record(1), record(6)], [record(5)], [record(4)], [record(3)]],
+        dlt=[[1, 2, 3], [6]],
+        ours=[[1, 2, 3], [4, 5, 6]],
+    ),
     '`on_cursor_value_missing="exclude"` of a transformer\'s parent': parent(
         '"at", on_cursor_value_missing="exclude"', LACKING, LACKING, dlt=[[1], []]
     ),

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -80,9 +81,10 @@ def test_a_new_workspace_does_all_that_this_one_does(
     lake = tmp_path / "lake"
     on_path = os.pathsep.join((str(lake / "orchestration"), str(installed / "site")))
     monkeypatch.setenv("PYTHONPATH", on_path)
-    told = landing(tmp_path, "init", "lake", f"--base-url={api.url}", "--dagster", *SHOP)
+    parts = ("--dagster", "--deploy")
+    told = landing(tmp_path, "init", "lake", f"--base-url={api.url}", *parts, *SHOP)
     assert f"file://{installed}/dlt_landing-" in told
-    assert "requirements.txt names a path that exists only on this machine" in told
+    assert "requirements-dev.txt names a path that exists only on this machine" in told
     settings = {"SHOP_URL": api.url, "SHOP_TOKEN": api.token}
     (lake / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     assert "SHOP_URL=" in (lake / ".env.example").read_text()
@@ -93,18 +95,23 @@ def test_a_new_workspace_does_all_that_this_one_does(
     dag = lake / "orchestration" / "dag"
     config = json.loads((dag / "sources" / "shop" / "orders.json").read_text())
     (dag / "streams" / "shop").mkdir()
-    (dag / "streams" / "shop" / "orders.json").write_text(json.dumps({**config, "selected": True}))
+    config = {**config, "selected": True, "schedule": "5 * * * *"}
+    (dag / "streams" / "shop" / "orders.json").write_text(json.dumps(config))
     run = process(scripts, sys.executable, "pipeline.py", "shop", "--all")
     assert "shop/orders: 2,350 rows" in run
     assert zone.count("shop", "orders") == 2_350
     assert "nothing new" in make(lake, "run")
+    assert "added landing-shop" in landing(lake, "k8s")
+    job = yaml.safe_load((lake / "deploy/kubernetes/base/landing-shop.yaml").read_text())
+    kubernetes_validate.validate(job, "1.31", strict=True)
 
 
 def test_what_ci_runs_passes_without_secrets(
     kit: Kit, installed: Path, tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = tmp_path / "lake"
-    assert init(kit, str(lake), f"--base-url={api.url}", "--dagster", "--feeder", *SHOP).code == 0
+    parts = ("--dagster", "--feeder", "--deploy")
+    assert init(kit, str(lake), f"--base-url={api.url}", *parts, *SHOP).code == 0
     monkeypatch.chdir(lake)
     with monkeypatch.context() as known:
         known.setenv("SHOP_URL", api.url)
@@ -198,6 +205,13 @@ def test_only_what_is_asked_for_is_there(kit: Kit, tmp_path: Path) -> None:
     plain = files()
     assert files("--dagster") - plain == {"orchestration/definitions.py", "workspace.yaml"}
     assert files("--feeder") - plain == {"orchestration/feeder.py"}
+    assert {Path(name).parts[0] for name in files("--deploy") - plain} == {
+        ".dockerignore",
+        ".github",
+        ".sops.yaml",
+        "constraints.txt",
+        "deploy",
+    }
     check = yaml.safe_load((tmp_path / "lake" / ".github/workflows/check.yml").read_text())
     assert check["jobs"]["check"]["steps"][-1] == {"run": "make setup check test"}
 
@@ -270,6 +284,8 @@ def test_the_engine_is_installed_as_this_one_was(
     found = engine(["auth"])
     assert Requirement(found.requirement) == Requirement(expected)
     assert found.is_of_this_machine is is_of_this_machine
+    published = "dlt-landing[auth]==1.2" if is_of_this_machine else expected
+    assert Requirement(found.published) == Requirement(published)
 
 
 def test_the_engine_may_be_given(kit: Kit, tmp_path: Path) -> None:

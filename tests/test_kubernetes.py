@@ -236,10 +236,13 @@ def test_the_example_s_overlay_names_what_the_base_has() -> None:
     for job in base.values():
         assert container(job)["envFrom"][0]["configMapRef"]["name"] == settings["name"]
     for patch in overlay["patches"]:
+        label, _, value = patch["target"]["labelSelector"].partition("=")
+        chosen = [job for job in base.values() if job["metadata"]["labels"][label] == value]
+        assert chosen
         for operation in yaml.safe_load(patch["patch"]):
-            at: Any = base[patch["target"]["name"]]
-            for key in operation["path"].strip("/").split("/"):
-                at = at[key]
+            for at in chosen:
+                for key in operation["path"].strip("/").split("/"):
+                    at = at[key]
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dagster import AssetKey, RetryPolicy
 
-from landing import secrets
+from landing import events, secrets
 from landing.cli.text.console import grid, put, say
-from landing.errors import printable, printable_lines
+from landing.dagster.metadata import _cell
+from landing.dagster.outcomes import _outcome
+from landing.dagster.reporting import RunLog
+from landing.dagster.results import _volume
+from landing.errors import StreamError, printable, printable_lines
+from landing.observe.alerts import _BODIES, Concern
+from landing.observe.problems import Problem
+from landing.page.html import _environment
 from landing.tables.sync import TableSync
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, serve
 
 EVIL = "a\x1b[2J\rb\x07c\u202ed\x9be\nerror: forged"
+CONCERN = Concern("shop/orders", Problem("ahead", EVIL, EVIL))
 BAD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COMMAND = [sys.executable, "-c", "from landing.cli import main; raise SystemExit(main())"]
 
@@ -60,6 +72,45 @@ def test_only_the_console_prints() -> None:
         if re.search(r"^\s+print\(|sys\.std(out|err)\.write", file.read_text(), re.MULTILINE)
     }
     assert found <= own
+
+
+RESULT: Any = SimpleNamespace(unexpected=[EVIL], rows=1)
+
+
+def _dagster_log() -> str:
+    heard = io.StringIO()
+    logger = logging.Logger("dagster")
+    logger.addHandler(logging.StreamHandler(heard))
+    RunLog(logger)(events.RunWarning(EVIL))
+    return heard.getvalue()
+
+
+def _failure() -> str:
+    context: Any = SimpleNamespace(retry_number=0)
+    failure = _outcome(context, StreamError(EVIL), RetryPolicy(max_retries=0))
+    return str(failure.description)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "face",
+    [
+        lambda: _BODIES["slack"]({EVIL: StreamError(EVIL)}, [], [CONCERN])["text"],
+        lambda: "\n".join(_texts(_BODIES["json"]({"a": StreamError(EVIL)}, [], [CONCERN]))),
+        lambda: _environment().from_string("<p>{{ text }}</p>").render(text=EVIL),
+        lambda: _cell(EVIL),
+        lambda: str(_volume(AssetKey("orders"), RESULT).description),
+        _dagster_log,
+        _failure,
+    ],
+    ids=["Slack", "JSON alert", "report", "cell", "check", "log of Dagster", "failure"],
+)
+def test_what_an_api_says_forges_no_line_elsewhere(face: Callable[[], str]) -> None:
+    assert_printable(face())
+
+
+def _texts(body: dict[str, Any]) -> list[str]:
+    found = [*body["failed"], *body["warnings"]]
+    return [value for one in found for value in one.values()]
 
 
 STREAMS = """\

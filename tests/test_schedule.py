@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -62,15 +63,50 @@ def test_what_schedulers_would_read_differently_is_a_mistake(written: Any, told:
     assert told in str(caught.value)
 
 
-def test_two_oclock_in_berlin_comes_every_day_of_the_year() -> None:
+def test_two_oclock_in_berlin_is_two_oclock_in_summer_and_in_winter() -> None:
     schedule = Schedule("0 2 * * *", "Europe/Berlin")
     summer = datetime(2026, 7, 1, 12, tzinfo=UTC)
     assert schedule.before(summer) == datetime(2026, 7, 1, 0, tzinfo=UTC)
     assert schedule.after(summer) == datetime(2026, 7, 2, 0, tzinfo=UTC)
     winter = datetime(2026, 12, 1, 12, tzinfo=UTC)
     assert schedule.before(winter) == datetime(2026, 12, 1, 1, tzinfo=UTC)
-    skipped = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)  # clocks go from 2 to 3 at 1:00 UTC
-    assert schedule.after(skipped) == datetime(2026, 3, 29, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("timezone", "changes"),
+    [
+        ("Europe/Berlin", (datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 1))),
+        ("America/New_York", (datetime(2026, 3, 8, 7), datetime(2026, 11, 1, 6))),
+        ("Australia/Lord_Howe", (datetime(2026, 4, 4, 15), datetime(2026, 10, 3, 15, 30))),
+        ("Africa/Cairo", (datetime(2026, 4, 23, 22), datetime(2026, 10, 29, 21))),  # at midnight
+        ("Pacific/Apia", (datetime(2011, 12, 30, 10), datetime(2011, 9, 24, 14))),  # a day skipped
+    ],
+)
+def test_a_stream_is_due_whenever_the_clock_shows_the_time_as_a_cronjob_is(
+    timezone: str, changes: tuple[datetime, datetime]
+) -> None:
+    """A time that the clock skips does not come, and one that it repeats comes twice."""
+    zone = ZoneInfo(timezone)
+    for change in changes:
+        start = change.replace(tzinfo=UTC) - timedelta(hours=30)
+        minutes = [start + timedelta(minutes=n) for n in range(60 * 60)]
+        shown = [minute.astimezone(zone) for minute in minutes]
+        for cron, is_due in {
+            "30 2 * * *": lambda at: (at.hour, at.minute) == (2, 30),
+            "0 0 * * *": lambda at: (at.hour, at.minute) == (0, 0),
+            "*/20 1-3 * * *": lambda at: at.hour in (1, 2, 3) and at.minute % 20 == 0,
+        }.items():
+            schedule = Schedule(cron, timezone)
+            expected = [minute for minute, at in zip(minutes, shown, strict=True) if is_due(at)]
+            found, at = [], start - timedelta(minutes=1)
+            while (at := schedule.after(at)) <= minutes[-1]:
+                found.append(at)
+            assert found == expected, cron
+            back, at = [], minutes[-1] + timedelta(minutes=1)
+            while (at := schedule.before(at)) >= start:
+                back.append(at)
+            assert back[::-1] == expected, cron
+            assert schedule.after(start + timedelta(seconds=1)) > start
 
 
 def test_an_invalid_schedule_is_reported_and_does_not_stop_a_run(

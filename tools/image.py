@@ -3,6 +3,7 @@
     sudo python -m tools.image                      # landing --version
     sudo python -m tools.image run shop orders      # any words of the command
     sudo python -m tools.image --target dagster dagster --version
+    sudo python -m tools.image --workspace ../lake run shop orders   # the one of another workspace
 
 Each stage is an overlay over this machine's file system, which stands in for the base image, and
 the command is then run as the image's user with all of it read-only but /tmp. It shows that the
@@ -12,6 +13,7 @@ size of what comes out. Needs root on Linux; the machine itself is left as it wa
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -24,7 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
+DOCKERFILE = Path("deploy") / "Dockerfile"
+"""In the repository, and in a workspace that `landing init --deploy` made."""
 LAST = "final"
 """The stage that has no name, which is what is built unless another one is asked for."""
 _IGNORED = ("__pycache__", "*.pyc", ".env*", ".dlt")
@@ -50,13 +53,14 @@ class Stage:
     command: list[str] = field(default_factory=list)
 
 
-def script(command: list[str], target: str) -> str:
+def script(command: list[str], target: str, context: Path) -> str:
     """What a shell in a mount namespace of its own has to do; `$W` is an empty folder."""
     lines = ["set -eu", 'mount -t tmpfs none "$W"']
-    wanted = _needed(target)
+    steps = list(instructions(context / DOCKERFILE))
+    wanted = _needed(target, steps)
     stages: dict[str, Stage] = {}
     stage = Stage("")
-    for name, words in instructions(DOCKERFILE):
+    for name, words in steps:
         if name == "FROM":
             base, stage = _begun(words, stages)
             if stage.name in wanted:
@@ -71,7 +75,7 @@ def script(command: list[str], target: str) -> str:
             stage.folder = words
             lines.append(f'mkdir -p "$W/{stage.name}/root{words}"')
         elif name == "COPY":
-            lines += _copied(words, stage.name, stage.folder)
+            lines += _copied(words, stage.name, stage.folder, context)
         elif name == "RUN":
             lines.append(_in(stage, ["sh", "-euc", words]))
         elif name == "USER":
@@ -103,11 +107,11 @@ def _begun(words: str, stages: dict[str, Stage]) -> tuple[str | None, Stage]:
     return None, made
 
 
-def _needed(target: str) -> set[str]:
+def _needed(target: str, steps: list[tuple[str, str]]) -> set[str]:
     """The stages that the target is made of, itself included."""
     made_of: dict[str, set[str]] = {}
     name = ""
-    for instruction, words in instructions(DOCKERFILE):
+    for instruction, words in steps:
         if instruction == "FROM":
             base, _, given = words.partition(" AS ")
             name = given or LAST
@@ -140,10 +144,10 @@ def _root(stage: str, base: str | None) -> list[str]:
     ]
 
 
-def _copied(words: str, stage: str, folder: str) -> list[str]:
+def _copied(words: str, stage: str, folder: str, context: Path) -> list[str]:
     *sources, target = [word for word in words.split() if not word.startswith("--")]
     origin = re.search(r"--from=(\S+)", words)
-    base = f"$W/{origin[1]}/root" if origin else str(REPOSITORY)
+    base = f"$W/{origin[1]}/root" if origin else str(context)
     to = f"$W/{stage}/root" + (target if target.startswith("/") else f"{folder}/{target}")
     ignored = " ".join(f"--exclude={shlex.quote(pattern)}" for pattern in _IGNORED)
     lines = [f'mkdir -p "{to if len(sources) > 1 else Path(to).parent}"']
@@ -166,12 +170,16 @@ def _in(stage: Stage, command: list[str]) -> str:
 
 
 def main(words: list[str]) -> int:
-    target = LAST
-    if words[:1] == ["--target"]:
-        target, words = words[1], words[2:]
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--target", default=LAST)
+    parser.add_argument("--workspace", type=Path, default=REPOSITORY)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(words)
+    command = options.command or ["--version"]
     with tempfile.TemporaryDirectory() as folder:
+        steps = script(command, options.target, options.workspace.resolve())
         return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script(words or ["--version"], target)],
+            ["unshare", "--mount", "sh", "-c", steps],
             env={**os.environ, "W": folder},
             check=False,
         ).returncode

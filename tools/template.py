@@ -15,15 +15,37 @@ SAME = (
     "orchestration/feeder.py",
     "orchestration/dlt/discover-source.py",
     "orchestration/dlt/pipeline.py",
+    ".sops.yaml",
+    "deploy/dagster/dagster.yaml",
+    "deploy/dagster/values.yaml",
 )
 SETTINGS = ".env.example"
+OVERLAY = "deploy/kubernetes/overlay"
+EXAMPLE = "deploy/kubernetes/example/overlay"
+DOCKERFILE = "deploy/Dockerfile"
+SHARED_STAGES = "FROM python:${PYTHON}-slim-bookworm AS workspace\n"
 
 
 def texts() -> Iterator[tuple[str, str]]:
     for name in SAME:
-        yield name, (REPOSITORY / name).read_text()
+        yield name, _here(name)
     # The sources of this repository are not the new one's.
-    yield SETTINGS, (REPOSITORY / SETTINGS).read_text().partition("\n# Source ")[0]
+    yield SETTINGS, _here(SETTINGS).partition("\n# Source ")[0]
+    yield (
+        f"{OVERLAY}/kustomization.yaml",
+        _here(f"{EXAMPLE}/kustomization.yaml").partition("patches:")[0],
+    )
+    yield f"{OVERLAY}/service-account.yaml", _here(f"{EXAMPLE}/service-account.yaml")
+    # An image of this repository has the engine from its folder, another one as a package.
+    own = "!pyproject.toml\n!constraints.txt\n!README.md\n!LICENSE\n!src\n"
+    package = "!requirements.txt\n!constraints.txt\n"
+    yield ".dockerignore", _here(".dockerignore").replace(own, package)
+    build = (TEMPLATE / f"{DOCKERFILE}{SUFFIX}").read_text().partition(SHARED_STAGES)[0]
+    yield DOCKERFILE, "".join((build, *_here(DOCKERFILE).partition(SHARED_STAGES)[1:]))
+
+
+def _here(name: str) -> str:
+    return (REPOSITORY / name).read_text()
 
 
 def main() -> int:

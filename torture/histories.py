@@ -50,6 +50,8 @@ class History:
     tells_time: bool = True
     as_arrow: bool = False
     """Each page is a batch of its own, and with `slices` a load."""
+    as_child: bool = False
+    """The stream is a transformer, and what has the cursor and the order is its parent."""
     slices: bool = False
     few_in_state: bool = False
     """So that the hashes of rows that are read again are an object of their own."""
@@ -92,6 +94,7 @@ def histories(draw: st.DrawFn, kind: str | None = None) -> History:
         filters=kind == EQUAL or draw(st.booleans()),
         tells_time=draw(st.integers(0, 7)) > 0,
         as_arrow=as_arrow,
+        as_child=draw(st.integers(0, 3)) == 0,
         slices=draw(st.booleans()),
         few_in_state=draw(st.booleans()),
     )

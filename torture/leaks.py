@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import base64
+import codecs
 import html
 import io
 import json
 import logging
 import os
 import random
-import re
-import shlex
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 import requests
-from dagster import RetryPolicy
+from dagster import AssetKey, RetryPolicy
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from landing import events, secrets
 from landing.catalog.workspace import BucketSettings, Workspace
-from landing.cli.text.output import complain, print_failed
+from landing.cli.text.console import grid, put, say
+from landing.cli.text.output import complain, print_failed, print_json
+from landing.cli.text.run import Terminal
 from landing.dagster.metadata import _table
 from landing.dagster.outcomes import _outcome
+from landing.dagster.reporting import RunLog
+from landing.dagster.results import _columns, _volume
 from landing.errors import StreamError
 from landing.http.captured import captured
 from landing.observe.alerts import _BODIES, Concern
@@ -41,47 +45,28 @@ from landing.operations.doctor.findings import wrong
 from landing.operations.recordings.scrubbing import Scrubber, UnscrubbedSecret
 from landing.page import profiles
 from landing.page.html import _environment
+from landing.scaffold.render import _comment, _harmless
 from landing.zone.bucket import Bucket
 from torture.figures import Section, Tally
+from torture.spellings import SPELLINGS, generated
 
 VARIABLE = "TORTURE_API_TOKEN"
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_MARKS = "/+=&<>\"'\\%?#:@$ \t\n~`|{}[]()*.,;!^_-"
-_OTHERS = "äßñéøλжה中語🙂\u00a0\u202e"
-
 _BETWEEN = " and "
+_HALF = 8
+"""Characters. A shorter piece may be in a text by chance."""
 _PAGE = _environment()
 _TRACER = TracerProvider().get_tracer("torture")
-Spelling = Callable[[str], str]
-SPELLINGS: dict[str, Spelling] = {
-    "as it is": str,
-    "in a URL": lambda s: quote(s, safe=""),
-    "in a form": quote_plus,
-    "in a URL within a URL": lambda s: quote(quote(s, safe=""), safe=""),
-    "in JSON": lambda s: json.dumps(s)[1:-1],
-    "in JSON with escaped slashes": lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
-    "in JSON of a browser": lambda s: json.dumps(s)[1:-1].replace("&", "\\u0026"),
-    "in JSON within JSON": lambda s: json.dumps(json.dumps(s)),
-    "in Python": lambda s: repr(s)[1:-1],
-    "as Python's bytes": lambda s: repr(s.encode())[2:-1],
-    "in HTML": html.escape,
-    "in HTML by numbers": lambda s: "".join(c if c.isalnum() else f"&#{ord(c)};" for c in s),
-    "in hexadecimal": lambda s: s.encode().hex(),
-    "in hexadecimal, upper case": lambda s: s.encode().hex().upper(),
-    "in a URL, lower case": lambda s: re.sub("%..", lambda m: m[0].lower(), quote(s, safe="")),
-    "for a shell": shlex.quote,
-    "in a form within JSON": lambda s: json.dumps(quote_plus(s))[1:-1],
-    "in a dictionary of Python": lambda s: repr({"note": [s]}),
-    "in Basic": lambda s: base64.b64encode(f"user:{s}".encode()).decode(),
-    "in a token for URLs": lambda s: base64.urlsafe_b64encode(f"{s}:x".encode()).decode(),
-}
 _DECODED: tuple[Callable[[str], str], ...] = (
     str,
     unquote_plus,
     lambda text: unquote_plus(unquote_plus(text)),
     html.unescape,
+    lambda text: html.unescape(html.unescape(text)),
     lambda text: text.replace("\\/", "/").replace('\\"', '"').replace("\\\\", "\\"),
+    lambda text: codecs.decode(text.encode(errors="replace"), "unicode_escape", "replace"),
+    lambda text: "".join(text.split()),
 )
+"""What a reader could undo with Python's own means."""
 
 
 def _message(text: str) -> str:
@@ -101,19 +86,47 @@ def _document(text: str) -> str:
     return _printed(lambda: print_failed(StreamError(text), 1))
 
 
+def _lines(text: str) -> str:
+    """Of a command, of a run that goes on, and a table."""
+
+    def show() -> None:
+        put(text)
+        say(text, mark=text)
+        Terminal("shop")(events.Note("orders", text))
+        for line in grid([text], [[piece] for piece in text.split(_BETWEEN)], None):
+            put(line)
+
+    return _printed(show)
+
+
+def _values(text: str) -> str:
+    """A document with a secret in lists and at some depth."""
+    return _printed(lambda: print_json({"notes": [text, {"note": text}], "rows": 1.5}))
+
+
 def _log_line(text: str) -> str:
     log = JsonLog("shop")
+    fields = {"cause": text, "unexpected": [text]}
     try:
-        return _printed(lambda: log.write("error", "stream_failed", text, "orders", cause=text))
+        return _printed(lambda: log.write("error", "stream_failed", text, "orders", **fields))
     finally:
-        logging.captureWarnings(False)
         logging.getLogger().removeHandler(log._libraries)
 
 
 def _library(text: str) -> str:
+    """What a library logs, what one logs that nobody knows, and a warning."""
     record = logging.LogRecord("dlt", logging.WARNING, "", 1, "got %s", (text,), None)
     secrets._redaction.filter(record)
-    return record.getMessage()
+
+    def say_more() -> None:
+        logging.getLogger("shop").warning("got %s", text)
+        warnings.warn(text, stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)  # or they stay with whoever has captured them since
+        secrets.log_no_secrets("dlt")
+        return record.getMessage() + _printed(say_more)
 
 
 def _finding(text: str) -> str:
@@ -124,19 +137,23 @@ def _finding(text: str) -> str:
 def _recording(text: str) -> str:
     """A recorded answer; nothing if it is refused because a secret would be left in it."""
     scrubber = Scrubber({VARIABLE: os.environ[VARIABLE]})
-    request = SimpleNamespace(uri="http://api/orders", method="GET", headers={}, body=b"")
+    uri = f"http://api/orders?note={quote(text)}"
+    headers = {"Accept": quote(text), "X-Api-Key": os.environ[VARIABLE]}
+    body = json.dumps({"note": text}).encode()
+    request = SimpleNamespace(uri=uri, method="POST", headers=headers, body=body)
     answer = {
-        "status": {"code": 200, "message": "OK"},
+        "status": {"code": 200, "message": text},
         "headers": {"Content-Type": ["application/json"], "X-Note": [quote(text)]},
-        "body": {"string": json.dumps({"note": text}).encode()},
+        "body": {"string": body},
     }
     scrubber.learn(request, answer)
     try:
+        sent = scrubber.request(request)
         scrubbed = scrubber.response(request, answer)
-        scrubber.refuse_secrets(request, scrubbed)
+        scrubber.refuse_secrets(sent, scrubbed)
     except UnscrubbedSecret:
         return ""
-    return str(scrubbed["body"]["string"]) + str(scrubbed["headers"])
+    return f"{sent.uri}{sent.headers}{sent.body.decode()}{scrubbed['body']['string']}{scrubbed}"
 
 
 def _failed_run(text: str) -> str:
@@ -170,6 +187,27 @@ def _dagster(text: str) -> str:
     return _table([text], cells) + str(failure.description)
 
 
+def _dagster_log(text: str) -> str:
+    """What a run logs to Dagster, and the checks of a stream that landed."""
+    heard = io.StringIO()
+    logger = logging.Logger("dagster")
+    logger.addHandler(logging.StreamHandler(heard))
+    log = RunLog(logger)
+    log(events.DriftNote("orders", text))
+    log(events.RunWarning(text))
+    checks = (_columns(AssetKey("orders"), log.drift), _volume(AssetKey("orders"), _result(text)))
+    return heard.getvalue() + "".join(str(check.description) for check in checks)
+
+
+def _result(text: str) -> Any:
+    return SimpleNamespace(unexpected=[text], rows=1)
+
+
+def _new_source(text: str) -> str:
+    """A description of an API in the source that `landing new` writes."""
+    return _comment(text) + _harmless(text)
+
+
 def _span(text: str) -> str:
     """A span of a stream with a note and a failure, as it would go to a collector."""
     span = _TRACER.start_span("orders")
@@ -198,8 +236,10 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "messages": _message,
     "tracebacks": _traceback,
     "documents of --json": _document,
+    "values in documents": _values,
+    "lines and tables": _lines,
     "log lines in JSON": _log_line,
-    "what libraries log": _library,
+    "logs of libraries, warnings": _library,
     "findings of doctor": _finding,
     "recordings": _recording,
     "records of failed runs": _failed_run,
@@ -207,7 +247,9 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "alerts in JSON": _alert("json"),
     "pages of landing report": _page,
     "Dagster's tables and failures": _dagster,
+    "Dagster's log and checks": _dagster_log,
     "spans of OpenTelemetry": _span,
+    "sources of landing new": _new_source,
     "requests that are shown": _captured,
     "errors of the bucket": _of_bucket,
 }
@@ -245,7 +287,7 @@ def _tallies(numbers: range) -> list[Tally]:
 
 def _try(secret: str, number: int, output: Callable[[str], str], tally: Tally) -> None:
     """All spellings in one text; one by one where something of it is left."""
-    spelled = {name: spell(secret) for name, spell in SPELLINGS.items()}
+    spelled = _spelled(secret)
     tally.times += len(spelled)
     if not is_left(output(f"{number} " + _BETWEEN.join(spelled.values())), secret):
         return
@@ -255,21 +297,19 @@ def _try(secret: str, number: int, output: Callable[[str], str], tally: Tally) -
             tally.problems.append(f"secret {number} {name}")
 
 
+@lru_cache(maxsize=4)
+def _spelled(secret: str) -> Mapping[str, str]:
+    return {name: spell(secret) for name, spell in SPELLINGS.items()}
+
+
 def is_left(said: str, secret: str) -> bool:
-    if any(secret in decoded(said) for decoded in _DECODED) or secrets.is_in(said, secret):
+    """Whether a text has the secret in any spelling, or half of it."""
+    decoded = [decode(said) for decode in _DECODED]
+    half = len(secret) // 2
+    halves = [secret[:half], secret[half:]] if half >= _HALF else []
+    if any(piece in text for piece in (secret, *halves) for text in decoded):
         return True
-    return any(spell(secret) in said for spell in SPELLINGS.values())
-
-
-def generated(chance: random.Random) -> str:
-    """As keys, passwords and tokens look, and as they hardly ever do."""
-    alphabet = chance.choice(
-        [_LETTERS, _LETTERS + _MARKS, _MARKS + _LETTERS[:8], _OTHERS + _LETTERS]
-    )
-    while True:
-        secret = "".join(chance.choices(alphabet, k=chance.randint(8, 48))).strip()
-        if len(secret) >= 8:
-            return secret
+    return any(text in said for text in _spelled(secret).values()) or secrets.is_in(said, secret)
 
 
 @contextmanager

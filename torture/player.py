@@ -224,14 +224,18 @@ def _resource(history: History, url: str, adapter: BaseAdapter) -> Any:
     name = "id" if history.kind == "ids" else "at"
     at = dlt.sources.incremental(name, row_order=history.declared)
 
-    @dlt.resource(name="rows", primary_key="id")
+    @dlt.resource(name="parents" if history.as_child else "rows", primary_key="id")
     def rows(at: Any = at) -> Iterator[Any]:
         query = {} if at.last_value is None else {"since": at.last_value}
         read = _by_kit if history.paging == "time" else _by_requests
         for page in read(history, url, adapter, query):
             yield pa.Table.from_pylist(page) if history.as_arrow else page
 
-    return rows
+    @dlt.transformer(data_from=rows, name="rows", primary_key="id")
+    def children(page: Any) -> Iterator[Any]:
+        yield page
+
+    return children if history.as_child else rows
 
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]

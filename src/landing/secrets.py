@@ -1,21 +1,23 @@
 """Finds and redacts secrets: those of the environment, and those obtained at run time.
 
-Everything that is printed, logged, recorded or stored goes through `redacted` or `replaced`. They
-recognise a secret in every spelling that a library, a URL, JSON, HTML or base64 gives it.
+Everything that is printed, logged, recorded or stored goes through `redacted`, `masked` or
+`replaced`. They recognise a secret in every spelling that `landing.escapes` undoes.
 """
 
 from __future__ import annotations
 
-import base64
+import json
 import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from landing.errors import printable_lines
+from landing.escapes import Escaped, Span
 
 _SECRET_WORDS = frozenset(
     (
@@ -31,21 +33,38 @@ _OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.
 """Variables that name a place, and so are not secret, whatever other words are in their names."""
 _SHORTEST = 4
 """Characters. Shorter values are not redacted: they occur in any text."""
+_SHORTEST_IN_DATA = 8
 _REMEMBERED = 200
 """How many tokens are remembered. A process may renew them for weeks; old ones have expired."""
-_URL_USER = re.compile(r"://[^/\s@]+@")
-_AUTHORIZATION = re.compile(r"\b(Bearer|Basic|Digest)(\s+)[A-Za-z0-9+/=._~-]{12,}", re.IGNORECASE)
-_HEADER = re.compile(
-    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|auth|secret|signature)[a-z-]*)"
-    r"(['\"]?\s*[:=]\s*b?['\"]?)(?!\*\*\*)[^'\"\r\n\s][^'\"\r\n]{7,}",
-    re.IGNORECASE,
+_MASK = "***"
+_PLACES = (
+    (("://",), re.compile(r"://(?P<secret>[^/\s@]+)@")),
+    (
+        ("bearer", "basic", "digest"),
+        re.compile(r"\b(?:bearer|basic|digest)\s+(?P<secret>[a-z0-9+/=._~-]{12,})", re.IGNORECASE),
+    ),
+    (  # A header with its value, as in a dictionary of headers or a dump of a request.
+        ("authorization", "cookie", "x-"),
+        re.compile(
+            r"\b(?:(?:proxy-)?authorization|(?:set-)?cookie"
+            r"|x-[a-z-]{0,40}(?:key|token|auth|secret|signature)[a-z-]{0,40})"
+            r"['\"]?\s*[:=]\s*b?['\"]?(?!\*\*\*)(?P<secret>[^'\"\r\n\s][^'\"\r\n]{7,})",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        ("=",),
+        re.compile(
+            r"[?&;](?:[\w.-]{0,40}(?:key|secret|token|passw|pwd|auth|signature|credential)"
+            r"[\w.-]{0,40}|sig|code)=(?P<secret>[^&;#\s'\"<>]+)",
+            re.IGNORECASE,
+        ),
+    ),
 )
-"""A header with its value, as in a dictionary of headers or a dump of a request."""
-_PARAMETER = re.compile(
-    r"([?&;](?:[\w.-]*(?:key|secret|token|passw|pwd|auth|signature|credential)[\w.-]*|sig|code)=)"
-    r"[^&;#\s'\"<>]+",
-    re.IGNORECASE,
-)
+"""Where credentials stand, known or not; each with words of which one is there, in lower case.
+Lengths are bounded, since time grows with their square in what a hostile API says."""
+_PAIR = re.compile(r"(?:^|[\s?&;,])([\w.-]+)=('[^']*'|[^\s&;,]+)")
+"""A setting within a variable: in a connection string, the query of a URL, a list of headers."""
 
 _registered: dict[str, str] = {}
 _lasting: dict[str, str] = {}
@@ -57,12 +76,12 @@ _lock = threading.Lock()
 def register(*values: str, what: str = "a token") -> None:
     """Remembers secrets that are in no environment variable, such as a token just obtained.
 
-    `what` describes them and may be shown; the values never are.
+    `what` describes them and may be shown; the values never are. The first description is kept.
     """
     with _lock:
         for value in values:
-            _registered.pop(value, None)
-            _registered[value] = what
+            if value not in _lasting:
+                _registered[value] = _registered.pop(value, what)
         for oldest in list(_registered)[:-_REMEMBERED]:
             del _registered[oldest]
 
@@ -90,15 +109,20 @@ def find_by(finder: Callable[[], Iterable[str]]) -> None:
         _finders.append(finder)
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a header or parameter of this name is secret. Whole words decide, so that
     GIT_AUTHOR_NAME and KEYBOARD_LAYOUT are not."""
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = _words(name)
     return (
         not _SECRET_WORDS.isdisjoint(words)
         or any(word.endswith(_SECRET_ENDINGS) for word in words)
         or "connectionstring" in "".join(words)
     )
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name)]
 
 
 def is_secret_variable(name: str) -> bool:
@@ -110,29 +134,77 @@ def known() -> set[str]:
     """The values of all secrets that are known now."""
     found = set(registered())
     for name, value in os.environ.items():
-        found.update(secrets_of(name, value))
+        found.update(_of_variable(name, value))
     for finder in _finders:
         found.update(finder())
     return {value for value in found - _public if len(value) >= _SHORTEST}
 
 
+@lru_cache(maxsize=4096)
+def _of_variable(name: str, value: str) -> tuple[str, ...]:
+    return tuple(secrets_of(name, value))
+
+
 def secrets_of(name: str, value: str) -> Iterator[str]:
-    """The secret parts of a variable: its whole value, or the password in its URL."""
+    """The secret parts of a variable or setting: its whole value, the password in its URL, or
+    members of its JSON, connection string or query with the names of secrets."""
     if is_secret_variable(name):
         yield value
         yield value.strip()
-        if "\n" in value.strip():  # a private key; a message may quote one line of it
-            yield from (line for line in value.splitlines() if len(line) >= 16)
-    if "://" in value and "@" in value:
-        yield from _of_url(value)
+        # A private key, maybe with `\\n` for its line breaks; a message may quote one line of it.
+        lines = value.strip().replace("\\n", "\n").splitlines()
+        yield from (line for line in lines if len(line) >= 16)
+    if value.lstrip().startswith("{"):
+        yield from _of_json(value)
+    yield from _of_pairs(value)
+    if "@" in value and ("://" in value or name.upper().endswith("_PROXY")):
+        yield from _of_url(value if "://" in value else f"http://{value}")
+    # Anyone who has a webhook's address can write to it; urllib3 quotes it without the host.
+    if "webhook" in _words(name) and "://" in value:
+        yield value.strip()
+        _, slash, path = value.strip().partition("://")[2].partition("/")
+        if len(path) >= 16:
+            yield slash + path
+
+
+def _of_json(text: str) -> Iterator[str]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for name, value in members(document):
+        if isinstance(value, str):
+            yield from secrets_of(name, value)
+
+
+def members(document: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All values that have no members themselves, each with its name."""
+    if isinstance(document, Mapping):
+        for own, member in document.items():
+            yield from members(member, str(own))
+    elif isinstance(document, list | tuple):
+        for member in document:
+            yield from members(member, name)
+    else:
+        yield name, document
+
+
+def _of_pairs(value: str) -> Iterator[str]:
+    for name, given in _PAIR.findall(value):
+        if re.sub(r"[\W_]", "", name.lower()).endswith(_SECRET_ENDINGS):
+            yield given.strip("'")
+            yield unquote(given)
 
 
 def _of_url(url: str) -> Iterator[str]:
-    """The password in a URL, as variables named …_URL have it."""
+    """The password in a URL, as variables named …_URL have it; or a user that is a token."""
     try:
-        password = urlsplit(url).password
+        parts = urlsplit(url)
+        user, password = parts.username or "", parts.password
     except ValueError:
         return
+    if password is None and len(user) >= 16:
+        password = user
     if password:
         yield password
         yield unquote(password)
@@ -141,97 +213,71 @@ def _of_url(url: str) -> Iterator[str]:
 def redacted(text: str) -> str:
     """`text` without secrets: known ones in any spelling, the user part of any URL, and anything
     in a place where credentials stand."""
-    text = replaced(text, dict.fromkeys(known(), "***"))
-    text = _URL_USER.sub("://***@", text)
-    text = _AUTHORIZATION.sub(r"\1\2***", text)
-    text = _HEADER.sub(r"\1\2***", text)
-    return _PARAMETER.sub(r"\1***", text)
+    escaped = Escaped.of(text)
+    spans = _spans(escaped, dict.fromkeys(known(), _MASK))
+    for layer in escaped.layers:
+        spans += ((*layer.span(*place), _MASK) for place in _places(layer.text))
+    return _cut(text, spans)
+
+
+def _places(text: str) -> Iterator[Span]:
+    lower = text.lower()
+    for words, place in _PLACES:
+        if any(word in lower for word in words):
+            yield from (match.span("secret") for match in place.finditer(text))
+
+
+def masked(text: str) -> str:
+    """`text` without known secrets, for what may be data: an address in it stays as it is, and a
+    short key of a test server does not make a bucket's name unreadable."""
+    sought = (secret for secret in known() if len(secret) >= _SHORTEST_IN_DATA)
+    return replaced(text, dict.fromkeys(sought, _MASK))
+
+
+def without_secrets(value: Any, safe: Callable[[str], str] = redacted) -> Any:
+    """A document with each of its texts redacted by itself, so that a secret that looks like a key
+    or a number breaks no document."""
+    match value:
+        case str():
+            return safe(value)
+        case dict():
+            return {name: without_secrets(member, safe) for name, member in value.items()}
+        case list() | tuple():
+            return [without_secrets(member, safe) for member in value]
+    return value
 
 
 def replaced(text: str, secrets: Mapping[str, str]) -> str:
     """`text` with each secret, in any spelling, replaced by the value that it maps to."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        instead = secrets[secret].replace("\\", r"\\")
-        for anchor, pattern in _patterns(secret):
-            if anchor in text:  # a cheap test before the regular expression
-                text = pattern.sub(instead, text)
-    return text
+    return _cut(text, _spans(Escaped.of(text), secrets))
+
+
+def _spans(escaped: Escaped, secrets: Mapping[str, str]) -> list[tuple[int, int, str]]:
+    return [(*span, secrets[secret]) for secret in secrets for span in escaped.find(secret)]
+
+
+def _cut(text: str, spans: Collection[tuple[int, int, str]]) -> str:
+    """The text with what is instead of each span; of those that overlap, the longest counts."""
+    if not spans:
+        return text
+    pieces: list[str] = []
+    at = 0
+    for start, end, instead in sorted(spans, key=lambda span: (span[0], -span[1], span[2])):
+        if start >= at:
+            pieces += text[at:start], instead
+        at = max(at, end)
+    return "".join([*pieces, text[at:]])
+
+
+def found_in(text: str, secrets: Iterable[str]) -> list[str]:
+    """Those of the secrets that `text` contains, in any spelling."""
+    escaped = Escaped.of(text)
+    return [secret for secret in secrets if any(escaped.find(secret))]
 
 
 def is_in(text: str, secret: str) -> bool:
     """Whether `text` contains the secret, in any spelling."""
-    return any(a in text and p.search(text) for a, p in _patterns(secret))
-
-
-@lru_cache(maxsize=4 * _REMEMBERED)
-def _patterns(secret: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The spellings of a secret as patterns, each with a substring that every match contains."""
-    whole = [secret, *_in_base64(secret)]
-    found = [(_longest_plain(form), re.compile(_any_spelling(form))) for form in whole]
-    if len(secret) >= 8:
-        digits = secret.encode(errors="surrogatepass").hex()
-        found += [(form[:6], re.compile(form)) for form in (digits, digits.upper())]
-    return tuple(found)
-
-
-def _longest_plain(text: str) -> str:
-    return max(_PLAIN.findall(text), key=len, default="")
-
-
-_PLAIN = re.compile(r"[A-Za-z0-9]+")
-
-
-def _any_spelling(text: str) -> str:
-    return "".join(c if _PLAIN.fullmatch(c) else _escapes_of(c) for c in text)
-
-
-def _escapes_of(character: str) -> str:
-    """A pattern for a character that is neither letter nor digit: unescaped, or escaped as in JSON,
-    Python, a URL, HTML or a shell, once or repeatedly."""
-    data = character.encode(errors="surrogatepass")
-    utf16 = character.encode("utf-16-be", errors="surrogatepass").hex()
-    ways = [
-        r"\\*" + re.escape(character),
-        "".join(rf"\\+u(?i:{utf16[i : i + 4]})" for i in range(0, len(utf16), 4)),
-        "".join(f"%(?:25)*(?i:{byte:02x})" for byte in data),
-        "".join(rf"\\+x(?i:{byte:02x})" for byte in data),
-        rf"&(?:amp;)*#(?:0*{ord(character)}|[xX]0*(?i:{ord(character):x}));",
-    ]
-    if ord(character) < 256:
-        ways += [rf"\\+x(?i:{ord(character):02x})", f"%(?:25)*(?i:{ord(character):02x})"]
-    else:
-        ways.append(rf"\\+U(?i:{ord(character):08x})")
-    if character in _NAMED:
-        ways.append(f"&(?:amp;)*{_NAMED[character]};")
-    if character == "'":
-        # It ends the shell's apostrophes, stands by itself, and begins them again.
-        one, quotation, backslash = f"(?:{'|'.join(ways)})", _escapes_of('"'), _escapes_of("\\")
-        ways.append(f"{one}(?:{quotation}{one}{quotation}|{backslash}{one}){one}")
-    if character == " ":
-        ways.append(_escapes_of("+"))  # as in a form, which may be in a URL or in JSON
-    if character in _CONTROLS:
-        ways.append(r"\\+" + _CONTROLS[character])
-    return f"(?:{'|'.join(dict.fromkeys(ways))})"
-
-
-_NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
-_CONTROLS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
-
-
-def _in_base64(value: str) -> Iterator[str]:
-    """The value as it appears inside base64 text, as in Basic's `user:password`, at any offset.
-
-    Three bytes become four characters, so there are three alignments. Characters that share bits
-    with the text before or after the value are left out.
-    """
-    data = value.encode(errors="surrogatepass")
-    if len(data) < 8:
-        return
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            whole = (before + len(data)) // 3 * 3 - before
-            skip = (0, 2, 3)[before]
-            yield encode(b"\0" * before + data[:whole]).decode()[skip:]
+    return bool(found_in(text, [secret]))
 
 
 class _Redaction(logging.Filter):
@@ -242,14 +288,32 @@ class _Redaction(logging.Filter):
         if record.exc_info:
             trace = logging.Formatter().formatException(record.exc_info)
             record.exc_info, record.exc_text = None, printable_lines(redacted(trace))
+        if record.stack_info:
+            record.stack_info = printable_lines(redacted(record.stack_info))
         return True
 
 
 _redaction = _Redaction()
 
 
+class _Warnings(logging.Handler):
+    """Prints Python's warnings where no log has them, which `logging` itself would swallow."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if logging.lastResort is not None and not logging.getLogger().handlers:
+            logging.lastResort.handle(record)
+
+
+_warnings = _Warnings()
+
+
 def log_no_secrets(*names: str) -> None:
-    """Redacts everything that is logged under these names, whatever the handler."""
+    """Redacts everything that is logged under these names, whatever the handler, and all that goes
+    to standard error because there is no handler, such as Python's warnings."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(_warnings)
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_redaction)
     loggers = [logging.getLogger(name) for name in names]
     children = [
         logging.getLogger(name)

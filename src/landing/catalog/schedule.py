@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from landing.errors import listed, nearest
@@ -51,11 +51,11 @@ class Schedule:
 
     def before(self, moment: datetime) -> datetime:
         """The last time before `moment` at which the stream was due, in UTC."""
-        return _nearest_to(self, moment, "get_prev")
+        return max(_due(self, moment, "get_prev", fold) for fold in (0, 1))
 
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
-        return _nearest_to(self, moment, "get_next")
+        return min(_due(self, moment, "get_next", fold) for fold in (0, 1))
 
     @cached_property
     def longest_gap(self) -> timedelta:
@@ -80,13 +80,26 @@ class Schedule:
 
 
 @lru_cache(1_000)
-def _nearest_to(schedule: Schedule, moment: datetime, step: str) -> datetime:
-    """Cached, since the streams of a source have few schedules and are looked at together."""
+def _due(
+    schedule: Schedule, moment: datetime, step: Literal["get_next", "get_prev"], fold: int
+) -> datetime:
+    """As a CronJob with this `timeZone` is due: a time that the clock skips does not come that day,
+    and a time that it repeats comes twice (kubernetes/kubernetes#121594). `fold` says which of the
+    two to look for. Cached, since the streams of a source share few schedules."""
     from croniter import croniter  # slow to import, and most commands don't need it
 
-    local = moment.astimezone(ZoneInfo(schedule.timezone))
-    found: datetime = getattr(croniter(schedule.cron, local), step)(datetime)
-    return found.astimezone(UTC)
+    zone = ZoneInfo(schedule.timezone)
+    local = moment.astimezone(zone).replace(fold=fold)
+    offset = local.utcoffset() or timedelta()
+    clock = (moment.astimezone(UTC) + offset).replace(tzinfo=None)
+    # Without a time zone, croniter counts on the clock's face and adjusts nothing.
+    times = croniter(schedule.cron, clock)
+    while True:
+        read: datetime = getattr(times, step)(datetime)
+        due = read.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        is_beyond = due > moment if step == "get_next" else due < moment
+        if is_beyond and due.astimezone(zone).replace(tzinfo=None) == read:
+            return due
 
 
 def parse_schedule(written: str | Mapping[str, Any]) -> Schedule:

@@ -48,7 +48,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "init": (
         ("lake", "in a terminal, asks for a first source"),
-        ("lake --no-source --dagster", ""),
+        ("lake --no-source --dagster --deploy", ""),
+        ("--add deploy", "in a workspace: Dockerfile, Kubernetes manifests, CI for the image"),
         ("lake --source shop --openapi https://shop.example.com/openapi.json", ""),
     ),
     "k8s": (

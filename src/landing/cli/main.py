@@ -17,7 +17,7 @@ from landing import __version__
 from landing.catalog.workspace import Workspace, find_workspace, load_env_file, show_names
 from landing.cli.examples import epilog
 from landing.cli.parser import Help, Parser, WrongUsage, add_debug
-from landing.cli.text.console import only_documents
+from landing.cli.text.console import only_documents, presentable, put_trace
 from landing.cli.text.output import complain, print_failed, report_event
 from landing.cli.verbs import (
     backfill,
@@ -46,6 +46,7 @@ from landing.cli.verbs import (
 )
 from landing.errors import LandingError, UsageError, WorkspaceError
 from landing.extraction import interruption
+from landing.secrets import redacted
 
 EXIT_CODES = (
     "exit codes: 0 success, 1 a stream failed or a check found something, 2 wrong usage or config, "
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _interruptible(call: Callable[[], int]) -> int:
     interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
+    threading.excepthook = _thread_failed
     try:
         return call()
     except KeyboardInterrupt:  # before there is a verb
@@ -159,7 +161,7 @@ def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
         if "--json" in words:
             print_failed(UsageError(str(wrong), remedy=f"`{prog} --help` shows examples"), code)
         wrong.parser.print_usage(sys.stderr)
-        wrong.parser.exit(code, f"{prog}: error: {wrong}\n")
+        wrong.parser.exit(code, f"{prog}: error: {presentable(str(wrong))}\n")
 
 
 def _configure(parser: Parser, name: str, verb: Verb) -> None:
@@ -189,6 +191,12 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
 
 def _bug(error: Exception) -> str:
     return f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """As Python does for a thread of a source that raises, but without secrets."""
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        put_trace(redacted("".join(traceback.format_exception(failed.exc_value)).rstrip()))
 
 
 def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from landing.catalog.fields import landing_fields
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.column_types import column_of
+from landing.errors import printable
 from landing.results import StreamResult
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
@@ -65,10 +66,10 @@ def of_result(result: StreamResult, bucket: Bucket, newest: Sequence[str]) -> Me
         "load_ids": ", ".join(result.load_ids),
     }
     if result.cursor_after is not None or result.cursor_before is not None:
-        facts["cursor_before"] = redacted(str(result.cursor_before))
-        facts["cursor_after"] = redacted(str(result.cursor_after))
+        facts["cursor_before"] = printable(redacted(str(result.cursor_before)))
+        facts["cursor_after"] = printable(redacted(str(result.cursor_after)))
     if result.ahead is not None:
-        facts["ahead"] = redacted(str(result.ahead.value))
+        facts["ahead"] = printable(redacted(str(result.ahead.value)))
     if result.table is not None:
         facts["table"] = dg.MetadataValue.path(result.table.location)
         facts["table_upserted"] = result.table.upserted
@@ -110,5 +111,5 @@ def _cell(value: Any) -> str:
     """Escapes a value, which may come from anyone, so that it can't be Markdown or HTML."""
     text = "" if value is None else redacted(str(value))  # before half of a secret is cut off
     text = text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|~&" else c for c in printable)
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|~&" else c for c in shown)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import dagster as dg
 
-from landing.errors import LandingError, LeaseHeld, UsageError
+from landing.errors import LandingError, LeaseHeld, UsageError, printable_lines
 from landing.secrets import redacted
 
 WHILE_HELD = dg.RetryPolicy(
@@ -55,11 +55,11 @@ def message(context: Context, retries: dg.RetryPolicy) -> Iterator[None]:
         raise outcome from outcome.__cause__
     except Exception as error:  # a bug: the traceback is needed, but not the secrets in it
         trace = "".join(traceback.format_exception(error))
-        raise dg.Failure(redacted(trace), allow_retries=False) from None
+        raise dg.Failure(printable_lines(redacted(trace)), allow_retries=False) from None
 
 
 def _outcome(context: Context, error: LandingError, retries: dg.RetryPolicy) -> Exception:
-    failure = dg.Failure(redacted(str(error)), allow_retries=False)
+    failure = dg.Failure(printable_lines(redacted(str(error))), allow_retries=False)
     policy = _policy(error, retries)
     attempt = context.retry_number + 1
     if policy is None or attempt > policy.max_retries:

@@ -7,6 +7,7 @@ import time
 from logging import Logger
 
 from landing import events
+from landing.errors import printable, printable_lines
 from landing.results import StreamResult
 from landing.secrets import redacted
 
@@ -35,7 +36,7 @@ class RunLog:
                 self._info(f"{source}/{stream} started, {sync_mode}")
             case events.Note(stream, text):
                 if isinstance(event, events.DriftNote):
-                    self.drift.append(redacted(text))
+                    self.drift.append(printable(redacted(text)))
                 self._warn(f"{stream}: {text}")
             case events.PartUploaded(_, path, rows, size, seconds):
                 self.uploads.append(path)
@@ -60,10 +61,10 @@ class RunLog:
         self._info(f"{result.source}/{result.stream}: {what}; {result.traffic}".rstrip("; "))
 
     def _warn(self, text: str) -> None:
-        self._log.warning(redacted(text))
+        self._log.warning(printable_lines(redacted(text)))
 
     def _info(self, text: str) -> None:
-        self._log.info(redacted(text))
+        self._log.info(printable_lines(redacted(text)))
 
     def _is_due(self, kind: str) -> bool:
         now = time.monotonic()

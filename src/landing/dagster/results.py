@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
 from landing.dagster.reporting import RunLog
-from landing.errors import BucketError
+from landing.errors import BucketError, printable
 from landing.observe.problems import of_ahead
 from landing.results import StreamResult
 from landing.secrets import redacted
@@ -93,7 +93,7 @@ def _volume(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
         check_name=VOLUME,
         passed=not result.unexpected,
         severity=dg.AssetCheckSeverity.WARN,
-        description="\n".join(result.unexpected) or f"{result.rows:,} rows",
+        description="\n".join(map(_shown, result.unexpected)) or f"{result.rows:,} rows",
         metadata={"rows": result.rows},
     )
 
@@ -110,8 +110,8 @@ def _cursor(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
         check_name=CURSOR,
         passed=False,
         severity=severity,
-        description=redacted(f"{problem.message}: {problem.remedy}"),
-        metadata={"ahead": redacted(str(ahead.value))},
+        description=_shown(f"{problem.message}: {problem.remedy}"),
+        metadata={"ahead": _shown(str(ahead.value))},
     )
 
 
@@ -122,7 +122,7 @@ def _keys(
     try:
         rows = _read(bucket, paths, names)
     except (BucketError, pa.ArrowException) as error:
-        return _of_keys(key, False, f"the newest load can't be read: {error}")
+        return _of_keys(key, False, _shown(f"the newest load can't be read: {error}"))
     if rows is None:
         return _of_keys(key, True, "nothing landed")
     whole = pc.invert(pc.is_null(rows[names[0]]))
@@ -160,3 +160,7 @@ def _read(bucket: Bucket, paths: Sequence[str], names: Sequence[str]) -> pa.Tabl
                 if count >= CHECKED_ROWS:
                     return pa.concat_tables(tables)
     return pa.concat_tables(tables) if tables else None
+
+
+def _shown(text: str) -> str:
+    return printable(redacted(text))

@@ -168,7 +168,8 @@ class CursorValues:
         return SourceError(
             f"cursor '{self.name}': {shown} are {what}, which sort differently as text, so rows "
             f"would be left out; have the stream return '{self.name}' as {instead}, for example "
-            "with add_map in streams.py"
+            "with add_map in streams.py",
+            remedy="`landing check` then tests the cursor",
         )
 
 

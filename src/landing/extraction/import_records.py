@@ -14,21 +14,39 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
 from landing import __version__
+from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 
-Declares: TypeAlias = Literal["nothing", "initial_value", "more"]
-"""What a stream's code says of where a run starts, which its state and config do not: an initial
-value, or more, such as a lag or a parent."""
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a stream's code says that its config and state do not."""
+
+    start: Literal["nothing", "initial_value", "more"]
+    """Of where a run starts: an initial value, or more, such as a lag or a parent."""
+    marks_deleted: bool
+    """Whether it declares `hard_delete`."""
+
+    def decides_start(self, config: StreamConfig, cursor: Any) -> bool:
+        """Whether where a run starts that left off at `cursor` may depend on the code."""
+        if self.start == "initial_value":
+            return cursor is None or config.lookback is not None
+        return self.start == "more"
+
+    def may_contradict(self, config: StreamConfig) -> bool:
+        """Whether the code may make a valid config wrong."""
+        has_no_use = config.initial_value is not None and not config.is_incremental
+        has_no_key = self.marks_deleted and not config.primary_key
+        return config.mode_is_open or has_no_use or has_no_key
 
 
 class ImportRecord(msgspec.Struct, frozen=True):
     fingerprint: str
-    streams: Mapping[str, Declares]
+    streams: Mapping[str, Declared]
     """The streams that the package exports."""
     may_have_more: bool
     """Whether functions of it give streams, too; only a call shows which."""
@@ -51,7 +69,7 @@ class ImportRecords:
             return None
         return record if record.fingerprint == self._fingerprint else None
 
-    def put(self, source: str, streams: Mapping[str, Declares], *, may_have_more: bool) -> None:
+    def put(self, source: str, streams: Mapping[str, Declared], *, may_have_more: bool) -> None:
         record = ImportRecord(self._fingerprint, streams, may_have_more)
         with suppress(OSError, RuntimeError):  # without a home, or read-only, as in containers
             file = self._file(source)

@@ -143,12 +143,6 @@ def freeze(
     path = declared.cursor_path if declared else cursor_field
     if path is None:
         return None
-    if cursor_field is not None and path != cursor_field:
-        check_top_level(resource.name, path)
-        raise SourceError(
-            f"stream '{resource.name}' asks its API by '{path}', but its stream config says "
-            f"cursor_field '{cursor_field}'; set cursor_field to ['{path}']"
-        )
     frozen = steady_copy(declared, FrozenIncremental) if declared else FrozenIncremental(path)
     if initial_value is not None:
         frozen.initial_value = initial_value

@@ -26,9 +26,10 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
-from landing.extraction.import_records import Declares, ImportRecords
+from landing.extraction.import_records import Declared, ImportRecords
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
+from landing.http.auth import sent_credentials
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -93,6 +94,11 @@ class Source:
         if not any(self._factories()):
             self.stream(name)
 
+    def check_config(self, config: StreamConfig) -> None:
+        """Raises what `config` does, for a stream whose code is known without a request."""
+        if not any(self._factories()):
+            as_declared(config, self.stream(config.stream))
+
     def config(self, stream: str) -> StreamConfig:
         """A stream's config, completed with what the stream declares.
 
@@ -102,7 +108,7 @@ class Source:
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
     def record_import(self, records: ImportRecords) -> None:
-        streams = {name: _declares(resource) for name, resource in self._exported.items()}
+        streams = {name: _declared(resource) for name, resource in self._exported.items()}
         records.put(self.name, streams, may_have_more=any(self._factories()))
 
     @property
@@ -183,7 +189,7 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
     the types of its columns, and the column by which it marks deleted records.
 
     Raises SourceError if it marks deleted records but has no primary key, and CatalogError for a
-    setting that has no effect.
+    setting that has no effect, or for another cursor than the stream's.
     """
     config = _by_declared_cursor(config, resource)
     columns = static_columns(resource)
@@ -203,11 +209,17 @@ def as_declared(config: StreamConfig, resource: DltResource) -> StreamConfig:
 
 
 def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamConfig:
-    declared = declared_incremental(resource) if config.mode_is_open else None
-    if declared is not None and declared.cursor_path in config.fields:
-        config = replace(config, sync_mode="incremental", cursor_field=declared.cursor_path)
-    elif declared is not None:
-        check_top_level(resource.name, declared.cursor_path)
+    declared = declared_incremental(resource)
+    path = None if declared is None else declared.cursor_path
+    if path is not None and config.mode_is_open and path in config.fields:
+        config = replace(config, sync_mode="incremental", cursor_field=path)
+    elif path is not None and (config.mode_is_open or config.is_incremental):
+        check_top_level(resource.name, path)
+    if path is not None and config.is_incremental and path != config.cursor_field:
+        raise CatalogError(
+            f"{config.origin}: cursor_field: the code of the stream asks its API by '{path}', not "
+            f"by '{config.cursor_field}'; write [\"{path}\"], or change the code"
+        )
     if config.initial_value is not None and not config.is_incremental:
         raise CatalogError(
             f"{config.origin}: initial_value: has no effect in a full refresh; name the "
@@ -216,15 +228,18 @@ def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamCo
     return replace(config, mode_is_open=False)
 
 
-def _declares(resource: DltResource) -> Declares:
+def _declared(resource: DltResource) -> Declared:
+    hints = static_columns(resource).values()
+    marks_deleted = any(column.get("hard_delete") for column in hints)
     incremental = declared_incremental(resource)
     if any(parents_of(resource)):
-        return "more"
+        return Declared("more", marks_deleted)
     if incremental is None:
-        return "nothing"
+        return Declared("nothing", marks_deleted)
     if incremental.lag or incremental.end_value is not None:
-        return "more"
-    return "nothing" if incremental.initial_value is None else "initial_value"
+        return Declared("more", marks_deleted)
+    has_start = incremental.initial_value is not None
+    return Declared("initial_value" if has_start else "nothing", marks_deleted)
 
 
 def _with_own_parents(resource: DltResource) -> DltResource:
@@ -243,6 +258,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     redirects.guard()
     next_links.guard()
     whole_bodies.guard()
+    sent_credentials.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)

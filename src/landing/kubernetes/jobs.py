@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -38,8 +38,11 @@ class Timetable:
     """Selected streams without a schedule, as `source/stream`."""
 
 
-def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -> Timetable:
-    """The jobs of all selected streams. `default` is for streams without their own schedule.
+def timetable(
+    workspace: Workspace, per: Per, default: Schedule | None = None, existing: Sequence[Job] = ()
+) -> Timetable:
+    """The jobs of all selected streams. `default` is for streams without their own schedule. Jobs
+    for a source go on with the names of `existing` ones.
 
     Raises CatalogError if a stream config or its schedule is wrong.
     """
@@ -55,7 +58,7 @@ def timetable(workspace: Workspace, per: Per, default: Schedule | None = None) -
         groups[key].append(config.stream)
         schedules[key] = schedule
     slugs = source_slugs(workspace)
-    names = _job_names(groups, per)
+    names = _job_names(groups, per, existing)
     jobs = [
         Job(names[key], key[0], slugs[key[0]], tuple(streams), schedules[key])
         for key, streams in groups.items()
@@ -69,31 +72,50 @@ def source_slugs(workspace: Workspace) -> dict[str, str]:
     return {source: slug for (source,), slug in named.items()}
 
 
-def _job_names(groups: Iterable[Key], per: Per) -> dict[Key, str]:
-    """A source with one job has its bare name; several jobs add the stream, or a digest of their
-    schedule."""
-    keys = list(groups)
-    timetables = Counter(source for source, _ in keys)
+def _job_names(
+    groups: Mapping[Key, Sequence[str]], per: Per, existing: Sequence[Job]
+) -> dict[Key, str]:
+    """No name has a schedule in it. The first job of a source has the source's bare name, and
+    others add their first stream."""
+    kept = {} if per == "stream" else _kept_names(groups, existing)
+    sources = {source for source, _ in kept}
     wanted = {}
-    for source, what in keys:
-        distinct = what if per == "stream" else _digest((what,))
-        alone = per == "source" and timetables[source] == 1
-        wanted[source, what] = ("landing", source) if alone else ("landing", source, distinct)
-    names = dns_names(wanted.values(), LONGEST_NAME)
-    return {key: names[parts] for key, parts in wanted.items()}
+    new = groups.keys() - kept.keys()
+    for source, what in sorted(new, key=lambda key: (-len(groups[key]), groups[key])):
+        is_bare = per == "source" and source not in sources
+        first = groups[source, what][0]
+        wanted[source, what] = ("landing", source) if is_bare else ("landing", source, first)
+        sources.add(source)
+    names = dns_names(wanted.values(), LONGEST_NAME, kept.values())
+    return {**kept, **{key: names[parts] for key, parts in wanted.items()}}
 
 
-def dns_names(wanted: Iterable[Key], longest: int) -> dict[Key, str]:
-    """A distinct DNS-1123 label for each name.
+def _kept_names(groups: Mapping[Key, Sequence[str]], existing: Sequence[Job]) -> dict[Key, str]:
+    """A name stays with the streams that are due as before, or else with most of its streams."""
+    shared = [
+        (str(job.schedule) != key[1], -len(common), job.name, key)
+        for key, streams in groups.items()
+        for job in existing
+        if job.source == key[0] and (common := set(streams).intersection(job.streams))
+    ]
+    names: dict[Key, str] = {}
+    for _, _, name, key in sorted(shared):
+        if key not in names and name not in names.values():
+            names[key] = name
+    return names
+
+
+def dns_names(wanted: Iterable[Key], longest: int, taken: Iterable[str] = ()) -> dict[Key, str]:
+    """A distinct DNS-1123 label for each name, none of them in `taken`.
 
     Names that are too long, or that differ only in characters that a label can't have (`a_b`,
     `a-b`, `A-b`), end with a digest of the original spelling.
     """
     keys = sorted(set(wanted))
     slugs = {key: _slug(key) for key in keys}
-    taken = Counter(slugs.values())
+    uses = Counter([*slugs.values(), *taken])
     return {
-        key: slug if taken[slug] == 1 and len(slug) <= longest else _distinct(slug, key, longest)
+        key: slug if uses[slug] == 1 and len(slug) <= longest else _distinct(slug, key, longest)
         for key, slug in slugs.items()
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from landing.catalog.schedule import Schedule
 from landing.errors import LeaseHeld, UsageError
 from landing.kubernetes.jobs import Job, Timetable
 
@@ -15,6 +16,8 @@ HEADER = "# Made by `landing k8s`: change the stream configs, or an overlay, and
 IMAGE = "dlt-landing:set-in-overlay"
 SETTINGS = "landing-settings"
 BUCKET_SECRET = "landing-bucket"
+SOURCE = "dlt-landing/source"
+STREAMS = "dlt-landing/streams"
 USER = 10001
 """User id of the image, unused on the node."""
 
@@ -35,18 +38,36 @@ LIMIT = 2
 ROUNDED_TO = 64
 
 
-def rendered(timetable: Timetable, variables: Mapping[str, bool]) -> dict[str, str]:
-    """Text by file name. `variables` maps each source to whether its client reads any variables."""
-    files = {
-        f"{job.name}.yaml": _text(_cron_job(job, needs_secret=variables[job.source]))
-        for job in timetable.jobs
-    }
+def rendered(
+    timetable: Timetable, variables: Mapping[str, bool], service_account: str | None = None
+) -> dict[str, str]:
+    """Text by file name. `variables` maps each source to whether its client reads any variables.
+    Pods run as the namespace's default service account unless `service_account` is given."""
+    files = {}
+    for job in timetable.jobs:
+        pod = _pod(job, needs_secret=variables[job.source])
+        if service_account is not None:
+            pod = {"serviceAccountName": service_account, **pod}
+        files[f"{job.name}.yaml"] = _text(_cron_job(job, pod))
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": sorted(files),
     }
     return {**files, "kustomization.yaml": _text(kustomization)}
+
+
+def parsed(text: str) -> Job | None:
+    """The job of a CronJob that `rendered` made; None for any other text."""
+    try:
+        document = yaml.safe_load(text)
+        spec = document["spec"]
+        (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        _, source, *streams = container["args"]
+        name, slug = document["metadata"]["name"], document["metadata"]["labels"][SOURCE]
+        return Job(name, source, slug, tuple(streams), Schedule(spec["schedule"], spec["timeZone"]))
+    except (yaml.YAMLError, LookupError, TypeError, ValueError):
+        return None
 
 
 def source_secret(source_slug: str) -> str:
@@ -57,11 +78,11 @@ def _text(document: dict[str, Any]) -> str:
     return HEADER + yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
 
 
-def _cron_job(job: Job, *, needs_secret: bool) -> dict[str, Any]:
+def _cron_job(job: Job, pod: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": job.name, "labels": _labels(job)},
+        "metadata": {"name": job.name, **_metadata(job)},
         "spec": {
             "schedule": job.schedule.cron,
             "timeZone": job.schedule.timezone,
@@ -70,27 +91,28 @@ def _cron_job(job: Job, *, needs_secret: bool) -> dict[str, Any]:
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 3,
             "jobTemplate": {
-                "metadata": {"labels": _labels(job)},
+                "metadata": _metadata(job),
                 "spec": {
                     "activeDeadlineSeconds": ENDS_WITHIN,
                     "backoffLimit": RETRIES,
                     "podFailurePolicy": _failure_policy(),
-                    "template": {
-                        "metadata": {"labels": _labels(job)},
-                        "spec": _pod(job, needs_secret=needs_secret),
-                    },
+                    "template": {"metadata": _metadata(job), "spec": pod},
                 },
             },
         },
     }
 
 
-def _labels(job: Job) -> dict[str, str]:
+def _metadata(job: Job) -> dict[str, Any]:
     return {
-        "app.kubernetes.io/name": "dlt-landing",
-        "app.kubernetes.io/component": "run",
-        "app.kubernetes.io/instance": job.name,
-        "dlt-landing/source": job.source_slug,
+        "labels": {
+            "app.kubernetes.io/name": "dlt-landing",
+            "app.kubernetes.io/component": "run",
+            "app.kubernetes.io/instance": job.name,
+            SOURCE: job.source_slug,
+        },
+        # Not a label, which may have 63 characters.
+        "annotations": {STREAMS: ", ".join(job.streams)},
     }
 
 
@@ -153,7 +175,8 @@ def _environment(job: Job, *, needs_secret: bool) -> list[dict[str, Any]]:
         secret["optional"] = True
     return [
         {"configMapRef": {"name": SETTINGS, "optional": True}},
-        {"secretRef": {"name": BUCKET_SECRET}},
+        # Optional, as AWS may know the pod by its service account or its node's role.
+        {"secretRef": {"name": BUCKET_SECRET, "optional": True}},
         {"secretRef": secret},
     ]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from landing.errors import LandingError, LeaseHeld, SettingsError
+from landing.errors import LandingError, LeaseHeld, SettingsError, printable
 from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded
 from landing.observe.freshness import Late
 from landing.observe.in_time import done_in_time
 from landing.observe.problems import Problem, of_result
-from landing.secrets import redacted, register_lasting
+from landing.secrets import redacted, register_lasting, secrets_of
 
 NAME = "LANDING_ALERT_WEBHOOK"
 Body: TypeAlias = Callable[
@@ -40,7 +40,7 @@ class Webhook:
 
         self._requests = requests
         # Anyone who has a Slack webhook's address can write to the channel.
-        register_lasting(url, what="the webhook's address")
+        register_lasting(*secrets_of(NAME, url), what="the webhook's address")
         self._url = url
         self._body = body
 
@@ -128,7 +128,12 @@ def _slack(
     lines = [f":red_circle: *{name}* failed: {_text(error)}" for name, error in failed.items()]
     lines += [f":hourglass: {stream}" for stream in late]
     lines += [f":warning: *{one.stream}* {_problem(one)}" for one in concerns]
-    escaped = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = (
+        "\n".join(map(printable, lines))
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+    )
     return {"text": escaped}
 
 
@@ -153,7 +158,7 @@ def _json(
                 "stream": one.stream,
                 "kind": one.problem.kind,
                 "message": _cut(one.problem.message),
-                "remedy": redacted(one.problem.remedy),
+                "remedy": _cut(one.problem.remedy),
             }
             for one in concerns
         ],
@@ -162,7 +167,7 @@ def _json(
 
 def _problem(concern: Concern) -> str:
     problem = concern.problem
-    return f"{problem.kind}: {_cut(problem.message)} ({redacted(problem.remedy)})"
+    return f"{problem.kind}: {_cut(problem.message)} ({_cut(problem.remedy)})"
 
 
 def _text(error: Exception) -> str:
@@ -170,7 +175,8 @@ def _text(error: Exception) -> str:
 
 
 def _cut(text: str) -> str:
-    return redacted(text)[:_LONGEST]
+    """In one line: it can't look like another stream's alert."""
+    return printable(" ".join(redacted(text).splitlines()))[:_LONGEST]
 
 
 _BODIES: Mapping[str, Body] = {"slack": _slack, "json": _json}

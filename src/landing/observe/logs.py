@@ -14,7 +14,7 @@ from typing import Any
 from landing import events
 from landing.observe.progress import StreamProgress, line
 from landing.results import StreamResult
-from landing.secrets import redacted
+from landing.secrets import redacted, without_secrets
 
 
 class JsonLog:
@@ -58,7 +58,6 @@ class JsonLog:
             case events.RunWarning(text):
                 self.write("warning", "warning", text)
             case events.RunEnded():
-                logging.captureWarnings(False)
                 logging.getLogger().removeHandler(self._libraries)
 
     def write(
@@ -75,7 +74,9 @@ class JsonLog:
             "load_id": self._load_ids.get(stream or ""),
             **fields,
         }
-        text = json.dumps({key: _safe(value) for key, value in line.items()}, default=str)
+        text = json.dumps(line, default=str)
+        if redacted(text) != text:
+            text = json.dumps(without_secrets(json.loads(text)))
         with self._lock:
             print(text, file=sys.stderr, flush=True)
 
@@ -162,7 +163,3 @@ class _LibraryLines(logging.Handler):
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _safe(value: Any) -> Any:
-    return redacted(value) if isinstance(value, str) else value

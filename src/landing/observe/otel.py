@@ -129,7 +129,7 @@ class Telemetry:
         if attempt.status is not None:
             attributes["http.response.status_code"] = attempt.status
         if attempt.retried is not None:
-            attributes["landing.retried"] = attempt.retried
+            attributes["landing.retried"] = redacted(attempt.retried)
         span = self._past(stream, attempt.method, attempt.seconds, attributes, SpanKind.CLIENT)
         if attempt.status is None or attempt.status >= 400:
             span.set_status(Status(StatusCode.ERROR))

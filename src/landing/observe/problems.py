@@ -129,8 +129,9 @@ def of_result(result: StreamResult) -> Iterator[Problem]:
 
 def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
     for text in unexpected:
-        remedy = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
-        yield Problem("volume", text, f"{remedy}; if the number is right, change `expect`")
+        show = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
+        change = "change `expect`" if "; expect." in text else 'set "allow_empty": true'
+        yield Problem("volume", text, f"{show}; if the number is right, {change}")
 
 
 def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:

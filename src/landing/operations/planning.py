@@ -12,7 +12,8 @@ from landing.catalog.stream_config import StreamConfig
 from landing.catalog.sync_modes import deletes_in_words, in_words
 from landing.columns.conversion import columns_of
 from landing.events import Emit, RunPlanned
-from landing.extraction.dlt_bridge import DltResource, clone
+from landing.extraction.dlt_bridge import DltResource, clone, parents_of
+from landing.extraction.incremental import cursor_parameter
 from landing.extraction.prepared import freeze_cursor
 from landing.extraction.resync import is_done
 from landing.extraction.sources import Source
@@ -110,6 +111,19 @@ def _plan(
         change=None if against is None else against.new,
         location=bucket.location(paths.data),
         table=None if place is None else place.location,
-        warnings=warnings,
+        warnings=[*warnings, *_without_parameter(config, resource)],
         preview=seen,
     )
+
+
+def _without_parameter(config: StreamConfig, resource: DltResource) -> Iterator[str]:
+    """A child is requested by its parents, which may have a cursor."""
+    if (
+        config.is_incremental
+        and cursor_parameter(resource) is None
+        and not any(parents_of(resource))
+    ):
+        yield (
+            "the code of the stream takes no cursor, so each run reads all records and lands those "
+            f"that are new by {config.cursor_field}"
+        )

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from landing.errors import SettingsError, sized
+from landing.errors import SettingsError, printable_lines, sized
 from landing.page.facts import Report, StreamFacts
 from landing.secrets import redacted
 
@@ -72,10 +72,14 @@ def _environment() -> Environment:
         raise SettingsError(
             "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
         ) from error
-    safe = cache(redacted)  # the same names and reasons recur
+
+    @cache  # the same names and reasons recur
+    def safe(text: str) -> str:
+        return printable_lines(redacted(text))
 
     def message(value: Any) -> Any:
-        """Redacts all text that is written into the page, except our own markup."""
+        """Redacts all text that is written into the page, except our own markup, and spells out
+        characters that would reorder or hide what is around them."""
         return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = jinja2.Environment(

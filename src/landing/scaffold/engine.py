@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from landing.errors import UsageError
+from landing.errors import UsageError, listed
 
 PACKAGE = "dlt-landing"
 
@@ -22,6 +22,8 @@ class Engine:
     requirement: str
     is_of_this_machine: bool
     """Whether it is a path on this machine, which others don't have."""
+    published: str
+    """What an image can install: the requirement itself, or the same version from an index."""
 
 
 def engine(extras: Iterable[str], given: str | None = None) -> Engine:
@@ -31,8 +33,35 @@ def engine(extras: Iterable[str], given: str | None = None) -> Engine:
     """
     requirement = _parsed(given) if given is not None else Requirement(_as_installed())
     requirement.extras |= set(extras)
-    scheme = urlsplit(requirement.url or "").scheme
-    return Engine(str(requirement), scheme.rpartition("+")[2] == "file")
+    written = str(requirement)
+    if urlsplit(requirement.url or "").scheme.rpartition("+")[2] != "file":
+        return Engine(written, False, written)
+    version = metadata.distribution(PACKAGE).version
+    return Engine(written, True, f"{PACKAGE}[{','.join(sorted(requirement.extras))}]=={version}")
+
+
+def lacking_in(requirements: str, wanted: Engine) -> str | None:
+    """What an existing requirements.txt lacks, as the end of a sentence; None if nothing."""
+    found = next(_own_requirements(requirements), None)
+    if found is None:
+        return f"does not require {PACKAGE}: add the line {wanted.published}"
+    if urlsplit(found.url or "").scheme == "file":
+        return (
+            f"has a path of one machine, which an image can't install: put {wanted.published} there"
+        )
+    if lacking := Requirement(wanted.published).extras - found.extras:
+        return f"requires {PACKAGE} without the extras {listed(lacking)}: add them there"
+    return None
+
+
+def _own_requirements(requirements: str) -> Iterator[Requirement]:
+    for line in requirements.splitlines():
+        try:
+            found = Requirement(line.partition(" #")[0].partition(" --")[0].strip())
+        except InvalidRequirement:  # a comment, or an option of pip
+            continue
+        if canonicalize_name(found.name) == PACKAGE:
+            yield found
 
 
 def packages_of(extras: Iterable[str]) -> list[str]:

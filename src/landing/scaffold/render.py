@@ -16,6 +16,7 @@ from landing.scaffold.plan import (
     SourcePlan,
     StreamPlan,
 )
+from landing.secrets import redacted
 
 WIDTH = 100
 _INDENT = "    "
@@ -139,6 +140,7 @@ def _description(stream: StreamPlan) -> str:
 
 def _harmless(text: str) -> str:
     """Foreign text as one line that is safe in a docstring or comment."""
+    text = redacted(text)
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.replace("\\", "/").replace('"', "'").split())
 

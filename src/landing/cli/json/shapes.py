@@ -193,10 +193,19 @@ class CronJob(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str
 
 
+class CronJobChange(msgspec.Struct, frozen=True, kw_only=True):
+    change: Literal["added", "changed", "removed"]
+    name: str
+    details: Sequence[str]
+    """What changed, in words."""
+
+
 class CronJobs(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     written: bool
     jobs: list[CronJob]
+    changes: list[CronJobChange]
+    """Compared with what the folder had; with --check, with what it has."""
     unscheduled: Sequence[str]
     differences: Sequence[str]
     """With --check: how the folder differs."""

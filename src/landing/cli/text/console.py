@@ -1,6 +1,7 @@
 """Prints lines and tables that fit the terminal; in a pipe they have any length and no colour.
 
-Everything that a command prints goes through this module, which makes it printable.
+Everything that a command prints goes through this module, which makes it printable and masks known
+secrets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
 from landing.errors import printable, printable_lines
+from landing.secrets import masked
 
 _GAP = "  "
 
@@ -22,18 +24,29 @@ _documents: TextIO | None = None
 """Standard output, while everything but documents goes to standard error."""
 
 
+def presentable(text: str) -> str:
+    """`text` in one line, fit to be printed."""
+    return printable(masked(text))
+
+
+def presentable_cells(texts: Sequence[str]) -> list[str]:
+    """The same for many texts, of which mostly none has a secret."""
+    whole = "\n".join(texts)
+    return list(map(printable if masked(whole) == whole else presentable, texts))
+
+
 def put(text: str = "", to: TextIO | None = None) -> None:
     """Print one line as it is, whatever the width of the terminal."""
-    print(printable(text), file=to or sys.stdout, flush=True)
+    print(presentable(text), file=to or sys.stdout, flush=True)
 
 
 def put_trace(text: str) -> None:
     """Print a traceback on standard error."""
-    print(printable_lines(text), file=sys.stderr, flush=True)
+    print(printable_lines(masked(text)), file=sys.stderr, flush=True)
 
 
 def put_document(lines: Sequence[str]) -> None:
-    """Print a document for programs on standard output."""
+    """Print a document for programs on standard output; `print_json` has masked its values."""
     print("\n".join(map(printable, lines)), file=_documents or sys.stdout, flush=True)
 
 
@@ -78,7 +91,7 @@ def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None)
     `style` is a style of rich, for the mark, or for the line if there is no mark.
     """
     to = to or sys.stdout
-    mark, text = printable(mark), printable(text)
+    mark, text = presentable(mark), presentable(text)
     width = terminal_width(to)
     # An address that is cut is none: a word wider than the terminal stays whole.
     room = sys.maxsize if width is None else max(width - len(mark), 20)
@@ -103,7 +116,8 @@ def grid(
 ) -> list[str]:
     """The lines of a table of at most `width` cells; the widest columns are cut first. Columns
     whose titles are in `right` have numbers."""
-    texts = [[printable(text) for text in row] for row in (titles, *rows)]
+    cells = iter(presentable_cells([text for row in (titles, *rows) for text in row]))
+    texts = [[next(cells) for _ in row] for row in (titles, *rows)]
     if width is None:
         return _padded(texts, [title in right for title in titles])
     from io import StringIO

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
-from landing.cli.text.console import is_watched
-from landing.errors import printable
+from landing.cli.text.console import is_watched, presentable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +84,7 @@ class Live:
         width, height = console.size
         # Without the last cell, so that no terminal wraps a line and then loses count of them.
         rows = [
-            Text.assemble(*((printable(piece), style) for piece, style in line))
+            Text.assemble(*((presentable(piece), style) for piece, style in line))
             for line in self._lines(width - 1, max(1, height - 1))
         ]
         for row in rows:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from landing.cli.text.console import put_document, put_trace, say
@@ -13,7 +14,7 @@ from landing.errors import LeaseHeld, UsageError
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
 from landing.errors import sized as sized
-from landing.secrets import redacted
+from landing.secrets import masked, redacted, without_secrets
 
 if TYPE_CHECKING:
     from landing.results import TableResult
@@ -56,7 +57,12 @@ def _encoded(document: Any) -> bytes:
 
     from landing.cli.json.shapes import plain
 
-    return msgspec.json.Encoder(decimal_format="number", enc_hook=plain).encode(document)
+    encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=plain)
+    text = encoder.encode(document)
+    if masked(text.decode()) == text.decode():
+        return text
+    values = msgspec.json.Decoder(float_hook=Decimal).decode(text)
+    return encoder.encode(without_secrets(values, masked))
 
 
 def print_failed(error: BaseException, code: int) -> None:

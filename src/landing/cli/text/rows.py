@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from landing.cli.text.console import grid
-from landing.errors import counted, printable
+from landing.cli.text.console import grid, presentable, presentable_cells
+from landing.errors import counted
 
 _LONGEST = 1_000
 """Most characters of one value."""
@@ -26,7 +26,7 @@ def row_lines(
 ) -> list[str]:
     """A table with as many columns as fit, and the names of the others; `more` says how to see
     them. Columns in `first_to_go` are shown only if all columns fit uncut."""
-    texts = {name: [printable(_text(row.get(name))) for row in rows] for name in columns}
+    texts = {name: presentable_cells([_text(row.get(name)) for row in rows]) for name in columns}
     if width is not None and first_to_go and _taken(texts, None) > width:
         texts = {name: values for name, values in texts.items() if name not in first_to_go}
     names = list(texts)
@@ -37,7 +37,9 @@ def row_lines(
     cells = [list(row) for row in zip(*(texts[name] for name in names[:shown]), strict=True)]
     lines = grid(names[:shown], cells, width, right=numbers)
     if left := names[shown:]:
-        lines.append(f"and {counted(len(left), 'column')} more: {printable(', '.join(left))}{more}")
+        lines.append(
+            f"and {counted(len(left), 'column')} more: {presentable(', '.join(left))}{more}"
+        )
     return lines
 
 

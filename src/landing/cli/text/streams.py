@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len as cells
 
+from landing.cli.text.console import presentable
 from landing.cli.text.live import Line
 from landing.cli.text.output import counted, lasting, sized
-from landing.errors import printable
 from landing.observe.progress import StreamProgress, Watch, in_words, retries_in_words
 
 _GAP = "  "
@@ -126,7 +126,7 @@ def _drawn(streams: Sequence[StreamProgress], width: int, now: float) -> Sequenc
         lines.append(
             [
                 (f"{mark} ", style),
-                (_fitted(printable(of.stream), name), "bold"),
+                (_fitted(presentable(of.stream), name), "bold"),
                 ("".join(message), ""),
                 (f"{_GAP}{in_words(of, now)}", _style(of, now)),
             ]

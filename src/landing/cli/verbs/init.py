@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
+from landing.cli.verbs.k8s import FOLDER, rendered
 from landing.cli.verbs.new import (
     Planned,
     add_answers,
@@ -25,10 +27,12 @@ from landing.cli.verbs.new import (
 from landing.errors import UsageError, WorkspaceError, counted
 
 if TYPE_CHECKING:
-    from landing.cli.json.shapes import NewWorkspace
+    from landing.cli.json.shapes import NewSource, NewWorkspace
+    from landing.kubernetes import Timetable
+    from landing.scaffold.workspace import Design, Made
 
 HELP = "create a workspace: folders, scripts, settings, Makefile, CI, a first source"
-_PARTS = ("dagster", "feeder")
+_PARTS = ("deploy", "dagster", "feeder")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path())
     add_flag(parser, "--keep", "keep files that exist, add the others")
+    add_flag(
+        parser,
+        "--deploy",
+        "add a Dockerfile, Kubernetes manifests, settings of Dagster, and CI that builds the image",
+    )
     add_flag(parser, "--dagster", "add a code location for Dagster")
     add_flag(parser, "--feeder", "add the reference feeder, which merges files into DuckLake")
     parser.add_argument(
@@ -48,6 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     first = parser.add_mutually_exclusive_group()
     first.add_argument("--source", metavar="NAME", help="write a first source")
     add_flag(first, "--no-source", "write no source")
+    first.add_argument(
+        "--add",
+        metavar="PART",
+        choices=_PARTS,
+        action="append",
+        help=f"add a part to the workspace that FOLDER is in: {', '.join(_PARTS)}",
+    )
     add_json(parser)
     add_answers(parser.add_argument_group("the first source"))
 
@@ -63,8 +79,7 @@ def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int
 def _called(options: argparse.Namespace) -> int:
     if print_kinds(options):
         return 0
-    planned = _planned(options)
-    made = _made(options, planned)
+    made = _added(options) if options.add else _made(options, _planned(options))
     if options.json:
         print_json(made)
     else:
@@ -84,17 +99,52 @@ def _planned(options: argparse.Namespace) -> Planned | None:
 
 
 def _made(options: argparse.Namespace, planned: Planned | None) -> NewWorkspace:
-    from landing.cli.json.shapes import NewWorkspace
-    from landing.scaffold.workspace import Design, write_workspace
+    from landing.kubernetes import Timetable
+    from landing.scaffold.workspace import write_workspace
 
-    made = write_workspace(
-        Design(
-            options.folder,
-            frozenset(part for part in _PARTS if getattr(options, part)),
-            engine=options.engine,
-            keeps=options.keep,
-        )
-    )
+    design = _design(options, options.folder)
+    if "deploy" in design.parts:
+        design = _with_base(design, Workspace(options.folder / "orchestration"), Timetable((), ()))
+    made = write_workspace(design)
+    return _shown(made, None if planned is None else written(made.workspace, planned))
+
+
+def _added(options: argparse.Namespace) -> NewWorkspace:
+    from landing.catalog.workspace import find_workspace
+    from landing.kubernetes import timetable
+    from landing.scaffold.engine import lacking_in
+    from landing.scaffold.workspace import add_parts
+
+    workspace = find_workspace(options.folder)
+    design = _design(options, workspace.repository)
+    base = workspace.repository / FOLDER
+    there = [base] if base.exists() else []
+    if "deploy" in design.parts and not there:
+        design = _with_base(design, workspace, timetable(workspace, "source"))
+    made = add_parts(workspace, design)
+    requirements = workspace.repository / "requirements.txt"
+    lacking = lacking_in(requirements.read_text(encoding="utf-8", errors="replace"), made.engine)
+    if lacking is not None:
+        say(f"{workspace.shown(requirements)} {lacking}", mark="! ")
+    return _shown(replace(made, kept=[*made.kept, *there]), None)
+
+
+def _design(options: argparse.Namespace, folder: Path) -> Design:
+    from landing.scaffold.workspace import Design
+
+    parts = {part for part in _PARTS if getattr(options, part)} | set(options.add or ())
+    return Design(folder, frozenset(parts), engine=options.engine, keeps=options.keep)
+
+
+def _with_base(design: Design, workspace: Workspace, timetable: Timetable) -> Design:
+    """With what `landing k8s` would write for the present stream configs."""
+    files = rendered(workspace, timetable)
+    return replace(design, others={str(FOLDER / name): text for name, text in files.items()})
+
+
+def _shown(made: Made, source: NewSource | None) -> NewWorkspace:
+    from landing.cli.json.shapes import NewWorkspace
+
     shown = made.workspace.shown
     return NewWorkspace(
         folder=str(made.workspace.repository),
@@ -102,7 +152,7 @@ def _made(options: argparse.Namespace, planned: Planned | None) -> NewWorkspace:
         kept=[shown(file) for file in made.kept],
         requirement=made.engine.requirement,
         is_of_this_machine=made.engine.is_of_this_machine,
-        source=None if planned is None else written(made.workspace, planned),
+        source=source,
     )
 
 
@@ -115,17 +165,27 @@ def _print(options: argparse.Namespace, made: NewWorkspace) -> None:
     if made.source is not None:
         say(f"source {made.source.source}:")
         print_made(made.source, indent="  ")
-    say(f"installs {made.requirement}")
-    if made.is_of_this_machine:
+    if not options.add:
+        say(f"installs {made.requirement}")
+    if made.is_of_this_machine and "requirements-dev.txt" in made.files:
         say(
-            "requirements.txt names a path that exists only on this machine: before you commit, "
-            "put a requirement there that everyone can install, or begin with `landing init "
-            "--engine 'dlt-landing @ git+https://…@COMMIT'`",
+            "requirements-dev.txt names a path that exists only on this machine: before you "
+            "commit, remove it if everyone can install the version in requirements.txt, or begin "
+            "with `landing init --engine 'dlt-landing @ git+https://…@COMMIT'`",
             mark="! ",
         )
-    say("Next:")
-    for step in _steps(options.folder, made):
+    steps = list(_added_steps(made) if options.add else _steps(options.folder, made))
+    if steps:
+        say("Next:")
+    for step in steps:
         say(f"  {step}")
+
+
+def _added_steps(made: NewWorkspace) -> Iterator[str]:
+    overlay = "deploy/kubernetes/overlay/kustomization.yaml"
+    if overlay in made.files:
+        yield "set the image, the namespace and the bucket in " + overlay
+        yield "put your keys into .sops.yaml (docs/deployment.md)"
 
 
 def _steps(folder: Path, made: NewWorkspace) -> Iterator[str]:
@@ -137,3 +197,4 @@ def _steps(folder: Path, made: NewWorkspace) -> Iterator[str]:
     yield f"cp .env.example .env    # and set {', '.join(['the bucket', *variables])} there"
     yield "landing doctor"
     yield "landing new SOURCE" if source is None else f"landing discover {source.source}"
+    yield from _added_steps(made)

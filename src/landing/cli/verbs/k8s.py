@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from landing.errors import UsageError, counted
 if TYPE_CHECKING:
     from landing.catalog.schedule import Schedule
     from landing.cli.json.shapes import CronJobs
-    from landing.kubernetes import Timetable
+    from landing.kubernetes import Change, Timetable
 
 HELP = "write Kubernetes CronJobs, as a kustomize base, from the schedules in stream configs"
 FOLDER = Path("deploy") / "kubernetes" / "base"
@@ -50,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="ZONE",
         help="the time zone of --default-schedule (default UTC)",
     )
+    parser.add_argument(
+        "--service-account",
+        metavar="NAME",
+        help="the service account of the pods, such as one with an AWS role (default: none)",
+    )
     add_flag(
         parser,
         "--check",
@@ -61,26 +67,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import kubernetes
     from landing.catalog.orphans import orphans
-    from landing.catalog.variables import source_variables
 
-    timetable = kubernetes.timetable(workspace, options.per, _default(options))
+    folder = options.output or workspace.repository / FOLDER
+    existing = kubernetes.existing_jobs(folder)
+    timetable = kubernetes.timetable(workspace, options.per, _default(options), existing)
     for one in orphans(workspace):
         say(one.message, mark="note: ")
     for stream in timetable.unscheduled:
         say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")
-    if not timetable.jobs:
+    if not (timetable.jobs or existing or options.check):
         raise UsageError(
             f"no stream to run: in {workspace.shown(workspace.root / 'dag' / 'streams')}, set "
             '"selected": true and "schedule" in those to run'
         )
-    sources = {job.source for job in timetable.jobs}
-    variables = {source: bool(source_variables(workspace, source)) for source in sources}
-    files = kubernetes.rendered(timetable, variables)
-    folder = options.output or workspace.repository / FOLDER
+    files = rendered(workspace, timetable, _service_account(options))
+    changes = kubernetes.changes(folder, files)
     different = kubernetes.differences(folder, files) if options.check else []
     if not options.check:
         kubernetes.write(folder, files)
-    done = _done(options, workspace.shown(folder), timetable, different)
+    done = _done(options, workspace.shown(folder), timetable, changes, different)
     if options.json:
         print_json(done)
     else:
@@ -88,15 +93,32 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 1 if different else 0
 
 
+def rendered(
+    workspace: Workspace, timetable: Timetable, service_account: str | None = None
+) -> dict[str, str]:
+    """The files of the base, by name."""
+    from landing import kubernetes
+    from landing.catalog.variables import source_variables
+
+    sources = {job.source for job in timetable.jobs}
+    variables = {source: bool(source_variables(workspace, source)) for source in sources}
+    return kubernetes.rendered(timetable, variables, service_account)
+
+
 def _done(
-    options: argparse.Namespace, folder: str, timetable: Timetable, differences: Sequence[str]
+    options: argparse.Namespace,
+    folder: str,
+    timetable: Timetable,
+    changes: Sequence[Change],
+    differences: Sequence[str],
 ) -> CronJobs:
-    from landing.cli.json.shapes import CronJob, CronJobs, shaped
+    from landing.cli.json.shapes import CronJob, CronJobChange, CronJobs, shaped
 
     return CronJobs(
         folder=folder,
         written=not options.check,
         jobs=[shaped(CronJob, job, schedule=str(job.schedule)) for job in timetable.jobs],
+        changes=[shaped(CronJobChange, change) for change in changes],
         unscheduled=timetable.unscheduled,
         differences=differences,
     )
@@ -109,6 +131,20 @@ def _print(done: CronJobs) -> None:
         say(f"{done.folder}: {counted(len(done.jobs), 'CronJob')}")
         for job in done.jobs:
             say(f"  {job.name}: {job.source} {' '.join(job.streams)}, at {job.schedule}")
+        for one in done.changes:
+            say(f"{one.change} {': '.join(filter(None, (one.name, '; '.join(one.details))))}")
+        if any(one.change == "removed" for one in done.changes):
+            say("`kubectl apply --prune` removes that from the cluster, too (docs/deployment.md)")
+
+
+def _service_account(options: argparse.Namespace) -> str | None:
+    name: str | None = options.service_account
+    if name is not None and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
+        raise UsageError(
+            f"--service-account: '{name}' can't be a service account's name: lower-case letters, "
+            "digits, '-' and '.' only, and a letter or digit at both ends"
+        )
+    return name
 
 
 def _default(options: argparse.Namespace) -> Schedule | None:

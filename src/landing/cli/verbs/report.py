@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import (
@@ -118,19 +118,10 @@ def _written(options: argparse.Namespace, bucket: Bucket, page: str) -> list[str
 def _print(report: Report) -> None:
     import msgspec
 
-    from landing.secrets import redacted
+    from landing.secrets import redacted, without_secrets
 
-    safe = cache(redacted)  # names and reasons repeat
-
-    def without_secrets(value: Any) -> Any:
-        """Text by text, so that a secret that looks like a key or a number breaks no document."""
-        if isinstance(value, dict):
-            return {name: without_secrets(member) for name, member in value.items()}
-        if isinstance(value, list):
-            return [without_secrets(member) for member in value]
-        return safe(value) if isinstance(value, str) else value
-
-    print_json(without_secrets(msgspec.to_builtins(report, enc_hook=str)))
+    # Names and reasons repeat.
+    print_json(without_secrets(msgspec.to_builtins(report, enc_hook=str), cache(redacted)))
 
 
 def _whole(text: str) -> int:

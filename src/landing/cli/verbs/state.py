@@ -150,10 +150,8 @@ def _code_decides(workspace: Workspace, config: StreamConfig, cursor: Any) -> bo
     from landing.extraction.import_records import ImportRecords
 
     record = ImportRecords(workspace).get(config.source)
-    declares = None if record is None else record.streams.get(config.stream)
-    if declares == "initial_value":
-        return cursor is None or config.lookback is not None
-    return declares != "nothing"
+    declared = None if record is None else record.streams.get(config.stream)
+    return declared is None or declared.decides_start(config, cursor)
 
 
 def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:

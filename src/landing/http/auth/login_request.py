@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -68,17 +68,6 @@ def _last_answer(
 
 def register_secrets(*sent: Any) -> None:
     """Of what a login sends, the values whose names mark them as secrets, such as `password`."""
-    for each in sent:
-        secrets.register_lasting(*_secrets_in(each), what="a credential of the login")
-
-
-def _secrets_in(sent: Any) -> Iterator[str]:
-    if isinstance(sent, list | tuple):
-        for each in sent:
-            yield from _secrets_in(each)
-    elif isinstance(sent, Mapping):
-        for name, value in sent.items():
-            if isinstance(value, str) and secrets.is_secret_name(str(name)):
-                yield value
-            else:
-                yield from _secrets_in(value)
+    found = (value for name, value in secrets.members(sent) if secrets.is_secret_name(name))
+    texts = [value for value in found if isinstance(value, str)]
+    secrets.register_lasting(*texts, what="a credential of the login")

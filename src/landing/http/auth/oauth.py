@@ -81,6 +81,8 @@ class JwtBearer(_OAuth2):
         self.scope = scope
         # Variables often have a key in one line, with `\n` for its line breaks.
         self._private_key = private_key.replace("\\n", "\n")
+        kept = secrets.secrets_of("private_key", private_key)
+        secrets.register_lasting(*kept, what="a line of a private key")
         self._header = {"alg": algorithm, **({"kid": key_id} if key_id else {})}
         # Google reads the scope from the claims, others from the request's parameters.
         self._claims = {**({"scope": scope} if scope else {}), **(claims or {})}

@@ -80,6 +80,7 @@ class TokenEndpoint:
         not follow redirects, which would forward the secret.
         """
         sent = [parameters.get(name) for name in _SECRET_PARAMETERS]
+        sent += [value for name, value in self.extra.items() if secrets.is_secret_name(name)]
         secrets.register(*filter(None, [self.client_secret, *sent]), what="a secret of the client")
         begun = time.time()
         session = self._session(grant_type)

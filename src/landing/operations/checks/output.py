@@ -22,7 +22,7 @@ from landing.operations.checks.interruption import (
 )
 from landing.operations.checks.subject import CheckedStream
 from landing.operations.recordings import SCRUBBED
-from landing.secrets import is_in, registered, secrets_of
+from landing.secrets import found_in, registered, secrets_of
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import read_state
@@ -66,10 +66,9 @@ def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:
     secrets = _secrets(subject)
     places = dict(_places(subject)) if secrets else {}
     found = [
-        Leak(what, place)
-        for value, what in secrets.items()
+        Leak(secrets[value], place)
         for place, text in places.items()
-        if is_in(text, value)
+        for value in found_in(text, secrets)
     ]
     return found, sorted(set(secrets.values()))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
+from landing.catalog.stream_config import StreamConfig
 from landing.catalog.variables import described_variables
 from landing.catalog.workspace import (
     BucketSettings,
@@ -26,7 +28,6 @@ from landing.tables import place_of
 if TYPE_CHECKING:
     from landing.extraction.sources import Source
 
-CheckStream: TypeAlias = Callable[[str], None]
 _AT_ONCE = 2
 """Slices that a stream may have on the disk: one that is being uploaded, and the next."""
 
@@ -79,40 +80,50 @@ def source_findings(
     findings = Findings()
     streams = list(configured_streams(workspace, source))
     is_used = is_requested or bool(streams)
-    check_stream: CheckStream | None = None
+    imported: _Imported | None = None
     with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
-        check_stream = _imported(workspace, source, imports.get(source))
+        imported = _Imported(workspace, source, imports.get(source))
     if is_used:
         # What does not import may be no Python, which has been said.
-        with (
-            findings.messages_of(source, "fix it")
-            if check_stream is not None
-            else suppress(SourceError)
-        ):
+        is_said = imported is None
+        with suppress(SourceError) if is_said else findings.messages_of(source, "fix it"):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""
         yield fine(source, f"imports{variables}")
     yield from findings.all
-    yield from _configs(workspace, source, streams, check_stream, bucket)
+    yield from _configs(workspace, source, streams, imported, bucket)
 
 
-def _imported(workspace: Workspace, source: str, record: ImportRecord | None) -> CheckStream:
-    """What raises LandingError for a stream that the source has not got. Raises SourceError if the
-    source does not import."""
+class _Imported:
+    """A source that imports. Whatever the record of its last import does not say, the source itself
+    is asked, which takes dlt and seconds. Raises SourceError if it does not import."""
 
-    def check(stream: str) -> None:
+    def __init__(self, workspace: Workspace, source: str, record: ImportRecord | None) -> None:
+        self._workspace = workspace
+        self._name = source
+        self._record = record
+        if record is None:
+            _ = self._source
+
+    @cached_property
+    def _source(self) -> Source:
+        from landing.extraction.sources import load_source
+
+        return load_source(self._workspace, self._name)
+
+    def check_stream(self, stream: str) -> None:
+        record = self._record
         if record is None or not (record.may_have_more or stream in record.streams):
-            load().check_stream(stream)
+            self._source.check_stream(stream)
 
-    def load() -> Source:
-        from landing.extraction.sources import load_source  # with dlt, which takes long
-
-        return load_source(workspace, source)
-
-    if record is None:
-        load()
-    return check
+    def check_config(self, config: StreamConfig) -> None:
+        record = self._record
+        if record is not None:
+            declared = record.streams.get(config.stream)
+            if record.may_have_more or (declared and not declared.may_contradict(config)):
+                return
+        self._source.check_config(config)
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
@@ -135,7 +146,7 @@ def _configs(
     workspace: Workspace,
     source: str,
     streams: Sequence[str],
-    check_stream: CheckStream | None,
+    imported: _Imported | None,
     bucket: BucketSettings | None,
 ) -> Iterator[Finding]:
     found: list[Finding] = []
@@ -153,15 +164,17 @@ def _configs(
             continue
         selected += 1
         findings = Findings()
-        if check_stream is not None:
+        if imported is not None:
             with findings.messages_of(
                 f"{source}/{stream}", "rename the file, delete it, or export the stream"
             ):
-                check_stream(stream)
+                imported.check_stream(stream)
         with findings.messages_of(f"{source}/{stream}", _dry_run(source, stream)):
             check_key(config.fields, config.origin)
             if bucket is not None:
                 place_of(config, bucket)
+            if imported is not None and not findings.all:
+                imported.check_config(config)
         found += findings.all
     yield from found or [fine(source, _message(streams, selected))]
 

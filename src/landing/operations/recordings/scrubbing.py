@@ -15,7 +15,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
-from landing.secrets import is_in, is_secret_name, is_secret_variable, replaced, secrets_of
+from landing.http.auth.sent_credentials import credentials_in
+from landing.secrets import (
+    found_in,
+    is_secret_name,
+    is_secret_variable,
+    replaced,
+    secrets_of,
+)
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
@@ -63,8 +70,10 @@ class Scrubber:
         """Replacements for secrets anywhere in a text."""
 
     def learn(self, request: Any, response: Message) -> None:
-        for value in _sent(request.headers):
-            self._add(value)
+        for name, value in request.headers.items():
+            if is_secret_name(name):
+                for part in credentials_in(name, value):
+                    self._add(part)
         for name, values in response["headers"].items():
             if name.lower() == "set-cookie":
                 for cookie in values:
@@ -90,7 +99,7 @@ class Scrubber:
         request = copy.copy(request)
         is_login = _is_login(request)
         request.headers = {
-            name: value
+            name: self._text(value)
             for name, value in request.headers.items()
             if name.lower() in _REQUEST_HEADERS
         }
@@ -113,7 +122,8 @@ class Scrubber:
             pass  # nothing can be replaced in binary data; `refuse_secrets` checks it
         else:
             body = self._body(text, is_login=_is_login(request)).encode()
-        return {**response, "headers": headers, "body": {"string": body}}
+        status = {**response["status"], "message": self._text(response["status"]["message"] or "")}
+        return {**response, "status": status, "headers": headers, "body": {"string": body}}
 
     def variables(self, found: Mapping[str, str]) -> dict[str, str]:
         """Variables for a recording: placeholders for secret ones, scrubbed URLs and texts.
@@ -133,17 +143,22 @@ class Scrubber:
 
     def refuse_secrets(self, request: Any, response: Message) -> None:
         """Raises UnscrubbedSecret if a secret is left in this request or answer."""
-        texts = [request.uri, _as_text(request.body), _as_text(response["body"]["string"])]
-        texts += [value for values in response["headers"].values() for value in values]
+        texts = [request.uri, _as_text(request.body), response["status"]["message"] or ""]
+        body = response["body"]["string"] or b""
+        texts += [_as_text(body), body.decode("latin-1") if isinstance(body, bytes) else ""]
+        for headers in (request.headers, response["headers"]):
+            texts += map(str, headers.values())
         self._refuse(texts, f"{request.method} {request.uri.partition('?')[0]}")
 
     def _refuse(self, texts: Collection[str], place: str) -> None:
-        for secret, name in self._names.items():
+        for text in dict.fromkeys(texts):
             # A placeholder may hold a short secret by chance, such as the password `holder`.
-            if any(is_in(text.replace(name, ""), secret) for text in texts):
+            for name in set(self._names.values()):
+                text = text.replace(name, "")
+            for secret in found_in(text, self._names):
                 raise UnscrubbedSecret(
-                    f"{place}: the recording would contain a secret ({name}) in a form that can't "
-                    "be removed; nothing was written"
+                    f"{place}: the recording would contain a secret ({self._names[secret]}) in a "
+                    "form that can't be removed; nothing was written"
                 )
 
     def _body(self, text: str, *, is_login: bool, is_matched: bool = False) -> str:
@@ -265,17 +280,6 @@ def _scrubbed_header(name: str, value: str) -> str:
     if name.lower() == "set-cookie":
         return _COOKIE.sub(rf"\1={SCRUBBED}", value)
     return SCRUBBED if _is_credential_header(name) else value
-
-
-def _sent(headers: Mapping[str, str]) -> Iterator[str]:
-    """The secrets that a request's headers carry."""
-    for name, value in headers.items():
-        if name.lower() == "cookie":
-            yield from (pair.partition("=")[2] for pair in value.split("; "))
-        elif name.lower() in ("authorization", "proxy-authorization"):
-            yield value.partition(" ")[2] or value
-        elif is_secret_name(name):
-            yield value
 
 
 def _as_text(body: Any) -> str:
