@@ -93,7 +93,7 @@ def test_names_of_an_earlier_version_stay_and_new_ones_are_distinct(kit: Kit) ->
     assert re.fullmatch("landing-odoo-orders-[0-9a-f]{8}", name)
 
 
-def test_what_was_added_changed_and_removed_is_said(kit: Kit) -> None:
+def test_what_was_added_changed_and_removed_is_shown(kit: Kit) -> None:
     configure(kit, "odoo", "orders", HOURLY)
     configure(kit, "datasette", "flights", HOURLY)
     first = kit.landing("k8s", "--output", "base", "--json")

@@ -330,9 +330,7 @@ def test_aws_variables_of_another_account_do_not_win(
     assert done.code == 0, done.text
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_ends_all_streams_and_gives_the_lease_back(
     kit: Kit, zone: Zone, number: signal.Signals, code: int
 ) -> None:

@@ -6,6 +6,7 @@ Each path is of the shape that the document of a public API has; the server page
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -333,3 +334,14 @@ def test_the_number_of_the_first_page(
     assert read is not None
     found = read.first_page()
     assert (found and found[0]) == first
+
+
+def test_a_long_description_takes_no_time(kit: Kit, tmp_path: Path) -> None:
+    document = openapi_3("https://x.org")
+    (limit, *_) = document["paths"]["/payments"]["get"]["parameters"]
+    limit["description"] = "<a " * 100_000 + "at most 7"
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document))
+    begun = time.process_time()
+    assert kit.landing("new", "kinds", f"--openapi={file}").code == 0
+    assert time.process_time() - begun < 5

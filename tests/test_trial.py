@@ -150,3 +150,45 @@ def test_a_server_that_is_away_stops_nothing(
     made = kit.landing("new", "shop", f"--openapi={file}")
     assert made.code == 0, made.text
     assert "the trial ended" in made.out
+
+
+def test_no_document_decides_where_credentials_go(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = document()
+    with serve(answer) as elsewhere, serve(answer) as server:
+        flow = {"clientCredentials": {"tokenUrl": f"{elsewhere.url}/token"}}
+        foreign["components"]["securitySchemes"] = {"b": {"type": "oauth2", "flows": flow}}
+        foreign["paths"][f"/{elsewhere.url}/x"] = foreign["paths"]["/plain"]
+        file = tmp_path / "openapi.json"
+        file.write_text(json.dumps(foreign))
+        monkeypatch.setenv("SHOP_URL", server.url)
+        for name in ("CLIENT_ID", "CLIENT_SECRET"):
+            monkeypatch.setenv(f"SHOP_{name}", "secret-of-the-client")
+        made = kit.landing("new", "shop", f"--openapi={file}")
+        assert made.code == 0, made.text
+        assert "not tried, since the document sends the credentials to 127.0.0.1" in made.out
+        assert elsewhere.seen == server.seen == []
+    written = (kit.root / "dlt" / "sources" / "shop" / "streams.py").read_text()
+    assert elsewhere.url not in written
+
+
+def test_names_that_are_no_paths_stop_nothing(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(exchange: Exchange) -> None:
+        exchange.reply(
+            200, json.dumps({"data": ROWS, "links": {"next\\": "x", "next": "$["}}).encode()
+        )
+
+    one = document()
+    one["paths"] = {"/links": one["paths"]["/links"]}
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(one))
+    with serve(odd) as server:
+        monkeypatch.setenv("SHOP_URL", server.url)
+        monkeypatch.setenv("SHOP_TOKEN", "right-token-of-shop")
+        made = kit.landing("new", "shop", f"--openapi={file}")
+    assert made.code == 0, made.text
+    assert "Traceback" not in made.text
+    assert "links: " in made.out

@@ -21,10 +21,10 @@ Span: TypeAlias = tuple[int, int]
 
 _MOST_LAYERS = 6
 _SHORTEST = 4
-"""Characters. A shorter spelling of a text is not sought: it occurs anywhere."""
+"""Characters. A shorter spelling of a text is not searched for: it occurs anywhere."""
 _LONGEST_KEPT = 10_000
 _SHORTEST_ENCODED = 8
-"""Bytes that are sought in base64 and hexadecimal."""
+"""Fewest bytes that are searched for in base64 and hexadecimal."""
 _ESCAPES = (
     r"%(?P<in_url>[0-9A-Fa-f]{2})"
     r"|\\\\*(?!\0)(?:x(?P<byte>[0-9A-Fa-f]{2})|u(?P<unit>[0-9A-Fa-f]{4})|U(?P<code>[0-9A-Fa-f]{8})"

@@ -92,7 +92,7 @@ def _due(
     local = moment.astimezone(zone).replace(fold=fold)
     offset = local.utcoffset() or timedelta()
     clock = (moment.astimezone(UTC) + offset).replace(tzinfo=None)
-    # Without a time zone, croniter counts on the clock's face and adjusts nothing.
+    # Without a time zone, croniter works on local times and adjusts nothing.
     times = croniter(schedule.cron, clock)
     while True:
         read: datetime = getattr(times, step)(datetime)

@@ -89,11 +89,13 @@ def _data_version(result: "StreamResult", bucket: "Bucket") -> dg.DataVersion | 
     then don't show as outdated. None, which lets Dagster make one, if it can't be read."""
     from landing.zone.layout import StreamPaths
     from landing.zone.load_log import last_load
+    from landing.zone.state import stored_load_id
 
     if result.load_ids:
         return dg.DataVersion(result.load_ids[-1])
     try:
-        last = last_load(bucket, StreamPaths(result.source, result.stream), None)
+        paths = StreamPaths(result.source, result.stream)
+        last = last_load(bucket, paths, stored_load_id(bucket, paths))
     except BucketError:
         return None
     return dg.DataVersion(last.load_id if last else "nothing has landed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ BUCKET_SECRET = "landing-bucket"
 SOURCE = "dlt-landing/source"
 STREAMS = "dlt-landing/streams"
 USER = 10001
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 """User id of the image, unused on the node."""
 
 STARTS_WITHIN = 600
@@ -65,6 +67,8 @@ def parsed(text: str) -> Job | None:
         (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         _, source, *streams = container["args"]
         name, slug = document["metadata"]["name"], document["metadata"]["labels"][SOURCE]
+        if not _LABEL.fullmatch(name):  # it becomes the name of a file
+            return None
         return Job(name, source, slug, tuple(streams), Schedule(spec["schedule"], spec["timeZone"]))
     except (yaml.YAMLError, LookupError, TypeError, ValueError):
         return None

@@ -240,8 +240,8 @@ class _Replacing:
         self._pending.put(replace(wrong, done=datetime.now(UTC)))
         raise BucketError(
             f"{self._bucket.location(wrong.into)} did not read back as the files that it should "
-            f"replace: {wrong.unequal}; they stay, and it is now an empty file: check the bucket's "
-            "disks, and delete it to compact them again"
+            f"replace: {wrong.unequal}; they stay, and an empty file has its place: check the "
+            "bucket's disks"
         )
 
     def _remove(self, compared: Compaction) -> None:

@@ -102,7 +102,7 @@ def _plan_day(
     for group in _groups(files, sealed, file_bytes):
         into = compacted_path(group[-1].path)
         if into in names:
-            plan.left.append(f"{day}: {into} exists beside the file whose rows it has")
+            plan.left.append(f"{day}: {into} exists beside the file that it was to replace")
         elif len(group) > 1:
             plan.groups.append(FileGroup(day, tuple(group)))
 

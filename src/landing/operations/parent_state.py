@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from landing.catalog.lookback import moment_of, respelled
 from landing.errors import UsageError, listed
 from landing.extraction.cursor_values import is_naive
+from landing.extraction.parents import parent_ahead
 from landing.zone.layout import StreamPaths
 from landing.zone.parent_cursors import ParentCursor, forget_parents, move_parent, parent_cursors
 from landing.zone.state import State
+
+BEYOND_NOW = "that is beyond now: what is new is not requested until then"
 
 
 def parents_moved(
@@ -55,6 +58,9 @@ def parent_moved(state: State, paths: StreamPaths, name: str, text: str) -> Iter
         f"the next run requests the children of {name} from {value} on; of those, rows below the "
         "stream's own cursor do not land"
     )
+    ahead = parent_ahead(state, paths.stream, datetime.now(UTC))
+    if ahead is not None and ahead.parent == name:
+        yield BEYOND_NOW
 
 
 def _named(parent: ParentCursor) -> str:

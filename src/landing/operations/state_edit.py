@@ -24,7 +24,7 @@ from landing.errors import StreamError, UsageError
 from landing.extraction.cursor_values import CursorValues, Unit
 from landing.extraction.incremental import FrozenIncremental
 from landing.extraction.run_start import reads_from
-from landing.operations.parent_state import parent_moved, parents_moved
+from landing.operations.parent_state import BEYOND_NOW, parent_moved, parents_moved
 from landing.results import AHEAD
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.layout import StreamPaths
@@ -109,7 +109,7 @@ def cursor_set(
     message += parents_moved(state, config.stream, name, value, forward=forward)
     message += _message_of_rows(old, value, start, forward=forward)
     if not _descends(frozen) and _is_ahead(typed, columns, name, unit):
-        message.append("that is beyond now: what is new is not requested until then")
+        message.append(BEYOND_NOW)
     if names := names_kept(state, config.stream):
         message.append(f"what the stream itself stores stays: {', '.join(names)}")
     return Change("set", paths, before, _after(state, before), message)

@@ -181,7 +181,7 @@ def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
     if stream.records:
         arguments.append(f"records={_text(stream.records)}")
     if PAGINGS[stream.paging.kind].class_name:
-        arguments.append(f"paging={paging(stream.paging)}")
+        arguments.append(f"paging={_paging(stream.paging)}")
     params = {name: _text(value) for name, value in stream.params.items()}
     params |= {name: f'os.environ["{plan.variable(name)}"]' for name in stream.variables}
     if stream.cursor is not None:
@@ -253,7 +253,7 @@ def _nested(members: Mapping[str, str]) -> str:
     )
 
 
-def paging(plan: PagingPlan) -> str:
+def _paging(plan: PagingPlan) -> str:
     """The call, without arguments that have the default value."""
     kind = PAGINGS[plan.kind]
     defaults = {argument.name: argument.default for argument in kind.arguments}

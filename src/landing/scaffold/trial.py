@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -27,7 +28,7 @@ from landing.secrets import redacted
 _FEW = 5
 _SIZES = (100, 50, 20, 10)
 _TOO_LARGE = (400, 413, 416, 422)
-_ERRORS = (requests.RequestException, LandingError, ValueError)
+_MOST_STREAMS = 20
 _BY_WORDS = ("next", "cursor", "position")
 
 
@@ -41,25 +42,42 @@ class _Ended(Exception):
     """No stream can be read: the API does not take the credentials, or is not there."""
 
 
-def tried(plan: SourcePlan) -> Tried:
+def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
     """The plan as it was if an environment variable of the source is not set. The API's address is
-    one of them, so that no document decides where credentials go."""
+    one of them; unless the plan `is_trusted`, credentials go to no other host either."""
     if not all(name in os.environ for name, _ in plan.variables()):
         return Tried(plan)
+    if not is_trusted and (other := _other_host(plan)):
+        what = f"not tried, since the document sends the credentials to {other}"
+        return Tried(plan, [f"{what}: if that is right, run `landing check {plan.name}`"])
     streams = list(plan.streams)
     notes: list[str] = []
     works = 0
     try:
         api = _api(plan)
-        for number, stream in enumerate(plan.streams):
+        for number, stream in enumerate(plan.streams[:_MOST_STREAMS]):
             streams[number], note = _Trial(api, plan, stream).result()
-            works += not note
-            notes += [f"{stream.name}: {note}"] if note else []
-    except (_Ended, *_ERRORS) as error:
+            if note:
+                notes.append(f"{stream.name}: {note}")
+            else:
+                works += 1
+    except (_Ended, LandingError, ValueError) as error:
         return Tried(replace(plan, streams=streams), [*notes, f"the trial ended: {error}"])
     if works:
         notes.append(f"{works:,} of {len(streams):,} streams gave their first pages as planned")
+    if len(streams) > _MOST_STREAMS:
+        notes.append(f"{len(streams) - _MOST_STREAMS:,} streams were not tried")
     return Tried(replace(plan, streams=streams), notes)
+
+
+def _other_host(plan: SourcePlan) -> str | None:
+    """Where a login or a token's address leads, if that is not the API's own host."""
+    own = urlsplit(os.environ[plan.variables()[0][0]])
+    for value in plan.auth.arguments.values():
+        address = urlsplit(str(value))
+        if address.netloc and address[:2] != own[:2]:
+            return address.netloc.rpartition("@")[2]
+    return None
 
 
 def _api(plan: SourcePlan) -> Any:
@@ -67,7 +85,7 @@ def _api(plan: SourcePlan) -> Any:
     namespace: dict[str, Any] = {}
     exec(compile(render.client(plan), "client.py", "exec"), namespace)
     api = namespace["api"]()
-    api.session.retries = Retries(total=1)  # a person waits
+    api.session.retries = Retries(total=1, deadline=30.0)  # a person waits
     return api
 
 
@@ -106,8 +124,8 @@ class _Trial:
     def _error(self, stream: StreamPlan, most: int) -> Exception | None:
         try:
             self._pages(stream, most)
-        except _ERRORS as error:
-            if _status(error) == 401 or isinstance(error, requests.ConnectionError):
+        except Exception as error:  # whatever it is, the note says it, and the plan stays
+            if _status(error) in (401, 429) or isinstance(error, requests.ConnectionError):
                 raise _Ended(f"{stream.name}: {_shown(error)}") from None
             return error
         return None
@@ -140,16 +158,16 @@ class _Trial:
 
     def _has_two_pages(self, stream: StreamPlan) -> bool:
         try:
-            first, second = self._pages(stream, most=2)
-        except _ERRORS:  # among them, that there is one page
+            pages = self._pages(stream, most=2)
+        except Exception:  # names that an API chose may be no paths
             return False
-        return bool(first != second)
+        return len(pages) == 2 and bool(pages[0] != pages[1])
 
     def _candidates(self, stream: StreamPlan) -> Iterator[tuple[str, dict[str, str]]]:
         params = {**self._params, **_size(_in_pages_of(_FEW, stream).paging)}
         try:
             response = self._api.get(stream.path, params=params)
-        except _ERRORS:
+        except requests.RequestException:
             return
         if link_to(response.headers.get("Link", ""), "next"):
             yield "link", {}
@@ -169,7 +187,7 @@ class _Trial:
         try:
             page_0 = self._pages(_in_pages_of(_FEW, other), most=1)
             page_1 = self._pages(_in_pages_of(_FEW, stream), most=1)
-        except _ERRORS:  # there is no page 0
+        except Exception:  # there is no page 0
             return None
         return other if page_0 and page_0 != page_1 else None
 
@@ -182,15 +200,9 @@ def _by_word(word: Word) -> Iterator[tuple[str, dict[str, str]]]:
     last = re.split(r"[.\d]+", word.place)[-1] or word.name
     shorter = re.sub(r"^(x-)?next[_-]?", "", last, flags=re.IGNORECASE)
     shorter = shorter[:1].lower() + shorter[1:]
-    for param in dict.fromkeys((shorter, last, "cursor", "after")):
-        if param:
-            yield (
-                ("cursor-header" if word.is_header else "cursor"),
-                {
-                    where: word.place,
-                    "param": param,
-                },
-            )
+    kind = "cursor-header" if word.is_header else "cursor"
+    for param in dict.fromkeys(filter(None, (shorter, last, "cursor", "after"))):
+        yield kind, {where: word.place, "param": param}
 
 
 def _made(paging: PagingPlan) -> Any:
@@ -199,8 +211,13 @@ def _made(paging: PagingPlan) -> Any:
         return None
     from landing import http
 
-    name = PAGINGS[paging.kind].class_name
-    return eval(render.paging(paging), {name: getattr(http, name), "limit": paging.rows})
+    made = getattr(http, PAGINGS[paging.kind].class_name)
+    given = {name: value for name, value in paging.arguments.items() if value != ""}
+    if paging.kind == "keyset":
+        return made(**given, limit=paging.rows)
+    if paging.kind in render.WITH_LIMIT:
+        return made(paging.rows, **given)
+    return made(**{name: value for name, value in given.items() if name != "size"})
 
 
 def _size(paging: PagingPlan) -> dict[str, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import deltalake
 import pyarrow as pa
-from deltalake import DeltaTable, Field, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from landing.errors import TableError
@@ -16,6 +18,8 @@ _LOG = "_delta_log"
 _UNSUPPORTED = "Unsupported"
 """A word of the library's message about an unknown protocol or feature, whose class does not
 differ from other errors."""
+_ON_THIS_VERSION = CommitProperties(max_commit_retries=0)
+"""Commits only if no other process has changed the table since it was opened."""
 
 
 class DeltaLake:
@@ -56,7 +60,12 @@ class DeltaLake:
             done = (
                 # Not streamed: with statistics of the changes, Delta skips files that don't match.
                 self._present.merge(
-                    changes, same_key(self._key), "source", "target", streamed_exec=False
+                    changes,
+                    same_key(self._key),
+                    "source",
+                    "target",
+                    streamed_exec=False,
+                    commit_properties=_ON_THIS_VERSION,
                 )
                 .when_matched_delete(removed())
                 .when_matched_update_all(newer(self._cursor), except_cols=ours)
@@ -71,21 +80,23 @@ class DeltaLake:
             inserted=inserted,
         )
 
-    def replace(self, batches: pa.RecordBatchReader) -> None:
+    def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         before = self._version_to_replace()
+        check()
         with explained(self._place):
             write_deltalake(
-                self._place.uri,
+                self._opened or self._place.uri,
                 batches,
                 mode="overwrite",
                 schema_mode="overwrite",
-                storage_options=self._options(),
+                storage_options=None if self._opened else self._options(),
+                commit_properties=_ON_THIS_VERSION,
             )
             self._opened = None
             self._maintain(before)
 
     def _version_to_replace(self) -> int:
-        """The present version; -1 without a table. A damaged log is removed.
+        """The version of the opened table; -1 without a table. A damaged log is removed.
 
         Raises TableError for a table that is too new for this library, and is kept.
         """
@@ -106,6 +117,7 @@ class DeltaLake:
             bucket = self._place.bucket
             for path in list(bucket.list(f"{self._place.path}/{_LOG}")):
                 bucket.delete(path)
+            self._opened = None
             return -1
 
     def _maintain(self, before: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,20 +92,26 @@ class DuckLake:
         lake.execute(f"DELETE FROM {self._name} WHERE {same}")
         lake.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM moved")
 
-    def replace(self, batches: pa.RecordBatchReader) -> None:
+    def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         empty = batches.schema.empty_table()
         with self._connected() as lake:
             # Its own transaction: of streams that create it at the same time, all but one fail.
             with suppress(duckdb.TransactionException):
                 lake.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
-            self._replace(lake, empty, batches)
+            self._replace(lake, empty, batches, check)
 
     def _replace(
-        self, lake: duckdb.DuckDBPyConnection, empty: pa.Table, batches: pa.RecordBatchReader
+        self,
+        lake: duckdb.DuckDBPyConnection,
+        empty: pa.Table,
+        batches: pa.RecordBatchReader,
+        check: Callable[[], None],
     ) -> None:
         with _transaction(lake):
             lake.register("empty", empty)
-            if self._columns(lake) == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
+            present = self._columns(lake)
+            check()
+            if present == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
                 if lake.execute(f"DELETE FROM {self._name}").fetchone() == (0,):
                     self._conflict(lake)
             else:

@@ -8,7 +8,7 @@ no version.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -108,11 +108,12 @@ class Iceberg:
             LessThanOrEqual(Reference(first), _literal(most)),
         )
 
-    def replace(self, batches: pa.RecordBatchReader) -> None:
+    def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         try:
             table = self._table
         except TableError:
             table = None  # damaged: replaced once the new one is complete
+        check()
         if table is None:
             with explained(self._place):
                 self._opened = self._catalog().create_table(
@@ -167,7 +168,8 @@ class Iceberg:
     def _catalog(self) -> Catalog:
         """A catalog in memory. The table's own metadata is all that lasts."""
         # By default, SQLite's memory is a connection's own, and each thread has a connection.
-        shared = f"sqlite:///file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        name = f"file:{uuid4().hex}?mode=memory&cache=shared&uri=true"
+        shared = f"sqlite:///{name}&check_same_thread=false"
         properties = {"warehouse": self._place.bucket.url, "uri": shared}
         endpoint, keys = self._place.bucket.settings.endpoint, self._place.keys
         if endpoint is not None:

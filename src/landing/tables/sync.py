@@ -178,7 +178,7 @@ class TableSync:
             )
             lease.check()
             with snapshot.unmasked():
-                waited(self._table.replace, snapshot.reader())
+                waited(self._table.replace, snapshot.reader(), lease.check)
         self._keyless = snapshot.keyless
         lease.check()
         self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,7 +38,8 @@ class Counts:
 
 class Table(Protocol):
     """Each change is one commit: a reader sees all of it or nothing. The stream's lease ensures
-    that one process writes at a time."""
+    that one process writes at a time; a commit fails if another one has changed the table since
+    this process has opened it, as after a stop of a minute."""
 
     def columns(self) -> pa.Schema | None:
         """None if there is no table. Raises TableError if it can't be read."""
@@ -48,8 +49,9 @@ class Table(Protocol):
     def upsert(self, changes: pa.Table) -> Counts:
         """Applies the rows of `winners.changes` that are newer than the table's."""
 
-    def replace(self, batches: pa.RecordBatchReader) -> None:
-        """Replaces all rows and columns, even of a damaged table."""
+    def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
+        """Replaces all rows and columns, even of a damaged table. Calls `check`, which raises if
+        this process may not write any more, once it is sure which version it replaces."""
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def planned_source(options: argparse.Namespace) -> Planned:
         return plan, notes
     from landing.scaffold.trial import tried
 
-    found = tried(plan)
+    found = tried(plan, is_trusted=not options.openapi or options.auth is not None)
     return found.plan, [*notes, *found.notes]
 
 

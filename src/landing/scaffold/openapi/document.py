@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 60
 _NESTED = 500
+_LONGEST = 2_000
 _BRACKETS = re.compile(rb"[][{}]")
 _DASHES = re.compile(rb"(?:- ){%d}" % _NESTED)
 _DEEPEST = 6
@@ -142,6 +143,11 @@ def elements(path: SchemaPath | None) -> Iterator[SchemaPath]:
         yield from (path / index for index in range(len(found)))
 
 
+def described(path: SchemaPath) -> str:
+    """The beginning of a description: guesses look for words in it, and documents are foreign."""
+    return str(value(path, "description") or "")[:_LONGEST]
+
+
 @dataclass(frozen=True)
 class Schema:
     """The parts of a JSON Schema that guesses need: type, properties and items."""
@@ -169,7 +175,7 @@ class Schema:
 
     @property
     def description(self) -> str:
-        return str(value(self.path, "description") or "")
+        return described(self.path)
 
     @property
     def example(self) -> str:

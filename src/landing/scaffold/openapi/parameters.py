@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from landing.scaffold.openapi.document import Schema, at, value
+from landing.scaffold.openapi.document import Schema, at, described, value
 
 if TYPE_CHECKING:
     from jsonschema_path import SchemaPath
@@ -61,9 +61,7 @@ class Parameter:
     @property
     def is_time(self) -> bool:
         """Whether it can be the time of a change: it may also be the id of a record."""
-        if self.format.startswith("date") or _TIME.search(self.description):
-            return True
-        return "string" in self.kinds or not self.kinds or not self.is_id
+        return not self.is_id or "string" in self.kinds or not self.kinds
 
     @property
     def is_id(self) -> bool:
@@ -109,7 +107,7 @@ def read_parameter(path: SchemaPath) -> Parameter | None:
         value(path, "required") is True,
         schema.kinds,
         schema.format,
-        " ".join(_MARKUP.sub("", str(value(path, "description") or "")).split()),
+        " ".join(_MARKUP.sub("", described(path)).split()),
         _plain(choices[0] if own is None and len(choices) == 1 else own),
         tuple(str(choice) for choice in choices),
         _whole(value(schema.path, "minimum")),
@@ -120,9 +118,10 @@ def read_parameter(path: SchemaPath) -> Parameter | None:
 
 def _most(schema: SchemaPath) -> int | None:
     maximum, beyond = _whole(value(schema, "maximum")), value(schema, "exclusiveMaximum")
-    if beyond is True and maximum is not None:  # as OpenAPI 3.0 spells it
-        return maximum - 1
-    return beyond - 1 if maximum is None and _whole(beyond) is not None else maximum
+    if (number := _whole(beyond)) is not None:  # as OpenAPI 3.1 has it
+        return number - 1
+    is_below = beyond is True and maximum is not None  # as OpenAPI 3.0 has it
+    return maximum - 1 if is_below and maximum else maximum
 
 
 def _whole(found: Any) -> int | None:

@@ -69,7 +69,7 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
     foreign: list[str] = []
     for path, item in children(at(document.root, "paths")):
         try:
-            if at(item, "get") is None:
+            if at(item, "get") is None or not _is_below_the_api(path):
                 continue
             endpoint = Endpoint(path, item)
             if not endpoint.gives_a_list:
@@ -92,6 +92,11 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
         *_counted(foreign, elsewhere),
     ]
     return found, notes
+
+
+def _is_below_the_api(path: str) -> bool:
+    """Whether it is a path: an address would get the credentials."""
+    return path.startswith("/") and "://" not in path
 
 
 def _counted(places: Sequence[str], what: str) -> Iterator[str]:
