@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from landing.errors import LandingError
 from landing.events import Emit, Event, RunEnded
 
-SENT_WITHIN = 0.8
+SENT_WITHIN = 0.6
 """Seconds that the end of a run waits for collectors, webhooks and gateways together."""
 
 
