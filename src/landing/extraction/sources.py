@@ -111,6 +111,10 @@ class Source:
         streams = {name: _declared(resource) for name, resource in self._exported.items()}
         records.put(self.name, streams, may_have_more=any(self._factories()))
 
+    def explained(self, stream: str, error: Exception, where: str = "") -> LandingError:
+        """An error of one of its streams for a person."""
+        return explained(self.workspace, self.name, f"stream '{self.name}/{stream}'{where}", error)
+
     @property
     def failed(self) -> dict[str, LandingError]:
         """The errors of `@dlt.source` functions that gave no streams, by the function's name. Calls

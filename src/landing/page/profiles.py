@@ -152,16 +152,13 @@ class _Newest:
     def _read_groups(self, parquet: pq.ParquetFile) -> None:
         """Reads row groups, last first, while they fit; the first one in any case."""
         for number in reversed(range(parquet.num_row_groups)):
-            size = _compressed(parquet.metadata.row_group(number))
+            group = parquet.metadata.row_group(number)
+            size = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
             if self.tables and size > self._left:
                 self.is_cut = True
                 return
             self._left -= size
             self.tables.append(parquet.read_row_group(number))
-
-
-def _compressed(group: pq.RowGroupMetaData) -> int:
-    return sum(group.column(number).total_compressed_size for number in range(group.num_columns))
 
 
 def _profiles(table: pa.Table, config: StreamConfig, depth: Depth) -> Iterator[ColumnProfile]:

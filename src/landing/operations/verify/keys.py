@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from landing.tables.winners import literal
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _MEMORY = "512MB"
@@ -31,7 +32,7 @@ class Keys:
         batches = pa.RecordBatchReader.from_batches(schema, _batches(rows, schema))
         columns = ", ".join(names)
         with duckdb.connect(config={"memory_limit": _MEMORY, "threads": "2"}) as connection:
-            connection.execute(f"SET temp_directory = '{_quoted(folder)}'")
+            connection.execute(f"SET temp_directory = {literal(str(folder))}")
             connection.register("landed", batches)
             connection.execute(
                 f"CREATE TABLE newest AS SELECT {columns}, max_by(rows, load) AS rows "
@@ -69,7 +70,3 @@ def _batches(rows: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordB
 
 def _joined(tables: list[pa.Table]) -> list[pa.RecordBatch]:
     return pa.concat_tables(tables).combine_chunks().to_batches() if tables else []
-
-
-def _quoted(folder: Path) -> str:
-    return str(folder).replace("'", "''")
