@@ -106,6 +106,10 @@ class Source:
         resource = self.stream(stream)
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
+    def explained(self, stream: str, error: Exception, where: str = "") -> LandingError:
+        """An error of one of its streams for a person."""
+        return explained(self.workspace, self.name, f"stream '{self.name}/{stream}'{where}", error)
+
     @property
     def failed(self) -> dict[str, LandingError]:
         """The errors of `@dlt.source` functions that gave no streams, by the function's name. Calls

@@ -19,13 +19,7 @@ from landing.http import traffic
 from landing.results import Ahead
 from landing.zone.parent_cursors import forget_parents
 from landing.zone.publication import Load
-from landing.zone.state import (
-    STATE_KEY,
-    State,
-    keeps_state,
-    resource_state,
-    take_over,
-)
+from landing.zone.state import STATE_KEY, State, keeps_state, resource_state, take_over
 
 
 class StreamState:

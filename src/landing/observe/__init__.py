@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.errors import SettingsError
+from landing.errors import SettingsError, needs
 from landing.events import Emit
 from landing.observe.alerts import Alerts, webhook
 from landing.observe.failed import FailedRuns
@@ -85,10 +85,8 @@ def _telemetry(source: str) -> Iterator[Emit]:
 
 
 def _telemetry_class(setting: str) -> type[Telemetry]:
-    try:
+    with needs(setting, "otel", " (or OTEL_SDK_DISABLED=true switches it off)"):
         from landing.observe.otel import Telemetry
-    except ModuleNotFoundError as error:
-        raise _not_installed(setting, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
     return Telemetry
 
 
@@ -106,15 +104,6 @@ def _metrics(source: str, file: Path | None) -> Iterator[Emit]:
 
 
 def _metrics_class(setting: str) -> type[Metrics]:
-    try:
+    with needs(setting, "prometheus", " (or leave it out)"):
         from landing.observe.prometheus import Metrics
-    except ModuleNotFoundError as error:
-        raise _not_installed(setting, "prometheus", "leave it out") from error
     return Metrics
-
-
-def _not_installed(setting: str, extra: str, otherwise: str) -> SettingsError:
-    return SettingsError(
-        f"{setting} is set, but its packages are not installed: "
-        f"pip install 'dlt-landing[{extra}]' (or {otherwise})"
-    )

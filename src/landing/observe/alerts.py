@@ -111,7 +111,7 @@ class Alerts:
 def _slack(
     failed: Mapping[str, Exception], late: Sequence[Late], concerns: Sequence[Concern]
 ) -> dict[str, Any]:
-    lines = [f":red_circle: *{name}* failed: {_text(error)}" for name, error in failed.items()]
+    lines = [f":red_circle: *{name}* failed: {_cut(str(error))}" for name, error in failed.items()]
     lines += [f":hourglass: {stream}" for stream in late]
     lines += [f":warning: *{one.stream}* {_problem(one)}" for one in concerns]
     escaped = (
@@ -128,7 +128,7 @@ def _json(
 ) -> dict[str, Any]:
     return {
         "failed": [
-            {"stream": name, "error": type(error).__name__, "message": _text(error)}
+            {"stream": name, "error": type(error).__name__, "message": _cut(str(error))}
             for name, error in failed.items()
         ],
         "late": [
@@ -154,10 +154,6 @@ def _json(
 def _problem(concern: Concern) -> str:
     problem = concern.problem
     return f"{problem.kind}: {_cut(problem.message)} ({_cut(problem.remedy)})"
-
-
-def _text(error: Exception) -> str:
-    return _cut(str(error))
 
 
 def _cut(text: str) -> str:

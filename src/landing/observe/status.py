@@ -32,9 +32,9 @@ from landing.observe.problems import (
 from landing.operations.backfill import Records
 from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead, Drifted, Reason, most_common
+from landing.results import Ahead, Drifted, Reason, most_common, shaped
 from landing.zone.bucket import Bucket, StoredObject
-from landing.zone.failure_log import FailedRun, failing_run
+from landing.zone.failure_log import failing_run
 from landing.zone.holder import Holder, lease_holder
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER
@@ -189,8 +189,8 @@ def _read_status(
         stream=config.stream,
         status=_verdict(problems, stored, lease),
         last_run=None if stored is None else stored.modified,
-        last_failure=_failure(failing),
-        last_load=_brief(last),
+        last_failure=None if failing is None else shaped(LastFailure, failing),
+        last_load=None if last is None else shaped(LastLoad, last, files=len(last.files)),
         schedule=None if config.schedule is None else config.schedule.cron,
         due=None if config.schedule is None else config.schedule.after(now),
         cursor_field=name,
@@ -241,12 +241,6 @@ def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> StreamQuarantine:
     return found[0] if found else StreamQuarantine(paths.source, paths.stream)
 
 
-def _failure(run: FailedRun | None) -> LastFailure | None:
-    if run is None:
-        return None
-    return LastFailure(run.finished, run.error, run.message, run.read, run.published)
-
-
 def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]:
     for one in Records(bucket, paths).all():
         if one.finished is None:
@@ -257,17 +251,3 @@ def _drift(config: StreamConfig, last: LoadRecord | None) -> Drifted | None:
     if last is None or last.kind != "run" or last.drift is None:
         return None
     return not_adapted(config, last.drift) or None
-
-
-def _brief(record: LoadRecord | None) -> LastLoad | None:
-    if record is None:
-        return None
-    return LastLoad(
-        load_id=record.load_id,
-        finished=record.finished,
-        kind=record.kind,
-        rows=record.rows,
-        files=len(record.files),
-        bytes=record.bytes,
-        quarantined=record.quarantined,
-    )

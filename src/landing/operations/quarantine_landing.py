@@ -112,16 +112,23 @@ def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | 
 
 
 @dataclass(frozen=True)
+class Staying:
+    reason: str
+    records: int
+
+
+@dataclass(frozen=True)
 class Replayed:
+    source: str
+    stream: str
+    dry_run: bool
     rows: int
     files: int
     bytes: int
-    superseded: int
-    """Number of rows that did not land, because a newer version of their record had."""
-    stays: Counter[str]
-    """Number of rows that stay in quarantine, by reason."""
-    load_id: str | None
     location: str
+    superseded: int
+    """Records that do not land, because a newer version of them has."""
+    stays: list[Staying]
     table: TableResult | None
 
 
@@ -131,7 +138,7 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
         sorted_out.leave_out_superseded(config, bucket)
-        return sorted_out.result(None, bucket.location(paths.data))
+        return sorted_out.result(bucket, dry_run=True)
 
 
 def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
@@ -157,7 +164,7 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         sorted_out.take_out(bucket, lease)
         record_removal(bucket, paths, "superseded", sorted_out.removal)
         table = table_sync.update(lease) if table_sync is not None else None
-        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
+        return sorted_out.result(bucket, dry_run=False, table=table)
 
 
 class _SortedOut:
@@ -171,6 +178,7 @@ class _SortedOut:
         """Ids of the loads whose quarantined rows land."""
         self.deleted = 0
         self.superseded = 0
+        self._paths = paths
         self._folder = folder
         self._stays: Counter[str] = Counter()
         self._rests: list[QuarantineCopy] = []
@@ -260,15 +268,17 @@ class _SortedOut:
                 put_rest(bucket, rest)
 
     def result(
-        self, load_id: str | None, location: str, table: TableResult | None = None
+        self, bucket: Bucket, *, dry_run: bool, table: TableResult | None = None
     ) -> Replayed:
         return Replayed(
+            source=self._paths.source,
+            stream=self._paths.stream,
+            dry_run=dry_run,
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
             bytes=sum(part.bytes for part in self.parts),
+            location=bucket.location(self._paths.data),
             superseded=self.superseded + self.removal.rows,
-            stays=self._stays,
-            load_id=load_id,
-            location=location,
+            stays=[Staying(reason, count) for reason, count in self._stays.most_common()],
             table=table,
         )

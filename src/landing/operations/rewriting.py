@@ -100,14 +100,10 @@ def _batches(file: Path) -> Iterator[pa.Table]:
 
 def _as(columns: pa.Schema, table: pa.Table) -> pa.Table:
     arrays = [
-        table[field.name] if field.name in table.column_names else _nulls(table, field)
-        for field in columns
+        table[one.name] if one.name in table.column_names else pa.nulls(table.num_rows, one.type)
+        for one in columns
     ]
     return pa.Table.from_arrays(arrays, schema=columns)
-
-
-def _nulls(table: pa.Table, field: pa.Field) -> pa.Array:
-    return pa.nulls(table.num_rows, field.type)
 
 
 def _same(values: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:

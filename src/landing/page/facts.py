@@ -22,11 +22,12 @@ from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
 from landing.observe.status import StreamStatus, stream_statuses
 from landing.page.profiles import Depth, Profile, profile_of
+from landing.results import shaped
 from landing.zone.bucket import Bucket
-from landing.zone.failure_log import FailedRun, failed_runs
+from landing.zone.failure_log import failed_runs
 from landing.zone.layout import StreamPaths
 from landing.zone.load_log import LoadRecord, load_records
-from landing.zone.schema_history import SchemaVersion, TypeChange, schema_versions
+from landing.zone.schema_history import TypeChange, schema_versions
 
 _AT_ONCE = 8
 LOADS_READ = 500
@@ -173,7 +174,7 @@ def _read_facts(
     paths = StreamPaths(status.source, status.stream)
     loads = load_records(bucket, paths, LOADS_READ, since)
     failed = failed_runs(bucket, paths, LOADS_READ, since)
-    runs = [*map(_of_load, loads), *map(_of_failed, failed)]
+    runs = [*map(_of_load, loads), *(shaped(Run, one, rows=one.published) for one in failed)]
     runs.sort(key=lambda run: run.finished, reverse=True)
     versions = list(schema_versions(bucket, paths))
     schedule = config.schedule
@@ -191,43 +192,15 @@ def _read_facts(
         runs=runs,
         is_cut=max(len(loads), len(failed)) == LOADS_READ,
         columns=len(versions[-1].columns) if versions else 0,
-        column_changes=[*map(_change, reversed(versions[1:]))],
+        column_changes=[shaped(ColumnChange, one) for one in reversed(versions[1:])],
         profile=profile_of(bucket, paths, config, since, depth),
     )
 
 
 def _of_load(record: LoadRecord) -> Run:
     moment = moment_of(record.cursor_after) if record.kind == "run" else None
-    return Run(
-        kind=record.kind,
-        finished=record.finished,
-        seconds=record.seconds,
-        load_id=record.load_id,
-        rows=record.rows,
-        files=len(record.files),
-        bytes=record.bytes,
-        deleted=record.deleted,
-        quarantined=record.quarantined,
-        lag_seconds=None if moment is None else (record.finished - moment).total_seconds(),
-    )
-
-
-def _of_failed(run: FailedRun) -> Run:
-    return Run(
-        kind=run.kind,
-        finished=run.finished,
-        seconds=run.seconds,
-        rows=run.published,
-        read=run.read,
-        error=run.error,
-        message=run.message,
-    )
-
-
-def _change(version: SchemaVersion) -> ColumnChange:
-    return ColumnChange(
-        version.version, version.time, version.added, version.removed, version.changed
-    )
+    lag = None if moment is None else (record.finished - moment).total_seconds()
+    return shaped(Run, record, files=len(record.files), lag_seconds=lag)
 
 
 def _days(runs: Iterable[Run], since: datetime, now: datetime) -> list[Day]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
-from landing.errors import SettingsError
+from landing.errors import needs
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket, Listed, ObjectMissing
@@ -72,12 +72,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_installed() -> None:
-    try:
+    with needs("a report", "report"):
         import duckdb  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "a report needs duckdb, which is not installed: pip install 'dlt-landing[report]'"
-        ) from error
 
 
 def profile_of(
@@ -143,16 +139,13 @@ class _Newest:
     def _read_groups(self, parquet: pq.ParquetFile) -> None:
         """Reads row groups, last first, while they fit; the first one in any case."""
         for number in reversed(range(parquet.num_row_groups)):
-            size = _compressed(parquet.metadata.row_group(number))
+            group = parquet.metadata.row_group(number)
+            size = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
             if self.tables and size > self._left:
                 self.is_cut = True
                 return
             self._left -= size
             self.tables.append(parquet.read_row_group(number))
-
-
-def _compressed(group: pq.RowGroupMetaData) -> int:
-    return sum(group.column(number).total_compressed_size for number in range(group.num_columns))
 
 
 def _profiles(table: pa.Table, config: StreamConfig, depth: Depth) -> Iterator[ColumnProfile]:

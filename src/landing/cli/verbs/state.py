@@ -94,7 +94,7 @@ def _set(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
     from landing.catalog.files import read_config
-    from landing.operations.state_edit import cursor_set, parent_cursor_set
+    from landing.operations.cursor_edit import cursor_set, parent_cursor_set
 
     if options.parent is not None:
         change = parent_cursor_set(bucket, paths, options.parent, options.cursor)

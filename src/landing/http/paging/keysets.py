@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +28,7 @@ _LEAST_CAP = 10
 """Rows; no API caps its pages lower. A new one may have fewer, all made at once."""
 
 
+@dataclass
 class KeysetPages:
     """Paging by key: the next page starts after the last row's value of `field`, which is passed as
     `param`.
@@ -47,50 +49,39 @@ class KeysetPages:
     before it, unless `check_order` is false, for APIs that sort text by another rule.
     """
 
-    def __init__(
-        self,
-        field: str,
-        param: str,
-        *,
-        limit: int,
-        limit_param: str = "limit",
-        inclusive: bool = False,
-        short_page_ends: bool = False,
-        maximum: int | None = None,
-        check_order: bool = True,
-    ) -> None:
-        self._field = field
-        self._param = param
-        self._limit = limit
-        self._limit_param = limit_param
-        self._inclusive = inclusive
-        self._short_page_ends = short_page_ends
-        self._maximum = maximum
-        self._check_order = check_order
+    field: str
+    param: str
+    _: KW_ONLY
+    limit: int
+    limit_param: str = "limit"
+    inclusive: bool = False
+    short_page_ends: bool = False
+    maximum: int | None = None
+    check_order: bool = True
 
     def read(self, query: Query) -> Iterator[Page]:
-        plain, query = query, query.with_values({self._limit_param: self._limit})
-        start = query.value_of(self._param)  # the cursor's value, if the run has one
+        plain, query = query, query.with_values({self.limit_param: self.limit})
+        start = query.value_of(self.param)  # the cursor's value, if the run has one
         requested = {str(start)}
         largest = rows = 0
         before: list[Any] = []
         total = StatedTotal(query) if is_end(start) else None
         while page := (answer := query.ask()).page:
-            values = values_of(page, self._field)
+            values = values_of(page, self.field)
             last = values[-1]
             rows += len(page)
             if total is not None:
                 total.saw(answer)
             is_short = len(page) < largest
             is_stuck = str(last) == str(start)
-            if is_stuck and not is_short and not self._inclusive:
+            if is_stuck and not is_short and not self.inclusive:
                 raise self._does_not_move(
-                    query, page, last, f"does the API know the parameter '{self._param}'?"
+                    query, page, last, f"does the API know the parameter '{self.param}'?"
                 )
             self._refuse_disorder(query, [*before, *values])
             if is_stuck and not is_short:
                 self._refuse_full(query, page, last)
-            is_last = is_stuck or (is_short and self._short_page_ends)
+            is_last = is_stuck or (is_short and self.short_page_ends)
             if is_last:
                 refuse_more(query, answer, rows=rows, pages=len(requested), weights=_WEIGHTS)
             yield page
@@ -98,50 +89,50 @@ class KeysetPages:
                 break
             if str(last) in requested:
                 raise ApiError(
-                    f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
-                    f"it did; have it sort by '{self._field}', ascending"
+                    f"{query.shown}: a page ends with the '{self.field}' {last!r}, as one before "
+                    f"it did; have it sort by '{self.field}', ascending"
                 )
             requested.add(str(last))
             start, largest, before = last, max(largest, len(page)), [last]
-            query = query.with_values({self._param: last})
+            query = query.with_values({self.param: last})
         refuse_more(query, answer, rows=rows, pages=len(requested), weights={"flag"})
         if total is not None:
             total.warn_if_above(rows)
         if not rows:
-            refuse_if_filtered(plain, lambda: query.ask().page, self._limit_param)
+            refuse_if_filtered(plain, lambda: query.ask().page, self.limit_param)
 
     def _refuse_disorder(self, query: Query, values: Sequence[Any]) -> None:
         if values[-1] is None:
             raise ApiError(
-                f"{query.shown}: the last row of a page has no '{self._field}' to go on from"
+                f"{query.shown}: the last row of a page has no '{self.field}' to go on from"
             )
-        if not self._inclusive and any(
+        if not self.inclusive and any(
             one == other and one is not None for one, other in pairwise(values)
         ):
             raise ApiError(
-                f"{query.shown}: rows share a '{self._field}', so some would be lost after the end "
+                f"{query.shown}: rows share a '{self.field}', so some would be lost after the end "
                 "of a page; page by a field that no two rows share, or, if the API includes the "
-                f"value of '{self._param}' itself, pass `inclusive=True`"
+                f"value of '{self.param}' itself, pass `inclusive=True`"
             )
-        if self._check_order and (descent := first_descent(values)):
+        if self.check_order and (descent := first_descent(values)):
             before, after = descent
             raise ApiError(
-                f"{query.shown}: rows do not come in the ascending order of '{self._field}', "
-                f"since {after!r} comes after {before!r}; have it sort by '{self._field}', "
+                f"{query.shown}: rows do not come in the ascending order of '{self.field}', "
+                f"since {after!r} comes after {before!r}; have it sort by '{self.field}', "
                 "ascending, or if it sorts text by another rule, pass `check_order=False`"
             )
 
     def _refuse_full(self, query: Query, page: Page, last: Any) -> None:
         """Raises ApiError if all rows of a page have the value from which it was requested, and
         more rows may have it."""
-        if len(page) >= min(self._limit, self._maximum or self._limit):
+        if len(page) >= min(self.limit, self.maximum or self.limit):
             raise self._does_not_move(
                 query,
                 page,
                 last,
                 "request larger pages, or page by a field that fewer rows share",
             )
-        may_be_capped = self._maximum is None and len(page) >= _LEAST_CAP
+        may_be_capped = self.maximum is None and len(page) >= _LEAST_CAP
         if may_be_capped and not self._can_exceed(query, len(page)):
             raise self._does_not_move(
                 query,
@@ -154,13 +145,13 @@ class KeysetPages:
 
     def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
         return ApiError(
-            f"{query.shown}: a page of {len(page):,} rows has no other '{self._field}' than "
+            f"{query.shown}: a page of {len(page):,} rows has no other '{self.field}' than "
             f"{last!r}, so reading can't continue from it; {what}"
         )
 
     def _can_exceed(self, query: Query, size: int) -> bool:
         """Whether the API's first page can be longer than `size`."""
-        whole = query.without(self._param).with_values({self._limit_param: size + 1})
+        whole = query.without(self.param).with_values({self.limit_param: size + 1})
         try:
             return len(whole.ask().page) > size
         except HTTPError:  # the API requires the parameter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -84,7 +83,7 @@ def source_findings(
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
     variables = described_variables(workspace, source)
-    unset = [one for one in variables if one.is_required and not _is_set(one.name)]
+    unset = [one for one in variables if one.required and one.state != "set"]
     for one in unset:
         described = f", {one.description}" if one.description else ""
         yield wrong(
@@ -92,10 +91,6 @@ def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
             f"{one.name} is not set{described}",
             f"set it in the environment or .env; `landing env {source} --dotenv` prints the lines",
         )
-
-
-def _is_set(name: str) -> bool:
-    return bool(os.environ.get(name, "").strip())
 
 
 def _configs(

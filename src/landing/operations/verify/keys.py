@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from landing.tables.winners import literal
 from landing.zone.bucket import Bucket, Listed, ObjectMissing
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
@@ -34,7 +35,7 @@ class Keys:
         batches = pa.RecordBatchReader.from_batches(schema, self._batches(files, schema))
         columns = ", ".join(names)
         with duckdb.connect(config={"memory_limit": _MEMORY, "threads": "2"}) as connection:
-            connection.execute(f"SET temp_directory = '{_quoted(folder)}'")
+            connection.execute(f"SET temp_directory = {literal(str(folder))}")
             connection.register("landed", batches)
             connection.execute(
                 f"CREATE TABLE newest AS SELECT {columns}, max_by(rows, load) AS rows "
@@ -63,7 +64,3 @@ class Keys:
                         yield pa.RecordBatch.from_arrays(columns, schema=schema)
             except (ObjectMissing, pa.ArrowInvalid):
                 continue  # the checks of records and footers report it
-
-
-def _quoted(folder: Path) -> str:
-    return str(folder).replace("'", "''")
