@@ -15,7 +15,7 @@ from landing.http.api_messages import message_in
 from landing.http.failed_answers import JsonBody
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import number_of
-from landing.http.spelling import plain, plain_set, names_in
+from landing.http.spelling import names_in, plain, plain_set
 
 _LIMITS = plain_set(
     names_in(

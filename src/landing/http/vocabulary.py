@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
 
-from landing.http.spelling import plain, plain_set, names_in
+from landing.http.spelling import names_in, plain, plain_set
 
 Kind: TypeAlias = Literal[
     "next",
