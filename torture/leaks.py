@@ -33,7 +33,7 @@ from landing.cli.text.run import Terminal
 from landing.dagster.metadata import _table
 from landing.dagster.outcomes import _outcome
 from landing.dagster.reporting import RunLog
-from landing.dagster.results import results
+from landing.dagster.results import COLUMNS, _check, _volume
 from landing.errors import StreamError
 from landing.http.captured import captured
 from landing.observe.alerts import _BODIES, Concern
@@ -195,14 +195,14 @@ def _dagster_log(text: str) -> str:
     log = RunLog(logger)
     log(events.DriftNote("orders", text))
     log(events.RunWarning(text))
-    config: Any = SimpleNamespace(expect=text, is_incremental=False, primary_key=())
-    bucket: Any = None  # only the check of keys reads it
-    checks = results(AssetKey("orders"), config, _result(text), log, bucket)
+    key = AssetKey("orders")
+    columns = _check(key, COLUMNS, passed=False, message="\n".join(log.drift))
+    checks = (columns, _volume(key, _result(text)))
     return heard.getvalue() + "".join(str(check.description) for check in checks)
 
 
 def _result(text: str) -> Any:
-    return SimpleNamespace(unexpected=[text], rows=1, quarantined=0)
+    return SimpleNamespace(unexpected=[text], rows=1)
 
 
 def _new_source(text: str) -> str:
