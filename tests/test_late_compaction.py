@@ -124,9 +124,8 @@ def test_what_arrives_late_undoes_nothing_of_a_compaction_that_died(
 def test_an_empty_file_that_arrives_late_replaces_no_good_one(
     kit: Kit, zone: Zone, bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody has deleted the file that was misread, and its name is used again."""
+    """Somebody has deleted the file that was misread, and another file got its name."""
     before = hourly(zone, days=1, a_day=3)
-    wanted = all_ids(zone, before)
     other = Response(200, zone.read(before[0]))
     proxy.spoil(partial(_answers, other), when=_reads_back)
     first = Late(kit, proxy, monkeypatch, write=3)
@@ -136,6 +135,8 @@ def test_an_empty_file_that_arrives_late_replaces_no_good_one(
     compact(bucket, PATHS, everything(), 0)
     into = compacted_path(before[-1])
     zone.delete(into)
+    before.insert(1, put(zone, FIRST_DAY + timedelta(hours=1), pa.table({"id": [1, 2]})))
+    wanted = all_ids(zone, before)
     assert compact(bucket, PATHS, everything(), 0).error is None
     assert zone.parts("shop", "orders") == [into]
     first.go_on()

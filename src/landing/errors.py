@@ -84,13 +84,14 @@ class LeaseHeld(LandingError):
 
 @contextmanager
 def needs(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
-    """Raises SettingsError if a package of an extra, which is imported inside, is missing."""
+    """Raises SettingsError if a package of an extra, which is imported inside, can't be."""
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        is_missing = isinstance(error, ModuleNotFoundError)
+        why = "is not installed" if is_missing else f"can't be imported ({error})"
         raise SettingsError(
-            f"{what} needs {error.name}, which is not installed: "
-            f"pip install 'dlt-landing[{extra}]'{otherwise}"
+            f"{what} needs {error.name}, which {why}: pip install 'dlt-landing[{extra}]'{otherwise}"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 S = TypeVar("S")
@@ -14,6 +15,11 @@ def shaped(shape: type[S], of: object, **others: Any) -> S:
     names = set(getattr(shape, "__struct_fields__", vars(shape).get("__dataclass_fields__", ())))
     names -= others.keys()
     return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
+
+
+AHEAD = timedelta(days=1)
+"""A cursor value so far beyond the source's time is a mistake in the record, and no matter of
+clocks and time zones."""
 
 
 @dataclass

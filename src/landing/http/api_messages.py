@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from landing.http.spelling import words
+from landing.http.spelling import names_in
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _READ = 64 * 1024
-_KEYS = words(
+_KEYS = names_in(
     "error_description message detail error_message errorMessage error errors title description "
     "reason fault faultstring msg code"
 )
 """Keys under which APIs say what is wrong, the most specific first; each may have others inside."""
-_FAILURES = words("error_description error_message errorMessage error errors fault faultstring")
+_FAILURES = names_in("error_description error_message errorMessage error errors fault faultstring")
 """Keys that mean a failure even in a record."""
 _MESSAGES = ("message", "detail", "msg")
 

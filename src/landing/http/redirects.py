@@ -11,11 +11,11 @@ from requests.sessions import SessionRedirectMixin
 
 from landing import secrets
 from landing.http.retries import GaveUp
-from landing.http.spelling import words
+from landing.http.spelling import names_in
 
 # Headers that have no credentials.
 _HARMLESS = frozenset(
-    words(
+    names_in(
         "accept accept-charset accept-encoding accept-language cache-control connection "
         "content-encoding content-length content-type if-modified-since if-none-match pragma "
         "range transfer-encoding user-agent"

@@ -9,8 +9,8 @@ ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
 """Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
 
 
-def words(text: str) -> tuple[str, ...]:
-    """The names of a table, which is written as a text."""
+def names_in(text: str) -> tuple[str, ...]:
+    """Splits a list whose separators are spaces."""
     return tuple(text.split())
 
 

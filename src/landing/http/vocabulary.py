@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
 
-from landing.http.spelling import plain, plain_set, words
+from landing.http.spelling import names_in, plain, plain_set
 
 Kind: TypeAlias = Literal[
     "next",
@@ -30,28 +30,28 @@ Kind: TypeAlias = Literal[
 
 BODY: Mapping[Kind, tuple[str, ...]] = {
     # Where the next page is: a URL, a cursor, a page number, or an object with one of them.
-    "next": words(
+    "next": names_in(
         "next __next nextLink @odata.nextLink odata.nextLink nextUrl nextUri nextHref "
         "nextPage nextPageUrl nextPageUri nextPageLink nextPagePath nextPageNumber "
         "nextRecordsUrl nextResultsUrl moreTopicsUrl"
     ),
-    "cursor": words(
+    "cursor": names_in(
         "nextCursor nextPageCursor nextPageToken nextPageId nextToken nextMarker nextKey "
         "nextId nextOffset nextStart nextContinuationToken continuationToken afterCursor "
         "resumptionToken"
     ),
     # Where this page ends, which some APIs say on the last page too.
-    "position": words(
+    "position": names_in(
         "cursor endCursor offset after startingAfter marker continue scrollId scrollParam"
     ),
     # Where the page before this one is, or true if there is one.
-    "previous": words(
+    "previous": names_in(
         "prev previous __prev prevPage previousPage prevUrl previousUrl prevPageUrl "
         "previousPageUrl previousPageUri prevLink previousLink hasPrev hasPrevious "
         "hasPrevPage hasPreviousPage"
     ),
     # True while there is more.
-    "more": words(
+    "more": names_in(
         "more hasMore hasNext hasNextPage hasMorePages hasMoreItems hasMoreResults "
         "hasMoreRecords moreAvailable moreRecords moreResults morePages moreItemsInCollection "
         "isTruncated truncated"
@@ -64,7 +64,7 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
     "remaining": ("remainingCount", "remainingItemCount", "remainingItems", "remainingResults"),
     "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
     "page": ("page", "currentPage", "pageNumber", "pageNum", "pageIndex", "number"),
-    "total": words(
+    "total": names_in(
         "total totalCount totalItems totalResults totalElements totalRecords totalRows "
         "totalHits totalEntries totalSize totalObjects recordsTotal numFound nbHits "
         "@odata.count odata.count"
@@ -76,29 +76,29 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
 }
 
 HEADERS: Mapping[Kind, tuple[str, ...]] = {
-    "next": words(
+    "next": names_in(
         "Next-Page X-Next-Page X-Next X-Next-Url X-Pagination-Next X-Pagination-Next-Page "
         "Next-Range"
     ),
-    "cursor": words(
+    "cursor": names_in(
         "X-Next-Cursor Next-Cursor X-Next-Page-Token X-Next-Token X-Continuation-Token "
         "X-MS-Continuation X-MS-ContinuationToken opc-next-page"
     ),
     "previous": ("X-Prev-Page", "X-Previous-Page", "Prev-Page", "X-Pagination-Prev"),
     "more": ("X-Has-More", "X-Has-Next", "X-Has-Next-Page", "X-More"),
-    "pages": words(
+    "pages": names_in(
         "X-Total-Pages Total-Pages X-WP-TotalPages X-Page-Count X-Pagination-Page-Count "
         "X-Pagination-Total-Pages"
     ),
     "page": ("X-Page", "X-Current-Page", "X-Pagination-Current-Page"),
-    "total": words(
+    "total": names_in(
         "X-Total-Count X-Total Total X-WP-Total Total-Count Total-Records X-Total-Records "
         "X-Total-Results X-Total-Items X-Pagination-Total-Count X-Pagination-Total "
         "opc-total-items"
     ),
 }
 
-CONTAINERS = words(
+CONTAINERS = names_in(
     "meta metadata pagination paging pager page pages pageInfo pageContext pageDetails "
     "pageMetadata pagingMetadata paginationInfo pagingInfo resultInfo resultMetadata "
     "searchMetadata searchInformation responseMetadata responseHeader additionalData listMeta "
@@ -106,10 +106,10 @@ CONTAINERS = words(
 )
 """Objects beside the records that are searched for these words."""
 
-INSIDE_NEXT = words("href url uri link after cursor startingAfter offset token page number path")
+INSIDE_NEXT = names_in("href url uri link after cursor startingAfter offset token page number path")
 """Members of an object that is named `next`."""
 
-SIZES = words(
+SIZES = names_in(
     "limit perPage pageSize pageLimit size count maxResults maxPageSize top first rows take "
     "resultsPerPage"
 )

@@ -7,7 +7,6 @@ created when they are over, with the times at which they began and ended.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,13 +23,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__, events
+from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
 from landing.secrets import redacted
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000
-"""Milliseconds that the end of a run waits for a collector that does not respond."""
+"""Milliseconds that an export at the end of a run may take; the run waits less (`AtEnd`)."""
 _NANO = 1_000_000_000
 
 
@@ -176,20 +176,16 @@ class Telemetry:
             self._end(stream, "failed")
 
     def _close(self) -> None:
-        """Sends what is left. A collector that does not respond costs a few seconds at most."""
+        """Sends what is left, traces and metrics at the same time."""
         for stream in list(self._streams):
             self._end(stream, "interrupted")
         if self._has_failed:
             self._run.set_status(Status(StatusCode.ERROR))
         self._run.end()
-        closing = threading.Thread(target=self._shut_down, name="landing-otel", daemon=True)
-        closing.start()
-        closing.join(2 * FLUSHED_WITHIN / 1000)
-
-    def _shut_down(self) -> None:
+        metrics = Work(lambda: self._metrics.shutdown(FLUSHED_WITHIN), "the metrics")
         self._traces.force_flush(FLUSHED_WITHIN)
         self._traces.shutdown()
-        self._metrics.shutdown(FLUSHED_WITHIN)
+        metrics.wait(FLUSHED_WITHIN / 1000)
 
     def _end(self, stream: str, outcome: str) -> None:
         self._counters["runs"].add(1, {**self._labels(stream), "outcome": outcome})

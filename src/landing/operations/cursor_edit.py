@@ -15,10 +15,11 @@ from landing.columns.conversion import Columns
 from landing.columns.fitting import ConversionError
 from landing.errors import UsageError
 from landing.extraction.cursor_values import CursorValues, Unit
-from landing.extraction.incremental import FrozenIncremental, reads_from
-from landing.extraction.reached import AHEAD
+from landing.extraction.incremental import FrozenIncremental
+from landing.extraction.run_start import reads_from
 from landing.operations.parent_state import BEYOND_NOW, parent_moved, parents_moved
 from landing.operations.state_edit import Change, after
+from landing.results import AHEAD
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import STATE_KEY, names_kept, new_state, resource_state, state_in

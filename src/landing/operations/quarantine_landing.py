@@ -1,4 +1,4 @@
-"""Lists quarantined rows, and lands them once their stream config fits them.
+"""Lands quarantined rows once their stream config fits them.
 
 A row lands with the `_dlt_load_id` that it would have had in its own load, so that later versions
 of its record stay the newest, but in files of a new load, so that no reader misses it. Parts are
@@ -12,7 +12,7 @@ import filecmp
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO
@@ -23,10 +23,9 @@ from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
+from landing.extraction.kept_rows import NO_LINE, KeptRow, kept_line, read_line, row_json
 from landing.extraction.pages import BATCH_ROWS
-from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
 from landing.operations.quarantine_removal import (
-    NO_LINE,
     QuarantineCopy,
     Removal,
     copied_quarantine,
@@ -39,76 +38,14 @@ from landing.operations.superseded import without_superseded
 from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
-from landing.zone.layout import StreamPaths, quarantine_file_of, time_of
+from landing.zone.layout import StreamPaths, time_of
 from landing.zone.lease import Lease
 from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
 from landing.zone.parts import Part, PartWriter
 from landing.zone.publication import Load
-from landing.zone.state import stored_load_id
 
 NO_DELETES = "says that a record is deleted, which the stream no longer declares"
 NO_JSON = "a record with values that JSON can't hold"
-
-
-@dataclass
-class StreamQuarantine:
-    """Quarantined rows of one stream, counted by load, and by field and reason."""
-
-    source: str
-    stream: str
-    loads: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
-    failed: int = 0
-    """Rows that made the last run fail; they belong to no load, and the next run reads them
-    again."""
-    failed_load_id: str | None = None
-    """The load id with which that run began."""
-
-    @property
-    def rows(self) -> int:
-        return self.loads.total()
-
-
-def quarantined_streams(
-    bucket: Bucket, source: str = "", stream: str = ""
-) -> list[StreamQuarantine]:
-    """Streams with rows in quarantine: all, those of one source, or one stream."""
-    found: dict[StreamPaths, StreamQuarantine] = {}
-    for path, paths, load_id in _files(bucket, "/".join(filter(None, (source, stream)))):
-        failed_load_id = _load_that_failed(bucket, paths, path) if load_id is None else None
-        if load_id is None and failed_load_id is None:
-            continue
-        summary = found.setdefault(paths, StreamQuarantine(paths.source, paths.stream))
-        summary.failed_load_id = failed_load_id or summary.failed_load_id
-        for line in bucket.lines(path):
-            if load_id is None:
-                summary.failed += 1
-            else:
-                kept = read_line(line)
-                summary.loads[load_id] += 1
-                summary.reasons[(kept.field, kept.reason) if kept else ("?", NO_LINE)] += 1
-    return list(found.values())
-
-
-def quarantined_rows(bucket: Bucket, paths: StreamPaths, *, failed: bool) -> Iterator[KeptRow]:
-    """Quarantined rows, oldest load first; with `failed`, those of the last failed run."""
-    for path, owner, load_id in _files(bucket, paths.data):
-        if owner == paths and (load_id is None) is failed:
-            yield from filter(None, map(read_line, bucket.lines(path)))
-
-
-def _files(bucket: Bucket, below: str) -> Iterator[tuple[str, StreamPaths, str | None]]:
-    for path in sorted(bucket.list(f"_quarantine/{below}".rstrip("/"))):
-        if found := quarantine_file_of(path):
-            yield path, *found
-
-
-def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | None:
-    """Load id of the last run above its quarantine_limit; None if a later load has landed."""
-    first = next(filter(None, map(read_line, bucket.lines(failed))), None)
-    if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
-        return None
-    return first.load_id
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,20 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from landing import __version__
-from landing.catalog.files import read_config
 from landing.catalog.schedule import GRACE
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import BucketError, CatalogError
+from landing.errors import BucketError
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
-from landing.observe.status import StreamStatus, stream_statuses
+from landing.observe.status import Observed, all_done, observed
+from landing.observe.stream_status import StreamStatus
 from landing.page.profiles import Depth, Profile, profile_of
 from landing.results import shaped
 from landing.zone.bucket import Bucket
 from landing.zone.failure_log import failed_runs
 from landing.zone.layout import StreamPaths
+from landing.zone.listed_bucket import ListedBucket
 from landing.zone.load_log import LoadRecord, load_records
 from landing.zone.schema_history import TypeChange, schema_versions
 
@@ -128,35 +129,31 @@ def gathered(
 ) -> Report:
     """The report of all selected streams of these sources.
 
-    Raises BucketError if the bucket can't be read, and SettingsError if DuckDB is not installed.
+    Raises BucketError if the bucket can't be read.
     """
     depth = depth or Depth()
-    statuses = stream_statuses(workspace, sources, bucket, now, grace)
+    listed = ListedBucket(bucket)
+    streams = observed(workspace, sources, listed, now, grace)
     since = _midnight(now) - timedelta(days=days - 1)
 
-    def facts(status: StreamStatus, _: Stop) -> StreamFacts:
-        return _stream(workspace, bucket, status, since, now, depth)
+    def facts(stream: Observed, _: Stop) -> StreamFacts:
+        return _stream(listed, stream, since, now, depth)
 
-    streams = []
-    for done in side_by_side(facts, statuses, _AT_ONCE):
-        if isinstance(done, Exception):
-            raise done
-        streams.append(done)
-    return Report(generated=now, days=days, bucket=bucket.url, values=depth.values, streams=streams)
+    return Report(
+        generated=now,
+        days=days,
+        bucket=bucket.url,
+        values=depth.values,
+        streams=all_done(side_by_side(facts, streams, _AT_ONCE)),
+    )
 
 
 def _stream(
-    workspace: Workspace,
-    bucket: Bucket,
-    status: StreamStatus,
-    since: datetime,
-    now: datetime,
-    depth: Depth,
+    bucket: Bucket, stream: Observed, since: datetime, now: datetime, depth: Depth
 ) -> StreamFacts:
-    try:
-        config = read_config(workspace, status.source, status.stream)
-    except CatalogError as error:
-        return StreamFacts(status=status, not_read=str(error))
+    status, config = stream.status, stream.config
+    if config is None:
+        return StreamFacts(status=status, not_read=status.problems[0].message)
     try:
         return _read_facts(bucket, status, config, since, now, depth)
     except BucketError as error:

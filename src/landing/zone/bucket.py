@@ -92,6 +92,10 @@ class Bucket:
                 self._settled[within] = self._make_store(self.settings, within)
             return self._settled[within]
 
+    def share_clients(self, other: Bucket) -> None:
+        """Use the clients of `other`, a bucket with the same settings."""
+        self._make_store, self._settled = other._make_store, other._settled
+
     @property
     def _uploads(self) -> LocalStore | S3Store:
         """The client for whole parts, each in one request."""

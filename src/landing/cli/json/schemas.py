@@ -30,7 +30,7 @@ from landing.cli.json.shapes import (
     StaleStream,
     StateChanged,
 )
-from landing.observe.status import StreamStatus
+from landing.observe.stream_status import StreamStatus
 from landing.operations.backfill.fields import FieldsResult
 from landing.operations.checks import CheckResult
 from landing.operations.compaction import Compacted

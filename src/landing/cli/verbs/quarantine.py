@@ -26,9 +26,10 @@ from landing.results import most_common, shaped
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import QuarantineListed
-    from landing.extraction.quarantine import KeptRow
-    from landing.operations.quarantine_landing import Replayed, StreamQuarantine
+    from landing.extraction.kept_rows import KeptRow
+    from landing.operations.quarantine_landing import Replayed
     from landing.operations.quarantine_removal import Removal
+    from landing.operations.quarantined import StreamQuarantine
     from landing.zone.bucket import Bucket
 
 HELP = "records that did not fit: list, show, land them once the config is fixed, or drop them"
@@ -85,7 +86,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
-    from landing.operations.quarantine_landing import quarantined_streams
+    from landing.operations.quarantined import quarantined_streams
 
     found = quarantined_streams(bucket, options.source or "", options.stream or "")
     if options.json:
@@ -133,7 +134,7 @@ def _print_summary(summary: StreamQuarantine) -> None:
 
 
 def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
-    from landing.operations.quarantine_landing import quarantined_rows
+    from landing.operations.quarantined import quarantined_rows
     from landing.zone.layout import StreamPaths
 
     paths = StreamPaths(options.source, options.stream)

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.page import html, profiles
+    from landing.page import html
     from landing.page.facts import gathered
     from landing.page.profiles import MEGABYTE, Depth
     from landing.page.publishing import shows_values
@@ -72,7 +72,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         raise UsageError(
             "--json prints the facts instead of a page: leave out --to-bucket and --output"
         )
-    profiles.check_installed()
     if not options.json:
         html.check_installed()
     bucket = Bucket(bucket_settings(workspace))
