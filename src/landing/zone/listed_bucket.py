@@ -56,10 +56,10 @@ class ListedBucket(Bucket):
             return not (listed is None and modified is None)
         return abs(listed.modified - modified) >= _CLOSE
 
-    def get(self, path: str) -> StoredObject | None:
+    def get(self, path: str, *, is_large: bool = False) -> StoredObject | None:
         folder = self._folder_of(path)
         is_absent = folder is not None and folder.get(path) is None
-        return None if is_absent else super().get(path)
+        return None if is_absent else super().get(path, is_large=is_large)
 
     def listed(self, prefix: str, after: str | None = None) -> Iterator[Listed]:
         folder = self._folder_of(f"{prefix}/")
