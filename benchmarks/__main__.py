@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.contenders import CONTENDERS, Contender
-from benchmarks.marks import MARKS, Mark, Setting, speed
+from benchmarks.mark import Mark, Setting
+from benchmarks.marks import MARKS, speed
 from benchmarks.process import ProgramFailed
 from benchmarks.race import differences, race
 from benchmarks.records import RECORDS

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,9 +25,11 @@ from benchmarks.contenders import (
     PLAIN_PYTHON,
     Contender,
 )
+from benchmarks.mark import Mark, Setting
 from benchmarks.process import Measurement, measure
 from benchmarks.race import Entry, Outcome
 from benchmarks.records import PAGE_SIZE
+from benchmarks.scale import scale
 from benchmarks.server import serve
 from benchmarks.workspace import set_up
 from landing.kubernetes.manifests import WORKERS, requested_mib
@@ -43,8 +45,6 @@ SMALL_PAGE = 100
 WINDOWS = 20
 # Of as many as all records have, a window's; many enough to outweigh the start of a process.
 SHARE_OF_PAGES = 5
-# These take long and vary little.
-ROUNDS_OF_LONG_ONES = 3
 TABLE_ROWS = 1_000_000
 CHANGED_ROWS = 10_000
 PUBLISHED_BYTES = 1_000_000_000
@@ -55,30 +55,6 @@ _ROWS = (_FEW_ROWS, 5_000)
 _BARE = "import dlt"
 _MB = 1_000_000
 _MIB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Setting:
-    records: int
-    rounds: int
-    folder: Path
-
-    @property
-    def few_rounds(self) -> int:
-        return min(self.rounds, ROUNDS_OF_LONG_ONES)
-
-
-@dataclass(frozen=True)
-class Mark:
-    case: str
-    asked: str
-    measured: str
-    cost: float
-    """What was measured as a share of what is allowed: above 1 is missed."""
-
-    @property
-    def verdict(self) -> str:
-        return f"{'reached' if self.cost <= 1 else 'missed'} by {abs(self.cost - 1):.0%}"
 
 
 def speed(outcomes: Sequence[Outcome]) -> list[Mark]:
@@ -379,6 +355,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "publish": publish,
     "compaction": compaction,
     "upsert": upsert,
+    "scale": scale,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from benchmarks.contenders import FLOOR, PLAIN_DLT, Contender
-from benchmarks.marks import Mark
+from benchmarks.mark import Mark
 from benchmarks.race import Outcome
 
 _MB = 1_000_000
@@ -34,6 +34,10 @@ HOW_TO_READ = """\
   because the platform selects fields. The one in Python selects the 20 fields itself.
 - *contents*: files are compared by a digest over their sorted rows, in all 20 fields, whatever
   type a file uses for a value. The records of the taps are counted in an unmeasured run.
+- The targets with 20 and 3,000 streams, with 20,000 files and with servers that do not answer
+  (`python -m benchmarks --only scale`) are times of a whole `landing` process, the start of Python
+  and all imports included. Their bucket is SeaweedFS, and their streams need no API. Those of 3,000
+  streams and 20,000 files are measured once.
 - The records are generated and regular, and compress better than real ones.
 - Ratios differ between machines, most of all those with 50 ms a page: the API waits as long on any
   machine, but the work takes as long as the machine needs. Results of other machines, with the

@@ -192,6 +192,7 @@ def kit(
     """A workspace that is the current folder, with the repository's own sources."""
     made = Kit(tmp_path / "repository", capsys)
     monkeypatch.chdir(made.root / "dlt")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with own_sources():
         yield made
 

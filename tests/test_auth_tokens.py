@@ -30,7 +30,8 @@ from landing.http import (
     token_store,
 )
 from landing.http.auth.authorization_code import begin
-from landing.http.auth.token_endpoint import AccessToken, TokenAnswer
+from landing.http.auth.renewed import AccessToken
+from landing.http.auth.token_endpoint import TokenAnswer
 from landing.http.auth.token_store import Tokens
 from landing.zone.shared_objects import share_bucket
 from tests.kit import REPOSITORY, Kit, Zone

@@ -14,10 +14,12 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, look
-from benchmarks.marks import Mark, Setting, backfill, compaction, many_streams, upsert
+from benchmarks.mark import Mark, Setting
+from benchmarks.marks import backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
+from benchmarks.scale import made, verbs
 from tests.kit import REPOSITORY
 from tests.servers.api import bench_record
 
@@ -142,6 +144,15 @@ def test_compaction_is_measured(tmp_path: Path) -> None:
     (mark,) = compaction(setting, rows_of_a_file=[20])
     assert mark.case.startswith("compacting 24 files of 20 rows")
     assert "files/s" in mark.measured
+
+
+@pytest.mark.long
+def test_commands_that_run_no_source_are_measured(tmp_path: Path) -> None:
+    env = {"DLT_BUCKET_URL": (tmp_path / "zone").as_uri(), "BENCH_STREAMS": "2"}
+    marks = verbs(made(tmp_path / "workspace", env, streams=2), streams=2, rounds=1)
+    assert [mark.case for mark in marks] == [
+        f"`landing {verb}` of 2 streams" for verb in ("status", "state", "doctor", "--help")
+    ]
 
 
 @pytest.mark.long

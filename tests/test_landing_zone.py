@@ -17,7 +17,7 @@ import pytest
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.columns.conversion import RowError
 from landing.errors import LandingError
-from landing.extraction.quarantine import kept_line, row_json
+from landing.extraction.kept_rows import kept_line, row_json
 from landing.zone import lease
 from landing.zone import publication as landing
 from landing.zone.bucket import Bucket, StoredObject

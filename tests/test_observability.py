@@ -275,15 +275,15 @@ def test_without_an_endpoint_nothing_of_opentelemetry_or_prometheus_is_imported(
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 
-def test_a_collector_that_does_not_answer_costs_a_run_seconds_and_no_more(
+def test_a_collector_that_does_not_answer_fails_no_run(
     shop: Kit, server: Received, monkeypatch: pytest.MonkeyPatch, folder_zone: Zone
 ) -> None:
     server.delay = 300.0
-    monkeypatch.setattr("landing.observe.otel.FLUSHED_WITHIN", 500)
+    monkeypatch.setattr("landing.observe.in_time.SENT_WITHIN", 0.2)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
-    begun = time.monotonic()
-    assert shop.run("shop", "orders").code == 0
-    assert time.monotonic() - begun < 60
+    done = shop.run("shop", "orders")
+    assert done.code == 0
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT: gave up after 0.2 s" in done.text
     assert folder_zone.parts("shop", "orders")
 
 
@@ -485,8 +485,8 @@ def test_a_webhook_that_fails_or_does_not_answer_fails_no_run(
     assert "hidden-address" not in done.text
 
     server.delay = 300.0
-    monkeypatch.setattr("landing.observe.alerts.TAKES", 0.5)
-    assert "LANDING_ALERT_WEBHOOK: gave up after 0 s" in shop.run("shop", "broken").out
+    monkeypatch.setattr("landing.observe.in_time.SENT_WITHIN", 0.2)
+    assert "LANDING_ALERT_WEBHOOK: gave up after 0.2 s" in shop.run("shop", "broken").out
     monkeypatch.setenv("LANDING_ALERT_FORMAT", "teams")
     wrong = shop.run("shop", "orders")
     assert wrong.code == 2

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from landing.catalog.fields import Field
 from landing.columns.conversion import Columns, RowError
-from landing.extraction.quarantine import kept_line, read_line, row_json
+from landing.extraction.kept_rows import kept_line, read_line, row_json
 from landing.zone import lease
 from tests.command import Program
 from tests.kit import Kit, Zone, natural

@@ -438,14 +438,13 @@ def test_mistakes_are_reported(
     assert told in done.err
 
 
-@pytest.mark.parametrize("module", ["duckdb", "jinja2"])
 def test_a_missing_package_is_reported_with_how_to_install_it(
-    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, module: str
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     done = kit.landing("report")
     assert done.code == 2
-    assert f"needs {module}, which is not installed: pip install 'dlt-landing[report]'" in done.err
+    assert "needs jinja2, which is not installed: pip install 'dlt-landing[report]'" in done.err
 
 
 def shop(kit: Kit, api: Api) -> None:

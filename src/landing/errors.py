@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LandingError(Exception):
@@ -81,6 +82,19 @@ class LeaseHeld(LandingError):
     remedy = "`landing status` shows which process holds the lease, and whether it has died"
 
 
+@contextmanager
+def needs(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
+    """Raises SettingsError if a package of an extra, which is imported inside, can't be."""
+    try:
+        yield
+    except ImportError as error:
+        is_missing = isinstance(error, ModuleNotFoundError)
+        why = "is not installed" if is_missing else f"can't be imported ({error})"
+        raise SettingsError(
+            f"{what} needs {error.name}, which {why}: pip install 'dlt-landing[{extra}]'{otherwise}"
+        ) from error
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest known word, or an empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -127,11 +141,8 @@ def printable_lines(text: str) -> str:
     if text.isprintable():
         return text
     first, *more = text.split("\n")
-    return "\n".join([printable(first), *(f"  {_tabbed(line)}" for line in more)])
-
-
-def _tabbed(line: str) -> str:
-    return "\t".join(map(printable, line.split("\t")))
+    tabbed = ("\t".join(map(printable, line.split("\t"))) for line in more)
+    return "\n".join([printable(first), *(f"  {line}" for line in tabbed)])
 
 
 def _escaped(character: str) -> str:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
+
+S = TypeVar("S")
+
+
+def shaped(shape: type[S], of: object, **others: Any) -> S:
+    """A msgspec struct or dataclass with `others`, and else the attributes of the same names."""
+    names = set(getattr(shape, "__struct_fields__", vars(shape).get("__dataclass_fields__", ())))
+    names -= others.keys()
+    return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
+
+
+AHEAD = timedelta(days=1)
+"""A cursor value so far beyond the source's time is a mistake in the record, and no matter of
+clocks and time zones."""
 
 
 @dataclass
@@ -120,32 +135,27 @@ class Ahead:
         return f"`landing state set {source} {stream}{parent} --cursor VALUE`"
 
 
-@dataclass(frozen=True)
-class StreamResult:
+@dataclass(frozen=True, kw_only=True)
+class StreamFigures:
+    """What a run did for a stream; all of it 0 or empty if the run failed."""
+
     source: str
     stream: str
-    rows: int
-    files: int
-    bytes: int
-    quarantined: int
-    deleted: int
-    """Rows that mark a record as deleted; included in `rows`."""
-    read_from: Any
-    """The cursor value from which the run read: `cursor_before` minus the lookback."""
-    cursor_before: Any
-    cursor_after: Any
-    seconds: float
-    load_ids: list[str]
-    location: str
-    traffic: Traffic
-    """Counts the client kit's sessions, not plain `requests`."""
-    table: TableResult | None = None
-    """None if the stream keeps no table."""
     read: int = 0
     """Records that the stream returned, including those that had landed before."""
-    drift: Drifted = field(default_factory=Drifted)
+    rows: int = 0
+    deleted: int = 0
+    """Rows that mark a record as deleted; included in `rows`."""
+    quarantined: int = 0
     gone: int = 0
     """Children of a parent that the API no longer has, and that were skipped."""
+    files: int = 0
+    bytes: int = 0
+    read_from: Any = None
+    """The cursor value from which the run read: `cursor_before` minus the lookback."""
+    cursor_before: Any = None
+    cursor_after: Any = None
+    load_ids: list[str] = field(default_factory=list)
     below_cursor: int = 0
     """Rows that were left out because they are below the value from which the run read."""
     known: int = 0
@@ -157,6 +167,17 @@ class StreamResult:
     unexpected: list[str] = field(default_factory=list)
     """How the number of rows differs from what `expect` in the stream config says, or from the
     rows of earlier runs."""
+    table: TableResult | None = None
+    """None if the stream keeps no table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamResult(StreamFigures):
+    seconds: float
+    location: str
+    traffic: Traffic
+    """Counts the client kit's sessions, not plain `requests`."""
+    drift: Drifted = field(default_factory=Drifted)
 
     @property
     def counts(self) -> dict[str, int]:

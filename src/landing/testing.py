@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -27,10 +28,7 @@ from landing.operations.recordings import Recording
 
 
 def source_checks(
-    source: str,
-    *streams: str,
-    max_rows: int = 1_000,
-    may_be_empty: Collection[str] = (),
+    source: str, *streams: str, max_rows: int = 1_000, may_be_empty: Collection[str] = ()
 ) -> Callable[..., None]:
     """Tests of a source in the workspace that contains the calling file.
 
@@ -77,26 +75,22 @@ def workspace_checks() -> Callable[..., None]:
     return test_workspace
 
 
+@dataclass(frozen=True)
 class _Checked:
     """A source under test. The checks of a stream share what one of them has read."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        source: str,
-        streams: Sequence[str],
-        max_rows: int,
-        may_be_empty: Collection[str],
-    ) -> None:
-        self._workspace = workspace
-        self._source = source
-        self._streams = streams
-        self._max_rows = max_rows
-        self._may_be_empty = may_be_empty
-        self._recording = Recording(workspace, source)
+    workspace: Workspace
+    source: str
+    streams: Sequence[str]
+    max_rows: int
+    may_be_empty: Collection[str]
+
+    @cached_property
+    def _recording(self) -> Recording:
+        return Recording(self.workspace, self.source)
 
     def cases(self) -> Iterator[tuple[str, str]]:
-        for stream in self._streams or self._known_streams():
+        for stream in self.streams or self._known_streams():
             yield stream, CONNECTS
             for check in CHECKS:
                 yield stream, check
@@ -121,19 +115,19 @@ class _Checked:
     def _known_streams(self) -> list[str]:
         if self._recording.exists:
             return self._recording.facts().streams
-        load_env_file(self._workspace)
-        source = load_source(self._workspace, self._source)
+        load_env_file(self.workspace)
+        source = load_source(self.workspace, self.source)
         for error in source.failed.values():
             raise error
         return list(source.streams())
 
     @cached_property
     def _suite(self) -> Suite:
-        max_rows = self._max_rows
+        max_rows = self.max_rows
         if self._recording.exists:
             max_rows = self._recording.facts().max_rows
-        source = load_source(self._workspace, self._source)
-        return Suite(source, Limits(max_rows), self._may_be_empty)
+        source = load_source(self.workspace, self.source)
+        return Suite(source, Limits(max_rows), self.may_be_empty)
 
     @contextmanager
     def _api(self) -> Iterator[None]:

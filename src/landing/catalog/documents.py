@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -24,9 +25,7 @@ def parse(file: Path, shown: str) -> Any:
     """Raises CatalogError with line and column where the text is not JSON."""
     try:
         document = json.loads(
-            file.read_text(encoding="utf-8-sig"),
-            parse_constant=_no_number,
-            object_pairs_hook=_once,
+            file.read_text(encoding="utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once
         )
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -68,66 +67,80 @@ def _no_number(text: str) -> Any:
 def decode(file: Path, shown: str, model: type[Model]) -> Model:
     """Decodes the file into a model with `fields`. Raises CatalogError for the first mistake."""
     document = parse(file, shown)
+    with in_file(shown):
+        return _decoded(document, model)
+
+
+@contextmanager
+def in_file(shown: str) -> Iterator[None]:
+    """Names the file of a mistake that is found inside."""
+    try:
+        yield
+    except CatalogError as error:
+        raise CatalogError(f"{shown}: {error}") from None
+
+
+def _decoded(document: Any, model: type[Model]) -> Model:
     if not isinstance(document, dict):
-        raise CatalogError(f"{shown}: has to be a JSON object")
+        raise CatalogError("has to be a JSON object")
     # Fields are converted one by one, so that a message can name the field.
-    header = _convert({**document, "fields": {}}, model, "", shown)
+    header = _convert({**document, "fields": {}}, model, "")
     fields = document.get("fields")
     if not isinstance(fields, dict):
-        raise CatalogError(f"{shown}: fields: has to be an object of field names and their types")
-    named = {name: _field(raw, f"fields.{name}", shown) for name, raw in fields.items()}
+        raise CatalogError("fields: has to be an object of field names and their types")
+    named = {name: _field(raw, f"fields.{name}") for name, raw in fields.items()}
     return msgspec.structs.replace(header, fields=named)
 
 
-def _field(raw: Any, place: str, shown: str, depth: int = 1) -> Field:
+def _field(raw: Any, place: str, depth: int = 1) -> Field:
     if depth > MAX_DEPTH:
-        raise CatalogError(f"{shown}: {place[:80]}…: nested deeper than {MAX_DEPTH} levels")
+        raise CatalogError(f"{place[:80]}…: nested deeper than {MAX_DEPTH} levels")
     if not isinstance(raw, dict):
-        raise CatalogError(f'{shown}: {place}: has to be an object such as {{"type": "string"}}')
+        raise CatalogError(f'{place}: has to be an object such as {{"type": "string"}}')
     flat = {key: value for key, value in raw.items() if key not in ("properties", "items")}
-    field = _convert(flat, Field, place, shown)
-    _check_field(field, place, shown)
+    field = _convert(flat, Field, place)
+    _check_field(field, place)
     properties = raw.get("properties")
     if properties is not None:
         if not isinstance(properties, dict):
-            raise CatalogError(f"{shown}: {place}.properties: has to be an object")
+            raise CatalogError(f"{place}.properties: has to be an object")
         nested = {
-            name: _field(value, f"{place}.properties.{name}", shown, depth + 1)
+            name: _field(value, f"{place}.properties.{name}", depth + 1)
             for name, value in properties.items()
         }
         field = msgspec.structs.replace(field, properties=nested)
     if raw.get("items") is not None:
-        items = _field(raw["items"], f"{place}.items", shown, depth + 1)
+        items = _field(raw["items"], f"{place}.items", depth + 1)
         if items.privacy == "drop":
             raise CatalogError(
-                f"{shown}: {place}.items.privacy: elements can't be dropped; set it on the array"
+                f"{place}.items.privacy: elements can't be dropped; set it on the array"
             )
         field = msgspec.structs.replace(field, items=items)
     return field
 
 
-def _check_field(field: Field, place: str, shown: str) -> None:
+def _check_field(field: Field, place: str) -> None:
     if field.format is not None and field.format not in FORMATS:
         hint = nearest(field.format, FORMATS) or f"; known are {', '.join(FORMATS)}"
-        raise CatalogError(f"{shown}: {place}.format: '{field.format}' is not known{hint}")
+        raise CatalogError(f"{place}.format: '{field.format}' is not known{hint}")
     if field.type == []:
-        raise CatalogError(f"{shown}: {place}.type: is empty; name at least one type")
+        raise CatalogError(f"{place}.type: is empty; name at least one type")
     if field.format is not None and "string" not in field.kinds:
         kind = " or ".join(sorted(field.kinds)) or "null"
         raise CatalogError(
-            f"{shown}: {place}.format: '{field.format}' is for strings, but the type is {kind}; "
+            f"{place}.format: '{field.format}' is for strings, but the type is {kind}; "
             "make the type string, or leave the format out"
         )
 
 
-def _convert(raw: Any, model: type[Model], place: str, shown: str) -> Model:
+def _convert(raw: Any, model: type[Model], place: str) -> Model:
     try:
         return msgspec.convert(raw, model)
     except msgspec.ValidationError as error:
         text, _, within = str(error).partition(" - at `$")
         where = ".".join(filter(None, (place, within.strip("`."))))
-        prefix = f"{shown}: {where}: " if where else f"{shown}: "
-        raise CatalogError(prefix + _explained(text, within.strip("`."), model)) from None
+        message = _explained(text, within.strip("`."), model)
+        raise CatalogError(f"{where}: {message}" if where else message) from None
 
 
 def _explained(text: str, where: str, model: type[msgspec.Struct]) -> str:

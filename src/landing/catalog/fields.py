@@ -46,10 +46,15 @@ class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, froz
         return frozenset(names - {"null"})
 
     @property
+    def is_private(self) -> bool:
+        """Whether it is private, or a part of it."""
+        return self.privacy is not None or self.has_private_parts
+
+    @property
     def has_private_parts(self) -> bool:
         """Whether a nested field, at any level, is private; the field itself does not count."""
         inner = [*(self.properties or {}).values(), *([self.items] if self.items else [])]
-        return any(field.privacy is not None or field.has_private_parts for field in inner)
+        return any(field.is_private for field in inner)
 
 
 def landing_fields(fields: Mapping[str, Field]) -> dict[str, Field]:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from landing.catalog.documents import decode, parse
+from landing.catalog.documents import decode, in_file, parse
 from landing.catalog.fields import KINDS, Field
 from landing.catalog.resolution import check_stream_name, resolved, with_discovered_cursor
 from landing.catalog.stream_config import (
@@ -39,7 +39,8 @@ def read_discovered(workspace: Workspace, source: str, stream: str) -> Discovere
         return None
     shown = workspace.shown(file)
     discovered = decode(file, shown, DiscoveredSchema)
-    check_stream_name(discovered.stream, stream, shown)
+    with in_file(shown):
+        check_stream_name(discovered.stream, stream)
     return discovered
 
 
@@ -129,7 +130,8 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
         raw = decode(file, shown, StreamFile)
         if discovered is not None:
             raw = with_discovered_cursor(raw, discovered)
-        return resolved(source, stream, shown, raw, known)
+        with in_file(shown):
+            return resolved(source, stream, shown, raw, known)
     except CatalogError as error:
         error.remedy = f"fix it; `landing run {source} {stream} --dry-run` checks it"
         raise
@@ -150,7 +152,9 @@ def private_fields(workspace: Workspace, source: str, stream: str) -> Mapping[st
 def as_config(source: str, schema: DiscoveredSchema) -> StreamConfig:
     """The stream config that an unedited copy of this discovered schema would give."""
     copied = msgspec.convert(msgspec.to_builtins(schema), StreamFile)
-    return resolved(source, schema.stream, "what was discovered", copied, schema.fields)
+    shown = "what was discovered"
+    with in_file(shown):
+        return resolved(source, schema.stream, shown, copied, schema.fields)
 
 
 def discovered_streams(workspace: Workspace, source: str) -> list[str]:

@@ -44,6 +44,11 @@ class Lookback:
         except OverflowError:  # before year 1; some APIs write year 1 for "no time"
             return value
 
+    def start(self, value: Any, initial: Any) -> Any:
+        """Where a run starts that left off at `value`: never before the initial value."""
+        start = self.before(value)
+        return start if initial is None else later(start, initial)
+
 
 def moment_of(value: Any) -> datetime | None:
     """A datetime, or a text that is one in ISO format, in UTC; None for anything else."""

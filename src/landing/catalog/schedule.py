@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -49,17 +49,13 @@ class Schedule:
     timezone: str = DEFAULT_TIMEZONE
     """A name of the IANA database."""
 
-    @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
     def before(self, moment: datetime) -> datetime:
         """The last time before `moment` at which the stream was due, in UTC."""
-        return max(self._from(moment, "get_prev", fold) for fold in (0, 1))
+        return max(_due(self, moment, "get_prev", fold) for fold in (0, 1))
 
     def after(self, moment: datetime) -> datetime:
         """The first time after `moment` at which the stream is due, in UTC."""
-        return min(self._from(moment, "get_next", fold) for fold in (0, 1))
+        return min(_due(self, moment, "get_next", fold) for fold in (0, 1))
 
     @cached_property
     def longest_gap(self) -> timedelta:
@@ -79,26 +75,31 @@ class Schedule:
         nights = (later - day - due[-1] + due[0] for day, later in pairwise(days))
         return max([*nights, *(later - earlier for earlier, later in pairwise(due))])
 
-    def _from(self, moment: datetime, step: Literal["get_next", "get_prev"], fold: int) -> datetime:
-        """As a CronJob with this `timeZone` is due: a time that the clock skips does not come that
-        day, and a time that it repeats comes twice (kubernetes/kubernetes#121594). `fold` says
-        which of the two to look for."""
-        from croniter import croniter  # slow to import, and most commands don't need it
-
-        local = moment.astimezone(self._zone).replace(fold=fold)
-        offset = local.utcoffset() or timedelta()
-        clock = (moment.astimezone(UTC) + offset).replace(tzinfo=None)
-        # Without a time zone, croniter works on local times and adjusts nothing.
-        times = croniter(self.cron, clock)
-        while True:
-            read: datetime = getattr(times, step)(datetime)
-            due = read.replace(tzinfo=self._zone, fold=fold).astimezone(UTC)
-            is_beyond = due > moment if step == "get_next" else due < moment
-            if is_beyond and due.astimezone(self._zone).replace(tzinfo=None) == read:
-                return due
-
     def __str__(self) -> str:
         return f"'{self.cron}' ({self.timezone})"
+
+
+@lru_cache(1_000)
+def _due(
+    schedule: Schedule, moment: datetime, step: Literal["get_next", "get_prev"], fold: int
+) -> datetime:
+    """As a CronJob with this `timeZone` is due: a time that the clock skips does not come that day,
+    and a time that it repeats comes twice (kubernetes/kubernetes#121594). `fold` says which of the
+    two to look for. Cached, since the streams of a source share few schedules."""
+    from croniter import croniter  # slow to import, and most commands don't need it
+
+    zone = ZoneInfo(schedule.timezone)
+    local = moment.astimezone(zone).replace(fold=fold)
+    offset = local.utcoffset() or timedelta()
+    clock = (moment.astimezone(UTC) + offset).replace(tzinfo=None)
+    # Without a time zone, croniter works on local times and adjusts nothing.
+    times = croniter(schedule.cron, clock)
+    while True:
+        read: datetime = getattr(times, step)(datetime)
+        due = read.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        is_beyond = due > moment if step == "get_next" else due < moment
+        if is_beyond and due.astimezone(zone).replace(tzinfo=None) == read:
+            return due
 
 
 def parse_schedule(written: str | Mapping[str, Any]) -> Schedule:
@@ -127,6 +128,7 @@ def _timezone(name: Any) -> str:
         ) from None
 
 
+@lru_cache(1_000)
 def _cron(written: str) -> str:
     text = written.strip().lower()
     text = _MACROS.get(text, text)

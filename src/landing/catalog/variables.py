@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from landing.catalog.workspace import Workspace
 from landing.errors import SourceError
+from landing.secrets import is_secret_name
 
 _DESCRIBED = re.compile(r"^\s*([A-Z][A-Z0-9_]{2,})\s{2,}(\S.*)$")
 
@@ -20,23 +22,33 @@ _DESCRIBED = re.compile(r"^\s*([A-Z][A-Z0-9_]{2,})\s{2,}(\S.*)$")
 @dataclass(frozen=True)
 class Variable:
     name: str
-    is_required: bool
+    required: bool
     """Whether some code reads it as `os.environ[…]`, which fails without it."""
-    description: str = ""
+    state: Literal["set", "not set", "empty"]
+    secret: bool
+    description: str
+
+
+def _variable(name: str, required: bool, description: str = "") -> Variable:
+    value = os.environ.get(name)
+    state: Literal["set", "empty"] = "set" if (value or "").strip() else "empty"
+    return Variable(
+        name, required, "not set" if value is None else state, is_secret_name(name), description
+    )
 
 
 def bucket_variables() -> list[Variable]:
     """The variables that a run of any source reads, in the order of docs/configuration.md."""
     return [
-        Variable("DLT_BUCKET_URL", False, "where files land: s3://bucket/prefix"),
-        Variable("S3_ENDPOINT", False, "an S3 server other than AWS: host:port or a URL"),
-        Variable("S3_ACCESS_KEY_ID", False, "the access key; AWS's own credentials without it"),
-        Variable("S3_SECRET_ACCESS_KEY", False, "its secret; set both or neither"),
-        Variable("AWS_REGION", False, "the region of a bucket on AWS"),
-        Variable("LANDING_TABLES_URL", False, "where tables are: s3://bucket/prefix"),
-        Variable("LANDING_DUCKLAKE_CATALOG", False, "the database of tables in DuckLake"),
-        Variable("LANDING_TOKEN_KEY", False, "encrypts OAuth tokens that are kept in the bucket"),
-        Variable("LANDING_PRIVACY_KEY", False, "the key of fields whose privacy is hash"),
+        _variable("DLT_BUCKET_URL", False, "where files land: s3://bucket/prefix"),
+        _variable("S3_ENDPOINT", False, "an S3 server other than AWS: host:port or a URL"),
+        _variable("S3_ACCESS_KEY_ID", False, "the access key; AWS's own credentials without it"),
+        _variable("S3_SECRET_ACCESS_KEY", False, "its secret; set both or neither"),
+        _variable("AWS_REGION", False, "the region of a bucket on AWS"),
+        _variable("LANDING_TABLES_URL", False, "where tables are: s3://bucket/prefix"),
+        _variable("LANDING_DUCKLAKE_CATALOG", False, "the database of tables in DuckLake"),
+        _variable("LANDING_TOKEN_KEY", False, "encrypts OAuth tokens that are kept in the bucket"),
+        _variable("LANDING_PRIVACY_KEY", False, "the key of fields whose privacy is hash"),
     ]
 
 
@@ -69,7 +81,7 @@ def described_variables(workspace: Workspace, source: str) -> list[Variable]:
     for tree in modules:
         described.update(_described(ast.get_docstring(tree, clean=False) or ""))
     names = [*described, *sorted({name for name, _ in read} - set(described))]
-    return [Variable(name, name in required, described.get(name, "")) for name in names]
+    return [_variable(name, name in required, described.get(name, "")) for name in names]
 
 
 def _files(workspace: Workspace, source: str) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.text.output import positive
-from landing.errors import CatalogError, UsageError
+from landing.errors import CatalogError, UsageError, listed
 
 if TYPE_CHECKING:
     from landing.catalog.stream_config import StreamConfig
@@ -100,6 +100,20 @@ def named_stream(source: str, stream: str) -> StreamPaths:
     from landing.zone.layout import StreamPaths
 
     return StreamPaths(check_name(source, "source"), check_name(stream, "stream"))
+
+
+def check_named(options: argparse.Namespace, workspace: Workspace, verb: str) -> None:
+    """Raises UsageError unless either streams are named or --all is."""
+    from landing.catalog.files import configured_streams
+
+    if options.streams and options.all:
+        raise UsageError("name streams or use --all, not both")
+    if not options.streams and not options.all:
+        configured = listed(configured_streams(workspace, options.source))
+        raise UsageError(
+            f"name the streams to {verb}, or use --all; configured for "
+            f"'{options.source}': {configured}"
+        )
 
 
 def config_if_any(workspace: Workspace, paths: StreamPaths) -> StreamConfig | None:

@@ -59,6 +59,7 @@ class Verb(Protocol):
     word do not wait for dlt. One that works without a workspace has a function
     `without_workspace(options, error)`, too."""
 
+    __name__: str
     HELP: str
 
     def configure(self, parser: Parser) -> None: ...
@@ -67,35 +68,20 @@ class Verb(Protocol):
         """Returns the exit code; a LandingError that it raises has its own."""
 
 
-TASKS: dict[str, dict[str, Verb]] = {
-    "write a source": {
-        "init": init,
-        "new": new,
-        "env": env,
-        "login": login,
-        "discover": discover,
-        "check": check,
-    },
-    "run": {"run": run, "backfill": backfill},
-    "inspect": {
-        "status": status,
-        "fresh": fresh,
-        "history": history,
-        "show": show,
-        "schema": schema,
-        "verify": verify,
-        "report": report,
-    },
-    "fix": {
-        "doctor": doctor,
-        "quarantine": quarantine,
-        "state": state,
-        "rebuild": rebuild,
-        "compact": compact,
-    },
-    "deploy": {"k8s": k8s, "dbt": dbt, "completion": completion},
+TASKS: dict[str, tuple[Verb, ...]] = {
+    "write a source": (init, new, env, login, discover, check),
+    "run": (run, backfill),
+    "inspect": (status, fresh, history, show, schema, verify, report),
+    "fix": (doctor, quarantine, state, rebuild, compact),
+    "deploy": (k8s, dbt, completion),
 }
-VERBS: dict[str, Verb] = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
+
+
+def _name(verb: Verb) -> str:
+    return verb.__name__.rpartition(".")[2]
+
+
+VERBS = {_name(verb): verb for verbs in TASKS.values() for verb in verbs}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,7 +121,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 def _tasks() -> str:
     """The verbs by what they are for, a line each."""
     return "\n\n".join(
-        "\n".join([f"{task}:", *(f"  {name:<12}{verb.HELP}" for name, verb in verbs.items())])
+        "\n".join([f"{task}:", *(f"  {_name(verb):<12}{verb.HELP}" for verb in verbs)])
         for task, verbs in TASKS.items()
     )
 
@@ -185,12 +171,9 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         return 0
     except Exception as error:  # a bug: its traceback is needed, without the secrets in it
         trace = "".join(traceback.format_exception(error))
-        report_event(options, "error", "bug", f"error: {_bug(error)}", trace)
+        what = f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
+        report_event(options, "error", "bug", f"error: {what}", trace)
         return _failed(options, error, 1)
-
-
-def _bug(error: Exception) -> str:
-    return f"a bug of dlt-landing, or of a library: {type(error).__name__}: {error}"
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
@@ -227,14 +210,12 @@ def _output_of(options: argparse.Namespace) -> AbstractContextManager[None]:
 def _ended(code: int) -> int:
     """End the process: at once if it was interrupted, or has given up on something that goes on in
     a thread, which Python would wait for or end in the middle of a request."""
-    if code in interruption.CODES.values() or any(map(_is_left_behind, threading.enumerate())):
+    threads = threading.enumerate()
+    is_left_behind = any(one.daemon and one.name.startswith("landing-") for one in threads)
+    if is_left_behind or code in interruption.CODES.values():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     # Python's last collections would look at all that a run has made, and free nothing.
     gc.freeze()
     return code
-
-
-def _is_left_behind(thread: threading.Thread) -> bool:
-    return thread.daemon and thread.name.startswith("landing-")

@@ -1,5 +1,6 @@
-"""`pyarrow.compute` as `pc` and `pyarrow.parquet` as `pq`, each imported when it is first used: a
-run that finds nothing new needs no parquet, and without a cursor no compute functions."""
+"""`pyarrow` as `pa`, `pyarrow.compute` as `pc` and `pyarrow.parquet` as `pq`, each imported when it
+is first used: a run that finds nothing new needs no parquet, one without a cursor no compute
+functions, and `landing status` no Arrow at all."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["pc", "pq"]
+__all__ = ["pa", "pc", "pq"]
 
 
 class _Lazy(ModuleType):
@@ -18,7 +19,8 @@ class _Lazy(ModuleType):
 
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 else:
-    pc, pq = _Lazy("pyarrow.compute"), _Lazy("pyarrow.parquet")
+    pa, pc, pq = map(_Lazy, ("pyarrow", "pyarrow.compute", "pyarrow.parquet"))

@@ -67,11 +67,8 @@ class PageColumns:
         rest = {name: column for name, column in columns.items() if name not in self._types}
         self._rest = list(rest)
         self.record: Any = record_type(rest) if rest else msgspec.Raw
-        self._refusals = 0 if self._could_work() else _REFUSALS
+        self._refusals = 0 if self._types and self.record is not None else _REFUSALS
         self._number = cache(_number_type)
-
-    def _could_work(self) -> bool:
-        return bool(self._types) and self.record is not None
 
     @property
     def is_worth_it(self) -> bool:
@@ -150,7 +147,8 @@ def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
     import pyarrow.json  # not for small runs
 
     (path,) = {page.path or ("",) for page in pages}
-    text = pa.py_buffer(b"\n".join(map(_body, pages)))
+    bodies = (page.content if page.path else b'{"":%b}' % page.content for page in pages)
+    text = pa.py_buffer(b"\n".join(bodies))
     lists = pyarrow.json.read_json(
         pa.BufferReader(text),
         pyarrow.json.ReadOptions(use_threads=False, block_size=text.size + 1),
@@ -164,10 +162,6 @@ def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
     if lists.value_lengths().to_pylist() != [len(page) for page in pages] or records.null_count:
         raise ValueError("not the records that the decoder found")
     return records
-
-
-def _body(page: JsonPage) -> bytes:
-    return page.content if page.path else b'{"":%b}' % page.content
 
 
 def _schema(path: Sequence[str], record: pa.DataType) -> pa.Schema:

@@ -164,7 +164,9 @@ def _plain(field: Field) -> Column | None:
         case ["number"], _:
             return Column(pa.float64(), _quick_numbers, fit_number, int | float, pa.float64())
         case ["boolean"], _:
-            return Column(pa.bool_(), _quick_booleans, fit_boolean, bool, pa.bool_())
+            return Column(
+                pa.bool_(), partial(pa.array, type=pa.bool_()), fit_boolean, bool, pa.bool_()
+            )
         case ["string"], "date-time":
             return Column(TIMESTAMP, _quick_timestamps, fit_timestamp, str, text, _timestamps)
         case ["string"], "date":
@@ -209,10 +211,6 @@ def _check_nesting(texts: pa.Array) -> None:
     if pc.max(lengths).as_py() > 2 * MAX_NESTING:
         for text in texts.filter(pc.greater(lengths, 2 * MAX_NESTING)):
             check_nesting(text.as_py().encode())
-
-
-def _quick_booleans(values: Sequence[Any]) -> pa.Array:
-    return pa.array(values, pa.bool_())
 
 
 def _quick_integers(values: Sequence[Any]) -> pa.Array:

@@ -27,13 +27,7 @@ from landing.columns.json_page import JsonPage
 from landing.columns.json_text import readable
 from landing.columns.odd_records import OddRecord
 from landing.columns.size_limits import TOO_LARGE, largest_column, oversized
-from landing.columns.tombstones import (
-    DELETED_AT_FIELD,
-    NO_KEY,
-    Tombstones,
-    blanked,
-    tombstones_of,
-)
+from landing.columns.tombstones import DELETED_AT_FIELD, NO_KEY, Tombstones, blanked, tombstones_of
 
 NEW_FIELDS = "_dlt_new_fields"
 """The column of new fields, as one JSON object, if the config lands them."""

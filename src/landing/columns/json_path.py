@@ -84,6 +84,12 @@ def raw_at(content: bytes | msgspec.Raw, path: str) -> msgspec.Raw | None:
     return _found(msgspec.Raw(content), *parsed(path))
 
 
+def value_at(content: bytes, path: str, missing: Any = None) -> Any:
+    """The value at a path, or `missing`; nothing else is decoded. Raises as `raw_at` does."""
+    raw = raw_at(content, path)
+    return missing if raw is None else msgspec.json.decode(raw)
+
+
 def _found(raw: msgspec.Raw, steps: tuple[Step, ...], is_exact: bool) -> msgspec.Raw | None:
     if not steps:
         return raw

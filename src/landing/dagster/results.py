@@ -3,7 +3,8 @@ key has one newest row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -46,7 +47,7 @@ def results(
     key: dg.AssetKey, config: StreamConfig, result: StreamResult, log: RunLog, bucket: Bucket
 ) -> Iterator[dg.AssetCheckResult]:
     yield _quarantine(key, result)
-    yield _columns(key, log.drift)
+    yield _check(key, COLUMNS, not log.drift, "\n".join(log.drift) or "no drift")
     if config.expect is not None or not config.is_incremental:
         yield _volume(key, result)
     if config.is_incremental:
@@ -67,52 +68,25 @@ def newest_load(result: StreamResult, uploads: Sequence[str]) -> list[str]:
 def _quarantine(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
     read = result.rows + result.quarantined
     share = result.quarantined / read if read else 0.0
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=QUARANTINE,
-        passed=not result.quarantined,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{result.quarantined:,} of {read:,} records went to quarantine ({share:.2%})",
-        metadata={"quarantined": result.quarantined, "share": share},
-    )
-
-
-def _columns(key: dg.AssetKey, drift: Sequence[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=COLUMNS,
-        passed=not drift,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="\n".join(drift) or "no drift",
-    )
+    message = f"{result.quarantined:,} of {read:,} records went to quarantine ({share:.2%})"
+    facts = {"quarantined": result.quarantined, "share": share}
+    return _check(key, QUARANTINE, not result.quarantined, message, facts)
 
 
 def _volume(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=VOLUME,
-        passed=not result.unexpected,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="\n".join(map(_shown, result.unexpected)) or f"{result.rows:,} rows",
-        metadata={"rows": result.rows},
-    )
+    message = "\n".join(map(_shown, result.unexpected)) or f"{result.rows:,} rows"
+    return _check(key, VOLUME, not result.unexpected, message, {"rows": result.rows})
 
 
 def _cursor(key: dg.AssetKey, result: StreamResult) -> dg.AssetCheckResult:
     """An error if the cursor itself is ahead, since what is new is not requested then."""
     ahead = result.ahead
     if ahead is None:
-        return dg.AssetCheckResult(asset_key=key, check_name=CURSOR, passed=True)
+        return _check(key, CURSOR, True)
     problem = of_ahead(result.source, result.stream, ahead)
-    severity = dg.AssetCheckSeverity.ERROR if ahead.is_cursor else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=CURSOR,
-        passed=False,
-        severity=severity,
-        description=_shown(f"{problem.message}: {problem.remedy}"),
-        metadata={"ahead": _shown(str(ahead.value))},
-    )
+    message = _shown(f"{problem.message}: {problem.remedy}")
+    facts = {"ahead": _shown(str(ahead.value))}
+    return _check(key, CURSOR, False, message, facts, is_error=ahead.is_cursor)
 
 
 def _keys(
@@ -141,10 +115,27 @@ def _keys(
 
 
 def _of_keys(
-    key: dg.AssetKey, passed: bool, message: str, facts: dict[str, int] | None = None
+    key: dg.AssetKey, passed: bool, message: str, facts: Mapping[str, Any] | None = None
+) -> dg.AssetCheckResult:
+    return _check(key, KEYS, passed, message, facts, is_error=True)
+
+
+def _check(
+    key: dg.AssetKey,
+    name: str,
+    passed: bool,
+    message: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    is_error: bool = False,
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        asset_key=key, check_name=KEYS, passed=passed, description=message, metadata=facts or {}
+        asset_key=key,
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=message,
+        metadata=facts,
     )
 
 

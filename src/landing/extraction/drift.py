@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 import msgspec
 import pyarrow as pa
 
-from landing.catalog.fields import Field, landing_fields
+from landing.catalog.fields import Field
 from landing.catalog.names import is_own_name
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.arrow import pc
@@ -24,6 +24,7 @@ from landing.columns.inference import kind_of
 from landing.columns.json_page import sampled_every
 from landing.columns.json_text import Unreadable
 from landing.errors import StreamError
+from landing.extraction.expected_kinds import became, expected_kinds, spelled, widened
 from landing.results import Drifted
 
 ENOUGH = 100
@@ -32,7 +33,6 @@ SAMPLED_PAGES = 10
 """One in this many JSON pages is sampled, since finding its records takes a pass over the page."""
 _NAMED = 20
 _REMEMBERED = 1_000
-_BECAME = " → "
 _KINDS = {
     bool: "boolean",
     int: "integer",
@@ -52,7 +52,7 @@ class Drift:
     def __init__(self, config: StreamConfig) -> None:
         self._config = config
         self._known = config.known_names
-        self._kinds = dict(_expected_kinds(config))
+        self._kinds = dict(expected_kinds(config))
         self._converted = converted_kinds(config.data_types)
         self._usual = {name: _types(self._kinds.get(name)) for name in self._known}
         self._pages = count()
@@ -114,10 +114,10 @@ class Drift:
     def found(self, absent: Collection[str]) -> Drifted:
         """The content of `notes` as data; `absent` are the fields that no record had."""
         return Drifted(
-            gained={name: _spelled(kinds) for name, kinds in self._gained.items()},
+            gained={name: spelled(kinds) for name, kinds in self._gained.items()},
             lost=sorted(absent),
             changed={
-                name: _became(self._kinds[name], kinds) for name, kinds in self._changed.items()
+                name: became(self._kinds[name], kinds) for name, kinds in self._changed.items()
             },
         )
 
@@ -136,7 +136,7 @@ class Drift:
             f"~ {name}: {self._change(name, kinds)}" for name, kinds in self._changed.items()
         ]
         if self._gained:
-            gained = [f"{name} ({_spelled(kinds)})" for name, kinds in self._gained.items()]
+            gained = [f"{name} ({spelled(kinds)})" for name, kinds in self._gained.items()]
             message.insert(0, f"+ {_shortened(gained)}{self._whereto()}")
         return "; ".join(message)
 
@@ -152,28 +152,13 @@ class Drift:
 
     def _change(self, name: str, kinds: set[str]) -> str:
         field = self._config.fields[name]
-        change = _became(self._kinds[name], kinds)
+        change = became(self._kinds[name], kinds)
         if self._config.on_drift == "fail":
             return change
         goes = (
             "lands as text" if _takes(field, kinds) else "goes to quarantine where it does not fit"
         )
         return f"{change}, {goes}"
-
-
-def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
-    """A run's drift, without changes to which the config or discovered schema has been adapted."""
-    known, lands = config.known_names, landing_fields(config.fields)
-    expected = {name: _spelled(kinds) for name, kinds in _expected_kinds(config)}
-    return Drifted(
-        gained={name: kinds for name, kinds in drifted.gained.items() if name not in known},
-        lost=[name for name in drifted.lost if name in lands],
-        changed={
-            name: change
-            for name, change in drifted.changed.items()
-            if change.partition(_BECAME)[0] == expected.get(name)
-        },
-    )
 
 
 def _typical(values: pa.ChunkedArray) -> Any:
@@ -186,23 +171,10 @@ def _typical(values: pa.ChunkedArray) -> Any:
     return python_values(values[:1])[0] if len(values) else None
 
 
-def _expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
-    """For each field that lands, the kinds in the discovered schema, or else in the config."""
-    for name, field in landing_fields(config.fields).items():
-        seen = config.discovered.get(name)
-        kinds = (seen.kinds if seen is not None else None) or field.kinds
-        if kinds:
-            yield name, _widened(kinds)
-
-
 def _types(kinds: Collection[str] | None) -> frozenset[type]:
     """Python types of values that need no comparison; all JSON types if no kind is expected."""
     found = [type_ for type_, kind in _KINDS.items() if kinds is None or kind in kinds]
     return frozenset([*found, type(None)])
-
-
-def _widened(kinds: frozenset[str]) -> frozenset[str]:
-    return kinds | {"integer"} if "number" in kinds else kinds
 
 
 def _kinds_of(value: Any) -> Iterable[str]:
@@ -215,21 +187,10 @@ def _kinds_of(value: Any) -> Iterable[str]:
 
 def _takes(field: Field, kinds: set[str]) -> bool:
     """Whether the field's column accepts all values of the kinds."""
-    if field.privacy == "mask" or kinds <= _widened(field.kinds):
+    if field.privacy == "mask" or kinds <= widened(field.kinds):
         return True
     column = column_of(msgspec.structs.replace(field, privacy=None))
     return pa.types.is_string(column.type) and not column.is_private
-
-
-def _became(expected: Collection[str], seen: Collection[str]) -> str:
-    return f"{_spelled(expected)}{_BECAME}{_spelled(seen)}"
-
-
-def _spelled(kinds: Collection[str]) -> str:
-    seen = set(kinds)
-    if "number" in seen:
-        seen.discard("integer")
-    return " or ".join(sorted(seen)) or "null"
 
 
 def _shortened(names: list[str]) -> str:

@@ -9,18 +9,10 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from landing.catalog.variables import empty_variables
 from landing.catalog.workspace import Workspace
-from landing.errors import (
-    ApiError,
-    BucketError,
-    LandingError,
-    SettingsError,
-    StreamError,
-    listed,
-)
+from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError, listed
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -132,17 +124,14 @@ def _request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    from landing.http.api_messages import message_of
+    from landing.http.api_messages import answered
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
     if isinstance(error, GaveUp):
         return f"{request}{error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = f"{error.response.status_code} {error.response.reason or ''}".strip()
-        words = message_of(error.response)
-        says = f" ({words})" if words else ""
-        return f"{request}answered {status}{says}{_status_hint(error.response.status_code)}"
+        return f"{request}answered {answered(error.response)}{_status_hint(error.response)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
@@ -175,14 +164,13 @@ def _request(error: requests.RequestException) -> str:
     request = error.request if error.request is not None else getattr(response, "request", None)
     if request is None or request.url is None:
         return "a request"
-    url = urlsplit(str(request.url))
-    host = url.hostname or ""
-    port = f":{url.port}" if url.port else ""
-    return f"{request.method} {url.scheme}://{host}{port}{url.path}"
+    from landing.http.api_messages import shown_request
+
+    return shown_request(request.method, request.url)
 
 
-def _status_hint(status: int) -> str:
-    match status:
+def _status_hint(response: requests.Response) -> str:
+    match status := response.status_code:
         case 401:
             return "; the API does not accept the credentials: check the source's variables"
         case 403:

@@ -10,8 +10,7 @@ import inspect
 from collections.abc import Collection
 from typing import Any, Literal
 
-from landing.catalog.lookback import Lookback, later
-from landing.catalog.stream_config import StreamConfig
+from landing.catalog.lookback import Lookback
 from landing.errors import SourceError
 from landing.extraction.dlt_bridge import (
     DltResource,
@@ -88,13 +87,12 @@ class FrozenIncremental(SteadyIncremental):
                 self.get_incremental_value_type(),
             )
         try:
-            start = self.lookback.before(value)
+            return self.lookback.start(value, self.initial_value)
         except ValueError as error:
             raise SourceError(
                 f"cursor '{self.cursor_path}': no lookback can be counted from {value!r}, which is "
                 "not spelled as dates and times are; leave lookback out"
             ) from error
-        return start if self.initial_value is None else later(start, self.initial_value)
 
 
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:
@@ -179,21 +177,6 @@ def check_top_level(stream: str, path: str) -> None:
             f'`{stream}.add_map(lambda row: {{**row, "{name}": {lifted}}})`, declare '
             f"incremental('{name}'), and name '{name}' in the config's fields and cursor_field"
         )
-
-
-def reads_from(config: StreamConfig, frozen: FrozenIncremental | None, value: Any) -> Any:
-    """Where a run with the cursor `value` starts: behind it by the lookback."""
-    if frozen is None:  # without the source's code, what it declares itself is not known
-        assert config.cursor_field is not None, "a stream without a cursor starts at the start"
-        frozen = FrozenIncremental(config.cursor_field, initial_value=config.initial_value)
-        frozen.lookback = config.lookback
-    try:
-        return frozen.initial_value if value is None else frozen.behind(value)
-    except (ValueError, TypeError):
-        raise SourceError(
-            f"cursor '{config.cursor_field}': no lookback can be counted from {value!r}; spell it "
-            "as ISO dates and times are, or leave lookback out"
-        ) from None
 
 
 def declared_default(generator: Any) -> Incremental[Any] | None:

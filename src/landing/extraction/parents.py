@@ -9,14 +9,12 @@ the children of parents beyond it again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import dlt
 import msgspec
 import pyarrow as pa
 
-from landing.catalog.lookback import moment_of
 from landing.errors import SourceError
 from landing.extraction.dlt_bridge import (
     DltResource,
@@ -28,11 +26,9 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.incremental import FrozenIncremental, check_range, declared_incremental
 from landing.extraction.parents_range import ParentsRange
-from landing.extraction.reached import AHEAD, ReachedState
+from landing.extraction.reached import ReachedState
 from landing.http import JsonPage, traffic
-from landing.results import Ahead
-from landing.zone.parent_cursors import parent_cursors, take_out_of_child
-from landing.zone.state import State
+from landing.zone.parent_cursors import take_out_of_child
 
 _REACHED = "landing_reached"
 """In dlt's state of a parent's incremental: what the next run has to know."""
@@ -131,15 +127,6 @@ class ParentIncremental(FrozenIncremental):
 def _of_earlier_version(kept: dict[str, Any]) -> ReachedState:
     seen = kept.pop(_SEEN, None)
     return ReachedState() if seen is None else ReachedState(seen=seen)
-
-
-def parent_ahead(state: State, stream: str, now: datetime) -> Ahead | None:
-    """A parent's cursor that an earlier version, or a person, has moved beyond now."""
-    for parent in parent_cursors(state, stream):
-        moment = moment_of(parent.cursor)
-        if moment is not None and moment - now > AHEAD:
-            return Ahead(parent.cursor_field, parent.cursor, is_cursor=True, parent=parent.stream)
-    return None
 
 
 def freeze_parents(

@@ -1,41 +1,27 @@
-"""Keeps and counts rows that do not fit their stream config, with the reason; drops none.
-
-A quarantined row is JSON that reads back to the same values, so that it can land once the config is
-fixed. If JSON can't represent the values, it is Python's text of the row, for a person only.
-"""
+"""Keeps and counts rows that do not fit their stream config, with the reason; drops none."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
-
-import msgspec
 
 from landing.catalog.stream_config import StreamConfig
-from landing.columns.conversion import Columns, Converted, Row, RowError
-from landing.columns.json_numbers import decimal_of
-from landing.columns.json_text import Unreadable
+from landing.columns.conversion import Columns, Converted, RowError
 from landing.columns.odd_records import OddRecord
 from landing.columns.privacy import row_protector
 from landing.columns.size_limits import bounded
 from landing.errors import counted
+from landing.extraction.kept_rows import encode, kept_line, row_json
 from landing.extraction.row_versions import key_of, keys_of
 
 # Bounds the state; with more rows than this, one may be quarantined more than once.
 REMEMBERED = 1_000
 _SHOWN = 3
 """Reasons that a message names."""
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True)
@@ -115,7 +101,7 @@ class Quarantine:
         key = key_of(error.row, self._columns, self._primary_key)
         if isinstance(error.row, OddRecord):
             kept = error.row.in_words if self._columns.has_private else repr(error.row)
-            return Rejected(error, bounded(_encode(kept)), key)
+            return Rejected(error, bounded(encode(kept)), key)
         row = self._protected(error.row)
         if error.is_tombstone:
             row = {name: row[name] for name in self._primary_key if name in row}
@@ -172,103 +158,3 @@ def _main(reasons: Counter[str]) -> str:
     if len(reasons) > _SHOWN:
         shown.append(f"and {counted(len(reasons) - _SHOWN, 'other reason')}")
     return "; ".join(shown)
-
-
-def kept_line(row: bytes, error: RowError, load_id: str, row_version: str) -> bytes:
-    """One line of a quarantine file."""
-    line: dict[str, Any] = {"row": msgspec.Raw(row)}
-    line |= {"field": error.field, "reason": error.reason}
-    if error.is_tombstone:
-        line["deleted"] = True
-    return _encode({**line, "load_id": load_id, "_dlt_load_id": row_version}) + b"\n"
-
-
-@dataclass(frozen=True)
-class KeptRow:
-    """A line of a quarantine file, read back."""
-
-    line: bytes
-    row: Row | str
-    """A str if JSON could not represent it: Python's text of the row."""
-    is_tombstone: bool
-    field: str
-    reason: str
-    load_id: str
-    row_version: str
-
-    @property
-    def text(self) -> str:
-        return self.row if isinstance(self.row, str) else row_json(self.row).decode()
-
-
-def read_line(line: bytes) -> KeptRow | None:
-    """Parse a line of a quarantine file; None if it is not valid."""
-    try:
-        found = json.loads(line, parse_float=_exact)
-        texts = [found[key] for key in ("field", "reason", "load_id", "_dlt_load_id")]
-        is_tombstone = found.get("deleted") is True
-        row = found["row"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not isinstance(row, dict | str) or not all(isinstance(text, str) for text in texts):
-        return None
-    return KeptRow(line, row, is_tombstone, *texts)
-
-
-def _exact(text: str) -> float | Decimal | Unreadable:
-    """A float if it reproduces the text exactly, otherwise a Decimal if there is one."""
-    number = float(text)
-    if _encode(number).decode() == text:
-        return number
-    decimal = decimal_of(text)
-    return Unreadable(text.encode()) if decimal is None else decimal
-
-
-def row_json(row: Row) -> bytes:
-    """JSON that reads back to the row's values, or else a JSON string with Python's text."""
-    try:
-        return _encode({n: v if _is_decimal(v) else _plain(v) for n, v in row.items()})
-    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError):
-        return _encode("{" + ", ".join(f"{name!a}: {_text(v)}" for name, v in row.items()) + "}")
-
-
-def _is_decimal(value: Any) -> bool:
-    return isinstance(value, Decimal) and value.is_finite()
-
-
-def _plain(value: Any) -> Any:
-    """The value in a form that JSON can represent and that lands the same. Raises ValueError."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, str):
-        return value if _is_unicode(value) else msgspec.Raw(json.dumps(value).encode())
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(element) for element in value]
-    if isinstance(value, datetime) and type(value) is not datetime:  # pandas' Timestamp or NaT
-        return value.isoformat() if value == value else None
-    if isinstance(value, date | time | timedelta | UUID | bytes):
-        return value
-    if isinstance(value, Unreadable) and value.is_number:
-        return value.raw
-    if _is_decimal(value):
-        return str(value)  # as in the JSON text of its array or object
-    raise ValueError
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _text(value: Any) -> str:
-    try:
-        return ascii(value)
-    except (ValueError, RecursionError):  # thousands of digits, or of levels
-        return f"<{type(value).__name__} that has no text form>"

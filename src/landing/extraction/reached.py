@@ -24,6 +24,7 @@ from landing.columns.arrow import pc
 from landing.extraction.cursor_values import CursorValues, Unit, Values, is_naive
 from landing.extraction.incremental import Direction
 from landing.extraction.seen_order import SeenOrder
+from landing.results import AHEAD
 
 TOLERANCE = timedelta(seconds=60)
 """A record gets its time before its transaction is committed, for which a web request may take half
@@ -31,9 +32,6 @@ a minute. The clocks of an API and its database may be seconds apart, and the `D
 is cut to seconds. Transactions that take longer need a lookback."""
 OFFSETS = timedelta(hours=12)
 """A time without offset may be a local time, at most this far behind UTC."""
-AHEAD = timedelta(days=1)
-"""A cursor value this far beyond the source's time is a mistake in the record: clocks and time
-zones don't explain it."""
 _RECENT = timedelta(days=366)
 """Numbers that may be times count as times only if the newest is not older than this."""
 
@@ -242,6 +240,7 @@ class Reached:
         return state
 
     def _state_at(self, cursor: Any) -> ReachedState:
+        assert self._all is not None, "it has begun"
         state = ReachedState()
         furthest = self._until_now if self._has_limit else self._all
         seen = furthest.place.raw if furthest.place is not None else self._state.get("seen")

@@ -6,6 +6,7 @@ import importlib
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,7 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
+from landing.extraction.import_records import Declared, ImportRecords
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
 from landing.http.auth import sent_credentials
@@ -58,7 +60,7 @@ class Source:
 
         Raises SourceError if the package exports none, and the error of a function if that is all.
         """
-        found = {**dict(self._exported()), **self._made.streams}
+        found = {**self._exported, **self._made.streams}
         if not found:
             self._raise_failed()
             raise SourceError(
@@ -74,9 +76,8 @@ class Source:
         Raises WorkspaceError, which lists the streams, if there is no such stream.
         """
         check_name(name, "stream")
-        exported = dict(self._exported())
-        if name in exported:
-            return _with_own_parents(exported[name])
+        if name in self._exported:
+            return _with_own_parents(self._exported[name])
         streams = self.streams()
         if name not in streams:
             self._raise_failed()
@@ -105,6 +106,14 @@ class Source:
         """
         resource = self.stream(stream)
         return as_declared(read_config(self.workspace, self.name, stream), resource)
+
+    def record_import(self, records: ImportRecords) -> None:
+        streams = {name: _declared(resource) for name, resource in self._exported.items()}
+        records.put(self.name, streams, may_have_more=any(self._factories()))
+
+    def explained(self, stream: str, error: Exception, where: str = "") -> LandingError:
+        """An error of one of its streams for a person."""
+        return explained(self.workspace, self.name, f"stream '{self.name}/{stream}'{where}", error)
 
     @property
     def failed(self) -> dict[str, LandingError]:
@@ -150,13 +159,13 @@ class Source:
                 raise SourceError(f"{self._shown}: __all__ names '{name}', which is not there")
             yield name, getattr(self.module, name)
 
-    def _exported(self) -> Iterator[tuple[str, DltResource]]:
-        seen: dict[str, DltResource] = {}
+    @cached_property
+    def _exported(self) -> dict[str, DltResource]:
+        found: dict[str, DltResource] = {}
         for _, value in self._exports():
-            if isinstance(value, DltResource):
-                if seen.setdefault(value.name, value) is not value:
-                    raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
-                yield value.name, value
+            if isinstance(value, DltResource) and found.setdefault(value.name, value) is not value:
+                raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
+        return found
 
     def _factories(self) -> Iterator[tuple[str, Any]]:
         for name, value in self._exports():
@@ -171,7 +180,7 @@ class Source:
             what = f"source function '{self.name}.{name}'"
             known = explained(self.workspace, self.name, what, error)
             others = ""
-            if len(list(self._factories())) > 1 or any(self._exported()):
+            if len(list(self._factories())) > 1 or self._exported:
                 others = "the package's other streams run; "
             leave_out = f"leave '{name}' out of __all__ in {self._shown}"
             known.args = (f"{known}; {others}pass it what it needs, or {leave_out}",)
@@ -223,6 +232,20 @@ def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamCo
     return replace(config, mode_is_open=False)
 
 
+def _declared(resource: DltResource) -> Declared:
+    hints = static_columns(resource).values()
+    marks_deleted = any(column.get("hard_delete") for column in hints)
+    incremental = declared_incremental(resource)
+    if any(parents_of(resource)):
+        return Declared("more", marks_deleted)
+    if incremental is None:
+        return Declared("nothing", marks_deleted)
+    if incremental.lag or incremental.end_value is not None:
+        return Declared("more", marks_deleted)
+    has_start = incremental.initial_value is not None
+    return Declared("initial_value" if has_start else "nothing", marks_deleted)
+
+
 def _with_own_parents(resource: DltResource) -> DltResource:
     """Clone the parents, too: a parent may be a stream that runs at the same time, with its own
     cursor."""
@@ -243,12 +266,19 @@ def load_source(workspace: Workspace, name: str) -> Source:
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)
+    is_new = f"{PACKAGE}.{name}" not in sys.modules
+    records = ImportRecords(workspace)
+    is_known = not is_new or records.get(name) is not None
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:
         message = _import_failed(workspace, name, error)
         raise SourceError(message, remedy=f"fix it; `landing doctor {name}` checks it") from error
-    return Source(name, module, workspace)
+    source = Source(name, module, workspace)
+    if not is_known:
+        with suppress(LandingError):  # what it exports is wrong, which its first use says
+            source.record_import(records)
+    return source
 
 
 def _use(workspace: Workspace) -> None:

@@ -10,22 +10,15 @@ from typing import Any
 from landing.extraction.cursor import CursorTracker
 from landing.extraction.cursor_messages import messages
 from landing.extraction.known_rows import Fetch, KnownRowsState, LandedFile, not_kept
-from landing.extraction.parents import parent_ahead
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import StreamReader
 from landing.extraction.resync import Resync, due_resync
 from landing.extraction.volume import Volume, VolumeState
 from landing.http import traffic
 from landing.results import Ahead
-from landing.zone.parent_cursors import forget_parents
+from landing.zone.parent_cursors import forget_parents, parent_ahead
 from landing.zone.publication import Load
-from landing.zone.state import (
-    STATE_KEY,
-    State,
-    keeps_state,
-    resource_state,
-    take_over,
-)
+from landing.zone.state import STATE_KEY, State, keeps_state, resource_state, take_over
 
 
 class StreamState:

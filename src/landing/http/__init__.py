@@ -68,39 +68,26 @@ __all__ = [
 ]
 
 # What needs `requests` is imported once it is asked for, so that other sources don't pay for it.
-_MODULES = {
-    "Api": "api",
-    "ApiKey": "auth.credentials",
-    "Basic": "auth.credentials",
-    "Bearer": "auth.credentials",
-    "BucketTokens": "auth.token_store",
-    "Csv": "bodies",
-    "CursorPages": "paging.pointers",
-    "FailedAnswer": "retries",
-    "FailsIf": "failed_answers",
-    "FileTokens": "auth.token_store",
-    "GraphQLErrors": "graphql",
-    "HeaderUrlPages": "paging.pointers",
-    "JsonLines": "bodies",
-    "JwtBearer": "auth.oauth",
-    "KeysetPages": "paging.keysets",
-    "LinkPages": "paging.pointers",
-    "NextUrlPages": "paging.pointers",
-    "NumberedPages": "paging.numbers",
-    "OAuth2ClientCredentials": "auth.oauth",
-    "OAuth2RefreshToken": "auth.oauth",
-    "OffsetPages": "paging.offsets",
-    "Pace": "pacing.pace",
-    "Retries": "retries",
-    "Session": "session",
-    "SessionLogin": "auth.session_login",
-    "SignedRequests": "auth.credentials",
-    "SinglePage": "paging.pointers",
-    "TimeWindows": "paging.time_windows",
-    "TokenLogin": "auth.token_login",
-    "secret": "auth.credentials",
-    "token_store": "auth.token_store",
+_NAMES = {
+    "api": ["Api"],
+    "auth.credentials": ["ApiKey", "Basic", "Bearer", "SignedRequests", "secret"],
+    "auth.oauth": ["JwtBearer", "OAuth2ClientCredentials", "OAuth2RefreshToken"],
+    "auth.session_login": ["SessionLogin"],
+    "auth.token_login": ["TokenLogin"],
+    "auth.token_store": ["BucketTokens", "FileTokens", "token_store"],
+    "bodies": ["Csv", "JsonLines"],
+    "failed_answers": ["FailsIf"],
+    "graphql": ["GraphQLErrors"],
+    "pacing.pace": ["Pace"],
+    "paging.keysets": ["KeysetPages"],
+    "paging.numbers": ["NumberedPages"],
+    "paging.offsets": ["OffsetPages"],
+    "paging.pointers": ["CursorPages", "HeaderUrlPages", "LinkPages", "NextUrlPages", "SinglePage"],
+    "paging.time_windows": ["TimeWindows"],
+    "retries": ["FailedAnswer", "Retries"],
+    "session": ["Session"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

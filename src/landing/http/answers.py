@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 
@@ -77,57 +78,37 @@ def observe(receivers: Receivers) -> None:
     """
     global _receivers
     _receivers = receivers
-    _wrap(http.client.HTTPResponse, "begin", _seen_after)
+    _wrap(http.client.HTTPResponse, "begin", is_answer=True)
     if httpx := sys.modules.get("httpx"):
-        _wrap(httpx.HTTPTransport, "handle_request", _seen_in_result)
-        _wrap(httpx.AsyncHTTPTransport, "handle_async_request", _seen_in_awaited)
+        _wrap(httpx.HTTPTransport, "handle_request")
+        _wrap(httpx.AsyncHTTPTransport, "handle_async_request")
     if aiohttp := sys.modules.get("aiohttp"):
-        _wrap(aiohttp.ClientResponse, "start", _seen_after_awaiting)
+        _wrap(aiohttp.ClientResponse, "start", is_answer=True)
 
 
-def _wrap(owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
-    if (owner, name) not in _wrapped:
-        _wrapped.add((owner, name))
-        function = getattr(owner, name)
-        setattr(owner, name, wraps(function)(wrapped(function)))
+def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
+    """See the answer that a method returns, or of which it is one, each time it was called."""
+    if (owner, name) in _wrapped:
+        return
+    _wrapped.add((owner, name))
+    function = getattr(owner, name)
 
-
-def _seen_after(begin: Any) -> Any:
-    def observed(response: Any, *arguments: Any, **options: Any) -> Any:
-        result = begin(response, *arguments, **options)
-        _seen(response.status, response.headers)
+    @wraps(function)
+    def observed(self: Any, *arguments: Any, **options: Any) -> Any:
+        result = function(self, *arguments, **options)
+        _seen(self if is_answer else result)
         return result
 
-    return observed
-
-
-def _seen_in_result(handle: Any) -> Any:
-    def observed(*arguments: Any, **options: Any) -> Any:
-        response = handle(*arguments, **options)
-        _seen(response.status_code, response.headers)
-        return response
-
-    return observed
-
-
-def _seen_in_awaited(handle: Any) -> Any:
-    async def observed(*arguments: Any, **options: Any) -> Any:
-        response = await handle(*arguments, **options)
-        _seen(response.status_code, response.headers)
-        return response
-
-    return observed
-
-
-def _seen_after_awaiting(start: Any) -> Any:
-    async def observed(response: Any, *arguments: Any, **options: Any) -> Any:
-        result = await start(response, *arguments, **options)
-        _seen(response.status, response.headers)
+    @wraps(function)
+    async def awaited(self: Any, *arguments: Any, **options: Any) -> Any:
+        result = await function(self, *arguments, **options)
+        _seen(self if is_answer else result)
         return result
 
-    return observed
+    setattr(owner, name, awaited if iscoroutinefunction(function) else observed)
 
 
-def _seen(status: int, headers: Any) -> None:
+def _seen(answer: Any) -> None:
+    status = answer.status_code if hasattr(answer, "status_code") else answer.status
     for answers in _receivers():
-        answers.add(status, headers.get("Date"))
+        answers.add(status, answer.headers.get("Date"))

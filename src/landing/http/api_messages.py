@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from landing.http.spelling import names_in
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -15,36 +17,20 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _READ = 64 * 1024
-_KEYS = (
-    "error_description",
-    "message",
-    "detail",
-    "error_message",
-    "errorMessage",
-    "error",
-    "errors",
-    "title",
-    "description",
-    "reason",
-    "fault",
-    "faultstring",
-    "msg",
-    "code",
+_KEYS = names_in(
+    "error_description message detail error_message errorMessage error errors title description "
+    "reason fault faultstring msg code"
 )
 """Keys under which APIs say what is wrong, the most specific first; each may have others inside."""
-
-
-_FAILURES = (
-    "error_description",
-    "error_message",
-    "errorMessage",
-    "error",
-    "errors",
-    "fault",
-    "faultstring",
-)
+_FAILURES = names_in("error_description error_message errorMessage error errors fault faultstring")
 """Keys that mean a failure even in a record."""
 _MESSAGES = ("message", "detail", "msg")
+
+
+def shown_request(method: object, url: object) -> str:
+    """Method and URL, without user and query, which may contain a key."""
+    parts = urlsplit(str(url))
+    return f"{method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def message_of(response: Response | None) -> str:
@@ -58,6 +44,13 @@ def message_of(response: Response | None) -> str:
         pass  # it is text
     text = content[:_READ].decode(errors="replace").strip()
     return "" if text.startswith(("<", "{", "[")) else _line(text)
+
+
+def answered(response: Response) -> str:
+    """`401 Unauthorized (no such user)`."""
+    message = message_of(response)
+    status = f"{response.status_code} {response.reason or ''}".strip()
+    return f"{status} ({message})" if message else status
 
 
 def message_in(value: Any) -> str:

@@ -9,7 +9,6 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -203,14 +202,7 @@ def unpacked(content: bytes, most: int) -> bytes:
 
 def value_at(content: bytes, path: str) -> Any:
     """The value at a path in a JSON body, or None; nothing else is decoded."""
-    if not content.strip():  # as with status 204
-        return None
-    parsed = json_path.parsed(path)
-    value = _value_at_names(content, parsed.names) if parsed.names else None
-    if value is None and (parsed.may_join or not parsed.names):
-        raw = json_path.raw_at(content, path)
-        value = None if raw is None else msgspec.json.decode(raw)
-    return value
+    return json_path.value_at(content, path) if content.strip() else None  # as with status 204
 
 
 def has_place(content: bytes, path: str) -> bool:
@@ -219,22 +211,3 @@ def has_place(content: bytes, path: str) -> bool:
         return json_path.raw_at(content, path) is not None
     except ValueError:
         return False
-
-
-def _value_at_names(content: bytes, names: tuple[str, ...]) -> Any:
-    try:
-        value = _value_decoder(names).decode(content)
-    except msgspec.ValidationError:
-        return None
-    for _ in names:
-        value = value and value.inner
-    return value
-
-
-@cache
-def _value_decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
-    body: Any = Any
-    for key in reversed(keys):
-        member = ("inner", body if body is Any else body | None, None)
-        body = msgspec.defstruct("Body", [member], rename={"inner": key})
-    return msgspec.json.Decoder(body)

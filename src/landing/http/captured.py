@@ -85,7 +85,7 @@ def captured(request: Any) -> CapturedRequest:
     return CapturedRequest(
         method=str(request.method),
         url=redacted(url._replace(query="", fragment="").geturl()),
-        params=[(name, _message(name, value)) for name, value in pairs],
+        params=[(n, _HIDDEN if is_secret_name(n) else redacted(value)) for n, value in pairs],
         body=_body(text),
     )
 
@@ -110,7 +110,3 @@ def _member(name: str, value: Any) -> Any:
     if is_secret_name(name) and not isinstance(value, dict | bool | None):
         return _HIDDEN
     return _without_secrets(value)
-
-
-def _message(name: str, value: str) -> str:
-    return _HIDDEN if is_secret_name(name) else redacted(value)

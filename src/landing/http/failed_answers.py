@@ -145,8 +145,7 @@ class JsonBody:
     def at(self, path: str, missing: Any = None) -> Any:
         """The value at a path, or `missing`."""
         try:
-            raw = json_path.raw_at(self._content, path)
-            return missing if raw is None else msgspec.json.decode(raw)
+            return json_path.value_at(self._content, path, missing)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return json_path.value_in(self.whole, path, missing)
 

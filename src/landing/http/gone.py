@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from requests import HTTPError
+
+from landing.http.api_messages import shown_request
 
 Item = TypeVar("Item")
 
@@ -36,14 +37,11 @@ class Gone:
     def add(self, error: Exception, *, by_choice: bool = False) -> None:
         """Count a child; `error` is an exception of requests, httpx, aiohttp or urllib."""
         request = getattr(error, "request", None) or getattr(error, "request_info", error)
-        url = urlsplit(str(getattr(request, "url", "")))
+        shown = shown_request(getattr(request, "method", "GET"), getattr(request, "url", ""))
         with self._lock:
             self.count += 1
             self.by_choice += by_choice
-            self.first = self.first or (
-                f"{getattr(request, 'method', 'GET')} {url.scheme}://"
-                f"{url.netloc.rpartition('@')[2]}{url.path} answered {_status(error)}"
-            )
+            self.first = self.first or f"{shown} answered {_status(error)}"
 
     def add_answered(self) -> None:
         with self._lock:

@@ -15,22 +15,13 @@ from landing.http.api_messages import message_in
 from landing.http.failed_answers import JsonBody
 from landing.http.retries import FailedAnswer
 from landing.http.server_times import number_of
-from landing.http.spelling import plain, plain_set
+from landing.http.spelling import names_in, plain, plain_set
 
 _LIMITS = plain_set(
-    (
-        "THROTTLED",
-        "RATE_LIMITED",
-        "RATE_LIMIT",
-        "GRAPHQL_RATE_LIMIT",
-        "RATE_LIMIT_EXCEEDED",
-        "TOO_MANY_REQUESTS",
-        "429",
-        "COMPLEXITY_BUDGET_EXHAUSTED",
-        "CONCURRENCY_LIMIT_EXCEEDED",
-        "MAX_CONCURRENCY_EXCEEDED",
-        "MINUTE_LIMIT_RATE_EXCEEDED",
-        "IP_RATE_LIMIT_EXCEEDED",
+    names_in(
+        "THROTTLED RATE_LIMITED RATE_LIMIT GRAPHQL_RATE_LIMIT RATE_LIMIT_EXCEEDED "
+        "TOO_MANY_REQUESTS 429 COMPLEXITY_BUDGET_EXHAUSTED CONCURRENCY_LIMIT_EXCEEDED "
+        "MAX_CONCURRENCY_EXCEEDED MINUTE_LIMIT_RATE_EXCEEDED IP_RATE_LIMIT_EXCEEDED"
     )
 )
 """Codes of errors by which APIs limit their rate, whatever the status: Shopify's, GitHub's,

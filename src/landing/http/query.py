@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import Request, Response
 
@@ -16,7 +15,7 @@ from landing.columns.json_page import JsonPage
 from landing.columns.text_encoding import as_utf8
 from landing.errors import ApiError
 from landing.http import traffic
-from landing.http.api_messages import decoded, failure_in, message_of
+from landing.http.api_messages import decoded, failure_in, message_of, shown_request
 from landing.http.bodies import Body, Page, unpacked
 from landing.http.retries import FailedAnswer
 from landing.http.shapes import shape_of
@@ -46,10 +45,7 @@ class Query:
 
     @property
     def shown(self) -> str:
-        """Method and URL, without the query, which may contain a key."""
-        url = urlsplit(str(self.template.url))
-        host = url.netloc.rpartition("@")[2]
-        return f"{self.template.method} {url.scheme}://{host}{url.path}"
+        return shown_request(self.template.method, self.template.url)
 
     @property
     def records(self) -> str | None:

@@ -11,26 +11,15 @@ from requests.sessions import SessionRedirectMixin
 
 from landing import secrets
 from landing.http.retries import GaveUp
+from landing.http.spelling import names_in
 
 # Headers that have no credentials.
 _HARMLESS = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "if-modified-since",
-        "if-none-match",
-        "pragma",
-        "range",
-        "transfer-encoding",
-        "user-agent",
-    }
+    names_in(
+        "accept accept-charset accept-encoding accept-language cache-control connection "
+        "content-encoding content-length content-type if-modified-since if-none-match pragma "
+        "range transfer-encoding user-agent"
+    )
 )
 _rebuild_auth_of_requests = SessionRedirectMixin.rebuild_auth
 
@@ -68,7 +57,7 @@ def rebuild_auth(
         del headers[name]
     prepared_request.url = _without_credentials(str(prepared_request.url), str(first.url))
     prepared_request.hooks = {
-        event: [hook for hook in hooks if not isinstance(_owner(hook), AuthBase)]
+        event: [hook for hook in hooks if not isinstance(getattr(hook, "__self__", hook), AuthBase)]
         for event, hooks in prepared_request.hooks.items()
     }
     jar = _cookies_of_the_host(prepared_request, str(first.url))
@@ -86,10 +75,6 @@ def goes_elsewhere(
     A redirect from http to https on the same host and the usual ports does not count.
     """
     return bool(session.should_strip_auth(str(first.url), str(request.url)))  # type: ignore[no-untyped-call]
-
-
-def _owner(hook: object) -> object:
-    return getattr(hook, "__self__", hook)
 
 
 def _cookies_of_the_host(request: requests.PreparedRequest, first_url: str) -> RequestsCookieJar:

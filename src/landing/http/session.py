@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -16,6 +15,7 @@ from requests.utils import get_auth_from_url
 
 from landing.errors import SettingsError
 from landing.http import redirects
+from landing.http.api_messages import shown_request
 from landing.http.failed_answers import FailsIfGiven, failure_test
 from landing.http.pacing.pace import Pace
 from landing.http.retries import Retries
@@ -86,7 +86,7 @@ class Session(requests.Session):
         if auth is None and any(of_url := get_auth_from_url(str(request.url))):
             auth = of_url
         anonymous = copy.copy(request)
-        anonymous.auth = _add_nothing  # None would have requests look into .netrc
+        anonymous.auth = lambda prepared: prepared  # None would have requests look into .netrc
         prepared = super().prepare_request(anonymous)
         return SignedLater.of(prepared, HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth)
 
@@ -107,8 +107,9 @@ class Session(requests.Session):
         options["timeout"] = options.get("timeout") or self.timeout
         if not (self.verify and options.setdefault("verify", self.verify)):
             raise SettingsError(
-                f"{_shown(request)}: a landing Session always verifies certificates; to trust a "
-                "server's own, name the file with its CA in REQUESTS_CA_BUNDLE"
+                f"{shown_request(request.method, request.url)}: a landing Session always verifies "
+                "certificates; to trust a server's own, name the file with its CA in "
+                "REQUESTS_CA_BUNDLE"
             )
         with _calling(call):  # for the hops of a redirect too
             response = Sending(self, request, call, is_stream, dict(options)).response()
@@ -156,12 +157,3 @@ def _calling(call: Call) -> Iterator[None]:
         yield
     finally:
         _call.reset(token)
-
-
-def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _shown(request: requests.PreparedRequest) -> str:
-    url = urlsplit(str(request.url))
-    return f"{request.method} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"

@@ -9,6 +9,11 @@ ENDS = frozenset({"", "0", "-1", "false", "null", "none"})
 """Spellings of "there is no next page" in a place that otherwise has a URL or a cursor."""
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Splits a list whose separators are spaces."""
+    return tuple(text.split())
+
+
 def plain(name: str) -> str:
     """A name in lower case, without punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
 
-from landing.http.spelling import plain, plain_set
+from landing.http.spelling import names_in, plain, plain_set
 
 Kind: TypeAlias = Literal[
     "next",
@@ -30,89 +30,31 @@ Kind: TypeAlias = Literal[
 
 BODY: Mapping[Kind, tuple[str, ...]] = {
     # Where the next page is: a URL, a cursor, a page number, or an object with one of them.
-    "next": (
-        "next",
-        "__next",
-        "nextLink",
-        "@odata.nextLink",
-        "odata.nextLink",
-        "nextUrl",
-        "nextUri",
-        "nextHref",
-        "nextPage",
-        "nextPageUrl",
-        "nextPageUri",
-        "nextPageLink",
-        "nextPagePath",
-        "nextPageNumber",
-        "nextRecordsUrl",
-        "nextResultsUrl",
-        "moreTopicsUrl",
+    "next": names_in(
+        "next __next nextLink @odata.nextLink odata.nextLink nextUrl nextUri nextHref "
+        "nextPage nextPageUrl nextPageUri nextPageLink nextPagePath nextPageNumber "
+        "nextRecordsUrl nextResultsUrl moreTopicsUrl"
     ),
-    "cursor": (
-        "nextCursor",
-        "nextPageCursor",
-        "nextPageToken",
-        "nextPageId",
-        "nextToken",
-        "nextMarker",
-        "nextKey",
-        "nextId",
-        "nextOffset",
-        "nextStart",
-        "nextContinuationToken",
-        "continuationToken",
-        "afterCursor",
-        "resumptionToken",
+    "cursor": names_in(
+        "nextCursor nextPageCursor nextPageToken nextPageId nextToken nextMarker nextKey "
+        "nextId nextOffset nextStart nextContinuationToken continuationToken afterCursor "
+        "resumptionToken"
     ),
     # Where this page ends, which some APIs say on the last page too.
-    "position": (
-        "cursor",
-        "endCursor",
-        "offset",
-        "after",
-        "startingAfter",
-        "marker",
-        "continue",
-        "scrollId",
-        "scrollParam",
+    "position": names_in(
+        "cursor endCursor offset after startingAfter marker continue scrollId scrollParam"
     ),
     # Where the page before this one is, or true if there is one.
-    "previous": (
-        "prev",
-        "previous",
-        "__prev",
-        "prevPage",
-        "previousPage",
-        "prevUrl",
-        "previousUrl",
-        "prevPageUrl",
-        "previousPageUrl",
-        "previousPageUri",
-        "prevLink",
-        "previousLink",
-        "hasPrev",
-        "hasPrevious",
-        "hasPrevPage",
-        "hasPreviousPage",
+    "previous": names_in(
+        "prev previous __prev prevPage previousPage prevUrl previousUrl prevPageUrl "
+        "previousPageUrl previousPageUri prevLink previousLink hasPrev hasPrevious "
+        "hasPrevPage hasPreviousPage"
     ),
     # True while there is more.
-    "more": (
-        "more",
-        "hasMore",
-        "hasNext",
-        "hasNextPage",
-        "hasMorePages",
-        "hasMoreItems",
-        "hasMoreResults",
-        "hasMoreRecords",
-        "moreAvailable",
-        "moreRecords",
-        "moreResults",
-        "morePages",
-        "moreItemsInCollection",
-        "isTruncated",
-        "truncated",
+    "more": names_in(
+        "more hasMore hasNext hasNextPage hasMorePages hasMoreItems hasMoreResults "
+        "hasMoreRecords moreAvailable moreRecords moreResults morePages moreItemsInCollection "
+        "isTruncated truncated"
     ),
     # False while there is more.
     "last": ("last", "isLast", "isLastPage", "lastPage", "done", "endOfStream", "isEnd"),
@@ -122,23 +64,10 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
     "remaining": ("remainingCount", "remainingItemCount", "remainingItems", "remainingResults"),
     "pages": ("pages", "totalPages", "pageCount", "pagesCount", "numPages", "nbPages", "lastPage"),
     "page": ("page", "currentPage", "pageNumber", "pageNum", "pageIndex", "number"),
-    "total": (
-        "total",
-        "totalCount",
-        "totalItems",
-        "totalResults",
-        "totalElements",
-        "totalRecords",
-        "totalRows",
-        "totalHits",
-        "totalEntries",
-        "totalSize",
-        "totalObjects",
-        "recordsTotal",
-        "numFound",
-        "nbHits",
-        "@odata.count",
-        "odata.count",
+    "total": names_in(
+        "total totalCount totalItems totalResults totalElements totalRecords totalRows "
+        "totalHits totalEntries totalSize totalObjects recordsTotal numFound nbHits "
+        "@odata.count odata.count"
     ),
     # Of the rows that a filter lets through, beside a total that counts all.
     "filtered": ("recordsFiltered", "filterCount", "filteredCount", "totalFiltered"),
@@ -147,113 +76,42 @@ BODY: Mapping[Kind, tuple[str, ...]] = {
 }
 
 HEADERS: Mapping[Kind, tuple[str, ...]] = {
-    "next": (
-        "Next-Page",
-        "X-Next-Page",
-        "X-Next",
-        "X-Next-Url",
-        "X-Pagination-Next",
-        "X-Pagination-Next-Page",
-        "Next-Range",
+    "next": names_in(
+        "Next-Page X-Next-Page X-Next X-Next-Url X-Pagination-Next X-Pagination-Next-Page "
+        "Next-Range"
     ),
-    "cursor": (
-        "X-Next-Cursor",
-        "Next-Cursor",
-        "X-Next-Page-Token",
-        "X-Next-Token",
-        "X-Continuation-Token",
-        "X-MS-Continuation",
-        "X-MS-ContinuationToken",
-        "opc-next-page",
+    "cursor": names_in(
+        "X-Next-Cursor Next-Cursor X-Next-Page-Token X-Next-Token X-Continuation-Token "
+        "X-MS-Continuation X-MS-ContinuationToken opc-next-page"
     ),
     "previous": ("X-Prev-Page", "X-Previous-Page", "Prev-Page", "X-Pagination-Prev"),
     "more": ("X-Has-More", "X-Has-Next", "X-Has-Next-Page", "X-More"),
-    "pages": (
-        "X-Total-Pages",
-        "Total-Pages",
-        "X-WP-TotalPages",
-        "X-Page-Count",
-        "X-Pagination-Page-Count",
-        "X-Pagination-Total-Pages",
+    "pages": names_in(
+        "X-Total-Pages Total-Pages X-WP-TotalPages X-Page-Count X-Pagination-Page-Count "
+        "X-Pagination-Total-Pages"
     ),
     "page": ("X-Page", "X-Current-Page", "X-Pagination-Current-Page"),
-    "total": (
-        "X-Total-Count",
-        "X-Total",
-        "Total",
-        "X-WP-Total",
-        "Total-Count",
-        "Total-Records",
-        "X-Total-Records",
-        "X-Total-Results",
-        "X-Total-Items",
-        "X-Pagination-Total-Count",
-        "X-Pagination-Total",
-        "opc-total-items",
+    "total": names_in(
+        "X-Total-Count X-Total Total X-WP-Total Total-Count Total-Records X-Total-Records "
+        "X-Total-Results X-Total-Items X-Pagination-Total-Count X-Pagination-Total "
+        "opc-total-items"
     ),
 }
 
-CONTAINERS = (
-    "meta",
-    "metadata",
-    "pagination",
-    "paging",
-    "pager",
-    "page",
-    "pages",
-    "pageInfo",
-    "pageContext",
-    "pageDetails",
-    "pageMetadata",
-    "pagingMetadata",
-    "paginationInfo",
-    "pagingInfo",
-    "resultInfo",
-    "resultMetadata",
-    "searchMetadata",
-    "searchInformation",
-    "responseMetadata",
-    "responseHeader",
-    "additionalData",
-    "listMeta",
-    "info",
-    "links",
-    "link",
-    "cursors",
-    "cursor",
+CONTAINERS = names_in(
+    "meta metadata pagination paging pager page pages pageInfo pageContext pageDetails "
+    "pageMetadata pagingMetadata paginationInfo pagingInfo resultInfo resultMetadata "
+    "searchMetadata searchInformation responseMetadata responseHeader additionalData listMeta "
+    "info links link cursors cursor"
 )
 """Objects beside the records that are searched for these words."""
 
-INSIDE_NEXT = (
-    "href",
-    "url",
-    "uri",
-    "link",
-    "after",
-    "cursor",
-    "startingAfter",
-    "offset",
-    "token",
-    "page",
-    "number",
-    "path",
-)
+INSIDE_NEXT = names_in("href url uri link after cursor startingAfter offset token page number path")
 """Members of an object that is named `next`."""
 
-SIZES = (
-    "limit",
-    "perPage",
-    "pageSize",
-    "pageLimit",
-    "size",
-    "count",
-    "maxResults",
-    "maxPageSize",
-    "top",
-    "first",
-    "rows",
-    "take",
-    "resultsPerPage",
+SIZES = names_in(
+    "limit perPage pageSize pageLimit size count maxResults maxPageSize top first rows take "
+    "resultsPerPage"
 )
 """Parameters for the number of rows of a page."""
 
@@ -265,10 +123,10 @@ NUMBERS = ("page", "pageNumber", "pageNo", "pageNum", "pageIndex", "p")
 _ABOUT_LISTS = ("kind", "etag", "self", "selfLink", "@odata.context", "object")
 
 
-def by_name(words: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]]:
+def by_name(table: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]]:
     """The kinds that a plain name may be of."""
     found: dict[str, tuple[Kind, ...]] = {}
-    for kind, names in words.items():
+    for kind, names in table.items():
         for name in map(plain, names):
             found[name] = (*found.get(name, ()), kind)
     return found
@@ -276,5 +134,5 @@ def by_name(words: Mapping[Kind, tuple[str, ...]]) -> dict[str, tuple[Kind, ...]
 
 def is_about_pages(names: Iterable[str]) -> bool:
     """Whether an object with such members only says how a list is paged."""
-    words = (*chain.from_iterable(BODY.values()), *CONTAINERS, *SIZES, *POSITIONS, *_ABOUT_LISTS)
-    return plain_set(names) <= plain_set(words)
+    known = (*chain.from_iterable(BODY.values()), *CONTAINERS, *SIZES, *POSITIONS, *_ABOUT_LISTS)
+    return plain_set(names) <= plain_set(known)

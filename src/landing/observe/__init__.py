@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.errors import SettingsError
+from landing.errors import SettingsError, needs
 from landing.events import Emit
-from landing.observe.alerts import Alerts, webhook
+from landing.observe.alerts import NAME, Alerts, webhook
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
+from landing.observe.in_time import AtEnd
 from landing.secrets import register_lasting
 
 if TYPE_CHECKING:
@@ -33,13 +34,20 @@ def observers(
     source: str,
     metrics_file: Path | None,
     late: Callable[[], Iterable[Late]],
+    is_final: Callable[[Exception], bool] = lambda error: True,
 ) -> list[Emit]:
-    """The consumers that are switched on. Raises SettingsError if a package is not installed."""
+    """The consumers that are switched on. Only errors that are final, since nothing tries again,
+    are alerted of. Raises SettingsError if a package is not installed."""
+    at_end = AtEnd()
+    hook = webhook()
+    alerts = [] if hook is None else [Alerts(source, hook, late, is_final)]
     return [
         FailedRuns(workspace, source),
-        *_telemetry(source),
-        *_metrics(source, metrics_file),
-        *([] if (hook := webhook()) is None else [Alerts(source, hook, late)]),
+        *_telemetry(source, at_end),
+        *_metrics(source, metrics_file, at_end),
+        *(one.find_late for one in alerts),
+        *(at_end.sending(one, NAME) for one in alerts),
+        at_end,
     ]
 
 
@@ -74,21 +82,19 @@ def _telemetry_setting() -> str | None:
     return next((name for name in endpoints if os.environ.get(name, "").strip()), None)
 
 
-def _telemetry(source: str) -> Iterator[Emit]:
+def _telemetry(source: str, at_end: AtEnd) -> Iterator[Emit]:
     setting = _telemetry_setting()
     if setting is None:
         return
     for kind in _OTLP:  # `authorization=Bearer …`: a secret, though not by the variable's name
         for pair in os.environ.get(f"OTEL_EXPORTER_OTLP{kind}_HEADERS", "").split(","):
             register_lasting(pair.partition("=")[2].strip(), what="a header for OpenTelemetry")
-    yield _telemetry_class(setting)(source)
+    yield at_end.sending(_telemetry_class(setting)(source), setting)
 
 
 def _telemetry_class(setting: str) -> type[Telemetry]:
-    try:
+    with needs(setting, "otel", " (or OTEL_SDK_DISABLED=true switches it off)"):
         from landing.observe.otel import Telemetry
-    except ModuleNotFoundError as error:
-        raise _not_installed(setting, "otel", "OTEL_SDK_DISABLED=true switches it off") from error
     return Telemetry
 
 
@@ -97,24 +103,18 @@ def _gateway_setting() -> str | None:
     return name if os.environ.get(name, "").strip() else None
 
 
-def _metrics(source: str, file: Path | None) -> Iterator[Emit]:
+def _metrics(source: str, file: Path | None, at_end: AtEnd) -> Iterator[Emit]:
     setting = _gateway_setting()
     if file is None and setting is None:
         return
     gateway = None if setting is None else os.environ[setting].strip()
-    yield _metrics_class(setting or "--metrics-file")(source, file, gateway)
+    metrics = _metrics_class(setting or "--metrics-file")(source, file, gateway)
+    yield metrics
+    if setting is not None:
+        yield at_end.sending(metrics.push_rest, setting)
 
 
 def _metrics_class(setting: str) -> type[Metrics]:
-    try:
+    with needs(setting, "prometheus", " (or leave it out)"):
         from landing.observe.prometheus import Metrics
-    except ModuleNotFoundError as error:
-        raise _not_installed(setting, "prometheus", "leave it out") from error
     return Metrics
-
-
-def _not_installed(setting: str, extra: str, otherwise: str) -> SettingsError:
-    return SettingsError(
-        f"{setting} is set, but its packages are not installed: "
-        f"pip install 'dlt-landing[{extra}]' (or {otherwise})"
-    )

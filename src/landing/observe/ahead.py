@@ -11,15 +11,14 @@ from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.extraction.parents import parent_ahead
-from landing.extraction.reached import AHEAD
 from landing.observe.alerts import Concern
 from landing.observe.lag import moment_of
 from landing.observe.problems import Problem, of_ahead
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead
+from landing.results import AHEAD, Ahead
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
+from landing.zone.parent_cursors import parent_ahead
 from landing.zone.state import STATE_KEY, State, resource_state, state_in
 
 

@@ -14,12 +14,12 @@ from landing.observe.in_time import done_in_time
 from landing.observe.problems import Problem, of_result
 from landing.secrets import redacted, register_lasting, secrets_of
 
-_NAME = "LANDING_ALERT_WEBHOOK"
+NAME = "LANDING_ALERT_WEBHOOK"
 Body: TypeAlias = Callable[
     [Mapping[str, Exception], Sequence[Late], Sequence["Concern"]], dict[str, Any]
 ]
 TAKES = 15.0
-"""Seconds that an alert may take, including the search for late streams."""
+"""Seconds that the search for late streams may take at the end of a run."""
 _TIMEOUT = (3.0, 5.0)
 _LONGEST = 1_000
 """Characters of one stream's message."""
@@ -36,8 +36,11 @@ class Concern:
 
 class Webhook:
     def __init__(self, url: str, body: Body) -> None:
+        import requests  # now, since there is little time at the end of a run
+
+        self._requests = requests
         # Anyone who has a Slack webhook's address can write to the channel.
-        register_lasting(*secrets_of(_NAME, url), what="the webhook's address")
+        register_lasting(*secrets_of(NAME, url), what="the webhook's address")
         self._url = url
         self._body = body
 
@@ -48,15 +51,15 @@ class Webhook:
         concerns: Sequence[Concern] = (),
     ) -> None:
         """`failed`: errors by `source/stream`. Raises LandingError if the webhook refuses."""
-        import requests
-
         body = self._body(failed, late, concerns)
         try:
-            response = requests.post(self._url, json=body, timeout=_TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
-            raise LandingError(f"{_NAME}: no response ({type(error).__name__})") from None
+            response = self._requests.post(
+                self._url, json=body, timeout=_TIMEOUT, allow_redirects=False
+            )
+        except self._requests.RequestException as error:
+            raise LandingError(f"{NAME}: no response ({type(error).__name__})") from None
         if response.status_code >= 300:
-            raise LandingError(f"{_NAME}: answered {response.status_code}")
+            raise LandingError(f"{NAME}: answered {response.status_code}")
 
 
 def webhook() -> Webhook | None:
@@ -77,33 +80,44 @@ def webhook() -> Webhook | None:
 
 class Alerts:
     """Sends an alert for streams that failed or have a problem, and one for late streams, at the
-    end of a run."""
+    end of a run. `find_late` has to get the run's end first."""
 
-    def __init__(self, source: str, webhook: Webhook, late: Callable[[], Iterable[Late]]) -> None:
+    def __init__(
+        self,
+        source: str,
+        webhook: Webhook,
+        late: Callable[[], Iterable[Late]],
+        is_final: Callable[[Exception], bool],
+    ) -> None:
+        self._is_final = is_final
         self._source = source
         self._webhook = webhook
-        self._late = late
+        self._search = late
+        self._late: list[Late] = []
         self._failed: dict[str, Exception] = {}
         self._concerns: list[Concern] = []
 
+    def find_late(self, event: Event) -> None:
+        if isinstance(event, RunEnded):
+            done_in_time(lambda: self._late.extend(self._search()), "late streams", TAKES)
+
     def __call__(self, event: Event) -> None:
         match event:
-            case StreamFailed(stream=stream, error=error):
+            case StreamFailed(stream=stream, error=error) if self._is_final(error):
                 if not isinstance(error, LeaseHeld):  # the other run sends its own alerts
                     self._failed[f"{self._source}/{stream}"] = error
             case StreamLanded(stream=stream, result=result):
                 name = f"{self._source}/{stream}"
                 self._concerns += [Concern(name, problem) for problem in of_result(result)]
-            case RunAborted(error=error):
+            case RunAborted(error=error) if self._is_final(error):
                 self._failed[self._source] = error
             case RunEnded():
-                done_in_time(self._send, _NAME, TAKES)
+                self._send()
 
     def _send(self) -> None:
-        """Failures are sent first, in case the bucket can't be read for late streams."""
         if self._failed or self._concerns:
             self._webhook.post(self._failed, [], self._concerns)
-        late = [one for one in self._late() if f"{one.source}/{one.stream}" not in self._failed]
+        late = [one for one in self._late if f"{one.source}/{one.stream}" not in self._failed]
         if late:
             self._webhook.post({}, late)
 
@@ -111,7 +125,7 @@ class Alerts:
 def _slack(
     failed: Mapping[str, Exception], late: Sequence[Late], concerns: Sequence[Concern]
 ) -> dict[str, Any]:
-    lines = [f":red_circle: *{name}* failed: {_text(error)}" for name, error in failed.items()]
+    lines = [f":red_circle: *{name}* failed: {_cut(str(error))}" for name, error in failed.items()]
     lines += [f":hourglass: {stream}" for stream in late]
     lines += [f":warning: *{one.stream}* {_problem(one)}" for one in concerns]
     escaped = (
@@ -128,7 +142,7 @@ def _json(
 ) -> dict[str, Any]:
     return {
         "failed": [
-            {"stream": name, "error": type(error).__name__, "message": _text(error)}
+            {"stream": name, "error": type(error).__name__, "message": _cut(str(error))}
             for name, error in failed.items()
         ],
         "late": [
@@ -154,10 +168,6 @@ def _json(
 def _problem(concern: Concern) -> str:
     problem = concern.problem
     return f"{problem.kind}: {_cut(problem.message)} ({_cut(problem.remedy)})"
-
-
-def _text(error: Exception) -> str:
-    return _cut(str(error))
 
 
 def _cut(text: str) -> str:

@@ -14,6 +14,7 @@ from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
+from landing.zone.listed_bucket import ListedBucket
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,18 @@ def late_streams(
 
     Every successful run writes the stream's state, even if nothing was new.
     """
-    for stream, config in selected_configs(workspace, source):
-        # The runs of a config that can't be read report the mistake.
-        if isinstance(config, CatalogError) or config.schedule is None:
-            continue
-        state = bucket.get(StreamPaths(source, stream).state)
-        late = lateness(config, None if state is None else state.modified, now, grace)
-        if late is not None:
+    # The runs of a config that can't be read report the mistake.
+    scheduled = [
+        config
+        for _, config in selected_configs(workspace, source)
+        if not isinstance(config, CatalogError) and config.schedule is not None
+    ]
+    listed = ListedBucket(bucket)
+    if scheduled:
+        listed.list_once(f"_dlt/{source}", len(scheduled))
+    for config in scheduled:
+        last = listed.modified(StreamPaths(source, config.stream).state)
+        if (late := lateness(config, last, now, grace)) is not None:
             yield late
 
 

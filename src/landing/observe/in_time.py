@@ -3,26 +3,77 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 from landing.errors import LandingError
+from landing.events import Emit, Event, RunEnded
+
+SENT_WITHIN = 0.6
+"""Seconds that the end of a run waits for collectors, webhooks and gateways together."""
 
 
-def done_in_time(work: Callable[[], None], what: str, seconds: float, otherwise: str = "") -> None:
-    """Does the work in a thread. Raises what it raises, and LandingError if it takes longer, which
-    then ends with the process."""
-    errors: list[Exception] = []
+class Work:
+    """A call in a thread of its own, which ends with the process if nobody waits for it."""
 
-    def caught() -> None:
+    def __init__(self, call: Callable[[], object], what: str) -> None:
+        self._call = call
+        self._what = what
+        self._errors: list[Exception] = []
+        self._begun = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="landing-at-end", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            work()
+            self._call()
         except Exception as error:
-            errors.append(error)
+            self._errors.append(error)
 
-    thread = threading.Thread(target=caught, name="landing-at-end", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise LandingError(f"{what}: gave up after {seconds:.0f} s{otherwise}")
-    for error in errors:
-        raise error
+    def wait(self, seconds: float | None = None, otherwise: str = "") -> None:
+        """Raises what the call raised, and LandingError if it is not over so many seconds after
+        its beginning."""
+        until = None if seconds is None else self._begun + seconds
+        self._thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            raise LandingError(f"{self._what}: gave up after {seconds:g} s{otherwise}")
+        for error in self._errors:
+            raise error
+
+
+def done_in_time(
+    call: Callable[[], object], what: str, seconds: float, otherwise: str = ""
+) -> None:
+    """Does the work. Raises what it raises, and LandingError if it takes longer."""
+    Work(call, what).wait(seconds, otherwise)
+
+
+class AtEnd:
+    """The consumers that send what they have when a run ends. All send at the same time, and the
+    run waits SENT_WITHIN for them: one that gets no answer delays neither the others nor the run.
+
+    `sending` wraps a consumer. This object has to get each event after all of them.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: list[Work] = []
+
+    def sending(self, consumer: Emit, what: str) -> Emit:
+        def emit(event: Event) -> None:
+            if isinstance(event, RunEnded):
+                self._under_way.append(Work(lambda: consumer(event), what))
+            else:
+                consumer(event)
+
+        return emit
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunEnded) and (failures := list(self._failures())):
+            raise LandingError("; ".join(failures))
+
+    def _failures(self) -> Iterator[str]:
+        for work in self._under_way:
+            try:
+                work.wait(SENT_WITHIN)
+            except Exception as error:
+                yield str(error) or type(error).__name__

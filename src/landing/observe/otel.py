@@ -7,7 +7,6 @@ created when they are over, with the times at which they began and ended.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,14 +23,33 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__, events
+from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
 from landing.secrets import redacted
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000
-"""Milliseconds that the end of a run waits for a collector that does not respond."""
+"""Milliseconds that an export at the end of a run may take; the run waits less (`AtEnd`)."""
 _NANO = 1_000_000_000
+
+
+_COUNTERS = {
+    "runs": ("", "Runs of streams"),
+    "rows": ("{row}", "Rows that landed"),
+    "bytes": ("By", "Bytes of parquet that landed"),
+    "quarantined": ("{row}", "Records that went to quarantine"),
+    "left_out": ("{row}", "Rows that were read and did not land, by reason"),
+    "repeated": ("{row}", "Rows whose key had come before in their run"),
+    "requests": ("{request}", "Attempts made"),
+    "retries": ("{request}", "Attempts that were retried, by cause"),
+    "waits": ("s", "Waited for pacing and to retry"),
+}
+_GAUGES = {
+    "ahead": ("", "1 if the cursor, or a record, is beyond the source's time"),
+    "unexpected": ("", "1 if the number of rows is not what is expected"),
+    "cursor.lag": ("s", "How far the cursor is behind now"),
+}
 
 
 @dataclass
@@ -53,34 +71,16 @@ class Telemetry:
         self._has_failed = False
         self._run = self._tracer.start_span("run", attributes={"landing.source": source})
         meter = self._metrics.get_meter(NAME, __version__)
-        self._runs = meter.create_counter("landing.runs", description="Runs of streams")
-        self._rows = meter.create_counter("landing.rows", "{row}", "Rows that landed")
-        self._bytes = meter.create_counter("landing.bytes", "By", "Bytes of parquet that landed")
-        self._quarantined = meter.create_counter(
-            "landing.quarantined", "{row}", "Records that went to quarantine"
-        )
-        self._left_out = meter.create_counter(
-            "landing.left_out", "{row}", "Rows that were read and did not land, by reason"
-        )
-        self._repeated = meter.create_counter(
-            "landing.repeated", "{row}", "Rows whose key had come before in their run"
-        )
-        self._ahead = meter.create_gauge(
-            "landing.ahead", description="1 if the cursor, or a record, is beyond the source's time"
-        )
-        self._unexpected = meter.create_gauge(
-            "landing.unexpected", description="1 if the number of rows is not what is expected"
-        )
-        self._requests = meter.create_counter("landing.requests", "{request}", "Attempts made")
-        self._retries = meter.create_counter(
-            "landing.retries", "{request}", "Attempts that were retried, by cause"
-        )
-        self._waits = meter.create_counter("landing.waits", "s", "Waited for pacing and to retry")
+        self._counters = {
+            name: meter.create_counter(f"landing.{name}", unit, text)
+            for name, (unit, text) in _COUNTERS.items()
+        }
+        self._gauges = {
+            name: meter.create_gauge(f"landing.{name}", unit, text)
+            for name, (unit, text) in _GAUGES.items()
+        }
         self._duration = meter.create_histogram(
             "landing.duration", "s", "Duration of streams' runs"
-        )
-        self._lag = meter.create_gauge(
-            "landing.cursor.lag", "s", "How far the cursor is behind now"
         )
 
     def __call__(self, event: events.Event) -> None:
@@ -135,28 +135,27 @@ class Telemetry:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
         labels = self._labels(stream)
-        self._requests.add(1, labels)
+        self._counters["requests"].add(1, labels)
         if attempt.paced:
-            self._waits.add(attempt.paced, {**labels, "reason": "pacing"})
+            self._counters["waits"].add(attempt.paced, {**labels, "reason": "pacing"})
         if attempt.retried is not None:
-            self._retries.add(1, {**labels, "cause": attempt.retried})
-            self._waits.add(attempt.retry_wait, {**labels, "reason": "retry"})
+            self._counters["retries"].add(1, {**labels, "cause": attempt.retried})
+            self._counters["waits"].add(attempt.retry_wait, {**labels, "reason": "retry"})
 
     def _landed(self, result: StreamResult) -> None:
         labels = self._labels(result.stream)
-        self._rows.add(result.rows, labels)
-        self._bytes.add(result.bytes, labels)
-        self._quarantined.add(result.quarantined, labels)
-        self._left_out.add(result.below_cursor, {**labels, "reason": "below_cursor"})
-        self._left_out.add(result.known, {**labels, "reason": "known"})
-        self._repeated.add(result.repeated, labels)
-        self._unexpected.set(int(bool(result.unexpected)), labels)
+        for name in ("rows", "bytes", "quarantined", "repeated"):
+            self._counters[name].add(result.counts[name], labels)
+        for reason in ("below_cursor", "known"):
+            self._counters["left_out"].add(result.counts[reason], {**labels, "reason": reason})
+        self._gauges["unexpected"].set(int(bool(result.unexpected)), labels)
         for of, is_cursor in (("cursor", True), ("record", False)):
             is_ahead = result.ahead is not None and result.ahead.is_cursor is is_cursor
-            self._ahead.set(int(is_ahead), {**labels, "of": of})
+            self._gauges["ahead"].set(int(is_ahead), {**labels, "of": of})
         self._duration.record(result.seconds, labels)
         if (moment := moment_of(result.cursor_after)) is not None:
-            self._lag.set((datetime.now(UTC) - moment).total_seconds(), labels)
+            lag = (datetime.now(UTC) - moment).total_seconds()
+            self._gauges["cursor.lag"].set(lag, labels)
         span = self._streams[result.stream].span
         span.set_attributes(
             {
@@ -177,23 +176,19 @@ class Telemetry:
             self._end(stream, "failed")
 
     def _close(self) -> None:
-        """Sends what is left. A collector that does not respond costs a few seconds at most."""
+        """Sends what is left, traces and metrics at the same time."""
         for stream in list(self._streams):
             self._end(stream, "interrupted")
         if self._has_failed:
             self._run.set_status(Status(StatusCode.ERROR))
         self._run.end()
-        closing = threading.Thread(target=self._shut_down, name="landing-otel", daemon=True)
-        closing.start()
-        closing.join(2 * FLUSHED_WITHIN / 1000)
-
-    def _shut_down(self) -> None:
+        metrics = Work(lambda: self._metrics.shutdown(FLUSHED_WITHIN), "the metrics")
         self._traces.force_flush(FLUSHED_WITHIN)
         self._traces.shutdown()
-        self._metrics.shutdown(FLUSHED_WITHIN)
+        metrics.wait(FLUSHED_WITHIN / 1000)
 
     def _end(self, stream: str, outcome: str) -> None:
-        self._runs.add(1, {**self._labels(stream), "outcome": outcome})
+        self._counters["runs"].add(1, {**self._labels(stream), "outcome": outcome})
         of = self._streams.pop(stream)
         of.span.set_attribute("landing.outcome", outcome)
         of.span.end()

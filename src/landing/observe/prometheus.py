@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -22,6 +24,7 @@ from prometheus_client.registry import Collector
 from landing.catalog.schedule import Schedule
 from landing.errors import LandingError
 from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded, StreamStarted
+from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
 from landing.secrets import redacted
@@ -50,6 +53,7 @@ GAUGES = {
     "landing_record_ahead": "1 if a record's cursor value is, and the cursor waits, else 0.",
     "landing_next_due_timestamp_seconds": "When the stream is due next.",
 }
+GATEWAY = "LANDING_PUSHGATEWAY_URL"
 PUSHED_WITHIN = 5.0
 JOB = "landing"
 
@@ -58,14 +62,18 @@ Values: TypeAlias = dict[str, dict[Key, float]]
 
 
 class Metrics:
-    """Collects the metrics and writes or pushes them at the end of the run."""
+    """Collects the metrics, and writes them to the file at the end of the run. Each stream's are
+    pushed as soon as it has ended, in a thread; `push_rest` waits for the last ones."""
 
     def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
         self._source = source
         self._file = file
-        self._gateway = gateway
         self._values: dict[str, dict[str, float]] = {}
         self._schedules: dict[str, Schedule] = {}
+        self._gateway = gateway
+        self._to_push: SimpleQueue[str | None] = SimpleQueue()
+        self._pushing: Work | None = None
+        self._starting = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -74,16 +82,28 @@ class Metrics:
             case StreamLanded(result=result):
                 self._landed(result)
             case StreamFailed(stream=stream):
-                self._values[stream] = self._ended(stream, succeeded=False)
+                self._record(stream, self._ended(stream, succeeded=False))
             case RunAborted(streams=streams):
                 for stream in streams:
-                    self._values[stream] = self._ended(stream, succeeded=False)
+                    self._record(stream, self._ended(stream, succeeded=False))
             case RunEnded():
-                self._send()
+                self._write()
+
+    def push_rest(self, event: Event) -> None:
+        if isinstance(event, RunEnded) and self._pushing is not None:
+            self._to_push.put(None)
+            self._pushing.wait()
+
+    def _record(self, stream: str, values: dict[str, float]) -> None:
+        self._values[stream] = values
+        if (gateway := self._gateway) is not None:
+            self._to_push.put(stream)
+            with self._starting:
+                self._pushing = self._pushing or Work(lambda: self._push(gateway), GATEWAY)
 
     def _landed(self, result: StreamResult) -> None:
         moment, ahead = moment_of(result.cursor_after), result.ahead
-        self._values[result.stream] = {
+        values = {
             **self._ended(result.stream, succeeded=True),
             "landing_last_run_duration_seconds": result.seconds,
             "landing_last_run_rows": result.rows,
@@ -102,16 +122,7 @@ class Metrics:
             "landing_last_run_retry_seconds": result.traffic.retry_seconds,
             **({} if moment is None else {"landing_cursor_timestamp_seconds": moment.timestamp()}),
         }
-
-    def _send(self) -> None:
-        failures = []
-        for send in (self._write, self._push):
-            try:
-                send()
-            except Exception as error:  # if one fails, the other is still tried
-                failures.append(str(error))
-        if failures:
-            raise LandingError("; ".join(failures))
+        self._record(result.stream, values)
 
     def _ended(self, stream: str, *, succeeded: bool) -> dict[str, float]:
         now = time.time()
@@ -146,19 +157,18 @@ class Metrics:
                 if name != LAST_SUCCESS:
                     del known[key]
 
-    def _push(self) -> None:
-        """Pushes each stream as its own group, so that one does not replace another."""
-        if self._gateway is None:
-            return
-        for stream in self._values:
+    def _push(self, gateway: str) -> None:
+        """Pushes each stream as its own group, so that one does not replace another. Ends with the
+        first that fails: the others would only wait, too."""
+        for stream in iter(self._to_push.get, None):
             values: Values = defaultdict(dict)
             self._put(values, stream)
             key = dict(zip(LABELS, (self._source, stream), strict=True))
             try:
-                _push(self._gateway, _registry(values), key)
+                _push(gateway, _registry(values), key)
             except (OSError, ValueError) as error:
                 raise LandingError(
-                    redacted(f"LANDING_PUSHGATEWAY_URL: the metrics were not pushed: {error}")
+                    redacted(f"{GATEWAY}: the metrics were not pushed: {error}")
                 ) from error
 
     def _put(self, values: Values, stream: str) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
-
-import msgspec
+from typing import Any, Literal, TypeVar
 
 from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.extraction.drift import not_adapted
+from landing.extraction.expected_kinds import not_adapted
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.extraction.volume import Volume, VolumeState
 from landing.observe.ahead import ahead_in, unit_in
@@ -29,111 +28,85 @@ from landing.observe.problems import (
     of_schedule,
     of_volume,
 )
-from landing.operations.backfill import Records
-from landing.operations.quarantine_landing import StreamQuarantine, quarantined_streams
+from landing.observe.stream_status import (
+    BackfillUnderWay,
+    LastFailure,
+    LastLoad,
+    StreamStatus,
+    Verdict,
+)
+from landing.operations.backfill.record import Records
+from landing.operations.quarantined import StreamQuarantine, quarantined_streams
 from landing.operations.state_view import cursor_in
-from landing.results import Ahead, Drifted, Reason, most_common
+from landing.results import Drifted, most_common, shaped
 from landing.zone.bucket import Bucket, StoredObject
-from landing.zone.failure_log import FailedRun, failing_run
+from landing.zone.failure_log import failing_run
 from landing.zone.holder import Holder, lease_holder
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import EXPIRES_AFTER
+from landing.zone.listed_bucket import ListedBucket
 from landing.zone.load_log import LoadRecord, last_load
-from landing.zone.parent_cursors import ParentCursor, parent_cursors
+from landing.zone.parent_cursors import parent_cursors
 from landing.zone.state import STATE_KEY, resource_state, state_in
 
-_AT_ONCE = 8
+_AT_ONCE = 32
+"""Requests that wait for the bucket; little else is done meanwhile."""
 _REASONS = 10
 _GIVEN_UP_AFTER = 2 * EXPIRES_AFTER
 """Age of a lease's last renewal at which its process counts as dead. Twice the expiry, because
 this machine's clock may differ from the bucket's."""
 
-Verdict: TypeAlias = Literal[
-    "ok", "running", "never", "late", "ahead", "volume", "quarantine", "failing", "failed", "died"
-]
+Result = TypeVar("Result")
 
 
-class BackfillUnderWay(msgspec.Struct, frozen=True):
-    id: str
-    started: datetime
-    windows: int
-    """0 for a backfill of fields."""
-    done: int
-    rows: int
-
-
-class LastLoad(msgspec.Struct, frozen=True):
-    load_id: str
-    finished: datetime
-    kind: str
-    rows: int
-    files: int
-    bytes: int
-    quarantined: int
-
-
-class LastFailure(msgspec.Struct, frozen=True):
-    finished: datetime
-    error: str
-    message: str
-    read: int
-    published: int
-
-
-class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    status: Verdict | Literal["unreadable"]
-    last_run: datetime | None = None
-    """When a run last succeeded, even if nothing was new."""
-    last_failure: LastFailure | None = None
-    """A failure since the last run that landed."""
-    last_load: LastLoad | None = None
-    schedule: str | None = None
-    due: datetime | None = None
-    """When the stream is due next."""
-    cursor_field: str | None = None
-    cursor: Any = None
-    parents: list[ParentCursor] = []
-    """Where a child's parents are read from that have a cursor."""
-    lag_seconds: float | None = None
-    """How far the cursor is behind now, if it is a time."""
-    ahead: Ahead | None = None
-    """A cursor value more than a day beyond now: the cursor's own, or that of a record."""
-    quarantined: int = 0
-    reasons: list[Reason] = []
-    """The most frequent reasons."""
-    failed_run: int = 0
-    """Records above the quarantine_limit, which made the last run fail."""
-    lease: LeaseStatus | None = None
-    backfills: list[BackfillUnderWay] = []
-    drift: Drifted | None = None
-    """How the source's fields differ from the config, if a run made the last load."""
-    problems: list[Problem] = []
-
-    @property
-    def name(self) -> str:
-        return f"{self.source}/{self.stream}"
+@dataclass(frozen=True)
+class Observed:
+    config: StreamConfig | None
+    """None if it can't be read."""
+    status: StreamStatus
 
 
 def stream_statuses(
     workspace: Workspace, sources: Sequence[str], bucket: Bucket, now: datetime, grace: timedelta
 ) -> list[StreamStatus]:
     """All selected streams of these sources. Raises BucketError if the bucket can't be read."""
-    next(iter(bucket.list("_dlt")), None)  # fail once, not per stream, if the bucket is down
-    jobs: list[StreamConfig | StreamStatus] = []
-    for source in sources:
-        jobs += _selected(workspace, source)
+    return [one.status for one in observed(workspace, sources, ListedBucket(bucket), now, grace)]
 
-    def status(job: StreamConfig | StreamStatus, _: Stop) -> StreamStatus:
-        return job if isinstance(job, StreamStatus) else _status(job, bucket, now, grace)
 
-    found = []
-    for done in side_by_side(status, jobs, _AT_ONCE):
-        if isinstance(done, Exception):
-            raise done
-        found.append(done)
-    return found
+def observed(
+    workspace: Workspace,
+    sources: Sequence[str],
+    bucket: ListedBucket,
+    now: datetime,
+    grace: timedelta,
+) -> list[Observed]:
+    """As `stream_statuses`, with their configs. Lists the sources' folders in the bucket."""
+    configured = ((source, list(_selected(workspace, source))) for source in sources)
+    selected = {source: found for source, found in configured if found}
+
+    def list_folders(source: str, _: Stop) -> None:
+        # The records come last: each file that is listed before, and is not of a run that is under
+        # way, has its record.
+        for folder in (source, f"_quarantine/{source}", f"_dlt/{source}"):
+            bucket.list_once(folder, len(selected[source]))
+
+    def observe(job: StreamConfig | StreamStatus, _: Stop) -> Observed:
+        if isinstance(job, StreamStatus):
+            return Observed(None, job)
+        return Observed(job, _status(job, bucket, now, grace))
+
+    all_done(side_by_side(list_folders, list(selected), _AT_ONCE))
+    jobs = [job for found in selected.values() for job in found]
+    return all_done(side_by_side(observe, jobs, _AT_ONCE))
+
+
+def all_done(results: Iterable[Result | Exception]) -> list[Result]:
+    done = []
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+        done.append(result)
+    return done
 
 
 def _selected(workspace: Workspace, source: str) -> Iterator[StreamConfig | StreamStatus]:
@@ -150,7 +123,20 @@ def _unreadable(source: str, stream: str, message: str, remedy: str) -> StreamSt
     return StreamStatus(source=source, stream=stream, status="unreadable", problems=[problem])
 
 
-def _status(config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta) -> StreamStatus:
+def _status(
+    config: StreamConfig, bucket: ListedBucket, now: datetime, grace: timedelta
+) -> StreamStatus:
+    """By the listing, unless a run has ended since."""
+    found = _readable_status(config, bucket, now, grace)
+    state = StreamPaths(config.source, config.stream).state
+    if found.status == "died" or bucket.has_changed(state, found.last_run):
+        return _readable_status(config, bucket.live, now, grace)
+    return found
+
+
+def _readable_status(
+    config: StreamConfig, bucket: Bucket, now: datetime, grace: timedelta
+) -> StreamStatus:
     try:
         return _read_status(config, bucket, now, grace)
     except BucketError as error:
@@ -189,8 +175,8 @@ def _read_status(
         stream=config.stream,
         status=_verdict(problems, stored, lease),
         last_run=None if stored is None else stored.modified,
-        last_failure=_failure(failing),
-        last_load=_brief(last),
+        last_failure=None if failing is None else shaped(LastFailure, failing),
+        last_load=None if last is None else shaped(LastLoad, last, files=len(last.files)),
         schedule=None if config.schedule is None else config.schedule.cron,
         due=None if config.schedule is None else config.schedule.after(now),
         cursor_field=name,
@@ -241,12 +227,6 @@ def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> StreamQuarantine:
     return found[0] if found else StreamQuarantine(paths.source, paths.stream)
 
 
-def _failure(run: FailedRun | None) -> LastFailure | None:
-    if run is None:
-        return None
-    return LastFailure(run.finished, run.error, run.message, run.read, run.published)
-
-
 def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]:
     for one in Records(bucket, paths).all():
         if one.finished is None:
@@ -257,17 +237,3 @@ def _drift(config: StreamConfig, last: LoadRecord | None) -> Drifted | None:
     if last is None or last.kind != "run" or last.drift is None:
         return None
     return not_adapted(config, last.drift) or None
-
-
-def _brief(record: LoadRecord | None) -> LastLoad | None:
-    if record is None:
-        return None
-    return LastLoad(
-        load_id=record.load_id,
-        finished=record.finished,
-        kind=record.kind,
-        rows=record.rows,
-        files=len(record.files),
-        bytes=record.bytes,
-        quarantined=record.quarantined,
-    )

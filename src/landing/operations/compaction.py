@@ -29,7 +29,7 @@ from landing.operations.compaction_plan import (
     day_of,
     plan_compaction,
 )
-from landing.operations.rewriting import NotEqual, alike, check_equal, rewritten, row_count
+from landing.operations.rewriting import Copy, NotEqual, alike, check_equal, rewritten
 from landing.zone.bucket import Bucket
 from landing.zone.compactions import (
     Compaction,
@@ -184,20 +184,20 @@ class _Replacing:
             self._result.left.append(f"{group.day}: another compaction ran at the same time")
             return
         for run, columns in alike(files):
-            if len(run) > 1 and any(row_count(files[index]) for index in run):
+            if len(run) > 1 and any(files[index].rows for index in run):
                 paths = [group.files[index].path for index in run]
                 own = [files[index] for index in run]
                 self._replace(compacted_path(paths[-1]), paths, own, columns)
 
-    def _fetched(self, paths: Sequence[str]) -> list[Path] | None:
+    def _fetched(self, paths: Sequence[str]) -> list[Copy] | None:
         """Local copies of the files; None if one of them is missing."""
         copies = [self._folder / f"{number}.copy" for number in range(len(paths))]
         with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads") as threads:
             found = list(threads.map(self._bucket.download, paths, copies))
-        return copies if all(found) else None
+        return list(map(Copy.of, copies)) if all(found) else None
 
     def _replace(
-        self, into: str, paths: Sequence[str], files: Sequence[Path], columns: pa.Schema
+        self, into: str, paths: Sequence[str], files: Sequence[Copy], columns: pa.Schema
     ) -> None:
         part = rewritten(files, columns, self._folder)
         begun = Compaction(
@@ -206,8 +206,8 @@ class _Replacing:
             part.bytes,
             datetime.now(UTC),
             [
-                RecordedFile(path, row_count(file), file.stat().st_size)
-                for path, file in zip(paths, files, strict=True)
+                RecordedFile(path, copy.rows, copy.file.stat().st_size)
+                for path, copy in zip(paths, files, strict=True)
             ],
         )
         self._pending.put(begun)

@@ -35,7 +35,7 @@ from landing.extraction.dlt_bridge import (
     parents_of,
     static_columns,
 )
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.incremental import (
     check_top_level,
     cursor_parameter,
@@ -46,6 +46,7 @@ from landing.extraction.pages import open_pages, with_arguments
 from landing.extraction.parents import ParentIncremental, freeze_parents
 from landing.extraction.sources import Source
 from landing.http.gone import Gone
+from landing.operations.discovered_changes import changes, merged, without_private
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,7 @@ def discover(
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
             raise_if_interrupted(error)
-            failure = explained(
-                source.workspace, source.name, f"stream '{source.name}/{name}'", error
-            )
-            result.failed[name] = failure
+            result.failed[name] = failure = source.explained(name, error)
             if failure is not error:
                 failure.__cause__ = error
     return result
@@ -261,8 +259,7 @@ def _schema(
         description=_description(resource),
         options=Options(sync_modes, destination),
         defaults=Defaults(
-            primary_key=[[name] for name in key] or None,
-            cursor_field=[cursor] if cursor else None,
+            primary_key=[[name] for name in key] or None, cursor_field=[cursor] if cursor else None
         ),
         fields=fields,
     )
@@ -298,103 +295,5 @@ def _compared(source: Source, new: DiscoveredSchema) -> Discovered:
     new = msgspec.structs.replace(new, fields=fields)
     if old is None:
         return Discovered(new, [], is_new=True)
-    merged = msgspec.structs.replace(
-        new,
-        schema_ref=old.schema_ref,
-        description=old.description or new.description,
-        fields={
-            **{name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
-            # A field with a description may just be rare, so it stays.
-            **{n: f for n, f in old.fields.items() if n not in new.fields and f.description},
-        },
-    )
-    return Discovered(merged, list(_changes(old, merged)), is_new=False)
-
-
-def _merged(old: Field | None, new: Field) -> Field:
-    """The new field, with the old one's descriptions, and its types where this sample had no
-    value."""
-    if old is None:
-        return new
-    if not new.kinds or (old.kinds == {"number"} and new.kinds == {"integer"}):
-        return old
-    properties = old.properties if new.kinds == {"object"} else None
-    if new.properties:
-        known = old.properties or {}
-        properties = {name: _merged(known.get(name), f) for name, f in new.properties.items()}
-    return msgspec.structs.replace(
-        new,
-        description=old.description or new.description,
-        encoding=old.encoding,
-        privacy=old.privacy,
-        properties=None if old.privacy else properties,
-        items=_merged(old.items, new.items) if new.items and not old.privacy else None,
-    )
-
-
-def without_private(found: Mapping[str, Field], listed: Mapping[str, Field]) -> dict[str, Field]:
-    """Fields without the members of private ones: an object's keys may be data, too."""
-    return {name: _without_private(field, listed.get(name)) for name, field in found.items()}
-
-
-def _without_private(found: Field, listed: Field | None) -> Field:
-    if listed is None:
-        return found
-    if listed.privacy is not None:
-        return msgspec.structs.replace(found, properties=None, items=None)
-    properties, items = found.properties, found.items
-    if properties is not None:
-        properties = without_private(properties, listed.properties or {})
-    if items is not None:
-        items = _without_private(items, listed.items)
-    return msgspec.structs.replace(found, properties=properties, items=items)
-
-
-def _changes(old: DiscoveredSchema, new: DiscoveredSchema) -> Iterator[str]:
-    for key in ("primary_key", "cursor_field"):
-        before, after = getattr(old.defaults, key), getattr(new.defaults, key)
-        if before != after:
-            yield f"~ {key}: {_keys(before)} → {_keys(after)}"
-    if old.options != new.options:
-        yield "~ options"
-    yield from _field_changes(old.fields, new.fields, "")
-
-
-def _field_changes(
-    old: Mapping[str, Field], new: Mapping[str, Field], prefix: str
-) -> Iterator[str]:
-    for name in old:
-        if name not in new:
-            yield f"- {prefix}{name}: the source no longer has it"
-    for name, f in new.items():
-        before = old.get(name)
-        if before is None:
-            yield f"+ {prefix}{name}: {spelled(f)}"
-        elif spelled(before) != spelled(f):
-            yield f"~ {prefix}{name}: {spelled(before)} → {spelled(f)}"
-        else:
-            yield from _nested_changes(before, f, f"{prefix}{name}")
-
-
-def _nested_changes(old: Field, new: Field, name: str) -> Iterator[str]:
-    yield from _field_changes(old.properties or {}, new.properties or {}, f"{name}.")
-    if old.items and new.items:
-        yield from _nested_changes(old.items, new.items, f"{name}[]")
-
-
-def spelled(f: Field) -> str:
-    """A field's type for a person: `string (date-time)`, `integer or string`, `array of …`."""
-    kinds = [f.type] if isinstance(f.type, str) else list(f.type)
-    if kinds == ["null"]:
-        return "never seen"
-    text = " or ".join(kinds)
-    if f.items is not None:
-        text += f" of {spelled(f.items)}"
-    return f"{text} ({f.format})" if f.format else text
-
-
-def _keys(value: Any) -> str:
-    if not value:
-        return "none"
-    names = [name[0] if isinstance(name, list) else name for name in value]
-    return ", ".join(names)
+    new = merged(old, new)
+    return Discovered(new, list(changes(old, new)), is_new=False)

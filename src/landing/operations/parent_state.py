@@ -14,9 +14,14 @@ from typing import Any
 from landing.catalog.lookback import moment_of, respelled
 from landing.errors import UsageError, listed
 from landing.extraction.cursor_values import is_naive
-from landing.extraction.parents import parent_ahead
 from landing.zone.layout import StreamPaths
-from landing.zone.parent_cursors import ParentCursor, forget_parents, move_parent, parent_cursors
+from landing.zone.parent_cursors import (
+    ParentCursor,
+    forget_parents,
+    move_parent,
+    parent_ahead,
+    parent_cursors,
+)
 from landing.zone.state import State
 
 BEYOND_NOW = "that is beyond now: what is new is not requested until then"

@@ -56,12 +56,7 @@ class RunPlan:
 
 
 def plan_streams(
-    source: Source,
-    streams: Sequence[str],
-    bucket: Bucket,
-    emit: Emit,
-    *,
-    previews: bool,
+    source: Source, streams: Sequence[str], bucket: Bucket, emit: Emit, *, previews: bool
 ) -> Iterator[RunPlan]:
     """Plan the streams one after another. With `previews`, each requests its first page.
 

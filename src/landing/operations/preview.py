@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.errors import LandingError
 from landing.events import Emit, Event, Note, TotalExpected
 from landing.extraction.dlt_bridge import DltResource, dlt_context, parents_of
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.prepared import prepare
 from landing.extraction.reader import StreamReader
 from landing.extraction.side_by_side import Stop
@@ -25,7 +26,8 @@ from landing.extraction.stream_state import StreamState
 from landing.http.captured import CapturedRequest, listening
 from landing.http.concurrency import one_by_one
 from landing.http.traffic import counting
-from landing.results import Drifted
+from landing.results import Drifted, Reason, most_common
+from landing.secrets import redacted
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, next_load_id
 from landing.zone.lineage import with_lineage
@@ -46,27 +48,24 @@ class Preview:
     """Records on the page."""
     new: int = 0
     """Records on the page that would certainly land."""
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Records on the page that would go to quarantine, by field and reason."""
-    rows: pa.Table | None = None
-    """The first of the new records, as they would land."""
+    undecided: int = 0
+    """Records that have landed, or may have; only the end of a run decides."""
+    refused: list[Reason] = field(default_factory=list)
+    """Records on the page that would go to quarantine."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """The first ten of the new records at most, as they would land."""
     drift: Drifted = field(default_factory=Drifted)
     notes: list[str] = field(default_factory=list)
     error: LandingError | None = None
     """Why the page could not be read, or would not land."""
 
     @property
-    def undecided(self) -> int:
-        """Records that have landed, or may have; only the end of a run decides."""
-        return self.read - self.new - self.refused.total()
+    def refused_records(self) -> int:
+        return sum(one.records for one in self.refused)
 
 
 def preview(
-    source: Source,
-    config: StreamConfig,
-    resource: DltResource,
-    bucket: Bucket,
-    emit: Emit,
+    source: Source, config: StreamConfig, resource: DltResource, bucket: Bucket, emit: Emit
 ) -> Preview:
     """Request one page from the API; an error becomes the result's `error`.
 
@@ -79,7 +78,7 @@ def preview(
     def observe(event: Event) -> None:
         match event:
             case Note(text=text):
-                found.notes.append(text)
+                found.notes.append(redacted(text))
             case TotalExpected(rows=rows):
                 found.total = rows
         emit(event)
@@ -93,18 +92,13 @@ def preview(
             _look(found, config, resource, bucket, observe)
     except Exception as error:
         raise_if_interrupted(error)
-        what = f"stream '{source.name}/{config.stream}'"
-        found.error = explained(source.workspace, source.name, what, error)
+        found.error = source.explained(config.stream, error)
     _warn(found, config)
     return found
 
 
 def _look(
-    found: Preview,
-    config: StreamConfig,
-    resource: DltResource,
-    bucket: Bucket,
-    emit: Emit,
+    found: Preview, config: StreamConfig, resource: DltResource, bucket: Bucket, emit: Emit
 ) -> None:
     paths = StreamPaths(config.source, config.stream)
     state = read_state(bucket, paths) or new_state(paths)
@@ -121,6 +115,7 @@ def _look(
         stream = prepare(config, resource, Path(folder))
         reader = StreamReader(stream, emit, Stop())
         tables = [stream.schema.empty_table()]
+        refused: Counter[tuple[str, str]] = Counter()
         try:
             with dlt_context(stream.resource, state), closing(reader):
                 known = StreamState(stream, state, reader, note, fetch)
@@ -128,19 +123,21 @@ def _look(
                     reader.first_page(known.of_reading, known.tracker)
                 ):
                     if isinstance(piece, list):
-                        found.refused.update((r.error.field, r.error.reason) for r in piece)
+                        refused.update((r.error.field, r.error.reason) for r in piece)
                         continue
                     found.new += piece.num_rows
                     few = stream.columns.dated(piece.slice(0, ROWS), now)
                     tables.append(with_lineage(few, next_load_id(now, last)))
         finally:
             found.read = reader.count
-            found.rows = pa.concat_tables(tables).slice(0, ROWS)
+            found.refused = most_common(refused)
+            found.undecided = found.read - found.new - refused.total()
+            found.rows = pa.concat_tables(tables).slice(0, ROWS).to_pylist()
             found.drift = reader.drift
 
 
 def _warn(found: Preview, config: StreamConfig) -> None:
-    limit, refused = config.quarantine_limit, found.refused.total()
+    limit, refused = config.quarantine_limit, found.refused_records
     if limit is not None and refused > limit * (found.new + refused):
         found.notes.append(
             f"{refused:,} of {found.read:,} records of the first page do not fit, above the "

@@ -1,4 +1,4 @@
-"""Lists quarantined rows, and lands them once their stream config fits them.
+"""Lands quarantined rows once their stream config fits them.
 
 A row lands with the `_dlt_load_id` that it would have had in its own load, so that later versions
 of its record stay the newest, but in files of a new load, so that no reader misses it. Parts are
@@ -12,7 +12,7 @@ import filecmp
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO
@@ -23,10 +23,9 @@ from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
+from landing.extraction.kept_rows import NO_LINE, KeptRow, kept_line, read_line, row_json
 from landing.extraction.pages import BATCH_ROWS
-from landing.extraction.quarantine import KeptRow, kept_line, read_line, row_json
 from landing.operations.quarantine_removal import (
-    NO_LINE,
     QuarantineCopy,
     Removal,
     copied_quarantine,
@@ -39,89 +38,34 @@ from landing.operations.superseded import without_superseded
 from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket
-from landing.zone.layout import StreamPaths, quarantine_file_of, time_of
+from landing.zone.layout import StreamPaths, time_of
 from landing.zone.lease import Lease
 from landing.zone.lineage import LINEAGE_FIELDS, with_lineage
 from landing.zone.parts import Part, PartWriter
 from landing.zone.publication import Load
-from landing.zone.state import stored_load_id
 
 NO_DELETES = "says that a record is deleted, which the stream no longer declares"
 NO_JSON = "a record with values that JSON can't hold"
 
 
-@dataclass
-class StreamQuarantine:
-    """Quarantined rows of one stream, counted by load, and by field and reason."""
-
-    source: str
-    stream: str
-    loads: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
-    failed: int = 0
-    """Rows that made the last run fail; they belong to no load, and the next run reads them
-    again."""
-    failed_load_id: str | None = None
-    """The load id with which that run began."""
-
-    @property
-    def rows(self) -> int:
-        return self.loads.total()
-
-
-def quarantined_streams(
-    bucket: Bucket, source: str = "", stream: str = ""
-) -> list[StreamQuarantine]:
-    """Streams with rows in quarantine: all, those of one source, or one stream."""
-    found: dict[StreamPaths, StreamQuarantine] = {}
-    for path, paths, load_id in _files(bucket, "/".join(filter(None, (source, stream)))):
-        failed_load_id = _load_that_failed(bucket, paths, path) if load_id is None else None
-        if load_id is None and failed_load_id is None:
-            continue
-        summary = found.setdefault(paths, StreamQuarantine(paths.source, paths.stream))
-        summary.failed_load_id = failed_load_id or summary.failed_load_id
-        for line in bucket.lines(path):
-            if load_id is None:
-                summary.failed += 1
-            else:
-                kept = read_line(line)
-                summary.loads[load_id] += 1
-                summary.reasons[(kept.field, kept.reason) if kept else ("?", NO_LINE)] += 1
-    return list(found.values())
-
-
-def quarantined_rows(bucket: Bucket, paths: StreamPaths, *, failed: bool) -> Iterator[KeptRow]:
-    """Quarantined rows, oldest load first; with `failed`, those of the last failed run."""
-    for path, owner, load_id in _files(bucket, paths.data):
-        if owner == paths and (load_id is None) is failed:
-            yield from filter(None, map(read_line, bucket.lines(path)))
-
-
-def _files(bucket: Bucket, below: str) -> Iterator[tuple[str, StreamPaths, str | None]]:
-    for path in sorted(bucket.list(f"_quarantine/{below}".rstrip("/"))):
-        if found := quarantine_file_of(path):
-            yield path, *found
-
-
-def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | None:
-    """Load id of the last run above its quarantine_limit; None if a later load has landed."""
-    first = next(filter(None, map(read_line, bucket.lines(failed))), None)
-    if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
-        return None
-    return first.load_id
+@dataclass(frozen=True)
+class Staying:
+    reason: str
+    records: int
 
 
 @dataclass(frozen=True)
 class Replayed:
+    source: str
+    stream: str
+    dry_run: bool
     rows: int
     files: int
     bytes: int
-    superseded: int
-    """Number of rows that did not land, because a newer version of their record had."""
-    stays: Counter[str]
-    """Number of rows that stay in quarantine, by reason."""
-    load_id: str | None
     location: str
+    superseded: int
+    """Records that do not land, because a newer version of them has."""
+    stays: list[Staying]
     table: TableResult | None
 
 
@@ -131,7 +75,7 @@ def plan_replay(config: StreamConfig, bucket: Bucket) -> Replayed:
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         sorted_out = _SortedOut(config, bucket, paths, Path(folder))
         sorted_out.leave_out_superseded(config, bucket)
-        return sorted_out.result(None, bucket.location(paths.data))
+        return sorted_out.result(bucket, dry_run=True)
 
 
 def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
@@ -157,7 +101,7 @@ def replay(config: StreamConfig, bucket: Bucket) -> Replayed:
         sorted_out.take_out(bucket, lease)
         record_removal(bucket, paths, "superseded", sorted_out.removal)
         table = table_sync.update(lease) if table_sync is not None else None
-        return sorted_out.result(load.load_id, bucket.location(paths.data), table)
+        return sorted_out.result(bucket, dry_run=False, table=table)
 
 
 class _SortedOut:
@@ -171,6 +115,7 @@ class _SortedOut:
         """Ids of the loads whose quarantined rows land."""
         self.deleted = 0
         self.superseded = 0
+        self._paths = paths
         self._folder = folder
         self._stays: Counter[str] = Counter()
         self._rests: list[QuarantineCopy] = []
@@ -260,15 +205,17 @@ class _SortedOut:
                 put_rest(bucket, rest)
 
     def result(
-        self, load_id: str | None, location: str, table: TableResult | None = None
+        self, bucket: Bucket, *, dry_run: bool, table: TableResult | None = None
     ) -> Replayed:
         return Replayed(
+            source=self._paths.source,
+            stream=self._paths.stream,
+            dry_run=dry_run,
             rows=sum(part.rows for part in self.parts),
             files=len(self.parts),
             bytes=sum(part.bytes for part in self.parts),
+            location=bucket.location(self._paths.data),
             superseded=self.superseded + self.removal.rows,
-            stays=self._stays,
-            load_id=load_id,
-            location=location,
+            stays=[Staying(reason, count) for reason, count in self._stays.most_common()],
             table=table,
         )

@@ -20,7 +20,7 @@ import pyarrow as pa
 from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import columns_of
 from landing.columns.fitting import ConversionError
-from landing.extraction.quarantine import KeptRow, read_line
+from landing.extraction.kept_rows import NO_LINE, KeptRow, read_line
 from landing.operations.superseded import superseded_rows
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, quarantine_file_of
@@ -30,8 +30,6 @@ from landing.zone.state import document_json
 
 Why: TypeAlias = Literal["superseded", "dropped"]
 Choose: TypeAlias = Callable[[KeptRow], bool]
-
-NO_LINE = "a line that can't be read"
 
 
 @dataclass

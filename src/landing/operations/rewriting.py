@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +13,11 @@ import pyarrow.parquet as pq
 from landing.zone.lineage import LINEAGE_FIELDS
 from landing.zone.parts import Part, PartWriter
 
+_TOGETHER = 4 * 1024 * 1024
+"""Bytes of rows from which they are written and compared."""
+_MOST_WAITING = 500
+_ROWS = 65_536
+"""Rows that are read at once."""
 _LINEAGE = frozenset(field.name for field in LINEAGE_FIELDS)
 
 
@@ -38,44 +43,52 @@ def _field(field: pa.Field, older: pa.Schema) -> pa.Field:
     return pa.field(field.name, field.type, nullable)
 
 
-def alike(files: Sequence[Path]) -> Iterator[tuple[list[int], pa.Schema]]:
+@dataclass(frozen=True)
+class Copy:
+    """A local copy of a parquet file, and what its footer says."""
+
+    file: Path
+    columns: pa.Schema
+    rows: int
+
+    @classmethod
+    def of(cls, file: Path) -> Copy:
+        with pq.ParquetFile(file) as parquet:
+            columns = parquet.schema_arrow.remove_metadata()
+            return cls(file, columns, parquet.metadata.num_rows)
+
+
+def alike(files: Sequence[Copy]) -> Iterator[tuple[list[int], pa.Schema]]:
     """Groups of consecutive files that one file can hold without changing a value: their positions
     and the merged columns."""
     run: list[int] = []
     columns: pa.Schema | None = None
     for index, file in enumerate(files):
-        own = pq.read_schema(file).remove_metadata()
-        both = own if columns is None else united(columns, own)
+        both = file.columns if columns is None else united(columns, file.columns)
         if both is None:
             assert columns is not None, "a file alone fits itself"
             yield run, columns
-            run, both = [], own
+            run, both = [], file.columns
         run.append(index)
         columns = both
     if columns is not None:
         yield run, columns
 
 
-def rewritten(files: Sequence[Path], columns: pa.Schema, folder: Path) -> Part:
+def rewritten(files: Sequence[Copy], columns: pa.Schema, folder: Path) -> Part:
     writer = PartWriter(folder, columns, sys.maxsize)
-    parts = [
-        part
-        for file in files
-        for batch in _batches(file)
-        for part in writer.write(_as(columns, batch))
-    ]
+    parts = [part for table in _tables(files, columns) for part in writer.write(table)]
     (part,) = [*parts, *writer.close()]
     return part
 
 
-def check_equal(files: Sequence[Path], columns: pa.Schema, one: Path) -> None:
+def check_equal(files: Sequence[Copy], columns: pa.Schema, one: Path) -> None:
     """Raises NotEqual unless `one` has the rows of `files`, in their order, value by value."""
     rows = _Rows(one)
     if missing := [name for name in columns.names if name not in rows.names]:
         raise NotEqual(f"column {missing[0]} is missing")
     count = 0
-    for batch in chain.from_iterable(map(_batches, files)):
-        table = _as(columns, batch)
+    for table in _tables(files, columns):
         read = rows.next(table.num_rows)
         if read.num_rows != table.num_rows:
             raise NotEqual(f"it has {count + read.num_rows:,} rows and not all of them")
@@ -87,27 +100,38 @@ def check_equal(files: Sequence[Path], columns: pa.Schema, one: Path) -> None:
         raise NotEqual(f"it has more than {count:,} rows")
 
 
-def row_count(file: Path) -> int:
-    return int(pq.read_metadata(file).num_rows)
+def _tables(files: Sequence[Copy], columns: pa.Schema) -> Iterator[pa.Table]:
+    """The files' rows with all columns: pieces of at most one row group, but those of many small
+    files together."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for file in files:
+        for batch in _batches(file.file):
+            waiting.append(_as(columns, batch))
+            size += batch.nbytes
+            if size >= _TOGETHER or len(waiting) >= _MOST_WAITING:
+                yield pa.concat_tables(waiting).combine_chunks()
+                waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _batches(file: Path) -> Iterator[pa.Table]:
     """A file's rows in tables of at most one row group, to bound memory."""
     with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches():
+        if parquet.metadata.num_rows <= _ROWS:
+            yield parquet.read(use_threads=False)  # sooner than threads would begin
+            return
+        for batch in parquet.iter_batches(_ROWS):
             yield pa.Table.from_batches([batch])
 
 
 def _as(columns: pa.Schema, table: pa.Table) -> pa.Table:
     arrays = [
-        table[field.name] if field.name in table.column_names else _nulls(table, field)
-        for field in columns
+        table[one.name] if one.name in table.column_names else pa.nulls(table.num_rows, one.type)
+        for one in columns
     ]
     return pa.Table.from_arrays(arrays, schema=columns)
-
-
-def _nulls(table: pa.Table, field: pa.Field) -> pa.Array:
-    return pa.nulls(table.num_rows, field.type)
 
 
 def _same(values: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:

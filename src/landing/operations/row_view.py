@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landing.errors import BucketError, SettingsError, UsageError, nearest
+from landing.errors import BucketError, UsageError, nearest, needs
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.layout import StreamPaths, load_id_of
 from landing.zone.schema_history import schema_versions
@@ -132,13 +132,8 @@ class _Condition:
     """A SQL condition on in-memory rows; it can't access files or servers."""
 
     def __init__(self, sql: str, known: Sequence[str]) -> None:
-        try:
+        with needs("--where", "tables", " (or leave --where out)"):
             import duckdb
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                "--where needs duckdb, which is not installed: "
-                "pip install 'dlt-landing[tables]' (or leave --where out)"
-            ) from error
         self._sql = sql
         self._known = known
         self._connection: duckdb.DuckDBPyConnection = duckdb.connect(

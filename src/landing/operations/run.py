@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from landing import events
@@ -15,7 +15,7 @@ from landing.columns.privacy import check_key
 from landing.errors import LandingError
 from landing.extraction.dlt_bridge import DltResource, parents_of
 from landing.extraction.extraction import Extraction
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.prepared import prepare
 from landing.extraction.side_by_side import Stop, side_by_side, waits
 from landing.extraction.sources import Source
@@ -79,7 +79,7 @@ def run_streams(
             landed = run_stream(config, resource, bucket, emit, stop)
         except Exception as error:
             raise_if_interrupted(error)
-            failure = _failure(source, config, error)
+            failure = source.explained(config.stream, error)
             emit(events.StreamFailed(config.stream, failure))
             if failure is error:
                 raise
@@ -102,11 +102,6 @@ def _started(config: StreamConfig) -> events.StreamStarted:
     if config.schedule is not None:
         cron, timezone = config.schedule.cron, config.schedule.timezone
     return events.StreamStarted(config.stream, config.source, config.sync_mode, cron, timezone)
-
-
-def _failure(source: Source, config: StreamConfig, error: Exception) -> Exception:
-    what = f"stream '{source.name}/{config.stream}'"
-    return explained(source.workspace, source.name, what, error)
 
 
 def run_stream(
@@ -157,10 +152,12 @@ def run_stream(
             emit(events.TableUpdating(config.stream))
             table = table_sync.update(lease)
         landed = [file.path for load in loads for file in load.files]
-        if _may_supersede(config, state, landed):
-            count = take_out_superseded(config, bucket, lease, landed)
-            for note in _superseded(count):
-                emit(events.Note(config.stream, note))
+        if _may_supersede(config, state, landed) and (
+            count := take_out_superseded(config, bucket, lease, landed)
+        ):
+            what = "1 record has" if count == 1 else f"{count:,} records have"
+            note = f"{what} left quarantine, since a newer version landed"
+            emit(events.Note(config.stream, note))
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
 
 
@@ -169,12 +166,6 @@ def _may_supersede(config: StreamConfig, state: StateFile, landed: Sequence[str]
     ours = resource_state(state.state, config.stream).get(STATE_KEY, {})
     has_quarantined = not config.is_incremental or "quarantined" in ours
     return bool(landed and config.primary_key and has_quarantined)
-
-
-def _superseded(count: int) -> Iterator[str]:
-    if count:
-        what = "1 record has" if count == 1 else f"{count:,} records have"
-        yield f"{what} left quarantine, since a newer version landed"
 
 
 def _result(

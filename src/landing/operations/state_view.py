@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landing.catalog.stream_config import StreamConfig
-from landing.extraction.incremental import FrozenIncremental, reads_from
+from landing.extraction.run_start import reads_from
 from landing.zone.bucket import Bucket
 from landing.zone.holder import lease_holder
 from landing.zone.layout import StreamPaths
@@ -14,6 +15,9 @@ from landing.zone.load_log import LoadRecord, last_load
 from landing.zone.parent_cursors import ParentCursor, parent_cursors
 from landing.zone.previous_states import cursors_of, kept_numbers
 from landing.zone.state import STATE_KEY, State, names_kept, read_state, resource_state
+
+if TYPE_CHECKING:
+    from landing.extraction.incremental import FrozenIncremental
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,14 @@ def stream_state(
     bucket: Bucket,
     paths: StreamPaths,
     config: StreamConfig | None,
-    frozen: FrozenIncremental | None,
+    freeze: Callable[[Any], FrozenIncremental | None],
 ) -> StreamState:
-    """`config` and `frozen` are None if the workspace does not know the stream."""
+    """`config` is None if the workspace does not know the stream. `freeze` gets the cursor and
+    returns what the stream's code declares of it, if that matters for where a run starts."""
     state = read_state(bucket, paths)
     ours = {} if state is None else resource_state(state, paths.stream).get(STATE_KEY, {})
     name, cursor = cursor_in(state, paths.stream, config)
+    frozen = None if config is None else freeze(cursor)
     start = reads_from(config, frozen, cursor) if config is not None and name else cursor
     lookback = None if config is None or config.lookback is None else str(config.lookback.amount)
     load_id = ours.get("load_id")

@@ -51,7 +51,7 @@ def discretion_of(column: pa.Field, config: StreamConfig) -> Discretion:
     field = config.fields.get(column.name)
     if field is None and column.name != DELETED_AT:
         return Discretion("no longer in the config")
-    if field is not None and (field.privacy is not None or field.has_private_parts):
+    if field is not None and field.is_private:
         return Discretion("private")
     if column.name in config.primary_key:
         return Discretion("key")

@@ -13,20 +13,22 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from landing import __version__
-from landing.catalog.files import read_config
 from landing.catalog.schedule import GRACE
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
-from landing.errors import BucketError, CatalogError
+from landing.errors import BucketError
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.observe.lag import moment_of
-from landing.observe.status import StreamStatus, stream_statuses
+from landing.observe.status import Observed, all_done, observed
+from landing.observe.stream_status import StreamStatus
 from landing.page.profiles import Depth, Profile, profile_of
+from landing.results import shaped
 from landing.zone.bucket import Bucket
-from landing.zone.failure_log import FailedRun, failed_runs
+from landing.zone.failure_log import failed_runs
 from landing.zone.layout import StreamPaths
+from landing.zone.listed_bucket import ListedBucket
 from landing.zone.load_log import LoadRecord, load_records
-from landing.zone.schema_history import SchemaVersion, TypeChange, schema_versions
+from landing.zone.schema_history import TypeChange, schema_versions
 
 _AT_ONCE = 8
 LOADS_READ = 500
@@ -127,35 +129,31 @@ def gathered(
 ) -> Report:
     """The report of all selected streams of these sources.
 
-    Raises BucketError if the bucket can't be read, and SettingsError if DuckDB is not installed.
+    Raises BucketError if the bucket can't be read.
     """
     depth = depth or Depth()
-    statuses = stream_statuses(workspace, sources, bucket, now, grace)
+    listed = ListedBucket(bucket)
+    streams = observed(workspace, sources, listed, now, grace)
     since = _midnight(now) - timedelta(days=days - 1)
 
-    def facts(status: StreamStatus, _: Stop) -> StreamFacts:
-        return _stream(workspace, bucket, status, since, now, depth)
+    def facts(stream: Observed, _: Stop) -> StreamFacts:
+        return _stream(listed, stream, since, now, depth)
 
-    streams = []
-    for done in side_by_side(facts, statuses, _AT_ONCE):
-        if isinstance(done, Exception):
-            raise done
-        streams.append(done)
-    return Report(generated=now, days=days, bucket=bucket.url, values=depth.values, streams=streams)
+    return Report(
+        generated=now,
+        days=days,
+        bucket=bucket.url,
+        values=depth.values,
+        streams=all_done(side_by_side(facts, streams, _AT_ONCE)),
+    )
 
 
 def _stream(
-    workspace: Workspace,
-    bucket: Bucket,
-    status: StreamStatus,
-    since: datetime,
-    now: datetime,
-    depth: Depth,
+    bucket: Bucket, stream: Observed, since: datetime, now: datetime, depth: Depth
 ) -> StreamFacts:
-    try:
-        config = read_config(workspace, status.source, status.stream)
-    except CatalogError as error:
-        return StreamFacts(status=status, not_read=str(error))
+    status, config = stream.status, stream.config
+    if config is None:
+        return StreamFacts(status=status, not_read=status.problems[0].message)
     try:
         return _read_facts(bucket, status, config, since, now, depth)
     except BucketError as error:
@@ -173,7 +171,7 @@ def _read_facts(
     paths = StreamPaths(status.source, status.stream)
     loads = load_records(bucket, paths, LOADS_READ, since)
     failed = failed_runs(bucket, paths, LOADS_READ, since)
-    runs = [*map(_of_load, loads), *map(_of_failed, failed)]
+    runs = [*map(_of_load, loads), *(shaped(Run, one, rows=one.published) for one in failed)]
     runs.sort(key=lambda run: run.finished, reverse=True)
     versions = list(schema_versions(bucket, paths))
     schedule = config.schedule
@@ -191,43 +189,15 @@ def _read_facts(
         runs=runs,
         is_cut=max(len(loads), len(failed)) == LOADS_READ,
         columns=len(versions[-1].columns) if versions else 0,
-        column_changes=[*map(_change, reversed(versions[1:]))],
+        column_changes=[shaped(ColumnChange, one) for one in reversed(versions[1:])],
         profile=profile_of(bucket, paths, config, since, depth),
     )
 
 
 def _of_load(record: LoadRecord) -> Run:
     moment = moment_of(record.cursor_after) if record.kind == "run" else None
-    return Run(
-        kind=record.kind,
-        finished=record.finished,
-        seconds=record.seconds,
-        load_id=record.load_id,
-        rows=record.rows,
-        files=len(record.files),
-        bytes=record.bytes,
-        deleted=record.deleted,
-        quarantined=record.quarantined,
-        lag_seconds=None if moment is None else (record.finished - moment).total_seconds(),
-    )
-
-
-def _of_failed(run: FailedRun) -> Run:
-    return Run(
-        kind=run.kind,
-        finished=run.finished,
-        seconds=run.seconds,
-        rows=run.published,
-        read=run.read,
-        error=run.error,
-        message=run.message,
-    )
-
-
-def _change(version: SchemaVersion) -> ColumnChange:
-    return ColumnChange(
-        version.version, version.time, version.added, version.removed, version.changed
-    )
+    lag = None if moment is None else (record.finished - moment).total_seconds()
+    return shaped(Run, record, files=len(record.files), lag_seconds=lag)
 
 
 def _days(runs: Iterable[Run], since: datetime, now: datetime) -> list[Day]:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from landing.errors import SettingsError, printable_lines, sized
+from landing.errors import needs, printable_lines, sized
 from landing.page.facts import Report, StreamFacts
 from landing.secrets import redacted
 
@@ -65,13 +65,9 @@ def rendered(report: Report) -> str:
 
 
 def _environment() -> Environment:
-    try:
+    with needs("a report", "report"):
         import jinja2
         from markupsafe import Markup
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "a report needs jinja2, which is not installed: pip install 'dlt-landing[report]'"
-        ) from error
 
     @cache  # the same names and reasons recur
     def safe(text: str) -> str:
@@ -93,7 +89,7 @@ def _environment() -> Environment:
     made.filters |= {
         "span": lambda seconds: Markup(_span(seconds)),
         "size": lambda count: Markup(sized(count)),
-        "stamp": lambda moment: Markup(_stamp(moment)),
+        "stamp": lambda moment: Markup(f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"),
         "number": lambda count: Markup(f"{count:,}"),
         "share": lambda part, whole: Markup.escape(_share(part, whole)),
         "ticked": lambda text: _ticked(safe(text)),
@@ -136,7 +132,7 @@ def _figures(
     return {
         "generated": _milliseconds(report.generated),
         "since": _milliseconds(report.since),
-        "days": _days(report),
+        "days": next(([str(day.day) for day in one.days] for one in streams if one.days), []),
         "all": series,
         "streams": [
             {
@@ -156,14 +152,6 @@ def _figures(
             for one in streams
         ],
     }
-
-
-def _days(report: Report) -> list[str]:
-    return next((list(map(str, _dates(one))) for one in report.streams if one.days), [])
-
-
-def _dates(one: StreamFacts) -> Iterable[Any]:
-    return (day.day for day in one.days)
 
 
 def _series(report: Report) -> list[dict[str, Any]]:
@@ -205,10 +193,6 @@ def _span(seconds: float) -> str:
         if abs(seconds) >= 2 * size or (unit == "min" and abs(seconds) >= size):
             return f"{seconds / size:,.0f} {unit}"
     return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def _share(part: int, whole: int) -> str:

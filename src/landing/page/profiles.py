@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.catalog.stream_config import StreamConfig
-from landing.errors import SettingsError
 from landing.page.discretion import FREQUENT, FREQUENT_AT_LEAST, Discretion, discretion_of
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket, Listed, ObjectMissing
+from landing.zone.bucket_file import BucketFile
 from landing.zone.layout import StreamPaths, load_id_of, next_load_id, time_of
-
-if TYPE_CHECKING:
-    import duckdb
 
 MEGABYTE = 1024 * 1024
 _OURS = "_dlt_"
 """Prefix of our own columns."""
 _IN_MEMORY = threading.Semaphore(2)
 """How many streams' rows are in memory at once. A page after a run shares the run's memory."""
+_MOST_FILES = 500
+"""Files that a profile reads at most; of more, it is a sample."""
+_FEW, _AT_ONCE = 4, 8
 _LONGEST = 80
 """Characters of a value that are shown."""
 
@@ -69,15 +71,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool
     """Whether the period has more rows than were read."""
     columns: list[ColumnProfile]
-
-
-def check_installed() -> None:
-    try:
-        import duckdb  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "a report needs duckdb, which is not installed: pip install 'dlt-landing[report]'"
-        ) from error
 
 
 def profile_of(
@@ -126,8 +119,8 @@ class _Newest:
         self._left = most_bytes
 
     def read(self, files: list[Listed]) -> None:
-        for file in files:
-            with self._bucket.file(file.path, file.bytes) as opened:
+        for file, opened in self._opened(files[:_MOST_FILES]):
+            with opened:
                 parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"), pre_buffer=True)
                 if self.tables and not parquet.schema_arrow.equals(self.tables[0].schema):
                     self.is_cut = True
@@ -139,11 +132,28 @@ class _Newest:
                     self.oldest = load_id_of(file.path) or self.oldest
                 if self.is_cut:
                     return
+        self.is_cut = len(files) > _MOST_FILES
+
+    def _opened(self, files: list[Listed]) -> Iterator[tuple[Listed, BucketFile]]:
+        """The files, several small ones fetched at the same time."""
+        if len(files) <= _FEW:
+            yield from ((file, self._bucket.file(file.path, file.bytes)) for file in files)
+            return
+
+        def fetch(file: Listed) -> tuple[Listed, BucketFile]:
+            opened = self._bucket.file(file.path, file.bytes)
+            opened.fetch_small()
+            return file, opened
+
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-profiles") as threads:
+            for start in range(0, len(files), 2 * _AT_ONCE):
+                yield from threads.map(fetch, files[start : start + 2 * _AT_ONCE])
 
     def _read_groups(self, parquet: pq.ParquetFile) -> None:
         """Reads row groups, last first, while they fit; the first one in any case."""
         for number in reversed(range(parquet.num_row_groups)):
-            size = _compressed(parquet.metadata.row_group(number))
+            group = parquet.metadata.row_group(number)
+            size = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
             if self.tables and size > self._left:
                 self.is_cut = True
                 return
@@ -151,60 +161,48 @@ class _Newest:
             self.tables.append(parquet.read_row_group(number))
 
 
-def _compressed(group: pq.RowGroupMetaData) -> int:
-    return sum(group.column(number).total_compressed_size for number in range(group.num_columns))
-
-
 def _profiles(table: pa.Table, config: StreamConfig, depth: Depth) -> Iterator[ColumnProfile]:
-    import duckdb
-
-    with duckdb.connect(config={"enable_external_access": "false", "threads": "2"}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("landed", table)
-        for column in table.schema:
-            if not column.name.startswith(_OURS):
-                yield _profile(connection, column, config, depth)
+    for column in table.schema:
+        if not column.name.startswith(_OURS):
+            yield _profile(table[column.name], column, config, depth)
 
 
 def _profile(
-    connection: duckdb.DuckDBPyConnection, column: pa.Field, config: StreamConfig, depth: Depth
+    values: pa.ChunkedArray, column: pa.Field, config: StreamConfig, depth: Depth
 ) -> ColumnProfile:
-    name = '"' + column.name.replace('"', '""') + '"'
     field = config.fields.get(column.name)
-    nulls = _one(connection, f"SELECT count(*) - count({name}) FROM landed")[0]
-    described = {
+    described: dict[str, Any] = {
         "name": column.name,
         "type": str(column.type),
         "privacy": None if field is None else field.privacy,
-        "nulls": nulls,
+        "nulls": values.null_count,
     }
     if pa.types.is_nested(column.type):
         return ColumnProfile(**described, distinct=None, withheld="nested")
-    (distinct,) = _one(connection, f"SELECT count(DISTINCT {name}) FROM landed")
+    values = values.drop_null()
+    counts = values.value_counts()
     discretion = discretion_of(column, config) if depth.values else Discretion("not asked for")
-    least, most = None, None
-    if discretion.shows_range and distinct:
-        least, most = _one(connection, f"SELECT min({name}), max({name}) FROM landed")
-    frequent = []
-    if discretion.shows_frequent(distinct):
-        frequent = connection.execute(
-            f"SELECT {name}, count(*) AS n FROM landed WHERE {name} IS NOT NULL GROUP BY 1 "
-            f"HAVING n >= {FREQUENT_AT_LEAST} ORDER BY n DESC, 1 LIMIT {FREQUENT}"
-        ).fetchall()
+    least = most = None
+    if discretion.shows_range and len(counts):
+        ends = pc.min_max(values).as_py()
+        least, most = _text(ends["min"]), _text(ends["max"])
+    frequent = _frequent(counts) if discretion.shows_frequent(len(counts)) else []
     return ColumnProfile(
         **described,
-        distinct=distinct,
-        least=None if least is None else _text(least),
-        most=None if most is None else _text(most),
-        frequent=[Frequent(_text(value), count) for value, count in frequent],
+        distinct=len(counts),
+        least=least,
+        most=most,
+        frequent=frequent,
         withheld=discretion.withheld or (None if frequent or least is not None else "too varied"),
     )
 
 
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    found = connection.execute(sql).fetchone()
-    assert found is not None, "an aggregate has one row"
-    return found
+def _frequent(counts: pa.StructArray) -> list[Frequent]:
+    found = [(one["counts"], one["values"]) for one in counts.to_pylist()]
+    shared = [(count, value) for count, value in found if count >= FREQUENT_AT_LEAST]
+    shared.sort(key=lambda one: one[1])
+    shared.sort(key=lambda one: one[0], reverse=True)
+    return [Frequent(_text(value), count) for count, value in shared[:FREQUENT]]
 
 
 def _text(value: Any) -> str:

@@ -68,10 +68,9 @@ def least_age() -> timedelta | None:
             f"{AFTER_RUNS} is '{minutes}': it has to be a whole number of minutes, such as 15, or "
             "0 for a new page after each run"
         )
-    from landing.page import html, profiles
+    from landing.page import html
 
     html.check_installed()
-    profiles.check_installed()
     return timedelta(minutes=int(minutes))
 
 

@@ -36,25 +36,25 @@ class Kind:
     """Environment variables as pairs: the name after the source's prefix, and a description."""
 
 
+_SIZE = Argument("size", "parameter for the number of rows", "limit")
+_SIZE_IF_ANY = Argument("size", "parameter for the number of rows, if there is one", "")
+_TOTAL = Argument("total", "path of the total number of rows in the body, if there is one", "")
+
 PAGINGS: dict[str, Kind] = {
     "none": Kind("", "the whole response is one page"),
     "offset": Kind(
         "OffsetPages",
         "a number of rows to skip",
-        (
-            Argument("offset", "parameter for the offset", "offset"),
-            Argument("size", "parameter for the number of rows", "limit"),
-            Argument("total", "path of the total number of rows in the body, if there is one", ""),
-        ),
+        (Argument("offset", "parameter for the offset", "offset"), _SIZE, _TOTAL),
     ),
     "page": Kind(
         "NumberedPages",
         "a page number",
         (
             Argument("number", "parameter for the page number", "page"),
-            Argument("size", "parameter for the number of rows", "limit"),
+            _SIZE,
             Argument("first", "number of the first page", 1),
-            Argument("total", "path of the total number of rows in the body, if there is one", ""),
+            _TOTAL,
         ),
     ),
     "cursor": Kind(
@@ -63,7 +63,7 @@ PAGINGS: dict[str, Kind] = {
         (
             Argument("path", "path of the cursor in the body, such as meta.next_cursor"),
             Argument("param", "parameter for the cursor", "cursor"),
-            Argument("size", "parameter for the number of rows, if there is one", ""),
+            _SIZE_IF_ANY,
         ),
     ),
     "cursor-header": Kind(
@@ -72,21 +72,14 @@ PAGINGS: dict[str, Kind] = {
         (
             Argument("header", "name of the header with the cursor"),
             Argument("param", "parameter for the cursor", "cursor"),
-            Argument("size", "parameter for the number of rows, if there is one", ""),
+            _SIZE_IF_ANY,
         ),
     ),
-    "link": Kind(
-        "LinkPages",
-        "the header Link",
-        (Argument("size", "parameter for the number of rows, if there is one", ""),),
-    ),
+    "link": Kind("LinkPages", "the header Link", (_SIZE_IF_ANY,)),
     "next-url": Kind(
         "NextUrlPages",
         "the next page's URL in the body",
-        (
-            Argument("path", "path of the next page's URL in the body", "next"),
-            Argument("size", "parameter for the number of rows, if there is one", ""),
-        ),
+        (Argument("path", "path of the next page's URL in the body", "next"), _SIZE_IF_ANY),
     ),
     "next-url-header": Kind(
         "HeaderUrlPages",
@@ -116,6 +109,8 @@ PAGINGS: dict[str, Kind] = {
     ),
 }
 
+_USER = (("USER", "the user's name"), ("PASSWORD", "the user's password"))
+_CLIENT = (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret"))
 _SCOPE = Argument("scope", "scopes to request, separated by spaces, if any", "")
 
 AUTHS: dict[str, Kind] = {
@@ -133,11 +128,7 @@ AUTHS: dict[str, Kind] = {
         (Argument("name", "name of the parameter", "api_key"),),
         (("API_KEY", "the API key"),),
     ),
-    "basic": Kind(
-        "Basic",
-        "user and password",
-        variables=(("USER", "the user's name"), ("PASSWORD", "the user's password")),
-    ),
+    "basic": Kind("Basic", "user and password", variables=_USER),
     "session": Kind(
         "SessionLogin",
         "a login that sets a cookie",
@@ -147,7 +138,7 @@ AUTHS: dict[str, Kind] = {
             Argument("password", "name of the form's field for the password", "password"),
             Argument("cookie", "name of the session's cookie, if you know it", ""),
         ),
-        (("USER", "the user's name"), ("PASSWORD", "the user's password")),
+        _USER,
     ),
     "token": Kind(
         "TokenLogin",
@@ -162,22 +153,19 @@ AUTHS: dict[str, Kind] = {
                 "expires", "path of the token's lifetime in the response, if there is one", ""
             ),
         ),
-        (("USER", "the user's name"), ("PASSWORD", "the user's password")),
+        _USER,
     ),
     "oauth2-client": Kind(
         "OAuth2ClientCredentials",
         "OAuth 2, client credentials",
         (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
-        (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+        _CLIENT,
     ),
     "oauth2-jwt": Kind(
         "JwtBearer",
         "OAuth 2, a service account with a private key",
         (Argument("token_url", "path or URL of the token endpoint"), _SCOPE),
-        (
-            ("ISSUER", "the service account's name"),
-            ("PRIVATE_KEY", "its private key, as PEM text"),
-        ),
+        (("ISSUER", "the service account's name"), ("PRIVATE_KEY", "its private key, as PEM text")),
     ),
     "oauth2-login": Kind(
         "OAuth2RefreshToken",
@@ -187,7 +175,7 @@ AUTHS: dict[str, Kind] = {
             Argument("authorize_url", "path or URL of the authorization endpoint"),
             _SCOPE,
         ),
-        (("CLIENT_ID", "the client's id"), ("CLIENT_SECRET", "the client's secret")),
+        _CLIENT,
     ),
 }
 

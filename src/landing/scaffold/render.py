@@ -31,7 +31,8 @@ def client(plan: SourcePlan) -> str:
         f"    {name:<{width}}  {_harmless(what)}" for name, what in plan.variables()
     )
     kind = AUTHS[plan.auth.kind]
-    names = sorted(name for name in ("Api", kind.class_name, *_store(plan)) if name)
+    store = "token_store" if plan.auth.kind == "oauth2-login" else ""
+    names = sorted(filter(None, ("Api", kind.class_name, store)))
     auth = "" if not kind.class_name else _auth(plan)
     made = "auth=auth()" if auth else ""
     arguments = [f'os.environ["{plan.prefix}_URL"]', *filter(None, [made])]
@@ -45,10 +46,6 @@ def client(plan: SourcePlan) -> str:
 def _title(plan: SourcePlan) -> str:
     title = " ".join(plan.title.split()).rstrip(".")
     return textwrap.shorten(_harmless(title) or f"The API of {plan.name}", WIDTH - 10)
-
-
-def _store(plan: SourcePlan) -> Sequence[str]:
-    return ["token_store"] if plan.auth.kind == "oauth2-login" else []
 
 
 def _auth(plan: SourcePlan) -> str:
@@ -154,7 +151,7 @@ def _signature(stream: StreamPlan) -> str:
         before = f"{_parameter(stream.cursor)}: {kind}[{spelled}] = "
         call = _call(kind, [field, f"initial_value={start}"], 1, f"{before},")
         parameters.append(f"{before}{call}")
-    if _has_limit(stream.paging):
+    if stream.paging.kind in WITH_LIMIT or stream.paging.arguments.get("size"):
         parameters.append(f"limit: int = {stream.paging.rows}")
     opening, closing = f"def {stream.function}(", ") -> Iterator[Any]:"
     line = f"{opening}{', '.join(parameters)}{closing}"
@@ -168,10 +165,6 @@ def _parameter(cursor: CursorPlan) -> str:
     """Name of the cursor's argument: the field's, if Python allows it."""
     is_usable = cursor.field.isidentifier() and not keyword.iskeyword(cursor.field)
     return cursor.field if is_usable and cursor.field not in ("limit", *TAKEN) else "cursor"
-
-
-def _has_limit(paging: PagingPlan) -> bool:
-    return paging.kind in WITH_LIMIT or bool(paging.arguments.get("size"))
 
 
 def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:

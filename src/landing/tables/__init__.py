@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from landing.catalog.stream_config import StreamConfig
+from landing.results import TableResult
 from landing.tables.place import place_of
 from landing.zone.bucket import Bucket
+from landing.zone.layout import StreamPaths
+from landing.zone.lease import Lease
 
 if TYPE_CHECKING:
     from landing.tables.sync import TableSync
@@ -31,4 +34,13 @@ def table_sync_of(config: StreamConfig, bucket: Bucket) -> TableSync | None:
     return TableSync(place, config, bucket)
 
 
-__all__ = ["place_of", "table_sync_of"]
+def rebuild(config: StreamConfig, bucket: Bucket) -> TableResult:
+    """Makes the table again from the landing zone. Raises LeaseHeld if a run is in progress."""
+    table_sync = table_sync_of(config, bucket)
+    assert table_sync is not None, "the caller has checked that the stream keeps a table"
+    paths = StreamPaths(config.source, config.stream)
+    with Lease(bucket, paths.lease, f"{config.source}/{config.stream}") as lease:
+        return table_sync.rebuild(lease)
+
+
+__all__ = ["place_of", "rebuild", "table_sync_of"]

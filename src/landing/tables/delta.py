@@ -129,11 +129,8 @@ class DeltaLake:
         table.vacuum(KEPT_DAYS * 24, dry_run=False)
 
     def _options(self) -> dict[str, str]:
-        endpoint, keys, region = (
-            self._place.bucket.settings.endpoint,
-            self._place.keys,
-            self._place.region,
-        )
+        place = self._place
+        endpoint, keys, region = place.bucket.settings.endpoint, place.keys, place.region
         options = {"aws_endpoint_url": endpoint, "aws_allow_http": "true"} if endpoint else {}
         if keys is not None:
             options |= {"aws_access_key_id": keys[0], "aws_secret_access_key": keys[1]}

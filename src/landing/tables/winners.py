@@ -146,26 +146,26 @@ class Winners:
             yield from batch.column(0).to_pylist()
 
 
-def newer(cursor: str | None, source: str = "source", target: str = "target") -> str:
+def newer(cursor: str | None) -> str:
     """SQL that is true if the source's version replaces the target's.
 
     Of two equal versions, the source's is the later one.
     """
     load_id, until = quoted(LOAD_ID), quoted(UNTIL)
-    later = f"{source}.{load_id} >= {target}.{load_id}"
+    later = f"source.{load_id} >= target.{load_id}"
     if cursor is not None:
-        ours, theirs = f"{source}.{quoted(cursor)}", f"{target}.{quoted(cursor)}"
+        ours, theirs = f"source.{quoted(cursor)}", f"target.{quoted(cursor)}"
         later = (
             f"({ours} > {theirs} OR ({ours} IS NOT NULL AND {theirs} IS NULL) OR "
             f"(({ours} = {theirs} OR ({ours} IS NULL AND {theirs} IS NULL)) AND {later}))"
         )
-    return f"(NOT {source}.{GONE} AND ({target}.{load_id} <= {source}.{until} OR {later}))"
+    return f"(NOT source.{GONE} AND (target.{load_id} <= source.{until} OR {later}))"
 
 
-def removed(source: str = "source", target: str = "target") -> str:
+def removed() -> str:
     """SQL that is true if the target's row is removed without a replacement."""
-    return f"({source}.{GONE} AND {target}.{quoted(LOAD_ID)} <= {source}.{quoted(UNTIL)})"
+    return f"(source.{GONE} AND target.{quoted(LOAD_ID)} <= source.{quoted(UNTIL)})"
 
 
-def same_key(key: Sequence[str], source: str = "source", target: str = "target") -> str:
-    return " AND ".join(f"{target}.{quoted(name)} = {source}.{quoted(name)}" for name in key)
+def same_key(key: Sequence[str]) -> str:
+    return " AND ".join(f"target.{quoted(name)} = source.{quoted(name)}" for name in key)

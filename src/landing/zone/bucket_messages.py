@@ -10,12 +10,7 @@ from landing.errors import BucketUnusable
 from landing.secrets import redacted
 
 _CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
-_REFUSALS = (
-    "AccessDenied",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
-)
+_REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed")
 _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
 _ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
 _RETRIED = re.compile(r"after (\d+) retries")

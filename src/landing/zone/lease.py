@@ -23,8 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
-
+from landing.columns.arrow import pa
 from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.holder import RELEASED, Holder, Purpose, holder_of, is_released, lease_fields

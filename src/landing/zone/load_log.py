@@ -25,11 +25,7 @@ class RecordedFile(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`_dlt/{source}/{stream}/loads/{load_id}.json`; fields that older records lack have
-    defaults."""
-
-    load_id: str
+class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     finished: datetime
     started: datetime | None = None
     sync_mode: str | None = None
@@ -40,16 +36,27 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     gone: int = 0
     """Children that the API no longer had, in the run of which this was the last load."""
     below_cursor: int = 0
+    """Rows left out because they are below `read_from`."""
     known: int = 0
+    """Rows that had landed before, unchanged."""
     repeated: int = 0
+    """Rows whose primary key had come before in the run; included in `rows`."""
     superseded: int = 0
+    """Rows left out because a newer version of their record had landed."""
     from_quarantine: list[str] = []
     read_from: Any = None
     backfill: dict[str, Any] | None = None
-    drift: Drifted | None = None
-    """Lists lost fields only if enough records were read to be sure."""
     cursor_before: Any = None
     cursor_after: Any = None
+
+
+class LoadRecord(LoadFigures, frozen=True, kw_only=True):
+    """`_dlt/{source}/{stream}/loads/{load_id}.json`; fields that older records lack have
+    defaults."""
+
+    load_id: str
+    drift: Drifted | None = None
+    """Lists lost fields only if enough records were read to be sure."""
     files: list[RecordedFile] = []
 
     @property

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from landing.catalog.lookback import moment_of
+from landing.results import AHEAD, Ahead
 from landing.zone.state import SCHEMA, State, resource_state
 
 _CURSORS = "incremental"
@@ -56,3 +59,12 @@ def take_out_of_child(child: dict[str, Any], parent: dict[str, Any], cursor_fiel
 def _parents(state: State, stream: str) -> Iterator[tuple[str, dict[str, Any]]]:
     resources = state.get("sources", {}).get(SCHEMA, {}).get("resources", {})
     return ((name, kept) for name, kept in resources.items() if name != stream)
+
+
+def parent_ahead(state: State, stream: str, now: datetime) -> Ahead | None:
+    """A parent's cursor that an earlier version, or a person, has moved beyond now."""
+    for parent in parent_cursors(state, stream):
+        moment = moment_of(parent.cursor)
+        if moment is not None and moment - now > AHEAD:
+            return Ahead(parent.cursor_field, parent.cursor, is_cursor=True, parent=parent.stream)
+    return None

@@ -12,9 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from landing.columns.arrow import pc, pq
+from landing.columns.arrow import pa, pc, pq
 
 # DuckDB's own row group size: its scans go parallel by row group.
 ROW_GROUP_ROWS = 122_880

@@ -16,10 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from landing.catalog.stream_config import SyncMode
-from landing.columns.arrow import pq
+from landing.columns.arrow import pa, pq
 from landing.errors import StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted

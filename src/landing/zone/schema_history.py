@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 import msgspec
-import pyarrow as pa
 
+from landing.columns.arrow import pa
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, number_of
 from landing.zone.records import read_record

@@ -16,9 +16,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
-from landing.columns.arrow import pq
+from landing.columns.arrow import pa, pq
 from landing.errors import BucketError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, part_number_of

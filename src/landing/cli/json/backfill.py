@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
-from landing.cli.json.shapes import BackfillListed, BackfillPlanned, PlannedWindow, shaped
+from landing.cli.json.shapes import BackfillListed, BackfillPlanned, PlannedWindow
 from landing.operations.backfill import Backfill, BackfillPlan, BackfillResult, Window
-from landing.operations.backfill.fields import FieldsPlan, FieldsResult
-from landing.results import TableResult
+from landing.operations.backfill.fields import FieldsPlan
+from landing.results import TableResult, shaped
 from landing.zone.layout import StreamPaths
 
 
@@ -31,23 +29,6 @@ class BackfillDone(msgspec.Struct, frozen=True, kw_only=True):
     """Records left out because newer versions of them have landed."""
     seconds: float
     failed: list[WindowFailed]
-    table: TableResult | None
-
-
-class FieldsDone(msgspec.Struct, frozen=True, kw_only=True):
-    """With --fields."""
-
-    source: str
-    stream: str
-    fields: Sequence[str]
-    read: int
-    rows: int
-    files: int
-    bytes: int
-    unfit: int
-    superseded: int
-    """Rows left out because newer versions of their records have landed meanwhile."""
-    location: str
     table: TableResult | None
 
 
@@ -103,11 +84,4 @@ def done(paths: StreamPaths, result: BackfillResult) -> BackfillDone:
         done=result.progress.done,
         rows=result.progress.rows,
         failed=[WindowFailed(window=at, error=error) for at, error in result.failed.items()],
-    )
-
-
-def fields_done(plan: FieldsPlan, result: FieldsResult) -> FieldsDone:
-    config = plan.subject.config
-    return shaped(
-        FieldsDone, result, source=config.source, stream=config.stream, fields=plan.request.fields
     )

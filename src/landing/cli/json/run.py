@@ -3,69 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
-from landing.cli.json.shapes import shaped
-from landing.errors import LandingError
-from landing.http.captured import CapturedRequest
 from landing.operations.planning import RunPlan
 from landing.operations.preview import Preview
-from landing.results import (
-    Ahead,
-    Drifted,
-    Reason,
-    RunResult,
-    StreamResult,
-    TableResult,
-    most_common,
-)
-from landing.secrets import redacted
+from landing.results import Drifted, RunResult, StreamFigures, StreamResult, shaped
 from landing.zone.parent_cursors import ParentCursor
 from landing.zone.schema_history import SchemaColumn, TypeChange
 
 
-class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
-    """For a stream that failed, only its name and the error are known."""
-
-    source: str
-    stream: str
+@dataclass(frozen=True, kw_only=True)
+class StreamRun(StreamFigures):
     status: Literal["landed", "nothing_new", "failed"]
-    read: int = 0
-    """Records that the API returned."""
-    rows: int = 0
-    deleted: int = 0
-    """Rows that say that a record was deleted."""
-    quarantined: int = 0
-    gone: int = 0
-    """Children of a parent that the API no longer has, and that were skipped."""
-    files: int = 0
-    bytes: int = 0
-    read_from: Any = None
-    cursor_before: Any = None
-    cursor_after: Any = None
     seconds: float | None = None
-    load_ids: list[str] = []
     location: str | None = None
     requests: int = 0
     """Of landing's HTTP sessions, like the retries by cause, the waits and the bytes below."""
-    retries: dict[str, int] = {}
+    retries: dict[str, int] = field(default_factory=dict)
     pacing_seconds: float = 0.0
     retry_seconds: float = 0.0
     answer_bytes: int = 0
     drift: Drifted | None = None
-    below_cursor: int = 0
-    """Rows left out because they are below `read_from`."""
-    known: int = 0
-    """Rows that had landed before, unchanged."""
-    repeated: int = 0
-    """Rows whose primary key had come before in this run; included in `rows`."""
-    ahead: Ahead | None = None
-    """A cursor value more than a day beyond the source's time."""
-    unexpected: list[str] = []
-    """How the number of rows differs from what the stream config's `expect` says."""
-    table: TableResult | None = None
     error: Exception | None = None
 
 
@@ -75,22 +36,6 @@ class ColumnsChange(msgspec.Struct, frozen=True, kw_only=True):
     added: list[str]
     removed: list[str]
     changed: list[TypeChange]
-
-
-class PagePreview(msgspec.Struct, frozen=True, kw_only=True):
-    requests: list[CapturedRequest]
-    total: int | None
-    """Rows that the API says it has, if it does."""
-    read: int
-    new: int
-    undecided: int
-    """Records of which only a complete run finds out whether they are new."""
-    refused: list[Reason]
-    rows: list[dict[str, Any]]
-    """The first ten at most, as they would land."""
-    drift: Drifted
-    notes: list[str]
-    error: LandingError | None
 
 
 class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +59,7 @@ class StreamPlanned(msgspec.Struct, frozen=True, kw_only=True):
     """None if the last files have the same columns."""
     warnings: list[str]
     """Possible mistakes in the config."""
-    preview: PagePreview | None
+    preview: Preview | None
     """None with --no-preview."""
 
 
@@ -155,15 +100,4 @@ def plan(planned: RunPlan) -> StreamPlanned:
         cursor_field=config.cursor_field if config.is_incremental else None,
         columns=[SchemaColumn(one.name, str(one.type)) for one in planned.columns],
         change=None if change is None else shaped(ColumnsChange, change, against=against),
-        preview=None if planned.preview is None else _preview(planned.preview),
-    )
-
-
-def _preview(found: Preview) -> PagePreview:
-    return shaped(
-        PagePreview,
-        found,
-        refused=most_common(found.refused),
-        rows=[] if found.rows is None else found.rows.to_pylist(),
-        notes=[redacted(note) for note in found.notes],
     )

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from landing.cli.json.backfill import BackfillDone, FieldsDone
+from landing.catalog.variables import Variable
+from landing.cli.json.backfill import BackfillDone
+from landing.cli.json.history import LoadListed
 from landing.cli.json.run import StreamPlanned, StreamRun
 from landing.cli.json.shapes import (
     BackfillListed,
@@ -18,23 +20,22 @@ from landing.cli.json.shapes import (
     DiscoveryDone,
     Error,
     Failed,
-    LoadListed,
     LoggedIn,
     NewSource,
     NewWorkspace,
     QuarantinedRecord,
     QuarantineDropped,
-    QuarantineLanded,
     QuarantineListed,
     Rebuilt,
     StaleStream,
     StateChanged,
-    VariableListed,
 )
-from landing.observe.status import StreamStatus
+from landing.observe.stream_status import StreamStatus
+from landing.operations.backfill.fields import FieldsResult
 from landing.operations.checks import CheckResult
 from landing.operations.compaction import Compacted
 from landing.operations.doctor import Finding
+from landing.operations.quarantine_landing import Replayed
 from landing.operations.state_view import StreamState
 from landing.operations.verify import Result
 from landing.page.facts import Report
@@ -48,7 +49,7 @@ def documents() -> dict[str, Any]:
         "error": Failed,
         "backfill": BackfillDone,
         "backfill-dry-run": BackfillPlanned,
-        "backfill-fields": FieldsDone,
+        "backfill-fields": FieldsResult,
         "backfill-list": list[BackfillListed],
         "check": Checked[CheckResult],
         "compact": list[Compacted],
@@ -56,7 +57,7 @@ def documents() -> dict[str, Any]:
         "dbt": DbtPackage,
         "discover": DiscoveryDone,
         "doctor": list[Finding],
-        "env": list[VariableListed],
+        "env": list[Variable],
         "fresh": list[StaleStream],
         "history": list[LoadListed],
         "init": NewWorkspace,
@@ -64,7 +65,7 @@ def documents() -> dict[str, Any]:
         "login": LoggedIn,
         "new": NewSource,
         "quarantine-drop": QuarantineDropped,
-        "quarantine-land": QuarantineLanded,
+        "quarantine-land": Replayed,
         "quarantine-list": list[QuarantineListed],
         "quarantine-show": QuarantinedRecord,
         "rebuild": Rebuilt,

@@ -14,13 +14,6 @@ from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
 R = TypeVar("R")
-S = TypeVar("S", bound=msgspec.Struct)
-
-
-def shaped(shape: type[S], of: object, **others: Any) -> S:
-    """A shape with what is in `others`, and else the attributes of the same names."""
-    names = set(shape.__struct_fields__) - others.keys()
-    return shape(**{name: getattr(of, name) for name in names if hasattr(of, name)}, **others)
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"}):
@@ -128,14 +121,6 @@ class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
     failed: list[StreamFailed]
 
 
-class VariableListed(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    required: bool
-    state: Literal["set", "not set", "empty"]
-    secret: bool
-    description: str
-
-
 class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that is behind its schedule, or has a cursor value ahead of now."""
 
@@ -148,42 +133,6 @@ class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
     """None for `ahead`."""
     last: datetime | None = None
     """When a run last landed; None if none did, and for `ahead`."""
-
-
-class LoadListed(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Literal["run", "backfill", "quarantine", "failed"]
-    started: datetime | None
-    finished: datetime
-    seconds: float | None
-    rows: int
-    """For a failed run, those that had landed before it failed, in loads of their own."""
-    load_id: str | None = None
-    """None for a failed run."""
-    sync_mode: str | None = None
-    read: int | None = None
-    """Records, for a failed run."""
-    deleted: int = 0
-    files: int = 0
-    bytes: int = 0
-    quarantined: int = 0
-    gone: int = 0
-    """Children of a parent that the API no longer had, and that were skipped."""
-    below_cursor: int = 0
-    """Rows left out because they are below `read_from`."""
-    known: int = 0
-    """Rows that had landed before, unchanged."""
-    repeated: int = 0
-    """Rows whose primary key had come before in the run; included in `rows`."""
-    superseded: int = 0
-    """Rows left out because a newer version of their record had landed."""
-    read_from: Any = None
-    cursor_before: Any = None
-    cursor_after: Any = None
-    backfill: dict[str, Any] | None = None
-    from_quarantine: list[str] = []
-    error: str | None = None
-    """The class of the exception that a failed run raised."""
-    message: str | None = None
 
 
 class CronJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,25 +220,6 @@ class QuarantineListed(msgspec.Struct, frozen=True, kw_only=True):
     """Records for which the last run failed."""
     loads: list[QuarantinedLoad]
     reasons: list[Reason]
-
-
-class Staying(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
-    records: int
-
-
-class QuarantineLanded(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    stream: str
-    dry_run: bool
-    rows: int
-    files: int
-    bytes: int
-    location: str
-    superseded: int
-    """Records that do not land, because a newer version of them has."""
-    stays: list[Staying]
-    table: TableResult | None
 
 
 class QuarantineDropped(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ def print_plan(plan: RunPlan) -> None:
     for line in _columns(plan):
         say(line)
     if plan.preview is not None:
-        _print_rows(plan.preview)
+        _print_rows(plan.preview, plan.columns.names)
 
 
 def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
@@ -56,10 +56,13 @@ def _previewed(found: Preview, name: str) -> Iterator[tuple[str, str]]:
     if found.total is not None:
         yield "rows", f"{found.total:,}, says the API"
     yield "page", _page(found)
-    for (field, reason), count in found.refused.most_common():
-        yield "refused", redacted(f"{field}: {reason} ({count:,}); goes to quarantine")
+    for one in found.refused:
+        yield (
+            "refused",
+            redacted(f"{one.field}: {one.reason} ({one.records:,}); goes to quarantine"),
+        )
     for note in found.notes:
-        yield "!", redacted(note)
+        yield "!", note
     if found.drift:
         yield "→", f"`landing discover {name}` updates the discovered schema"
 
@@ -84,7 +87,7 @@ def _page(found: Preview) -> str:
     if not found.read:
         return "no record: there is nothing new"
     parts = [f"{counted(found.read, 'record')}: {found.new:,} would land"]
-    if refused := found.refused.total():
+    if refused := found.refused_records:
         parts.append(f"{refused:,} would be refused")
     if found.undecided > 0:
         parts.append(f"{found.undecided:,} landed before, or are at the cursor")
@@ -111,12 +114,12 @@ def _columns(plan: RunPlan) -> Iterator[str]:
         yield f"    {name:<{width}}  - no longer lands"
 
 
-def _print_rows(found: Preview) -> None:
-    if found.rows is None or not found.rows.num_rows:
+def _print_rows(found: Preview, columns: Sequence[str]) -> None:
+    if not found.rows:
         return
-    of = "" if found.new == found.rows.num_rows else f", of {found.new:,}"
-    say(f"  preview   {counted(found.rows.num_rows, 'row')} as they would land{of}")
-    width, rows = terminal_width(), found.rows.to_pylist()
+    of = "" if found.new == len(found.rows) else f", of {found.new:,}"
+    say(f"  preview   {counted(len(found.rows), 'row')} as they would land{of}")
+    width = terminal_width()
     room = None if width is None else width - 4
-    for line in row_lines(found.rows.column_names, rows, room, first_to_go=(LOAD_ID, ROW_ID)):
+    for line in row_lines(columns, found.rows, room, first_to_go=(LOAD_ID, ROW_ID)):
         put(f"    {line}")

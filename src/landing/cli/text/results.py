@@ -40,7 +40,11 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
                 f"`landing quarantine show {name}` shows the {what} that did not fit; once the "
                 f"config is fixed, `landing quarantine land {name}` lands them"
             )
-        yield from _of_cursor(stream)
+        if stream.ahead is not None and stream.ahead.is_cursor:
+            yield (
+                f"{stream.ahead.remedy(stream.source, stream.stream)} puts the cursor back to a "
+                "value that is not in the future; rows from there on are read again"
+            )
     if drifted := [stream for stream in landed if stream.drift]:
         source, names = drifted[0].source, [stream.stream for stream in drifted]
         configs = listed(f"{name}.json" for name in names)
@@ -48,14 +52,6 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
             f"`landing discover {source} {' '.join(names)}` updates the discovered schema; then "
             f"add the fields to land to dag/streams/{source}/ ({configs}), and remove those that "
             "are gone"
-        )
-
-
-def _of_cursor(stream: StreamResult) -> Iterator[str]:
-    if stream.ahead is not None and stream.ahead.is_cursor:
-        yield (
-            f"{stream.ahead.remedy(stream.source, stream.stream)} puts the cursor back to a value "
-            "that is not in the future; rows from there on are read again"
         )
 
 

@@ -65,17 +65,13 @@ class RunDisplay:
 
     def __call__(self, event: events.Event) -> None:
         self._watch(event)
-        if isinstance(event, events.RunPlanned):
-            self._show()
-        elif isinstance(event, events.RunEnded):
-            self.close()
-
-    def _show(self) -> None:
-        if is_watched():
-            lines = RunLines(self._source, self._watch, only_last=self._only_last)
-            self._shown = Live(lines)
-        elif self._seconds and not is_ci():
-            self._shown = Ticker(self._watch, self._seconds, self._notify)
+        match event:
+            case events.RunPlanned() if is_watched():
+                self._shown = Live(RunLines(self._source, self._watch, only_last=self._only_last))
+            case events.RunPlanned() if self._seconds and not is_ci():
+                self._shown = Ticker(self._watch, self._seconds, self._notify)
+            case events.RunEnded():
+                self.close()
 
     def close(self) -> None:
         if self._shown is not None:

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_count, add_flag, add_json, add_names, add_source, add_stream
 from landing.cli.text.console import say
-from landing.cli.text.output import (
-    complain,
-    exit_code,
-    positive,
-    print_json,
-    print_table,
-)
+from landing.cli.text.output import complain, exit_code, positive, print_json, print_table
 from landing.errors import UsageError, counted, sized
 
 if TYPE_CHECKING:
@@ -216,13 +210,13 @@ def _run_fields(options: argparse.Namespace, source: Source, bucket: Bucket, req
     with closing(BackfillTerminal(source.name, options.stream)) as terminal:
         begun = begin_fields(planned, again=options.again, notify=terminal.waiting(options.stream))
         result = run_fields(planned.subject, begun, terminal)
-    say(f"{planned.subject.name}: {_fields_summary(request.fields, result)}")
+    say(f"{planned.subject.name}: {_fields_summary(result)}")
     print_table(result.table)
-    return 0, backfilljson.fields_done(planned, result)
+    return 0, result
 
 
-def _fields_summary(fields: tuple[str, ...], result: FieldsResult) -> str:
-    message = f"{counted(result.read, 'record')} read for {', '.join(fields)}; "
+def _fields_summary(result: FieldsResult) -> str:
+    message = f"{counted(result.read, 'record')} read for {', '.join(result.fields)}; "
     if result.rows:
         files = f"{counted(result.files, 'file')} ({sized(result.bytes)})"
         message += f"{counted(result.rows, 'row')} in {files} to {result.location}"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.lookback import parse_duration
 from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
-from landing.cli.arguments import add_flag, add_json, add_source, add_streams
+from landing.cli.arguments import add_flag, add_json, add_source, add_streams, check_named
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, print_json
-from landing.errors import CatalogError, UsageError, counted, listed, sized
+from landing.errors import CatalogError, UsageError, counted, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,15 +125,8 @@ def _streams(options: argparse.Namespace, workspace: Workspace) -> Sequence[str]
     from landing.catalog.names import check_name
 
     check_name(options.source, "source")
-    configured = list(configured_streams(workspace, options.source))
-    if bool(options.streams) == options.all:
-        raise UsageError(
-            "name streams or use --all, not both"
-            if options.all
-            else f"name the streams to compact, or use --all; configured for "
-            f"'{options.source}': {listed(configured)}"
-        )
-    streams: list[str] = configured if options.all else options.streams
+    check_named(options, workspace, "compact")
+    streams: list[str] = options.streams or list(configured_streams(workspace, options.source))
     for stream in streams:
         check_name(stream, "stream")
     if options.feeder_at is not None and len(streams) != 1:

@@ -28,15 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    return _called(options)
-
-
 def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
-    return _called(options)
+    return call(options)
 
 
-def _called(options: argparse.Namespace) -> int:
+def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int:
     from argcomplete.shell_integration import shellcode
 
     script = shellcode(["landing"], shell=options.shell)

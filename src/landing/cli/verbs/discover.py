@@ -99,7 +99,7 @@ def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
 
 
 def _warnings(found: Discovered) -> Iterator[str]:
-    from landing.operations.discovery import spelled
+    from landing.operations.discovered_changes import spelled
     from landing.zone.layout import PARTITIONS
 
     for name, field in found.schema.fields.items():

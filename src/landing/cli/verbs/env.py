@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_flag, add_source
@@ -15,7 +14,6 @@ from landing.errors import counted
 
 if TYPE_CHECKING:
     from landing.catalog.variables import Variable
-    from landing.cli.json.shapes import VariableListed
 
 HELP = "list the environment variables that a source reads, and which are set"
 _NAMES_WIDTH = 28
@@ -45,7 +43,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     else:
         variables = described_variables(workspace, check_source(workspace, source))
     if options.json:
-        print_json([_listed(variable) for variable in variables])
+        print_json(variables)
     elif options.dotenv:
         _print_dotenv(variables)
     elif options.secret:
@@ -55,34 +53,14 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     return 0
 
 
-def _state(variable: Variable) -> Literal["set", "not set", "empty"]:
-    value = os.environ.get(variable.name)
-    if value is None:
-        return "not set"
-    return "set" if value.strip() else "empty"
-
-
-def _listed(variable: Variable) -> VariableListed:
-    from landing.cli.json.shapes import VariableListed, shaped
-    from landing.secrets import is_secret_name
-
-    return shaped(
-        VariableListed,
-        variable,
-        required=variable.is_required,
-        state=_state(variable),
-        secret=is_secret_name(variable.name),
-    )
-
-
 def _print_list(what: str, variables: Sequence[Variable]) -> None:
-    missing = sum(v.is_required and _state(v) != "set" for v in variables)
+    missing = sum(v.required and v.state != "set" for v in variables)
     message = f"{missing} of the required ones not set" if missing else "all required ones are set"
     say(f"{what}: {counted(len(variables), 'variable')}, {message}")
     width = min(_NAMES_WIDTH, max((len(v.name) for v in variables), default=0))
     for variable in variables:
-        need = "required" if variable.is_required else "optional"
-        mark = f"  {variable.name:<{width}}  {need}  {_state(variable):<7}  "
+        need = "required" if variable.required else "optional"
+        mark = f"  {variable.name:<{width}}  {need}  {variable.state:<7}  "
         say(variable.description, mark=mark)
 
 
@@ -90,7 +68,7 @@ def _print_dotenv(variables: Sequence[Variable]) -> None:
     for variable in variables:
         if variable.description:
             put(f"# {variable.description}")
-        put(f"{'' if variable.is_required else '# '}{variable.name}=")
+        put(f"{'' if variable.required else '# '}{variable.name}=")
 
 
 def _print_secret(name: str, variables: Sequence[Variable]) -> None:
@@ -101,7 +79,7 @@ def _print_secret(name: str, variables: Sequence[Variable]) -> None:
     for variable in variables:
         if variable.description:
             put(f"  # {variable.description}")
-        put(f'  {"" if variable.is_required else "# "}{variable.name}: ""')
+        put(f'  {"" if variable.required else "# "}{variable.name}: ""')
 
 
 def _secret_name(workspace: Workspace, source: str | None) -> str:

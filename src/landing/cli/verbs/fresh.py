@@ -9,6 +9,7 @@ from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import say
 from landing.cli.text.output import ARROW, print_json
+from landing.results import shaped
 
 HELP = "list the streams that are behind their schedule or ahead of now, and alert"
 
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.cli.json.shapes import StaleStream, shaped
+    from landing.cli.json.shapes import StaleStream
     from landing.observe.ahead import ahead_streams
     from landing.observe.alerts import webhook
     from landing.observe.freshness import late_streams

@@ -13,7 +13,6 @@ from landing.cli.text.output import print_json
 from landing.errors import counted, sized
 
 if TYPE_CHECKING:
-    from landing.cli.json.shapes import LoadListed
     from landing.zone.failure_log import FailedRun
     from landing.zone.load_log import LoadRecord
 
@@ -42,7 +41,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     records: list[LoadRecord | FailedRun] = [*loads, *failed]
     records = sorted(records, key=lambda one: one.finished, reverse=True)[: options.limit]
     if options.json:
-        print_json([_listed(record) for record in records])
+        from landing.cli.json.history import listed
+
+        print_json([*map(listed, records)])
     elif not records:
         command = f"`landing run {paths.source} {paths.stream}`"
         say(f"{paths.data}: nothing has landed yet; {command} lands its rows")
@@ -51,14 +52,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         for record in records:
             _print(record)
     return 0
-
-
-def _listed(record: LoadRecord | FailedRun) -> LoadListed:
-    from landing.cli.json.shapes import LoadListed, shaped
-
-    if record.kind == "failed":
-        return shaped(LoadListed, record, rows=record.published, load_id=None)
-    return shaped(LoadListed, record, files=len(record.files))
 
 
 def _print(record: LoadRecord | FailedRun) -> None:

@@ -68,15 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_answers(parser.add_argument_group("the first source"))
 
 
-def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    return _called(options)
-
-
 def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
-    return _called(options)
+    return call(options)
 
 
-def _called(options: argparse.Namespace) -> int:
+def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int:
     if print_kinds(options):
         return 0
     made = _added(options) if options.add else _made(options, _planned(options))

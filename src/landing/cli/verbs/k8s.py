@@ -13,6 +13,7 @@ from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted
+from landing.results import shaped
 
 if TYPE_CHECKING:
     from landing.catalog.schedule import Schedule
@@ -112,7 +113,7 @@ def _done(
     changes: Sequence[Change],
     differences: Sequence[str],
 ) -> CronJobs:
-    from landing.cli.json.shapes import CronJob, CronJobChange, CronJobs, shaped
+    from landing.cli.json.shapes import CronJob, CronJobChange, CronJobs
 
     return CronJobs(
         folder=folder,

@@ -22,13 +22,14 @@ from landing.cli.parser import add_verbs
 from landing.cli.text.console import put, put_document, say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import UsageError, counted, sized
-from landing.results import most_common
+from landing.results import most_common, shaped
 
 if TYPE_CHECKING:
-    from landing.cli.json.shapes import QuarantineLanded, QuarantineListed
-    from landing.extraction.quarantine import KeptRow
-    from landing.operations.quarantine_landing import Replayed, StreamQuarantine
+    from landing.cli.json.shapes import QuarantineListed
+    from landing.extraction.kept_rows import KeptRow
+    from landing.operations.quarantine_landing import Replayed
     from landing.operations.quarantine_removal import Removal
+    from landing.operations.quarantined import StreamQuarantine
     from landing.zone.bucket import Bucket
 
 HELP = "records that did not fit: list, show, land them once the config is fixed, or drop them"
@@ -85,7 +86,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
-    from landing.operations.quarantine_landing import quarantined_streams
+    from landing.operations.quarantined import quarantined_streams
 
     found = quarantined_streams(bucket, options.source or "", options.stream or "")
     if options.json:
@@ -99,11 +100,7 @@ def _list(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
 
 
 def _listed(summary: StreamQuarantine) -> QuarantineListed:
-    from landing.cli.json.shapes import (
-        QuarantinedLoad,
-        QuarantineListed,
-        shaped,
-    )
+    from landing.cli.json.shapes import QuarantinedLoad, QuarantineListed
 
     return shaped(
         QuarantineListed,
@@ -137,7 +134,7 @@ def _print_summary(summary: StreamQuarantine) -> None:
 
 
 def _show(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> int:
-    from landing.operations.quarantine_landing import quarantined_rows
+    from landing.operations.quarantined import quarantined_rows
     from landing.zone.layout import StreamPaths
 
     paths = StreamPaths(options.source, options.stream)
@@ -170,9 +167,9 @@ def _land(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     config = load_source(workspace, options.source).config(options.stream)
     done = plan_replay(config, bucket) if options.dry_run else replay(config, bucket)
     if options.json:
-        print_json(_outcome(options, done))
+        print_json(done)
     else:
-        _print_outcome(f"{config.source}/{config.stream}", done, is_planned=options.dry_run)
+        _print_outcome(done)
     return 0
 
 
@@ -235,23 +232,11 @@ def _dropped(options: argparse.Namespace, found: Removal, *, is_done: bool) -> i
     return 0 if is_done else 1
 
 
-def _outcome(options: argparse.Namespace, done: Replayed) -> QuarantineLanded:
-    from landing.cli.json.shapes import QuarantineLanded, Staying, shaped
-
-    return shaped(
-        QuarantineLanded,
-        done,
-        source=options.source,
-        stream=options.stream,
-        dry_run=options.dry_run,
-        stays=[Staying(reason=why, records=count) for why, count in done.stays.most_common()],
-    )
-
-
-def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
+def _print_outcome(done: Replayed) -> None:
+    name = f"{done.source}/{done.stream}"
     if not (done.rows or done.stays or done.superseded):
         say(f"{name}: nothing is in quarantine")
-    elif is_planned:
+    elif done.dry_run:
         say(f"{name}: {counted(done.rows, 'record')} would land  (dry run: writes nothing)")
     elif not done.rows:
         say(f"{name}: nothing landed")
@@ -259,15 +244,15 @@ def _print_outcome(name: str, done: Replayed, *, is_planned: bool) -> None:
         files = f"{counted(done.files, 'file')} ({sized(done.bytes)})"
         say(f"{name}: {counted(done.rows, 'row')} in {files} from quarantine to {done.location}")
     if done.superseded:
-        ends = "would leave" if is_planned else "left"
+        ends = "would leave" if done.dry_run else "left"
         say(
             f"{counted(done.superseded, 'record')} {ends} quarantine without landing, since newer "
             "versions have landed",
             mark="  ",
         )
     print_table(done.table)
-    for reason, count in done.stays.most_common():
-        say(reason, mark=f"  {count:>9,} stay: ")
+    for one in done.stays:
+        say(one.reason, mark=f"  {one.records:>9,} stay: ")
 
 
 def _time(load_id: str) -> str:

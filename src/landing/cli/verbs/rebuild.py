@@ -6,14 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import (
-    add_json,
-    add_source,
-    add_stream,
-    add_yes,
-    is_agreed,
-    named_stream,
-)
+from landing.cli.arguments import add_json, add_source, add_stream, add_yes, is_agreed, named_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import CatalogError
@@ -68,7 +61,7 @@ def _rebuilt(
     if not is_agreed(options, f"{name}: rebuild the table at {place.location}?"):
         say("nothing was done")
         return None
-    from landing.tables.rebuild import rebuild
+    from landing.tables import rebuild
 
     made = rebuild(config, bucket)
     say(f"{name}:")

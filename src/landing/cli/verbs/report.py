@@ -58,7 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.page import html, profiles
+    from landing.page import html
+    from landing.page.facts import gathered
+    from landing.page.profiles import MEGABYTE, Depth
+    from landing.page.publishing import shows_values
     from landing.zone.bucket import Bucket
 
     if options.to_bucket and options.sources:
@@ -69,11 +72,21 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         raise UsageError(
             "--json prints the facts instead of a page: leave out --to-bucket and --output"
         )
-    profiles.check_installed()
     if not options.json:
         html.check_installed()
     bucket = Bucket(bucket_settings(workspace))
-    report = _gathered(options, workspace, bucket)
+    depth = Depth(
+        values=shows_values() and not options.no_values, most_bytes=options.profile_mb * MEGABYTE
+    )
+    report = gathered(
+        workspace,
+        chosen_sources(options, workspace),
+        bucket,
+        datetime.now(UTC),
+        days=options.days,
+        grace=timedelta(minutes=options.grace),
+        depth=depth,
+    )
     if options.json:
         _print(report)
         return 0
@@ -82,25 +95,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         streams = counted(len(report.streams), "stream")
         say(f"{place}: {streams}, {counted(report.days, 'day')}, {sized(len(page.encode()))}")
     return 0
-
-
-def _gathered(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> Report:
-    from landing.page.facts import gathered
-    from landing.page.profiles import MEGABYTE, Depth
-    from landing.page.publishing import shows_values
-
-    return gathered(
-        workspace,
-        chosen_sources(options, workspace),
-        bucket,
-        datetime.now(UTC),
-        days=options.days,
-        grace=timedelta(minutes=options.grace),
-        depth=Depth(
-            values=shows_values() and not options.no_values,
-            most_bytes=options.profile_mb * MEGABYTE,
-        ),
-    )
 
 
 def _written(options: argparse.Namespace, bucket: Bucket, page: str) -> list[str]:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
+from landing.cli.arguments import (
+    add_count,
+    add_flag,
+    add_json,
+    add_source,
+    add_streams,
+    check_named,
+)
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, print_json
 from landing.errors import LandingError, UsageError, listed
@@ -163,8 +170,7 @@ def _chosen(
     source = load_source(workspace, options.source)
     tune_process()
     streams: list[str] = options.streams
-    if bool(streams) == options.all:
-        raise UsageError(_which(source.name, workspace, named=bool(streams)))
+    check_named(options, workspace, "run")
     if not options.all:
         return source, streams, {}
     streams, broken = run.selected_streams(source)
@@ -204,15 +210,6 @@ def _emit(options: argparse.Namespace, workspace: Workspace, display: Emit) -> E
     person = options.log or Terminal(source, to_stderr=options.json, summarizes=summarizes)
     others = [*observers(workspace, source, options.metrics_file, late), *after_runs(workspace)]
     return FanOut([display, *others, person])
-
-
-def _which(source: str, workspace: Workspace, *, named: bool) -> str:
-    if named:
-        return "name streams or use --all, not both"
-    from landing.catalog.files import configured_streams
-
-    configured = listed(configured_streams(workspace, source))
-    return f"name the streams to run, or use --all; configured for '{source}': {configured}"
 
 
 def _none_selected(source: str, workspace: Workspace) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import (
@@ -94,7 +94,7 @@ def _set(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
     from landing.catalog.files import read_config
-    from landing.operations.state_edit import cursor_set, parent_cursor_set
+    from landing.operations.cursor_edit import cursor_set, parent_cursor_set
 
     if options.parent is not None:
         change = parent_cursor_set(bucket, paths, options.parent, options.cursor)
@@ -145,6 +145,15 @@ def _frozen(workspace: Workspace, config: StreamConfig) -> FrozenIncremental | N
         return None
 
 
+def _code_decides(workspace: Workspace, config: StreamConfig, cursor: Any) -> bool:
+    """Whether where a run starts may depend on the source's code, which takes long to import."""
+    from landing.extraction.import_records import ImportRecords
+
+    record = ImportRecords(workspace).get(config.source)
+    declared = None if record is None else record.streams.get(config.stream)
+    return declared is None or declared.decides_start(config, cursor)
+
+
 def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
     from landing.operations.state_edit import make
 
@@ -179,8 +188,13 @@ def _show(
     from landing.operations.state_view import stream_state
 
     config = config_if_any(workspace, paths)
-    frozen = None if config is None else _frozen(workspace, config)
-    state = stream_state(bucket, paths, config, frozen)
+
+    def freeze(cursor: Any) -> FrozenIncremental | None:
+        if config is None or not _code_decides(workspace, config, cursor):
+            return None
+        return _frozen(workspace, config)
+
+    state = stream_state(bucket, paths, config, freeze)
     if options.json:
         print_json(state)
         return 0

@@ -16,7 +16,7 @@ from landing.cli.text.results import drift_in_words
 from landing.errors import counted
 
 if TYPE_CHECKING:
-    from landing.observe.status import StreamStatus
+    from landing.observe.stream_status import StreamStatus
 
 HELP = "show every selected stream: last run, freshness, lag, quarantine"
 _TITLES = ("STREAM", "STATUS", "RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")

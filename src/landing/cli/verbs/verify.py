@@ -20,7 +20,6 @@ from landing.cli.text.output import complain, exit_code, print_json
 from landing.errors import LandingError, UsageError, counted
 
 if TYPE_CHECKING:
-    from landing.catalog.stream_config import StreamConfig
     from landing.operations.verify import Result
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths
@@ -44,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.operations.verify import verify_stream
     from landing.zone.bucket import Bucket
 
     if (options.source is None) is not options.all:
@@ -53,7 +53,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     errors: list[LandingError] = []
     for paths in _streams(options, workspace, bucket):
         try:
-            found = _verified(options, bucket, paths, config_if_any(workspace, paths))
+            config = config_if_any(workspace, paths)
+            found = verify_stream(bucket, paths, config, quick=options.quick)
             results += found if options.json else _printed(found)
         except LandingError as error:
             complain(error, options)
@@ -77,14 +78,6 @@ def _unreadable(paths: StreamPaths, error: LandingError) -> Result:
 
     finding = VerifyFinding(redacted(str(error)), error.remedy or "fix that, and verify it again")
     return Result(paths.source, paths.stream, "readable", "failed", "its records", [finding])
-
-
-def _verified(
-    options: argparse.Namespace, bucket: Bucket, paths: StreamPaths, config: StreamConfig | None
-) -> Iterator[Result]:
-    from landing.operations.verify import verify_stream
-
-    return verify_stream(bucket, paths, config, quick=options.quick)
 
 
 def _streams(

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from landing.errors import ApiError, SettingsError
+from landing.errors import ApiError, SettingsError, needs
 from landing.http.auth.oauth import OAuth2RefreshToken
-from landing.http.auth.token_store import missing_extra
 from landing.secrets import redacted
 
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -55,11 +54,9 @@ class Login:
 
 def begin(auth: OAuth2RefreshToken) -> Login:
     """Begin a login. Raises SettingsError if `auth` has no `authorize_url`."""
-    try:
+    with needs("OAuth 2", "auth"):
         from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
-    except ModuleNotFoundError:
-        raise missing_extra("OAuth 2") from None
     if auth.authorize_url is None:
         raise SettingsError(
             "the source's auth() names no authorize_url, the page where a person grants access"

@@ -12,7 +12,7 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError
-from landing.http.api_messages import message_of
+from landing.http.api_messages import answered
 from landing.http.retries import Retries, retry_after
 
 TIMEOUT = (10, 30)
@@ -37,13 +37,6 @@ def logged_in(log_in: Callable[[requests.Session], Response], shown: str) -> tup
         hint = "try again later" if is_busy else "check the source's user and password"
         raise ApiError(f"login at {shown} answered {answered(response)}: {hint}")
     return response, session.cookies
-
-
-def answered(response: Response) -> str:
-    """`401 Unauthorized (no such user)`."""
-    words = message_of(response)
-    status = f"{response.status_code} {response.reason or ''}".strip()
-    return f"{status} ({words})" if words else status
 
 
 def _last_answer(

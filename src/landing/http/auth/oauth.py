@@ -9,16 +9,10 @@ from functools import partial
 from typing import Any, Literal
 
 from landing import secrets
-from landing.errors import ApiError, SettingsError
-from landing.http.auth.renewed import RenewedAuth
-from landing.http.auth.token_endpoint import (
-    AccessToken,
-    ClientAuth,
-    TokenAnswer,
-    TokenEndpoint,
-    digest,
-)
-from landing.http.auth.token_store import Tokens, TokenStore, missing_extra
+from landing.errors import ApiError, SettingsError, needs
+from landing.http.auth.renewed import AccessToken, RenewedAuth
+from landing.http.auth.token_endpoint import ClientAuth, TokenAnswer, TokenEndpoint, digest
+from landing.http.auth.token_store import Tokens, TokenStore
 
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_SECONDS = 180
@@ -102,12 +96,10 @@ class JwtBearer(_OAuth2):
         return answer.access
 
     def _assertion(self) -> str:
-        try:
+        with needs("OAuth 2", "auth"):
             from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
             from joserfc.errors import JoseError
             from joserfc.jwk import import_key
-        except ModuleNotFoundError:
-            raise missing_extra("OAuth 2") from None
         try:
             signed: str = sign_jwt_bearer_assertion(
                 import_key(self._private_key, _key_type(self._header["alg"])),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
+
+from landing.http.server_times import seconds_until
+
+_RENEWED_BEFORE = 60.0
+"""Seconds before its end at which a credential is renewed, if it lasts ten minutes or more."""
 
 
 class Credential(Protocol):
@@ -21,6 +28,34 @@ class Credential(Protocol):
     def is_in(self, request: PreparedRequest) -> bool:
         """Whether `request` was sent with it."""
         ...
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    token: str = field(repr=False)
+    renew_at: float | None
+    header: str = "Authorization"
+    template: str = "Bearer {token}"
+
+    def is_due(self) -> bool:
+        return self.renew_at is not None and time.time() >= self.renew_at
+
+    def attach(self, request: PreparedRequest) -> None:
+        request.headers[self.header] = self._value
+
+    def is_in(self, request: PreparedRequest) -> bool:
+        return request.headers.get(self.header) == self._value
+
+    @property
+    def _value(self) -> str:
+        return self.template.replace("{token}", self.token)
+
+
+def renew_at(begun: float, expires: Any) -> float | None:
+    """When to renew a credential that lasts so long, or until then; None if it does not end, which
+    some providers report as 0."""
+    seconds = seconds_until(str(expires), begun)
+    return begun + seconds - min(_RENEWED_BEFORE, seconds / 10) if seconds else None
 
 
 CredentialT = TypeVar("CredentialT", bound=Credential)

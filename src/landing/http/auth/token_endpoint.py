@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 import requests
-from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from landing import secrets
-from landing.errors import ApiError, LandingError, SettingsError
-from landing.http.auth.lifetimes import lasts, renew_at
-from landing.http.auth.token_store import missing_extra
+from landing.errors import ApiError, LandingError, SettingsError, needs
+from landing.http.auth.renewed import AccessToken, renew_at
+from landing.http.server_times import seconds_until
 
 if TYPE_CHECKING:
     from authlib.integrations.requests_client import OAuth2Session
@@ -34,21 +33,6 @@ _SPENT_ONCE = ("authorization_code", "refresh_token")
 _OF_TOKENS = ("access_token", "refresh_token", "token_type", "scope", "id_token", "expires_in")
 _SECRET_PARAMETERS = ("assertion", "code", "code_verifier", "refresh_token")
 _METHODS = {"header": "client_secret_basic", "body": "client_secret_post"}
-
-
-@dataclass(frozen=True)
-class AccessToken:
-    token: str = field(repr=False)
-    renew_at: float | None
-
-    def is_due(self) -> bool:
-        return self.renew_at is not None and time.time() >= self.renew_at
-
-    def attach(self, request: PreparedRequest) -> None:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-
-    def is_in(self, request: PreparedRequest) -> bool:
-        return request.headers.get("Authorization") == f"Bearer {self.token}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,8 @@ class TokenEndpoint:
             given = session.fetch_token(
                 self.url,
                 grant_type=grant_type,
-                auth=None if self.client_id else _unchanged,
+                # An assertion identifies the client itself.
+                auth=None if self.client_id else lambda request: request,
                 allow_redirects=False,
                 timeout=_TIMEOUT,
                 **{**self.extra, **parameters},
@@ -110,10 +95,8 @@ class TokenEndpoint:
         return self._answer(given, begun)
 
     def _session(self, grant_type: str) -> OAuth2Session:
-        try:
+        with needs("OAuth 2", "auth"):
             from authlib.integrations.requests_client import OAuth2Session
-        except ModuleNotFoundError:
-            raise missing_extra("OAuth 2") from None
         method = _METHODS[self.client_auth] if self.client_secret else "none"
         session = OAuth2Session(
             self.client_id, self.client_secret, token_endpoint_auth_method=method
@@ -177,7 +160,7 @@ def _tokens_first(response: requests.Response) -> requests.Response:
     if not isinstance(given.get("access_token"), str) or not given["access_token"]:
         return response
     kept = {name: given[name] for name in _OF_TOKENS if name in given}
-    if (seconds := lasts(time.time(), kept.pop("expires_in", None))) is not None:
+    if (seconds := seconds_until(str(kept.pop("expires_in", None)), time.time())) is not None:
         kept["expires_in"] = int(seconds)
     response._content = json.dumps(kept).encode()
     response.encoding = "utf-8"
@@ -192,11 +175,6 @@ def _given(response: requests.Response) -> dict[str, Any]:
     except ValueError:
         found = dict(parse_qsl(response.text.strip()))
     return found if isinstance(found, dict) else {}
-
-
-def _unchanged(request: PreparedRequest) -> PreparedRequest:
-    """No client authentication, for assertions, which identify the client themselves."""
-    return request
 
 
 def _status(error: requests.HTTPError) -> str:

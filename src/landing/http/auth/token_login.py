@@ -5,19 +5,17 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import requests
-from requests import PreparedRequest, Response
+from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError, SourceError
-from landing.http.api_messages import decoded, message_of
-from landing.http.auth.lifetimes import renew_at
-from landing.http.auth.login_request import TIMEOUT, answered, logged_in, register_secrets
-from landing.http.auth.renewed import RenewedAuth
+from landing.http.api_messages import answered, decoded, message_of
+from landing.http.auth.login_request import TIMEOUT, logged_in, register_secrets
+from landing.http.auth.renewed import AccessToken, RenewedAuth, renew_at
 from landing.http.failed_answers import JsonBody
 from landing.http.shapes import shape_of
 
@@ -25,24 +23,7 @@ _TOKEN_LENGTH = 16
 """Words of messages are shorter, and tokens longer."""
 
 
-@dataclass(frozen=True)
-class LoginToken:
-    header: str
-    value: str = field(repr=False)
-    """Of the header, with the token in it."""
-    renew_at: float | None
-
-    def is_due(self) -> bool:
-        return self.renew_at is not None and time.time() >= self.renew_at
-
-    def attach(self, request: PreparedRequest) -> None:
-        request.headers[self.header] = self.value
-
-    def is_in(self, request: PreparedRequest) -> bool:
-        return request.headers.get(self.header) == self.value
-
-
-class TokenLogin(RenewedAuth[LoginToken]):
+class TokenLogin(RenewedAuth[AccessToken]):
     """Logs in by a POST of `json` or `data` (a form) to `url`, and sends the token of the response
     with each request. Logs in again after a 401, once, and before the token expires.
 
@@ -89,7 +70,7 @@ class TokenLogin(RenewedAuth[LoginToken]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._shown!r}, ***)"
 
-    def obtain(self, refused: LoginToken | None) -> LoginToken:
+    def obtain(self, refused: AccessToken | None) -> AccessToken:
         begun = time.time()
         response, _ = logged_in(self.log_in, self._shown)
         token = self._value(response, self.token)
@@ -102,8 +83,7 @@ class TokenLogin(RenewedAuth[LoginToken]):
         expires = self.expires
         if isinstance(expires, str):
             expires = self._value(response, expires)
-        value = self._template.replace("{token}", found)
-        return LoginToken(self._header, value, renew_at(begun, expires))
+        return AccessToken(found, renew_at(begun, expires), self._header, self._template)
 
     def log_in(self, session: requests.Session) -> Response:
         """Logs in with `session`; returns the response that has the token."""

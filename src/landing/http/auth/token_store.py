@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from landing.catalog.names import check_name
-from landing.errors import BucketError, SettingsError
+from landing.errors import BucketError, SettingsError, needs
 from landing.http.shared_objects import SharedObject, SharedObjects, shared_objects
 
 if TYPE_CHECKING:
@@ -250,10 +250,8 @@ class BucketTokens:
 
     @property
     def _fernet(self) -> MultiFernet:
-        try:
+        with needs("a token store in the bucket", "auth"):
             from cryptography.fernet import Fernet, MultiFernet
-        except ModuleNotFoundError:
-            raise missing_extra("tokens in the bucket") from None
         keys = [key.strip() for key in os.environ.get(KEY_VARIABLE, "").split(",") if key.strip()]
         if not keys:
             raise SettingsError(
@@ -274,7 +272,3 @@ def _record(found: SharedObject) -> _Record:
         return msgspec.json.decode(found.data, type=_Record)
     except msgspec.DecodeError:
         return _Record()
-
-
-def missing_extra(what: str) -> SettingsError:
-    return SettingsError(f"{what}: a package is missing; run: pip install 'dlt-landing[auth]'")

@@ -33,7 +33,7 @@ class Counted(ABC):
         identity: Sequence[str],
         at_once: int,
     ) -> None:
-        self._limit = limit
+        self.limit = limit
         self._size = size
         self._place = place
         self._first = first
@@ -42,7 +42,7 @@ class Counted(ABC):
         self._at_once = at_once
 
     def read(self, query: Query) -> Iterator[Page]:
-        sized = query.with_values({self._size: self._limit})
+        sized = query.with_values({self._size: self.limit})
         rows = Rows(sized, self._identity, self._total)
         yield from self._read_all(sized, rows)
         if rows.lacking:

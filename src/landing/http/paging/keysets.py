@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,7 @@ _LEAST_CAP = 10
 """Rows. Hardly an API caps its pages lower, and a new list may have fewer, all made at once."""
 
 
+@dataclass
 class KeysetPages:
     """Paging by key: the next page starts after the last row's value of `field`, which is passed as
     `param`.
@@ -49,50 +51,39 @@ class KeysetPages:
     before it, unless `check_order` is false, for APIs that sort text by another rule.
     """
 
-    def __init__(
-        self,
-        field: str,
-        param: str,
-        *,
-        limit: int,
-        limit_param: str = "limit",
-        inclusive: bool = False,
-        short_page_ends: bool = False,
-        maximum: int | None = None,
-        check_order: bool = True,
-    ) -> None:
-        self._field = field
-        self._param = param
-        self._limit = limit
-        self._limit_param = limit_param
-        self._inclusive = inclusive
-        self._short_page_ends = short_page_ends
-        self._maximum = maximum
-        self._check_order = check_order
+    field: str
+    param: str
+    _: KW_ONLY
+    limit: int
+    limit_param: str = "limit"
+    inclusive: bool = False
+    short_page_ends: bool = False
+    maximum: int | None = None
+    check_order: bool = True
 
     def read(self, query: Query) -> Iterator[Page]:
-        plain, query = query, query.with_values({self._limit_param: self._limit})
-        start = query.value_of(self._param)  # the cursor's value, if the run has one
+        plain, query = query, query.with_values({self.limit_param: self.limit})
+        start = query.value_of(self.param)  # the cursor's value, if the run has one
         requested = {str(start)}
         largest = rows = 0
         before: list[Any] = []
         total = StatedTotal(query) if is_end(start) else None
         while page := (answer := query.ask()).page:
-            values = values_of(page, self._field)
+            values = values_of(page, self.field)
             last = values[-1]
             rows += len(page)
             if total is not None:
                 total.saw(answer)
             is_short = len(page) < largest
             is_stuck = str(last) == str(start)
-            if is_stuck and not is_short and not self._inclusive:
+            if is_stuck and not is_short and not self.inclusive:
                 raise self._does_not_move(
-                    query, page, last, f"does the API know the parameter '{self._param}'?"
+                    query, page, last, f"does the API know the parameter '{self.param}'?"
                 )
             self._refuse_disorder(query, [*before, *values])
             if is_stuck and not is_short:
                 self._refuse_full(query, answer, last)
-            is_last = is_stuck or (is_short and self._short_page_ends)
+            is_last = is_stuck or (is_short and self.short_page_ends)
             if is_last:
                 refuse_more(query, answer, rows=rows, pages=len(requested), weights=_WEIGHTS)
             yield page
@@ -100,36 +91,36 @@ class KeysetPages:
                 break
             if str(last) in requested:
                 raise ApiError(
-                    f"{query.shown}: a page ends with the '{self._field}' {last!r}, as one before "
-                    f"it did; have it sort by '{self._field}', ascending"
+                    f"{query.shown}: a page ends with the '{self.field}' {last!r}, as one before "
+                    f"it did; have it sort by '{self.field}', ascending"
                 )
             requested.add(str(last))
             start, largest, before = last, max(largest, len(page)), [last]
-            query = query.with_values({self._param: last})
+            query = query.with_values({self.param: last})
         refuse_more(query, answer, rows=rows, pages=len(requested), weights={"flag"})
         if total is not None:
             total.warn_if_above(rows)
         if not rows:
-            refuse_if_filtered(plain, lambda: query.ask().page, self._limit_param)
+            refuse_if_filtered(plain, lambda: query.ask().page, self.limit_param)
 
     def _refuse_disorder(self, query: Query, values: Sequence[Any]) -> None:
         if values[-1] is None:
             raise ApiError(
-                f"{query.shown}: the last row of a page has no '{self._field}' to go on from"
+                f"{query.shown}: the last row of a page has no '{self.field}' to go on from"
             )
-        if not self._inclusive and any(
+        if not self.inclusive and any(
             one == other and one is not None for one, other in pairwise(values)
         ):
             raise ApiError(
-                f"{query.shown}: rows share a '{self._field}', so some would be lost after the end "
+                f"{query.shown}: rows share a '{self.field}', so some would be lost after the end "
                 "of a page; page by a field that no two rows share, or, if the API includes the "
-                f"value of '{self._param}' itself, pass `inclusive=True`"
+                f"value of '{self.param}' itself, pass `inclusive=True`"
             )
-        if self._check_order and (descent := first_descent(values)):
+        if self.check_order and (descent := first_descent(values)):
             before, after = descent
             raise ApiError(
-                f"{query.shown}: rows do not come in the ascending order of '{self._field}', "
-                f"since {after!r} comes after {before!r}; have it sort by '{self._field}', "
+                f"{query.shown}: rows do not come in the ascending order of '{self.field}', "
+                f"since {after!r} comes after {before!r}; have it sort by '{self.field}', "
                 "ascending, or if it sorts text by another rule, pass `check_order=False`"
             )
 
@@ -137,14 +128,14 @@ class KeysetPages:
         """Raises ApiError if all rows of a page have the value from which it was requested, and
         more rows may have it. Warns if that is possible but not likely."""
         page = answer.page
-        if len(page) >= min(self._limit, self._maximum or self._limit):
+        if len(page) >= min(self.limit, self.maximum or self.limit):
             raise self._does_not_move(
                 query,
                 page,
                 last,
                 "request larger pages, or page by a field that fewer rows share",
             )
-        if len(page) == 1 or self._maximum is not None:
+        if len(page) == 1 or self.maximum is not None:
             return
         whole = self._first_values(query, len(page) + 1)
         if len(whole) > len(page):
@@ -162,7 +153,7 @@ class KeysetPages:
         if not evidence_of(query, answer).confirms_end(rows=len(page), pages=1):
             traffic.current().warn(
                 "keyset",
-                f"{query.shown}: all {len(page)} rows have the '{self._field}' {last!r}, and the "
+                f"{query.shown}: all {len(page)} rows have the '{self.field}' {last!r}, and the "
                 "API has not returned longer pages. If its pages have no room for more, rows are "
                 "missing: page by a field that fewer rows share. If these are all rows, pass the "
                 "size of its largest page as `maximum`",
@@ -170,14 +161,14 @@ class KeysetPages:
 
     def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
         return ApiError(
-            f"{query.shown}: a page of {len(page):,} rows has no other '{self._field}' than "
+            f"{query.shown}: a page of {len(page):,} rows has no other '{self.field}' than "
             f"{last!r}, so reading can't continue from it; {what}"
         )
 
     def _first_values(self, query: Query, size: int) -> list[Any]:
         """The values of the API's first page, of which `size` rows are requested."""
-        whole = query.without(self._param).with_values({self._limit_param: size})
+        whole = query.without(self.param).with_values({self.limit_param: size})
         try:
-            return values_of(whole.ask().page, self._field)
+            return values_of(whole.ask().page, self.field)
         except HTTPError:  # the API requires the parameter
             return []

@@ -54,7 +54,7 @@ class NumberedPages(Counted):
         page that showed the end."""
         answered = partial(self._answer, query)
         seen: dict[int, list[int]] = {}
-        ending = Ending(query, rows, self._limit)
+        ending = Ending(query, rows, self.limit)
         size = 0  # of a full page, which may be smaller than requested
         numbers = range(start, start + 1)  # the first page may be the only one
         while True:
@@ -90,7 +90,7 @@ class NumberedPages(Counted):
         count = len(answer.page)
         if count:
             ending.saw(answer)
-            is_end = count < self._limit and rows.reached(pages * size + count)
+            is_end = count < self.limit and rows.reached(pages * size + count)
             if is_end:
                 ending.refuse_more(answer, pages=pages + 1)
             return is_end

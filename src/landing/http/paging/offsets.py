@@ -47,7 +47,7 @@ class OffsetPages(Counted):
         steps_back = read = 0
         while start is not None:
             start = yield from self._read_on(query, rows, start, overlap)
-            overlap = min(overlap * _WIDENED, self._limit // 2)
+            overlap = min(overlap * _WIDENED, self.limit // 2)
             steps_back = steps_back + 1 if rows.count == read else 0
             read = rows.count
             if steps_back == MOST_STEPS_BACK:
@@ -62,13 +62,13 @@ class OffsetPages(Counted):
         """Read to the end, or to a page that does not begin with a known row; return the offset
         to step back to, None at the end."""
         previous: tuple[int, list[int]] = (start, [])
-        ending = Ending(query, rows, self._limit)
+        ending = Ending(query, rows, self.limit)
         for offset, answer, shared, is_alone in self._answers(query, start, overlap):
             ids = rows.identities(answer.page)
             if offset == 0:
                 rows.refuse_restart(ids)
             elif not ids or ids[0] not in rows:
-                return max(offset - self._limit + 1, 0)
+                return max(offset - self.limit + 1, 0)
             if offset != previous[0] and ids == previous[1] and len(ids) > 1:
                 if ending.confirms(answer):
                     return None  # beyond the end, the API gives its last rows again
@@ -80,7 +80,7 @@ class OffsetPages(Counted):
                 ending.saw(answer)
             if is_alone and len(ids) <= shared:
                 return (yield from self._beyond(query, rows, ending, offset, answer))
-            if is_alone and len(ids) < self._limit and rows.reached(offset + len(ids)):
+            if is_alone and len(ids) < self.limit and rows.reached(offset + len(ids)):
                 ending.refuse_more(answer)
                 return None
             previous = offset, ids
@@ -92,7 +92,7 @@ class OffsetPages(Counted):
         """Look beyond what seems to be the end, unless it is certain; return the offset at which
         there are more rows, or None."""
         while not ending.is_end(answer, place=offset):
-            offset += self._limit
+            offset += self.limit
             answer = self._answer(query, offset)
             ids = rows.identities(answer.page)
             if any(id_ not in rows for id_ in ids):

@@ -27,6 +27,7 @@ from requests import JSONDecodeError, Request, Response
 from landing.columns import json_path
 from landing.errors import ApiError
 from landing.http import traffic
+from landing.http.api_messages import shown_request
 from landing.http.bodies import Page, has_place, value_at
 from landing.http.dlt_client import end_paging
 from landing.http.links import link_to
@@ -255,8 +256,8 @@ class CursorPages(BaseReferencePaginator):
             end_paging(self)
         elif has_more and self._next_reference is None:
             raise ApiError(
-                f"{_shown(response)} has more pages than this one, and no cursor of the next "
-                f"{self.place}; is that where the API has it?"
+                f"{shown_request(response.request.method, response.url)} has more pages than this "
+                f"one, and no cursor of the next {self.place}; is that where the API has it?"
             )
 
     def _cursor(self, response: Response) -> Any:
@@ -271,10 +272,6 @@ class CursorPages(BaseReferencePaginator):
 
     def update_request(self, request: Request) -> None:
         _put(request, self._param, self._next_reference)
-
-
-def _shown(response: Response) -> str:
-    return f"{response.request.method} {str(response.url).partition('?')[0]}"
 
 
 def _put(request: Request, name: str, value: Any) -> None:

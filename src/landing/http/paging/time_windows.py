@@ -58,9 +58,7 @@ class TimeWindows:
                 yield from self._pages(query, window)
             return
         for pages in in_flight(
-            lambda window: list(self._pages(query, window)),
-            self._windows(),
-            at_once=self._at_once,
+            lambda window: list(self._pages(query, window)), self._windows(), at_once=self._at_once
         ):
             yield from pages
 

@@ -12,6 +12,8 @@ from typing import Any
 from dlt.sources.helpers.rest_client.paginators import BasePaginator, RangePaginator
 
 from landing.http import vocabulary
+from landing.http.paging.counted import Counted
+from landing.http.paging.keysets import KeysetPages
 from landing.http.paging.numbers import NumberedPages
 from landing.http.paging.time_windows import TimeWindows
 from landing.http.query import Query
@@ -68,9 +70,9 @@ def _paging(paging: Any, variation: Variation) -> Any:
     if variation.from_zero and isinstance(paging, NumberedPages) and paging._first == 1:
         paging._first = 0
         variation.was_made = True
-    limit = getattr(paging, "_limit", None)
-    if variation.rows and isinstance(limit, int) and limit > variation.rows:
-        paging._limit = max(variation.rows, 2)
+    is_sized = isinstance(paging, Counted | KeysetPages)
+    if variation.rows and is_sized and paging.limit > variation.rows:
+        paging.limit = max(variation.rows, 2)
         variation.was_made = True
     return paging
 

@@ -26,7 +26,6 @@ from landing.columns.conversion import columns_of
 from landing.columns.tombstones import is_tombstone
 from landing.errors import StreamError, UsageError, counted, listed, nearest
 from landing.events import Emit, Event, RowsRead
-from landing.extraction.failures import explained
 from landing.extraction.side_by_side import Stop
 from landing.extraction.sources import Source
 from landing.operations.backfill.joining import Parted, completed
@@ -47,6 +46,9 @@ from landing.zone.publication import Load
 
 @dataclass(frozen=True)
 class FieldsResult:
+    source: str
+    stream: str
+    fields: tuple[str, ...]
     read: int
     """Records that were read from the source."""
     rows: int
@@ -122,8 +124,7 @@ def run_fields(of: BackfilledStream, backfill: Backfill, emit: Emit) -> FieldsRe
     try:
         return _run(of, backfill, emit, Stop())
     except Exception as error:
-        what = f"stream '{of.name}'"
-        message = explained(of.source.workspace, of.config.source, what, error)
+        message = of.source.explained(of.config.stream, error)
         raise message from error if message is not error else None
 
 
@@ -135,7 +136,9 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
             for _ in range(3)
         ]
         # List files before reading: versions that land from here on are newer than these values.
-        files, others = _landed(of, backfill, stop, emit)
+        # Under the lease, so that no load is half published.
+        with of.lease(of.waiting(stop, emit)):
+            files, others = landed_files(of), _others(of, backfill)
         read = _read(of, backfill, emit, stop, folders[0])
         key = of.config.primary_key
         fresh = Parted(folders[1] / "fresh", key)
@@ -156,6 +159,9 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
     with message_if_table_fails(of, emit, [f"{counted(load.rows, 'row')} landed"]):
         table = of.update_table(of.waiting(stop, emit))
     return FieldsResult(
+        source=of.config.source,
+        stream=of.config.stream,
+        fields=backfill.request.fields,
         read=sum(part.rows for part in read.parts),
         rows=load.rows,
         files=len(load.files),
@@ -167,16 +173,8 @@ def _run(of: BackfilledStream, backfill: Backfill, emit: Emit, stop: Stop) -> Fi
     )
 
 
-def _landed(
-    of: BackfilledStream, backfill: Backfill, stop: Stop, emit: Emit
-) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The stream's files, listed under the lease so that no load is half published, and what other
-    field backfills have published by then."""
-    with of.lease(of.waiting(stop, emit)):
-        return landed_files(of), _others(of, backfill)
-
-
 def _others(of: BackfilledStream, backfill: Backfill) -> dict[str, dict[str, str]]:
+    """What other field backfills have published."""
     found = (other for other in of.records.all() if other.request.fields)
     return {
         other.id: other.row_versions

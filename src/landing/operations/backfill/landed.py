@@ -89,7 +89,8 @@ def _as_now(of: BackfilledStream, path: str, schema: pa.Schema, table: pa.Table)
         known = field.name in table.column_names
         column = table[field.name] if known else pa.nulls(table.num_rows, field.type)
         try:
-            if known and _is_private(of, field.name):
+            own = of.config.fields.get(field.name)
+            if known and own is not None and own.is_private:
                 column = protected.refit(field.name, column)[0]
             columns.append(column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -101,8 +102,3 @@ def _as_now(of: BackfilledStream, path: str, schema: pa.Schema, table: pa.Table)
     return pa.table(
         [*columns, is_tombstone(table)], schema=schema.append(pa.field(IS_DELETED, pa.bool_()))
     )
-
-
-def _is_private(of: BackfilledStream, name: str) -> bool:
-    field = of.config.fields.get(name)
-    return field is not None and (field.privacy is not None or field.has_private_parts)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from landing.errors import BucketError, LandingError, counted
 from landing.events import Event, Note, RowsRead
-from landing.extraction.failures import explained, raise_if_interrupted
+from landing.extraction.failures import raise_if_interrupted
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.extraction.warm_up import settle
 from landing.operations.backfill.publishing import WindowResult, run_window
@@ -160,8 +160,7 @@ class _Run:
         return self._of.paths.begun_window(self._id, window.number)
 
     def _fail(self, window: Window, error: Exception) -> None:
-        what = f"stream '{self._of.name}', {window}"
-        message = explained(self._of.source.workspace, self._of.config.source, what, error)
+        message = self._of.source.explained(self._of.config.stream, error, f", {window}")
         if message is not error:
             message.__cause__ = error
         with self._lock:

@@ -108,7 +108,7 @@ class Cursor:
         """The live cursor, or else the current time; None for a number that is not stored."""
         if self.is_number:
             return stored if isinstance(stored, int | float) else None
-        known = moment_of(_as_text(stored))
+        known = moment_of(stored.isoformat() if type(stored) is date else stored)
         if self._kind == "date":
             return (known.date() if known else datetime.now(UTC).date() + _DAY).isoformat()
         return (known or datetime.now(UTC)).isoformat()
@@ -143,12 +143,6 @@ class Cursor:
         step = _DAY if self._kind == "date" else timedelta(seconds=1)
         earlier = datetime.fromisoformat(str(bound)).replace(tzinfo=UTC) - step
         return self.handed(earlier.date().isoformat() if step == _DAY else earlier.isoformat())
-
-
-def _as_text(value: Any) -> Any:
-    return (
-        value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
-    )
 
 
 def windows_of(start: Bound, end: Bound, by: Unit, step: int | None = None) -> list[Window]:

@@ -9,7 +9,7 @@ from landing.columns.conversion import Row
 from landing.errors import SourceError, counted, listed
 from landing.operations.checks.subject import CheckedStream, content
 from landing.operations.checks.verdicts import CheckFailed, CheckSkipped, named
-from landing.operations.discovery import spelled
+from landing.operations.discovered_changes import spelled
 
 _SHOWN_FIELDS = 5
 
@@ -52,7 +52,7 @@ def check_order(subject: CheckedStream) -> None:
     declared, name = subject.frozen.whole_order, cursor_name(subject)
     if declared is None:
         return
-    is_rising = (declared == "asc") == (subject.frozen.last_value_func is not min)
+    is_rising = (declared == "asc") is not subject.falls
     rows = [row for row in subject.first.rows if subject.cursor_of(row) is not None]
     for earlier, later in pairwise(rows):
         before, after = subject.cursor_of(earlier), subject.cursor_of(later)
@@ -75,7 +75,7 @@ def edits(subject: CheckedStream) -> str:
     first = subject.first
     if subject.reads[-1] is first:
         subject.read()
-    identity, falls = subject.identity(), subject.frozen.last_value_func is min
+    identity = subject.identity()
     known: dict[Any, Row] = {}
     changed = 0
     for row in (row for read in subject.reads for row in read.rows):
@@ -84,7 +84,7 @@ def edits(subject: CheckedStream) -> str:
         if not names:
             continue
         changed += 1
-        if not _is_later(subject.cursor_of(before), subject.cursor_of(row), falls=falls):
+        if not _is_later(subject, subject.cursor_of(row), subject.cursor_of(before)):
             raise CheckFailed(
                 f"the record {named(identity(row))} changed between two reads "
                 f"({listed(names[:_SHOWN_FIELDS])}), but its '{name}' went from {before.get(name)} "
@@ -113,7 +113,7 @@ def _changed(subject: CheckedStream, before: Row, after: Row) -> list[str]:
     ]
 
 
-def _is_later(old: Any, new: Any, *, falls: bool) -> bool:
+def _is_later(subject: CheckedStream, new: Any, old: Any) -> bool:
     if old is None or new is None:
         return old is None and new is not None
-    return bool(new < old if falls else new > old)
+    return subject.is_later(new, old)

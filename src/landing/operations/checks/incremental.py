@@ -31,7 +31,7 @@ def incremental(subject: CheckedStream) -> str:
         return "newest first; a run ends at the first known record"
     if frozen.whole_order == "asc":
         check_order(subject)
-    ordered = sorted(values, reverse=frozen.last_value_func is min)
+    ordered = sorted(values, reverse=subject.falls)
     middle = subject.read(since=values[ordered[len(ordered) // 2]])
     _nothing_older(subject, middle)
     _nothing_missing(subject, middle)
@@ -79,9 +79,8 @@ def _with_cursor(subject: CheckedStream) -> Iterator[Row]:
 
 def _nothing_older(subject: CheckedStream, read: Read) -> None:
     start = subject.comparable(read.start)
-    falls = subject.frozen.last_value_func is min
     cursors = [subject.cursor_of(row) for row in read.rows]
-    older = sum(at is not None and (at > start if falls else at < start) for at in cursors)
+    older = sum(at is not None and subject.is_later(start, at) for at in cursors)
     if older:
         raise CheckFailed(
             f"asked from {read.start} on, it returned {older:,} of {len(read.rows):,} records that "
@@ -98,12 +97,8 @@ def _nothing_missing(subject: CheckedStream, read: Read, hint: str = "") -> None
             "cut off: raise --max-rows to compare all"
         )
     start = subject.comparable(read.start)
-    frozen = subject.frozen
-    is_open, falls = frozen.range_start == "open", frozen.last_value_func is min
     expected = [
-        row
-        for row in _with_cursor(subject)
-        if _is_due(subject.cursor_of(row), start, is_open=is_open, falls=falls)
+        row for row in _with_cursor(subject) if _is_due(subject, subject.cursor_of(row), start)
     ]
     missing = _without(subject, expected, read.rows)
     if not missing:
@@ -117,10 +112,10 @@ def _nothing_missing(subject: CheckedStream, read: Read, hint: str = "") -> None
     )
 
 
-def _is_due(at: Any, start: Any, *, is_open: bool, falls: bool) -> bool:
+def _is_due(subject: CheckedStream, at: Any, start: Any) -> bool:
     if at == start:
-        return not is_open
-    return bool(at < start if falls else at > start)
+        return subject.frozen.range_start != "open"
+    return subject.is_later(at, start)
 
 
 def _without(subject: CheckedStream, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:

@@ -117,14 +117,10 @@ def _expect_death(subject: CheckedStream, cut: _Cut | None, bucket: Bucket) -> N
         run_stream(_without_table(subject.config), resource, bucket, _print_note)
     except Exception as error:
         raise_if_interrupted(error)
-        _reraise_unless_ours(error)
+        if not any(isinstance(cause, Died | BucketError) for cause in causes(error)):
+            raise
     else:
         raise NothingDied("the stream ended before a run of it could die: nothing was resumed")
-
-
-def _reraise_unless_ours(error: Exception) -> None:
-    if not any(isinstance(cause, Died | BucketError) for cause in causes(error)):
-        raise error
 
 
 def _limited(subject: CheckedStream) -> DltResource:

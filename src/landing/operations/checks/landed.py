@@ -67,9 +67,7 @@ def _landed_cursor(subject: CheckedStream) -> str | None:
 
 
 def _is_older(subject: CheckedStream, at: Any, than: Any) -> bool:
-    if at is None or than is None:
-        return False
-    return bool(at > than if subject.frozen.last_value_func is min else at < than)
+    return at is not None and than is not None and subject.is_later(than, at)
 
 
 def secrets(subject: CheckedStream) -> str:

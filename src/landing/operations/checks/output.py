@@ -6,9 +6,8 @@ import io
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -38,27 +37,16 @@ class Leak:
     place: str
 
 
-class CapturedOutput:
+@contextmanager
+def captured_output(text: io.StringIO) -> Iterator[None]:
     """Captures everything printed or logged inside it in `text`, away from the terminal."""
-
-    def __init__(self, text: io.StringIO) -> None:
-        self._text = text
-        self._handler = logging.StreamHandler(text)
-        self._streams = ExitStack()
-
-    def __enter__(self) -> None:
-        self._streams.enter_context(redirect_stdout(self._text))
-        self._streams.enter_context(redirect_stderr(self._text))
-        logging.getLogger().addHandler(self._handler)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        logging.getLogger().removeHandler(self._handler)
-        self._streams.close()
+    handler = logging.StreamHandler(text)
+    logging.getLogger().addHandler(handler)
+    try:
+        with redirect_stdout(text), redirect_stderr(text):
+            yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def leaks(subject: CheckedStream) -> tuple[list[Leak], list[str]]:

@@ -152,9 +152,11 @@ def _refuse_page_beyond(subject: CheckedStream) -> None:
         # changes has others among them.
         is_other = len(others) == len(found) or len(found) > len(known)
         if variation.was_made and others and is_other:
+            count = len(subject.first.sizes)
+            pages = "one page" if count == 1 else f"{count:,} pages"
             shown = "&".join(f"{name}={value}" for name, value in beyond.items())
             raise CheckFailed(
-                f"the stream reads {_pages(subject)} of {len(known):,} records, but with {shown} "
+                f"the stream reads {pages} of {len(known):,} records, but with {shown} "
                 f"the API returns {len(others):,} others, such as {named(others[0])}: {remedy}"
             )
 
@@ -174,11 +176,6 @@ def _guesses(subject: CheckedStream) -> Iterator[tuple[dict[str, Any], str]]:
         key = subject.key[0]
         by_key = {"after": last, "starting_after": last, "since_id": last}
         yield by_key, f'pass paging=KeysetPages("{key}", parameter, limit=limit)'
-
-
-def _pages(subject: CheckedStream) -> str:
-    count = len(subject.first.sizes)
-    return "one page" if count == 1 else f"{count:,} pages"
 
 
 def _differences(some: Sequence[Any], others: Sequence[Any]) -> tuple[list[Any], list[Any]]:

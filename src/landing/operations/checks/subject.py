@@ -132,14 +132,7 @@ class CheckedStream:
                     is_whole = False
                     break
         self.reads.append(
-            Read(
-                pages,
-                is_whole=is_whole,
-                start=start,
-                columns=columns,
-                answers=answers,
-                gone=gone,
-            )
+            Read(pages, is_whole=is_whole, start=start, columns=columns, answers=answers, gone=gone)
         )
         return self.reads[-1]
 
@@ -238,6 +231,15 @@ class CheckedStream:
             return self._cursor_values.key_of(raw).as_py()
         except SourceError:  # of text in another order, which the check of the cursor names
             return raw
+
+    @property
+    def falls(self) -> bool:
+        """Whether the cursor moves to lower values."""
+        return self.frozen.last_value_func is min
+
+    def is_later(self, at: Any, than: Any) -> bool:
+        """Of two valid cursor values."""
+        return bool(at < than if self.falls else at > than)
 
     def compare_cursors(self) -> None:
         """Raises SourceError if the cursor's values are text whose order is another one."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from landing.errors import LandingError, StreamError, UsageError
-from landing.extraction.failures import causes, explained, raise_if_interrupted
+from landing.extraction.failures import causes, raise_if_interrupted
 from landing.extraction.pages import row_count
 from landing.extraction.sources import Source
 from landing.operations.checks.cursor import cursor, edits
 from landing.operations.checks.incremental import incremental
 from landing.operations.checks.landed import resume, secrets
-from landing.operations.checks.output import CapturedOutput
+from landing.operations.checks.output import captured_output
 from landing.operations.checks.paging import limit, paging
 from landing.operations.checks.records import fields, primary_key, records, types
 from landing.operations.checks.subject import CheckedStream, Limits
@@ -100,7 +100,7 @@ class Suite:
     ) -> CheckResult:
         clock = time.monotonic()
         status: Status = "passed"
-        with CapturedOutput(subject.output):
+        with captured_output(subject.output):
             try:
                 if name != CONNECTS:
                     self._require_readable(subject)
@@ -142,9 +142,7 @@ class Suite:
                     f"the recording has no answer to this {request}: the source, its config or "
                     "the check has changed since; record again with --record"
                 )
-        message = explained(
-            self._source.workspace, self._source.name, f"stream '{subject.name}'", error
-        )
+        message = self._source.explained(subject.stream, error)
         if isinstance(message, UsageError):
             raise message from error
         return message

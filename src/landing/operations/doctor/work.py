@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
+from landing.catalog.stream_config import StreamConfig
 from landing.catalog.variables import described_variables
 from landing.catalog.workspace import (
     BucketSettings,
@@ -18,9 +20,12 @@ from landing.catalog.workspace import (
 )
 from landing.columns.privacy import check_key
 from landing.errors import CatalogError, SourceError
-from landing.extraction.sources import Source, load_source
+from landing.extraction.import_records import ImportRecord, ImportRecords
 from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
+
+if TYPE_CHECKING:
+    from landing.extraction.sources import Source
 
 _AT_ONCE = 2
 """Slices that a stream may have on the disk: one that is being uploaded, and the next."""
@@ -62,29 +67,67 @@ def orphan_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def source_findings(
-    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_requested: bool
+    workspace: Workspace,
+    source: str,
+    bucket: BucketSettings | None,
+    imports: ImportRecords,
+    *,
+    is_requested: bool,
 ) -> Iterator[Finding]:
-    """Check one source. Its variables need not be set if it has no stream config and was not
-    requested."""
+    """Check one source, which is imported unless it is as it was at its last import. Its variables
+    need not be set if it has no stream config and was not requested."""
     findings = Findings()
-    is_used = is_requested or any(configured_streams(workspace, source))
-    loaded: Source | None = None
+    streams = list(configured_streams(workspace, source))
+    is_used = is_requested or bool(streams)
+    imported: _Imported | None = None
     with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
-        loaded = load_source(workspace, source)
+        imported = _Imported(workspace, source, imports.get(source))
     if is_used:
         # What does not import may be no Python, which has been said.
-        with findings.messages_of(source, "fix it") if loaded else suppress(SourceError):
+        is_said = imported is None
+        with suppress(SourceError) if is_said else findings.messages_of(source, "fix it"):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
         variables = ", and all variables that it requires are set" if is_used else ""
         yield fine(source, f"imports{variables}")
     yield from findings.all
-    yield from _configs(workspace, source, loaded, bucket)
+    yield from _configs(workspace, source, streams, imported, bucket)
+
+
+class _Imported:
+    """A source that imports. Whatever the record of its last import does not say, the source itself
+    is asked, which takes dlt and seconds. Raises SourceError if it does not import."""
+
+    def __init__(self, workspace: Workspace, source: str, record: ImportRecord | None) -> None:
+        self._workspace = workspace
+        self._name = source
+        self._record = record
+        if record is None:
+            _ = self._source
+
+    @cached_property
+    def _source(self) -> Source:
+        from landing.extraction.sources import load_source
+
+        return load_source(self._workspace, self._name)
+
+    def check_stream(self, stream: str) -> None:
+        record = self._record
+        if record is None or not (record.may_have_more or stream in record.streams):
+            self._source.check_stream(stream)
+
+    def check_config(self, config: StreamConfig) -> None:
+        record = self._record
+        if record is not None:
+            declared = record.streams.get(config.stream)
+            if record.may_have_more or (declared and not declared.may_contradict(config)):
+                return
+        self._source.check_config(config)
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
     variables = described_variables(workspace, source)
-    unset = [one for one in variables if one.is_required and not _is_set(one.name)]
+    unset = [one for one in variables if one.required and one.state != "set"]
     for one in unset:
         described = f", {one.description}" if one.description else ""
         yield wrong(
@@ -94,14 +137,13 @@ def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
         )
 
 
-def _is_set(name: str) -> bool:
-    return bool(os.environ.get(name, "").strip())
-
-
 def _configs(
-    workspace: Workspace, source: str, loaded: Source | None, bucket: BucketSettings | None
+    workspace: Workspace,
+    source: str,
+    streams: Sequence[str],
+    imported: _Imported | None,
+    bucket: BucketSettings | None,
 ) -> Iterator[Finding]:
-    streams = list(configured_streams(workspace, source))
     found: list[Finding] = []
     selected = 0
     for stream in streams:
@@ -117,17 +159,17 @@ def _configs(
             continue
         selected += 1
         findings = Findings()
-        if loaded is not None:
+        if imported is not None:
             with findings.messages_of(
                 f"{source}/{stream}", "rename the file, delete it, or export the stream"
             ):
-                loaded.check_stream(stream)
+                imported.check_stream(stream)
         with findings.messages_of(f"{source}/{stream}", _dry_run(source, stream)):
             check_key(config.fields, config.origin)
             if bucket is not None:
                 place_of(config, bucket)
-            if loaded is not None and not findings.all:
-                loaded.check_config(config)
+            if imported is not None and not findings.all:
+                imported.check_config(config)
         found += findings.all
     yield from found or [fine(source, _message(streams, selected))]
 

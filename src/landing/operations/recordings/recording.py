@@ -15,7 +15,7 @@ import msgspec
 
 from landing.catalog.variables import source_variables
 from landing.catalog.workspace import Workspace
-from landing.errors import LandingError, UsageError
+from landing.errors import LandingError, UsageError, needs
 from landing.http.pacing.rate_limiter import unpaced
 from landing.operations.recordings.scrubbing import Message, Scrubber, UnscrubbedSecret
 
@@ -251,10 +251,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _vcrpy() -> Any:
-    try:
+    with needs("a recording", "dev"):
         import vcr
-    except ImportError:
-        raise UsageError(
-            "recording and replaying need vcrpy: pip install 'dlt-landing[dev]'"
-        ) from None
     return vcr

@@ -16,13 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
 from landing.http.auth.sent_credentials import credentials_in
-from landing.secrets import (
-    found_in,
-    is_secret_name,
-    is_secret_variable,
-    replaced,
-    secrets_of,
-)
+from landing.http.spelling import plain
+from landing.secrets import found_in, is_secret_name, is_secret_variable, replaced, secrets_of
 
 SCRUBBED = "scrubbed"
 _SHORTEST = 6
@@ -32,7 +27,7 @@ _REQUEST_HEADERS = {"accept", "content-type"}
 _VOLATILE_HEADERS = {"date", "server", "age", "etag", "x-request-id", "x-runtime", "cf-ray"}
 _FRAMING_HEADERS = {"content-encoding", "content-length", "transfer-encoding", "connection"}
 
-# Members, parameters and headers that carry credentials in any API, normalized by `_plain`.
+# Members, parameters and headers that carry credentials in any API, normalized by `plain`.
 # Similar names, such as `next_page_token`, are needed to find the next page.
 _CREDENTIALS = frozenset(
     (
@@ -87,7 +82,7 @@ class Scrubber:
             for value in _credentials(_parsed(body), is_login=is_login):
                 self._add(value)
         for name, value in parse_qsl(urlsplit(request.uri).query):
-            if _plain(name) in _CREDENTIALS:
+            if plain(name) in _CREDENTIALS:
                 self._add(value)
 
     def _add(self, value: str) -> None:
@@ -243,23 +238,18 @@ def _credentials(document: Any, *, is_login: bool) -> Iterator[str]:
 
 
 def _is_credential(name: str, is_login: bool) -> bool:
-    plain = _plain(name)
-    return plain in _CREDENTIALS or (is_login and plain in _LOGIN_CREDENTIALS)
+    named = plain(name)
+    return named in _CREDENTIALS or (is_login and named in _LOGIN_CREDENTIALS)
 
 
 def _is_credential_header(name: str) -> bool:
     """True for `X-Refresh-Token`, but not for `X-Next-Page-Token`, which requests the next page."""
-    return _plain(name).removeprefix("x") in _CREDENTIALS | {"token", "session"}
-
-
-def _plain(name: str) -> str:
-    """A normalized name: access_token, accessToken and Access-Token become `accesstoken`."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return plain(name).removeprefix("x") in _CREDENTIALS | {"token", "session"}
 
 
 def _is_login(request: Any) -> bool:
     """Whether the request's body contains credentials or requests a token."""
-    names = {_plain(name) for name in _names(_parsed(_as_text(request.body)))}
+    names = {plain(name) for name in _names(_parsed(_as_text(request.body)))}
     return "granttype" in names or not names.isdisjoint(_CREDENTIALS)
 
 

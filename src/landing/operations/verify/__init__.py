@@ -36,10 +36,12 @@ def verify_stream(
     """
     account = account_of(bucket, paths)
     yield _files(account)
-    yield from _contents(bucket, account)
+    contents = Contents(bucket, account)
+    newest = _newest(account, contents, config, quick=quick)  # reads all files
+    yield from _contents(account, contents)
     yield _order(account)
     yield from _cursor(bucket, account)
-    yield _newest(bucket, account, config, quick=quick)
+    yield newest
 
 
 def _files(account: Account) -> Result:
@@ -51,8 +53,7 @@ def _files(account: Account) -> Result:
     return _result(account, "files", of, findings, list(file_notes(account)))
 
 
-def _contents(bucket: Bucket, account: Account) -> Iterator[Result]:
-    contents = Contents(bucket, account)
+def _contents(account: Account, contents: Contents) -> Iterator[Result]:
     yield _result(
         account,
         "rows",
@@ -97,18 +98,17 @@ def _cursor(bucket: Bucket, account: Account) -> Iterator[Result]:
 
 
 def _newest(
-    bucket: Bucket, account: Account, config: StreamConfig | None, *, quick: bool
+    account: Account, contents: Contents, config: StreamConfig | None, *, quick: bool
 ) -> Result:
-    if quick:
-        return _skipped(account, "newest", "keys are not read with --quick")
-    if config is None or not config.primary_key or not config.is_incremental:
-        return _skipped(account, "newest", "no config of an incremental stream with a primary key")
-    if find_spec("duckdb") is None:
-        return _skipped(account, "newest", "needs duckdb: pip install 'dlt-landing[tables]'")
-    from landing.operations.verify.keys import Keys
+    if (why := _unchecked(config, quick=quick)) is not None or config is None:
+        for _ in contents.read():
+            pass
+        return _skipped(account, "newest", why or "")
+    from landing.operations.verify.keys import Keys, lineage_of
 
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-        keys = Keys(bucket, account.in_order, config.primary_key, Path(folder))
+        rows = contents.read(lineage_of(config.primary_key))
+        keys = Keys(rows, config.primary_key, Path(folder))
     values = counted(keys.keys, "value")
     message = f"{values} of {', '.join(config.primary_key)}, each with one newest row"
     findings = []
@@ -124,6 +124,17 @@ def _newest(
         )
         findings.append(VerifyFinding(what, remedy))
     return _result(account, "newest", message, findings)
+
+
+def _unchecked(config: StreamConfig | None, *, quick: bool) -> str | None:
+    """Why keys are not checked; None if they are."""
+    if quick:
+        return "keys are not read with --quick"
+    if config is None or not config.primary_key or not config.is_incremental:
+        return "no config of an incremental stream with a primary key"
+    if find_spec("duckdb") is None:
+        return "needs duckdb: pip install 'dlt-landing[tables]'"
+    return None
 
 
 def _result(

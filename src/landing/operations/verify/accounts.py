@@ -15,14 +15,7 @@ from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed
 from landing.zone.compactions import Compaction, compactions, pending_compaction
 from landing.zone.holder import lease_holder
-from landing.zone.layout import (
-    StreamPaths,
-    is_compacted,
-    load_id_of,
-    natural,
-    sorts_after,
-    time_of,
-)
+from landing.zone.layout import StreamPaths, is_compacted, load_id_of, natural, sorts_after, time_of
 from landing.zone.load_log import LoadRecord, RecordedFile, load_records
 from landing.zone.sealing import Seal, seals
 from landing.zone.state import stored_load_id

@@ -1,11 +1,12 @@
 """Compares the footers of a stream's files with its records (rows) and its schema history
-(columns). Only footers are read."""
+(columns). Other checks may get rows with them, so that each small file is read once."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,47 +15,62 @@ import pyarrow.parquet as pq
 from landing.operations.verify.accounts import Account
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket, Listed, ObjectMissing
+from landing.zone.bucket_file import SMALL_BYTES
 from landing.zone.layout import is_compacted, load_id_of
 from landing.zone.schema_history import SchemaVersion, schema_versions
 
 _AT_ONCE = 8
 _AHEAD = 64
 """Number of footers that are fetched ahead."""
+_BATCH_ROWS = 100_000
 
 
 @dataclass(frozen=True)
 class Footer:
-    path: str
+    file: Listed
     rows: int
     columns: dict[str, str]
     damage: str | None = None
+    content: pa.Table | None = None
+    """The columns that were asked for, if the file is small and has them."""
+
+    @property
+    def path(self) -> str:
+        return self.file.path
 
 
-def footers(bucket: Bucket, files: Sequence[Listed]) -> Iterator[Footer]:
-    """The footers, in the order of the files."""
+def footers(
+    bucket: Bucket, files: Sequence[Listed], columns: Sequence[str] = ()
+) -> Iterator[Footer]:
+    """The footers, in the order of the files, with these columns of small files."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
         for start in range(0, len(files), _AHEAD):
             some = files[start : start + _AHEAD]
-            yield from filter(None, threads.map(lambda file: _footer(bucket, file), some))
+            found = threads.map(lambda file: _footer(bucket, file, columns), some)
+            yield from filter(None, found)
 
 
-def _footer(bucket: Bucket, file: Listed) -> Footer | None:
+def _footer(bucket: Bucket, file: Listed, wanted: Sequence[str]) -> Footer | None:
     """None for a file that is gone; the comparison with its record reports it."""
     try:
         with bucket.file(file.path, file.bytes) as opened:
             parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
             columns = {field.name: str(field.type) for field in parquet.schema_arrow}
-            return Footer(file.path, parquet.metadata.num_rows, columns)
+            rows = None
+            if file.bytes <= SMALL_BYTES and wanted and set(wanted) <= columns.keys():
+                rows = parquet.read(list(wanted), use_threads=False)
+            return Footer(file, parquet.metadata.num_rows, columns, content=rows)
     except pa.ArrowInvalid as error:
-        return Footer(file.path, 0, {}, str(error).splitlines()[0])
+        return Footer(file, 0, {}, str(error).splitlines()[0])
     except ObjectMissing:
         return None
 
 
 class Contents:
-    """Reads all footers and collects their findings."""
+    """Collects the findings of the footers that `read` goes through."""
 
     def __init__(self, bucket: Bucket, account: Account) -> None:
+        self._bucket = bucket
         self._account = account
         self._history = _History(list(schema_versions(bucket, account.paths)))
         self.files = 0
@@ -62,8 +78,24 @@ class Contents:
         self.before_history = 0
         self.row_findings: list[VerifyFinding] = []
         self.column_findings: list[VerifyFinding] = []
-        for footer in footers(bucket, account.in_order):
+
+    def read(self, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """Go through all files. Yields these columns of those that have them."""
+        for footer in footers(self._bucket, self._account.in_order, columns):
             self._take(footer)
+            if footer.content is not None:
+                yield footer.content
+            elif columns and set(columns) <= footer.columns.keys():
+                yield from self._large(footer.file, columns)
+
+    def _large(self, file: Listed, columns: Sequence[str]) -> Iterator[pa.Table]:
+        with (
+            suppress(ObjectMissing, pa.ArrowInvalid),  # which other checks report
+            self._bucket.file(file.path, file.bytes) as opened,
+        ):
+            parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                yield pa.Table.from_batches([batch])
 
     @property
     def versions(self) -> int:

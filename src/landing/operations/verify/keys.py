@@ -6,35 +6,33 @@ local disk beyond it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from landing.zone.bucket import Bucket, Listed, ObjectMissing
+from landing.tables.winners import literal
 from landing.zone.lineage import LOAD_ID, ROW_ID
 
 _MEMORY = "512MB"
 _BATCH_ROWS = 100_000
+_MOST_WAITING = 500
+"""Small files whose rows become one batch."""
 
 
 class Keys:
-    """Counts the keys in a stream's files, and those with several newest rows."""
+    """Counts the keys in a stream's rows, of which only `lineage_of` are given, and those with
+    several newest rows."""
 
-    def __init__(
-        self, bucket: Bucket, files: Sequence[Listed], key: Sequence[str], folder: Path
-    ) -> None:
-        self._bucket = bucket
-        self._key = list(key)
+    def __init__(self, rows: Iterable[pa.Table], key: Sequence[str], folder: Path) -> None:
         names = [f"k{number}" for number in range(len(key))]
         schema = pa.schema([(name, pa.string()) for name in (*names, "load", "row")])
-        batches = pa.RecordBatchReader.from_batches(schema, self._batches(files, schema))
+        batches = pa.RecordBatchReader.from_batches(schema, _batches(rows, schema))
         columns = ", ".join(names)
         with duckdb.connect(config={"memory_limit": _MEMORY, "threads": "2"}) as connection:
-            connection.execute(f"SET temp_directory = '{_quoted(folder)}'")
+            connection.execute(f"SET temp_directory = {literal(str(folder))}")
             connection.register("landed", batches)
             connection.execute(
                 f"CREATE TABLE newest AS SELECT {columns}, max_by(rows, load) AS rows "
@@ -50,20 +48,25 @@ class Keys:
                 f"SELECT {columns} FROM newest WHERE rows > 1 ORDER BY ALL LIMIT 3"
             ).fetchall()
 
-    def _batches(self, files: Sequence[Listed], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        wanted = [*self._key, LOAD_ID, ROW_ID]
-        for listed in files:
-            try:
-                with self._bucket.file(listed.path, listed.bytes) as opened:
-                    file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
-                    if not set(wanted) <= set(file.schema_arrow.names):
-                        continue  # landed before the key was configured
-                    for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
-                        columns = [batch.column(name).cast(pa.string()) for name in wanted]
-                        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-            except (ObjectMissing, pa.ArrowInvalid):
-                continue  # the checks of records and footers report it
+
+def lineage_of(key: Sequence[str]) -> list[str]:
+    """The columns that tell the newest row of each key."""
+    return [*key, LOAD_ID, ROW_ID]
 
 
-def _quoted(folder: Path) -> str:
-    return str(folder).replace("'", "''")
+def _batches(rows: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows as text, those of many small files together."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in rows:
+        columns = [column.cast(pa.string()) for column in table.columns]
+        waiting.append(pa.Table.from_arrays(columns, schema=schema))
+        count += table.num_rows
+        if count >= _BATCH_ROWS or len(waiting) >= _MOST_WAITING:
+            yield from _joined(waiting)
+            waiting, count = [], 0
+    yield from _joined(waiting)
+
+
+def _joined(tables: list[pa.Table]) -> list[pa.RecordBatch]:
+    return pa.concat_tables(tables).combine_chunks().to_batches() if tables else []
