@@ -64,8 +64,7 @@ def scale(setting: Setting, few: int = FEW, many: int = MANY, files: int = FILES
 
 def verbs(workspace: Workspace, streams: int, rounds: int) -> list[Mark]:
     workspace.measured("run", SOURCE, "--all")
-    workspace.measured("doctor")  # whose first run on a machine imports the source
-    called = (["status"], ["state", SOURCE, "rows_0000"], ["doctor"], ["--help"])
+    called = (["status"], ["state", SOURCE, "rows_0000"], ["--help"])
     return [
         _mark(f"`landing {words[0]}` of {streams} streams", 0.6, workspace.median(rounds, *words))
         for words in called
