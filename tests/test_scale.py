@@ -16,7 +16,8 @@ import pytest
 from landing import events
 from landing.catalog.workspace import Workspace
 from landing.errors import LandingError
-from landing.observe import in_time, observers
+from landing.observe import alerts, in_time, observers
+from landing.results import StreamResult, Traffic
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Request, serve_proxy
 
@@ -149,14 +150,21 @@ def test_requests_for_each_stream_are_few(shop: Kit, requests: Requests) -> None
         assert found[""] <= others, (words, found)
 
 
-def test_a_server_that_does_not_answer_delays_a_run_by_less_than_a_second(
-    shop: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_a_silent_server_delays_a_run_by_less_than_a_second_unless_there_is_a_problem_to_report(
+    shop: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, has_failed: bool
 ) -> None:
     assert in_time.SENT_WITHIN < 0.7
+    assert sum(alerts._TIMEOUT) < in_time.PROBLEMS_SENT_WITHIN
+    monkeypatch.setattr(in_time, "PROBLEMS_SENT_WITHIN", 1.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "LANDING_ALERT_WEBHOOK", "LANDING_PUSHGATEWAY_URL")
-        for name in names:
+        webhook, *others = (
+            "LANDING_ALERT_WEBHOOK",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "LANDING_PUSHGATEWAY_URL",
+        )
+        for name in (webhook, *others):
             monkeypatch.setenv(name, url)
         warnings: list[str] = []
 
@@ -164,12 +172,16 @@ def test_a_server_that_does_not_answer_delays_a_run_by_less_than_a_second(
             if isinstance(event, events.RunWarning):
                 warnings.append(event.text)
 
-        others = observers(Workspace(shop.root), "shop", None, late=tuple)
-        emit = events.FanOut([*others, person])
+        consumers = observers(Workspace(shop.root), "shop", None, late=tuple)
+        emit = events.FanOut([*consumers, person])
         emit(events.StreamStarted("a", "shop", "incremental", None, None))
-        emit(events.StreamFailed("a", LandingError("no luck")))
+        ended = StreamResult(source="shop", stream="a", seconds=1.0, location="", traffic=Traffic())
+        error = LandingError("no luck")
+        emit(events.StreamFailed("a", error) if has_failed else events.StreamLanded("a", ended))
         begun = time.monotonic()
         emit(events.RunEnded())
-        assert time.monotonic() - begun < 1.0
+        seconds = time.monotonic() - begun
         (told,) = warnings
-        assert [f"{name}: gave up after 0.6 s" in told for name in names] == [True] * 3
+        limit, silent = ("1.2 s", [webhook, *others]) if has_failed else ("0.6 s", others)
+        assert 0 <= seconds - float(limit.split()[0]) < 0.4
+        assert sorted(told.split("; ")) == sorted(f"{one}: gave up after {limit}" for one in silent)
