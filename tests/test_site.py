@@ -98,8 +98,8 @@ def test_lists_and_links_that_a_git_host_takes_work(site: Path) -> None:
     steps = re.search(r'<h2 id="secrets">.*?<ol>(.*?)</ol>', deployment, re.DOTALL)
     assert steps is not None
     assert steps[1].count('<div class="highlight">') == 3, "blocks are inside their steps"
-    assert 'href="repository/deploy/Dockerfile.html"' in deployment
-    assert (site / "repository" / "deploy" / "Dockerfile.html").is_file()
+    assert 'href="repository/.sops.yaml.html"' in deployment
+    assert (site / "repository" / ".sops.yaml.html").is_file()
 
 
 def test_nested_lists_get_four_spaces_and_code_stays() -> None:

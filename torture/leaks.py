@@ -33,7 +33,7 @@ from landing.cli.text.run import Terminal
 from landing.dagster.metadata import _table
 from landing.dagster.outcomes import _outcome
 from landing.dagster.reporting import RunLog
-from landing.dagster.results import _columns, _volume
+from landing.dagster.results import COLUMNS, _check, _volume
 from landing.errors import StreamError
 from landing.http.captured import captured
 from landing.observe.alerts import _BODIES, Concern
@@ -195,7 +195,9 @@ def _dagster_log(text: str) -> str:
     log = RunLog(logger)
     log(events.DriftNote("orders", text))
     log(events.RunWarning(text))
-    checks = (_columns(AssetKey("orders"), log.drift), _volume(AssetKey("orders"), _result(text)))
+    key = AssetKey("orders")
+    columns = _check(key, COLUMNS, passed=False, message="\n".join(log.drift))
+    checks = (columns, _volume(key, _result(text)))
     return heard.getvalue() + "".join(str(check.description) for check in checks)
 
 
