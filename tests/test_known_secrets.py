@@ -5,10 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import requests
+from requests import PreparedRequest
+from requests.auth import AuthBase
 
+from landing import secrets
 from landing.http import JwtBearer
+from landing.http.auth import sent_credentials
 from landing.observe.alerts import webhook
 from landing.operations.recordings.scrubbing import SCRUBBED, Scrubber, UnscrubbedSecret
 from landing.secrets import masked, redacted
@@ -25,6 +31,8 @@ WEBHOOK = "https://hooks.example/services/T0001/B0002/x7Gq2"
         ("HTTPS_PROXY", "http://me:pr0xy%2Fword@proxy:3128", "pr0xy/word"),
         ("http_proxy", "me:pr0xy-word@proxy:3128", "pr0xy-word"),
         ("SENTRY_URL", "https://0123456789abcdef0123@sentry.example/4", "0123456789abcdef0123"),
+        ("PAY_URL", "https://0123456789abcdef0123:@pay.example", "0123456789abcdef0123"),
+        ("COSMOS_PRIMARY_KEY", "0123456789abcdef" * 2, "0123456789abcdef" * 2),
         ("DLT_BUCKET_URL", "s3://AKIA:bucket-word@landing/raw", "bucket-word"),
         ("LANDING_PUSHGATEWAY_URL", "https://me:push-word@metrics.example", "push-word"),
         ("LANDING_DUCKLAKE_CATALOG", "postgres:host=db password=lake-word dbname=x", "lake-word"),
@@ -90,6 +98,12 @@ SENDS = {
     "the cookie of a session": (
         "requests.get(url, cookies={'PHPSESSID': 'T0ken-that-was-fetched'}).raise_for_status()"
     ),
+    "a token whose scheme is OAuth": (
+        "requests.get(url, headers={'Authorization': 'OAuth T0ken-that-was-fetched'})"
+        ".raise_for_status()"
+    ),
+    "a key as the user": "requests.get(url, auth=('T0ken-that-was-fetched', ''))"
+    ".raise_for_status()",
     "a key": (
         "requests.get(url, headers={'X-Api-Key': 'T0ken-that-was-fetched'}).raise_for_status()"
     ),
@@ -124,6 +138,48 @@ def test_what_a_source_sends_is_known(
     assert "T0ken" not in done.text
     for path in folder_zone.paths():
         assert b"T0ken" not in folder_zone.read(path)
+
+
+class _Headers(AuthBase):
+    """Headers of any name and type, as an auth class may set them."""
+
+    def __init__(self, *headers: tuple[Any, Any]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+def test_what_is_sent_is_registered_once_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_sent", {})
+    monkeypatch.setattr(secrets, "_registered", {})
+    secrets.register("a-refresh-token")
+    sent_credentials.guard()
+    guarded = requests.Session.send
+    calls: list[str] = []
+
+    def traced(session: requests.Session, request: PreparedRequest, **options: Any) -> Any:
+        calls.append(str(request.url))
+        return guarded(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", traced)  # as OpenTelemetry does
+    sent_credentials.guard()
+    signed = 'OAuth oauth_consumer_key="the-consumer", oauth_signature="of-one-request"'
+    auth = _Headers(
+        *(("X-Token-Number", 1234567890), ("X-Api-Key", b"key-in-bytes")),
+        *(("X-Auth-Email", "me@example.com"), ("X-Partition-Key", "production")),
+        *(("X-Auth-Token", "you@example.com"), (b"X-Shop-Key", "name-in-bytes")),
+        ("Authorization", signed),
+    )
+    with serve(lambda exchange: exchange.reply(200)) as server:
+        requests.get(server.url, auth=auth, timeout=5)
+    assert calls == [f"{server.url}/"]
+    assert set(secrets._sent) == {"1234567890", "key-in-bytes", "name-in-bytes"}
+    for number in range(250):
+        sent_credentials._register("Authorization", f"Bearer token-of-request-{number}")
+    assert len(secrets._sent) == 200
+    assert redacted("a-refresh-token, token-of-request-249") == "***, ***"
 
 
 BESIDES = """\

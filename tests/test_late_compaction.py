@@ -14,10 +14,12 @@ import pytest
 
 from demo.servers import S3Server
 from landing.catalog.workspace import Workspace, bucket_settings
+from landing.errors import LeaseHeld
 from landing.operations.compaction import Compacted, compact
 from landing.operations.compaction_plan import Terms
 from landing.zone import lease as lease_module
 from landing.zone.bucket import Bucket
+from landing.zone.layout import compacted_path
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Exchange, Proxy, Request, Response, serve_proxy
 from tests.test_compaction import FIRST_DAY, PATHS, all_ids, hourly, put
@@ -117,6 +119,30 @@ def test_what_arrives_late_undoes_nothing_of_a_compaction_that_died(
     if not misreads:
         steps[4] = "removal"
     assert [_step(request) for request in requests] == steps
+
+
+def test_an_empty_file_that_arrives_late_replaces_no_good_one(
+    kit: Kit, zone: Zone, bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has deleted the file that was misread, and another file got its name."""
+    before = hourly(zone, days=1, a_day=3)
+    other = Response(200, zone.read(before[0]))
+    proxy.spoil(partial(_answers, other), when=_reads_back)
+    first = Late(kit, proxy, monkeypatch, write=3)
+    assert first.is_stopped()
+    assert _step(first.request) == "into"
+    monkeypatch.setattr(lease_module, "EXPIRES_AFTER", timedelta(0))
+    compact(bucket, PATHS, everything(), 0)
+    into = compacted_path(before[-1])
+    zone.delete(into)
+    before.insert(1, put(zone, FIRST_DAY + timedelta(hours=1), pa.table({"id": [1, 2]})))
+    wanted = all_ids(zone, before)
+    assert compact(bucket, PATHS, everything(), 0).error is None
+    assert zone.parts("shop", "orders") == [into]
+    first.go_on()
+    assert first.result is not None
+    assert isinstance(first.result.error, LeaseHeld)
+    assert all_ids(zone, [into]) == wanted
 
 
 def _answers(response: Response, exchange: Exchange) -> None:

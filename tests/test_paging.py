@@ -21,6 +21,7 @@ from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from demo.servers import datasette
 from landing import http
 from landing.errors import ApiError
+from landing.events import Event, Note
 from landing.http import (
     Api,
     CursorPages,
@@ -30,6 +31,7 @@ from landing.http import (
     NumberedPages,
     OffsetPages,
     TimeWindows,
+    traffic,
 )
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api as Server
@@ -258,15 +260,15 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
 
 
 def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
-    """As of a run that has nothing new: the first page has rows of the start alone, which are too
-    few for a page that the API has cut off."""
+    """As of a run that has nothing new: the first page has rows of the start alone, and one more
+    request shows that the API has not cut it off."""
     last = max(row["updated_at"] for row in api.rows())
     client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
     paging = KeysetPages("updated_at", "since", limit=500, inclusive=True)
     pages = client.pages("orders", records="data", params={"since": last}, paging=paging)
     found = [row["id"] for page in pages for row in page.rows()]
     assert found == [row["id"] for row in api.rows() if row["updated_at"] == last]
-    assert len(api.requests) == 1
+    assert len(api.requests) == 2
 
 
 def capped(server: Server, most: int) -> None:
@@ -344,6 +346,22 @@ def test_a_few_rows_that_all_share_a_value_are_no_capped_page() -> None:
     """As those of a new shop, which were made at once."""
     with serve_api(sharing(3)) as server:
         assert set(by_change(server)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("most", "count"), [(5, 10), (9, 18)])
+def test_pages_capped_below_ten_lose_nothing_without_a_word(most: int, count: int) -> None:
+    """If earlier rows show the cap, it is an error; else it may be a short list, so a warning."""
+    said: list[Event] = []
+    for counts in ((count,), (2, count)):
+        with serve_api(sharing(*counts)) as server, traffic.counting(said.append, "orders"):
+            capped(server, most)
+            if len(counts) == 1:
+                assert len(set(by_change(server))) == most
+                (warning,) = (event.text for event in said if isinstance(event, Note))
+                assert "rows are missing: page by a field" in warning
+            else:
+                with pytest.raises(ApiError, match=f"is {most} the size of its largest page"):
+                    by_change(server)
 
 
 def test_a_keyset_of_a_search_finds_where_its_pages_begin_in_the_body(running: Shop) -> None:

@@ -174,8 +174,7 @@ def test_a_parent_dated_into_the_future_in_seconds_stops_no_later_ones(
 
 
 def test_parents_in_their_declared_order_do_not_trail(kit: Kit, numbered: Path) -> None:
-    streams = kit.repository / "orchestration" / "dlt" / "sources" / "shop" / "streams.py"
-    streams.write_text(SOURCE.replace('("at")', '("at", row_order="asc")'))
+    ordered(kit)
     run(kit, numbered, [order(1, 1)], [order(2, 2)])
     state = json.loads(kit.landing("state", "show", "shop", "lines", "--json").out)
     assert [(one["stream"], one["cursor"]) for one in state["parents"]] == [("orders", 2)]
@@ -209,3 +208,37 @@ def test_versions_trail_by_one_run(kit: Kit, numbered: Path, folder_zone: Zone) 
     run(kit, numbered)
     run(kit, numbered)
     assert landed(folder_zone) == {(0, 3), (1, 1), (2, 2), (1, 4), (2, 5)}
+
+
+def ordered(kit: Kit, *, pages: int = 2) -> None:
+    streams = kit.repository / "orchestration" / "dlt" / "sources" / "shop" / "streams.py"
+    source = SOURCE.replace("range(2)", f"range({pages})")
+    streams.write_text(source.replace('("at")', '("at", row_order="asc")'))
+
+
+def kept_of_orders(zone: Zone) -> dict[str, Any]:
+    path = "_dlt/shop/lines/state.json"
+    state = state_of(json.loads(zone.read(path)), path)
+    return dict(resource_state(state, "orders")["incremental"]["at"])
+
+
+def test_a_last_page_out_of_the_range_that_breaks_the_order_takes_the_cursor_back(
+    kit: Kit, numbered: Path, folder_zone: Zone
+) -> None:
+    ordered(kit, pages=3)
+    run(kit, numbered, [order(9, 9), order(10, 10)], [], [])
+    pages = [order(11, 11), order(12, 12)], [order(22, 22)], [order(5, 5), order(6, 6)]
+    run(kit, numbered, *pages)
+    kept = kept_of_orders(folder_zone)
+    assert kept["landing_reached"]["disordered"] is True
+    assert kept["last_value"] < 22
+
+
+def test_a_broken_order_of_numbers_that_may_be_times_is_remembered(
+    kit: Kit, numbered: Path, folder_zone: Zone
+) -> None:
+    """So few numbers beyond now don't show whether they are times; the cursor stays meanwhile."""
+    ordered(kit)
+    later = 32_472_144_000
+    run(kit, numbered, [order(2, later + 2)], [order(1, later + 1)])
+    assert kept_of_orders(folder_zone)["landing_reached"] == {"disordered": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,41 @@ def test_ordinary_text_is_not_taken_for_a_secret() -> None:
     assert replaced(text, {"test": "***"}) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the latest test run", "the latest *** run"),
+        ("test_run, protest, retest", "test_run, protest, retest"),
+        ("key=test&a=%74est&b=%20test%20", "key=***&a=***&b=%20***%20"),
+        ("'\\ntest\\u0026' \\u0074est", "'\\n***\\u0026' ***"),
+    ],
+)
+def test_a_short_secret_is_masked_as_a_word(
+    monkeypatch: pytest.MonkeyPatch, text: str, shown: str
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "test")
+    assert redacted(text) == shown
+
+
+def test_names_of_members_are_masked_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "supersecret1")
+    monkeypatch.setenv("OTHER_KEY", "supersecret2")
+    monkeypatch.setenv("SHORT_KEY", "rows")
+    document = {"supersecret1": 1, "supersecret2": [{"rows": "rows"}], "a": {"supersecret1": None}}
+    masked = {"***": 1, "******": [{"rows": "***"}], "a": {"***": None}}
+    assert secrets.without_secrets(document) == masked
+
+
+def test_a_large_text_takes_little_memory() -> None:
+    text = '{"name": "caf\\u00e9", "url": "https:\\/\\/a.example"}\n' * 2_000 + "s%65cret/1"
+    tracemalloc.start()
+    masked = replaced(text, {"secret/1": "***"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert masked == text.replace("s%65cret/1", "***")
+    assert peak < 20 * len(text)
+
+
 @pytest.mark.parametrize("text", ["x-", "?key", "cookie", "%25", "&#0", "\\u0061", "://a", "'\""])
 def test_a_hostile_text_takes_no_time(text: str) -> None:
     begun = time.process_time()
@@ -95,6 +131,7 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
         *("client_secret", "ClientSecret", "APITOKEN", "DB_DSN", "session_cookie", "SHOP_KEYS"),
         *("AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_CONNECTION_STRING", "SHOP_PASSPHRASE", "JWT"),
         *("SOURCES__SHOP__API_KEY", "Authorization", "SHOP_CREDENTIALS", "X-Signature", "CARD_PIN"),
+        *("S3_ACCESS_KEY_ID", "VAULT_SECRET_ID", "KEY", "ID_TOKEN"),
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -107,6 +144,9 @@ def test_names_of_secrets(name: str) -> None:
     [
         *("GIT_AUTHOR_NAME", "KEYBOARD_LAYOUT", "TOKENIZERS_PARALLELISM", "COMPASS", "MONKEY"),
         *("SPINNER", "AUTHOR", "PASSENGERS", "BYPASS_CACHE", "SECRETARY", "KEYSTONE", "LANG"),
+        *("SHOP_SORT_KEY", "primaryKey", "X-Partition-Key", "X_AUTH_METHOD", "tokenType"),
+        *("X_TOKEN_EXPIRES", "token_expires_in", "LLM_MAX_TOKENS", "AUTH_CLIENT_ID"),
+        *("X-Auth-Email", "X-Auth-User", "API_KEY_VERSION"),
     ],
 )
 def test_names_that_only_look_like_those_of_secrets(name: str) -> None:
@@ -118,20 +158,22 @@ def test_a_variable_that_names_a_place_is_no_secret(name: str) -> None:
     assert not is_secret_variable(name)
 
 
-def test_the_name_of_a_stream_is_no_secret(
+def test_the_name_of_a_stream_or_field_is_no_secret(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SORT_KEY", "orders")
+    monkeypatch.setenv("SHOP_PIN", "orders")
+    monkeypatch.setenv("OTHER_PIN", "updated_at")
     monkeypatch.setenv("SHOP_KEY", "hunter22-orders")
     kit.add_source(
         "fails",
         "import dlt\n@dlt.resource\ndef orders():\n"
-        "    raise ValueError('hunter22-orders is refused')\n    yield 1\n",
+        "    raise ValueError('hunter22-orders is refused for updated_at')\n    yield 1\n",
     )
-    kit.configure("fails", "orders", fields={"id": {"type": "integer"}})
+    parts = {"type": "object", "properties": {"updated_at": {"type": "string"}}}
+    kit.configure("fails", "orders", fields={"id": {"type": "integer"}, "part": parts})
     done = kit.run("fails", "orders")
     assert "fails/orders" in done.text
-    assert "*** is refused" in done.text
+    assert "*** is refused for updated_at" in done.text
 
 
 def test_a_header_is_masked_whatever_is_in_it() -> None:

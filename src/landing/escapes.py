@@ -1,8 +1,8 @@
 """Finds a text in another, however it is spelled there: escaped as in a URL, JSON, HTML, Python or
-a shell, whole or letter by letter, repeatedly and in any mixture, or in base64 or hexadecimal.
+a shell, whole or letter by letter, repeatedly and in any mixture, or once in base64 or hexadecimal.
 
-Escapes are undone layer by layer. Each layer knows where its characters come from, so that what is
-found can be cut out of the original text.
+Escapes are undone layer by layer. Each layer knows where its escapes were, so that what is found
+can be cut out of the original text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from html.entities import html5
@@ -56,12 +58,12 @@ _BASES = {
 @dataclass(frozen=True)
 class Layer:
     text: str
-    origins: Sequence[int]
-    """Where each character begins in the original text, and where that ends."""
+    origin: Callable[[int], int]
+    """Where the character at a position begins in the original text."""
 
     def span(self, start: int, end: int) -> Span:
         """In the original text."""
-        return self.origins[start], self.origins[end]
+        return self.origin(start), self.origin(end)
 
     @cached_property
     def _without_plus(self) -> str:
@@ -76,16 +78,25 @@ class Layer:
     @cached_property
     def _kept(self) -> Sequence[int]:
         """Where the characters of `_without_spaces` stand in the text."""
-        words = re.finditer(r"\S+", self._without_plus)
-        return [at for word in words for at in range(*word.span())]
+        kept = array("q")
+        for word in re.finditer(r"\S+", self._without_plus):
+            kept.extend(range(*word.span()))
+        return kept
 
-    def find(self, spellings: _Spellings) -> Iterator[Span]:
+    def find(self, spellings: _Spellings, *, as_word: bool) -> Iterator[Span]:
         for spelling in spellings.plain:
             for at in _places(self._without_plus, spelling):
-                yield self.span(at, at + len(spelling))
+                end = at + len(spelling)
+                if not (as_word and (self._has_word_at(at) or self._has_word_at(end))):
+                    yield self.span(at, end)
         for spelling in spellings.encoded:
             for at in _places(self._without_spaces, spelling):
                 yield self.span(self._kept[at], self._kept[at + len(spelling) - 1] + 1)
+
+    def _has_word_at(self, at: int) -> bool:
+        """Whether the characters before and after this position are of one word."""
+        pair = self.text[max(at - 1, 0) : at + 1]
+        return len(pair) == 2 and pair.replace("_", "a").isalnum()
 
 
 class Escaped:
@@ -97,18 +108,19 @@ class Escaped:
         return _recent(text) if len(text) <= _LONGEST_KEPT else cls(text)
 
     def __init__(self, text: str) -> None:
-        self.layers = [Layer(text, range(len(text) + 1))]
+        self.layers = [Layer(text, int)]
         while len(self.layers) < _MOST_LAYERS:
             further = _undone(self.layers[-1])
             if further.text == self.layers[-1].text:
                 break
             self.layers.append(further)
 
-    def find(self, sought: str) -> Iterator[Span]:
-        """Where the original text has it, in any spelling. The spans may overlap."""
+    def find(self, sought: str, *, as_word: bool = False) -> Iterator[Span]:
+        """Where the original text has it, in any spelling; with `as_word`, not as a part of a
+        longer word. The spans may overlap."""
         spellings = _spellings(sought)
         for layer in self.layers:
-            yield from layer.find(spellings)
+            yield from layer.find(spellings, as_word=as_word)
 
 
 _recent = lru_cache(maxsize=8)(Escaped)
@@ -122,22 +134,27 @@ def _places(text: str, sought: str) -> Iterator[int]:
 
 
 def _undone(layer: Layer) -> Layer:
-    pieces: list[str] = []
-    origins: list[int] = []
-    at = 0
-    escape = _OF_ASCII if layer.text.isascii() else _OF_ANY_TEXT
-    for match in escape.finditer(layer.text):
-        start, end = match.span()
+    """Keeps three numbers for each escape, as one for each character takes a gigabyte for a large
+    text: where the escape starts and ends, and where what it means stops in the new text."""
+    starts, ends, stops = array("q"), array("q", [0]), array("q", [0])
+
+    def undo(match: re.Match[str]) -> str:
         meant = _meant(match)
-        pieces += layer.text[at:start], meant
-        origins += layer.origins[at:start]
-        origins += [layer.origins[start]] * len(meant)
-        at = end
-    if not at:
-        return layer
-    pieces.append(layer.text[at:])
-    origins += layer.origins[at:]
-    return Layer("".join(pieces), origins)
+        start, end = match.span()
+        stops.append(stops[-1] + start - ends[-1] + len(meant))
+        starts.append(start)
+        ends.append(end)
+        return meant
+
+    def origin(at: int) -> int:
+        last = bisect_right(stops, at) - 1
+        # All that the next escape means begins where that escape starts.
+        return layer.origin(min(at - stops[last] + ends[last], starts[last]))
+
+    escape = _OF_ASCII if layer.text.isascii() else _OF_ANY_TEXT
+    text = escape.sub(undo, layer.text)
+    starts.append(len(layer.text))
+    return Layer(text, origin)
 
 
 def _meant(match: re.Match[str]) -> str:

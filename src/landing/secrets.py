@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,12 +28,21 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey")
 """Endings of words that are written together, as in PGPASSWORD or apitoken."""
+_OF_NO_SECRET = re.compile(
+    r"\b(?:(?:sort|primary|partition) keys?|max tokens|email|user|type|method|mode|version"
+    r"|expires(?: in| at)?|(?<!key )(?<!secret )(?<!token )id)$"
+)
+"""Last words of names whose values are no secrets, whatever words come before. The id of a key,
+such as that of S3, is kept secret."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _OF_A_PLACE = re.compile(r"^(OLD)?PWD$|_(URL|URI|HOST|PATH|FILE|DIR|SOCK)$", re.IGNORECASE)
 """Variables that name a place, and so are not secret, whatever other words are in their names."""
 _SHORTEST = 4
 """Characters. Shorter values are not redacted: they occur in any text."""
 _SHORTEST_IN_DATA = 8
+"""Shorter values are redacted only as whole words, and not in data."""
+_KEY_OF_AN_ACCOUNT = 32
+"""Characters. Azure names keys like this PRIMARY_KEY; names of fields are shorter."""
 _REMEMBERED = 200
 """How many tokens are remembered. A process may renew them for weeks; old ones have expired."""
 _MASK = "***"
@@ -67,6 +76,7 @@ _PAIR = re.compile(r"(?:^|[\s?&;,])([\w.-]+)=('[^']*'|[^\s&;,]+)")
 """A setting within a variable: in a connection string, the query of a URL, a list of headers."""
 
 _registered: dict[str, str] = {}
+_sent: dict[str, str] = {}
 _lasting: dict[str, str] = {}
 _public: set[str] = set()
 _finders: list[Callable[[], Iterable[str]]] = []
@@ -78,12 +88,22 @@ def register(*values: str, what: str = "a token") -> None:
 
     `what` describes them and may be shown; the values never are. The first description is kept.
     """
+    _remember(_registered, values, what)
+
+
+def register_sent(*values: str) -> None:
+    """Remembers what a request sends, apart from other tokens: a client that makes a new one for
+    each request would soon displace those."""
+    _remember(_sent, values, "credentials of a request")
+
+
+def _remember(latest: dict[str, str], values: Iterable[str], what: str) -> None:
     with _lock:
         for value in values:
             if value not in _lasting:
-                _registered[value] = _registered.pop(value, what)
-        for oldest in list(_registered)[:-_REMEMBERED]:
-            del _registered[oldest]
+                latest[value] = latest.pop(value, what)
+        for oldest in list(latest)[:-_REMEMBERED]:
+            del latest[oldest]
 
 
 def register_lasting(*values: str, what: str) -> None:
@@ -95,11 +115,12 @@ def register_lasting(*values: str, what: str) -> None:
 def registered() -> Mapping[str, str]:
     """The registered secrets, each with its description."""
     with _lock:
-        return {**_lasting, **_registered}
+        return {**_sent, **_lasting, **_registered}
 
 
 def make_public(names: Iterable[str]) -> None:
-    """Keeps these names of sources and streams readable, even if a secret has the same value."""
+    """Keeps these names of sources, streams and fields readable, even if a secret has the same
+    value."""
     _public.update(names)
 
 
@@ -112,9 +133,9 @@ def find_by(finder: Callable[[], Iterable[str]]) -> None:
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a header or parameter of this name is secret. Whole words decide, so that
-    GIT_AUTHOR_NAME and KEYBOARD_LAYOUT are not."""
+    GIT_AUTHOR_NAME and KEYBOARD_LAYOUT are not; nor are AUTH_METHOD and SORT_KEY."""
     words = _words(name)
-    return (
+    return not _OF_NO_SECRET.search(" ".join(words)) and (
         not _SECRET_WORDS.isdisjoint(words)
         or any(word.endswith(_SECRET_ENDINGS) for word in words)
         or "connectionstring" in "".join(words)
@@ -148,7 +169,8 @@ def _of_variable(name: str, value: str) -> tuple[str, ...]:
 def secrets_of(name: str, value: str) -> Iterator[str]:
     """The secret parts of a variable or setting: its whole value, the password in its URL, or
     members of its JSON, connection string or query with the names of secrets."""
-    if is_secret_variable(name):
+    is_primary_key = _words(name)[-2:] == ["primary", "key"]
+    if is_secret_variable(name) or (is_primary_key and len(value) >= _KEY_OF_AN_ACCOUNT):
         yield value
         yield value.strip()
         # A private key, maybe with `\\n` for its line breaks; a message may quote one line of it.
@@ -203,18 +225,23 @@ def _of_url(url: str) -> Iterator[str]:
         user, password = parts.username or "", parts.password
     except ValueError:
         return
-    if password is None and len(user) >= 16:
-        password = user
-    if password:
-        yield password
-        yield unquote(password)
+    found = [password or ""]
+    if len(found[0]) < _SHORTEST_IN_DATA and len(user) >= 16:
+        found.append(user)
+    for secret in filter(None, found):
+        yield secret
+        yield unquote(secret)
 
 
 def redacted(text: str) -> str:
     """`text` without secrets: known ones in any spelling, the user part of any URL, and anything
     in a place where credentials stand."""
     escaped = Escaped.of(text)
-    spans = _spans(escaped, dict.fromkeys(known(), _MASK))
+    spans = [
+        (*span, _MASK)
+        for secret in known()
+        for span in escaped.find(secret, as_word=len(secret) < _SHORTEST_IN_DATA)
+    ]
     for layer in escaped.layers:
         spans += ((*layer.span(*place), _MASK) for place in _places(layer.text))
     return _cut(text, spans)
@@ -235,15 +262,28 @@ def masked(text: str) -> str:
 
 
 def without_secrets(value: Any, safe: Callable[[str], str] = redacted) -> Any:
-    """A document with each of its texts redacted by itself, so that a secret that looks like a key
-    or a number breaks no document."""
+    """A document with each of its texts redacted by itself, so that a secret that looks like a
+    number breaks no document. Of its members' names, only secrets of some length are masked: a
+    short one may be the name of a member that every such document has."""
+    return _without_secrets(value, cache(safe), cache(masked))
+
+
+def _without_secrets(
+    value: Any, safe: Callable[[str], str], safe_name: Callable[[str], str]
+) -> Any:
     match value:
         case str():
             return safe(value)
         case dict():
-            return {name: without_secrets(member, safe) for name, member in value.items()}
+            members: dict[Any, Any] = {}
+            for name, member in value.items():
+                shown = safe_name(name) if isinstance(name, str) else name
+                while shown in members:  # two secrets are two members
+                    shown += _MASK
+                members[shown] = _without_secrets(member, safe, safe_name)
+            return members
         case list() | tuple():
-            return [without_secrets(member, safe) for member in value]
+            return [_without_secrets(member, safe, safe_name) for member in value]
     return value
 
 
@@ -309,7 +349,11 @@ _warnings = _Warnings()
 
 def log_no_secrets(*names: str) -> None:
     """Redacts everything that is logged under these names, whatever the handler, and all that goes
-    to standard error because there is no handler, such as Python's warnings."""
+    to standard error because there is no handler, such as Python's warnings.
+
+    This lasts until the process ends, as the threads of a source may warn at any time. A program
+    that embeds a source gets its warnings from the logger `py.warnings`.
+    """
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(_warnings)
     if logging.lastResort is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -55,6 +55,15 @@ class Field(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, froz
         """Whether a nested field, at any level, is private; the field itself does not count."""
         inner = [*(self.properties or {}).values(), *([self.items] if self.items else [])]
         return any(field.is_private for field in inner)
+
+
+def names_in(fields: Mapping[str, Field]) -> Iterator[str]:
+    """The names of all fields, at any depth."""
+    for name, field in fields.items():
+        yield name
+        while field.items is not None:
+            field = field.items
+        yield from names_in(field.properties or {})
 
 
 def landing_fields(fields: Mapping[str, Field]) -> dict[str, Field]:

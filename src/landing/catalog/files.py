@@ -14,7 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from landing.catalog.documents import decode, in_file, parse
-from landing.catalog.fields import KINDS, Field
+from landing.catalog.fields import KINDS, Field, names_in
 from landing.catalog.resolution import check_stream_name, resolved, with_discovered_cursor
 from landing.catalog.stream_config import (
     DestinationSyncMode,
@@ -25,6 +25,7 @@ from landing.catalog.stream_config import (
 )
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, nearest
+from landing.secrets import make_public
 
 OWN_CONNECTORS = ("dlt", "landing")
 _MODES: tuple[str, ...] = get_args(SyncMode)
@@ -128,6 +129,7 @@ def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:
         discovered = read_discovered(workspace, source, stream)
         known = discovered.fields if discovered is not None else {}
         raw = decode(file, shown, StreamFile)
+        make_public(names_in({**known, **raw.fields}))
         if discovered is not None:
             raw = with_discovered_cursor(raw, discovered)
         with in_file(shown):

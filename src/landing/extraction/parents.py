@@ -119,9 +119,8 @@ class ParentIncremental(FrozenIncremental):
             found = self._range.within(values, is_first_answer=self._answers.count == 1)
         except SourceError as error:
             raise SourceError(f"parent stream '{self.parent}': {error}") from None
-        if found:  # else it has not come further
-            self._kept["last_value"] = self._range.cursor
-            self._kept[_REACHED] = self._range.state
+        self._kept["last_value"] = self._range.cursor
+        self._kept[_REACHED] = self._range.state
         return found
 
 

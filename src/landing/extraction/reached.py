@@ -232,8 +232,15 @@ class Reached:
 
     def state(self, cursor: Any) -> ReachedState:
         """The state for the next run, given the cursor with which it begins."""
-        if self._all is None or self._unit_is_open:
+        if self._all is None:
             return self._state
+        state = self._state.copy() if self._unit_is_open else self._state_at(cursor)
+        if self.is_disordered:
+            state["disordered"] = True
+        return state
+
+    def _state_at(self, cursor: Any) -> ReachedState:
+        assert self._all is not None, "it has begun"
         state = ReachedState()
         furthest = self._until_now if self._has_limit else self._all
         seen = furthest.place.raw if furthest.place is not None else self._state.get("seen")
@@ -243,8 +250,6 @@ class Reached:
             state["unit"] = self._unit
         if self.ahead is not None:
             state["ahead"] = self.ahead
-        if self.is_disordered:
-            state["disordered"] = True
         return state
 
 

@@ -30,7 +30,7 @@ from landing.operations.compaction_plan import (
     plan_compaction,
 )
 from landing.operations.rewriting import Copy, NotEqual, alike, check_equal, rewritten
-from landing.zone.bucket import Bucket
+from landing.zone.bucket import ATTEMPTS, Bucket
 from landing.zone.compactions import (
     Compaction,
     PendingCompaction,
@@ -221,9 +221,7 @@ class _Replacing:
                 raise NotEqual("it is not there")
             check_equal(files, columns, copy)
         except (NotEqual, pa.ArrowException, OSError) as error:
-            ended = replace(begun, unequal=str(error))
-            self._pending.put(ended)
-            self._empty(ended, columns)
+            self._empty(replace(begun, unequal=str(error)), columns)
         else:
             ended = replace(begun, compared=datetime.now(UTC), bytes=copy.stat().st_size)
             copy.unlink()
@@ -234,14 +232,22 @@ class _Replacing:
         """Put an empty file in the place of one that is not equal. Its name stays taken, so that
         what arrives late finds no room, and can't remove a good file."""
         content = empty_file(columns)
-        self._bucket.put(wrong.into, content)
+        found = self._bucket.get(wrong.into, is_large=True)
+        # Refused if another process has gone on: what was found may then be its good file.
+        self._pending.put(wrong)
+        if found is None:
+            written = self._bucket.create(wrong.into, content, ATTEMPTS)
+        else:
+            written = self._bucket.replace(wrong.into, content, found, ATTEMPTS)
+        if written is None:
+            raise self._lease.lost(f"and {self._bucket.location(wrong.into)} has changed since")
         empty = replace(wrong, rows=0, bytes=len(content), files=[])
         put_compaction(self._bucket, self._paths, empty)
         self._pending.put(replace(wrong, done=datetime.now(UTC)))
         raise BucketError(
             f"{self._bucket.location(wrong.into)} did not read back as the files that it should "
-            f"replace: {wrong.unequal}; they stay, and an empty file has its place: check the "
-            "bucket's disks"
+            f"replace: {wrong.unequal}; they stay, and an empty file was put in its place: check "
+            "the bucket's disks"
         )
 
     def _remove(self, compared: Compaction) -> None:

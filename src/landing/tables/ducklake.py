@@ -81,16 +81,9 @@ class DuckLake:
         """Let this transaction conflict with any other one that adds rows to the table.
 
         Of two that only add rows, both are committed, even if they add the same rows
-        (duckdb/ducklake#1393). So this one deletes a row, too, and adds it again.
+        (duckdb/ducklake#1393). A comment, even the same one again, changes the table itself.
         """
-        row = lake.execute(f"SELECT * FROM {self._name} LIMIT 1").to_arrow_table()
-        if not row.num_rows:
-            lake.execute(f"COMMENT ON TABLE {self._name} IS 'kept by dlt-landing'")
-            return
-        lake.register("moved", row)
-        same = f"{quoted(ROW_ID)} = (SELECT {quoted(ROW_ID)} FROM moved)"
-        lake.execute(f"DELETE FROM {self._name} WHERE {same}")
-        lake.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM moved")
+        lake.execute(f"COMMENT ON TABLE {self._name} IS 'kept by dlt-landing'")
 
     def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         empty = batches.schema.empty_table()

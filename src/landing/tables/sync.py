@@ -31,7 +31,7 @@ from landing.tables.table import Counts, plain
 from landing.tables.winners import changes, keyless
 from landing.zone.bucket import Bucket
 from landing.zone.lease import Lease
-from landing.zone.waiting import waited
+from landing.zone.waiting import waited, waited_write
 
 _BUGS = (
     AssertionError,
@@ -128,7 +128,7 @@ class TableSync:
             changed = self._changes(batch)
             lease.check()
             if changed.num_rows:
-                counts.append(waited(self._table.upsert, _widened(changed, schema)))
+                counts.append(waited_write(self._table.upsert, _widened(changed, schema)))
             if batch.is_whole:
                 lease.check()
                 self._mark(batch.path, None, reduce(Counts.__add__, counts, Counts()), marker)
@@ -178,7 +178,7 @@ class TableSync:
             )
             lease.check()
             with snapshot.unmasked():
-                waited(self._table.replace, snapshot.reader(), lease.check)
+                waited_write(self._table.replace, snapshot.reader(), lease.check)
         self._keyless = snapshot.keyless
         lease.check()
         self._mark(snapshot.last_path, load_id, Counts(snapshot.rows), None)

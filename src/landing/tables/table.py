@@ -39,7 +39,7 @@ class Counts:
 class Table(Protocol):
     """Each change is one commit: a reader sees all of it or nothing. The stream's lease ensures
     that one process writes at a time; a commit fails if another one has changed the table since
-    this process has opened it, as after a stop of a minute."""
+    this process opened it, for example because it was suspended for a minute."""
 
     def columns(self) -> pa.Schema | None:
         """None if there is no table. Raises TableError if it can't be read."""

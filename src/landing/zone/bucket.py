@@ -23,7 +23,7 @@ from landing.zone import object_store as stores
 from landing.zone.bucket_file import BucketFile, mapped
 from landing.zone.bucket_messages import BucketMessages, Unanswered
 from landing.zone.object_store import local_folder
-from landing.zone.waiting import waited
+from landing.zone.waiting import waited, waited_write
 
 _SETTLING = threading.Lock()
 """Creating a store temporarily hides environment variables of the whole process."""
@@ -92,6 +92,10 @@ class Bucket:
                 self._settled[within] = self._make_store(self.settings, within)
             return self._settled[within]
 
+    def share_clients(self, other: Bucket) -> None:
+        """Use the clients of `other`, a bucket with the same settings."""
+        self._make_store, self._settled = other._make_store, other._settled
+
     @property
     def _uploads(self) -> LocalStore | S3Store:
         """The client for whole parts, each in one request."""
@@ -109,7 +113,7 @@ class Bucket:
 
     def put(self, path: str, content: bytes | Path) -> None:
         with self._explained("write", path):
-            waited(obstore.put, self._for(content), path, content)
+            waited_write(obstore.put, self._for(content), path, content)
 
     def _for(self, content: bytes | Path) -> LocalStore | S3Store:
         is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
@@ -119,7 +123,9 @@ class Bucket:
         """Upload a file unless `path` exists; whether it is there now.
 
         By one request, since the client can't complete a multipart upload on a condition. `check`
-        is called before each attempt; it raises if this process may not write any more.
+        is called before each attempt; it raises if this process may not write any more. If a signal
+        ends the wait, the upload may arrive after another process has taken the lease: it then
+        finds its name taken.
         """
 
         def write() -> bool:
@@ -156,17 +162,17 @@ class Bucket:
 
         def write() -> StoredObject:
             with self._explained("write", path):
-                put = waited(obstore.put, self._for(content), path, content, **_NEW)
+                put = waited_write(obstore.put, self._for(content), path, content, **_NEW)
                 return _written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
 
-    def get(self, path: str) -> StoredObject | None:
+    def get(self, path: str, *, is_large: bool = False) -> StoredObject | None:
         if self._is_unborn:
             return None
         try:
             with self._explained("read", path):
-                found = waited(obstore.get, self._small, path)
+                found = waited(obstore.get, self._store if is_large else self._small, path)
                 meta = found.meta
                 return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
         except _Absent:
@@ -207,7 +213,7 @@ class Bucket:
                 self.delete(path)
         elif paths:
             with self._explained("delete", paths[0]):
-                waited(obstore.delete, self._store, list(paths))
+                waited_write(obstore.delete, self._store, list(paths))
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
         """Open an object for reading in pieces. Raises ObjectMissing if it does not exist.
@@ -235,7 +241,7 @@ class Bucket:
     def delete(self, path: str) -> None:
         try:
             with self._explained("delete", path):
-                waited(obstore.delete, self._small, path)
+                waited_write(obstore.delete, self._small, path)
         except _Absent:
             return
 
@@ -247,12 +253,13 @@ class Bucket:
         `content` has to be new and unique to this call: if it is found there, this call wrote it.
         """
         if self.is_local:
-            return self._replace_locally(path, content, seen)
+            found: StoredObject | None = waited_write(self._replace_locally, path, content, seen)
+            return found
         mode: Any = {"e_tag": seen.version}
 
         def write() -> StoredObject:
             with self._explained("write", path):
-                put = waited(obstore.put, self._for(content), path, content, mode=mode)
+                put = waited_write(obstore.put, self._for(content), path, content, mode=mode)
                 return _written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
@@ -289,7 +296,11 @@ class Bucket:
     def _replace_locally(
         self, path: str, content: bytes, seen: StoredObject
     ) -> StoredObject | None:
-        """A conditional overwrite in a local folder, which needs a lock; a crash releases it."""
+        """A conditional overwrite in a local folder, which needs a lock; a crash releases it.
+
+        All of it runs in one thread: if a signal ends the wait, the lock stays until the write has
+        ended.
+        """
         directory = os.open(local_folder(self.settings), os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)

@@ -29,6 +29,7 @@ from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.holder import RELEASED, Holder, Purpose, holder_of, is_released, lease_fields
 from landing.zone.layout import stream_of_lease
 from landing.zone.sealing import Publishing, seal
+from landing.zone.waiting import writes_end
 
 EXPIRES_AFTER = timedelta(seconds=60)
 RENEWED_EVERY = timedelta(seconds=15)
@@ -38,7 +39,7 @@ TRUSTED_FOR = timedelta(seconds=45)
 """How long the holder trusts a renewal; shorter than EXPIRES_AFTER, to leave time for an upload to
 begin."""
 RELEASED_WITHIN = timedelta(seconds=7)
-"""How long the end of a run waits for a renewal under way, and then for the release."""
+"""How long the end of a run waits for writes under way, and then for the release."""
 PATIENCE = timedelta(minutes=15)
 """Longest wait for publications of others; a few large windows may take minutes."""
 FIRST_RETRY, RETRY_EVERY = 0.03, 0.25
@@ -159,9 +160,14 @@ class Lease:
 
         It is not deleted, since no condition holds for that: the request of a process that has
         stopped for a minute would delete the lease of another one, with the load that it names.
+        Nor is it released while a write goes on that a signal left behind: it has to expire, since
+        that write may still arrive.
         """
+        deadline = time.monotonic() + RELEASED_WITHIN.total_seconds()
         self._done.set()
         self._renewal.join(RELEASED_WITHIN.total_seconds())
+        if not writes_end(deadline - time.monotonic()):
+            return
         self._is_released = True
         # A bucket that does not answer is not waited for: the lease expires by itself.
         releasing = threading.Thread(target=self._release, name="landing-release", daemon=True)

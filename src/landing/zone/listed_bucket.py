@@ -25,8 +25,8 @@ class ListedBucket(Bucket):
     """Only for reading. What it says of names is as old as the listing; content is current."""
 
     def __init__(self, bucket: Bucket) -> None:
-        super().__init__(bucket.settings, bucket._make_store)
-        self._settled = bucket._settled
+        super().__init__(bucket.settings)
+        self.share_clients(bucket)
         self.live = bucket
         self._folders: dict[str, _Folder] = {}
 
@@ -56,10 +56,10 @@ class ListedBucket(Bucket):
             return not (listed is None and modified is None)
         return abs(listed.modified - modified) >= _CLOSE
 
-    def get(self, path: str) -> StoredObject | None:
+    def get(self, path: str, *, is_large: bool = False) -> StoredObject | None:
         folder = self._folder_of(path)
         is_absent = folder is not None and folder.get(path) is None
-        return None if is_absent else super().get(path)
+        return None if is_absent else super().get(path, is_large=is_large)
 
     def listed(self, prefix: str, after: str | None = None) -> Iterator[Listed]:
         folder = self._folder_of(f"{prefix}/")

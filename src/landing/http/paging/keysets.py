@@ -10,14 +10,15 @@ from typing import Any
 from requests import HTTPError
 
 from landing.errors import ApiError
+from landing.http import traffic
 from landing.http.bodies import Page
 from landing.http.page_rows import values_of
 from landing.http.paging.first_pages import refuse_if_filtered
-from landing.http.paging.more import refuse_more
+from landing.http.paging.more import evidence_of, refuse_more
 from landing.http.paging.order import first_descent
 from landing.http.paging.signs import Weight
 from landing.http.paging.totals import StatedTotal
-from landing.http.query import Query
+from landing.http.query import Answer, Query
 from landing.http.spelling import is_end
 
 # Totals of such pages may count the rows that are left, or all rows.
@@ -25,7 +26,7 @@ _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
 
 
 _LEAST_CAP = 10
-"""Rows; no API caps its pages lower. A new one may have fewer, all made at once."""
+"""Rows. Hardly an API caps its pages lower, and a new list may have fewer, all made at once."""
 
 
 @dataclass
@@ -39,7 +40,8 @@ class KeysetPages:
 
     `limit` must not exceed the API's largest page. If a page has only one value, and no earlier
     page was longer, one more request asks for one more row; `maximum`, the size of the API's
-    largest page, makes that request unnecessary.
+    largest page, makes that request unnecessary. If fewer than 10 rows are the whole list, as far
+    as the API shows, this is a warning, not an error.
 
     With `short_page_ends`, for APIs that fill their pages, a page that is shorter than an earlier
     one is the last. Without it, reading goes on as long as rows arrive.
@@ -80,7 +82,7 @@ class KeysetPages:
                 )
             self._refuse_disorder(query, [*before, *values])
             if is_stuck and not is_short:
-                self._refuse_full(query, page, last)
+                self._refuse_full(query, answer, last)
             is_last = is_stuck or (is_short and self.short_page_ends)
             if is_last:
                 refuse_more(query, answer, rows=rows, pages=len(requested), weights=_WEIGHTS)
@@ -122,9 +124,10 @@ class KeysetPages:
                 "ascending, or if it sorts text by another rule, pass `check_order=False`"
             )
 
-    def _refuse_full(self, query: Query, page: Page, last: Any) -> None:
+    def _refuse_full(self, query: Query, answer: Answer, last: Any) -> None:
         """Raises ApiError if all rows of a page have the value from which it was requested, and
-        more rows may have it."""
+        more rows may have it. Warns if that is possible but not likely."""
+        page = answer.page
         if len(page) >= min(self.limit, self.maximum or self.limit):
             raise self._does_not_move(
                 query,
@@ -132,8 +135,13 @@ class KeysetPages:
                 last,
                 "request larger pages, or page by a field that fewer rows share",
             )
-        may_be_capped = self.maximum is None and len(page) >= _LEAST_CAP
-        if may_be_capped and not self._can_exceed(query, len(page)):
+        if len(page) == 1 or self.maximum is not None:
+            return
+        whole = self._first_values(query, len(page) + 1)
+        if len(whole) > len(page):
+            return
+        may_be_all = all(str(value) == str(last) for value in whole)
+        if len(page) >= _LEAST_CAP or not may_be_all:
             raise self._does_not_move(
                 query,
                 page,
@@ -142,6 +150,14 @@ class KeysetPages:
                 f"{len(page):,} the size of its largest page? If so, page by a field that fewer "
                 "rows share; if not, pass that size as `maximum`",
             )
+        if not evidence_of(query, answer).confirms_end(rows=len(page), pages=1):
+            traffic.current().warn(
+                "keyset",
+                f"{query.shown}: all {len(page)} rows have the '{self.field}' {last!r}, and the "
+                "API has not returned longer pages. If its pages have no room for more, rows are "
+                "missing: page by a field that fewer rows share. If these are all rows, pass the "
+                "size of its largest page as `maximum`",
+            )
 
     def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
         return ApiError(
@@ -149,10 +165,10 @@ class KeysetPages:
             f"{last!r}, so reading can't continue from it; {what}"
         )
 
-    def _can_exceed(self, query: Query, size: int) -> bool:
-        """Whether the API's first page can be longer than `size`."""
-        whole = query.without(self.param).with_values({self.limit_param: size + 1})
+    def _first_values(self, query: Query, size: int) -> list[Any]:
+        """The values of the API's first page, of which `size` rows are requested."""
+        whole = query.without(self.param).with_values({self.limit_param: size})
         try:
-            return len(whole.ask().page) > size
+            return values_of(whole.ask().page, self.field)
         except HTTPError:  # the API requires the parameter
-            return False
+            return []

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from landing.errors import LandingError
-from landing.http.auth.sent_credentials import credentials_in
+from landing.http.auth.sent_credentials import as_text, credentials_in
 from landing.http.spelling import plain
 from landing.secrets import found_in, is_secret_name, is_secret_variable, replaced, secrets_of
 
@@ -67,7 +67,7 @@ class Scrubber:
     def learn(self, request: Any, response: Message) -> None:
         for name, value in request.headers.items():
             if is_secret_name(name):
-                for part in credentials_in(name, value):
+                for part in credentials_in(name, as_text(value)):
                     self._add(part)
         for name, values in response["headers"].items():
             if name.lower() == "set-cookie":
