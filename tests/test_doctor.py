@@ -176,3 +176,24 @@ def test_selected_streams_whose_source_has_no_code_are_named(shop: Kit, zone: Zo
         assert "note: orchestration/dag/streams/shpo: 1 selected stream" in done.text
         assert "streams/crm" in done.text
         assert "streams/theirs" not in done.text
+
+
+def test_doctor_imports_a_source_that_was_imported_before(
+    shop: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file of the source or of an installed package changes when a package beside it does."""
+    package = tmp_path / "beside" / "our_client.py"
+    package.parent.mkdir()
+    package.write_text("NAME = 'shop'\n")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    file = shop.root / "dlt" / "sources" / "shop" / "streams.py"
+    file.write_text(file.read_text() + "\nfrom our_client import NAME\n")
+    command = [str(Path(sys.executable).with_name("landing")), "doctor", "shop"]
+
+    def said() -> str:
+        done = subprocess.run(command, cwd=shop.root, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    assert "ok  shop         imports, and all variables" in said()
+    package.write_text("RENAMED = 'shop'\n")
+    assert "cannot import name 'NAME' from 'our_client'" in said()

@@ -88,11 +88,12 @@ def server() -> Iterator[Received]:
 def receiving() -> Iterator[Received]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            answer = received.answer
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             received.bodies.append((self.command, self.path, body))
             received.headers.append(dict(self.headers))
             time.sleep(received.delay)
-            self.send_response(received.answer)
+            self.send_response(answer)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -359,6 +360,20 @@ def test_metrics_are_pushed_a_group_for_each_stream(
     user = base64.b64encode(b"pusher:secret-word").decode()
     assert {headers["Authorization"] for headers in server.headers} == {f"Basic {user}"}
 
+    server.bodies.clear()
+    metrics = Metrics("shop", None, address)
+    server.answer = 503
+    metrics(StreamFailed("refused", LandingError("no answer")))
+    deadline = time.monotonic() + 10
+    while not server.bodies and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.answer = 200
+    for name in ("second", "third"):
+        metrics(StreamFailed(name, LandingError("no answer")))
+    metrics.push_rest(RunEnded())
+    pushed = [path.rpartition("/")[2] for _, path, _ in server.bodies]
+    assert pushed == ["refused", "second", "third", "refused"]
+
     server.answer = 500
     done = shop.run("shop", "orders", "--metrics-file", "/dev/null/x/shop.prom")
     assert done.code == 0, "the rows have landed"
@@ -484,8 +499,13 @@ def test_a_webhook_that_fails_or_does_not_answer_fails_no_run(
     assert "shop/orders:" in done.out
     assert "hidden-address" not in done.text
 
+    server.delay = 1.2
+    done = shop.run("shop", "broken")
+    assert len(server.bodies) == 2, "an alert has more time than metrics"
+    assert "LANDING_ALERT_WEBHOOK: answered 404" in done.out
+
     server.delay = 300.0
-    monkeypatch.setattr("landing.observe.in_time.SENT_WITHIN", 0.2)
+    monkeypatch.setattr("landing.observe.in_time.PROBLEMS_SENT_WITHIN", 0.2)
     assert "LANDING_ALERT_WEBHOOK: gave up after 0.2 s" in shop.run("shop", "broken").out
     monkeypatch.setenv("LANDING_ALERT_FORMAT", "teams")
     wrong = shop.run("shop", "orders")

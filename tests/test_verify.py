@@ -17,6 +17,7 @@ import pytest
 import time_machine
 
 from landing.catalog.workspace import Workspace, bucket_settings
+from landing.errors import BucketUnusable
 from landing.operations.verify import CHECKS
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
@@ -266,6 +267,29 @@ def test_a_key_that_does_not_tell_records_apart_is_found(landed: Kit, api: Api) 
     told = failed(landed)["newest"]
     assert "with the same _dlt_load_id, such as " in told
     assert "same" in told
+
+
+def test_keys_that_can_not_be_compared_hide_no_other_check(
+    landed: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = folder_zone.parts("shop", "orders")[0]
+    table = read(folder_zone, first).slice(0, 5)
+    ids = pa.array([b"\xff"] * 5)  # no text
+    put(folder_zone, first, table.set_column(table.column_names.index("id"), "id", ids))
+    found = failed(landed)
+    assert "has 5 rows, and its record 20" in found["rows"]
+    assert "id (int64 → binary)" in found["columns"]
+    assert "Invalid UTF8" in found["newest"]
+    done = landed.landing("verify", "shop", "orders")
+    assert done.code == 1
+    assert "the keys could not be compared" in done.out
+    assert "Traceback" not in done.text
+
+    def refused(*arguments: object) -> None:
+        raise BucketUnusable("the bucket refuses to read")
+
+    monkeypatch.setattr(Bucket, "file", refused)
+    assert "the bucket refuses to read" in landed.landing("verify", "shop", "orders").err
 
 
 def test_streams_whose_config_changed_have_each_file_with_its_version(

@@ -26,7 +26,7 @@ from landing.extraction.dlt_bridge import (
 )
 from landing.extraction.dlt_secrets import dlt_secrets
 from landing.extraction.failures import explained, missing_variable, place_in_source
-from landing.extraction.import_records import Declared, ImportRecords
+from landing.extraction.import_records import DeclaredStart, ImportRecords
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
 from landing.http.auth import sent_credentials
@@ -108,8 +108,7 @@ class Source:
         return as_declared(read_config(self.workspace, self.name, stream), resource)
 
     def record_import(self, records: ImportRecords) -> None:
-        streams = {name: _declared(resource) for name, resource in self._exported.items()}
-        records.put(self.name, streams, may_have_more=any(self._factories()))
+        records.put(self.name, {name: _start(one) for name, one in self._exported.items()})
 
     def explained(self, stream: str, error: Exception, where: str = "") -> LandingError:
         """An error of one of its streams for a person."""
@@ -232,18 +231,15 @@ def _by_declared_cursor(config: StreamConfig, resource: DltResource) -> StreamCo
     return replace(config, mode_is_open=False)
 
 
-def _declared(resource: DltResource) -> Declared:
-    hints = static_columns(resource).values()
-    marks_deleted = any(column.get("hard_delete") for column in hints)
-    incremental = declared_incremental(resource)
+def _start(resource: DltResource) -> DeclaredStart:
     if any(parents_of(resource)):
-        return Declared("more", marks_deleted)
+        return "more"
+    incremental = declared_incremental(resource)
     if incremental is None:
-        return Declared("nothing", marks_deleted)
+        return "nothing"
     if incremental.lag or incremental.end_value is not None:
-        return Declared("more", marks_deleted)
-    has_start = incremental.initial_value is not None
-    return Declared("initial_value" if has_start else "nothing", marks_deleted)
+        return "more"
+    return "nothing" if incremental.initial_value is None else "initial_value"
 
 
 def _with_own_parents(resource: DltResource) -> DltResource:
@@ -268,7 +264,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     find_by(dlt_secrets)
     is_new = f"{PACKAGE}.{name}" not in sys.modules
     records = ImportRecords(workspace)
-    is_known = not is_new or records.get(name) is not None
+    is_known = not is_new or records.starts(name) is not None
     try:
         module = importlib.import_module(f"{PACKAGE}.{name}")
     except Exception as error:

@@ -46,7 +46,7 @@ def observers(
         *_telemetry(source, at_end),
         *_metrics(source, metrics_file, at_end),
         *(one.find_late for one in alerts),
-        *(at_end.sending(one, NAME) for one in alerts),
+        *(at_end.sending(one, NAME, only_problems=True) for one in alerts),
         at_end,
     ]
 

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from landing.errors import LandingError
-from landing.events import Emit, Event, RunEnded
+from landing.events import Emit, Event, RunAborted, RunEnded, StreamFailed
 
 SENT_WITHIN = 0.6
-"""Seconds that the end of a run waits for collectors, webhooks and gateways together."""
+"""Seconds that the end of a run that landed everything waits for collectors and gateways."""
+PROBLEMS_SENT_WITHIN = 10.0
+"""Seconds that the end of a run waits for whatever has a problem to report."""
 
 
 class Work:
@@ -49,31 +51,37 @@ def done_in_time(
 
 
 class AtEnd:
-    """The consumers that send what they have when a run ends. All send at the same time, and the
-    run waits SENT_WITHIN for them: one that gets no answer delays neither the others nor the run.
+    """The consumers that send what they have when a run ends. All send at the same time: one that
+    gets no answer does not delay the others, and delays the run for long only if there is a problem
+    to report.
 
     `sending` wraps a consumer. This object has to get each event after all of them.
     """
 
     def __init__(self) -> None:
-        self._under_way: list[Work] = []
+        self._under_way: list[tuple[Work, float]] = []
+        self._has_failed = False
 
-    def sending(self, consumer: Emit, what: str) -> Emit:
+    def sending(self, consumer: Emit, what: str, *, only_problems: bool = False) -> Emit:
+        """With `only_problems`, the consumer sends nothing if there are none."""
+
         def emit(event: Event) -> None:
             if isinstance(event, RunEnded):
-                self._under_way.append(Work(lambda: consumer(event), what))
+                within = PROBLEMS_SENT_WITHIN if only_problems or self._has_failed else SENT_WITHIN
+                self._under_way.append((Work(lambda: consumer(event), what), within))
             else:
                 consumer(event)
 
         return emit
 
     def __call__(self, event: Event) -> None:
+        self._has_failed |= isinstance(event, StreamFailed | RunAborted)
         if isinstance(event, RunEnded) and (failures := list(self._failures())):
             raise LandingError("; ".join(failures))
 
     def _failures(self) -> Iterator[str]:
-        for work in self._under_way:
+        for work, within in self._under_way:
             try:
-                work.wait(SENT_WITHIN)
+                work.wait(within)
             except Exception as error:
                 yield str(error) or type(error).__name__

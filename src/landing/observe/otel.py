@@ -30,7 +30,7 @@ from landing.secrets import redacted
 
 NAME = "dlt-landing"
 FLUSHED_WITHIN = 5_000
-"""Milliseconds that an export at the end of a run may take; the run waits less (`AtEnd`)."""
+"""Milliseconds that an export at the end of a run may take; the run may wait less (`AtEnd`)."""
 _NANO = 1_000_000_000
 
 

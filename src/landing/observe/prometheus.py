@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from landing.catalog.schedule import Schedule
-from landing.errors import LandingError
+from landing.errors import LandingError, listed
 from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded, StreamStarted
 from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
@@ -63,7 +63,8 @@ Values: TypeAlias = dict[str, dict[Key, float]]
 
 class Metrics:
     """Collects the metrics, and writes them to the file at the end of the run. Each stream's are
-    pushed as soon as it has ended, in a thread; `push_rest` waits for the last ones."""
+    pushed as soon as it has ended, in a thread. `push_rest` has those pushed once more that were
+    not taken, and waits for the last ones."""
 
     def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
         self._source = source
@@ -99,7 +100,7 @@ class Metrics:
         if (gateway := self._gateway) is not None:
             self._to_push.put(stream)
             with self._starting:
-                self._pushing = self._pushing or Work(lambda: self._push(gateway), GATEWAY)
+                self._pushing = self._pushing or Work(lambda: self._push_all(gateway), GATEWAY)
 
     def _landed(self, result: StreamResult) -> None:
         moment, ahead = moment_of(result.cursor_after), result.ahead
@@ -157,19 +158,26 @@ class Metrics:
                 if name != LAST_SUCCESS:
                     del known[key]
 
-    def _push(self, gateway: str) -> None:
-        """Pushes each stream as its own group, so that one does not replace another. Ends with the
-        first that fails: the others would only wait, too."""
-        for stream in iter(self._to_push.get, None):
-            values: Values = defaultdict(dict)
-            self._put(values, stream)
-            key = dict(zip(LABELS, (self._source, stream), strict=True))
-            try:
-                _push(gateway, _registry(values), key)
-            except (OSError, ValueError) as error:
-                raise LandingError(
-                    redacted(f"{GATEWAY}: the metrics were not pushed: {error}")
-                ) from error
+    def _push_all(self, gateway: str) -> None:
+        """Until the run ends, and then once more what was not taken before."""
+        streams = iter(self._to_push.get, None)
+        again = [one for one in streams if self._failure(gateway, one) is not None]
+        failures = {one: self._failure(gateway, one) for one in again}
+        failed = {one: failure for one, failure in failures.items() if failure is not None}
+        if failed:
+            names, why = listed(failed), next(iter(failed.values()))
+            raise LandingError(redacted(f"{GATEWAY}: the metrics were not pushed: {why} ({names})"))
+
+    def _failure(self, gateway: str, stream: str) -> Exception | None:
+        """Pushes a stream as its own group, so that one does not replace another."""
+        values: Values = defaultdict(dict)
+        self._put(values, stream)
+        key = dict(zip(LABELS, (self._source, stream), strict=True))
+        try:
+            _push(gateway, _registry(values), key)
+        except (OSError, ValueError) as error:
+            return error
+        return None
 
     def _put(self, values: Values, stream: str) -> None:
         for name, value in self._values[stream].items():

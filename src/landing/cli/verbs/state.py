@@ -145,15 +145,6 @@ def _frozen(workspace: Workspace, config: StreamConfig) -> FrozenIncremental | N
         return None
 
 
-def _code_decides(workspace: Workspace, config: StreamConfig, cursor: Any) -> bool:
-    """Whether where a run starts may depend on the source's code, which takes long to import."""
-    from landing.extraction.import_records import ImportRecords
-
-    record = ImportRecords(workspace).get(config.source)
-    declared = None if record is None else record.streams.get(config.stream)
-    return declared is None or declared.decides_start(config, cursor)
-
-
 def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
     from landing.operations.state_edit import make
 
@@ -185,14 +176,15 @@ def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
 def _show(
     options: argparse.Namespace, workspace: Workspace, bucket: Bucket, paths: StreamPaths
 ) -> int:
+    from landing.extraction.import_records import ImportRecords
     from landing.operations.state_view import stream_state
 
     config = config_if_any(workspace, paths)
 
     def freeze(cursor: Any) -> FrozenIncremental | None:
-        if config is None or not _code_decides(workspace, config, cursor):
+        if config is None or not ImportRecords(workspace).may_decide(config, cursor):
             return None
-        return _frozen(workspace, config)
+        return _frozen(workspace, config)  # imports the source, which takes long
 
     state = stream_state(bucket, paths, config, freeze)
     if options.json:

@@ -26,7 +26,6 @@ def of_workspace(
     setting of an optional part, such as Dagster, is wrong.
     """
     try:
-        from landing.extraction.import_records import ImportRecords
         from landing.operations.doctor import place, work
     except ModuleNotFoundError as error:
         install = "install what is missing, as said above, and run this again"
@@ -54,11 +53,8 @@ def of_workspace(
         )
     if not requested:
         yield from work.orphan_findings(workspace)
-    imports = ImportRecords(workspace)
     for source in sources:
-        yield from work.source_findings(
-            workspace, source, bucket, imports, is_requested=source in requested
-        )
+        yield from work.source_findings(workspace, source, bucket, is_requested=source in requested)
 
 
 __all__ = ["Finding", "of_machine", "of_workspace", "wrong"]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
-from landing.catalog.stream_config import StreamConfig
 from landing.catalog.variables import described_variables
 from landing.catalog.workspace import (
     BucketSettings,
@@ -20,12 +17,9 @@ from landing.catalog.workspace import (
 )
 from landing.columns.privacy import check_key
 from landing.errors import CatalogError, SourceError
-from landing.extraction.import_records import ImportRecord, ImportRecords
+from landing.extraction.sources import Source, load_source
 from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
-
-if TYPE_CHECKING:
-    from landing.extraction.sources import Source
 
 _AT_ONCE = 2
 """Slices that a stream may have on the disk: one that is being uploaded, and the next."""
@@ -67,21 +61,16 @@ def orphan_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def source_findings(
-    workspace: Workspace,
-    source: str,
-    bucket: BucketSettings | None,
-    imports: ImportRecords,
-    *,
-    is_requested: bool,
+    workspace: Workspace, source: str, bucket: BucketSettings | None, *, is_requested: bool
 ) -> Iterator[Finding]:
-    """Check one source, which is imported unless it is as it was at its last import. Its variables
-    need not be set if it has no stream config and was not requested."""
+    """Check one source. Its variables need not be set if it has no stream config and was not
+    requested."""
     findings = Findings()
     streams = list(configured_streams(workspace, source))
     is_used = is_requested or bool(streams)
-    imported: _Imported | None = None
+    imported: Source | None = None
     with findings.messages_of(source, f"fix it; `landing discover {source}` then asks its API"):
-        imported = _Imported(workspace, source, imports.get(source))
+        imported = load_source(workspace, source)
     if is_used:
         # What does not import may be no Python, which has been said.
         is_said = imported is None
@@ -92,37 +81,6 @@ def source_findings(
         yield fine(source, f"imports{variables}")
     yield from findings.all
     yield from _configs(workspace, source, streams, imported, bucket)
-
-
-class _Imported:
-    """A source that imports. Whatever the record of its last import does not say, the source itself
-    is asked, which takes dlt and seconds. Raises SourceError if it does not import."""
-
-    def __init__(self, workspace: Workspace, source: str, record: ImportRecord | None) -> None:
-        self._workspace = workspace
-        self._name = source
-        self._record = record
-        if record is None:
-            _ = self._source
-
-    @cached_property
-    def _source(self) -> Source:
-        from landing.extraction.sources import load_source
-
-        return load_source(self._workspace, self._name)
-
-    def check_stream(self, stream: str) -> None:
-        record = self._record
-        if record is None or not (record.may_have_more or stream in record.streams):
-            self._source.check_stream(stream)
-
-    def check_config(self, config: StreamConfig) -> None:
-        record = self._record
-        if record is not None:
-            declared = record.streams.get(config.stream)
-            if record.may_have_more or (declared and not declared.may_contradict(config)):
-                return
-        self._source.check_config(config)
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:
@@ -141,7 +99,7 @@ def _configs(
     workspace: Workspace,
     source: str,
     streams: Sequence[str],
-    imported: _Imported | None,
+    imported: Source | None,
     bucket: BucketSettings | None,
 ) -> Iterator[Finding]:
     found: list[Finding] = []

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import counted
@@ -24,6 +25,9 @@ from landing.operations.verify.findings import Result, Status, VerifyFinding
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, is_compacted
 
+if TYPE_CHECKING:
+    from landing.operations.verify.keys import Keys
+
 CHECKS = ("files", "rows", "columns", "order", "cursor", "state", "newest")
 
 
@@ -36,8 +40,7 @@ def verify_stream(
     """
     account = account_of(bucket, paths)
     yield _files(account)
-    contents = Contents(bucket, account)
-    newest = _newest(account, contents, config, quick=quick)  # reads all files
+    contents, newest = _read(bucket, account, config, quick=quick)
     yield from _contents(account, contents)
     yield _order(account)
     yield from _cursor(bucket, account)
@@ -97,18 +100,32 @@ def _cursor(bucket: Bucket, account: Account) -> Iterator[Result]:
     yield _result(account, "state", message, list(state_findings(account)))
 
 
-def _newest(
-    account: Account, contents: Contents, config: StreamConfig | None, *, quick: bool
-) -> Result:
+def _read(
+    bucket: Bucket, account: Account, config: StreamConfig | None, *, quick: bool
+) -> tuple[Contents, Result]:
+    """The footers of all files, and the check of their keys, which reads along with them."""
+    contents = Contents(bucket, account)
     if (why := _unchecked(config, quick=quick)) is not None or config is None:
-        for _ in contents.read():
-            pass
-        return _skipped(account, "newest", why or "")
+        contents.read_all()
+        return contents, _skipped(account, "newest", why or "")
+    import duckdb
+
     from landing.operations.verify.keys import Keys, lineage_of
 
-    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-        rows = contents.read(lineage_of(config.primary_key))
-        keys = Keys(rows, config.primary_key, Path(folder))
+    try:
+        with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+            rows = contents.read(lineage_of(config.primary_key))
+            keys = Keys(rows, config.primary_key, Path(folder))
+    except (duckdb.Error, OSError) as error:
+        # DuckDB also raises its own error if the bucket can't be read. Reading it again raises that
+        # of the bucket, or gives the results of the other checks.
+        contents = Contents(bucket, account)
+        contents.read_all()
+        return contents, _not_compared(account, error)
+    return contents, _newest(account, config, keys)
+
+
+def _newest(account: Account, config: StreamConfig, keys: Keys) -> Result:
     values = counted(keys.keys, "value")
     message = f"{values} of {', '.join(config.primary_key)}, each with one newest row"
     findings = []
@@ -124,6 +141,16 @@ def _newest(
         )
         findings.append(VerifyFinding(what, remedy))
     return _result(account, "newest", message, findings)
+
+
+def _not_compared(account: Account, error: Exception) -> Result:
+    remedy = (
+        "read what it names: make room on the disk (TMPDIR sets the folder for temporary files), "
+        "or restore a file whose key is not text; run this again"
+    )
+    what = str(error).splitlines()[0].partition(" Detail: Python exception")[0]
+    finding = VerifyFinding(what, remedy)
+    return _result(account, "newest", "the keys could not be compared", [finding])
 
 
 def _unchecked(config: StreamConfig | None, *, quick: bool) -> str | None:

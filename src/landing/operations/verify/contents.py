@@ -67,7 +67,7 @@ def _footer(bucket: Bucket, file: Listed, wanted: Sequence[str]) -> Footer | Non
 
 
 class Contents:
-    """Collects the findings of the footers that `read` goes through."""
+    """Collects the findings of the footers that `read` or `read_all` goes through."""
 
     def __init__(self, bucket: Bucket, account: Account) -> None:
         self._bucket = bucket
@@ -79,14 +79,19 @@ class Contents:
         self.row_findings: list[VerifyFinding] = []
         self.column_findings: list[VerifyFinding] = []
 
-    def read(self, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
+    def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Go through all files. Yields these columns of those that have them."""
         for footer in footers(self._bucket, self._account.in_order, columns):
             self._take(footer)
             if footer.content is not None:
                 yield footer.content
-            elif columns and set(columns) <= footer.columns.keys():
+            elif set(columns) <= footer.columns.keys():
                 yield from self._large(footer.file, columns)
+
+    def read_all(self) -> None:
+        """Go through all files for their footers alone."""
+        for footer in footers(self._bucket, self._account.in_order):
+            self._take(footer)
 
     def _large(self, file: Listed, columns: Sequence[str]) -> Iterator[pa.Table]:
         with (
