@@ -260,15 +260,15 @@ def test_rows_that_move_at_any_moment_of_paging_by_number_are_not_lost(
 
 
 def test_a_keyset_that_starts_at_its_last_value_ends_there(api: Server) -> None:
-    """As of a run that has nothing new: the first page has rows of the start alone, and one more
-    request shows that the API has not cut it off."""
+    """As of a run that has nothing new: the first page has rows of the start alone, and further
+    requests show that the API has not cut it off."""
     last = max(row["updated_at"] for row in api.rows())
     client = Api(api.url, headers={"Authorization": f"Bearer {api.token}"})
     paging = KeysetPages("updated_at", "since", limit=500, inclusive=True)
     pages = client.pages("orders", records="data", params={"since": last}, paging=paging)
     found = [row["id"] for page in pages for row in page.rows()]
     assert found == [row["id"] for row in api.rows() if row["updated_at"] == last]
-    assert len(api.requests) == 2
+    assert len(api.requests) == 3
 
 
 def capped(server: Server, most: int) -> None:
@@ -325,13 +325,14 @@ def test_a_keyset_reads_capped_pages_to_the_end(
         assert set(found) == {row["id"] for row in rows}
 
 
-def test_a_keyset_that_starts_at_its_last_value_asks_once_more_at_most() -> None:
+def test_a_keyset_that_starts_at_its_last_value_asks_twice_more_at_most() -> None:
     with serve_api(sharing(100, 60)) as server:
         assert len(by_change(server, 1)) == 60
-        assert [request.query["limit"] for request in server.requests] == ["500", "61"]
-        assert "since" not in server.requests[1].query
+        assert [request.query["limit"] for request in server.requests] == ["500", "61", "500"]
+        since = [request.query.get("since") for request in server.requests]
+        assert since == ["2024-01-01 00:01:00", None, "2024-01-01 00:01:01"]
         server.requests.clear()
-        assert len(by_change(server, 1, maximum=500)) == 60
+        assert len(by_change(server, 1, maximum=500, short_page_ends=True)) == 60
         assert len(server.requests) == 1
 
 

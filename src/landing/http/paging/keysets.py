@@ -17,6 +17,7 @@ from landing.http.paging.first_pages import refuse_if_filtered
 from landing.http.paging.more import evidence_of, refuse_more
 from landing.http.paging.order import first_descent
 from landing.http.paging.signs import Weight
+from landing.http.paging.successors import successors
 from landing.http.paging.totals import StatedTotal
 from landing.http.query import Answer, Query
 from landing.http.spelling import is_end
@@ -27,6 +28,15 @@ _WEIGHTS: frozenset[Weight] = frozenset({"flag", "next"})
 
 _LEAST_CAP = 10
 """Rows. Hardly an API caps its pages lower, and a new list may have fewer, all made at once."""
+
+_CUT = (
+    "and there are more rows, so the API does not fill its pages: page by a field that fewer rows "
+    "share, or by the API's own cursor or link"
+)
+_MAY_BE_CUT = (
+    "and a request for the rows above it does not show whether that is the end. If the API fills "
+    "its pages, pass `short_page_ends=True`; if not, page by a field that fewer rows share"
+)
 
 
 @dataclass
@@ -44,7 +54,8 @@ class KeysetPages:
     as the API shows, this is a warning, not an error.
 
     With `short_page_ends`, for APIs that fill their pages, a page that is shorter than an earlier
-    one is the last. Without it, reading goes on as long as rows arrive.
+    one is the last. Without it, reading goes on as long as rows arrive. If the last page has
+    several rows, all of one value, one more request then asks for the rows above that value.
 
     Raises ApiError if more rows share a value than fit on a page, or may do so; without
     `inclusive`, if two rows of a page share a value; and if a row has a lower value than the one
@@ -65,13 +76,13 @@ class KeysetPages:
         plain, query = query, query.with_values({self.limit_param: self.limit})
         start = query.value_of(self.param)  # the cursor's value, if the run has one
         requested = {str(start)}
-        largest = rows = 0
+        largest = rows = shared = 0
+        is_again = False
         before: list[Any] = []
         total = StatedTotal(query) if is_end(start) else None
         while page := (answer := query.ask()).page:
             values = values_of(page, self.field)
             last = values[-1]
-            rows += len(page)
             if total is not None:
                 total.saw(answer)
             is_short = len(page) < largest
@@ -83,6 +94,12 @@ class KeysetPages:
             self._refuse_disorder(query, [*before, *values])
             if is_stuck and not is_short:
                 self._refuse_full(query, answer, last)
+            if is_stuck and self._is_cut(query, answer, last, shared):
+                if is_again:
+                    raise self._does_not_move(query, page, last, _CUT)
+                is_again = True  # unless rows were changed since it was requested
+                continue
+            rows += len(page)
             is_last = is_stuck or (is_short and self.short_page_ends)
             if is_last:
                 refuse_more(query, answer, rows=rows, pages=len(requested), weights=_WEIGHTS)
@@ -96,6 +113,7 @@ class KeysetPages:
                 )
             requested.add(str(last))
             start, largest, before = last, max(largest, len(page)), [last]
+            shared, is_again = values.count(last), False
             query = query.with_values({self.param: last})
         refuse_more(query, answer, rows=rows, pages=len(requested), weights={"flag"})
         if total is not None:
@@ -158,6 +176,30 @@ class KeysetPages:
                 "missing: page by a field that fewer rows share. If these are all rows, pass the "
                 "size of its largest page as `maximum`",
             )
+
+    def _is_cut(self, query: Query, answer: Answer, last: Any, shared: int) -> bool:
+        """Whether the API left out rows of a page that has only the value from which it was
+        requested, such as for the size of its body. The page before had `shared` such rows.
+
+        Raises ApiError if that can't be determined.
+        """
+        count = len(answer.page)
+        if not self.inclusive or self.short_page_ends or max(count, shared) == 1:
+            return False
+        if count < shared:
+            return True
+        if evidence_of(query, answer).confirms_end(rows=count, pages=1):
+            return False
+        for value in successors(last):
+            try:
+                above = values_of(query.with_values({self.param: value}).ask().page, self.field)
+            except HTTPError:  # the API takes no such value
+                continue
+            if not above:
+                return False
+            if any(str(one) != str(last) for one in above):
+                return True
+        raise self._does_not_move(query, answer.page, last, _MAY_BE_CUT)
 
     def _does_not_move(self, query: Query, page: Page, last: Any, what: str) -> ApiError:
         return ApiError(
