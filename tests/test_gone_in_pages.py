@@ -115,6 +115,67 @@ def test_the_other_children_of_the_page_land_once(
     assert landed == [(1,), (3,), (4,), (6,)]
 
 
+ONE = """import time, requests
+    def one(order):
+        response = requests.get(f"{os.environ['SHOP_URL']}/orders/{order['id']}/lines")
+        response.raise_for_status()
+        return response.json()["data"]
+    """
+BUFFERED = """buffer = []
+    for order in found:
+        buffer += one(order)
+        if len(buffer) >= 2:
+            yield buffer
+            buffer = []
+    yield buffer"""
+OF_ARROW = "import pyarrow\n    " + BUFFERED.replace(
+    "yield buffer", "yield pyarrow.Table.from_pylist(buffer)"
+)
+OF_JSON = (
+    "from landing.columns.json_page import JsonPage\n    import json\n    "
+    + BUFFERED.replace("yield buffer", "yield JsonPage(json.dumps(buffer).encode())")
+)
+OF_PANDAS = "import pandas\n    " + BUFFERED.replace(
+    "yield buffer", "yield pandas.DataFrame(buffer)"
+)
+TIMED = """for order in found:
+        yield [{**line, "fetched": time.time()} for line in one(order)]"""
+NUMBERED = """for number, order in enumerate(found):
+        yield [{**line, "number": number} for line in one(order)]"""
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("children", [BUFFERED, OF_ARROW, OF_JSON, OF_PANDAS])
+def test_rows_of_several_parents_in_one_piece_land_once(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, children: str, is_async: bool
+) -> None:
+    add_loop(kit, children, is_async)
+    done = run(kit, monkeypatch, answer({4}, 410))
+    assert done.code == 0, done.text
+    landed = folder_zone.query("shop", "lines", "SELECT id FROM landed ORDER BY id")
+    assert landed == [(1,), (2,), (3,), (5,), (6,)]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("children", [TIMED, NUMBERED])
+def test_rows_that_differ_when_they_come_again_do_not_land_twice(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, children: str, is_async: bool
+) -> None:
+    add_loop(kit, children, is_async)
+    done = run(kit, monkeypatch, answer({4}, 410))
+    assert done.code == 1
+    assert "rows that it had returned before did not come again" in done.err
+    assert "have it read each parent's list with Api.pages" in done.err
+    assert not folder_zone.parts("shop", "lines")
+
+
+def add_loop(kit: Kit, children: str, is_async: bool) -> None:
+    add(kit, LISTED, ONE + children)
+    if is_async:
+        streams = kit.root / "dlt" / "sources" / "shop" / "streams.py"
+        streams.write_text(streams.read_text().replace("def lines(", "async def lines("))
+
+
 def test_other_failures_in_a_loop_are_not_skipped(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -16,10 +14,9 @@ from collections.abc import (
 from functools import wraps
 from typing import Any, TypeAlias
 
-import msgspec
-
 from landing.columns.json_page import JsonPage
 from landing.errors import StreamError
+from landing.extraction.returned import Returned
 from landing.http.gone import Child, Gone, in_child, is_gone, may_pass
 
 Function: TypeAlias = Callable[..., Any]
@@ -61,7 +58,7 @@ class _Call:
             with in_child(child):
                 made = self._function(self._parents)
         except Exception as error:
-            return self._pieces_of_each(self._instead(error, _Returned()), _Returned())
+            return self._pieces_of_each(error, Returned())
         if isinstance(made, Iterator):
             return self._iterated(made)
         if isinstance(made, AsyncIterator):
@@ -78,7 +75,7 @@ class _Call:
         return made
 
     def _iterated(self, items: Iterator[Any]) -> Generator[Any, None, None]:
-        returned = _Returned()
+        returned = self._returned()
         try:
             while True:
                 child = Child(self._gone)
@@ -88,7 +85,7 @@ class _Call:
                 except StopIteration:
                     return
                 except Exception as error:
-                    yield from self._pieces_of_each(self._instead(error, returned), returned)
+                    yield from self._pieces_of_each(error, returned)
                     return
                 yield self._piece(piece, child, returned)
         finally:
@@ -96,7 +93,7 @@ class _Call:
                 items.close()
 
     async def _async_iterated(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-        returned = _Returned()
+        returned = self._returned()
         while True:
             child = Child(self._gone)
             try:
@@ -107,12 +104,13 @@ class _Call:
             except Exception as error:
                 for call in self._instead(error, returned):
                     async for piece in call.made():
-                        if not returned.takes(piece):
-                            yield piece
+                        if (rest := returned.without(piece)) is not None:
+                            yield rest
+                self._refuse_missing(error, returned)
                 return
             yield self._piece(piece, child, returned)
 
-    def _piece(self, piece: Any, child: Child, returned: _Returned) -> Any:
+    def _piece(self, piece: Any, child: Child, returned: Returned) -> Any:
         if callable(piece) or isinstance(piece, Awaitable):
             returned.is_known = False
             return self._deferred(piece, is_all=False) if callable(piece) else piece
@@ -132,7 +130,7 @@ class _Call:
                     made = _called(function)
             except Exception as error:
                 if is_all or _holds(function, self._parents):
-                    returned = _Returned(is_known=is_all)
+                    returned = Returned(is_known=is_all)
                     made = [call.made()() for call in self._instead(error, returned)]
                     return _merged(made)
                 self._skip(error)
@@ -147,10 +145,10 @@ class _Call:
             with in_child(child):
                 result = await made
         except Exception as error:
-            return _merged([await call.made() for call in self._instead(error, _Returned())])
+            return _merged([await call.made() for call in self._instead(error, Returned())])
         return self._answered(result, child)
 
-    def _instead(self, error: Exception, returned: _Returned) -> list[_Call]:
+    def _instead(self, error: Exception, returned: Returned) -> list[_Call]:
         """The calls to make in place of a failed one: for each parent of the page alone, or, for a
         single parent, once more. None if the parent is skipped."""
         if self._is_one and not returned.count:
@@ -162,11 +160,7 @@ class _Call:
             raise error
         parents = _each(self._parents) if returned.is_known else None
         if parents is None:
-            raise StreamError(
-                f"a transformer got {len(self._parents):,} parents at once, and what it requested "
-                f"for one of them is gone ({error}); have it read each parent's list with "
-                "Api.pages, which skips those, or catch the error for each parent"
-            ) from error
+            raise self._undivided(error) from error
         return [_Call(self._function, parent, self._gone) for parent in parents]
 
     def _skip(self, error: Exception) -> None:
@@ -174,12 +168,39 @@ class _Call:
             raise error
         self._gone.add(error)
 
-    def _pieces_of_each(self, calls: list[_Call], returned: _Returned) -> Iterator[Any]:
+    def _pieces_of_each(self, error: Exception, returned: Returned) -> Iterator[Any]:
+        """What the calls in place of a failed one return, without what it had returned itself."""
+        calls = self._instead(error, returned)
+        return self._rest(calls, error, returned)
+
+    def _rest(
+        self, calls: list[_Call], error: Exception, returned: Returned
+    ) -> Generator[Any, None, None]:
         for call in calls:
             made = call.made()
             for piece in made if isinstance(made, Iterator) else [made]:
-                if piece is not None and not returned.takes(piece):
-                    yield piece
+                if piece is not None and (rest := returned.without(piece)) is not None:
+                    yield rest
+        self._refuse_missing(error, returned)
+
+    def _returned(self) -> Returned:
+        return Returned(is_known=not self._is_one)  # a call for one parent is not divided
+
+    def _refuse_missing(self, error: Exception, returned: Returned) -> None:
+        if returned.missing:
+            raise self._undivided(
+                error,
+                f", and {returned.missing:,} rows that it had returned before did not come again "
+                "when it was called for each parent alone, such as with a time or a position in "
+                "them, so they would land twice",
+            ) from error
+
+    def _undivided(self, error: Exception, also: str = "") -> StreamError:
+        return StreamError(
+            f"a transformer got {len(self._parents):,} parents at once, and what it requested "
+            f"for one of them is gone ({error}){also}; have it read each parent's list with "
+            "Api.pages, which skips those, or catch the error for each parent"
+        )
 
 
 def _called(function: Function) -> Any:
@@ -189,34 +210,6 @@ def _called(function: Function) -> Any:
         if not may_pass(error):
             raise
     return function()
-
-
-class _Returned:
-    """The rows that a call returned before it failed, so that they do not land twice."""
-
-    def __init__(self, *, is_known: bool = True) -> None:
-        self.count = 0
-        self.is_known = is_known
-        """False if some of it is still to be evaluated."""
-        self._digests: Counter[int] = Counter()
-
-    def add(self, piece: Any) -> None:
-        self.count += 1
-        self._digests[_digest(piece)] += 1
-
-    def takes(self, piece: Any) -> bool:
-        """Whether a piece was returned before; each counts once."""
-        digest = _digest(piece)
-        was_returned = self._digests[digest] > 0
-        self._digests[digest] -= was_returned
-        return was_returned
-
-
-def _digest(piece: Any) -> int:
-    if isinstance(piece, JsonPage):
-        return hash(tuple(map(bytes, piece.decoded(msgspec.Raw))))
-    plain = piece.to_pylist() if hasattr(piece, "to_pylist") else piece
-    return hash(json.dumps(plain, sort_keys=True, default=str))
 
 
 def _is_one(item: Any) -> bool:
