@@ -66,7 +66,7 @@ class FrozenIncremental(SteadyIncremental):
                 "cursor moves one way"
             )
 
-    def admits_below(self, kind: str) -> bool:
+    def admits_below(self, kind: str | None) -> bool:
         """Whether rows below the start may be new, since the ranges of parents go further back.
         `kind` is that of this cursor's values: a lag counts only values of its own kind."""
         if self.end_value is not None:
@@ -77,6 +77,14 @@ class FrozenIncremental(SteadyIncremental):
             or (parent.lag and not self.lookback and parent.kind not in (None, kind))
             for parent in self.parents
         )
+
+    def opposed(self, kind: str | None) -> list[FrozenIncremental]:
+        """Parents that returned values of this kind, and whose cursor moves the other way."""
+        return [
+            parent
+            for parent in self.parents
+            if parent.last_value_func is not self.last_value_func and kind and parent.kind == kind
+        ]
 
     def get_state(self) -> Any:
         if self.from_start:
