@@ -133,8 +133,8 @@ def let_go_of_garbage() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests say what is set, whoever runs them; what others obtained is no secret of theirs."""
-    monkeypatch.setattr(secrets, "_registered", {})
-    monkeypatch.setattr(secrets, "_lasting", {})
+    for kind in ("_registered", "_sent", "_lasting"):
+        monkeypatch.setattr(secrets, kind, {})
     before = dict(os.environ)
     for name in _SETTINGS:
         os.environ.pop(name, None)

@@ -142,7 +142,7 @@ def logs_in(exchange: Exchange) -> None:
         (
             ")\n    yield",
             ', cookie="sid")\n    yield',
-            "VISITS_PASSWORD, the session's cookie 'sid': not in",
+            "the session's cookie 'sid': not in",
         ),
         (
             '("visits")',

@@ -192,3 +192,35 @@ def test_names_that_are_no_paths_stop_nothing(
     assert made.code == 0, made.text
     assert "Traceback" not in made.text
     assert "links: " in made.out
+
+
+def test_an_api_without_a_page_0_and_one_without_an_end(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(exchange: Exchange) -> None:
+        q = exchange.seen.query
+        if exchange.seen.path == "/endless":
+            return exchange.reply(
+                200, json.dumps({"data": [], "next_cursor": str(exchange.number)}).encode()
+            )
+        page, size = int(q.get("page", 1)), int(q["limit"])
+        found = ROWS if page == 0 else ROWS[(page - 1) * size : page * size]
+        return exchange.reply(200, json.dumps({"data": found}).encode())
+
+    answers = obj(data=rows(id=NUMBER, name=TEXT), next_cursor=TEXT)
+    content = {"200": {"content": {"application/json": {"schema": answers}}}}
+    one = document()
+    one["paths"] = {
+        "/zero": one["paths"]["/zero"],
+        "/endless": {"get": {"parameters": [query("cursor")], "responses": content}},
+    }
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(one))
+    with serve(odd) as server:
+        monkeypatch.setenv("SHOP_URL", server.url)
+        monkeypatch.setenv("SHOP_TOKEN", "right-token-of-shop")
+        made = kit.landing("new", "shop", f"--openapi={file}")
+    assert made.code == 0, made.text
+    assert "counted from 0" not in made.out, "page 0 has all rows"
+    assert "endless: it asks for more than 10 pages to have 1" in made.out
+    assert len(server.seen) < 60

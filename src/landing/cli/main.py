@@ -114,7 +114,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
     options = _parsed(parser, words)
-    code = _guarded(VERBS[options.verb], options, Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        complain(UsageError("the current folder no longer exists: change to another"), options)
+        return UsageError.exit_code
+    code = _guarded(VERBS[options.verb], options, here)
     return _ended(code) if arguments is None else code
 
 
@@ -164,7 +169,9 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
         complain(error, options)
         return _failed(options, error, error.exit_code)
     except KeyboardInterrupt:
-        text = "interrupted; the next run continues from the last load"
+        text = "interrupted"
+        if getattr(options, "verb", "run") == "run":
+            text += "; the next run continues from the last load"
         report_event(options, "warning", "interrupted", text)
         return _failed(options, KeyboardInterrupt(text), interruption.code())
     except BrokenPipeError:

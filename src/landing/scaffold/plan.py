@@ -302,6 +302,11 @@ def check_url(url: str) -> str:
         raise UsageError(f"{url!r} can't be the base URL: it has a space or a control character")
     if "@" in parts.netloc:
         raise UsageError("the base URL has a password, which would be written to files")
+    if parts.query or parts.fragment:
+        raise UsageError(
+            "the base URL has a query, which would be written to files: give a key in it with "
+            "--auth=api-key-in-query, and leave the rest to the streams"
+        )
     return url
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -29,6 +30,9 @@ _FEW = 5
 _SIZES = (100, 50, 20, 10)
 _TOO_LARGE = (400, 413, 416, 422)
 _MOST_STREAMS = 20
+_MOST_REQUESTS = 10
+"""For the pages of one attempt, some of which may be requested twice."""
+_MOST_SECONDS = 120
 _BY_WORDS = ("next", "cursor", "position")
 
 
@@ -40,6 +44,10 @@ class Tried:
 
 class _Ended(Exception):
     """No stream can be read: the API does not take the credentials, or is not there."""
+
+
+class _Endless(LandingError):
+    pass
 
 
 def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
@@ -55,8 +63,12 @@ def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
     works = 0
     try:
         api = _api(plan)
+        ends = time.monotonic() + _MOST_SECONDS
         for number, stream in enumerate(plan.streams[:_MOST_STREAMS]):
-            streams[number], note = _Trial(api, plan, stream).result()
+            if not _is_readable(stream):
+                notes.append(f"{stream.name}: not tried, since it is a search or a query")
+                continue
+            streams[number], note = _Trial(api, plan, stream, ends).result()
             if note:
                 notes.append(f"{stream.name}: {note}")
             else:
@@ -68,6 +80,10 @@ def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
     if len(streams) > _MOST_STREAMS:
         notes.append(f"{len(streams) - _MOST_STREAMS:,} streams were not tried")
     return Tried(replace(plan, streams=streams), notes)
+
+
+def _is_readable(stream: StreamPlan) -> bool:
+    return not stream.is_post and stream.paging.kind != "graphql"
 
 
 def _other_host(plan: SourcePlan) -> str | None:
@@ -90,8 +106,9 @@ def _api(plan: SourcePlan) -> Any:
 
 
 class _Trial:
-    def __init__(self, api: Any, plan: SourcePlan, stream: StreamPlan) -> None:
+    def __init__(self, api: Any, plan: SourcePlan, stream: StreamPlan, ends: float) -> None:
         self._api = api
+        self._ends = ends
         self._stream = stream
         of_variables = {name: os.environ[plan.variable(name)] for name in stream.variables}
         self._params: Mapping[str, Any] = {**stream.params, **of_variables}
@@ -99,8 +116,6 @@ class _Trial:
     def result(self) -> tuple[StreamPlan, str]:
         """The stream as it works, and what was corrected or is wrong; empty if nothing is."""
         stream, notes = self._stream, []
-        if stream.is_post or stream.paging.kind == "graphql":
-            return stream, ""
         error = self._error(stream, most=1)
         if _status(error) in _TOO_LARGE and (smaller := self._smaller(stream)):
             notes.append(
@@ -124,6 +139,8 @@ class _Trial:
     def _error(self, stream: StreamPlan, most: int) -> Exception | None:
         try:
             self._pages(stream, most)
+        except _Ended:
+            raise
         except Exception as error:  # whatever it is, the note says it, and the plan stays
             if _status(error) in (401, 429) or isinstance(error, requests.ConnectionError):
                 raise _Ended(f"{stream.name}: {_shown(error)}") from None
@@ -133,10 +150,30 @@ class _Trial:
     def _pages(self, stream: StreamPlan, most: int) -> list[Any]:
         params = {**self._params, **_size(stream.paging)}
         paging = _made(stream.paging)
-        pages = self._api.pages(stream.path, records=stream.records, paging=paging, params=params)
-        return [
-            list(page) if isinstance(page, list) else page.rows() for page in islice(pages, most)
-        ]
+        sent = self._api.session.send
+        requests_left = _MOST_REQUESTS
+
+        def send(*arguments: Any, **options: Any) -> Any:
+            """Pages may be empty for ever: what is counted are requests."""
+            nonlocal requests_left
+            requests_left -= 1
+            if requests_left < 0:
+                raise _Endless(f"it asks for more than {_MOST_REQUESTS} pages to have {most}")
+            if time.monotonic() > self._ends:
+                raise _Ended(f"{stream.name}: {_MOST_SECONDS} seconds have passed")
+            return sent(*arguments, **options)
+
+        self._api.session.send = send
+        try:
+            pages = self._api.pages(
+                stream.path, records=stream.records, paging=paging, params=params
+            )
+            return [
+                list(page) if isinstance(page, list) else page.rows()
+                for page in islice(pages, most)
+            ]
+        finally:
+            self._api.session.send = sent
 
     def _smaller(self, stream: StreamPlan) -> StreamPlan | None:
         """With the largest page that the API takes, if its size is what it refuses."""
@@ -159,6 +196,8 @@ class _Trial:
     def _has_two_pages(self, stream: StreamPlan) -> bool:
         try:
             pages = self._pages(stream, most=2)
+        except _Ended:
+            raise
         except Exception:  # names that an API chose may be no paths
             return False
         return len(pages) == 2 and bool(pages[0] != pages[1])
@@ -184,12 +223,19 @@ class _Trial:
             return None
         arguments = {**stream.paging.arguments, "first": 0}
         other = replace(stream, paging=replace(stream.paging, arguments=arguments))
+        few = _in_pages_of(_FEW, other)
         try:
-            page_0 = self._pages(_in_pages_of(_FEW, other), most=1)
-            page_1 = self._pages(_in_pages_of(_FEW, stream), most=1)
+            (page_0,) = self._pages(few, most=1)
+            after = [
+                row for page in self._pages(_in_pages_of(_FEW, stream), most=2) for row in page
+            ]
+        except _Ended:
+            raise
         except Exception:  # there is no page 0
             return None
-        return other if page_0 and page_0 != page_1 else None
+        # An API that takes 0 for no number gives all rows, or those of page 1.
+        is_own = len(page_0) <= few.paging.rows and not any(row in after for row in page_0)
+        return other if page_0 and is_own else None
 
 
 def _by_word(word: Word) -> Iterator[tuple[str, dict[str, str]]]:
