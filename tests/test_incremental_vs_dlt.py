@@ -462,6 +462,23 @@ def test_a_line_of_the_table(name: str, kit: Kit, folder_zone: Zone, tmp_path: P
                 assert run.ids == expected, number
 
 
+@pytest.mark.parametrize(
+    "name", ["`end_value`", '`range_end="closed"`', "`lag`", "`last_value_func=min`"]
+)
+def test_children_that_carry_their_parents_cursor(
+    name: str, kit: Kit, folder_zone: Zone, tmp_path: Path
+) -> None:
+    """Their own cursor leaves out none that the parent's range requests again."""
+    line = LINES[f"{name} of a transformer's parent"]
+    code = line.code.replace('"n": 1', '"at": row["at"]')
+    assert code != line.code
+    ours = Ours(kit, folder_zone, code, line.stream, cursor_field=["at"])
+    results = [ours.run(pages) for pages in line.runs]
+    assert [result.error for result in results] == [""] * len(results)
+    assert [result.ids for result in results] == list(line.ours or line.dlt)
+    assert ours.run(line.runs[-1]).ids == []
+
+
 def newest_first(newest: int) -> list[Page]:
     """A page for each day."""
     return [[record(key)] for key in range(newest, 0, -1)]

@@ -242,3 +242,39 @@ def test_a_broken_order_of_numbers_that_may_be_times_is_remembered(
     later = 32_472_144_000
     run(kit, numbered, [order(2, later + 2)], [order(1, later + 1)])
     assert kept_of_orders(folder_zone)["landing_reached"] == {"disordered": True}
+
+
+LAGGING = """
+import json, os
+from pathlib import Path
+import dlt
+
+@dlt.resource(primary_key="id")
+def orders(at=dlt.sources.incremental("at", lag=3 * 86400)):
+    yield from json.loads(Path(os.environ["PARENTS"]).read_text())
+
+@dlt.transformer(data_from=orders, primary_key="id")
+def lines(page):
+    yield [{"id": order["id"], "version": order["id"]} for order in page]
+"""
+
+
+def test_a_lag_of_another_kind_than_the_childs_cursor_loses_no_children(
+    kit: Kit, numbered: Path, folder_zone: Zone
+) -> None:
+    """The numbers of the child's own cursor can't be compared with the times of the lag."""
+    streams = kit.repository / "orchestration" / "dlt" / "sources" / "shop" / "streams.py"
+    streams.write_text(LAGGING)
+    big = 10_000_000
+    run(kit, numbered, [order(big, ago(days=1))])
+    run(kit, numbered, [order(big, ago(days=1)), order(1, ago(days=2)), order(2, ago(days=9))])
+    assert landed(folder_zone) == {(big, big), (1, 1)}
+
+
+def test_setting_a_parents_cursor_back_says_how_to_move_the_childs(
+    kit: Kit, incremental: Path
+) -> None:
+    run(kit, incremental, [order(1, ago(days=2))], [])
+    state = ("state", "set", "shop", "lines", "--parent", "orders", "--yes", "--cursor")
+    shown = kit.landing(*state, ago(days=9)).out
+    assert "`landing state set shop lines --cursor VALUE` moves" in shown

@@ -205,13 +205,27 @@ class CursorTracker:
     def _is_read_again(self) -> Callable[[Values], Any]:
         """Whether the next run would read a key, if this run ended now."""
         floor = self.values.key_of(self.frozen.behind(self.after))
+        ends = list(self._ends_of_parents())
+        is_whole = not all(bound.is_valid for bound in (floor, *ends))
+        is_whole = is_whole or any(one.end_value is not None for one in self.frozen.parents)
 
         def is_read_again(keys: Values) -> Any:
-            if not floor.is_valid:
+            if is_whole:
                 return pc.is_valid(keys)
-            return pc.fill_null(pc.invert(self._reached.beyond(floor, keys)), False)
+            again = pc.invert(self._reached.beyond(floor, keys))
+            for end in ends:
+                again = pc.or_kleene(again, pc.invert(self._reached.beyond(keys, end)))
+            return pc.fill_null(again, False)
 
         return is_read_again
+
+    def _ends_of_parents(self) -> Iterator[pa.Scalar]:
+        """Where the next run's range of values ends, by parents that go the other way."""
+        for parent in self.frozen.opposed(self.values.kind):
+            try:
+                yield self.values.key_of(parent.kept_state["last_value"])
+            except ConversionError:  # the child's column is narrower, such as a date
+                continue
 
     def known(self, *, ended: bool) -> KnownRows:
         has_moved = self.after != self.before

@@ -51,7 +51,7 @@ class CursorRange:
 
     def _not_below(self, keys: Values) -> Any:
         start = self._values.key_of(self._start)
-        if not start.is_valid:
+        if not start.is_valid or self._frozen.admits_below(self._values.kind):
             return pc.is_valid(keys)
         if self._frozen.range_start == "open":
             return self._beyond(keys, start)

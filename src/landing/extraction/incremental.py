@@ -7,7 +7,7 @@ What a stream or its hints declare is copied to one that does not move, since a 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from landing.catalog.lookback import Lookback
@@ -41,6 +41,10 @@ class FrozenIncremental(SteadyIncremental):
     is_of_child = False
     """Whether the stream is a transformer."""
     lookback: Lookback | None = None
+    kind: str | None = None
+    """The kind of its values, once a parent has returned some."""
+    parents: Sequence[FrozenIncremental] = ()
+    """Of a transformer: those of its parents, which decide what is requested."""
 
     @property
     def whole_order(self) -> TSortOrder | None:
@@ -62,6 +66,26 @@ class FrozenIncremental(SteadyIncremental):
                 "cursor moves one way"
             )
 
+    def admits_below(self, kind: str | None) -> bool:
+        """Whether rows below the start may be new, since the ranges of parents go further back.
+        `kind` is that of this cursor's values: a lag counts only values of its own kind."""
+        if self.end_value is not None:
+            return False
+        return any(
+            parent.end_value is not None
+            or parent.last_value_func is not self.last_value_func
+            or (parent.lag and not self.lookback and parent.kind not in (None, kind))
+            for parent in self.parents
+        )
+
+    def opposed(self, kind: str | None) -> list[FrozenIncremental]:
+        """Parents that returned values of this kind, and whose cursor moves the other way."""
+        return [
+            parent
+            for parent in self.parents
+            if parent.last_value_func is not self.last_value_func and kind and parent.kind == kind
+        ]
+
     def get_state(self) -> Any:
         if self.from_start:
             start = self.initial_value
@@ -70,22 +94,14 @@ class FrozenIncremental(SteadyIncremental):
 
     def behind(self, value: Any) -> Any:
         """Where the run after one that reached `value` starts: earlier by the lookback, or by the
-        lag that the stream declares, but never before the initial value.
+        lag that the stream or a parent declares, but never before the initial value.
 
         Raises SourceError if no lookback can be counted from it.
         """
         if self.end_value is not None:
             return value  # as dlt has it: the range is what it says
         if value is None or self.lookback is None:
-            return apply_lag_with_suppression(
-                self.lag,
-                self.last_value_func or max,
-                self.initial_value,
-                None,
-                value,
-                self.resource_name,
-                self.get_incremental_value_type(),
-            )
+            return self._lagging(value)
         try:
             return self.lookback.start(value, self.initial_value)
         except ValueError as error:
@@ -93,6 +109,27 @@ class FrozenIncremental(SteadyIncremental):
                 f"cursor '{self.cursor_path}': no lookback can be counted from {value!r}, which is "
                 "not spelled as dates and times are; leave lookback out"
             ) from error
+
+    def _lagging(self, value: Any) -> Any:
+        own = self.lag or 0
+        lag = max([own, *(parent.lag or 0 for parent in self.parents)])
+        try:
+            return self._behind_by(lag, value)
+        except (ValueError, OverflowError):
+            if lag == own:
+                raise
+            return self._behind_by(own, value)  # the parent's cursor is of another kind
+
+    def _behind_by(self, lag: float, value: Any) -> Any:
+        return apply_lag_with_suppression(
+            lag,
+            self.last_value_func or max,
+            self.initial_value,
+            None,
+            value,
+            self.resource_name,
+            self.get_incremental_value_type(),
+        )
 
 
 def declared_incremental(resource: DltResource) -> Incremental[Any] | None:

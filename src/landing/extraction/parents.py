@@ -119,6 +119,7 @@ class ParentIncremental(FrozenIncremental):
             found = self._range.within(values, is_first_answer=self._answers.count == 1)
         except SourceError as error:
             raise SourceError(f"parent stream '{self.parent}': {error}") from None
+        self.kind = self._range.kind
         self._kept["last_value"] = self._range.cursor
         self._kept[_REACHED] = self._range.state
         return found
@@ -154,4 +155,6 @@ def freeze_parents(
                 check_range(frozen, parent.name)
                 step.set_incremental(frozen, from_hints=True)
                 found.append(frozen)
+    if child is not None:
+        child.parents = found
     return found

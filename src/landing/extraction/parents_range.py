@@ -82,6 +82,11 @@ class ParentsRange:
         return _Followed(column, values, reached, range_)
 
     @property
+    def kind(self) -> str | None:
+        """The kind of the values; None before the first."""
+        return None if self._followed is None else self._followed.values.kind
+
+    @property
     def cursor(self) -> Any:
         """The cursor for the next run."""
         return self._before if self._followed is None else self._followed.reached.cursor

@@ -61,7 +61,8 @@ def parent_moved(state: State, paths: StreamPaths, name: str, text: str) -> Iter
     yield f"{_named(parent)}: {parent.cursor} → {value}"
     yield (
         f"the next run requests the children of {name} from {value} on; of those, rows below the "
-        "stream's own cursor do not land"
+        "stream's own cursor do not land: `landing state set "
+        f"{paths.source} {paths.stream} --cursor VALUE` moves it back"
     )
     ahead = parent_ahead(state, paths.stream, datetime.now(UTC))
     if ahead is not None and ahead.parent == name:
