@@ -19,7 +19,7 @@ from obstore.store import LocalStore, S3Store
 from playwright.sync_api import Browser, sync_playwright
 
 from demo.servers import S3Server, seaweedfs
-from landing import secrets
+from landing.secrets import registry
 from tests.kit import Kit, Zone, own_sources
 from tests.servers.api import Api, serve_api
 from tests.servers.oauth import Provider, serve_oauth
@@ -134,7 +134,7 @@ def let_go_of_garbage() -> Iterator[None]:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests say what is set, whoever runs them; what others obtained is no secret of theirs."""
     for kind in ("_registered", "_sent", "_lasting"):
-        monkeypatch.setattr(secrets, kind, {})
+        monkeypatch.setattr(registry, kind, {})
     before = dict(os.environ)
     for name in _SETTINGS:
         os.environ.pop(name, None)

@@ -17,7 +17,7 @@ from landing.http import JwtBearer
 from landing.http.auth import sent_credentials
 from landing.observe.alerts import webhook
 from landing.operations.recordings.scrubbing import SCRUBBED, Scrubber, UnscrubbedSecret
-from landing.secrets import masked, redacted
+from landing.secrets import masked, redacted, registry
 from tests.kit import Kit, Zone
 from tests.servers.scripted import Exchange, serve
 
@@ -175,10 +175,10 @@ def test_what_is_sent_is_registered_once_and_apart(monkeypatch: pytest.MonkeyPat
     with serve(lambda exchange: exchange.reply(200)) as server:
         requests.get(server.url, auth=auth, timeout=5)
     assert calls == [f"{server.url}/"]
-    assert set(secrets._sent) == {"1234567890", "key-in-bytes", "name-in-bytes"}
+    assert set(registry._sent) == {"1234567890", "key-in-bytes", "name-in-bytes"}
     for number in range(250):
         sent_credentials._register("Authorization", f"Bearer token-of-request-{number}")
-    assert len(secrets._sent) == 200
+    assert len(registry._sent) == 200
     assert redacted("a-refresh-token, token-of-request-249") == "***, ***"
 
 

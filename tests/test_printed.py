@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from dagster import AssetKey, RetryPolicy
 
-from landing import events, secrets
+from landing import events
 from landing.cli.text.console import grid, put, say
 from landing.dagster.metadata import _cell
 from landing.dagster.outcomes import _outcome
@@ -27,6 +27,7 @@ from landing.errors import StreamError, printable, printable_lines
 from landing.observe.alerts import _BODIES, Concern
 from landing.observe.problems import Problem
 from landing.page.html import _environment
+from landing.secrets.logs import REDACTION
 from landing.tables.sync import TableSync
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, serve
@@ -189,7 +190,7 @@ def test_what_an_api_says_does_not_steer_the_terminal(
 
 def test_what_libraries_log_is_printable() -> None:
     record = logging.LogRecord("dlt", logging.WARNING, "", 1, "%s", (EVIL,), None)
-    assert secrets._redaction.filter(record)
+    assert REDACTION.filter(record)
     assert_printable(record.getMessage())
     assert "\n  error: forged" in record.getMessage()
 

@@ -46,6 +46,7 @@ from landing.operations.recordings.scrubbing import Scrubber, UnscrubbedSecret
 from landing.page import profiles
 from landing.page.html import _environment
 from landing.scaffold.render import _comment, _harmless
+from landing.secrets.logs import REDACTION
 from landing.zone.bucket import Bucket
 from torture.figures import Section, Tally
 from torture.spellings import SPELLINGS, generated
@@ -116,7 +117,7 @@ def _log_line(text: str) -> str:
 def _library(text: str) -> str:
     """What a library logs, what one logs that nobody knows, and a warning."""
     record = logging.LogRecord("dlt", logging.WARNING, "", 1, "got %s", (text,), None)
-    secrets._redaction.filter(record)
+    REDACTION.filter(record)
 
     def say_more() -> None:
         logging.getLogger("shop").warning("got %s", text)
