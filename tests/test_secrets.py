@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from landing import secrets
 from landing.dagster.metadata import _cell
 from landing.page import profiles
-from landing.secrets import is_in, is_secret_name, is_secret_variable, redacted, replaced
+from landing.secrets import is_in, is_secret_name, is_secret_variable, redacted, registry, replaced
 from landing.zone.bucket_messages import _brief
 from tests.kit import Kit, Zone
 from torture.spellings import SPELLINGS
@@ -224,4 +224,4 @@ def test_what_dlts_secrets_toml_has_is_masked(
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_public", set())
+    monkeypatch.setattr(registry, "_public", set())

@@ -52,6 +52,12 @@ def add_json(parser: argparse.ArgumentParser, *, is_lines: bool = False) -> None
     add_flag(parser, "--json", f"print {what} (docs/json.md)")
 
 
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """For verbs that write a folder."""
+    what = "write nothing; exit with 1 if the folder differs from what would be written"
+    add_flag(parser, "--check", what)
+
+
 def add_limit(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "--limit", "N", 20, "print at most N")
 

@@ -1,9 +1,8 @@
 """Writes a new source from a few answers or an OpenAPI document, and a new workspace."""
 
 from landing.scaffold.files import write_source
+from landing.scaffold.kinds import AUTHS, PAGINGS
 from landing.scaffold.plan import (
-    AUTHS,
-    PAGINGS,
     AuthPlan,
     CursorPlan,
     PagingPlan,

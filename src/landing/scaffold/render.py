@@ -7,9 +7,8 @@ import keyword
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from landing.scaffold.kinds import AUTHS, PAGINGS
 from landing.scaffold.plan import (
-    AUTHS,
-    PAGINGS,
     TAKEN,
     CursorPlan,
     PagingPlan,

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -23,7 +24,8 @@ from landing.http.paging.words import Word, is_url, of_body, of_headers
 from landing.http.retries import Retries
 from landing.http.spelling import is_end
 from landing.scaffold import render
-from landing.scaffold.plan import PAGINGS, PagingPlan, SourcePlan, StreamPlan, paging_plan
+from landing.scaffold.kinds import PAGINGS
+from landing.scaffold.plan import PagingPlan, SourcePlan, StreamPlan, paging_plan
 from landing.secrets import redacted
 
 _FEW = 5
@@ -46,10 +48,6 @@ class _Ended(Exception):
     """No stream can be read: the API does not take the credentials, or is not there."""
 
 
-class _Endless(LandingError):
-    pass
-
-
 def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
     """The plan as it was if an environment variable of the source is not set. The API's address is
     one of them; unless the plan `is_trusted`, credentials go to no other host either."""
@@ -62,7 +60,7 @@ def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
     notes: list[str] = []
     works = 0
     try:
-        api = _api(plan)
+        api = _TrialApi(plan)
         ends = time.monotonic() + _MOST_SECONDS
         for number, stream in enumerate(plan.streams[:_MOST_STREAMS]):
             if not _is_readable(stream):
@@ -96,17 +94,37 @@ def _other_host(plan: SourcePlan) -> str | None:
     return None
 
 
-def _api(plan: SourcePlan) -> Any:
-    """What the client that will be written makes."""
-    namespace: dict[str, Any] = {}
-    exec(compile(render.client(plan), "client.py", "exec"), namespace)
-    api = namespace["api"]()
-    api.session.retries = Retries(total=1, deadline=30.0)  # a person waits
-    return api
+class _TrialApi:
+    """The API as the client that will be written makes it, with bounds: a person waits."""
+
+    def __init__(self, plan: SourcePlan) -> None:
+        namespace: dict[str, Any] = {}
+        exec(compile(render.client(plan), "client.py", "exec"), namespace)
+        self.kit = namespace["api"]()
+        self.kit.session.retries = Retries(total=1, deadline=30.0)
+
+    @contextmanager
+    def at_most(self, requests: int, until: float) -> Iterator[None]:
+        """Counts requests, since pages may be empty for ever. Raises _Ended after `until`."""
+        session, left = self.kit.session, iter(range(requests))
+        send = session.send
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if time.monotonic() > until:
+                raise _Ended(f"{_MOST_SECONDS} seconds have passed")
+            if next(left, None) is None:
+                raise LandingError(f"{requests} requests were not enough for its first pages")
+            return send(*arguments, **options)
+
+        session.send = counted
+        try:
+            yield
+        finally:
+            session.send = send
 
 
 class _Trial:
-    def __init__(self, api: Any, plan: SourcePlan, stream: StreamPlan, ends: float) -> None:
+    def __init__(self, api: _TrialApi, plan: SourcePlan, stream: StreamPlan, ends: float) -> None:
         self._api = api
         self._ends = ends
         self._stream = stream
@@ -137,43 +155,33 @@ class _Trial:
         return stream, "; ".join([*notes, *([_shown(error)] if error else [])])
 
     def _error(self, stream: StreamPlan, most: int) -> Exception | None:
+        found = self._read(stream, most)
+        return found if isinstance(found, Exception) else None
+
+    def _read(self, stream: StreamPlan, most: int) -> list[Any] | Exception:
+        """The rows of so many pages, or what went wrong. An API may choose names that are no paths,
+        or answer anything: whatever it is, the note says it, and the plan stays.
+
+        Raises _Ended if no other stream can be read either.
+        """
         try:
-            self._pages(stream, most)
+            with self._api.at_most(_MOST_REQUESTS, self._ends):
+                return self._pages(stream, most)
         except _Ended:
             raise
-        except Exception as error:  # whatever it is, the note says it, and the plan stays
+        except Exception as error:
             if _status(error) in (401, 429) or isinstance(error, requests.ConnectionError):
                 raise _Ended(f"{stream.name}: {_shown(error)}") from None
             return error
-        return None
 
     def _pages(self, stream: StreamPlan, most: int) -> list[Any]:
-        params = {**self._params, **_size(stream.paging)}
-        paging = _made(stream.paging)
-        sent = self._api.session.send
-        requests_left = _MOST_REQUESTS
-
-        def send(*arguments: Any, **options: Any) -> Any:
-            """Pages may be empty for ever: what is counted are requests."""
-            nonlocal requests_left
-            requests_left -= 1
-            if requests_left < 0:
-                raise _Endless(f"it asks for more than {_MOST_REQUESTS} pages to have {most}")
-            if time.monotonic() > self._ends:
-                raise _Ended(f"{stream.name}: {_MOST_SECONDS} seconds have passed")
-            return sent(*arguments, **options)
-
-        self._api.session.send = send
-        try:
-            pages = self._api.pages(
-                stream.path, records=stream.records, paging=paging, params=params
-            )
-            return [
-                list(page) if isinstance(page, list) else page.rows()
-                for page in islice(pages, most)
-            ]
-        finally:
-            self._api.session.send = sent
+        pages = self._api.kit.pages(
+            stream.path,
+            records=stream.records,
+            paging=_made(stream.paging),
+            params={**self._params, **_size(stream.paging)},
+        )
+        return [page if isinstance(page, list) else page.rows() for page in islice(pages, most)]
 
     def _smaller(self, stream: StreamPlan) -> StreamPlan | None:
         """With the largest page that the API takes, if its size is what it refuses."""
@@ -194,18 +202,13 @@ class _Trial:
         return None
 
     def _has_two_pages(self, stream: StreamPlan) -> bool:
-        try:
-            pages = self._pages(stream, most=2)
-        except _Ended:
-            raise
-        except Exception:  # names that an API chose may be no paths
-            return False
-        return len(pages) == 2 and bool(pages[0] != pages[1])
+        pages = self._read(stream, most=2)
+        return isinstance(pages, list) and len(pages) == 2 and bool(pages[0] != pages[1])
 
     def _candidates(self, stream: StreamPlan) -> Iterator[tuple[str, dict[str, str]]]:
         params = {**self._params, **_size(_in_pages_of(_FEW, stream).paging)}
         try:
-            response = self._api.get(stream.path, params=params)
+            response = self._api.kit.get(stream.path, params=params)
         except requests.RequestException:
             return
         if link_to(response.headers.get("Link", ""), "next"):
@@ -224,18 +227,13 @@ class _Trial:
         arguments = {**stream.paging.arguments, "first": 0}
         other = replace(stream, paging=replace(stream.paging, arguments=arguments))
         few = _in_pages_of(_FEW, other)
-        try:
-            (page_0,) = self._pages(few, most=1)
-            after = [
-                row for page in self._pages(_in_pages_of(_FEW, stream), most=2) for row in page
-            ]
-        except _Ended:
-            raise
-        except Exception:  # there is no page 0
+        before, after = self._read(few, most=1), self._read(_in_pages_of(_FEW, stream), most=2)
+        if isinstance(before, Exception) or isinstance(after, Exception) or not before:
             return None
         # An API that takes 0 for no number gives all rows, or those of page 1.
-        is_own = len(page_0) <= few.paging.rows and not any(row in after for row in page_0)
-        return other if page_0 and is_own else None
+        rows, later = before[0], [row for page in after for row in page]
+        is_own = len(rows) <= few.paging.rows and not any(row in later for row in rows)
+        return other if is_own else None
 
 
 def _by_word(word: Word) -> Iterator[tuple[str, dict[str, str]]]:

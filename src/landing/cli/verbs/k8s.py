@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_flag, add_json
+from landing.cli.arguments import add_check, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
 from landing.errors import UsageError, counted
@@ -57,11 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the service account of the pods, such as one with an AWS role (default: none)",
     )
-    add_flag(
-        parser,
-        "--check",
-        "write nothing; exit with 1 if the folder differs from what would be written",
-    )
+    add_check(parser)
     add_json(parser)
 
 

@@ -17,7 +17,7 @@ from landing.errors import UsageError, nearest
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
     from landing.scaffold import AuthPlan, CursorPlan, PagingPlan, SourcePlan, StreamPlan
-    from landing.scaffold.plan import Kind
+    from landing.scaffold.kinds import Kind
 
 Planned: TypeAlias = "tuple[SourcePlan, Sequence[str]]"
 HELP = "write a new source: client, streams, a test, lines for .env.example"
