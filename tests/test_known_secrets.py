@@ -153,7 +153,7 @@ class _Headers(AuthBase):
 
 def test_what_is_sent_is_registered_once_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_sent", {})
-    monkeypatch.setattr(secrets, "_registered", {})
+    monkeypatch.setattr(registry, "_registered", {})
     secrets.register("a-refresh-token")
     sent_credentials.guard()
     guarded = requests.Session.send
