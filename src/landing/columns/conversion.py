@@ -110,7 +110,7 @@ class Columns:
         """The type to decode a JSON record to; None if only a dictionary will do."""
         self._of_pages: PageColumns | None = None
         if self.record is not None and tombstones is None:
-            self._of_pages = PageColumns(self._columns)
+            self._of_pages = PageColumns(self._columns, landing_fields(fields))
         self._has_decimals = any(column.may_round for column in self._columns.values())
         self.has_private = any(column.is_private for column in self._columns.values())
 

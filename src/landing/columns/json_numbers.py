@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 
+from landing.columns.arrow import pa, pc
 from landing.columns.json_text import Unreadable
 
 _EXACT_DIGITS = 15
 """Digits of a decimal that a double always keeps."""
 _LONG = b"0" * (_EXACT_DIGITS + 1)
-_STEP = 4
-_SAMPLED = b"0" * (len(_LONG) // _STEP)
-"""The pattern of every `_STEP`-th character of a long number."""
+_WORD = 4
+"""Bytes of a word, of which only the first is looked at."""
+_SURE = b"0" * (len(_LONG) - _WORD + 1)
+"""The pattern from the first of these bytes within a long number to the last of them."""
 _DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
 _DECIMAL = re.compile(rb"\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)")
 _EXPONENTS = [
@@ -67,9 +70,9 @@ def _has_tiny(content: bytes) -> bool:
 
 
 def _has_long(content: bytes) -> bool:
-    """Whether the text may have a long number. A quarter of its characters usually decides, which
-    takes a tenth of the time of decoding."""
-    if _SAMPLED not in content[::_STEP].translate(_DIGITS):
+    """Whether the text may have a long number."""
+    starts = (content[at : at + len(_SURE)] for at in _candidates(content))
+    if not any(start.translate(_DIGITS) == _SURE for start in starts):
         return False
     translated = content.translate(_DIGITS)
     at = translated.find(_LONG)
@@ -80,3 +83,15 @@ def _has_long(content: bytes) -> bool:
         end = translated.find(b" ", at)
         at = translated.find(_LONG, end) if end >= 0 else -1
     return False
+
+
+def _candidates(content: bytes) -> Iterator[int]:
+    """Places that long numbers would have: as many words as one has at least, of which each begins
+    with a digit or a dot. Arrow finds them without the interpreter lock."""
+    words = pa.Array.from_buffers(pa.uint32(), len(content) // _WORD, [None, pa.py_buffer(content)])
+    first = pc.bit_wise_and(words, pa.scalar(0xFF, pa.uint32()))
+    from_dot = pc.subtract(first, pa.scalar(ord("."), pa.uint32()))  # wraps around
+    digits = pc.less_equal(from_dot, pa.scalar(ord("9") - ord("."), pa.uint32()))
+    pairs = pc.and_(digits[:-1], digits[1:])
+    for word in pc.indices_nonzero(pc.and_(pairs[:-2], pairs[2:])):
+        yield word.as_py() * _WORD
