@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from landing.catalog.fields import Field
 from landing.columns.conversion import Columns
+from landing.columns.json_numbers import exact_number, loses_digits
 from landing.columns.json_page import JsonPage
+from landing.columns.json_text import Unreadable
 from landing.columns.nested_text import NoPatternError, matching, pattern_of
 
 NESTED = Field(type="object")
@@ -44,22 +46,8 @@ def test_what_matches_is_spelled_as_the_encoder_does(
 @pytest.mark.parametrize(
     "number",
     [
-        "-0",
-        "1.50",
-        "1.0",
-        "1e5",
-        "0.0001",
-        "0.00001",
-        "-0.0",
-        "123456789.123456",
-        "01",
-        "1E2",
-        "18446744073709551616",
-        "999999999999999999",
-        "999999999.1",
-        "0.1000",
-        "100.0",
-        "-7",
+        *("-0", "1.50", "1.0", "1e5", "0.0001", "0.00001", "-0.0", "123456789.123456", "01"),
+        *("1E2", "18446744073709551616", "999999999999999999", "999999999.1", "0.1000", "-7"),
     ],
 )
 def test_numbers(number: str) -> None:
@@ -136,3 +124,16 @@ def test_bytes_that_are_not_utf_8_are_found() -> None:
 def _page(abouts: list[str]) -> JsonPage:
     rows = (f'{{"id":{n},"n":1,"about":{about},"items":[{n}]}}' for n, about in enumerate(abouts))
     return JsonPage(f"[{','.join(rows)}]".encode())
+
+
+@given(
+    st.text("abc {}:,-/", max_size=9),
+    st.text("0123456789", min_size=14, max_size=40),
+    st.integers(1, 13),
+)
+def test_decimals_of_more_digits_than_a_double_keeps_are_found(
+    before: str, digits: str, dot: int
+) -> None:
+    number = f"{int(digits[:dot])}.{digits[dot:]}"
+    content = f'{{"{before}":{number}}}'.encode()
+    assert loses_digits(content) == isinstance(exact_number(number), Unreadable)

@@ -209,7 +209,7 @@ def test_small_pages_and_nested_fields_alone_are_decoded() -> None:
 
 def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -> None:
     assert not tries_arrow(Columns({**PLAIN, 'odd "name"': Field(type="array")}))
-    assert PageColumns({}).record is msgspec.Raw
+    assert PageColumns({}, {}).record is msgspec.Raw
 
 
 @settings(max_examples=400, deadline=None)

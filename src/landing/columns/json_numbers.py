@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 
@@ -15,7 +14,7 @@ _EXACT_DIGITS = 15
 """Digits of a decimal that a double always keeps."""
 _LONG = b"0" * (_EXACT_DIGITS + 1)
 _WORD = 4
-"""Bytes of a word, of which only the first is looked at."""
+"""Bytes of a word, of which two are looked at first."""
 _SURE = b"0" * (len(_LONG) - _WORD + 1)
 """The pattern from the first of these bytes within a long number to the last of them."""
 _DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
@@ -71,6 +70,8 @@ def _has_tiny(content: bytes) -> bool:
 
 def _has_long(content: bytes) -> bool:
     """Whether the text may have a long number."""
+    if len(content) < len(_LONG):
+        return False
     starts = (content[at : at + len(_SURE)] for at in _candidates(content))
     if not any(start.translate(_DIGITS) == _SURE for start in starts):
         return False
@@ -85,13 +86,18 @@ def _has_long(content: bytes) -> bool:
     return False
 
 
-def _candidates(content: bytes) -> Iterator[int]:
-    """Places that long numbers would have: as many words as one has at least, of which each begins
-    with a digit or a dot. Arrow finds them without the interpreter lock."""
+def _candidates(content: bytes) -> list[int]:
+    """Places of words in which a long number may begin: the first and third bytes of three words,
+    and the first of the next, are digits or dots. Arrow finds them without the interpreter lock."""
     words = pa.Array.from_buffers(pa.uint32(), len(content) // _WORD, [None, pa.py_buffer(content)])
-    first = pc.bit_wise_and(words, pa.scalar(0xFF, pa.uint32()))
-    from_dot = pc.subtract(first, pa.scalar(ord("."), pa.uint32()))  # wraps around
-    digits = pc.less_equal(from_dot, pa.scalar(ord("9") - ord("."), pa.uint32()))
-    pairs = pc.and_(digits[:-1], digits[1:])
-    for word in pc.indices_nonzero(pc.and_(pairs[:-2], pairs[2:])):
-        yield word.as_py() * _WORD
+    first = _are_digits(words)
+    both = pc.and_(first, _are_digits(pc.shift_right(words, pa.scalar(16, pa.uint32()))))
+    found = pc.and_(pc.and_(both[:-3], both[1:-2]), pc.and_(both[2:-1], first[3:]))
+    return [word * _WORD for word in pc.indices_nonzero(found).to_pylist()]
+
+
+def _are_digits(words: pa.Array) -> pa.Array:
+    """Whether the lowest byte of each word is a digit, a dot or the slash between them."""
+    byte = pc.bit_wise_and(words, pa.scalar(0xFF, pa.uint32()))
+    from_dot = pc.subtract(byte, pa.scalar(ord("."), pa.uint32()))  # what is less wraps around
+    return pc.less_equal(from_dot, pa.scalar(ord("9") - ord("."), pa.uint32()))
