@@ -209,11 +209,14 @@ class Bucket:
     def delete_all(self, paths: Sequence[str]) -> None:
         """Delete objects in bulk; ignores those that do not exist."""
         if self.is_local:
-            for path in paths:
-                self.delete(path)
+            waited_write(self._delete_each, paths)
         elif paths:
             with self._explained("delete", paths[0]):
                 waited_write(obstore.delete, self._store, list(paths))
+
+    def _delete_each(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.delete(path)
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
         """Open an object for reading in pieces. Raises ObjectMissing if it does not exist.
