@@ -39,6 +39,7 @@ from landing.cli.verbs import (
     report,
     run,
     schema,
+    select,
     show,
     state,
     status,
@@ -69,7 +70,7 @@ class Verb(Protocol):
 
 
 TASKS: dict[str, tuple[Verb, ...]] = {
-    "write a source": (init, new, env, login, discover, check),
+    "write a source": (init, new, env, login, discover, select, check),
     "run": (run, backfill),
     "inspect": (status, fresh, history, show, schema, verify, report),
     "fix": (doctor, quarantine, state, rebuild, compact),

@@ -10,6 +10,7 @@ import msgspec
 
 from landing.errors import LandingError
 from landing.operations.dbt.generated import FileState
+from landing.operations.selection import FieldChoice
 from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
@@ -119,6 +120,21 @@ class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
     written: bool
     streams: list[DiscoveredStream]
     failed: list[StreamFailed]
+
+
+class SelectedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream config as it is after `landing select`."""
+
+    source: str
+    stream: str
+    file: str
+    written: bool
+    """False if nothing has changed, or if no option said what to choose."""
+    selected: bool
+    primary_key: Sequence[str]
+    cursor_field: str | None
+    fields: Sequence[FieldChoice]
+    changes: list[str]
 
 
 class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
