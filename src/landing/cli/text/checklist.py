@@ -38,8 +38,9 @@ def decided(selection: Selection) -> Decisions:
     dropped = {one.name for one in selection.of("gone") if _drops(selection, one)}
     fields = _fields(selection, dropped)
     privacy = _privacy(selection, fields)
-    key = selection.primary_key or _key(selection, fields)
-    cursor = selection.cursor_field or _cursor(selection, fields)
+    plain = [name for name in fields if name not in privacy]
+    key = selection.primary_key or _key(selection, plain)
+    cursor = selection.cursor_field or _cursor(selection, plain)
     needed = {*key, *([cursor] if cursor else [])}
     return Decisions({*fields, *needed}, cursor, key, retyped, privacy)
 
@@ -69,7 +70,7 @@ def _fields(selection: Selection, dropped: Collection[str]) -> list[str]:
         None if width is None else width - _MARGIN,
         right=("NULL",),
     )
-    choices: list[Choice] = [Separator(f"     {head}")]
+    choices: list[Choice] = [Separator(f"  {head}")]
     choices += [
         Choice(line, value=one.name, checked=one.selected)
         for one, line in zip(shown, lines, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import (
@@ -17,18 +17,20 @@ from landing.cli.arguments import (
     add_stream,
 )
 from landing.cli.text.console import say
-from landing.cli.text.output import ARROW, complain, exit_code, print_json
+from landing.cli.text.output import ARROW, exit_code, print_json
 from landing.errors import UsageError, counted, nearest
 
 if TYPE_CHECKING:
     from landing.catalog.fields import Privacy
-    from landing.catalog.stream_config import DiscoveredSchema
     from landing.cli.json.shapes import SelectedStream
     from landing.operations.discovery import Discovered
     from landing.operations.selection import Decisions, Selection
 
+Sampled: TypeAlias = "tuple[Mapping[str, Discovered], Mapping[str, Exception]]"
+"""What the API has, and why streams could not be sampled, by stream."""
 HELP = "choose the fields of a stream that land: a checklist, or options for scripts"
 NONE = "none"
+_NONE: Sampled = ({}, {})
 _CHOOSING = ("fields", "all_fields", "add", "remove", "accept", "hash", "mask")
 _OTHERS = ("cursor", "primary_key", "off")
 
@@ -69,29 +71,30 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
     check_source(workspace, options.source)
     asks = _asks(options)
-    samples = options.discover or (asks and not options.no_sample)
-    found, failed = _sampled(options, workspace) if samples else ({}, {})
+    found, failed = _sampled(options, workspace, _named(options)) if options.discover else _NONE
     streams = _streams(options, workspace, found)
     chosen = _chosen(options, workspace, streams) if asks else dict.fromkeys(streams, True)
+    wanted = [name for name, is_selected in chosen.items() if is_selected]
+    if wanted and asks and not options.discover and not options.no_sample:
+        found, failed = _sampled(options, workspace, wanted)
+    for name, error in failed.items():
+        say(f"{name} could not be sampled: {error}", mark="note: ", to=sys.stderr)
     done = []
-    for stream, is_selected in chosen.items():
-        sampled = found.get(stream)
-        if (problem := failed.pop(stream, None)) is not None and not options.discover:
-            say(f"{stream}: no sample of it: {problem}", mark="note: ", to=sys.stderr)
-        one = _select(options, workspace, stream, sampled, asks=asks, is_selected=is_selected)
+    for name, is_selected in chosen.items():
+        one = _select(options, workspace, name, found.get(name), asks=asks, is_selected=is_selected)
         done.append(one)
         if not options.json:
             _print(one)
     if options.json:
         print_json(done)
     elif first := next((one for one in done if one.selected and one.written), None):
-        name = f"{options.source} {first.stream}"
-        say(f"`landing run {name} --dry-run` shows what a run would do", mark=ARROW)
-    if options.discover:
-        for error in failed.values():
-            complain(error, options)
-        return exit_code(failed.values())
-    return 0
+        command = f"landing run {options.source} {first.stream} --dry-run"
+        say(f"`{command}` shows what a run would do", mark=ARROW)
+    return exit_code(failed.values()) if options.discover else 0
+
+
+def _named(options: argparse.Namespace) -> Sequence[str]:
+    return [] if options.stream is None else [options.stream]
 
 
 def _asks(options: argparse.Namespace) -> bool:
@@ -109,18 +112,15 @@ def _asks(options: argparse.Namespace) -> bool:
     return True
 
 
-def _sampled(
-    options: argparse.Namespace, workspace: Workspace
-) -> tuple[Mapping[str, Discovered], dict[str, Exception]]:
-    """What the API has now, and the errors of streams that it could not be asked for."""
+def _sampled(options: argparse.Namespace, workspace: Workspace, streams: Sequence[str]) -> Sampled:
+    """Raises the error of a stream to discover if no other is."""
     from landing.cli.text.live import Sampling
     from landing.extraction.sources import load_source
     from landing.operations.discovery import discover
 
     source = load_source(workspace, options.source)
-    names = [] if options.stream is None else [options.stream]
-    with Sampling(source.name) as sampling:
-        result = discover(source, names, options.sample_limit, write=False, notify=sampling.notify)
+    with Sampling(source.name) as shown:
+        result = discover(source, streams, options.sample_limit, write=False, notify=shown.notify)
     if options.discover and options.stream in result.failed:
         raise result.failed[options.stream]
     return result.found, result.failed
@@ -129,20 +129,21 @@ def _sampled(
 def _streams(
     options: argparse.Namespace, workspace: Workspace, found: Mapping[str, Discovered]
 ) -> Sequence[str]:
+    """The named stream, or all, which have to be discovered."""
     from landing.catalog.files import discovered_streams
 
-    known = discovered_streams(workspace, options.source)
-    if options.discover:
-        known = list(dict.fromkeys([*known, *found]))
-    if options.stream in known or (options.stream is None and known):
-        return known if options.stream is None else [options.stream]
-    name = " ".join(filter(None, (options.source, options.stream)))
-    what = f"stream '{options.stream}'" if options.stream else "no stream"
-    verb = "has not been discovered" if options.stream else "has been discovered"
-    hint = nearest(options.stream or "", known)
+    known = list(dict.fromkeys([*discovered_streams(workspace, options.source), *found]))
+    if options.stream is None and known:
+        return known
+    if options.stream in known:
+        return [options.stream]
+    name = " ".join([options.source, *_named(options)])
+    what = "it has no discovered schema"
+    if options.stream is not None:
+        what = f"stream '{options.stream}' has no discovered schema{nearest(options.stream, known)}"
     raise UsageError(
-        f"{what} of source '{options.source}' {verb}{hint}",
-        remedy=f"`landing discover {name}` does that, or add --discover",
+        f"source '{options.source}': {what}",
+        remedy=f"`landing discover {name}` writes one, or add --discover",
     )
 
 
@@ -170,63 +171,51 @@ def _select(
     asks: bool,
     is_selected: bool,
 ) -> SelectedStream:
-    from landing.catalog.files import config_document, write_config, write_discovered
+    from landing.catalog.files import (
+        config_document,
+        read_discovered,
+        write_config,
+        write_discovered,
+    )
     from landing.cli.json.shapes import SelectedStream
-    from landing.operations.selection import edited, edits
+    from landing.operations.selection import base_of, edited, edits, selection_of
 
-    selection = _selection(options, workspace, stream, sampled)
-    before = config_document(workspace, options.source, stream)
-    document, is_written = dict(before or {}), False
-    if asks and is_selected:
-        from landing.cli.text.checklist import decided
-
-        decision: Decisions | None = decided(selection)
-    else:
-        decision = _decided(options, selection, is_selected=is_selected)
-    if decision is not None:
-        document = edited(selection, decision)
-        is_written = write_config(workspace, options.source, document, selection.schema)
-    if options.discover and sampled is not None:
-        write_discovered(workspace, options.source, selection.schema)
-    after = _selection(options, workspace, stream, sampled)
+    source = options.source
+    before = config_document(workspace, source, stream)
+    written = read_discovered(workspace, source, stream)
+    base = base_of(workspace, source, stream, written if options.discover else None)
+    schema = sampled.schema if sampled is not None and options.discover else written
+    assert schema is not None, "_streams has only those that are discovered"
+    records = () if sampled is None else sampled.records
+    selection = selection_of(schema, before, base, records)
+    document, is_written = before, False
+    if decided := _decided(options, selection, asks=asks, is_selected=is_selected):
+        document = edited(selection, decided)
+        is_written = write_config(workspace, source, document, schema)
+    if options.discover and decided is not None:
+        write_discovered(workspace, source, schema)
+    after = selection_of(schema, document, base, records)
     return SelectedStream(
-        source=options.source,
+        source=source,
         stream=stream,
-        file=workspace.shown(workspace.config_file(options.source, stream)),
+        file=workspace.shown(workspace.config_file(source, stream)),
         written=is_written,
-        selected=bool(document.get("selected")),
+        selected=bool(document and document.get("selected")),
         primary_key=after.primary_key,
         cursor_field=after.cursor_field,
         fields=after.choices,
-        changes=list(edits(before, document)) if is_written else [],
+        changes=list(edits(before, document)) if document and is_written else [],
     )
 
 
-def _selection(
-    options: argparse.Namespace, workspace: Workspace, stream: str, sampled: Discovered | None
-) -> Selection:
-    from landing.catalog.files import config_document, read_discovered
-    from landing.operations.selection import selection_of
-    from landing.operations.selection.base import committed_base
-
-    source = options.source
-    config = config_document(workspace, source, stream)
-    written = read_discovered(workspace, source, stream)
-    schema: DiscoveredSchema | None = written
-    if options.discover and sampled is not None:
-        schema = sampled.schema
-    if schema is None:
-        raise UsageError(f"stream '{stream}' has not been discovered")
-    base = committed_base(workspace, source, stream)
-    if base is None and options.discover and written is not None:
-        base = written.fields
-    return selection_of(schema, config, base, () if sampled is None else sampled.records)
-
-
 def _decided(
-    options: argparse.Namespace, selection: Selection, *, is_selected: bool
+    options: argparse.Namespace, selection: Selection, *, asks: bool, is_selected: bool
 ) -> Decisions | None:
-    """By the options; None if they say nothing, as with --json alone."""
+    """By answers or by the options; None if these say nothing, as with --json alone."""
+    if asks and is_selected:
+        from landing.cli.text.checklist import decided
+
+        return decided(selection)
     from landing.operations.selection import Decisions
 
     if is_selected and not any(getattr(options, name) for name in (*_CHOOSING, *_OTHERS)):

@@ -13,7 +13,16 @@ from landing.catalog.stream_config import DiscoveredSchema
 from landing.catalog.workspace import Workspace
 
 
-def committed_base(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field] | None:
+def base_of(
+    workspace: Workspace, source: str, stream: str, former: DiscoveredSchema | None
+) -> Mapping[str, Field] | None:
+    """`former` is the discovered schema that is about to be replaced, if any; it is the base where
+    Git has none."""
+    committed = _committed(workspace, source, stream)
+    return former.fields if committed is None and former is not None else committed
+
+
+def _committed(workspace: Workspace, source: str, stream: str) -> Mapping[str, Field] | None:
     """The discovered fields at the last commit of the stream's config; None if Git has no such
     commit, or had no discovered schema then."""
     config = workspace.config_file(source, stream).relative_to(workspace.root)
