@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from landing.catalog.stream_config import DiscoveredSchema
 from landing.errors import LandingError
 from landing.operations.dbt.generated import FileState
 from landing.operations.selection import FieldChoice
@@ -113,6 +114,8 @@ class DiscoveredStream(msgspec.Struct, frozen=True, kw_only=True):
     fields: int
     changes: Sequence[str]
     warnings: list[str]
+    schema: DiscoveredSchema | None = None
+    """None for a stream that is gone."""
 
 
 class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
