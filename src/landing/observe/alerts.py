@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from landing.catalog.files import read_config
+from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import BucketError, CatalogError, LeaseHeld, UsageError
@@ -88,11 +88,15 @@ class Alerts:
             case StreamLanded(result=result):
                 self._has_landed(result)
             case RunAborted(streams=streams, error=error) if self._is_final(error):
-                if type(error) is not UsageError:  # a mistake on the command line
-                    together = ",".join(sorted(streams))
-                    self._alerts.append(failed(self._source, together, error, is_of_run=True))
+                self._has_aborted(streams, error)
             case RunEnded():
                 self._send()
+
+    def _has_aborted(self, streams: Sequence[str], error: Exception) -> None:
+        known = sorted(set(streams).intersection(configured_streams(self._workspace, self._source)))
+        is_mistyped = type(error) is UsageError or (streams and not known)
+        if not is_mistyped:
+            self._alerts.append(failed(self._source, ",".join(known), error, is_of_run=True))
 
     def _has_landed(self, result: StreamResult) -> None:
         stream = result.stream

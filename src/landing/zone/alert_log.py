@@ -78,8 +78,13 @@ class AlertLog:
     def _written(self, opened: dict[str, dict[str, OpenAlert]]) -> bool:
         content = msgspec.json.encode(AlertsSent(uuid.uuid4().hex, opened))
         if self._stored is None:
-            return self._bucket.create(self._path, content) is not None
-        return self._bucket.replace(self._path, content, self._stored) is not None
+            written = self._bucket.create(self._path, content)
+        else:
+            written = self._bucket.replace(self._path, content, self._stored)
+        if written is None:
+            return False
+        self._stored, self.open = written, opened
+        return True
 
 
 def _open_in(stored: StoredObject | None) -> dict[str, dict[str, OpenAlert]]:
