@@ -91,6 +91,8 @@ class Gcs:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one packet, which no delayed acknowledgment holds up
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, *_: object) -> None:

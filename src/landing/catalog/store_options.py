@@ -76,10 +76,11 @@ def _azure(settings: BucketSettings) -> dict[str, str]:
     """dlt's variables; or else Azure's own, of which a connection string is the most complete."""
     spelled = _set({option: _DLT + name for option, name in _AZURE.items()})
     given = spelled if set(spelled) - {"account_name"} else {**_own_of_azure(), **spelled}
-    if settings.account:
-        given["account_name"] = settings.account
+    if host := settings.account_host:
+        given["account_name"] = host.partition(".")[0]
+        given.setdefault("endpoint", _blob_endpoint(host))
     if host := _text(f"{_DLT}AZURE_ACCOUNT_HOST"):
-        given["endpoint"] = f"https://{host.removeprefix('https://')}".replace(".dfs.", ".blob.")
+        given["endpoint"] = _blob_endpoint(host)
     if settings.endpoint is not None:
         given["endpoint"] = settings.endpoint
     if "account_name" not in given:
@@ -96,6 +97,10 @@ def _azure(settings: BucketSettings) -> dict[str, str]:
     if "sas_key" in given:
         given["sas_key"] = given["sas_key"].lstrip("?")
     return given
+
+
+def _blob_endpoint(host: str) -> str:
+    return f"https://{host.removeprefix('https://').replace('.dfs.', '.blob.', 1)}"
 
 
 def _own_of_azure() -> dict[str, str]:

@@ -171,9 +171,9 @@ class BucketSettings:
         return urlsplit(self.url).netloc.partition("@")[0]
 
     @property
-    def account(self) -> str | None:
-        """The storage account that an `abfss://` URL names."""
-        return urlsplit(self.url).netloc.partition("@")[2].partition(".")[0] or None
+    def account_host(self) -> str | None:
+        """The host of the storage account that an `abfss://` URL names."""
+        return urlsplit(self.url).netloc.partition("@")[2] or None
 
     @property
     def default_note(self) -> str:

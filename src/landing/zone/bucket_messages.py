@@ -53,12 +53,15 @@ class BucketMessages:
         self._settings = settings
 
     def missing(self) -> BucketUnusable:
-        settings = self._settings
-        what = "container" if settings.is_azure else "bucket"
-        endpoint = " or S3_ENDPOINT" if settings.scheme == "s3" else ""
+        name, variable = self._settings.bucket, self._settings.variable
+        if self._settings.scheme == "s3":
+            return BucketUnusable(
+                f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
+                f"{variable} or S3_ENDPOINT"
+            )
+        what = "container" if self._settings.is_azure else "bucket"
         return BucketUnusable(
-            f"{what} '{settings.bucket}' does not exist at {self._server()}: create it, or fix "
-            f"{settings.variable}{endpoint}"
+            f"{what} '{name}' does not exist at {self._server()}: create it, or fix {variable}"
         )
 
     def refused(self, verb: str, path: str, detail: str) -> BucketUnusable:
