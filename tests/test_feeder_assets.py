@@ -22,8 +22,12 @@ FIELDS = {
 def test_tables_have_group_kinds_description_columns_and_data_version(
     kit: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    about = {"description": "Orders of the shop.", "primary_key": [["id"]]}
-    kit.configure("shop", "orders", fields=FIELDS, **about)
+    about = {
+        "description": "Orders of the shop.",
+        "primary_key": [["id"]],
+        "cursor_field": ["moment"],
+    }
+    kit.configure("shop", "orders", fields=FIELDS, sync_mode="incremental", **about)
     feeder = Feeder(
         kit, f"sqlite:{tmp_path}/lake.sqlite", (tmp_path / "lake").as_uri(), monkeypatch
     )
