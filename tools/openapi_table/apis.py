@@ -37,6 +37,9 @@ class Pages:
     """Whether it refuses larger pages than its largest; otherwise it returns the largest."""
     only: str = ""
     """The paths that it is about, as a pattern."""
+    switch: str = ""
+    """The parameter that has to be `true` for it."""
+    otherwise: Pages | None = None
     fits: bool = False
     """Whether it fits operations whose document has no such parameter."""
 
@@ -44,7 +47,8 @@ class Pages:
         return (self.fits or self.param in query) and re.search(self.only, path) is not None
 
     def with_bounds(self, default: int | None, most: int | None) -> Pages:
-        return replace(self, default=default or self.default, most=most or self.most)
+        default = default or self.default
+        return replace(self, default=default, most=max(most or self.most, default))
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,8 @@ APIS = (
         replace(_ASANA, end="null"),
     ), "data", keys=("gid",), not_lists=frozenset({"/events"}), options=TOKEN),
     Api("box", "box.json", "box/box-openapi openapi.json c9a878a", BEARER, (
-        replace(_BOX_OFFSET, only="^/folders/trash|^/metadata_cascade"), _BOX, _BOX_OFFSET,
+        replace(_BOX, switch="usemarker", otherwise=_BOX_OFFSET, only="^/(folders/trash/items|users)$"),
+        _BOX, _BOX_OFFSET,
     ), "entries", options=TOKEN),
     Api("square", "square.json", "square/connect-api-specification api.json 5733f66", BEARER, (
         Pages("cursor", "token", "limit", 100, 100, {"cursor": "next"}, refuses=False),
@@ -137,9 +142,9 @@ APIS = (
             "next": "url", "cursors.after": "next", "total": "total", "limit": "size",
         }, end="null"),
         Pages("offset", "rows", "limit", 20, 50, _SPOTIFY, end="null"),
-    ), "*", ("*.items",), lists={"/recommendations": "tracks", "/me/player/queue": "queue"},
+    ), "*", ("*.items",), lists={"/me/player/queue": "queue"},
         not_lists=frozenset({
-            "/search", "/me", "/me/player", "/me/player/currently-playing",
+            "/search", "/me", "/recommendations", "/me/player", "/me/player/currently-playing",
         }), options=TOKEN),
     Api("twilio", "twilio.json", "twilio/twilio-oai api_v2010 d50069b", BASIC, (
         Pages("Page", "pages", "PageSize", 50, 1000, {
@@ -149,11 +154,14 @@ APIS = (
     Api("okta", "okta.yaml", "okta/okta-management-openapi-spec 2026.06.3", "Authorization SSWS", (
         replace(_OKTA, beside={"_links.next.href": "url"}, only="^/api/v1/iam/", link=False),
         _OKTA,
-    ), "", ("*",), keys=("id", "kid", "name")),
+    ), "", ("*",), keys=("id", "kid", "name"),
+        not_lists=frozenset({"/.well-known/ssf-configuration"})),
     Api("xero", "xero.yaml", "XeroAPI/Xero-OpenAPI xero_accounting.yaml 16.1.0", BEARER, (
         Pages("page", "pages", "pageSize", 100, 1000, _XERO),
     ), "*", options=TOKEN),
     Api("openai", "openai.yaml", "openai/openai-openapi openapi.yaml 2.3.0 f85dbe2", BEARER, (
+        Pages("page", "token", "limit", 7, 180, {"has_more": "more", "next_page": "next"},
+              only="/costs$"),
         Pages("page", "token", "limit", 7, 31, {"has_more": "more", "next_page": "next"}),
         Pages("after", "token", "limit", 100, 1000, {"has_more": "more", "next": "next"},
               only="^/organization/groups|^/organization/roles|/users$", end="null"),
@@ -164,8 +172,8 @@ APIS = (
         Pages("cursor", "token", "limit", 25, 100, {"next_cursor": "next", "limit": "size"},
               end="null"),
         Pages("offset", "rows", "limit", 25, 100, {
-            "offset": "start", "limit": "size", "more": "more",
-        }, refuses=False),
+            "offset": "start", "limit": "size", "more": "more", "total": "unknown",
+        }, refuses=False, end="null"),
     ), "*"),
     Api("datadog", "datadog.yaml", "DataDog/datadog-api-client-python v1 6d8f356", "DD-API-KEY", (
         Pages("page[number]", "pages", "page[size]", 60, 100, {
@@ -175,6 +183,10 @@ APIS = (
         Pages("page", "pages", "per_page", 30, 100, {
             "metadata.page": "page", "metadata.page_count": "pages", "metadata.total_count": "total",
         }, first=0, only="/monitor/"),
+        Pages("page_number", "pages", "page_size", 100, 1000, first=0),
+        Pages("start", "rows", "count", 50, 1000, {"total": "total"}, only="/synthetics/"),
+        Pages("offset", "rows", "limit", 25, 1000, {"meta.page.total_count": "total"},
+              only="/slo/correction"),
         Pages("start", "rows", "count", 100, 1000, {
             "total_matching": "total", "total_returned": "count",
         }, only="/hosts$"),
@@ -191,6 +203,7 @@ APIS = (
         Pages("page[cursor]", "token", "page[size]", 20, 100, {"links.next": "url"}, end="null"),
     ), "data"),
     Api("lob", "lob.yaml", "lob/lob-openapi dist/lob-api-bundled.yml 1.22.0", BASIC, (
+        Pages("offset", "rows", "limit", 10, 100, {"count": "count"}),
         Pages("after", "token", "limit", 10, 100, {
             "next_url": "url", "count": "count", "total_count": "total",
         }, end="null", fits=True, only="^(?!/uploads|/informed_delivery)"),
@@ -209,7 +222,7 @@ APIS = (
         options=TOKEN),
     Api("vimeo", "vimeo.yaml", "vimeo/openapi api.yaml 3.4", BEARER, (
         Pages("page", "pages", "per_page", 25, 100),
-    ), keys=("uri",), not_lists=frozenset({"/me"})),
+    ), keys=("uri",), not_lists=frozenset({"/me"}), options=TOKEN),
     Api("mastodon", "mastodon.json", "abraham/mastodon-openapi dist/schema.json 4.7.0", BEARER, (
         Pages("max_id", "token", "limit", 20, 40, link=True, refuses=False,
               only="^(?!/api/v1/timelines/direct)"),
@@ -233,7 +246,9 @@ APIS = (
     ), keys=("id", "project_id", "user_id", "name")),
     Api("hubspot", "hubspot.json", "HubSpot/HubSpot-public-api-spec-collection contacts v3",
         BEARER, (
-        Pages("after", "token", "limit", 10, 100, {"paging.next.after": "next"}),
+        Pages("after", "token", "limit", 10, 100, {
+            "paging.next.after": "next", "paging.next.link": "url",
+        }),
     ), "results", options=TOKEN),
     Api("hetzner", "hetzner.json", "MaximilianKoestler/hcloud-openapi hcloud.json 5f93a6d", BEARER, (
         Pages("page", "pages", "per_page", 25, 50, _HETZNER, end="null", refuses=False),

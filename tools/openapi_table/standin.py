@@ -94,6 +94,8 @@ def _page(
     pages = endpoint.pages
     if pages is None:
         return _within(endpoint.records, rows, {}), {}
+    if pages.otherwise and query.get(pages.switch) != "true":
+        pages = pages.otherwise
     size = _size(pages, query)
     start = _start(pages, rows, query, size)
     found = rows[start : start + size]
@@ -107,6 +109,7 @@ def _page(
         "query": target,
         "last": found[-1].get(pages.field) if found else None,
         "total": len(rows),
+        "unknown": None,
         "pages": -(-len(rows) // size),
         "page": start // size + pages.first,
         "start": start,

@@ -41,6 +41,8 @@ def tried(
             landing, "new", api.name, f"--openapi={document}", f"--base-url={server.url}",
             *api.options, "--no-trial", "--json",
         )
+        if "error" in written:
+            return [Verdict(one.path, "told", written["error"]["message"]) for one in endpoints]
         os.environ.update(_values(api, written["variables"], server.url))
         streams = dict(_streams(root / "dlt" / "sources" / api.name / "streams.py"))
         discovered = _landing_json(landing, "discover", api.name, "--json")
@@ -51,7 +53,9 @@ def tried(
             schema = root / "dag" / "sources" / api.name / f"{stream}.json"
             file.write_text(json.dumps({**json.loads(schema.read_text()), "selected": True}))
         _, out, err = landing("run", api.name, "--all", "--json", "--log-format=json")
-    runs = {run["stream"]: run for run in json.loads(out)}
+    if "error" in (answered := json.loads(out)):
+        return [Verdict(one.path, "told", answered["error"]["message"]) for one in endpoints]
+    runs = {run["stream"]: run for run in answered}
     warnings = dict(_warnings(err))
     of_path = {path: stream for stream, path in streams.items()}
     verdicts = []
