@@ -35,7 +35,7 @@ class OpenApi:
     def __init__(self, file: Path) -> None:
         self._files: dict[Path, Any] = {}
         self._file = file.resolve()
-        self.root = self._load(self._file)
+        self.node = Node(self, self._load(self._file), self._file)
 
     def _load(self, file: Path) -> Any:
         if file not in self._files:
@@ -50,8 +50,7 @@ class OpenApi:
 
     def gets(self) -> Iterator[tuple[str, Node, list[Node]]]:
         """Path, operation and parameters."""
-        root = Node(self, self.root, self._file)
-        for path, item in root.get("paths").members():
+        for path, item in self.node.get("paths").members():
             if (operation := item.get("get")).value is not None:
                 yield path, operation, [*item.get("parameters"), *operation.get("parameters")]
 
@@ -120,9 +119,8 @@ def lists(document: OpenApi, api: Api) -> Iterator[ListEndpoint]:
     for path, operation, parameters in document.gets():
         if "{" in path or path in api.not_lists:
             continue
-        body = _body(operation)
-        found = None if body is None else _records(body, path, api)
-        if found is None:
+        _, body = response_of(operation)
+        if (found := _records(body, path, api)) is None:
             continue
         place, record = found
         query = {p.get("name").value: p for p in parameters if p.get("in").value == "query"}
@@ -135,22 +133,22 @@ def lists(document: OpenApi, api: Api) -> Iterator[ListEndpoint]:
         )
 
 
-def _body(operation: Node) -> Node | None:
+def response_of(operation: Node) -> tuple[Node, Node]:
+    """The response with the list, and the schema of its body."""
     responses = operation.get("responses")
     for status in ("200", 200, "2XX", "default"):
         answer = responses.get(status)
         for kind, content in answer.get("content").members():
             if "json" in kind or kind == "*/*":
-                return content.get("schema")
+                return answer, content.get("schema")
         if answer.get("schema").value is not None:  # Swagger 2
-            return answer.get("schema")
-    return None
+            return answer, answer.get("schema")
+    return responses, responses.get("none")
 
 
 def _records(body: Node, path: str, api: Api) -> tuple[str, Node] | None:
-    if api.records == "":
-        if (record := body.record()) is not None:
-            return "", record
+    if api.records == "" and (record := body.record()) is not None:
+        return "", record
     for pattern in (api.lists[path],) if path in api.lists else (api.records, *api.or_records):
         outer, _, last = pattern.rpartition(".")
         for place, schema in _below(body, outer):
@@ -195,13 +193,10 @@ def _kind(name: str, schema: Node) -> str:
 def _pages(api: Api, path: str, query: Mapping[str, Node]) -> Pages | None:
     for pages in api.pages:
         if pages.is_of(path, query):
-            size = query[pages.size] if pages.size in query else None
-            return pages if size is None else pages.with_bounds(_whole(size, "default"), _most(size))
+            if (size := query.get(pages.size)) is None:
+                return pages
+            return pages.with_bounds(_whole(size, "default"), _whole(size, "maximum"))
     return None
-
-
-def _most(parameter: Node) -> int | None:
-    return _whole(parameter, "maximum")
 
 
 def _whole(parameter: Node, key: str) -> int | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.servers.scripted import Exchange
+from tests.servers.scripted import Exchange, Seen
 from tools.openapi_table.apis import Api, Pages
 from tools.openapi_table.documents import ListEndpoint
 
@@ -32,26 +32,23 @@ class StandIn:
         return len(self._rows[path])
 
     def answer(self, exchange: Exchange) -> None:
-        seen = exchange.seen
+        status, body, headers = self._answer(exchange.seen)
+        sent = json.dumps(body).encode()
+        exchange.reply(status, sent, Content_Type="application/json", **headers)
+
+    def _answer(self, seen: Seen) -> tuple[int, Any, dict[str, str]]:
         endpoint = self._endpoints.get(seen.path)
         if endpoint is None:
-            return exchange.reply(404, b'{"message": "there is no such list"}')
+            return 404, {"message": "there is no such list"}, {}
         if not self._api.takes(seen.headers, seen.query):
-            return exchange.reply(401, b'{"message": "no credentials"}')
+            return 401, {"message": "no credentials"}, {}
         if missing := [name for name in endpoint.required if not seen.query.get(name)]:
-            return _refuse(exchange, f"{', '.join(missing)} is required")
+            return 400, {"message": f"{', '.join(missing)} is required"}, {}
         try:
             url = f"http://{seen.headers['Host']}{seen.path}"
-            body, headers = _page(endpoint, self._rows[endpoint.path], seen.query, url)
+            return 200, *_page(endpoint, self._rows[endpoint.path], seen.query, url)
         except (_Refused, ValueError) as error:
-            return _refuse(exchange, str(error))
-        exchange.reply(
-            200, json.dumps(body).encode(), Content_Type="application/json", **headers
-        )
-
-
-def _refuse(exchange: Exchange, message: str) -> None:
-    exchange.reply(400, json.dumps({"message": message}).encode())
+            return 400, {"message": str(error)}, {}
 
 
 def _rows(api: Api, endpoint: ListEndpoint) -> Any:

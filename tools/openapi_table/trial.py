@@ -26,8 +26,8 @@ Outcome = Literal["whole", "told", "missed", "silent"]
 class Verdict:
     path: str
     outcome: Outcome
-    """`told` if it failed or warned; `missed` if no stream was written; `silent` if it landed a part,
-    or has a key that is none, and neither failed nor warned."""
+    """`told` if it failed or warned; `missed` if no stream was written; `silent` if it landed a
+    part, or has a key that is none, and neither failed nor warned."""
     why: str
 
 
@@ -38,8 +38,14 @@ def tried(
     stand_in = StandIn(api, endpoints)
     with serve(stand_in.answer) as server:
         written = _landing_json(
-            landing, "new", api.name, f"--openapi={document}", f"--base-url={server.url}",
-            *api.options, "--no-trial", "--json",
+            landing,
+            "new",
+            api.name,
+            f"--openapi={document}",
+            f"--base-url={server.url}",
+            *api.options,
+            "--no-trial",
+            "--json",
         )
         if "error" in written:
             return [Verdict(one.path, "told", written["error"]["message"]) for one in endpoints]
