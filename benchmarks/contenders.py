@@ -16,6 +16,7 @@ Output = Literal["nothing", "messages", "parquet"]
 
 PLAIN_PYTHON = VENVS / "dlt-landing" / "bin" / "python"
 """Of an environment with what a user gets who installs this project alone."""
+SINGER_TARGET = VENVS / "plinxore-target-s3" / "bin" / "target-s3"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Contender:
     """Or, for this project, a package below benchmarks/sources/."""
     package: str = ""
     """Distribution that has a virtual environment of its own, since its pins are not ours."""
+    and_package: str = ""
+    """Another one, with its own environment, that the program starts."""
 
     @property
     def python(self) -> Path:
@@ -40,9 +43,11 @@ class Contender:
     @property
     def missing(self) -> str:
         """Why this one can't run here; empty if it can."""
-        if not self.package or (VENVS / self.package / "installed").is_file():
+        packages = filter(None, (self.package, self.and_package))
+        absent = [each for each in packages if not (VENVS / each / "installed").is_file()]
+        if not absent:
             return ""
-        return f"{self.package} is not installed in .venv-bench/; `make bench` tries to"
+        return f"{' and '.join(absent)} not installed in .venv-bench/; `make bench` tries to"
 
 
 DOWNLOAD = Contender("download", "download only", "nothing", program="download")
@@ -56,31 +61,32 @@ IN_FLIGHT = Contender(
     "in-flight", "this project, eight in flight", "parquet", source="kit_in_flight"
 )
 
-CONTENDERS = (
-    DOWNLOAD,
-    FLOOR,
-    PLAIN_DLT,
-    Contender(
-        "airbyte-lowcode",
-        "Airbyte CDK, manifest, to nowhere",
-        "messages",
-        program="airbyte_lowcode",
-        package="airbyte-cdk",
-    ),
-    Contender(
-        "airbyte-python",
-        "Airbyte CDK, Python, to nowhere",
-        "messages",
-        program="airbyte_source",
-        package="airbyte-cdk",
-    ),
-    Contender(
-        "singer",
-        "Singer SDK tap, to nowhere",
-        "messages",
-        program="singer_tap",
-        package="singer-sdk",
-    ),
-    DICTIONARY,
-    KIT,
+AIRBYTE_MANIFEST = Contender(
+    "airbyte-lowcode",
+    "Airbyte CDK, manifest, to nowhere",
+    "messages",
+    program="airbyte_lowcode",
+    package="airbyte-cdk",
+)
+AIRBYTE_PYTHON = Contender(
+    "airbyte-python",
+    "Airbyte CDK, Python, to nowhere",
+    "messages",
+    program="airbyte_source",
+    package="airbyte-cdk",
+)
+SINGER = Contender(
+    "singer",
+    "Singer SDK tap, target-s3",
+    "parquet",
+    program="singer_to_s3",
+    package="singer-sdk",
+    and_package="plinxore-target-s3",
+)
+DLT_ON_S3 = Contender("dlt-s3", PLAIN_DLT.title, "parquet", program="plain_dlt", package="dlt")
+INGESTR = Contender(
+    "ingestr", "ingestr, Python SDK", "parquet", program="ingestr_sdk", package="ingestr"
+)
+SLING = Contender(
+    "sling", "Sling, API spec", "parquet", program="sling_spec", package="sling-linux-amd64"
 )

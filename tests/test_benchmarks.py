@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -12,23 +14,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.contenders import CONTENDERS, DICTIONARY, FLOOR
+from benchmarks.comparison import figures
+from benchmarks.contenders import AIRBYTE_MANIFEST, DICTIONARY, FLOOR
 from benchmarks.contents import Contents, look
+from benchmarks.contests import contests, quick
 from benchmarks.mark import Mark, Setting
 from benchmarks.marks import backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
-from benchmarks.records import KEPT
+from benchmarks.recorded import RecordedPages
+from benchmarks.records import ALERTS, KEPT
 from benchmarks.scale import made, verbs
 from tests.kit import REPOSITORY
 from tests.servers.api import bench_record
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
+COMPARISON = REPOSITORY / "docs" / "comparison.md"
 
 
 @pytest.mark.long
 def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
-    before = RESULTS.read_bytes()
+    before = RESULTS.read_bytes(), COMPARISON.read_bytes()
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick"],
@@ -40,11 +46,55 @@ def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    for contender in (c for c in CONTENDERS if not c.package):
-        (row,) = [row for row in rows if f"| {contender.title} |" in row]
-        assert contender.output != "parquet" or "2,000 rows, equal; 1 file" in row
-    assert RESULTS.read_bytes() == before
+    for contest in quick(2_000):
+        section = done.stdout.partition(f"## {contest.title}\n")[2].partition("\n## ")[0]
+        for contender in contest.contenders:
+            (row,) = [line for line in section.splitlines() if f"| {contender.title} |" in line]
+            landed = f"{contest.records:,} rows, equal; 1 file"
+            assert contender.output != "parquet" or landed in row
+    assert (RESULTS.read_bytes(), COMPARISON.read_bytes()) == before
+
+
+def test_each_peer_has_an_environment_with_pinned_versions() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    made = re.search(r"^PEERS := (.+)$", makefile, re.MULTILINE)[1].split()  # type: ignore[index]
+    peers = {c.package: c for contest in contests(10_000, 5) for c in contest.contenders}
+    assert {*peers, *(c.and_package for c in peers.values())} - {""} == set(made)
+    for package in made:
+        pins = (REPOSITORY / "benchmarks" / f"constraints-{package}.txt").read_text()
+        assert re.search(rf"^{package}==", pins, re.MULTILINE)
+
+
+def test_recorded_pages_have_each_record_once_in_both_forms() -> None:
+    compact, pretty = (RecordedPages(ALERTS, 12, is_pretty=is_pretty) for is_pretty in (0, 1))
+    pages = [compact.page(5, offset) for offset in (0, 5, 10, 15)]
+    rows = [row for page in pages for row in json.loads(page)["data"]]
+    assert [row["id"] for row in rows] == list(range(1, 13))
+    assert len({row["updated_at"] for row in rows}) == 12
+    assert [json.loads(pretty.page(5, offset)) for offset in (0, 5, 10, 15)] == [
+        json.loads(page) for page in pages
+    ]
+    assert b"\n" in pretty.page(5, 0)
+    assert b"\n" not in pages[0]
+
+
+def test_the_comparison_cites_the_results() -> None:
+    results = (
+        "`make bench` on 2026-01-02: what it did.\n\n2 cores (a processor), much memory.\n\n"
+        "| contender | seconds | rows/s | speed to plain dlt |\n| --- | --- | --- | --- |\n"
+        "| download only | 1.0 | 9 | – |\n| plain dlt | 4.0 | 2 | 1.0 × |\n"
+        "| a tool | skipped: why |  |  |\n\n"
+        "| contender | rows/s |\n| --- | --- |\n| plain dlt | 3 |\n\n"
+        "| case | target | measured | verdict |\n| --- | --- | --- | --- |\n"
+        "| one | ≤ 1 s | 2 s | missed by 100% |\n| two | ≤ 1 s | 1 s | reached by 0% |\n"
+    )
+    assert figures(results) == (
+        "| contender | rows/s | speed to plain dlt |\n| --- | --- | --- |\n"
+        "| plain dlt | 2 | 1.0 × |\n\n"
+        "Measured on 2026-01-02 on 2 cores (a processor). 1 of the 2 targets that the project set "
+        "itself are [not reached](../benchmarks/RESULTS.md#targets)."
+    )
+    assert figures(RESULTS.read_text()) in COMPARISON.read_text()
 
 
 def land(folder: Path, rows: list[dict[str, Any]]) -> Contents:
@@ -71,13 +121,14 @@ def test_contents_are_equal_in_another_order_and_with_other_types(tmp_path: Path
         "updated_at": datetime.fromisoformat(two["updated_at"]).replace(tzinfo=UTC),
         "created_at": datetime.fromisoformat(two["created_at"]),
         "due_on": date.fromisoformat(two["due_on"]),
-        "customer": '{"id":1,"name":"x"}',
+        "customer": {"name": "x", "id": 1},
         "quantity": float(two["quantity"]),
     }
     again = one | {
         "updated_at": datetime.fromisoformat(one["updated_at"]).replace(tzinfo=UTC),
         "created_at": datetime.fromisoformat(one["created_at"]),
         "due_on": date.fromisoformat(one["due_on"]),
+        "customer": {"name": "x", "id": 1},
         "quantity": float(one["quantity"]),
     }
 
@@ -111,7 +162,7 @@ def test_differences_are_reported() -> None:
     right = Contents(rows=2, digest="a", row_ids=2, loads=1, files=1, bytes=1)
     other = Contents(rows=2, digest="b", row_ids=2, loads=1, files=1, bytes=1)
     short = Contents(rows=1, digest="a", row_ids=1, loads=1, files=1, bytes=1)
-    tap = next(contender for contender in CONTENDERS if contender.output == "messages")
+    tap = AIRBYTE_MANIFEST
 
     def told(floor: Contents, own: Contents, messages: int = 2) -> list[str]:
         outcomes = [
