@@ -243,6 +243,7 @@ def test_the_profile_names_every_stage() -> None:
         "columns",
         "**whole run**",
         "Arrow's reader, in parallel",
+        "a page, besides its records, ms",
     } <= set(stages)
     assert {"imports besides dlt", "one stream", "3 streams side by side"} <= set(stages)
 
