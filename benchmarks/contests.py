@@ -41,7 +41,7 @@ class Contest:
 
 
 def contests(records: int, rounds: int) -> list[Contest]:
-    """All of them; those that take long with fewer records or rounds, which vary little."""
+    """All of them; those with slow contenders have fewer records and rounds, and vary little."""
     few = min(rounds, FEW_ROUNDS)
     bucket = (
         FLOOR,
@@ -61,7 +61,7 @@ def contests(records: int, rounds: int) -> list[Contest]:
             "bucket",
             "Rows readable in a bucket",
             bucket,
-            max(PAGE_SIZE, records // 2),
+            max(PAGE_SIZE, records // 4),
             few,
             is_in_bucket=True,
         ),
