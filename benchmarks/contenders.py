@@ -14,7 +14,12 @@ VENVS = REPOSITORY / ".venv-bench"
 Output = Literal["nothing", "messages", "parquet"]
 
 
-PLAIN_PYTHON = VENVS / "dlt-landing" / "bin" / "python"
+def python_of(package: str) -> Path:
+    """Of the package's own environment."""
+    return VENVS / package / "bin" / "python"
+
+
+PLAIN_PYTHON = python_of("dlt-landing")
 """Of an environment with what a user gets who installs this project alone."""
 SINGER_TARGET = VENVS / "plinxore-target-s3" / "bin" / "target-s3"
 
@@ -33,12 +38,14 @@ class Contender:
     """Distribution that has a virtual environment of its own, since its pins are not ours."""
     and_package: str = ""
     """Another one, with its own environment, that the program starts."""
+    most_rounds: int = 99
+    """Fewer for one that takes long, and as long each time."""
 
     @property
     def python(self) -> Path:
         if not self.package:
             return Path(sys.executable)
-        return VENVS / self.package / "bin" / "python"
+        return python_of(self.package)
 
     @property
     def missing(self) -> str:
@@ -52,7 +59,7 @@ class Contender:
 
 DOWNLOAD = Contender("download", "download only", "nothing", program="download")
 FLOOR = Contender("floor", "floor: orjson + pyarrow by hand", "parquet", program="floor")
-PLAIN_DLT = Contender("plain-dlt", "plain dlt", "parquet", program="plain_dlt")
+PLAIN_DLT = Contender("plain-dlt", "plain dlt", "parquet", program="plain_dlt", most_rounds=3)
 DICTIONARY = Contender(
     "dictionary", "this project, dictionary stream", "parquet", source="dictionary"
 )

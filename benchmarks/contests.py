@@ -77,8 +77,8 @@ def contests(records: int, rounds: int) -> list[Contest]:
                 is_pretty,
             )
             for name, title, body, share in (
-                ("pulls", "Pull requests", PULL_REQUESTS, 80),
-                ("alerts", "Alerts", ALERTS, 10),
+                ("pulls", "Pull requests", PULL_REQUESTS, 100),
+                ("alerts", "Alerts", ALERTS, 16),
             )
             for is_pretty in (False, True)
         ),

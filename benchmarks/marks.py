@@ -46,7 +46,7 @@ WINDOWS = 20
 SHARE_OF_PAGES = 10
 TABLE_ROWS = 1_000_000
 CHANGED_ROWS = 10_000
-PUBLISHED_BYTES = 1_000_000_000
+PUBLISHED_BYTES = 500_000_000
 _CHUNK = 10_000_000
 # What an hour brings of a quiet stream, and of a busy one.
 _FEW_ROWS = 20
@@ -262,9 +262,8 @@ def backfill(setting: Setting, windows: int = WINDOWS) -> list[Mark]:
                 env = {**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}
                 return workspace.backfill(env, "bench", *range_, "--workers", str(workers))
 
-        cases = {str(workers): partial(run, workers) for workers in (1, 2, 4)}
-        runs = _in_turn(cases, setting.few_rounds)
-    seconds = {workers: _median(done) for workers, done in runs.items()}
+        # Once: nearly all of it is the API's delay.
+        seconds = {str(workers): run(workers).seconds for workers in (1, 2, 4)}
     case = f"a backfill of {windows} windows of {pages} pages of {DELAY * 1000:.0f} ms each"
     return [
         Mark(
@@ -297,7 +296,7 @@ def publish(setting: Setting) -> list[Mark]:
     rates = {how: PUBLISHED_BYTES / _MB / _median(done) for how, done in runs.items()}
     return [
         Mark(
-            "publishing 1 GB to SeaweedFS",
+            f"publishing {PUBLISHED_BYTES // _MB} MB to SeaweedFS",
             "≥ 0.8 × boto3's `upload_file`",
             f"{rates['landing'] / rates['boto3']:.2f} × of {rates['boto3']:.0f} MB/s",
             0.8 * rates["boto3"] / rates["landing"],

@@ -119,6 +119,8 @@ def race(contest: Contest, folder: Path, say: Say) -> list[Outcome]:
                 outcome.messages = entry.count_messages()
         for number in range(1, contest.rounds + 1):
             for entry, outcome in pairs:
+                if number > outcome.contender.most_rounds:
+                    continue
                 place = _in_bucket(bucket, entry, number) if bucket else _in_folder(entry)
                 with place as url:
                     _one_round(entry, outcome, url)

@@ -43,9 +43,10 @@ HOW_TO_READ = """\
   elsewhere when they first run. Measured are the newest that come with their program.
 - Of the two Airbyte sources, the manifest is how most connectors are written; it emits all 25
   fields, because the platform selects fields. The one in Python selects the 20 fields itself.
-- *Recorded bodies* are objects that GitHub's API sent (`benchmarks/recorded/`), repeated, 100 a
-  page: pull requests of 18 kB with nested objects and up to 11 nulls in 48 fields, and alerts of
-  0.7 to 2.8 kB with long texts, half of whose fields are null in most of them.
+- *Pull requests* and *Alerts* are objects that GitHub sent (`benchmarks/recorded/`), repeated,
+  100 a page: pull requests of 18 kB with deep objects and 5 to 11 nulls in 48 fields, and code
+  scanning alerts of 0.7 to 2.8 kB with long texts and up to 5 nulls in 15 fields. They are read as
+  an API sends them in compact form, and pretty-printed.
 - *contents*: files are compared by a digest over their sorted rows, in all fields, whatever type a
   file uses for a value, and in whatever order it has an object's members. The records of Airbyte
   are counted in an unmeasured run.
@@ -101,7 +102,13 @@ def markdown(run: Run) -> str:
 def _result(result: Result, skipped: Mapping[str, str]) -> list[str]:
     contest = result.contest
     size = f"{_plural(contest.records, 'record')}, {contest.page_size:,} a page"
-    found = [f"## {contest.title}", f"{size}; {_plural(contest.rounds, 'round')}."]
+    fewer = [
+        f", {len(each.measurements)} of {each.contender.title}"
+        for each in result.outcomes
+        if len(each.measurements) < contest.rounds
+    ]
+    rounds = f"{_plural(contest.rounds, 'round')}{''.join(fewer)}"
+    found = [f"## {contest.title}", f"{size}; {rounds}."]
     found.append(contenders_table(result, skipped))
     if result.differences:
         found.append("\n".join(f"- **{difference}**" for difference in result.differences))
