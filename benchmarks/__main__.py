@@ -8,6 +8,7 @@ python -m benchmarks --only folder memory  some of it, printed only
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.comparison import write_comparison
+from benchmarks.citations import write_citations
 from benchmarks.contests import Contest, contests, quick
 from benchmarks.mark import Mark, Setting
 from benchmarks.marks import MARKS, speed
@@ -28,6 +29,7 @@ from benchmarks.report import Result, Run, markdown
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROUNDS = 5
 QUICK_RECORDS = 2_000
+_ALL_OF_IT = "to be measured"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     differ = any(result.differences for result in run.results)
     if choice.is_all and not differ:
         RESULTS.write_text(text)
-        write_comparison(text)
-    return 1 if differ else 0
+        write_citations(text)
+    return 1 if differ or run.failed or any(math.isinf(m.cost) for m in run.marks) else 0
 
 
 def _measure(choice: Choice) -> Run:
@@ -74,6 +76,7 @@ def _measure(choice: Choice) -> Run:
         load=f"{load_before}, {machine.load()}",
         results=results,
         skipped={c.title: c.missing for c in contenders if c.missing},
+        failed={o.contender.title: o.failed for r in results for o in r.outcomes if o.failed},
         marks=marks,
     )
 
@@ -86,7 +89,11 @@ def _result(contest: Contest, folder: Path) -> Result:
 
 def _mark(name: str, choice: Choice, folder: Path) -> list[Mark]:
     folder.mkdir()
-    marks = MARKS[name](Setting(choice.records, choice.rounds, folder))
+    try:
+        marks = MARKS[name](Setting(choice.records, choice.rounds, folder))
+    except ProgramFailed as error:  # what took minutes before it is not lost
+        print(f"error: {name}: {error}", file=sys.stderr)
+        marks = [Mark(name, _ALL_OF_IT, str(error).partition("\n")[0], math.inf)]
     for mark in marks:
         _say(f"{mark.case}: {mark.measured} ({mark.asked})")
     return marks

@@ -58,7 +58,7 @@ _MIB = 1024 * 1024
 
 def speed(outcomes: Sequence[Outcome]) -> list[Mark]:
     """The marks that the race itself decides, for those of its contenders that took part."""
-    seconds = {o.contender: o.seconds for o in outcomes}
+    seconds = {o.contender: o.seconds for o in outcomes if not o.failed}
     if not {PLAIN_DLT, FLOOR} <= seconds.keys():
         return []
     aims = (

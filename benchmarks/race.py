@@ -14,12 +14,13 @@ from typing import IO
 from benchmarks.contenders import SINGER_TARGET, Contender
 from benchmarks.contents import Contents, contents_of
 from benchmarks.contests import Contest
-from benchmarks.process import Measurement, measure
+from benchmarks.process import Measurement, ProgramFailed, measure
 from benchmarks.records import BODY_VARIABLE, PAGE_SIZE_VARIABLE, STREAM
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
 
 Say = Callable[[str], None]
+_MOST = 300
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Outcome:
     """Of each round, for those that land files."""
     messages: int | None = None
     """Records written to standard output, for those that land nothing."""
+    failed: str = ""
+    """Why a peer has no more measurements."""
 
     def median(self, of: Callable[[Measurement], float]) -> float:
         return statistics.median(map(of, self.measurements))
@@ -89,7 +92,7 @@ class Entry:
 
 
 def race(contest: Contest, folder: Path, say: Say) -> list[Outcome]:
-    """Raises ProgramFailed if a contender does."""
+    """Raises ProgramFailed if one of our own does; the others go on without a peer that fails."""
     with ExitStack() as stack:
         api = stack.enter_context(
             serve(
@@ -114,26 +117,31 @@ def race(contest: Contest, folder: Path, say: Say) -> list[Outcome]:
         entries = [Entry(each, env, folder / each.name) for each in contest.contenders]
         outcomes = [Outcome(contender) for contender in contest.contenders]
         pairs = list(zip(entries, outcomes, strict=True))
-        for entry, outcome in pairs:
-            if outcome.contender.output == "messages":
-                outcome.messages = entry.count_messages()
         for number in range(1, contest.rounds + 1):
             for entry, outcome in pairs:
-                if number > outcome.contender.most_rounds:
+                if outcome.failed or number > outcome.contender.most_rounds:
                     continue
                 place = _in_bucket(bucket, entry, number) if bucket else _in_folder(entry)
                 with place as url:
                     _one_round(entry, outcome, url)
-                seconds = outcome.measurements[-1].seconds
-                title = outcome.contender.title
-                say(f"{contest.title}, round {number}: {title}: {seconds:.2f} s")
+                title = f"{contest.title}, round {number}: {outcome.contender.title}"
+                say(f"{title}: {outcome.failed or f'{outcome.measurements[-1].seconds:.2f} s'}")
     return outcomes
 
 
 def _one_round(entry: Entry, outcome: Outcome, url: str) -> None:
-    outcome.measurements.append(entry.run(url))
-    if outcome.contender.output == "parquet":
-        outcome.contents.append(contents_of(url, entry.env))
+    try:
+        if outcome.contender.output == "messages" and outcome.messages is None:
+            outcome.messages = entry.count_messages()
+        outcome.measurements.append(entry.run(url))
+    except ProgramFailed as error:
+        if not outcome.contender.package:
+            raise
+        lines = str(error).splitlines()
+        outcome.failed = f"{lines[0]}: {lines[-1]}"[:_MOST]
+    else:
+        if outcome.contender.output == "parquet":
+            outcome.contents.append(contents_of(url, entry.env))
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class Run:
     results: Sequence[Result]
     skipped: Mapping[str, str]
     """Why, by the contender's title."""
+    failed: Mapping[str, str]
     marks: Sequence[Mark]
 
 
@@ -89,7 +90,11 @@ def markdown(run: Run) -> str:
         f"`make bench` on {run.day.isoformat()}: {run.records:,} records of 25 fields, 20 kept, "
         f"{PAGE_SIZE:,} a page, if nothing else is said.",
         f"{run.machine}. System load before and after: {run.load}.\n\n{run.versions}.",
-        *(section for result in run.results for section in _result(result, run.skipped)),
+        *(
+            section
+            for result in run.results
+            for section in _result(result, {**run.skipped, **run.failed})
+        ),
     ]
     if run.marks:
         sections += [
@@ -105,7 +110,7 @@ def _result(result: Result, skipped: Mapping[str, str]) -> list[str]:
     fewer = [
         f", {len(each.measurements)} of {each.contender.title}"
         for each in result.outcomes
-        if len(each.measurements) < contest.rounds
+        if not each.failed and len(each.measurements) < contest.rounds
     ]
     rounds = f"{_plural(contest.rounds, 'round')}{''.join(fewer)}"
     found = [f"## {contest.title}", f"{size}; {rounds}."]
@@ -128,10 +133,11 @@ def contenders_table(result: Result, skipped: Mapping[str, str]) -> str:
         "process s",
         "contents",
     )
-    seconds = {outcome.contender.title: outcome.seconds for outcome in result.outcomes}
-    rows = [_row(outcome, seconds, result) for outcome in result.outcomes]
+    finished = [outcome for outcome in result.outcomes if not outcome.failed]
+    seconds = {outcome.contender.title: outcome.seconds for outcome in finished}
+    rows = [_row(outcome, seconds, result) for outcome in finished]
     absent = [c.title for c in result.contest.contenders if c.title not in seconds]
-    rows += [(title, f"skipped: {skipped[title]}", *[""] * 8) for title in absent]
+    rows += [(title, f"skipped: {skipped[title]}".replace("|", "/"), *[""] * 8) for title in absent]
     return table(head, rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -14,27 +15,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.comparison import figures
-from benchmarks.contenders import AIRBYTE_MANIFEST, DICTIONARY, FLOOR
+from benchmarks.citations import CITATIONS, cited, comparison, memory, rates
+from benchmarks.contenders import AIRBYTE_MANIFEST, DICTIONARY, DOWNLOAD, FLOOR, Contender
 from benchmarks.contents import Contents, look
-from benchmarks.contests import contests, quick
+from benchmarks.contests import Contest, contests, quick
 from benchmarks.mark import Mark, Setting
 from benchmarks.marks import backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
-from benchmarks.race import Outcome, differences
+from benchmarks.race import Outcome, differences, race
 from benchmarks.recorded import RecordedPages
 from benchmarks.records import ALERTS, KEPT
+from benchmarks.report import Result, contenders_table
 from benchmarks.scale import made, verbs
 from tests.kit import REPOSITORY
 from tests.servers.api import bench_record
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
-COMPARISON = REPOSITORY / "docs" / "comparison.md"
 
 
 @pytest.mark.long
 def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
-    before = RESULTS.read_bytes(), COMPARISON.read_bytes()
+    before = [file.read_bytes() for file in (RESULTS, *CITATIONS)]
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick"],
@@ -52,7 +53,7 @@ def test_the_quick_form_measures_everyone_and_finds_their_files_equal() -> None:
             (row,) = [line for line in section.splitlines() if f"| {contender.title} |" in line]
             landed = f"{contest.records:,} rows, equal; 1 file"
             assert contender.output != "parquet" or landed in row
-    assert (RESULTS.read_bytes(), COMPARISON.read_bytes()) == before
+    assert [file.read_bytes() for file in (RESULTS, *CITATIONS)] == before
 
 
 def test_each_peer_has_an_environment_with_pinned_versions() -> None:
@@ -78,23 +79,36 @@ def test_recorded_pages_have_each_record_once_in_both_forms() -> None:
     assert b"\n" not in pages[0]
 
 
-def test_the_comparison_cites_the_results() -> None:
+def test_the_documentation_cites_the_results() -> None:
+    results = RESULTS.read_text()
+    for document in CITATIONS:
+        assert cited(document, results) == document.read_text(), "python -m benchmarks.citations"
+
+
+def test_what_is_cited_of_results() -> None:
     results = (
         "`make bench` on 2026-01-02: what it did.\n\n2 cores (a processor), much memory.\n\n"
         "| contender | seconds | rows/s | speed to plain dlt |\n| --- | --- | --- | --- |\n"
         "| download only | 1.0 | 9 | – |\n| plain dlt | 4.0 | 2 | 1.0 × |\n"
+        "| this project, dictionary stream | 2.0 | 30,499 | 2.0 × |\n"
+        "| this project, client of the kit | 1.0 | 70,500 | 4.0 × |\n"
         "| a tool | skipped: why |  |  |\n\n"
         "| contender | rows/s |\n| --- | --- |\n| plain dlt | 3 |\n\n"
         "| case | target | measured | verdict |\n| --- | --- | --- | --- |\n"
-        "| one | ≤ 1 s | 2 s | missed by 100% |\n| two | ≤ 1 s | 1 s | reached by 0% |\n"
+        "| peak memory, 8 streams side by side of 9 records | ≤ 960 MiB, a pod's request | 870 MiB "
+        "| reached by 9% |\n"
+        "| two | ≤ 1 s | 2 s | missed by 100% |\n"
     )
-    assert figures(results) == (
-        "| contender | rows/s | speed to plain dlt |\n| --- | --- | --- |\n"
-        "| plain dlt | 2 | 1.0 × |\n\n"
+    assert comparison(results).splitlines()[2:] == [
+        "| plain dlt | 2 | 1.0 × |",
+        "| this project, dictionary stream | 30,499 | 2.0 × |",
+        "| this project, client of the kit | 70,500 | 4.0 × |",
+        "",
         "Measured on 2026-01-02 on 2 cores (a processor). 1 of the 2 targets that the project set "
-        "itself are [not reached](../benchmarks/RESULTS.md#targets)."
-    )
-    assert figures(RESULTS.read_text()) in COMPARISON.read_text()
+        "itself are [not reached](../benchmarks/RESULTS.md#targets).",
+    ]
+    assert memory(results).splitlines()[-1] == "| 8 | 870 | 960 |"
+    assert rates(results) == "30,000 (dictionaries) to 70,000 (pages of the kit)"
 
 
 def land(folder: Path, rows: list[dict[str, Any]]) -> Contents:
@@ -251,3 +265,22 @@ def test_the_profile_names_every_stage() -> None:
 def test_a_mark_says_by_how_much_it_is_missed() -> None:
     assert Mark("a", "b", "c", cost=1.08).verdict == "missed by 8%"
     assert Mark("a", "b", "c", cost=0.75).verdict == "reached by 25%"
+    assert Mark("a", "b", "c", cost=math.inf).verdict == "not measured"
+
+
+def test_a_peer_that_fails_stops_neither_the_others_nor_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.contenders.VENVS", tmp_path)
+    python = tmp_path / "a-peer" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    peer = Contender("peer", "a peer", "parquet", program="publish", package="a-peer")
+    contest = Contest("one", "One", [peer, DOWNLOAD], records=20, rounds=2)
+
+    failed, download = race(contest, tmp_path / "race", say=print)
+
+    assert failed.failed
+    assert len(download.measurements) == 2
+    table = contenders_table(Result(contest, [failed, download]), {peer.title: failed.failed})
+    assert "| a peer | skipped: publish ended with code 1 " in table
