@@ -61,7 +61,7 @@ def contests(records: int, rounds: int) -> list[Contest]:
             "bucket",
             "Rows readable in a bucket",
             bucket,
-            max(PAGE_SIZE, records // 4),
+            max(PAGE_SIZE, records // 5),
             few,
             is_in_bucket=True,
         ),
@@ -77,8 +77,8 @@ def contests(records: int, rounds: int) -> list[Contest]:
                 is_pretty,
             )
             for name, title, body, share in (
-                ("pulls", "Pull requests", PULL_REQUESTS, 100),
-                ("alerts", "Alerts", ALERTS, 16),
+                ("pulls", "Pull requests", PULL_REQUESTS, 125),
+                ("alerts", "Alerts", ALERTS, 20),
             )
             for is_pretty in (False, True)
         ),

@@ -171,7 +171,8 @@ def small_pages(setting: Setting) -> list[Mark]:
 def memory_of_streams(setting: Setting) -> list[Mark]:
     """Beside what `landing k8s` requests for a pod of so many."""
     marks = []
-    with serve(setting.records) as api:
+    records = max(PAGE_SIZE, setting.records // 2)
+    with serve(records) as api:
         workspace = set_up(setting.folder / "workspace", "twenty", api.env)
         for count in (1, WORKERS):
             names = [f"bench_{number:02d}" for number in range(1, count + 1)]
@@ -181,7 +182,7 @@ def memory_of_streams(setting: Setting) -> list[Mark]:
             requested = requested_mib(count)
             marks.append(
                 Mark(
-                    f"peak memory, {count} streams side by side of {setting.records:,} records",
+                    f"peak memory, {count} streams side by side of {records:,} records",
                     f"≤ {requested} MiB, a pod's request",
                     f"{peak / _MIB:.0f} MiB",
                     peak / (requested * _MIB),
@@ -308,7 +309,7 @@ def compaction(setting: Setting, rows_of_a_file: Sequence[int] = _ROWS) -> list[
     """Hours that bring a few rows, and a day of hours that bring many."""
     from demo.servers import seaweedfs
 
-    few = max(24, setting.records // 200)
+    few = max(24, setting.records // 400)
     with seaweedfs(setting.folder / "seaweedfs") as s3:
         return [
             _compaction(setting, s3, few if rows == _FEW_ROWS else 24, rows)

@@ -296,4 +296,4 @@ def test_a_peer_that_fails_stops_neither_the_others_nor_the_report(
     assert failed.failed
     assert len(download.measurements) == 2
     table = contenders_table(Result(contest, [failed, download]), {peer.title: failed.failed})
-    assert "| a peer | skipped: publish ended with code 1 " in table
+    assert "| a peer | skipped: publish ended with code 1: " in table
