@@ -110,7 +110,7 @@ def spelled(name: str, kind: Kind, type_: str | None = "VARCHAR") -> str:
 
 
 def canonical(texts: Any) -> Any:
-    """Of an array of Arrow: JSON with its members in order, and with 1.0 as 1: some write them otherwise."""
+    """JSON texts with members in order, and with 1.0 as 1: some write them otherwise."""
     import pyarrow as pa
 
     encoded = texts.combine_chunks().dictionary_encode()
