@@ -47,9 +47,10 @@ if FAULT.read_text() == "broken":
 @dlt.resource(primary_key="id")
 def orders():
     fault = FAULT.read_text()
-    if fault == "wait":
+    while fault in ("wait", "waits"):
+        yield {"id": 1, "total": 1.5}
         FAULT.write_text("waits")
-        time.sleep(60)
+        time.sleep(0.05)
     if fault == "fail":
         raise RuntimeError("no luck")
     for number in range(100):
