@@ -273,7 +273,7 @@ def test_without_an_endpoint_nothing_of_opentelemetry_or_prometheus_is_imported(
     assert shop.script("pipeline.py", "shop", "orders").code == 0
     loaded = report.read_text().split()
     assert "landing.observe" in loaded
-    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client")
+    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client", "openlineage")
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 
