@@ -36,7 +36,7 @@ from landing.dagster.reporting import RunLog
 from landing.dagster.results import COLUMNS, _check, _volume
 from landing.errors import StreamError
 from landing.http.captured import captured
-from landing.observe.alerts import _BODIES, Concern
+from landing.observe.alert import failed, problem
 from landing.observe.failed import FailedRuns
 from landing.observe.logs import JsonLog
 from landing.observe.otel import Telemetry, _Stream
@@ -166,8 +166,11 @@ def _failed_run(text: str) -> str:
 
 def _alert(form: str) -> Callable[[str], str]:
     def said(text: str) -> str:
-        concern = Concern("shop/orders", Problem("ahead", text, text))
-        body = _BODIES[form]({"shop/orders": StreamError(text)}, [], [concern])
+        error = failed("shop", "orders", StreamError(text, remedy=text))
+        concern = problem("shop", "orders", "ahead", Problem("ahead", text, text))
+        if form == "pagerduty":
+            return json.dumps([pagerduty_event(one) for one in (error, concern)], ensure_ascii=False)
+        body = BODIES[form]([error, concern], [])
         return json.dumps(body, ensure_ascii=False)
 
     return said
