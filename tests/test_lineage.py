@@ -302,3 +302,25 @@ def test_a_parent_that_is_none_is_named(
     wrong = shop.run("shop", "orders")
     assert wrong.code == 2
     assert "OPENLINEAGE_PARENT_ID is 'airflow/nightly/7': it has to be namespace/job/" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("s3://lake/raw/shop/orders", ("s3://lake", "raw/shop/orders")),
+        ("gs://lake/shop/orders", ("gs://lake", "shop/orders")),
+        ("az://lake/raw/a", ("abfss://lake@acme.dfs.core.windows.net", "raw/a")),
+        (
+            "abfss://lake@acme.dfs.core.windows.net/raw/a",
+            ("abfss://lake@acme.dfs.core.windows.net", "raw/a"),
+        ),
+        ("file:///srv/the%20lake/shop/orders", ("file", "/srv/the lake/shop/orders")),
+    ],
+)
+def test_data_sets_are_named_as_the_specification_says(
+    location: str, named: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landing.observe.lineage_facets import _names
+
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "acme")
+    assert _names(location) == named

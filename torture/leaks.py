@@ -38,9 +38,11 @@ from landing.errors import StreamError
 from landing.http.captured import captured
 from landing.observe.alert import failed, problem
 from landing.observe.failed import FailedRuns
+from landing.observe.lineage import _message as _error_facet
 from landing.observe.logs import JsonLog
 from landing.observe.otel import Telemetry, _Stream
 from landing.observe.problems import Problem
+from landing.observe.receivers import BODIES, pagerduty_event
 from landing.operations.doctor.findings import wrong
 from landing.operations.recordings.scrubbing import Scrubber, UnscrubbedSecret
 from landing.page import profiles
@@ -169,7 +171,9 @@ def _alert(form: str) -> Callable[[str], str]:
         error = failed("shop", "orders", StreamError(text, remedy=text))
         concern = problem("shop", "orders", "ahead", Problem("ahead", text, text))
         if form == "pagerduty":
-            return json.dumps([pagerduty_event(one) for one in (error, concern)], ensure_ascii=False)
+            return json.dumps(
+                [pagerduty_event(one) for one in (error, concern)], ensure_ascii=False
+            )
         body = BODIES[form]([error, concern], [])
         return json.dumps(body, ensure_ascii=False)
 
@@ -251,6 +255,8 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "records of failed runs": _failed_run,
     "alerts to Slack": _alert("slack"),
     "alerts in JSON": _alert("json"),
+    "alerts to PagerDuty": _alert("pagerduty"),
+    "events of OpenLineage": lambda text: _error_facet(StreamError(text)).message,
     "pages of landing report": _page,
     "Dagster's tables and failures": _dagster,
     "Dagster's log and checks": _dagster_log,

@@ -16,11 +16,11 @@ from openlineage.client.facet_v2 import (
     storage_dataset,
 )
 from openlineage.client.git import get_git_branch, get_git_repo_url, get_git_version
-from openlineage.client.naming.dataset import S3, DatasetNaming, LocalFileSystem
 
 from landing.catalog.fields import DELETED_AT, Field, landing_fields
+from landing.catalog.store_options import store_options
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import Workspace
+from landing.catalog.workspace import BucketSettings, Workspace
 from landing.columns.column_types import column_of
 from landing.columns.conversion import NEW_FIELDS
 from landing.zone.lineage import LINEAGE_FIELDS
@@ -59,12 +59,10 @@ def landed_dataset(
     storage: str = "",
 ) -> OutputDataset:
     """Files below `location`, or the table there in the format `storage`."""
-    naming = _naming(location)
+    place, name = _names(location)
     facets: dict[str, DatasetFacet] = {
         "schema": schema_dataset.SchemaDatasetFacet(fields=list(_columns(config))),
-        "dataSource": datasource_dataset.DatasourceDatasetFacet(
-            name=naming.get_namespace(), uri=location
-        ),
+        "dataSource": datasource_dataset.DatasourceDatasetFacet(place, location),
         "storage": storage_dataset.StorageDatasetFacet(
             storage or urlsplit(location).scheme, "parquet"
         ),
@@ -75,18 +73,23 @@ def landed_dataset(
         rowCount=rows, size=size, fileCount=files
     )
     return OutputDataset(
-        naming.get_namespace(),
-        naming.get_name(),
+        place,
+        name,
         facets=facets,
         outputFacets={"outputStatistics": statistics},
     )
 
 
-def _naming(location: str) -> DatasetNaming:
+def _names(location: str) -> tuple[str, str]:
+    """Namespace and name, as OpenLineage's naming specification has them for each store."""
     parts = urlsplit(location)
-    if parts.scheme == "s3":
-        return S3(parts.netloc, parts.path.strip("/"))
-    return LocalFileSystem(unquote(parts.path).rstrip("/"))
+    if parts.scheme == "file":
+        return "file", unquote(parts.path).rstrip("/")
+    place = parts.netloc
+    if parts.scheme == "az":
+        account = store_options(BucketSettings(location, None, is_default=False))["account_name"]
+        return f"abfss://{place}@{account}.dfs.core.windows.net", parts.path.strip("/")
+    return f"{parts.scheme}://{place}", parts.path.strip("/")
 
 
 def _columns(config: StreamConfig) -> Iterator[schema_dataset.SchemaDatasetFacetFields]:
