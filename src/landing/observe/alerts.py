@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
@@ -63,6 +64,7 @@ class Alerts:
         self._landed: set[str] = set()
         self._fine: set[tuple[str, str]] = set()
         self._is_planned = False
+        self._rules = cache(self._rules_of)
 
     def prepare(self, event: Event) -> None:
         if isinstance(event, RunEnded):
@@ -135,7 +137,7 @@ class Alerts:
             return self._is_planned and set(filter(None, stream.split(","))) <= self._landed
         return (stream, kind) in self._fine
 
-    def _rules(self, stream: str) -> Rules:
+    def _rules_of(self, stream: str) -> Rules:
         config = self._config(stream)
         return self._general if config is None else self._general.of(config.alerts)
 
@@ -160,6 +162,7 @@ def alert_of_stale(
         return
     general = rules()
 
+    @cache
     def of(source: str, stream: str) -> Rules:
         with suppress(CatalogError):
             return general.of(read_config(workspace, source, stream).alerts)

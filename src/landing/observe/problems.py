@@ -13,10 +13,9 @@ from landing.errors import ApiError, CatalogError, SettingsError, SourceError
 from landing.observe.freshness import lateness
 from landing.results import Ahead
 from landing.zone.bucket import Bucket, StoredObject
-from landing.zone.failure_log import FailedRun
+from landing.zone.failure_log import INTERRUPTED, FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
 
-INTERRUPTED = "Interrupted"
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
