@@ -16,8 +16,6 @@ from landing.zone.records import read_record, read_records
 
 KEPT = 1_000
 """Records kept per stream, which may fail every hour until somebody notices."""
-INTERRUPTED = "Interrupted"
-"""The `error` of a run that a signal ended."""
 _REMEDY = "delete it"
 _CLOCKS_DIFFER = timedelta(days=1)
 """Largest expected difference between the bucket's clock, which dates the state, and a machine's
@@ -56,6 +54,11 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> Literal["failed"]:
         return "failed"
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal ended it, or Dagster."""
+        return self.error == "Interrupted"
 
     @property
     def seconds(self) -> float | None:

@@ -61,7 +61,7 @@ def _print(record: LoadRecord | FailedRun) -> None:
         after = took and f" after {took}"
         read = f", {counted(record.read, 'record')} read" if record.read else ""
         landed = f", {counted(record.published, 'row')} landed" if record.published else ""
-        how = "interrupted" if record.error == INTERRUPTED else "failed"
+        how = "interrupted" if record.was_interrupted else "failed"
         say(f"{how}{after}{read}{landed}", mark=when)
         say(f"{record.error}: {record.message}", mark="    ")
         return
