@@ -255,6 +255,8 @@ def test_a_run_is_a_trace_of_its_streams_requests_parts_and_uploads(
     newest = max(datetime.fromisoformat(row["updated_at"]) for row in api.rows())
     lag = (datetime.now(UTC) - newest.replace(tzinfo=UTC)).total_seconds()
     assert points["landing.cursor.lag"][tuple(orders.values())] == pytest.approx(lag, abs=60)
+    assert points["landing.quarantine.rows"][tuple(orders.values())] == 0
+    assert points["landing.quarantine.age"][tuple(orders.values())] == 0
     assert set(points["landing.runs"]) == {
         ("landed", "shop", "orders"),
         ("failed", "shop", "broken"),
