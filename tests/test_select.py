@@ -154,6 +154,13 @@ def test_all_streams_can_be_selected_at_once(shop: Kit) -> None:
     assert done.code == 0, done.text
     assert config(shop, "customers")["fields"]["name"] == {"type": "string"}
     assert len(config(shop)["fields"]) == 5
+    shop.config_file("shop", "customers").unlink()
+    select(shop, "--off")
+    assert shop.landing("select", "shop", "--discover", "--accept").code == 0
+    assert config(shop)["selected"] is False, "as it was"
+    assert not shop.config_file("shop", "customers").exists()
+    select(shop, "--on")
+    assert config(shop)["selected"] is True
 
 
 def test_rediscovery_is_merged_with_what_was_chosen_and_what_the_source_has(
