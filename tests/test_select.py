@@ -196,7 +196,8 @@ def test_git_knows_which_fields_are_new_and_which_types_a_person_edited(
     for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "as chosen"]):
         subprocess.run([*git, *words], check=True)
     api.update("orders", 1, tax=1)
-    assert shop.discover("shop", "orders").code == 0
+    found = shop.discover("shop", "orders")
+    assert "`landing select shop orders` takes changes over into its config" in found.err
     done = shop.landing("select", "shop", "orders", "--json")
     (document,) = json.loads(done.out)
     states = {one["name"]: one["state"] for one in document["fields"]}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 
 from landing.catalog.workspace import Workspace
+from landing.cli.text.console import say
 
 HELP = "serve read-only tools to an assistant, over the Model Context Protocol"
 
@@ -26,5 +29,11 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     # Each call reads .env itself, as it is by then.
     settings = dotenv_values(workspace.repository / ".env")
     env = {name: value for name, value in os.environ.items() if settings.get(name) != value}
+    # A thread that waits for standard input can't be interrupted; there is nothing to give back.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if sys.stdin.isatty():
+        message = "waits for an assistant on standard input; Ctrl-C ends it (docs/assistants.md)"
+        say(message, to=sys.stderr)
     server(calls(workspace, env)).run("stdio")
     return 0
