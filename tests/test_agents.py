@@ -15,6 +15,7 @@ def test_the_commands_work_in_a_new_workspace(
     kit: Kit, api: Api, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = tmp_path / "lake"
+    api.set_rows("orders", api.rows()[:150])
     assert kit.landing("init", str(lake), "--no-source").code == 0
     monkeypatch.setenv("SHOP_URL", api.url)
     monkeypatch.setenv("SHOP_TOKEN", api.token)

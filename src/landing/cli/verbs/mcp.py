@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
 from landing.catalog.workspace import Workspace
@@ -29,9 +28,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     # Each call reads .env itself, as it is by then.
     settings = dotenv_values(workspace.repository / ".env")
     env = {name: value for name, value in os.environ.items() if settings.get(name) != value}
-    # A thread that waits for standard input can't be interrupted; there is nothing to give back.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
     if sys.stdin.isatty():
         message = "waits for an assistant on standard input; Ctrl-C ends it (docs/assistants.md)"
         say(message, to=sys.stderr)
