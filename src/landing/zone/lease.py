@@ -290,7 +290,8 @@ class _TakenByAnother(Exception):
     def __init__(self, what: str, holder: Holder) -> None:
         self.purpose = holder.purpose
         self.holder = f"{holder.doing}: {holder}"
-        super().__init__(
-            f"{what}: {self.holder}; it is free {'' if holder.is_gone else 'when that ends, or '}"
-            f"{EXPIRES_AFTER.seconds} s after it died"
-        )
+        if holder.is_gone:
+            end = f"it is free {EXPIRES_AFTER.seconds} s after it died"
+        else:
+            end = f"it is free when that ends, or {EXPIRES_AFTER.seconds} s after it died"
+        super().__init__(f"{what}: {self.holder}; {end}")
