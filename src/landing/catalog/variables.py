@@ -95,7 +95,7 @@ def described_variables(workspace: Workspace, source: str) -> list[Variable]:
 
 
 def _files(workspace: Workspace, source: str) -> list[Path]:
-    return sorted((workspace.sources / source).rglob("*.py"))
+    return sorted(workspace.source_dir(source).rglob("*.py"))
 
 
 def _modules(workspace: Workspace, source: str) -> Iterator[ast.Module]:

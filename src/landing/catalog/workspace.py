@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from dotenv.parser import parse_stream
 
+from landing.catalog.installed import installed_folder, installed_sources
 from landing.errors import SettingsError, WorkspaceError, listed
 from landing.secrets import make_public, redacted
 
@@ -51,11 +52,32 @@ class Workspace:
         return self.root / "dlt" / "sources"
 
     def source_names(self) -> list[str]:
-        return sorted(
+        """The sources with a folder in `dlt/sources`, and of the installed ones those that are
+        discovered or configured here."""
+        own = {
             folder.parent.name
             for folder in self.sources.glob("*/__init__.py")
             if not folder.parent.name.startswith(("_", "."))
-        )
+        }
+        used = {
+            folder.name
+            for kind in ("sources", "streams")
+            for folder in (self.root / "dag" / kind).glob("[!_.]*/")
+        }
+        # The installed packages are listed only if need be, which takes a while.
+        others = used & installed_sources().keys() if used - own else set()
+        return sorted(own | others)
+
+    def has_own(self, source: str) -> bool:
+        return (self.sources / source / "__init__.py").is_file()
+
+    def source_dir(self, source: str) -> Path:
+        """Where the code of a source is: in `dlt/sources`, or else where it is installed.
+
+        Raises SourceError if the installed package has no code.
+        """
+        is_installed = not self.has_own(source) and source in installed_sources()
+        return installed_folder(source) if is_installed else self.sources / source
 
     def discovered_dir(self, source: str) -> Path:
         return self.root / "dag" / "sources" / source
