@@ -299,6 +299,8 @@ def test_a_server_with_an_open_variable_is_asked_for(kit: Kit, tmp_path: Path) -
         (query("limit", NUMBER, description="<p>May not exceed 30</p>"), 30),
         (query("limit", NUMBER, description="How many, 1-75"), 75),
         (query("limit", {"type": "integer", "default": 25}, description="How many"), 25),
+        (query("limit", NUMBER, description="How many. Defaults to 15"), 15),
+        (query("limit", NUMBER, description="How many `[default=60]`."), 60),
         (query("limit", NUMBER, description="How many"), None),
     ],
 )
@@ -321,6 +323,8 @@ def test_the_most_rows_of_a_page(parameter: dict[str, Any], largest: int | None)
         ({"example": 0}, "", 0),
         ({"default": 1}, "Zero-based page index", 0),
         ({}, "Pages start at 1", 1),
+        ({"maximum": 2147483647}, "The page's number, with `0` being the first page", 0),
+        ({}, "The first page to return `[default=0]`", 0),
         ({"example": 3}, "The page", None),
     ],
 )

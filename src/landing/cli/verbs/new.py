@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_source
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json
+from landing.cli.text.output import counted, print_json
 from landing.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
     from landing.scaffold import AuthPlan, CursorPlan, PagingPlan, SourcePlan, StreamPlan
     from landing.scaffold.kinds import Kind
+    from landing.scaffold.trial import Tried
 
-Planned: TypeAlias = "tuple[SourcePlan, Sequence[str]]"
+Planned: TypeAlias = "tuple[Tried, Sequence[str]]"
 HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
@@ -103,14 +104,20 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         raise UsageError("SOURCE is missing: name the source to write, as in `landing new shop`")
     planned = planned_source(options)
     made = written(workspace, planned)
+    code = 1 if made.failed else 0
     if options.json:
         print_json(made)
-        return 0
+        return code
     print_made(made)
     missing = [name for name in made.variables if name not in os.environ]
-    first = f"set {', '.join(missing)} in .env, then " if missing else ""
+    if missing:
+        first = f"set {', '.join(missing)} in .env, then "
+    elif made.failed:
+        first = f"correct what failed, which `landing check {made.source}` tests, then "
+    else:
+        first = ""
     say(f"Next: {first}`landing discover {made.source}`.")
-    return 0
+    return code
 
 
 def print_kinds(options: argparse.Namespace) -> bool:
@@ -125,33 +132,40 @@ def print_kinds(options: argparse.Namespace) -> bool:
 
 def planned_source(options: argparse.Namespace) -> Planned:
     """From a document or from answers, with notes about it; nothing is written."""
-    plan, notes = _from_document(options) if options.openapi else (_from_answers(options), [])
-    if options.no_trial:
-        return plan, notes
-    from landing.scaffold.trial import tried
+    from landing.scaffold.trial import Tried, tried
 
-    found = tried(plan, is_trusted=not options.openapi or options.auth is not None)
-    return found.plan, [*notes, *found.notes]
+    if options.openapi:
+        plan, notes = _from_document(options)
+    else:
+        plan, notes = _from_answers(options), []
+    if options.no_trial:
+        return Tried(plan), notes
+    return tried(plan, is_trusted=not options.openapi or options.auth is not None), notes
 
 
 def written(workspace: Workspace, planned: Planned) -> NewSource:
     from landing.cli.json.shapes import NewSource
     from landing.scaffold import write_source
 
-    plan, notes = planned
+    found, notes = planned
+    plan = found.plan
     return NewSource(
         source=plan.name,
         files=[workspace.shown(file) for file in write_source(workspace, plan)],
         variables=[name for name, _ in plan.variables()],
-        notes=notes,
+        notes=[*notes, *found.notes],
+        works=found.works,
+        failed=found.failed,
     )
 
 
 def print_made(made: NewSource, indent: str = "") -> None:
     for file in made.files:
         say(f"{indent}{file}")
-    for note in made.notes:
+    for note in (*made.notes, *made.failed):
         say(note, mark="! ")
+    if made.works:
+        say(f"{indent}the first pages of {counted(len(made.works), 'stream')} were read")
 
 
 def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
@@ -163,7 +177,7 @@ def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kin
             say(f"{argument.question}{needed}", mark=f"    --{what}-arg {argument.name}=…: ")
 
 
-def _from_document(options: argparse.Namespace) -> Planned:
+def _from_document(options: argparse.Namespace) -> tuple[SourcePlan, Sequence[str]]:
     from landing.scaffold.openapi import read_document, source_plan
 
     found = source_plan(

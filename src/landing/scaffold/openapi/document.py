@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landing.errors import ApiError, UsageError
+from landing.extraction.failures import request_failed
 from landing.scaffold.openapi.references import handlers
 from landing.secrets import redacted
 
@@ -77,7 +78,11 @@ def _fetched(url: str, *, redirects: bool = True) -> bytes:
         response = requests.get(url, timeout=_SECONDS, allow_redirects=redirects)
         response.raise_for_status()
     except requests.RequestException as error:
-        raise ApiError(redacted(f"the OpenAPI document could not be fetched: {error}")) from None
+        why = redacted(request_failed(error))
+        raise ApiError(
+            f"the OpenAPI document could not be fetched: {why}; if a browser can open it, save it "
+            "and pass the file"
+        ) from None
     if response.is_redirect:
         raise UsageError("is redirected; refer to the address that it is redirected to")
     return response.content
