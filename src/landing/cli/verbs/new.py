@@ -39,7 +39,8 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--openapi",
         metavar="FILE|URL",
-        help="an OpenAPI 3 or Swagger 2 document: each list becomes a stream",
+        help="an OpenAPI 3 or Swagger 2 document, or a Postman collection: each list becomes a "
+        "stream",
     )
     _add_kind(parser, "auth", "how to authenticate")
     _add_kind(parser, "paging", "how to get from one page to the next")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from landing.errors import ApiError, UsageError
 from landing.extraction.failures import request_failed
+from landing.scaffold.openapi.postman import as_openapi, is_collection
 from landing.scaffold.openapi.references import handlers
 from landing.secrets import redacted
 
@@ -32,6 +33,8 @@ class Document:
     root: SchemaPath
     location: str
     """The file or URL that it was read from."""
+    notes: Sequence[str] = ()
+    """What could not be read of a Postman collection."""
 
     @property
     def title(self) -> str:
@@ -39,7 +42,8 @@ class Document:
 
 
 def read_document(location: str) -> Document:
-    """Raises UsageError if it is no OpenAPI 3 or Swagger 2, ApiError if its server fails."""
+    """Raises UsageError if it is no OpenAPI 3, Swagger 2 or Postman collection, ApiError if its
+    server fails."""
     try:
         from jsonschema_path import SchemaPath
         from referencing import Specification
@@ -49,7 +53,9 @@ def read_document(location: str) -> Document:
         ) from None
     is_remote = location.startswith(("http://", "https://"))
     text = _fetched(location) if is_remote else _read(Path(location))
-    content = _parsed(text, location)
+    content, notes = _parsed(text, location), list[str]()
+    if is_collection(content):
+        content, notes = as_openapi(content)
     version = str(content.get("openapi") or content.get("swagger") or "unknown")
     if not version.startswith(("3.", "2.")):
         raise UsageError(f"{location} is of version {version}: OpenAPI 3 and Swagger 2 can be read")
@@ -61,7 +67,7 @@ def read_document(location: str) -> Document:
     root = SchemaPath.from_dict(
         content, specification=Specification.OPAQUE, base_uri=base, handlers=found
     )
-    return Document(root, location)
+    return Document(root, location, notes)
 
 
 def _read(file: Path) -> bytes:

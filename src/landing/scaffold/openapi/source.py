@@ -36,7 +36,8 @@ def source_plan(
     only: Sequence[str] = (),
 ) -> FoundStreams:
     """Raises UsageError if the document has no readable list, or lacks one of `only`."""
-    endpoints, notes = _endpoints(document)
+    endpoints, left_out = _endpoints(document)
+    notes = [*document.notes, *left_out]
     streams = _named_streams(endpoints)
     for wanted in only:
         if wanted not in streams:
