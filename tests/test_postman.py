@@ -80,7 +80,7 @@ def test_a_collection_is_landed_whole(kit: Kit, folder_zone: Zone, tmp_path: Pat
         for note in (
             "no saved example response in JSON: GET /events",
             "of another host than the first request: GET /things",
-            "a child of a parent): GET /orders/{order}/lines (order)",
+            "in an environment variable: lines=/orders/{order}/lines",
             "set SHOP_AREA for countries",
         ):
             assert note in made.out, made.out

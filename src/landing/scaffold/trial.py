@@ -135,8 +135,10 @@ class _Trial:
         self._api = api
         self._ends = ends
         self._stream = stream
-        of_variables = {name: os.environ[plan.variable(name)] for name in stream.variables}
-        self._params: Mapping[str, Any] = {**stream.params, **of_variables}
+        values = {name: os.environ[plan.variable(name)] for name in stream.variables}
+        self._path = stream.path_with(values)
+        in_query = {name: one for name, one in values.items() if name not in stream.in_path}
+        self._params: Mapping[str, Any] = {**stream.params, **in_query}
 
     def result(self) -> tuple[StreamPlan, list[str], str]:
         """The stream as it works, what was corrected, and what is wrong; empty if nothing is."""
@@ -183,7 +185,7 @@ class _Trial:
 
     def _pages(self, stream: StreamPlan, most: int) -> list[Any]:
         pages = self._api.kit.pages(
-            stream.path,
+            self._path,
             records=stream.records,
             paging=_made(stream.paging),
             params={**self._params, **_size(stream.paging)},
@@ -215,7 +217,7 @@ class _Trial:
     def _candidates(self, stream: StreamPlan) -> Iterator[tuple[str, dict[str, str]]]:
         params = {**self._params, **_size(_in_pages_of(_FEW, stream).paging)}
         try:
-            response = self._api.kit.get(stream.path, params=params)
+            response = self._api.kit.get(self._path, params=params)
         except requests.RequestException:
             return
         if link_to(response.headers.get("Link", ""), "next"):

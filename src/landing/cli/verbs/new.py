@@ -49,7 +49,7 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
         nargs="+",
         metavar="NAME[=PATH]",
         help="the streams to write; PATH is relative to the base URL and defaults to NAME; with "
-        "--openapi, only these of the document's streams",
+        "--openapi, only these of the document's lists, by name or with a name for its PATH",
     )
     parser.add_argument(
         "--records",

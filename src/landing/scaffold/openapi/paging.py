@@ -121,7 +121,8 @@ class _Finder:
         if self._is_bare and named(self._opaque, CURSORS):
             what = "Guess: the header Link has the next page, since the body has only records."
             return _Kind("link", what, sure="guessed")
-        if left := named(self._query, (*CURSORS, *OFFSETS, *PAGE_NUMBERS)):
+        usual = named(self._query, (*CURSORS, *PAGE_NUMBERS)) or named(self._offsets, OFFSETS)
+        if (left := usual) is not None:
             what = (
                 f"The paging is not recognized: there is a parameter {left}, and nothing in the "
                 "documented response says how it goes on. Add the matching `paging=`."
