@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source
+from landing.cli.arguments import add_flag, add_json, add_source
 from landing.cli.text.console import say
 from landing.cli.text.output import counted, print_json
-from landing.errors import UsageError, nearest
+from landing.errors import UsageError, WorkspaceError, nearest
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
@@ -28,7 +29,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
+    add_flag(
+        parser,
+        "--package",
+        "write it as a Python package of its own, landing-source-SOURCE/, which `pip install` "
+        "gives to every workspace; needs no workspace",
+    )
     add_json(parser)
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    if not options.package and "help" not in (options.auth, options.paging):
+        raise error
+    return call(options)
 
 
 def add_answers(parser: argparse._ActionsContainer) -> None:
@@ -98,13 +111,17 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
     )
 
 
-def call(options: argparse.Namespace, workspace: Workspace) -> int:
+def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int:
     if print_kinds(options):
         return 0
     if options.source is None:
         raise UsageError("SOURCE is missing: name the source to write, as in `landing new shop`")
     planned = planned_source(options)
-    made = written(workspace, planned)
+    if options.package or workspace is None:
+        made = package_written(planned)
+        steps = [f"cd {made.files[0].partition('/')[0]} && pip install -e '.[dev]'"]
+    else:
+        made, steps = written(workspace, planned), []
     code = 1 if made.failed else 0
     if options.json:
         print_json(made)
@@ -112,12 +129,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     print_made(made)
     missing = [name for name in made.variables if name not in os.environ]
     if missing:
-        first = f"set {', '.join(missing)} in .env, then "
+        steps.append(f"set {', '.join(missing)} in .env")
     elif made.failed:
-        first = f"correct what failed, which `landing check {made.source}` tests, then "
-    else:
-        first = ""
-    say(f"Next: {first}`landing discover {made.source}`.")
+        steps.append(f"correct what failed, which `landing check {made.source}` tests")
+    say(f"Next: {', then '.join([*steps, f'`landing discover {made.source}`'])}.")
     return code
 
 
@@ -145,15 +160,28 @@ def planned_source(options: argparse.Namespace) -> Planned:
 
 
 def written(workspace: Workspace, planned: Planned) -> NewSource:
-    from landing.cli.json.shapes import NewSource
     from landing.scaffold import write_source
 
+    files = write_source(workspace, planned[0].plan)
+    return _made(planned, [workspace.shown(file) for file in files])
+
+
+def package_written(planned: Planned) -> NewSource:
+    from landing.scaffold import write_package
+
+    here = Path.cwd()
+    files = write_package(here, planned[0].plan)
+    return _made(planned, [str(file.relative_to(here)) for file in files])
+
+
+def _made(planned: Planned, files: list[str]) -> NewSource:
+    from landing.cli.json.shapes import NewSource
+
     found, notes = planned
-    plan = found.plan
     return NewSource(
-        source=plan.name,
-        files=[workspace.shown(file) for file in write_source(workspace, plan)],
-        variables=[name for name, _ in plan.variables()],
+        source=found.plan.name,
+        files=files,
+        variables=[name for name, _ in found.plan.variables()],
         notes=[*notes, *found.notes],
         works=found.works,
         failed=found.failed,
