@@ -26,7 +26,8 @@ _EXPONENTS = [
 """The pattern of numbers that may be too close to 0; the search for its literal beginning is
 fast."""
 _LONG_OR_TINY = (
-    r"[0-9]{8}\.[0-9]|[0-9]\.[0-9]{8}|[0-9]{8}[eE][+-]?[0-9]|[0-9][eE]-[0-9]{3,}[\s,\]}]"
+    r"(?:(?:[0-9]{8}\.[0-9]+|[0-9]\.[0-9]{8,})(?:[eE][+-]?[0-9]+)?"
+    r"|[0-9]{16}[eE][+-]?[0-9]+|[0-9][eE]-[0-9]{3,})[\s,\]}]"
 )
 """Matches in any text with a decimal of more than `_EXACT_DIGITS` digits or close to 0."""
 _LAST_NUMBER = re.compile(rb"\d+(?:\.\d+)?[eE]-\d+\Z")
