@@ -77,7 +77,8 @@ docs-serve: $(VENV)/docs
 # The charting library of `landing report`, from npm; its result is kept in the repository.
 charts:
 	cd tools/charts && npm install --no-package-lock --no-audit --no-fund && npm run build
-bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
+PEERS := dlt airbyte-cdk singer-sdk plinxore-target-s3 ingestr sling-linux-amd64
+bench: $(VENV)/bench .venv-bench/dlt-landing/installed $(PEERS:%=.venv-bench/%/installed)
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
@@ -130,10 +131,8 @@ $(VENV)/bench: $(VENV)/demo
 	@touch $@
 # The peers' pins conflict with ours, so each has an environment of its own. The benchmark says so
 # and goes on without one that could not be installed.
-.venv-bench/airbyte-cdk/installed: benchmarks/constraints-airbyte.txt
-.venv-bench/singer-sdk/installed: benchmarks/constraints-singer.txt
-.venv-bench/%/installed:
+$(PEERS:%=.venv-bench/%/installed): .venv-bench/%/installed: benchmarks/constraints-%.txt
 	@mkdir -p .venv-bench && echo '*' > .venv-bench/.gitignore
 	-$(PYTHON) -m venv $(@D) \
-	  && $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --constraint $< $* \
+	  && $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $< \
 	  && touch $@
