@@ -486,6 +486,8 @@ def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
     assert lease is not None, out
     assert "STEP_UP_FOR_RETRY" not in out, "what a person ends is not tried again"
     assert folder_zone.paths_but_released() == [], "no half of a load"
+    (record,) = folder_zone.paths(StreamPaths("my_source", "orders").failed_runs)
+    assert json.loads(folder_zone.read(record))["error"] == "Interrupted"
     api.delay = 0.0
     assert shop.run("my_source", "orders").code == 0
     assert folder_zone.count("my_source", "orders") == 2350
