@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser directus test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
+.PHONY: help setup demo demo-keep dagster azurite browser directus test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
 
 help:
 	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
@@ -15,6 +15,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-long  run the quick forms of bench, torture and scaling, and dbt, as tests"
 	@echo "make directus   install Directus for its tests, which make test-long then runs"
+	@echo "make azurite    install Azurite for the tests of buckets on Azure, which make test then runs"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"
 	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (an hour)"
@@ -46,6 +47,12 @@ directus: .directus/installed
 	@mkdir -p .directus && echo '*' > .directus/.gitignore
 	cd .directus && npm install directus@11.1.0 --ignore-scripts --no-audit --no-fund --no-package-lock
 	cd .directus && npm rebuild sqlite3 isolated-vm --build-from-source --nodedir=/usr
+	@touch $@
+# 190 MB of packages, which tests/test_other_buckets.py uses if they are there.
+azurite: .azurite/installed
+.azurite/installed:
+	@mkdir -p .azurite && echo '*' > .azurite/.gitignore
+	cd .azurite && npm install azurite@3.35.0 --ignore-scripts --no-audit --no-fund --no-package-lock
 	@touch $@
 test-long: $(VENV)/test .venv-dbt/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
@@ -79,7 +86,7 @@ torture-edge: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .venv-dbt .directus .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-dbt .directus .azurite .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

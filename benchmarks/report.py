@@ -36,8 +36,8 @@ HOW_TO_READ = """\
   type a file uses for a value. The records of the taps are counted in an unmeasured run.
 - The targets with 20 and 3,000 streams, with 20,000 files and with servers that do not answer
   (`python -m benchmarks --only scale`) are times of a whole `landing` process, the start of Python
-  and all imports included. Their bucket is SeaweedFS, and their streams need no API. Those of 3,000
-  streams and 20,000 files are measured once.
+  and all imports included, without those of dlt where the target says so. Their streams need no
+  API. Those of 3,000 streams and 20,000 files are measured once.
 - The records are generated and regular, and compress better than real ones.
 - Ratios differ between machines, most of all those with 50 ms a page: the API waits as long on any
   machine, but the work takes as long as the machine needs. Results of other machines, with the

@@ -19,7 +19,7 @@ from benchmarks.marks import backfill, compaction, many_streams, upsert
 from benchmarks.process import ProgramFailed, measure
 from benchmarks.race import Outcome, differences
 from benchmarks.records import KEPT
-from benchmarks.scale import made, verbs
+from benchmarks.scale import made, of_files, verbs
 from tests.kit import REPOSITORY
 from tests.servers.api import bench_record
 
@@ -151,7 +151,20 @@ def test_commands_that_run_no_source_are_measured(tmp_path: Path) -> None:
     env = {"DLT_BUCKET_URL": (tmp_path / "zone").as_uri(), "BENCH_STREAMS": "2"}
     marks = verbs(made(tmp_path / "workspace", env, streams=2), streams=2, rounds=1)
     assert [mark.case for mark in marks] == [
-        f"`landing {verb}` of 2 streams" for verb in ("status", "state", "--help")
+        "`landing status` of 2 streams",
+        "`landing state` of 2 streams",
+        "`landing doctor` of 2 streams, which imports them",
+    ]
+    assert marks[-1].asked == "≤ `import dlt` + 0.6 s"
+
+
+@pytest.mark.long
+def test_a_stream_of_many_files_is_measured(tmp_path: Path) -> None:
+    env = {"DLT_BUCKET_URL": (tmp_path / "zone").as_uri()}
+    marks = of_files(made(tmp_path / "workspace", env, streams=1), 30, "local bucket")
+    assert [mark.case for mark in marks] == [
+        f"`landing {verb}` of a stream of 30 files, local bucket"
+        for verb in ("run", "report", "verify", "compact")
     ]
 
 

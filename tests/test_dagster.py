@@ -333,7 +333,8 @@ def test_freshness_is_the_schedules(
         assert [late["stream"] for late in posted[-1]["late"]] == ["my_source/orders"]
         assert materialize().result.success
         assert look().checks["freshness"] == (True, "landed since it was due")
-        assert len(posted) == 1
+        assert [len(one["late"]) for one in posted] == [1, 0]
+        assert [one["kind"] for one in posted[1]["recovered"]] == ["late"]
 
     state = folder_zone_file(folder_zone, "_dlt/my_source/orders/state.json")
     long_ago = time.time() - 3 * 3600

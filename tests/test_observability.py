@@ -30,6 +30,7 @@ from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError
 from landing.events import RunEnded, StreamFailed
 from landing.observe.freshness import late_streams
+from landing.observe.in_quarantine import InQuarantine
 from landing.observe.lag import moment_of
 from landing.observe.prometheus import Metrics
 from landing.zone import bucket as buckets
@@ -308,7 +309,7 @@ def test_runs_at_the_same_time_do_not_undo_each_others_metrics(tmp_path: Path) -
     file = tmp_path / "all.prom"
 
     def write(number: int) -> None:
-        metrics = Metrics(f"source-{number}", file, None)
+        metrics = Metrics(f"source-{number}", file, None, InQuarantine(Workspace(tmp_path), "shop"))
         metrics(StreamFailed("orders", LandingError("no answer")))
         metrics(RunEnded())
 
@@ -346,7 +347,7 @@ def test_a_metrics_file_has_the_last_run_of_each_stream(
 
 
 def test_metrics_are_pushed_a_group_for_each_stream(
-    shop: Kit, api: Api, server: Received, monkeypatch: pytest.MonkeyPatch
+    shop: Kit, api: Api, server: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = server.url.replace("http://", "http://pusher:secret-word@")
     monkeypatch.setenv("LANDING_PUSHGATEWAY_URL", address)
@@ -361,7 +362,7 @@ def test_metrics_are_pushed_a_group_for_each_stream(
     assert {headers["Authorization"] for headers in server.headers} == {f"Basic {user}"}
 
     server.bodies.clear()
-    metrics = Metrics("shop", None, address)
+    metrics = Metrics("shop", None, address, InQuarantine(Workspace(tmp_path), "shop"))
     server.answer = 503
     metrics(StreamFailed("refused", LandingError("no answer")))
     deadline = time.monotonic() + 10
@@ -485,7 +486,8 @@ def test_landing_fresh_lists_what_is_late_and_exits_with_1(
     assert shop.run("shop", "orders").code == 0
     fresh = shop.landing("fresh")
     assert (fresh.code, fresh.out) == (0, "no stream is behind its schedule\n")
-    assert len(server.bodies) == 1
+    _, after = map(json.loads, server.at("/"))
+    assert after["text"].startswith(":white_check_mark: *shop/orders* is on time again, after an ")
 
 
 def test_a_webhook_that_fails_or_does_not_answer_fails_no_run(

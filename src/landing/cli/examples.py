@@ -88,6 +88,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("shop orders", "the current columns"),
         ("shop orders --history", "all versions of them"),
     ),
+    "select": (
+        ("shop orders", "in a terminal, a checklist"),
+        ("shop orders --fields id,total,updated_at", ""),
+        ("shop orders --discover --accept", "take over what has changed at the source"),
+        ("shop orders --json", "what there is to choose, for a program"),
+    ),
     "show": (
         ("shop orders --newest", "the last 20 rows that landed"),
         ("shop orders --where \"total > 100 AND name LIKE 'A%'\" --columns id,total", ""),

@@ -24,7 +24,7 @@ def reporting(
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
-    consumers = observers(options.workspace, stream.source, None, late=tuple, is_final=final)
+    consumers = observers(options.workspace, stream.source, None, late=None, is_final=final)
     consumers += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
         consumers.append(lines)

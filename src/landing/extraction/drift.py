@@ -25,10 +25,8 @@ from landing.columns.json_page import sampled_every
 from landing.columns.json_text import Unreadable
 from landing.errors import StreamError
 from landing.extraction.expected_kinds import became, expected_kinds, spelled, widened
-from landing.results import Drifted
+from landing.results import ENOUGH, Drifted
 
-ENOUGH = 100
-"""Records that have to lack a field before it counts as lost; as many as discovery samples."""
 SAMPLED_PAGES = 10
 """One in this many JSON pages is sampled, since finding its records takes a pass over the page."""
 _NAMED = 20

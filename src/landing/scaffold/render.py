@@ -305,8 +305,9 @@ def test(plan: SourcePlan) -> str:
     )
 
 
-def settings(source: str, values: Mapping[str, str]) -> str:
-    """Lines for `.env.example`."""
-    lines = [f"\n# Source {source} (orchestration/dlt/sources/{source}/client.py)."]
+def settings(source: str, values: Mapping[str, str], folder: str | None = None) -> str:
+    """Lines for `.env.example`; `folder` is where the source is, if not in a workspace."""
+    folder = folder or f"orchestration/dlt/sources/{source}"
+    lines = [f"\n# Source {source} ({folder}/client.py)."]
     lines += [f"# {name}={value}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

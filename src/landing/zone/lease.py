@@ -79,6 +79,8 @@ class Lease:
         self._publishing: Publishing | None = None
         """A load of this process or the one before, of which parts may still be on their way."""
         self._is_released = False
+        self.dead_holder: Holder | None = None
+        """The process that had the lease before and died: it never released it."""
         self._own: StoredObject | None = None
         self._bucket_was: tuple[datetime, float] | None = None
         """The bucket's time, and this machine's timer when it was requested."""
@@ -209,6 +211,7 @@ class Lease:
             # Request the bucket's time only if the lease may have expired by the estimate.
             if self._estimated_now() < expires or self._bucket_now() < expires:
                 raise self._taken(found)
+            self.dead_holder = holder_of(found)
         self._publishing = Publishing.of(lease_fields(found).get("publishing"))
         return self._bucket.replace(self._path, self._content(), found)
 

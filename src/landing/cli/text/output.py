@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 ARROW = "  → "
-_ERROR = "error: "
+ERROR = "error: "
 _NOTE = "  !      "
 
 
@@ -33,7 +33,7 @@ class Log(Protocol):
 
 def complain(error: BaseException, options: argparse.Namespace) -> None:
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
-    report_event(options, "error", "error", f"{_ERROR}{error}", trace)
+    report_event(options, "error", "error", f"{ERROR}{error}", trace)
     remedy: str | None = getattr(error, "remedy", None)
     if remedy is not None and getattr(options, "log", None) is None:
         say(redacted(remedy), mark=ARROW, to=sys.stderr)
@@ -79,10 +79,10 @@ def report_event(
     """Print a line about the command as a whole, or write it to the verb's log."""
     log: Log | None = getattr(options, "log", None)
     if log is not None:
-        log.write(level, event, "\n".join(filter(None, [text.removeprefix(_ERROR), trace])))
+        log.write(level, event, "\n".join(filter(None, [text.removeprefix(ERROR), trace])))
         return
     text = redacted(text)
-    mark = _ERROR if text.startswith(_ERROR) else ""
+    mark = ERROR if text.startswith(ERROR) else ""
     say(text.removeprefix(mark), mark=mark, style="bold red" if mark else "", to=sys.stderr)
     if trace:
         put_trace(redacted(trace))

@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source
+from landing.cli.arguments import add_flag, add_json, add_source
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
-from landing.errors import UsageError, nearest
+from landing.errors import UsageError, WorkspaceError, nearest
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
@@ -27,7 +28,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
+    add_flag(
+        parser,
+        "--package",
+        "write it as a Python package of its own, landing-source-SOURCE/, which `pip install` "
+        "gives to every workspace; needs no workspace",
+    )
     add_json(parser)
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    if not options.package and "help" not in (options.auth, options.paging):
+        raise error
+    return call(options)
 
 
 def add_answers(parser: argparse._ActionsContainer) -> None:
@@ -96,20 +109,24 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
     )
 
 
-def call(options: argparse.Namespace, workspace: Workspace) -> int:
+def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int:
     if print_kinds(options):
         return 0
     if options.source is None:
         raise UsageError("SOURCE is missing: name the source to write, as in `landing new shop`")
     planned = planned_source(options)
-    made = written(workspace, planned)
+    if options.package or workspace is None:
+        made = package_written(planned)
+        install = f"cd {made.files[0].partition('/')[0]} && pip install -e '.[dev]', then "
+    else:
+        made, install = written(workspace, planned), ""
     if options.json:
         print_json(made)
         return 0
     print_made(made)
     missing = [name for name in made.variables if name not in os.environ]
     first = f"set {', '.join(missing)} in .env, then " if missing else ""
-    say(f"Next: {first}`landing discover {made.source}`.")
+    say(f"Next: {install}{first}`landing discover {made.source}`.")
     return 0
 
 
@@ -142,6 +159,20 @@ def written(workspace: Workspace, planned: Planned) -> NewSource:
     return NewSource(
         source=plan.name,
         files=[workspace.shown(file) for file in write_source(workspace, plan)],
+        variables=[name for name, _ in plan.variables()],
+        notes=notes,
+    )
+
+
+def package_written(planned: Planned) -> NewSource:
+    from landing.cli.json.shapes import NewSource
+    from landing.scaffold import write_package
+
+    plan, notes = planned
+    here = Path.cwd()
+    return NewSource(
+        source=plan.name,
+        files=[str(file.relative_to(here)) for file in write_package(here, plan)],
         variables=[name for name, _ in plan.variables()],
         notes=notes,
     )

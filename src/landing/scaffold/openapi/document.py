@@ -41,6 +41,7 @@ def read_document(location: str) -> Document:
     """Raises UsageError if it is no OpenAPI 3 or Swagger 2, ApiError if its server fails."""
     try:
         from jsonschema_path import SchemaPath
+        from referencing import Specification
     except ImportError:
         raise UsageError(
             "reading OpenAPI documents needs jsonschema-path: pip install 'dlt-landing[openapi]'"
@@ -55,7 +56,11 @@ def read_document(location: str) -> Document:
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
     found = handlers(base, partial(_fetched, redirects=False), _parsed)
-    return Document(SchemaPath.from_dict(content, base_uri=base, handlers=found), location)
+    # Opaque: what a member named `$id` has, or one whose schema is a text, is no matter here.
+    root = SchemaPath.from_dict(
+        content, specification=Specification.OPAQUE, base_uri=base, handlers=found
+    )
+    return Document(root, location)
 
 
 def _read(file: Path) -> bytes:
@@ -176,6 +181,11 @@ class Schema:
     @property
     def description(self) -> str:
         return described(self.path)
+
+    @property
+    def may_be_null(self) -> bool:
+        kind = value(self.path, "type")
+        return value(self.path, "nullable") is True or (isinstance(kind, list) and "null" in kind)
 
     @property
     def example(self) -> str:
