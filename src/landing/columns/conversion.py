@@ -339,7 +339,7 @@ def _odd_records(rows: Sequence[Row]) -> Iterator[tuple[int, OddRecord]]:
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:
     """Each field's values of all rows; None if a row lacks it."""
-    if rows and len(names) > 1 and all(type(row) is dict for row in rows):
+    if len(names) > 1 and set(map(type, rows)) == {dict}:
         try:  # at once, which takes rows with all the fields
             return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
         except KeyError:
