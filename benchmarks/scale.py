@@ -103,7 +103,7 @@ def silent(workspace: Workspace, rounds: int) -> list[Mark]:
         Mark(
             f"a run that lands, without an answer of its {name}",
             "≤ a run without + 1 s",
-            f"{alone:.2f} s + {more:.2f} s",
+            f"{more:+.2f} s beside {alone:.2f} s",
             more,
         )
         for name, more in found.items()
