@@ -252,6 +252,11 @@ def test_settings_that_lack_something(monkeypatch: pytest.MonkeyPatch, kit: Kit)
         assert done.code != 0
         return " ".join(done.text.split())
 
+    monkeypatch.setenv("DLT_BUCKET_URL", "az://lake/raw")
+    monkeypatch.setenv(f"{DLT}AZURE_STORAGE_SAS_TOKEN", "sig=only-for-the-tests")
+    listed = kit.landing("env").out
+    assert re.search(rf"{DLT}AZURE_STORAGE_SAS_TOKEN +optional  set ", listed), listed
+    monkeypatch.delenv(f"{DLT}AZURE_STORAGE_SAS_TOKEN")
     assert "AZURE_STORAGE_ACCOUNT_NAME is not set" in failure("az://lake/raw")
     assert "set AZURE_CLIENT_ID and AZURE_TENANT_ID, too" in failure(
         "abfss://lake@shop.dfs.core.windows.net/raw", AZURE_CLIENT_SECRET="only-for-the-tests"

@@ -16,16 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.openapi_table.apis import APIS, Api
-from tools.openapi_table.documents import OpenApi, lists
+from tools.openapi_table.documents import ListEndpoint, OpenApi, lists
 from tools.openapi_table.facts import reduced
 from tools.openapi_table.trial import Verdict, tried
 
 FACTS = Path("tests") / "public_documents.json"
 PAGE = Path("docs") / "openapi.md"
-_HEAD = (
-    "| API | document | lists | read whole | failed or warned | no stream | part in silence |\n"
-    "|---|---|---|---|---|---|---|\n"
+_COLUMNS = (
+    *("API", "document", "lists", "read whole", "failed or warned", "no stream"),
+    *("part in silence", "below"),
 )
+_HEAD = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}\n"
 _OUTCOMES = ("whole", "told", "missed", "silent")
 
 
@@ -42,27 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = {api.name: reduced(OpenApi(options.documents / api.file), api) for api in chosen}
         FACTS.write_text(json.dumps(found, separators=(",", ":")) + "\n")
         return 0
-    found = {}
+    rows = []
+    every: list[Verdict] = []
+    all_below = 0
     for api in chosen:
-        found[api.name] = verdicts = _verdicts(api, options.documents / api.file)
-        print(_row(api.name, api.source, verdicts), flush=True)
+        document = OpenApi(options.documents / api.file)
+        below = len(list(lists(document, api, below=True)))
+        verdicts = _verdicts(api, options.documents / api.file, list(lists(document, api)))
+        every, all_below = [*every, *verdicts], all_below + below
+        rows.append(_row(api.name, api.source, verdicts, below))
+        print(rows[-1], flush=True)
         for one in verdicts if options.verbose else ():
             print(f"    {one.outcome:6} {one.path}  {one.why[:200]}", flush=True)
     if options.write:
-        _write([_row(api.name, api.source, found[api.name]) for api in chosen], found)
+        _write([*rows, _row("all", f"{len(chosen)} documents", every, all_below)])
     return 0
 
 
-def _write(rows: list[str], found: dict[str, list[Verdict]]) -> None:
-    every = [one for verdicts in found.values() for one in verdicts]
-    table = "\n".join([*rows, _row("all", f"{len(found)} documents", every)])
+def _write(rows: Sequence[str]) -> None:
     before, after = PAGE.read_text().split(_HEAD)
-    _, _, after = after.partition("\n\n")
-    PAGE.write_text(f"{before}{_HEAD}{table}\n\n{after}")
+    _, _, rest = after.partition("\n\n")
+    PAGE.write_text("\n".join([f"{before}{_HEAD}{rows[0]}", *rows[1:]]) + f"\n\n{rest}")
 
 
-def _verdicts(api: Api, document: Path) -> list[Verdict]:
-    endpoints = list(lists(OpenApi(document), api))
+def _verdicts(api: Api, document: Path, endpoints: Sequence[ListEndpoint]) -> list[Verdict]:
     with tempfile.TemporaryDirectory(prefix=f"openapi-{api.name}-") as folder:
         workspace = Path(folder) / "lake"
         _landing(Path(folder), "init", str(workspace), "--no-source")
@@ -81,10 +85,10 @@ def _landing(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def _row(name: str, source: str, verdicts: Sequence[Verdict]) -> str:
+def _row(name: str, source: str, verdicts: Sequence[Verdict], below: int) -> str:
     counts = Counter(one.outcome for one in verdicts)
     figures = " | ".join(f"{counts[outcome]:,}" for outcome in _OUTCOMES)
-    return f"| {name} | {source} | {len(verdicts):,} | {figures} |"
+    return f"| {name} | {source} | {len(verdicts):,} | {figures} | {below:,} |"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 `Pages` are tried in their order; the first that fits an operation's parameters is the operation's.
 An operation that fits none returns all at once. The document only refines how many rows a page may
-have.
+have. Where an API returns something else than its document says (Vimeo wraps its lists), this is
+what the document says.
 """
 
 from __future__ import annotations

@@ -114,10 +114,10 @@ class Node:
         return None
 
 
-def lists(document: OpenApi, api: Api) -> Iterator[ListEndpoint]:
-    """The lists that need no value in their path."""
+def lists(document: OpenApi, api: Api, *, below: bool = False) -> Iterator[ListEndpoint]:
+    """The lists that need no value in their path; the others if `below`."""
     for path, operation, parameters in document.gets():
-        if "{" in path or path in api.not_lists:
+        if ("{" in path) != below or path in api.not_lists:
             continue
         _, body = response_of(operation)
         if (found := _records(body, path, api)) is None:
@@ -158,7 +158,7 @@ def _records(body: Node, path: str, api: Api) -> tuple[str, Node] | None:
                 if name.lower() not in _BESIDE and last in (name, "*")
                 if (record := one.record()) is not None
             }
-            if len(records) > 1:
+            if len(records) > 1 and "{" not in path:
                 raise ValueError(f"{api.name} {path} has {', '.join(records)}: which is the list?")
             for name, record in records.items():
                 return f"{place}{name}", record

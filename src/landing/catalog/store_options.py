@@ -72,6 +72,11 @@ def has_keys_of_dlt() -> bool:
     return any(_text(_DLT + name) for name in names)
 
 
+def set_name(name: str) -> str:
+    """The variable in dlt's spelling if that is the one that is set."""
+    return _DLT + name if _text(_DLT + name) else name
+
+
 def _azure(settings: BucketSettings) -> dict[str, str]:
     """dlt's variables; or else Azure's own, of which a connection string is the most complete."""
     spelled = _set({option: _DLT + name for option, name in _AZURE.items()})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from landing.catalog.store_options import AZURE_VARIABLES, GOOGLE_VARIABLES
+from landing.catalog.store_options import AZURE_VARIABLES, GOOGLE_VARIABLES, set_name
 from landing.catalog.workspace import AZURE_SCHEMES, Workspace
 from landing.errors import SourceError
 from landing.secrets import is_secret_name
@@ -44,7 +44,7 @@ def bucket_variables() -> list[Variable]:
     clouds = {"gs": GOOGLE_VARIABLES, **dict.fromkeys(AZURE_SCHEMES, AZURE_VARIABLES)}
     return [
         *_bucket_variables(),
-        *(_variable(name, False, what) for name, what in clouds.get(scheme, {}).items()),
+        *(_variable(set_name(name), False, what) for name, what in clouds.get(scheme, {}).items()),
     ]
 
 

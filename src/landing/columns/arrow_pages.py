@@ -39,13 +39,17 @@ class PageArrays:
     pages: Sequence[JsonPage]
     read: Mapping[str, pa.Array]
     decoded: Mapping[str, Sequence[Any]]
+    """Values as Python has them; of columns that may keep their JSON text, msgspec.Raw."""
     number: Callable[[str], Any]
     """The type of a record of which only the count matters."""
 
     def given(self, name: str) -> Sequence[Any]:
         """A field's values of all records, as the API gave them."""
         if name in self.decoded:
-            return self.decoded[name]
+            return [
+                msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+                for value in self.decoded[name]
+            ]
         if pa.types.is_floating(self.read[name].type):
             return self._numbers(name)
         return _Values(self.read[name])
@@ -67,6 +71,8 @@ class PageColumns:
         rest = {name: column for name, column in columns.items() if name not in self._types}
         self._rest = list(rest)
         self.record: Any = record_type(rest) if rest else msgspec.Raw
+        self._of_texts: Any = record_type(rest, keeps_texts=True) if self.record else None
+        self._respelled = 0
         self._refusals = 0 if self._types and self.record is not None else _REFUSALS
         self._number = cache(_number_type)
 
@@ -101,30 +107,51 @@ class PageColumns:
         read = _read(pages, self._types)
         arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
         for name, values in decoded.items():
-            arrays[name] = self._columns[name].from_json(values)
+            arrays[name] = self._array(self._columns[name], values)
         return PageArrays(arrays, sum(map(len, pages)), pages, read, decoded, self._number)
 
     def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
         if not self._rest:
             return {}
-        records = [record for page in pages for record in page.decoded(self.record)]
+        record = self._of_texts if self._respelled < _REFUSALS else self.record
+        records = [one for page in pages for one in page.decoded(record)]
         rows = map(msgspec.structs.astuple, records)
         return dict(zip(self._rest, zip(*rows, strict=True), strict=True))
 
+    def _array(self, column: Column, values: Sequence[Any]) -> pa.Array:
+        if column.spelling is None or self._respelled >= _REFUSALS:
+            return column.from_json(values)
+        if (array := column.from_texts(values)) is not None:
+            self._respelled = 0
+            return array
+        self._respelled += 1
+        text = b",".join(b"null" if value is None else value for value in values)
+        return column.from_json(msgspec.json.decode(b"[%b]" % text, type=_list_of(column)))
 
-def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
+
+def record_type(
+    columns: Mapping[str, Column], hint: str | None = None, *, keeps_texts: bool = False
+) -> Any:
     """The type to decode a record to: these fields and the deletion marker, null if it lacks one;
-    None if only a dictionary will do."""
-    members = {
-        name: Any if column.json_type is Any else column.json_type | None
-        for name, column in columns.items()
-    }
+    None if only a dictionary will do. With `keeps_texts`, fields whose JSON text may land as it is
+    are not decoded."""
+    members = {name: _member(column, keeps_texts) for name, column in columns.items()}
     if hint is not None:
         members.setdefault(hint, Any)
     try:
         return object_type("Record", members, None)
     except NoShapeError:
         return None
+
+
+def _list_of(column: Column) -> Any:
+    return list[_member(column, False)]  # type: ignore[misc]
+
+
+def _member(column: Column, keeps_texts: bool) -> Any:
+    if keeps_texts and column.spelling is not None:
+        return msgspec.Raw
+    return Any if column.json_type is Any else column.json_type | None
 
 
 def _number_type(name: str) -> Any:

@@ -7,6 +7,9 @@ import re
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 
+import pyarrow as pa
+
+from landing.columns.arrow import pc
 from landing.columns.json_text import Unreadable
 
 _EXACT_DIGITS = 15
@@ -22,6 +25,11 @@ _EXPONENTS = [
 ]
 """The pattern of numbers that may be too close to 0; the search for its literal beginning is
 fast."""
+_LONG_OR_TINY = (
+    r"(?:(?:[0-9]{8}\.[0-9]+|[0-9]\.[0-9]{8,})(?:[eE][+-]?[0-9]+)?"
+    r"|[0-9]{16}[eE][+-]?[0-9]+|[0-9][eE]-[0-9]{3,})[\s,\]}]"
+)
+"""Matches in any text with a decimal of more than `_EXACT_DIGITS` digits or close to 0."""
 _LAST_NUMBER = re.compile(rb"\d+(?:\.\d+)?[eE]-\d+\Z")
 _WINDOW = 64
 
@@ -54,6 +62,10 @@ def decimal_of(text: str) -> Decimal | None:
 
 def loses_digits(content: bytes) -> bool:
     """Whether JSON text has a decimal that a double can't hold."""
+    # Most text has none that comes close, which Arrow sees without the interpreter lock.
+    text = pa.array([content], pa.binary())
+    if not pc.match_substring_regex(text, _LONG_OR_TINY)[0].as_py():
+        return False
     return _has_tiny(content) or _has_long(content)
 
 

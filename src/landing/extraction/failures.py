@@ -85,7 +85,7 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     hint = _empty_hint(workspace, source)
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
-            message = redacted(f"{what}: {_request_failed(cause)}{hint}")
+            message = redacted(f"{what}: {request_failed(cause)}{hint}")
             if hint and isinstance(cause, _no_url()):
                 return SettingsError(message, remedy=_listed(source))
             return ApiError(message, remedy=_of_request(cause, source))
@@ -116,7 +116,8 @@ def _empty_hint(workspace: Workspace, source: str) -> str:
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} set but empty"
 
 
-def _request_failed(error: requests.RequestException) -> str:
+def request_failed(error: requests.RequestException) -> str:
+    """Why a request failed, without the library's own words."""
     tried = int(getattr(error.response, "attempts", 0) or getattr(error, "attempts", 1))
     return _why(error) + (f" (tried {tried} times)" if tried > 1 else "")
 

@@ -6,17 +6,26 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from landing import events
 from landing.catalog.files import configured_streams, selected_configs
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
+from landing.errors import (
+    BucketError,
+    BucketUnusable,
+    CatalogError,
+    LandingError,
+    LeaseHeld,
+    SettingsError,
+    SourceError,
+)
 from landing.extraction import interruption
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
+from landing.zone.bucket_messages import Unanswered
 from landing.zone.failure_log import FailedRun, put_failed_run
 from landing.zone.layout import StreamPaths
 
@@ -126,7 +135,13 @@ class FailedRuns:
         except SettingsError:
             pass  # of the bucket's address or keys, for which the run itself has failed
         except Exception as error:
-            self._unwritten.append(str(error))
+            # If the run failed for the bucket, its own error says so already.
+            if not (isinstance(error, BucketError) and self._failed_for_bucket(found)):
+                self._unwritten.append(str(error))
+
+    def _failed_for_bucket(self, found: Mapping[str, FailedRun]) -> bool:
+        kinds = {kind.__name__ for kind in (BucketUnusable, Unanswered)}
+        return {run.error for run in found.values()} <= kinds
 
     def _wait_for_records(self) -> None:
         until = time.monotonic() + self._within

@@ -15,11 +15,21 @@ from landing.results import Ahead
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
+from landing.zone.lease import EXPIRES_AFTER
 
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
-    "unreadable", "died", "failed", "failing", "late", "ahead", "volume", "quarantine", "schedule"
+    "unreadable",
+    "died",
+    "interrupted",
+    "failed",
+    "failing",
+    "late",
+    "ahead",
+    "volume",
+    "quarantine",
+    "schedule",
 ]
 
 
@@ -35,10 +45,16 @@ class LeaseStatus(msgspec.Struct, frozen=True):
     since: str
     is_dead: bool
     """Not renewed for so long that its process must have died."""
+    is_gone: bool = False
+    """Of a process of this machine that has ended."""
 
 
 def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
-    if lease is not None and lease.is_dead:
+    if lease is not None and lease.is_gone and not lease.is_dead:
+        message = f"{lease.holder} has had the lease since {lease.since}, and no longer exists"
+        until = f"takes it over, {EXPIRES_AFTER.seconds} s after its end"
+        yield Problem("interrupted", message, _run(paths, until))
+    elif lease is not None and lease.is_dead:
         message = f"{lease.holder} has had the lease since {lease.since} and died"
         yield Problem("died", message, _run(paths, "takes it over and completes it"))
 

@@ -23,10 +23,15 @@ _SERVERS = {
 _UNKNOWN_KEYS = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch"),
     *("AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo"),
-    *("401 Unauthorized", "token request"),
+    "401 Unauthorized",
 )
 """How S3, Azure and Google say that they don't know a key; the others have no right."""
-_REFUSALS = (*_UNKNOWN_KEYS, "AccessDenied", "RequestTimeTooSkewed", "AuthorizationPermission")
+_REFUSALS = (
+    *(*_UNKNOWN_KEYS, "AccessDenied", "RequestTimeTooSkewed", "AuthorizationPermission"),
+    "token request",
+)
+_OF_THE_MACHINE = ("169.254.169.254", "metadata.google.internal")
+"""Where a machine at Azure or Google has its own identity."""
 _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
 _ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
 _RETRIED = re.compile(r"after (\d+) retries")
@@ -68,6 +73,10 @@ class BucketMessages:
         why = f"the key may not {verb} there; {self._check()}"
         if any(unknown in detail for unknown in _UNKNOWN_KEYS):
             why = f"the key is not known or its secret is wrong; {self._check()}"
+        if "token request" in detail:
+            why = f"these credentials give no token ({_brief(detail)}); {self._check()}"
+            if any(host in detail for host in _OF_THE_MACHINE):
+                why = f"no key is set, and this machine or pod has no identity; {self._check()}"
         if "RequestTimeTooSkewed" in detail:
             why = "this machine's clock and the bucket's differ too much; set the one that is wrong"
         return BucketUnusable(

@@ -28,6 +28,7 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.holder import RELEASED, Holder, Purpose, holder_of, is_released, lease_fields
 from landing.zone.layout import stream_of_lease
+from landing.zone.process import process_name
 from landing.zone.sealing import Publishing, seal
 from landing.zone.waiting import writes_end
 
@@ -273,6 +274,7 @@ class Lease:
                 "purpose": self._purpose,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
+                "process": process_name(),
                 "since": self._since.isoformat(timespec="seconds"),
                 "writes": self._writes,
                 "publishing": publishing,
@@ -291,7 +293,8 @@ class _TakenByAnother(Exception):
     def __init__(self, what: str, holder: Holder) -> None:
         self.purpose = holder.purpose
         self.holder = f"{holder.doing}: {holder}"
-        super().__init__(
-            f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
-            "after it died"
-        )
+        if holder.is_gone:
+            end = f"it is free {EXPIRES_AFTER.seconds} s after it died"
+        else:
+            end = f"it is free when that ends, or {EXPIRES_AFTER.seconds} s after it died"
+        super().__init__(f"{what}: {self.holder}; {end}")

@@ -199,6 +199,10 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True):
     variables: list[str]
     """Environment variables to set before the first request."""
     notes: Sequence[str]
+    works: Sequence[str] = msgspec.field(default_factory=list)
+    """Streams whose first pages were read."""
+    failed: Sequence[str] = msgspec.field(default_factory=list)
+    """What is wrong with the others that were tried, and what ended the trial."""
 
 
 class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_sources
-from landing.cli.text.console import say
+from landing.cli.text.console import VERDICTS, say
 from landing.cli.text.output import print_json
 from landing.errors import WorkspaceError, counted
 
@@ -71,7 +71,12 @@ def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Print each as it comes, since a bucket that does not answer takes its time."""
     for finding in findings:
         mark = "ok" if finding.ok else "!!"
-        say(finding.found, mark=f"{mark}  {finding.check:<12} ")
+        say(
+            finding.found,
+            mark=f"{mark}  {finding.check:<12} ",
+            style=VERDICTS[mark],
+            styled=mark,
+        )
         if finding.remedy is not None:
             say(finding.remedy, mark=f"{'':<16} → ")
         yield finding

@@ -31,6 +31,7 @@ _DEEPEST = 4
 _CAREFUL_ROWS = 100
 """Most APIs take so many, where the document says nothing."""
 _URL = re.compile(r"\b(ur[il]|link|href)\b", re.IGNORECASE)
+_URL_NAME = re.compile(r"(ur[il]|link|href)$")
 _LINK = re.compile(r"\[[^]]*\]\([^)]*\)|<a\b.*?</a>|https?://\S*", re.IGNORECASE)
 """Links within a description, which say nothing of the value."""
 _NUMBERS = {"integer", "number"}
@@ -120,7 +121,8 @@ class _Finder:
         if self._is_bare and named(self._opaque, CURSORS):
             what = "Guess: the header Link has the next page, since the body has only records."
             return _Kind("link", what, sure="guessed")
-        if left := named(self._query, (*CURSORS, *OFFSETS, *PAGE_NUMBERS)):
+        usual = named(self._query, (*CURSORS, *PAGE_NUMBERS)) or named(self._offsets, OFFSETS)
+        if (left := usual) is not None:
             what = (
                 f"The paging is not recognized: there is a parameter {left}, and nothing in the "
                 "documented response says how it goes on. Add the matching `paging=`."
@@ -159,7 +161,7 @@ class _Finder:
         for place, schema in self._members.items():
             last = plain(place[-1])
             is_next = last in _NEXT or (last[:4] == "next" and {last, last[4:]} & names)
-            is_kind = schema.kinds & {"string", "integer"} and not _is_url(schema)
+            is_kind = schema.kinds & {"string", "integer"} and not _is_url(place, schema)
             if is_kind and (is_next or _is_inside_next(place, _INSIDE)):
                 yield place
 
@@ -219,7 +221,7 @@ class _Finder:
 
     def _documented_url(self) -> str:
         place = self._next_place()
-        return ".".join(place) if place and _is_url(self._members[place]) else ""
+        return ".".join(place) if place and _is_url(place, self._members[place]) else ""
 
     def _next_place(self) -> Place:
         """Where the response has the URL of the next page, or something else that is called so."""
@@ -244,7 +246,9 @@ class _Finder:
         return ""
 
 
-def _is_url(schema: Schema) -> bool:
+def _is_url(place: Place, schema: Schema) -> bool:
+    if _URL_NAME.search(plain(place[-1])):
+        return True
     is_described = _URL.search(_LINK.sub("", schema.description))
     return schema.format.startswith("ur") or schema.example[:4] == "http" or bool(is_described)
 
