@@ -47,9 +47,10 @@ if FAULT.read_text() == "broken":
 @dlt.resource(primary_key="id")
 def orders():
     fault = FAULT.read_text()
-    if fault == "wait":
+    while fault in ("wait", "waits"):
+        yield {"id": 1, "total": 1.5}
         FAULT.write_text("waits")
-        time.sleep(60)
+        time.sleep(0.05)
     if fault == "fail":
         raise RuntimeError("no luck")
     for number in range(100):
@@ -324,10 +325,14 @@ def test_quarantine_is_an_alert_above_a_number_or_an_age(
     assert warning["kind"] == "quarantine"
     assert warning["message"].startswith("3 records wait in quarantine, the oldest since ")
 
+    with later(1001):
+        assert shop.landing("fresh", "shop").code == 0, "of quarantine it only alerts"
+    assert len(receiver.json) == 2
+
     fault("")
     assert shop.landing("quarantine", "drop", "shop", "orders", "--yes").code == 0
     assert shop.run("shop", "orders", "--metrics-file", str(file)).code == 0
-    assert [one["kind"] for one in receiver.json[1]["recovered"]] == ["quarantine"]
+    assert [one["kind"] for one in receiver.json[2]["recovered"]] == ["quarantine"]
     assert 'oldest_timestamp_seconds{source="shop",stream="orders"} NaN' in file.read_text()
 
 

@@ -355,6 +355,25 @@ def test_an_alert_is_for_what_is_not_tried_again(
     assert [one["stream"] for one in alert["failed"]] == ["my_source/orders"]
 
 
+def test_the_run_of_dagster_is_the_parent_in_openlineage(
+    materialize: Callable[..., Ran],
+    api: Api,
+    folder_zone: Zone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, file = tmp_path / "lineage.jsonl", tmp_path / "openlineage.yml"
+    file.write_text(f"transport: {{type: file, log_file_path: {log}, append: true}}")
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(file))
+    ran = materialize().result
+    assert ran.success
+    start, complete = map(json.loads, log.read_text().splitlines())
+    assert (start["eventType"], complete["eventType"]) == ("START", "COMPLETE")
+    parent = complete["run"]["facets"]["parent"]
+    assert parent["run"]["runId"] == parent["root"]["run"]["runId"] == ran.run_id
+    assert complete["job"]["name"] == "my_source.orders"
+
+
 def test_a_partition_is_a_window_of_the_past(
     materialize: Callable[..., Ran], shop: Kit, api: Api, zone: Zone
 ) -> None:

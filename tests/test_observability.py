@@ -106,7 +106,7 @@ def receiving() -> Iterator[Received]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     received = Received(f"http://127.0.0.1:{http.server_port}")
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield received
@@ -255,6 +255,8 @@ def test_a_run_is_a_trace_of_its_streams_requests_parts_and_uploads(
     newest = max(datetime.fromisoformat(row["updated_at"]) for row in api.rows())
     lag = (datetime.now(UTC) - newest.replace(tzinfo=UTC)).total_seconds()
     assert points["landing.cursor.lag"][tuple(orders.values())] == pytest.approx(lag, abs=60)
+    assert points["landing.quarantine.rows"][tuple(orders.values())] == 0
+    assert points["landing.quarantine.age"][tuple(orders.values())] == 0
     assert set(points["landing.runs"]) == {
         ("landed", "shop", "orders"),
         ("failed", "shop", "broken"),
@@ -273,7 +275,7 @@ def test_without_an_endpoint_nothing_of_opentelemetry_or_prometheus_is_imported(
     assert shop.script("pipeline.py", "shop", "orders").code == 0
     loaded = report.read_text().split()
     assert "landing.observe" in loaded
-    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client")
+    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client", "openlineage")
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 

@@ -154,6 +154,13 @@ def test_all_streams_can_be_selected_at_once(shop: Kit) -> None:
     assert done.code == 0, done.text
     assert config(shop, "customers")["fields"]["name"] == {"type": "string"}
     assert len(config(shop)["fields"]) == 5
+    shop.config_file("shop", "customers").unlink()
+    select(shop, "--off")
+    assert shop.landing("select", "shop", "--discover", "--accept").code == 0
+    assert config(shop)["selected"] is False, "as it was"
+    assert not shop.config_file("shop", "customers").exists()
+    select(shop, "--on")
+    assert config(shop)["selected"] is True
 
 
 def test_rediscovery_is_merged_with_what_was_chosen_and_what_the_source_has(
@@ -189,7 +196,8 @@ def test_git_knows_which_fields_are_new_and_which_types_a_person_edited(
     for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "as chosen"]):
         subprocess.run([*git, *words], check=True)
     api.update("orders", 1, tax=1)
-    assert shop.discover("shop", "orders").code == 0
+    found = shop.discover("shop", "orders")
+    assert "`landing select shop orders` takes changes over into its config" in found.err
     done = shop.landing("select", "shop", "orders", "--json")
     (document,) = json.loads(done.out)
     states = {one["name"]: one["state"] for one in document["fields"]}

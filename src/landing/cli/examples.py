@@ -57,6 +57,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("--check", "write nothing; exit with 1 if they are not up to date"),
     ),
     "login": (("shop", ""), ("shop --no-browser", "with a browser on another machine")),
+    "mcp": (("", "waits for an assistant on standard input"),),
     "new": (
         ("shop", "in a terminal, asks for the rest"),
         ("shop --openapi https://shop.example.com/openapi.json", ""),

@@ -92,12 +92,12 @@ class Source:
     def check_stream(self, name: str) -> None:
         """Raises what `stream` does, but sends no request. Accepts any name if the package has
         `@dlt.source` functions."""
-        if not any(self._factories()):
+        if not self._has_factories:
             self.stream(name)
 
     def check_config(self, config: StreamConfig) -> None:
         """Raises what `config` does, for a stream whose code is known without a request."""
-        if not any(self._factories()):
+        if not self._has_factories:
             as_declared(config, self.stream(config.stream))
 
     def config(self, stream: str) -> StreamConfig:
@@ -166,6 +166,11 @@ class Source:
             if isinstance(value, DltResource) and found.setdefault(value.name, value) is not value:
                 raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
         return found
+
+    @cached_property
+    def _has_factories(self) -> bool:
+        """Cached, since each of many streams is checked."""
+        return any(self._factories())
 
     def _factories(self) -> Iterator[tuple[str, Any]]:
         for name, value in self._exports():

@@ -1,5 +1,5 @@
 """The consumers of a run's events besides the terminal: records of failed runs in the bucket, and
-what the environment switches on (OpenTelemetry, Prometheus, alerts, JSON logs).
+what the environment switches on (OpenTelemetry, Prometheus, OpenLineage, alerts, JSON logs).
 
 Each is imported only if it is switched on.
 """
@@ -19,11 +19,13 @@ from landing.observe.alerts import Alerts
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
 from landing.observe.in_quarantine import InQuarantine
-from landing.observe.in_time import ALERTS_SENT_WITHIN, AtEnd
+from landing.observe.in_time import ALERTS_SENT_WITHIN, LINEAGE_SENT_WITHIN, AtEnd
+from landing.observe.parent_run import ParentRun, lineage_setting
 from landing.observe.receivers import configured_receivers
 from landing.secrets import register_lasting
 
 if TYPE_CHECKING:
+    from landing.observe.lineage import Lineage
     from landing.observe.logs import JsonLog
     from landing.observe.otel import Telemetry
     from landing.observe.prometheus import Metrics
@@ -38,6 +40,7 @@ def observers(
     metrics_file: Path | None,
     late: Callable[[], Iterable[Late]] | None,
     is_final: Callable[[Exception], bool] = lambda error: True,
+    parent: ParentRun | None = None,
 ) -> list[Emit]:
     """The consumers that are switched on. Only errors that are final, since nothing tries again,
     are alerted of; with `late` None, no stream is that is late. Raises
@@ -51,6 +54,7 @@ def observers(
         FailedRuns(workspace, source),
         *_telemetry(source, waiting, at_end),
         *_metrics(source, metrics_file, waiting, at_end),
+        *_lineage(workspace, source, parent, at_end),
         *(one.prepare for one in alerts),
         *(at_end.sending(one, names, ALERTS_SENT_WITHIN) for one in alerts),
         at_end,
@@ -63,6 +67,8 @@ def check_installed() -> None:
         _telemetry_class(setting)
     if (setting := _gateway_setting()) is not None:
         _metrics_class(setting)
+    if (setting := lineage_setting()) is not None:
+        _lineage_class(setting)
     configured_receivers(), rules()
 
 
@@ -102,6 +108,21 @@ def _telemetry_class(setting: str) -> type[Telemetry]:
     with needs(setting, "otel", " (or OTEL_SDK_DISABLED=true switches it off)"):
         from landing.observe.otel import Telemetry
     return Telemetry
+
+
+def _lineage(
+    workspace: Workspace, source: str, parent: ParentRun | None, at_end: AtEnd
+) -> Iterator[Emit]:
+    if (setting := lineage_setting()) is None:
+        return
+    lineage = _lineage_class(setting)(workspace, source, parent)
+    yield at_end.sending(lineage, "OpenLineage", LINEAGE_SENT_WITHIN, has_time=False)
+
+
+def _lineage_class(setting: str) -> type[Lineage]:
+    with needs(setting, "lineage", " (or OPENLINEAGE_DISABLED=true switches it off)"):
+        from landing.observe.lineage import Lineage
+    return Lineage
 
 
 def _gateway_setting() -> str | None:

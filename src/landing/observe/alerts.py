@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.stream_config import StreamConfig
@@ -21,7 +22,7 @@ from landing.observe.in_quarantine import InQuarantine
 from landing.observe.in_time import done_in_time
 from landing.observe.problems import of_ahead, of_volume, of_waiting
 from landing.observe.receivers import Receiver, configured_receivers
-from landing.operations.quarantined import Waiting
+from landing.operations.quarantined import Waiting, waiting_in_quarantine
 from landing.results import ENOUGH, StreamResult
 from landing.zone.alert_log import AlertLog
 from landing.zone.bucket import Bucket
@@ -63,6 +64,7 @@ class Alerts:
         self._landed: set[str] = set()
         self._fine: set[tuple[str, str]] = set()
         self._is_planned = False
+        self._rules = cache(self._rules_of)
 
     def prepare(self, event: Event) -> None:
         if isinstance(event, RunEnded):
@@ -114,7 +116,7 @@ class Alerts:
             known.add("quarantine")
         elif (waiting := self._in_quarantine(stream)) is not None:
             known.add("quarantine")
-            found += _of_quarantine(result, waiting, rules)
+            found += _of_quarantine(self._source, stream, waiting, rules)
         self._alerts += found
         self._landed.add(stream)
         self._fine |= {(stream, kind) for kind in known - {one.kind for one in found}}
@@ -135,7 +137,7 @@ class Alerts:
             return self._is_planned and set(filter(None, stream.split(","))) <= self._landed
         return (stream, kind) in self._fine
 
-    def _rules(self, stream: str) -> Rules:
+    def _rules_of(self, stream: str) -> Rules:
         config = self._config(stream)
         return self._general if config is None else self._general.of(config.alerts)
 
@@ -152,35 +154,39 @@ def alert_of_stale(
     late_ones: Sequence[Late],
     ahead: Sequence[AheadStream],
 ) -> None:
-    """Alert of late streams and of cursors that are ahead, and of those that no longer are, among
-    the streams that were `checked`, as pairs of source and stream.
+    """Alert of late streams, of cursors that are ahead and of what has waited too long in
+    quarantine, and of those that no longer are, among the streams that were `checked`, as pairs of
+    source and stream.
 
     Raises LandingError if a receiver refuses."""
     if not (to := configured_receivers()):
         return
     general = rules()
 
+    @cache
     def of(source: str, stream: str) -> Rules:
         with suppress(CatalogError):
             return general.of(read_config(workspace, source, stream).alerts)
         return general
 
-    def is_over(source: str, stream: str, kind: str) -> bool:
-        of_kind = {(one.source, one.stream, "late") for one in late_ones}
-        of_kind |= {(one.source, one.stream, "ahead") for one in ahead}
-        is_checked = kind in ("late", "ahead") and (source, stream) in checked
-        return is_checked and (source, stream, kind) not in of_kind
-
+    known = {(*stream, kind) for stream in checked for kind in ("late", "ahead")}
+    found = {(one.source, one.stream, "late") for one in late_ones}
+    found |= {(one.source, one.stream, "ahead") for one in ahead}
+    alerts = [late(one) for one in late_ones]
+    for one in ahead:
+        if one.ahead.is_cursor:
+            alerts.append(problem(one.source, one.stream, "ahead", one.problem, (CURSOR,)))
+    for source, stream in checked:
+        if of(source, stream).watch_quarantine:
+            known.add((source, stream, "quarantine"))
+            waiting = waiting_in_quarantine(bucket, StreamPaths(source, stream))
+            alerts += _of_quarantine(source, stream, waiting, of(source, stream))
+    found |= {(one.source, one.stream, one.kind) for one in alerts}
     logs = {}
     for source in {source for source, _ in checked}:
         with suppress(BucketError):  # what was found is sent nevertheless
             logs[source] = AlertLog(bucket, source)
-    stuck = [
-        problem(one.source, one.stream, "ahead", one.problem, (CURSOR,))
-        for one in ahead
-        if one.ahead.is_cursor
-    ]
-    Dispatch(to, logs, of, is_over).send([*map(late, late_ones), *stuck])
+    Dispatch(to, logs, of, lambda *one: one in known - found).send(alerts)
 
 
 def _of_ahead(result: StreamResult) -> Iterator[Alert]:
@@ -212,10 +218,10 @@ def _of_lost_fields(result: StreamResult, config: StreamConfig | None) -> Iterat
         )
 
 
-def _of_quarantine(result: StreamResult, waiting: Waiting, rules: Rules) -> Iterator[Alert]:
+def _of_quarantine(source: str, stream: str, waiting: Waiting, rules: Rules) -> Iterator[Alert]:
     age = None if waiting.oldest is None else datetime.now(UTC) - waiting.oldest
     too_many = rules.quarantine_rows is not None and waiting.rows >= rules.quarantine_rows
     too_old = rules.quarantine_age is not None and age is not None and age >= rules.quarantine_age
     if waiting.oldest is not None and (too_many or too_old):
-        found = of_waiting(StreamPaths(result.source, result.stream), waiting.rows, waiting.oldest)
-        yield problem(result.source, result.stream, "quarantine", found)
+        found = of_waiting(StreamPaths(source, stream), waiting.rows, waiting.oldest)
+        yield problem(source, stream, "quarantine", found)

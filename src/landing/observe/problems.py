@@ -16,7 +16,6 @@ from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
 
-INTERRUPTED = "Interrupted"
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
@@ -57,7 +56,7 @@ def of_failing_run(
     """For any cause but the quarantine_limit, which has its own remedy."""
     if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
         return
-    ended = "was interrupted" if run.error == INTERRUPTED else "failed"
+    ended = "was interrupted" if run.was_interrupted else "failed"
     message = f"the last run {ended} at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
     if run.error in _OF_SETTINGS:
         remedy = f"`landing doctor {paths.source}` checks settings, source and configs"

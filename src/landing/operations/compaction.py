@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
@@ -220,10 +219,9 @@ class _Replacing:
         """Begin to copy the files, to the disk if they are many or large."""
         if _fit_memory(files):
             return [self._threads.submit(self._content, file.path) for file in files]
-        copies = (self._folder / f"{number}.copy" for number in count())
         return [
-            self._threads.submit(self._downloaded, file.path, copy)
-            for file, copy in zip(files, copies, strict=False)
+            self._threads.submit(self._downloaded, file.path, self._folder / f"{number}.copy")
+            for number, file in enumerate(files)
         ]
 
     def _content(self, path: str) -> bytes | None:

@@ -18,7 +18,7 @@ SUFFIX = ".tmpl"
 _EXTRAS = ("auth", "tables")
 _EXTRAS_OF = {"deploy": ("otel", "prometheus")}
 """Those of a part that are not named like it."""
-_DEV_EXTRAS = ("dev", "openapi")
+_DEV_EXTRAS = ("dev", "openapi", "select")
 _OPTIONAL = {
     "orchestration/definitions.py": "dagster",
     "workspace.yaml": "dagster",

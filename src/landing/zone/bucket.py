@@ -215,6 +215,9 @@ class Bucket:
             with suppress(_Absent), self._explained("delete", paths[0]):
                 waited_write(obstore.delete, self._store, list(paths))
                 return
+        waited_write(self._delete_each, paths)
+
+    def _delete_each(self, paths: Sequence[str]) -> None:
         for path in paths:
             self.delete(path)
 

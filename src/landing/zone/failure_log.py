@@ -56,6 +56,11 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
         return "failed"
 
     @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal ended it, or Dagster."""
+        return self.error == "Interrupted"
+
+    @property
     def seconds(self) -> float | None:
         return None if self.started is None else (self.finished - self.started).total_seconds()
 

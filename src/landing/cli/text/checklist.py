@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ with needs("landing select in a terminal", "select", "; or name the fields: --fi
     import questionary
     from questionary import Choice, Separator
 
-_KEYS = "(space: on or off, a: all, i: invert, Enter: done)"
+_KEYS = "\n  space: on or off, a: all, i: invert, Enter: done"
 _MARGIN = 6
 """Cells that a checklist has left of its lines."""
+_SAMPLES = (30, 20, 10, 1)
+"""Lengths of sampled values, of which the first is taken that fits."""
 _TITLES = ("FIELD", "TYPE", "NULL", "SAMPLE", "")
 _NOTES: Mapping[str, str] = {"new": "new", "gone": "gone", "changed": "type changed"}
 
@@ -63,13 +66,7 @@ def _drops(selection: Selection, one: FieldChoice) -> bool:
 
 def _fields(selection: Selection, dropped: Collection[str]) -> list[str]:
     shown = [one for one in selection.choices if one.name not in dropped]
-    width = terminal_width()
-    head, *lines = grid(
-        _TITLES,
-        [_row(selection, one) for one in shown],
-        None if width is None else width - _MARGIN,
-        right=("NULL",),
-    )
+    head, *lines = _table(selection, shown)
     choices: list[Choice] = [Separator(f"  {head}")]
     choices += [
         Choice(line, value=one.name, checked=one.selected)
@@ -84,9 +81,24 @@ def _fields(selection: Selection, dropped: Collection[str]) -> list[str]:
     return list(_asked(question))
 
 
-def _row(selection: Selection, one: FieldChoice) -> Sequence[str]:
+def _table(selection: Selection, shown: Sequence[FieldChoice]) -> list[str]:
+    """Lines that fit the terminal; sampled values are cut before names are."""
+    from rich.cells import cell_len
+
+    room = (terminal_width() or sys.maxsize) - _MARGIN
+    for longest in _SAMPLES:
+        rows = [_row(selection, one, longest) for one in shown]
+        lines = grid(_TITLES, rows, None, right=("NULL",))
+        if max(map(cell_len, lines)) <= room:
+            return lines
+    return grid(_TITLES, rows, room, right=("NULL",))
+
+
+def _row(selection: Selection, one: FieldChoice, longest: int) -> Sequence[str]:
     nulls = "" if one.nulls is None else f"{one.nulls:.0%}"
-    return (one.name, one.configured or one.type, nulls, one.sample or "", _note(selection, one))
+    sample = one.sample or ""
+    shown = sample if len(sample) <= longest else f"{sample[: longest - 1]}…"
+    return (one.name, one.configured or one.type, nulls, shown, _note(selection, one))
 
 
 def _note(selection: Selection, one: FieldChoice) -> str:

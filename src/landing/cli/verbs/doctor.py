@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog.files import configured_streams
     from landing.catalog.names import check_source
     from landing.observe import check_installed
     from landing.operations.doctor import of_machine, of_workspace
@@ -40,7 +41,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         yield from of_machine()
         yield from of_workspace(workspace, sources, (check_installed, least_age, shows_values))
 
-    return _report(options, findings())
+    known = workspace.source_names()
+    named = sources or [one for one in known if any(configured_streams(workspace, one))] or known
+    hint = f"; `landing check {named[0]}` tests whether its API answers" if named else ""
+    return _report(options, findings(), hint)
 
 
 def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
@@ -51,7 +55,7 @@ def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int
     return _report(options, [*of_machine(), wrong("workspace", str(error), remedy)])
 
 
-def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
+def _report(options: argparse.Namespace, findings: Iterable[Finding], hint: str = "") -> int:
     found = list(findings) if options.json else list(_printed(findings))
     amiss = sum(not finding.ok for finding in found)
     if options.json:
@@ -59,7 +63,7 @@ def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
     elif amiss:
         say(f"{counted(amiss, 'problem')} found")
     else:
-        say("no problems found; `landing check SOURCE` tests whether an API answers")
+        say(f"no problems found{hint}")
     return 1 if amiss else 0
 
 

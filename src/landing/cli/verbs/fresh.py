@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exits with 1 if a selected stream is late by its schedule, or has a cursor value more "
         "than a day ahead of now. Sends alerts, if LANDING_ALERT_WEBHOOK or "
         "LANDING_ALERT_PAGERDUTY_KEY is set, of streams that are late, of those whose cursor "
-        "itself is ahead, and of those that no longer are."
+        "itself is ahead or that have too much in quarantine, and of those that no longer are."
     )
     add_sources(parser)
     add_grace(parser)

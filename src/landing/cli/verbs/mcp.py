@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from landing.catalog.workspace import Workspace
+from landing.cli.text.console import say
 
 HELP = "serve read-only tools to an assistant, over the Model Context Protocol"
 
@@ -26,5 +28,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     # Each call reads .env itself, as it is by then.
     settings = dotenv_values(workspace.repository / ".env")
     env = {name: value for name, value in os.environ.items() if settings.get(name) != value}
+    if sys.stdin.isatty():
+        message = "waits for an assistant on standard input; Ctrl-C ends it (docs/assistants.md)"
+        say(message, to=sys.stderr)
     server(calls(workspace, env)).run("stdio")
     return 0

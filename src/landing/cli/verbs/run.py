@@ -219,7 +219,8 @@ def _none_selected(source: str, workspace: Workspace) -> str:
     folder = workspace.shown(workspace.config_dir(source))
     if not names:
         return (
-            f"{folder} has no stream configs: copy files there from dag/sources/{source}/, keep "
-            'the fields to land, and set "selected": true'
+            f"{folder} has no stream configs: `landing select {source}` writes them; or copy files "
+            f"there from dag/sources/{source}/, keep the fields to land, and set "
+            '"selected": true'
         )
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'

@@ -32,7 +32,9 @@ HELP = "choose the fields of a stream that land: a checklist, or options for scr
 NONE = "none"
 _NONE: Sampled = ({}, {})
 _CHOOSING = ("fields", "all_fields", "add", "remove", "accept", "hash", "mask")
-_OTHERS = ("cursor", "primary_key", "off")
+_OTHERS = ("cursor", "primary_key", "on", "off")
+_OF_ANY = {"all_fields", "accept", "on", "off"}
+"""Options that are about all streams of a source, if none is named."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cursor", metavar="FIELD", help=f"the cursor field; {NONE} for a full refresh each run"
     )
     add_names(parser, "--primary-key", f"the fields that identify a record; {NONE} for no key")
-    add_flag(parser, "--off", "set selected to false: --all no longer runs the stream")
+    switch = parser.add_mutually_exclusive_group()
+    what = "set selected to true, as the checklist, --fields, --all-fields and a new file do"
+    add_flag(switch, "--on", what)
+    add_flag(switch, "--off", "set selected to false: --all no longer runs the stream")
     add_flag(parser, "--discover", "sample the API first, and update the discovered schema, too")
     add_flag(parser, "--no-sample", "in a terminal, do not sample the API")
     add_count(parser, "--sample-limit", "N", 100, "records to read per stream")
@@ -73,6 +78,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     asks = _asks(options)
     found, failed = _sampled(options, workspace, _named(options)) if options.discover else _NONE
     streams = _streams(options, workspace, found)
+    if options.accept and options.stream is None:
+        streams = [one for one in streams if workspace.config_file(options.source, one).is_file()]
     chosen = _chosen(options, workspace, streams) if asks else dict.fromkeys(streams, True)
     wanted = [name for name, is_selected in chosen.items() if is_selected]
     if wanted and asks and not options.discover and not options.no_sample:
@@ -101,7 +108,7 @@ def _asks(options: argparse.Namespace) -> bool:
     """Whether to ask in the terminal, rather than to do what the options say."""
     given = [name for name in (*_CHOOSING, *_OTHERS) if getattr(options, name)]
     if given or options.json:
-        if options.stream is None and (names := sorted({*given} - {"all_fields", "accept", "off"})):
+        if options.stream is None and (names := sorted({*given} - _OF_ANY)):
             raise UsageError(f"--{names[0].replace('_', '-')} is about one stream: name it")
         return False
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -239,9 +246,10 @@ def _decided(
     # A run needs these, whatever else lands.
     names |= {*privacy, *key, *([cursor] if cursor else [])}
     names -= set(options.remove)
-    return Decisions(
-        names, cursor, key, retyped, privacy, is_selected=is_selected and not options.off
-    )
+    turns_on = options.on or options.fields or options.all_fields or selection.config is None
+    stays_on = selection.config is not None and bool(selection.config.get("selected"))
+    is_on = is_selected and not options.off and (turns_on or stays_on)
+    return Decisions(names, cursor, key, retyped, privacy, is_selected=bool(is_on))
 
 
 def _check_names(options: argparse.Namespace, selection: Selection) -> None:

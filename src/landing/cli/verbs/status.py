@@ -12,7 +12,7 @@ from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import grid, put, say, terminal_width
 from landing.cli.text.output import ARROW, print_json
-from landing.cli.text.results import drift_in_words
+from landing.cli.text.results import drift_in_words, type_remedy
 from landing.errors import counted
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(found)
     elif not found:
         say(
-            "no stream is selected: `landing discover SOURCE` writes a file for each stream; copy "
-            f"one to {workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
+            "no stream is selected: `landing discover SOURCE` writes a file for each stream; "
+            "`landing select SOURCE` selects some, or copy one to "
+            f"{workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
             '"selected": true in it'
         )
     else:
@@ -91,7 +92,11 @@ def _notes(one: StreamStatus) -> Iterator[tuple[str, str]]:
         yield ARROW, problem.remedy
     if one.drift is not None:
         yield mark, f"the source's fields have changed: {drift_in_words(one.drift)}"
-        yield ARROW, f"`landing discover {one.source} {one.stream}` updates the discovered schema"
+        if one.drift.gained or one.drift.lost:
+            name = f"{one.source} {one.stream}"
+            yield ARROW, f"`landing discover {name}` updates the discovered schema"
+        if one.drift.changed:
+            yield ARROW, type_remedy(one.source, one.stream, one.drift)
     if one.lease is not None and not one.lease.is_dead:
         yield mark, f"{one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
     for backfill in one.backfills:

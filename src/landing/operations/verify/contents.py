@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, repeat
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,31 +42,41 @@ class Footer:
         return self.file.path
 
 
+_Fetched: TypeAlias = bytes | Footer | None
+"""All of a small file, or the footer of another one. None for a file that is gone; the comparison
+with its record reports it."""
+
+
 def footers(
     bucket: Bucket, files: Sequence[Listed], columns: Sequence[str] = ()
 ) -> Iterator[Footer]:
     """The footers, in the order of the files, with these columns of small files.
 
-    Threads only wait for the bucket. If they also read parquet, they would wait for each other, and
-    twice the processor time would go by.
+    The threads only wait for the bucket. Reading parquet in them takes twice the processor time,
+    since they compete for the interpreter's lock.
     """
-    waiting: deque[tuple[Listed, Future[bytes | Footer | None]]] = deque()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
-        for file in chain(files, repeat(None, _AHEAD)):
-            if file is not None:
-                waiting.append((file, threads.submit(_fetched, bucket, file)))
-            if waiting and (file is None or len(waiting) > _AHEAD):
-                first, fetched = waiting.popleft()
-                found = fetched.result()
-                if isinstance(found, bytes):
-                    found = _footer(first, pa.BufferReader(found), columns)
-                if found is not None:
-                    yield found
+        for file, found in _fetched_ahead(threads, bucket, files):
+            if isinstance(found, bytes):
+                yield _footer(file, pa.BufferReader(found), columns)
+            elif found is not None:
+                yield found
 
 
-def _fetched(bucket: Bucket, file: Listed) -> bytes | Footer | None:
-    """All of a small file, or the footer of another one. None for a file that is gone; the
-    comparison with its record reports it."""
+def _fetched_ahead(
+    threads: ThreadPoolExecutor, bucket: Bucket, files: Sequence[Listed]
+) -> Iterator[tuple[Listed, _Fetched]]:
+    waiting: deque[tuple[Listed, Future[_Fetched]]] = deque()
+    for file in files:
+        waiting.append((file, threads.submit(_fetched, bucket, file)))
+        if len(waiting) > _AHEAD:
+            first, fetched = waiting.popleft()
+            yield first, fetched.result()
+    for file, fetched in waiting:
+        yield file, fetched.result()
+
+
+def _fetched(bucket: Bucket, file: Listed) -> _Fetched:
     try:
         with bucket.file(file.path, file.bytes) as opened:
             if file.bytes <= SMALL_BYTES:
