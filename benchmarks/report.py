@@ -34,13 +34,13 @@ HOW_TO_READ = """\
   founding document, with its cursor read only once so that it lands every row.
 - *Rows readable in a bucket* ends when the rows can be read from SeaweedFS. Each tool writes
   parquet with a target of its own: dlt with its filesystem destination, ingestr and Sling with
-  theirs, the tap of the Singer SDK with target-s3 (plinxore-target-s3), the only maintained one
-  for parquet on S3 in a registry, in a process of its own. Airbyte's destination for S3 is not in
-  a registry, so only the source's half of its work is measured: its messages go nowhere.
-- ingestr has no source for APIs in general, so a loop in Python requests the pages and gives its
-  SDK the rows. Sling reads the API by a spec, and emits all 25 fields. Both have newer versions
-  (ingestr 1.1.23 and later, Sling 1.5 and later), whose packages download their programs from
-  elsewhere when they first run. Measured are the newest that come with their program.
+  theirs, the tap of the Singer SDK with target-s3 (plinxore-target-s3), in a process of its own.
+  Airbyte's destination for S3 is written in Java and not published as a package, so only the
+  source's half of its work is measured: its messages go nowhere.
+- ingestr has no source for APIs in general, so a loop in Python requests the pages and gives them
+  to its SDK as tables of Arrow. Sling reads the API by a spec, and emits all 25 fields. Both have
+  newer versions (ingestr 1.1.23 and later, Sling 1.5 and later), whose packages download their
+  programs from elsewhere when they first run. Measured are the newest that come with their program.
 - Of the two Airbyte sources, the manifest is how most connectors are written; it emits all 25
   fields, because the platform selects fields. The one in Python selects the 20 fields itself.
 - *Pull requests* and *Alerts* are objects that GitHub sent (`benchmarks/recorded/`), repeated,
