@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help setup demo demo-keep dagster browser directus test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
+.PHONY: help setup demo demo-keep dagster azurite browser directus test test-long check schemas docs docs-serve charts bench torture torture-edge scaling clean
 
 help:
 	@echo "make demo       an end-to-end run on real servers: discover, configure, run"
@@ -15,6 +15,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-long  run the quick forms of bench, torture and scaling, and dbt, as tests"
 	@echo "make directus   install Directus for its tests, which make test-long then runs"
+	@echo "make azurite    install Azurite for the tests of buckets on Azure, which make test then runs"
 	@echo "make bench      measure speed against plain dlt, comparable tools and a script"
 	@echo "make torture    inject kills, faults and wrong clocks, and count lost rows (80 minutes)"
 	@echo "make torture-edge  only what happens at the edge: responses, cursors, stopped runs, secrets (an hour)"
@@ -47,6 +48,12 @@ directus: .directus/installed
 	cd .directus && npm install directus@11.1.0 --ignore-scripts --no-audit --no-fund --no-package-lock
 	cd .directus && npm rebuild sqlite3 isolated-vm --build-from-source --nodedir=/usr
 	@touch $@
+# 190 MB of packages, which tests/test_other_buckets.py uses if they are there.
+azurite: .azurite/installed
+.azurite/installed:
+	@mkdir -p .azurite && echo '*' > .azurite/.gitignore
+	cd .azurite && npm install azurite@3.35.0 --ignore-scripts --no-audit --no-fund --no-package-lock
+	@touch $@
 test-long: $(VENV)/test .venv-dbt/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 check: $(VENV)/check
@@ -70,7 +77,8 @@ docs-serve: $(VENV)/docs
 # The charting library of `landing report`, from npm; its result is kept in the repository.
 charts:
 	cd tools/charts && npm install --no-package-lock --no-audit --no-fund && npm run build
-bench: $(VENV)/bench .venv-bench/dlt-landing/installed .venv-bench/airbyte-cdk/installed .venv-bench/singer-sdk/installed
+PEERS := dlt airbyte-cdk singer-sdk plinxore-target-s3 ingestr sling-linux-amd64
+bench: $(VENV)/bench .venv-bench/dlt-landing/installed $(PEERS:%=.venv-bench/%/installed)
 	$(BIN)/python -m benchmarks
 torture: $(VENV)/test
 	$(BIN)/python -m torture
@@ -79,7 +87,7 @@ torture-edge: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .venv-dbt .directus .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-dbt .directus .azurite .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -123,10 +131,8 @@ $(VENV)/bench: $(VENV)/demo
 	@touch $@
 # The peers' pins conflict with ours, so each has an environment of its own. The benchmark says so
 # and goes on without one that could not be installed.
-.venv-bench/airbyte-cdk/installed: benchmarks/constraints-airbyte.txt
-.venv-bench/singer-sdk/installed: benchmarks/constraints-singer.txt
-.venv-bench/%/installed:
+$(PEERS:%=.venv-bench/%/installed): .venv-bench/%/installed: benchmarks/constraints-%.txt
 	@mkdir -p .venv-bench && echo '*' > .venv-bench/.gitignore
 	-$(PYTHON) -m venv $(@D) \
-	  && $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --constraint $< $* \
+	  && $(@D)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $< \
 	  && touch $@

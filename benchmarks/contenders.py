@@ -14,8 +14,14 @@ VENVS = REPOSITORY / ".venv-bench"
 Output = Literal["nothing", "messages", "parquet"]
 
 
-PLAIN_PYTHON = VENVS / "dlt-landing" / "bin" / "python"
+def python_of(package: str) -> Path:
+    """Of the package's own environment."""
+    return VENVS / package / "bin" / "python"
+
+
+PLAIN_PYTHON = python_of("dlt-landing")
 """Of an environment with what a user gets who installs this project alone."""
+SINGER_TARGET = VENVS / "plinxore-target-s3" / "bin" / "target-s3"
 
 
 @dataclass(frozen=True)
@@ -30,24 +36,30 @@ class Contender:
     """Or, for this project, a package below benchmarks/sources/."""
     package: str = ""
     """Distribution that has a virtual environment of its own, since its pins are not ours."""
+    and_package: str = ""
+    """Another one, with its own environment, that the program starts."""
+    most_rounds: int = 99
+    """Fewer for one that takes long, and as long each time."""
 
     @property
     def python(self) -> Path:
         if not self.package:
             return Path(sys.executable)
-        return VENVS / self.package / "bin" / "python"
+        return python_of(self.package)
 
     @property
     def missing(self) -> str:
         """Why this one can't run here; empty if it can."""
-        if not self.package or (VENVS / self.package / "installed").is_file():
+        packages = filter(None, (self.package, self.and_package))
+        absent = [each for each in packages if not (VENVS / each / "installed").is_file()]
+        if not absent:
             return ""
-        return f"{self.package} is not installed in .venv-bench/; `make bench` tries to"
+        return f"{' and '.join(absent)} not installed in .venv-bench/; `make bench` tries to"
 
 
 DOWNLOAD = Contender("download", "download only", "nothing", program="download")
 FLOOR = Contender("floor", "floor: orjson + pyarrow by hand", "parquet", program="floor")
-PLAIN_DLT = Contender("plain-dlt", "plain dlt", "parquet", program="plain_dlt")
+PLAIN_DLT = Contender("plain-dlt", "plain dlt", "parquet", program="plain_dlt", most_rounds=3)
 DICTIONARY = Contender(
     "dictionary", "this project, dictionary stream", "parquet", source="dictionary"
 )
@@ -56,31 +68,32 @@ IN_FLIGHT = Contender(
     "in-flight", "this project, eight in flight", "parquet", source="kit_in_flight"
 )
 
-CONTENDERS = (
-    DOWNLOAD,
-    FLOOR,
-    PLAIN_DLT,
-    Contender(
-        "airbyte-lowcode",
-        "Airbyte CDK, manifest, to nowhere",
-        "messages",
-        program="airbyte_lowcode",
-        package="airbyte-cdk",
-    ),
-    Contender(
-        "airbyte-python",
-        "Airbyte CDK, Python, to nowhere",
-        "messages",
-        program="airbyte_source",
-        package="airbyte-cdk",
-    ),
-    Contender(
-        "singer",
-        "Singer SDK tap, to nowhere",
-        "messages",
-        program="singer_tap",
-        package="singer-sdk",
-    ),
-    DICTIONARY,
-    KIT,
+AIRBYTE_MANIFEST = Contender(
+    "airbyte-lowcode",
+    "Airbyte CDK, manifest, to nowhere",
+    "messages",
+    program="airbyte_lowcode",
+    package="airbyte-cdk",
+)
+AIRBYTE_PYTHON = Contender(
+    "airbyte-python",
+    "Airbyte CDK, Python, to nowhere",
+    "messages",
+    program="airbyte_source",
+    package="airbyte-cdk",
+)
+SINGER = Contender(
+    "singer",
+    "Singer SDK tap, target-s3",
+    "parquet",
+    program="singer_to_s3",
+    package="singer-sdk",
+    and_package="plinxore-target-s3",
+)
+DLT_ON_S3 = Contender("dlt-s3", PLAIN_DLT.title, "parquet", program="plain_dlt", package="dlt")
+INGESTR = Contender(
+    "ingestr", "ingestr, Python SDK", "parquet", program="ingestr_sdk", package="ingestr"
+)
+SLING = Contender(
+    "sling", "Sling, API spec", "parquet", program="sling_spec", package="sling-linux-amd64"
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import Contender, python_of
 
 PACKAGES = ("dlt", "pyarrow", "orjson", "msgspec", "requests", "obstore", "duckdb")
 _GIB = 2**30
@@ -26,7 +26,9 @@ def description() -> str:
 
 def versions(contenders: Iterable[Contender]) -> dict[str, str]:
     found = {package: _version(package) for package in PACKAGES}
-    peers = {c.package: c.python for c in contenders if c.package and not c.missing}
+    present = [c for c in contenders if not c.missing]
+    packages = {package for c in present for package in (c.package, c.and_package)} - {""}
+    peers = {package: python_of(package) for package in sorted(packages)}
     return {**found, **{package: _version_in(python, package) for package, python in peers.items()}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,4 +31,6 @@ class Mark:
 
     @property
     def verdict(self) -> str:
+        if math.isinf(self.cost):
+            return "not measured"
         return f"{'reached' if self.cost <= 1 else 'missed'} by {abs(self.cost - 1):.0%}"

@@ -21,10 +21,11 @@ import pyarrow.json
 
 from benchmarks import machine
 from benchmarks.contenders import DICTIONARY, KIT
-from benchmarks.marks import SMALL_PAGE, STREAMS
+from benchmarks.contests import SMALL_PAGE
+from benchmarks.marks import STREAMS
 from benchmarks.process import measure
 from benchmarks.programs.api import bodies
-from benchmarks.records import KEPT, KEY, PAGE_SIZE, RECORDS, STREAM
+from benchmarks.records import KEPT, KEY, PAGE_SIZE, PAGE_SIZE_VARIABLE, RECORDS, STREAM
 from benchmarks.report import table
 from benchmarks.server import serve
 from benchmarks.workspace import Workspace, set_up
@@ -46,6 +47,7 @@ SHARED = ("fixed", "download", "keys and lineage")
 IMPORTS = "imports besides dlt"
 ONE_STREAM = "one stream"
 ALL_STREAMS = "streams side by side"
+A_PAGE = "a page, besides its records, ms"
 SMALL = (IMPORTS, "fixed", ONE_STREAM)
 Least: TypeAlias = Callable[[Callable[[], float]], float]
 _SOURCES = (DICTIONARY.source, KIT.source)
@@ -53,6 +55,16 @@ ARROW = "Arrow's reader, in parallel"
 PLAIN = [name for name, kind in KEPT.items() if kind != "json"]
 FEW = (4, 8, 12, len(PLAIN))
 _FEW_COLUMNS = (("bytes a value", ".0f"), ("decoded", ".2f"), ("read", ".2f"))
+
+PAGES = f"""\
+## The fixed cost of a page
+
+CPU seconds of whole runs without `import dlt`, with the same records in pages of {SMALL_PAGE}."""
+
+HOW_TO_READ_PAGES = """\
+*a page, besides its records* is the difference of the two runs for each page that the second has
+more: the request and the answer on the client's side, the cursor, and what is done once a page.
+The processor time of the API's process is not included."""
 
 MANY_STREAMS = f"""\
 ## Small runs and many streams
@@ -120,6 +132,8 @@ def _measured(records: int, streams: int, rounds: int) -> dict[str, float]:
         config = read_config(find_workspace(workspaces[KIT.source].scripts), KIT.source, STREAM)
         together = _many_streams(records, streams, folder, least)
         seconds |= {name: each - import_dlt for name, each in together.items()}
+        small = _small_pages(workspaces, records, folder, least)
+        seconds |= {name: each - import_dlt for name, each in small.items()}
         contents = list(bodies())
         stages = _stages(config, contents, folder) | _few_fields(config, contents)
         tune_process()
@@ -127,6 +141,17 @@ def _measured(records: int, streams: int, rounds: int) -> dict[str, float]:
         seconds["kit: columns"] -= seconds[ARROW]
         seconds |= {_bytes_of(count): _bytes_a_value(contents, count) for count in FEW}
         return seconds
+
+
+def _small_pages(
+    workspaces: Mapping[str, Workspace], records: int, folder: Path, least: Least
+) -> dict[str, float]:
+    with serve(records, page_size=SMALL_PAGE) as api:
+        env = {**api.env, PAGE_SIZE_VARIABLE: str(SMALL_PAGE)}
+        return {
+            f"{source}: small pages": least(partial(_landed, workspace, env, folder, STREAM))
+            for source, workspace in workspaces.items()
+        }
 
 
 def _many_streams(records: int, streams: int, folder: Path, least: Least) -> dict[str, float]:
@@ -261,6 +286,18 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
         for count in FEW
     ]
     small = [(name, f"{seconds[name]:.2f}") for name in SMALL]
+    more_pages = max(1, records // SMALL_PAGE - records // PAGE_SIZE)
+    large = {s: seconds[f"{s}: whole run"] for s in _SOURCES}
+    short = {s: seconds[f"{s}: small pages"] for s in _SOURCES}
+    each = {s: (short[s] - large[s]) / more_pages * 1000 for s in _SOURCES}
+    pages = [
+        (name, *(f"{found[s]:.2f}" for s in _SOURCES))
+        for name, found in (
+            (f"pages of {PAGE_SIZE:,}, s", large),
+            (f"pages of {SMALL_PAGE}, s", short),
+            (A_PAGE, each),
+        )
+    ]
     small.append((f"{streams} {ALL_STREAMS}", f"{seconds[ALL_STREAMS]:.2f}"))
     return (
         "\n\n".join(
@@ -274,6 +311,9 @@ def _markdown(records: int, streams: int, rounds: int, seconds: Mapping[str, flo
                 "## Arrow or the decoder",
                 table(("plain fields kept", "bytes a value", "decoded", "read by Arrow"), few),
                 HOW_TO_READ_FEW,
+                PAGES,
+                table(("whole run", "dictionary stream", "client of the kit"), pages),
+                HOW_TO_READ_PAGES,
                 MANY_STREAMS,
                 table(("run", "seconds"), small),
                 HOW_TO_READ_SMALL,

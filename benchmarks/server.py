@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.process import REPOSITORY
-from benchmarks.records import PAGE_SIZE
+from benchmarks.recorded import RecordedPages
+from benchmarks.records import FIELDS, GENERATED, PAGE_SIZE
 from tests.servers.api import BENCH_RECORDS, HOST, Bench, serve_api
 
 _ID = re.compile(rb'"id":(\d+),"uuid"')
@@ -26,13 +27,20 @@ class RunningApi:
 
 @contextmanager
 def serve(
-    records: int, delay: float = 0.0, page_size: int = PAGE_SIZE, host: str = HOST
+    records: int,
+    delay: float = 0.0,
+    page_size: int = PAGE_SIZE,
+    host: str = HOST,
+    *,
+    body: str = GENERATED,
+    is_pretty: bool = False,
 ) -> Iterator[RunningApi]:
     """Serve so many records, each page after `delay` seconds, until the block ends.
 
     Pages of `page_size` are encoded before it begins.
     """
     options = ["--delay", str(delay), "--page-size", str(page_size), "--host", host]
+    options += ["--body", body, *(["--pretty"] if is_pretty else [])]
     command = [sys.executable, "-m", "benchmarks.server", str(records), *options]
     # The server ends when its standard input does, so it outlives no runner, however that ends.
     with subprocess.Popen(
@@ -79,9 +87,15 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--page-size", type=int, default=PAGE_SIZE)
     parser.add_argument("--host", default=HOST)
+    parser.add_argument("--body", choices=FIELDS, default=GENERATED)
+    parser.add_argument("--pretty", action="store_true")
     options = parser.parse_args()
     with serve_api(host=options.host) as api:
-        api.bench = Records(options.records)
+        api.bench = (
+            Records(options.records)
+            if options.body == GENERATED
+            else RecordedPages(options.body, options.records, is_pretty=options.pretty)
+        )
         api.bench.prepare(options.page_size)
         api.delay = options.delay
         print(json.dumps(api.env()), flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.process import REPOSITORY, Measurement, ProgramFailed, environment, measure
-from benchmarks.records import KEPT
+from benchmarks.records import BODY_VARIABLE, FIELDS, GENERATED, Kind
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ def set_up(folder: Path, source: str, api: Mapping[str, str], most: int | None =
     _discover(scripts, source, api)
     configs = root / "dag" / "streams" / source
     configs.mkdir(parents=True)
+    kept = FIELDS[api.get(BODY_VARIABLE, GENERATED)]
     for discovered in sorted((root / "dag" / "sources" / source).glob("*.json"))[:most]:
         config = json.loads(discovered.read_text())
-        (configs / discovered.name).write_text(json.dumps(_selected(config)))
+        (configs / discovered.name).write_text(json.dumps(_selected(config, kept)))
     return Workspace(scripts, source)
 
 
@@ -68,8 +69,8 @@ def _discover(scripts: Path, source: str, api: Mapping[str, str]) -> None:
         raise ProgramFailed(f"discovery of '{source}' failed\n{done.stdout}{done.stderr}")
 
 
-def _selected(config: dict[str, Any]) -> dict[str, Any]:
+def _selected(config: dict[str, Any], kept: Mapping[str, Kind]) -> dict[str, Any]:
     fields = config["fields"]
-    if KEPT.keys() <= fields.keys():
-        fields = {name: fields[name] for name in KEPT}
+    if kept.keys() <= fields.keys():
+        fields = {name: fields[name] for name in kept}
     return {**config, "selected": True, "fields": fields}

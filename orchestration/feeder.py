@@ -59,6 +59,9 @@ class Stream:
     key: tuple[str, ...]
     is_refreshed: bool
     """Its current rows are those of the last full refresh, not the newest for each key."""
+    about: str = ""
+    fields: tuple[tuple[str, str, str], ...] = ()
+    """Name, type and description of each field that is configured."""
 
     @property
     def path(self) -> str:
@@ -103,7 +106,14 @@ def stream_of(source: str, name: str, config: dict[str, Any]) -> Stream:
     keeps_newest = config.get("destination_sync_mode") == "merge" or bool(config.get("deletes"))
     key = tuple(field for (field,) in config.get("primary_key") or [])
     # Without a key, rows are identified by their lineage, which compaction does not change.
-    return Stream(source, name, key or ("_dlt_load_id", "_dlt_id"), is_full and not keeps_newest)
+    about = config.get("description") or f"The current rows of the stream {source}/{name}."
+    fields = tuple(
+        (field, str(its.get("format") or its.get("type", "")), its.get("description") or "")
+        for field, its in (config.get("fields") or {}).items()
+        if its.get("privacy") != "drop"
+    )
+    key = key or ("_dlt_load_id", "_dlt_id")
+    return Stream(source, name, key, is_full and not keeps_newest, about, fields)
 
 
 def new_files(stream: Stream, after: str | None) -> Iterator[tuple[str, int]]:
@@ -415,11 +425,26 @@ def asset_of(stream: Stream) -> dg.AssetsDefinition:
         key=["lake", stream.source, stream.name],
         deps=[dg.AssetKey([stream.source, stream.name])],
         pool=f"feeder/{stream.path}",
+        group_name=re.sub(r"\W", "_", f"{stream.source}_lake"),
+        kinds={"duckdb", "parquet"},
+        description=stream.about,
+        metadata=schema(stream, {name: kind for name, kind, _ in stream.fields}),
     )
     def table(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        return dg.MaterializeResult(metadata=feed(stream, context.log.info))
+        fed = feed(stream, context.log.info)
+        with transaction() as lake:
+            columns = columns_of(lake, stream.rows)
+        version = dg.DataVersion(fed["cursor"])  # as it was if nothing was new
+        return dg.MaterializeResult(metadata=fed | schema(stream, columns), data_version=version)
 
     return table
+
+
+def schema(stream: Stream, columns: dict[str, str]) -> dict[str, Any]:
+    """For Dagster's list of columns: before the first run with the types of the config."""
+    about = {name: description for name, _, description in stream.fields}
+    found = [dg.TableColumn(name, kind, about.get(name)) for name, kind in columns.items()]
+    return {"dagster/column_schema": dg.TableSchema(found)} if found else {}
 
 
 def sensor_of(stream: Stream, table: dg.AssetsDefinition) -> dg.SensorDefinition:

@@ -96,6 +96,7 @@ def _run(
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored if the tests run by `nohup`
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)

@@ -216,14 +216,19 @@ class Zone:
         return [path for path in self.paths() if "/failures/" not in path]
 
     def paths_but_released(self) -> list[str]:
-        """All but leases that were released, which stay in the bucket."""
-        return [path for path in self.paths() if not self._is_released(path)]
+        """All but leases that were released, and records of runs that a signal ended, which stay in
+        the bucket."""
+        left = [path for path in self.paths() if not self._is_released(path)]
+        return [path for path in left if not self._is_of_interrupted(path)]
 
     def is_released(self, source: str, stream: str) -> bool:
         return self._is_released(f"_dlt/{source}/{stream}/lease.json")
 
     def _is_released(self, path: str) -> bool:
         return path.endswith("/lease.json") and bool(json.loads(self.read(path))["released"])
+
+    def _is_of_interrupted(self, path: str) -> bool:
+        return "/failures/" in path and json.loads(self.read(path))["error"] == "Interrupted"
 
     def parts(self, source: str, stream: str) -> list[str]:
         return self.paths(f"{source}/{stream}")

@@ -54,6 +54,9 @@ class Screen:
             if not self._read() or time.monotonic() > end:
                 raise AssertionError(f"no {texts} on the screen:\n{self.text}")
 
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
     def end(self) -> int:
         """Wait until the command has ended; its exit code, negative for a signal."""
         while self._read():

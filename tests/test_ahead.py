@@ -81,9 +81,10 @@ def test_a_record_ahead_is_in_the_result_of_each_run_and_alerted_once(
     assert kit.landing("status", "ledger").code == 0
 
 
-def test_a_cursor_ahead_is_alerted_by_each_run_with_the_command_that_puts_it_back(
-    kit: Kit, ledger: Ledger, hook: Received
+def test_a_cursor_ahead_is_alerted_with_the_command_that_puts_it_back(
+    kit: Kit, ledger: Ledger, hook: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LANDING_ALERT_REPEAT_HOURS", "0")
     run(kit)
     move_cursor(kit)
     hook.bodies.clear()

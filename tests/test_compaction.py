@@ -22,7 +22,7 @@ import time_machine
 
 from demo.servers import S3Server
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.operations.rewriting import Copy, NotEqual, check_equal
+from landing.operations.rewriting import Copy, Merged, NotEqual, check_equal
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, compacted_path
 from landing.zone.lease import Lease
@@ -263,11 +263,11 @@ def test_any_difference_is_noticed(tmp_path: Path, change: Any, told: str) -> No
     pq.write_table(table.slice(3), files[1])
     one = tmp_path / "one.parquet"
     pq.write_table(table, one, row_group_size=2)
-    copies = list(map(Copy.of, files))
-    check_equal(copies, table.schema, one)
+    merged = Merged(list(map(Copy.of, files)), table.schema)
+    check_equal(merged, one)
     pq.write_table(change(table), one)
     with pytest.raises(NotEqual, match=told):
-        check_equal(copies, table.schema, one)
+        check_equal(merged, one)
 
 
 def test_the_record_says_where_rows_went(kit: Kit, folder_zone: Zone) -> None:

@@ -333,7 +333,8 @@ def test_freshness_is_the_schedules(
         assert [late["stream"] for late in posted[-1]["late"]] == ["my_source/orders"]
         assert materialize().result.success
         assert look().checks["freshness"] == (True, "landed since it was due")
-        assert len(posted) == 1
+        assert [len(one["late"]) for one in posted] == [1, 0]
+        assert [one["kind"] for one in posted[1]["recovered"]] == ["late"]
 
     state = folder_zone_file(folder_zone, "_dlt/my_source/orders/state.json")
     long_ago = time.time() - 3 * 3600
@@ -352,6 +353,25 @@ def test_an_alert_is_for_what_is_not_tried_again(
         assert not materialize().result.success
     (alert,) = posted
     assert [one["stream"] for one in alert["failed"]] == ["my_source/orders"]
+
+
+def test_the_run_of_dagster_is_the_parent_in_openlineage(
+    materialize: Callable[..., Ran],
+    api: Api,
+    folder_zone: Zone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, file = tmp_path / "lineage.jsonl", tmp_path / "openlineage.yml"
+    file.write_text(f"transport: {{type: file, log_file_path: {log}, append: true}}")
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(file))
+    ran = materialize().result
+    assert ran.success
+    start, complete = map(json.loads, log.read_text().splitlines())
+    assert (start["eventType"], complete["eventType"]) == ("START", "COMPLETE")
+    parent = complete["run"]["facets"]["parent"]
+    assert parent["run"]["runId"] == parent["root"]["run"]["runId"] == ran.run_id
+    assert complete["job"]["name"] == "my_source.orders"
 
 
 def test_a_partition_is_a_window_of_the_past(
@@ -466,6 +486,8 @@ def test_a_terminated_run_gives_its_lease_back_and_loses_nothing(
     assert lease is not None, out
     assert "STEP_UP_FOR_RETRY" not in out, "what a person ends is not tried again"
     assert folder_zone.paths_but_released() == [], "no half of a load"
+    (record,) = folder_zone.paths(StreamPaths("my_source", "orders").failed_runs)
+    assert json.loads(folder_zone.read(record))["error"] == "Interrupted"
     api.delay = 0.0
     assert shop.run("my_source", "orders").code == 0
     assert folder_zone.count("my_source", "orders") == 2350

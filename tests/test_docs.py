@@ -113,18 +113,6 @@ def test_examples_of_python_compile() -> None:
                 ast.parse(text, page.name)
 
 
-def test_the_comparison_has_the_figures_of_the_benchmark() -> None:
-    """Its table has three of the columns, of some of the rows."""
-    results = (REPOSITORY / "benchmarks" / "RESULTS.md").read_text()
-    measured = {cells[0]: cells for cells in cells_of(results)}
-    table = (REPOSITORY / "docs" / "comparison.md").read_text().partition("<!-- figures")[2]
-    rows = [cells for cells in cells_of(table) if cells[0] in measured][1:]
-    assert len(rows) > 5
-    for name, rate, speed in rows:
-        assert [rate, speed] == measured[name][3:5]
-    assert re.search(r"on (\S+):", results)[1] in table  # type: ignore[index]
-
-
 @pytest.mark.parametrize("page", [ARCHITECTURE, REPOSITORY / "CONTRIBUTING.md"])
 def test_files_that_the_architecture_names_exist(page: Path) -> None:
     named = set(_PATH_IN_CODE.findall(page.read_text()))

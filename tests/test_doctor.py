@@ -53,7 +53,7 @@ def test_where_all_is_well_it_says_what_it_looked_at_and_leaves_nothing(
     assert f"{os.environ['DLT_BUCKET_URL']} at " in done.out
     assert "1 stream config, 1 selected, all valid" in done.out
     assert "\nno problems found; " in done.out
-    assert "`landing check SOURCE`" in done.out
+    assert "`landing check shop`" in done.out
     assert zone.paths() == []
 
 

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from landing import secrets
+from landing.secrets import redaction
 from torture.leaks import OUTPUTS, SPELLINGS, generated, is_left, leaks
 
 
@@ -17,7 +18,7 @@ def test_no_generated_secret_is_left_in_any_output() -> None:
 
 
 def test_a_secret_that_is_left_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "known", lambda: set())
+    monkeypatch.setattr(redaction, "known", lambda: set())
     assert all(tally.lost for tally in leaks(2).tallies if tally.what != "recordings")
     secret = generated(random.Random(1))
     assert all(is_left(f"a {spell(secret)} b", secret) for spell in SPELLINGS.values())

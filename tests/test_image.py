@@ -76,7 +76,7 @@ def test_the_image_of_a_workspace_has_the_published_engine_of_the_running_versio
         f"=={metadata.version('dlt-landing')}",
         None,
     )
-    assert engine.extras == {"auth", "otel", "prometheus", "tables"}
+    assert engine.extras == {"auth", "lineage", "otel", "prometheus", "tables"}
     for step in installs_of(tmp_path / "lake"):
         assert "--requirement requirements.txt" in step
 
@@ -84,7 +84,7 @@ def test_the_image_of_a_workspace_has_the_published_engine_of_the_running_versio
 def test_the_image_of_this_repository_has_what_its_own_runs_need() -> None:
     installs = installs_of(REPOSITORY)
     extras = [found[1].split(",") for step in installs if (found := re.search(r"\[(.+)\]", step))]
-    assert extras == [["auth", "otel", "prometheus"], ["dagster-k8s"]]
+    assert extras == [["auth", "lineage", "otel", "prometheus"], ["dagster-k8s"]]
 
 
 def test_the_target_for_dagster_starts_what_the_helm_chart_would(context: Path) -> None:

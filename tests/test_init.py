@@ -89,6 +89,8 @@ def test_a_new_workspace_does_all_that_this_one_does(
     (lake / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     assert "SHOP_URL=" in (lake / ".env.example").read_text()
 
+    assert (installed / "site/landing/docs/paging.md").is_file(), "for `landing mcp`"
+
     scripts = lake / "orchestration" / "dlt"
     found = process(scripts, sys.executable, "discover-source.py", "shop")
     assert "orchestration/dag/sources/shop/orders.json: 10 fields, new" in found

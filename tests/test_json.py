@@ -63,7 +63,7 @@ def parsers(verb: str) -> Sequence[argparse.ArgumentParser]:
     return [*below[0].choices.values()] if below else [parser]
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"mcp"}))
 def test_every_verb_has_it_and_a_shape(verb: str) -> None:
     for parser in parsers(verb):
         assert "--json" in parser.format_help()
@@ -103,6 +103,7 @@ def test_discovery_and_checks_have_documents(shop: Kit, api: Api) -> None:
     (failed,) = told(shop, "discover", "discover", "shop", "--check", code=1)["failed"]
     assert "403" in failed["error"]["message"]
     assert failed["error"]["remedy"].startswith("`landing env shop`")
+    told(shop, "select", "select", "shop", "orders", "--all-fields", "--discover")
     assert told(shop, "check", "check", "shop", "--only=limit")["source"] == "shop"
     assert told(shop, "env", "env", "shop")[0]["name"] == "MY_API_URL"
     assert told(shop, "k8s", "k8s")["jobs"][0]["streams"] == ["orders"]

@@ -30,6 +30,7 @@ from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError
 from landing.events import RunEnded, StreamFailed
 from landing.observe.freshness import late_streams
+from landing.observe.in_quarantine import InQuarantine
 from landing.observe.lag import moment_of
 from landing.observe.prometheus import Metrics
 from landing.zone import bucket as buckets
@@ -105,7 +106,7 @@ def receiving() -> Iterator[Received]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     received = Received(f"http://127.0.0.1:{http.server_port}")
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield received
@@ -254,6 +255,8 @@ def test_a_run_is_a_trace_of_its_streams_requests_parts_and_uploads(
     newest = max(datetime.fromisoformat(row["updated_at"]) for row in api.rows())
     lag = (datetime.now(UTC) - newest.replace(tzinfo=UTC)).total_seconds()
     assert points["landing.cursor.lag"][tuple(orders.values())] == pytest.approx(lag, abs=60)
+    assert points["landing.quarantine.rows"][tuple(orders.values())] == 0
+    assert points["landing.quarantine.age"][tuple(orders.values())] == 0
     assert set(points["landing.runs"]) == {
         ("landed", "shop", "orders"),
         ("failed", "shop", "broken"),
@@ -272,7 +275,7 @@ def test_without_an_endpoint_nothing_of_opentelemetry_or_prometheus_is_imported(
     assert shop.script("pipeline.py", "shop", "orders").code == 0
     loaded = report.read_text().split()
     assert "landing.observe" in loaded
-    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client")
+    heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client", "openlineage")
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 
@@ -308,7 +311,7 @@ def test_runs_at_the_same_time_do_not_undo_each_others_metrics(tmp_path: Path) -
     file = tmp_path / "all.prom"
 
     def write(number: int) -> None:
-        metrics = Metrics(f"source-{number}", file, None)
+        metrics = Metrics(f"source-{number}", file, None, InQuarantine(Workspace(tmp_path), "shop"))
         metrics(StreamFailed("orders", LandingError("no answer")))
         metrics(RunEnded())
 
@@ -346,7 +349,7 @@ def test_a_metrics_file_has_the_last_run_of_each_stream(
 
 
 def test_metrics_are_pushed_a_group_for_each_stream(
-    shop: Kit, api: Api, server: Received, monkeypatch: pytest.MonkeyPatch
+    shop: Kit, api: Api, server: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = server.url.replace("http://", "http://pusher:secret-word@")
     monkeypatch.setenv("LANDING_PUSHGATEWAY_URL", address)
@@ -361,7 +364,7 @@ def test_metrics_are_pushed_a_group_for_each_stream(
     assert {headers["Authorization"] for headers in server.headers} == {f"Basic {user}"}
 
     server.bodies.clear()
-    metrics = Metrics("shop", None, address)
+    metrics = Metrics("shop", None, address, InQuarantine(Workspace(tmp_path), "shop"))
     server.answer = 503
     metrics(StreamFailed("refused", LandingError("no answer")))
     deadline = time.monotonic() + 10
@@ -485,7 +488,8 @@ def test_landing_fresh_lists_what_is_late_and_exits_with_1(
     assert shop.run("shop", "orders").code == 0
     fresh = shop.landing("fresh")
     assert (fresh.code, fresh.out) == (0, "no stream is behind its schedule\n")
-    assert len(server.bodies) == 1
+    _, after = map(json.loads, server.at("/"))
+    assert after["text"].startswith(":white_check_mark: *shop/orders* is on time again, after an ")
 
 
 def test_a_webhook_that_fails_or_does_not_answer_fails_no_run(

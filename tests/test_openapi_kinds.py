@@ -251,6 +251,40 @@ def test_the_unedited_source_lands_all_rows(
     assert {name: folder_zone.count("kinds", name) for name in COUNTS} == COUNTS
 
 
+def test_a_value_in_the_path_is_a_variable(
+    kit: Kit, folder_zone: Zone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        found = records(range(1, 4) if exchange.seen.path == "/teams/red/members" else [])
+        exchange.reply(200, json.dumps(found).encode())
+
+    file = tmp_path / "openapi.json"
+    document = json.loads(json.dumps(openapi_3("https://x.org")))
+    document["paths"] |= {
+        "/teams/{teamId}/members": document["paths"]["/members"],
+        "/teams/{teamId}/' + exit() + '": document["paths"]["/members"],
+    }
+    for parameter in document["paths"]["/members"]["get"]["parameters"]:
+        parameter["required"] = False
+    file.write_text(json.dumps(document))
+    made = kit.landing("new", "all_kinds", f"--openapi={file}")
+    assert "in an environment variable: team_id_members=/teams/{teamId}/members\n" in made.out
+    with serve(answer) as server:
+        for name, value in {"URL": server.url, "TOKEN": "token-of-kinds", "TEAM_ID": "red"}.items():
+            monkeypatch.setenv(f"KINDS_{name}", value)
+        chosen = "crew=/teams/{teamId}/members"
+        made = kit.landing("new", "kinds", f"--openapi={file}", "--streams", chosen)
+        assert made.code == 0, made.text
+        assert "the first pages of 1 stream were read" in made.out
+        assert kit.discover("kinds").code == 0
+        config = {**kit.discovered("kinds", "crew"), "selected": True}
+        kit.configure("kinds", "crew", json.dumps(config))
+        assert kit.run("kinds", "--all").code == 0
+    assert folder_zone.count("kinds", "crew") == 3
+    unknown = kit.landing("new", "other", f"--openapi={file}", "--streams", "crew=/team/{id}")
+    assert "has no list '/team/{id}'" in unknown.err
+
+
 def test_what_is_written_says_where_it_is_from(kit: Kit, tmp_path: Path) -> None:
     file = tmp_path / "openapi.json"
     file.write_text(json.dumps(openapi_3("https://x.org")))
@@ -299,6 +333,8 @@ def test_a_server_with_an_open_variable_is_asked_for(kit: Kit, tmp_path: Path) -
         (query("limit", NUMBER, description="<p>May not exceed 30</p>"), 30),
         (query("limit", NUMBER, description="How many, 1-75"), 75),
         (query("limit", {"type": "integer", "default": 25}, description="How many"), 25),
+        (query("limit", NUMBER, description="How many. Defaults to 15"), 15),
+        (query("limit", NUMBER, description="How many `[default=60]`."), 60),
         (query("limit", NUMBER, description="How many"), None),
     ],
 )
@@ -321,6 +357,8 @@ def test_the_most_rows_of_a_page(parameter: dict[str, Any], largest: int | None)
         ({"example": 0}, "", 0),
         ({"default": 1}, "Zero-based page index", 0),
         ({}, "Pages start at 1", 1),
+        ({"maximum": 2147483647}, "The page's number, with `0` being the first page", 0),
+        ({}, "The first page to return `[default=0]`", 0),
         ({"example": 3}, "The page", None),
     ],
 )

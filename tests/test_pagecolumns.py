@@ -209,7 +209,7 @@ def test_small_pages_and_nested_fields_alone_are_decoded() -> None:
 
 def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -> None:
     assert not tries_arrow(Columns({**PLAIN, 'odd "name"': Field(type="array")}))
-    assert PageColumns({}, {}).record is msgspec.Raw
+    assert PageColumns({}).record is msgspec.Raw
 
 
 @settings(max_examples=400, deadline=None)
@@ -227,9 +227,121 @@ def test_any_page_has_the_same_rows_and_conversion_errors_as_dictionaries(
         columns = Columns(DECODED_FIELDS)
         pages = pages_of(body(*rows, indent=indent))
         found, expected = columns.convert(tuple(pages)), carefully(columns, pages)
-    assert found.table.equals(expected.table)
-    assert [(m.field, m.reason, m.row) for m in found.errors] == [
-        (m.field, m.reason, m.row) for m in expected.errors
-    ]
+    same_as_dictionaries(found, expected)
     assert list(found.raw("id")) == list(expected.raw("id"))
     assert list(map(repr, found.raw("ratio"))) == list(map(repr, expected.raw("ratio")))
+
+
+def same_as_dictionaries(found: Converted, expected: Converted) -> None:
+    assert found.table.equals(expected.table)
+    assert [(m.field, m.reason, repr(m.row)) for m in found.errors] == [
+        (m.field, m.reason, repr(m.row)) for m in expected.errors
+    ]
+
+
+NESTED = {
+    "tags": Field(type="array", items=Field(type="string")),
+    "any": Field(type="array"),
+    "customer": Field(
+        type="object",
+        properties={"id": Field(type="integer"), 'say "é"': Field(type=["string", "null"])},
+    ),
+    "lines": Field(
+        type="array",
+        items=Field(
+            type="object",
+            properties={
+                "price": Field(type="number"),
+                "colours": Field(type="array", items=Field(type="string")),
+                "size": Field(type="object", properties={"x": Field(type="number")}),
+            },
+        ),
+    ),
+}
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**17), 10**17),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(-100, 100).map(lambda number: round(number, 4)),
+    st.text(max_size=6),
+    st.sampled_from(["\\", '"', "\n", "\u2028", "\x7f", "a/b", "\x00", "\U0001f600", "null", ", "]),
+)
+OTHER = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+NUMBERS = st.sampled_from(
+    [
+        *("0", "-0", "0.0", "-0.0", "1.0", "1.50", "0.5", "0.0001", "0.00001", "1e5", "1E-3"),
+        *("123456789.1234", "1234567890.5", "12345678901234567890", "1.23456789012345678", "-5"),
+        *("100000000000000", "1234567890123456", "999999999.9999", "-0.25"),
+    ]
+)
+
+
+def nested_values() -> st.SearchStrategy[dict[str, Any]]:
+    size = st.fixed_dictionaries({"x": SCALARS})
+    line = st.fixed_dictionaries(
+        {"price": SCALARS, "colours": st.lists(st.text(max_size=3), max_size=2), "size": size}
+    )
+    customer = st.fixed_dictionaries(
+        {"id": st.integers(), 'say "é"': st.none() | st.text(max_size=4)}
+    )
+    return st.fixed_dictionaries(
+        {
+            "tags": st.none() | st.lists(st.text(max_size=4), max_size=3) | OTHER,
+            "any": st.none() | st.lists(SCALARS, max_size=3) | OTHER,
+            "customer": st.none() | customer | OTHER,
+            "lines": st.none() | st.lists(line, max_size=2) | OTHER,
+        }
+    )
+
+
+@given(
+    rows=st.lists(nested_values(), min_size=1, max_size=3),
+    spaced=st.booleans(),
+    escaped=st.booleans(),
+    numbers=st.lists(NUMBERS, min_size=1, max_size=3),
+    twice=st.sampled_from([b"", b'"tags":["first"],', b'"customer":{"id":1,"id":2},']),
+)
+@settings(deadline=None, max_examples=100)
+def test_nested_fields_land_as_they_would_from_dictionaries(
+    rows: list[dict[str, Any]], spaced: bool, escaped: bool, numbers: list[str], twice: bytes
+) -> None:
+    separators = (", ", ": ") if spaced else (",", ":")
+    text = json.dumps(rows, separators=separators, ensure_ascii=escaped)
+    content = text.encode("utf-8", "surrogatepass").replace(b'"any"', twice + b'"any"')
+    more = ",".join(
+        f'{{"any":[{number}],"lines":[{{"price":{number},"colours":[],"size":{{"x":{number}}}}}]}}'
+        for number in numbers
+    )
+    page = JsonPage(content[:-1] + b"," + more.encode() + b"]")
+    columns = {**PLAIN, **NESTED}
+    with (
+        mock.patch.object(pagecolumns, "LEAST_BYTES", 0),
+        mock.patch.object(pagecolumns, "_BYTES_A_VALUE", 10**6),
+    ):
+        found = Columns(columns).from_pages([page])
+        same_as_dictionaries(found, Columns(columns).carefully([page]))
+
+
+def test_compact_json_is_not_decoded_and_other_json_soon_is_as_before() -> None:
+    compact = [row(number, customer={"id": number, 'say "é"': None}) for number in range(2000)]
+    kept = {
+        **PLAIN,
+        "tags": Field(type="array", items=Field(type="integer")),
+        "customer": NESTED["customer"],
+    }
+    for one in compact:
+        one["tags"] = [1, 2]
+    columns = Columns(kept)
+    with mock.patch.object(msgspec.json, "decode", side_effect=AssertionError("decoded")):
+        columns.from_pages(pages_of(body(*compact, separators=(",", ":"), ensure_ascii=False)))
+    spaced = pages_of(body(*compact, indent=1))
+    expected = columns.carefully(spaced)
+    for _ in range(4):
+        same_as_dictionaries(columns.from_pages(spaced), expected)
+    assert columns._of_pages is not None
+    assert columns._of_pages._respelled == pagecolumns._REFUSALS

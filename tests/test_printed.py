@@ -24,8 +24,9 @@ from landing.dagster.outcomes import _outcome
 from landing.dagster.reporting import RunLog
 from landing.dagster.results import _volume
 from landing.errors import StreamError, printable, printable_lines
-from landing.observe.alerts import _BODIES, Concern
+from landing.observe.alert import failed, problem
 from landing.observe.problems import Problem
+from landing.observe.receivers import BODIES
 from landing.page.html import _environment
 from landing.secrets.logs import REDACTION
 from landing.tables.sync import TableSync
@@ -33,7 +34,8 @@ from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.scripted import Exchange, serve
 
 EVIL = "a\x1b[2J\rb\x07c\u202ed\x9be\nerror: forged"
-CONCERN = Concern("shop/orders", Problem("ahead", EVIL, EVIL))
+FAILED = failed("shop", "orders", StreamError(EVIL))
+CONCERN = problem("shop", "orders", "ahead", Problem("ahead", EVIL, EVIL))
 BAD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COMMAND = [sys.executable, "-c", "from landing.cli import main; raise SystemExit(main())"]
 
@@ -95,8 +97,8 @@ def _failure() -> str:
 @pytest.mark.parametrize(
     "face",
     [
-        lambda: _BODIES["slack"]({EVIL: StreamError(EVIL)}, [], [CONCERN])["text"],
-        lambda: "\n".join(_texts(_BODIES["json"]({"a": StreamError(EVIL)}, [], [CONCERN]))),
+        lambda: BODIES["slack"]([FAILED, CONCERN], [])["text"],
+        lambda: "\n".join(_texts(BODIES["json"]([FAILED, CONCERN], []))),
         lambda: _environment().from_string("<p>{{ text }}</p>").render(text=EVIL),
         lambda: _cell(EVIL),
         lambda: str(_volume(AssetKey("orders"), RESULT).description),

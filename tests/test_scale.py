@@ -16,7 +16,7 @@ import pytest
 from landing import events
 from landing.catalog.workspace import Workspace
 from landing.errors import LandingError
-from landing.observe import alerts, in_time, observers
+from landing.observe import in_time, observers, receivers
 from landing.results import StreamResult, Traffic
 from tests.kit import Kit, Zone
 from tests.servers.proxy import Request, serve_proxy
@@ -155,7 +155,7 @@ def test_a_silent_server_delays_a_run_by_less_than_a_second_unless_there_is_a_pr
     shop: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch, has_failed: bool
 ) -> None:
     assert in_time.SENT_WITHIN < 0.7
-    assert sum(alerts._TIMEOUT) < in_time.PROBLEMS_SENT_WITHIN
+    assert sum(receivers._TIMEOUT) < in_time.PROBLEMS_SENT_WITHIN
     monkeypatch.setattr(in_time, "PROBLEMS_SENT_WITHIN", 1.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -12,6 +12,7 @@ import pyrage
 import pytest
 import yaml
 
+from landing.scaffold.workspace import SUFFIX, TEMPLATE
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api
 
@@ -108,6 +109,15 @@ def test_no_private_key_and_no_secret_in_the_clear_is_in_the_repository() -> Non
         for document in yaml.safe_load_all(text) if name.endswith(".yaml") else ():
             if document.get("kind") == "Secret":
                 assert "sops" in document, f"{name} is not encrypted"
+
+
+def test_the_placeholder_of_a_new_workspace_encrypts_nothing(kit: Kit) -> None:
+    rules = (TEMPLATE / f".sops.yaml{SUFFIX}").read_text()
+    (kit.repository / ".sops.yaml").write_text(rules)
+    (kit.repository / "a.enc.yaml").write_text("data: {A: b}\n")
+    refused = sops(kit, "encrypt", "--in-place", "a.enc.yaml", check=False)
+    assert refused.returncode != 0
+    assert "PUT-YOUR-age1-KEY-HERE" in refused.stderr
 
 
 def key_of(kit: Kit) -> pyrage.x25519.Identity:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from demo.servers import free_ports
@@ -45,6 +46,7 @@ REASONS = {
     "runs until it is stopped",
     "takes 80 minutes",
 }
+PLACEHOLDER = "PUT-YOUR-age1-KEY-HERE"
 CONFIG = "orchestration/dag/streams/shop/orders.json"
 
 
@@ -185,7 +187,10 @@ def with_a_table(stage: Stage, api: Api) -> Iterator[None]:
 
 @contextmanager
 def with_git(stage: Stage, api: Api) -> Iterator[None]:
-    """And `.sops.yaml` as `landing init --add deploy` makes it."""
+    """And `.sops.yaml` with a key in place of the placeholder."""
+    rules = (TEMPLATE / ".sops.yaml.tmpl").read_text()
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    (stage.kit.repository / ".sops.yaml").write_text(rules.replace(PLACEHOLDER, key))
     subprocess.run(["git", "init", "--quiet", str(stage.kit.repository)], check=True)
     yield
 

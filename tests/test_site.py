@@ -84,7 +84,7 @@ def test_the_environment_has_every_setting_and_who_reads_it(site: Path) -> None:
     assert "landing.catalog.workspace" in by["S3_ENDPOINT"]
     assert by["FEEDER_CATALOG"] == ["orchestration/feeder.py"]
     others = {setting.name for setting in reference.settings()} - set(by)
-    assert all(name.startswith(("OTEL_", "RUNTIME_")) for name in others), others
+    assert all(name.startswith(("OTEL_", "RUNTIME_", "OPENLINEAGE_")) for name in others), others
 
 
 def test_the_kits_names_are_described(site: Path) -> None:

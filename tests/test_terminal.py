@@ -162,7 +162,10 @@ def test_a_line_says_what_a_stream_waits_for_and_ctrl_c_gives_the_cursor_back(
         screen.process.send_signal(signal.SIGINT)
         assert screen.end() == 130
         assert not screen.cursor_is_hidden
-        assert screen.lines == ["interrupted; the next run continues from the last load"]
+        counts, end = screen.lines
+        assert counts.startswith("shop/orders: 0 rows read, ")
+        assert counts.endswith("1 retry (429); interrupted")
+        assert end == "interrupted; the next run continues from the last load"
 
 
 def test_sigterm_gives_the_cursor_back(shop: Kit, watched: Watch) -> None:
@@ -172,6 +175,7 @@ def test_sigterm_gives_the_cursor_back(shop: Kit, watched: Watch) -> None:
         assert screen.end() == 143
         assert not screen.cursor_is_hidden
         assert "•" not in screen.text
+        assert screen.lines[0].startswith("shop/orders: 500 of 2,350 rows read, 1 page")
 
 
 def test_many_streams_fit_a_small_terminal(kit: Kit, zone: Zone, watched: Watch) -> None:

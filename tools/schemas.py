@@ -1,5 +1,5 @@
-"""Write the JSON Schemas of both file formats to schemas/, and those of what commands print with
-`--json` to schemas/output/, or check that they are current."""
+"""Write the JSON Schemas of both file formats and of alerts to schemas/, and those of what commands
+print with `--json` to schemas/output/, or check that they are current."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from landing.catalog.stream_config import json_schemas
 from landing.cli.json.schemas import output_schemas
+from landing.observe.alert import json_schema
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 
@@ -16,7 +17,8 @@ FOLDER = Path(__file__).parent.parent / "schemas"
 def main() -> int:
     stale = []
     outputs = {f"output/{name}": schema for name, schema in output_schemas().items()}
-    for name, schema in (json_schemas() | outputs).items():
+    formats = json_schemas() | {"alert.json": json_schema()}
+    for name, schema in (formats | outputs).items():
         file = FOLDER / name
         text = json.dumps(schema, indent=2) + "\n"
         if "--check" not in sys.argv:

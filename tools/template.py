@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ SAME = (
     "orchestration/feeder.py",
     "orchestration/dlt/discover-source.py",
     "orchestration/dlt/pipeline.py",
-    ".sops.yaml",
     "deploy/dagster/dagster.yaml",
     "deploy/dagster/values.yaml",
 )
@@ -29,6 +29,7 @@ SHARED_STAGES = "FROM python:${PYTHON}-slim-bookworm AS workspace\n"
 def texts() -> Iterator[tuple[str, str]]:
     for name in SAME:
         yield name, _here(name)
+    yield ".sops.yaml", _without_recipient(_here(".sops.yaml"))
     # The sources of this repository are not the new one's.
     yield SETTINGS, _here(SETTINGS).partition("\n# Source ")[0]
     yield (
@@ -42,6 +43,15 @@ def texts() -> Iterator[tuple[str, str]]:
     yield ".dockerignore", _here(".dockerignore").replace(own, package)
     build = (TEMPLATE / f"{DOCKERFILE}{SUFFIX}").read_text().partition(SHARED_STAGES)[0]
     yield DOCKERFILE, "".join((build, *_here(DOCKERFILE).partition(SHARED_STAGES)[1:]))
+
+
+def _without_recipient(rules: str) -> str:
+    """With a placeholder that sops refuses: nobody can decrypt what is for our example's key."""
+    comment, begin, rest = rules.partition("creation_rules:")
+    first = comment.partition(" The recipient")[0]
+    change = "Put the public parts of\n# your own keys in place of the placeholder"
+    own = re.sub(r"age: age1\w+", "age: PUT-YOUR-age1-KEY-HERE", rest)
+    return f"{first} {change} (docs/deployment.md).\n{begin}{own}"
 
 
 def _here(name: str) -> str:

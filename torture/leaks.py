@@ -36,11 +36,13 @@ from landing.dagster.reporting import RunLog
 from landing.dagster.results import COLUMNS, _check, _volume
 from landing.errors import StreamError
 from landing.http.captured import captured
-from landing.observe.alerts import _BODIES, Concern
+from landing.observe.alert import failed, problem
 from landing.observe.failed import FailedRuns
+from landing.observe.lineage import _message as _error_facet
 from landing.observe.logs import JsonLog
 from landing.observe.otel import Telemetry, _Stream
 from landing.observe.problems import Problem
+from landing.observe.receivers import BODIES, pagerduty_event
 from landing.operations.doctor.findings import wrong
 from landing.operations.recordings.scrubbing import Scrubber, UnscrubbedSecret
 from landing.page import profiles
@@ -166,8 +168,13 @@ def _failed_run(text: str) -> str:
 
 def _alert(form: str) -> Callable[[str], str]:
     def said(text: str) -> str:
-        concern = Concern("shop/orders", Problem("ahead", text, text))
-        body = _BODIES[form]({"shop/orders": StreamError(text)}, [], [concern])
+        error = failed("shop", "orders", StreamError(text, remedy=text))
+        concern = problem("shop", "orders", "ahead", Problem("ahead", text, text))
+        if form == "pagerduty":
+            return json.dumps(
+                [pagerduty_event(one) for one in (error, concern)], ensure_ascii=False
+            )
+        body = BODIES[form]([error, concern], [])
         return json.dumps(body, ensure_ascii=False)
 
     return said
@@ -248,6 +255,8 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "records of failed runs": _failed_run,
     "alerts to Slack": _alert("slack"),
     "alerts in JSON": _alert("json"),
+    "alerts to PagerDuty": _alert("pagerduty"),
+    "events of OpenLineage": lambda text: _error_facet(StreamError(text)).message,
     "pages of landing report": _page,
     "Dagster's tables and failures": _dagster,
     "Dagster's log and checks": _dagster_log,

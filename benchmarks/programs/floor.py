@@ -9,13 +9,14 @@ import base64
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from benchmarks.programs.api import bodies
 from benchmarks.records import KEPT, Kind
@@ -31,10 +32,11 @@ def main() -> None:
         [(name, _TYPES[kind]) for name, kind in KEPT.items()]
         + [("_dlt_load_id", pa.string()), ("_dlt_id", pa.string())]
     )
-    file = Path(os.environ["BENCH_OUTPUT"]) / f"{load_id}.00000.parquet"
+    folder, filesystem = output()
     with pq.ParquetWriter(
-        file,
+        f"{folder}/{load_id}.00000.parquet",
         schema,
+        filesystem=filesystem,
         compression="zstd",
         compression_level=1,
         use_dictionary=[name for name in schema.names if name != "_dlt_id"],
@@ -47,6 +49,19 @@ def main() -> None:
                 pending = []
         if pending:
             writer.write_table(pa.concat_tables(pending), ROW_GROUP_ROWS)
+
+
+def output() -> tuple[str, fs.FileSystem]:
+    url = urlsplit(os.environ["BENCH_OUTPUT"])
+    if url.scheme == "file":
+        return unquote(url.path), fs.LocalFileSystem()
+    bucket = fs.S3FileSystem(
+        access_key=os.environ["S3_ACCESS_KEY_ID"],
+        secret_key=os.environ["S3_SECRET_ACCESS_KEY"],
+        endpoint_override=f"http://{os.environ['S3_ENDPOINT']}",
+        region="us-east-1",
+    )
+    return f"{url.netloc}{url.path}", bucket
 
 
 def table(rows: list[dict[str, Any]], load_id: str, schema: pa.Schema) -> pa.Table:
@@ -63,7 +78,7 @@ def column(values: list[Any], kind: Kind) -> pa.Array:
 
 def timestamps(values: list[Any]) -> pa.Array:
     texts = pa.array(values, pa.string())
-    if any(value and value.endswith("Z") for value in values[:1]):
+    if next(filter(None, values), "").endswith("Z"):
         return texts.cast(TIMESTAMP)
     return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
 

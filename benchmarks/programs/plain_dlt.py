@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -53,10 +52,21 @@ def bench(
         offset += limit
 
 
+def credentials() -> dict[str, str] | None:
+    if "S3_ENDPOINT" not in os.environ:
+        return None
+    return {
+        "aws_access_key_id": os.environ["S3_ACCESS_KEY_ID"],
+        "aws_secret_access_key": os.environ["S3_SECRET_ACCESS_KEY"],
+        "endpoint_url": f"http://{os.environ['S3_ENDPOINT']}",
+        "region_name": "us-east-1",
+    }
+
+
 def main() -> None:
-    output = Path(os.environ["BENCH_OUTPUT"])
     destination = dlt.destinations.filesystem(
-        bucket_url=output.as_uri(),
+        bucket_url=os.environ["BENCH_OUTPUT"],
+        credentials=credentials(),
         layout="{table_name}/year={YYYY}/month={MM}/day={DD}/{load_id}.{file_id}.{ext}",
     )
     pipeline = dlt.pipeline(
@@ -65,7 +75,7 @@ def main() -> None:
         destination=destination,
         dataset_name="rows",
     )
-    resource = bench().add_map(lambda row: {name: row[name] for name in KEPT})
+    resource = bench().add_map(lambda row: {name: row.get(name) for name in KEPT})
     pipeline.run(resource, loader_file_format="parquet")
 
 

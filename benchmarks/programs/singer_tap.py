@@ -21,7 +21,15 @@ _TYPES: dict[Kind, Any] = {
     "text": th.StringType,
     "date-time": th.DateTimeType,
     "date": th.DateType,
-    "json": th.CustomType({"type": ["null", "object", "array"]}),
+}
+_NESTED: dict[str, Any] = {
+    "customer": th.ObjectType(
+        th.Property("id", th.IntegerType), th.Property("name", th.StringType)
+    ),
+    "tags": th.ArrayType(th.StringType),
+    "lines": th.ArrayType(
+        th.ObjectType(th.Property("sku", th.StringType), th.Property("price", th.NumberType))
+    ),
 }
 
 
@@ -34,7 +42,7 @@ class Bench(RESTStream[int]):
     records_jsonpath = "$.data[*]"
     url_base = os.environ["MY_API_URL"]
     schema = th.PropertiesList(
-        *(th.Property(name, _TYPES[kind]) for name, kind in KEPT.items())
+        *(th.Property(name, _NESTED.get(name) or _TYPES[kind]) for name, kind in KEPT.items())
     ).to_dict()
 
     @property

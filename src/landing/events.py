@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -53,6 +54,14 @@ class Note(StreamEvent, frozen=True):
 
 class DriftNote(Note, frozen=True):
     """The source has gained or lost fields, or changed their types."""
+
+
+class PredecessorDied(Note, frozen=True):
+    """The process before this run has ended without giving its lease back, as after SIGKILL: it
+    could leave no record."""
+
+    renewed: datetime
+    """When it last renewed the lease, by the bucket's clock."""
 
 
 class RequestMade(StreamEvent, frozen=True):

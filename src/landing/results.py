@@ -22,6 +22,10 @@ AHEAD = timedelta(days=1)
 clocks and time zones."""
 
 
+ENOUGH = 100
+"""Records that have to lack a field before it counts as lost; as many as discovery samples."""
+
+
 @dataclass
 class Traffic:
     """The requests of the client kit, retries and redirects included."""

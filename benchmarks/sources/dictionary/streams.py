@@ -1,5 +1,7 @@
 """The founding document's stream, once for each collection that is measured."""
 
+import os
+
 import dlt
 
 from .client import MyAPI
@@ -10,7 +12,7 @@ def bench(
     updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
         "updated_at", initial_value="2020-01-01 00:00:00"
     ),
-    limit: int = 1_000,
+    limit: int = int(os.environ.get("BENCH_PAGE_SIZE", "1000")),
 ):
     """The 200,000 records of 25 fields; this collection has no filter by `since`."""
     api = MyAPI()

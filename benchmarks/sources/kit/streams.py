@@ -1,5 +1,6 @@
 """The stream of `dictionary`, yielding the bytes of each page."""
 
+import os
 from itertools import count
 
 import dlt
@@ -12,7 +13,7 @@ def bench(
     updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
         "updated_at", initial_value="2020-01-01 00:00:00"
     ),
-    limit: int = 1_000,
+    limit: int = int(os.environ.get("BENCH_PAGE_SIZE", "1000")),
 ):
     """The 200,000 records of 25 fields."""
     api = MyAPI()

@@ -1,5 +1,6 @@
 """The stream of `kit`, with eight requests under way at once."""
 
+import os
 from itertools import count
 
 import dlt
@@ -14,7 +15,7 @@ def bench(
     updated_at: dlt.sources.incremental[str] = dlt.sources.incremental(
         "updated_at", initial_value="2020-01-01 00:00:00"
     ),
-    limit: int = 1_000,
+    limit: int = int(os.environ.get("BENCH_PAGE_SIZE", "1000")),
 ):
     """The 200,000 records of 25 fields."""
     api = MyAPI()

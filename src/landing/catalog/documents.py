@@ -68,7 +68,7 @@ def decode(file: Path, shown: str, model: type[Model]) -> Model:
     """Decodes the file into a model with `fields`. Raises CatalogError for the first mistake."""
     document = parse(file, shown)
     with in_file(shown):
-        return _decoded(document, model)
+        return decoded(document, model)
 
 
 @contextmanager
@@ -80,7 +80,8 @@ def in_file(shown: str) -> Iterator[None]:
         raise CatalogError(f"{shown}: {error}") from None
 
 
-def _decoded(document: Any, model: type[Model]) -> Model:
+def decoded(document: Any, model: type[Model]) -> Model:
+    """The model of a parsed document. Raises CatalogError for the first mistake."""
     if not isinstance(document, dict):
         raise CatalogError("has to be a JSON object")
     # Fields are converted one by one, so that a message can name the field.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from landing.catalog.fields import DELETED_AT
+from landing.catalog.installed import installed_sources
 from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, WorkspaceError, listed, nearest
 
@@ -17,13 +18,14 @@ def check_source(workspace: Workspace, name: str) -> str:
     """`name` if there is such a source, which is not imported; raises WorkspaceError otherwise."""
     check_name(name, "source")
     known = workspace.source_names()
-    if name not in known:
-        raise WorkspaceError(
-            f"no source '{name}' in {workspace.shown(workspace.sources)}{nearest(name, known)}; "
-            f"there are: {listed(known)}",
-            remedy=f"`landing new {name}` writes one",
-        )
-    return name
+    if name in known or name in installed_sources():
+        return name
+    hint = nearest(name, {*known, *installed_sources()})
+    raise WorkspaceError(
+        f"no source '{name}' in {workspace.shown(workspace.sources)}{hint}; "
+        f"there are: {listed(known)}",
+        remedy=f"`landing new {name}` writes one",
+    )
 
 
 def check_name(name: str, what: str) -> str:

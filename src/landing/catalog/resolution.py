@@ -65,6 +65,7 @@ def resolved(
         selected=raw.selected,
         allow_empty=raw.allow_empty,
         expect=raw.expect,
+        alerts=raw.alerts,
         quarantine_limit=raw.quarantine_limit,
         backfill=raw.backfill,
         table_format=_table_format(raw, destination),

@@ -17,6 +17,7 @@ DestinationSyncMode = Literal["append", "merge", "overwrite"]
 OnDrift = Literal["report", "fail", "land"]
 TableFormat = Literal["delta", "iceberg", "ducklake"]
 Deletes = Literal["snapshot"]
+AlertKind = Literal["failed", "late", "ahead", "volume", "quarantine", "lost_field"]
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -54,6 +55,18 @@ class Expect(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     before, of an incremental stream's last 24 hours from its usual day."""
 
 
+class AlertRules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a stream alerts of. A key that is missing is that of the environment."""
+
+    on: list[AlertKind | Literal["recovered"]] | None = None
+    repeat_hours: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Hours after which an alert is sent again if its cause goes on; 0 for each run."""
+    quarantine_rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The least number of records in quarantine that is an alert."""
+    quarantine_hours: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The age of the oldest record in quarantine at which it is an alert."""
+
+
 class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`dag/streams/{source}/{stream}.json`, which a person keeps.
 
@@ -74,6 +87,7 @@ class StreamFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     quarantine_limit: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     allow_empty: bool = False
     expect: Expect | None = None
+    alerts: AlertRules = AlertRules()
     schedule: str | dict[str, Any] | None = None
     backfill: bool = False
     table_format: TableFormat | None = None
@@ -122,6 +136,7 @@ class StreamConfig:
     """Whether a full refresh may give no row where the last one gave some."""
     expect: Expect | None = None
     """How many rows its runs are expected to land; None for any number."""
+    alerts: AlertRules = field(default_factory=AlertRules)
     quarantine_limit: float | None = None
     """Share of a run's rows that may go to quarantine; None for no limit."""
     backfill: bool = False

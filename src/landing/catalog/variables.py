@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from landing.catalog.workspace import Workspace
+from landing.catalog.store_options import AZURE_VARIABLES, GOOGLE_VARIABLES, set_name
+from landing.catalog.workspace import AZURE_SCHEMES, Workspace
 from landing.errors import SourceError
 from landing.secrets import is_secret_name
 
@@ -39,8 +40,17 @@ def _variable(name: str, required: bool, description: str = "") -> Variable:
 
 def bucket_variables() -> list[Variable]:
     """The variables that a run of any source reads, in the order of docs/configuration.md."""
+    scheme = os.environ.get("DLT_BUCKET_URL", "").strip().partition("://")[0].lower()
+    clouds = {"gs": GOOGLE_VARIABLES, **dict.fromkeys(AZURE_SCHEMES, AZURE_VARIABLES)}
     return [
-        _variable("DLT_BUCKET_URL", False, "where files land: s3://bucket/prefix"),
+        *_bucket_variables(),
+        *(_variable(set_name(name), False, what) for name, what in clouds.get(scheme, {}).items()),
+    ]
+
+
+def _bucket_variables() -> list[Variable]:
+    return [
+        _variable("DLT_BUCKET_URL", False, "where files land: s3://, gs:// or az://bucket/prefix"),
         _variable("S3_ENDPOINT", False, "an S3 server other than AWS: host:port or a URL"),
         _variable("S3_ACCESS_KEY_ID", False, "the access key; AWS's own credentials without it"),
         _variable("S3_SECRET_ACCESS_KEY", False, "its secret; set both or neither"),
@@ -85,7 +95,7 @@ def described_variables(workspace: Workspace, source: str) -> list[Variable]:
 
 
 def _files(workspace: Workspace, source: str) -> list[Path]:
-    return sorted((workspace.sources / source).rglob("*.py"))
+    return sorted(workspace.source_dir(source).rglob("*.py"))
 
 
 def _modules(workspace: Workspace, source: str) -> Iterator[ast.Module]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from dotenv.parser import parse_stream
 
+from landing.catalog.installed import installed_folder, installed_sources
 from landing.errors import SettingsError, WorkspaceError, listed
 from landing.secrets import make_public, redacted
 
@@ -23,6 +25,15 @@ DEFAULT_FILE_MB = 128.0
 MOST_FILE_MB = 4096.0
 DEFAULT_SLICE_MB = 512.0
 DEFAULT_SLICE_MINUTES = 15.0
+AZURE_SCHEMES = ("az", "abfss")
+_ENDPOINTS = {
+    "s3": "S3_ENDPOINT",
+    "gs": "STORAGE_EMULATOR_HOST",
+    **dict.fromkeys(AZURE_SCHEMES, "AZURE_STORAGE_ENDPOINT"),
+}
+_IN_ACCOUNT = re.compile(r"[^@:]+@[a-z0-9]+\.[a-z0-9.-]+")
+"""How an `abfss://` URL names a container and the host of its account."""
+_FORMS = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder"
 DEFAULT_STALL_MINUTES = 60.0
 """Above the longest wait of the engine itself, so that only a stream that hangs reaches it."""
 
@@ -41,11 +52,32 @@ class Workspace:
         return self.root / "dlt" / "sources"
 
     def source_names(self) -> list[str]:
-        return sorted(
+        """The sources with a folder in `dlt/sources`, and of the installed ones those that are
+        discovered or configured here."""
+        own = {
             folder.parent.name
             for folder in self.sources.glob("*/__init__.py")
             if not folder.parent.name.startswith(("_", "."))
-        )
+        }
+        used = {
+            folder.name
+            for kind in ("sources", "streams")
+            for folder in (self.root / "dag" / kind).glob("[!_.]*/")
+        }
+        # The installed packages are listed only if need be, which takes a while.
+        others = used & installed_sources().keys() if used - own else set()
+        return sorted(own | others)
+
+    def has_own(self, source: str) -> bool:
+        return (self.sources / source / "__init__.py").is_file()
+
+    def source_dir(self, source: str) -> Path:
+        """Where the code of a source is: in `dlt/sources`, or else where it is installed.
+
+        Raises SourceError if the installed package has no code.
+        """
+        is_installed = not self.has_own(source) and source in installed_sources()
+        return installed_folder(source) if is_installed else self.sources / source
 
     def discovered_dir(self, source: str) -> Path:
         return self.root / "dag" / "sources" / source
@@ -144,8 +176,26 @@ class BucketSettings:
     """The variable that a person has to change if the URL is wrong."""
 
     @property
+    def scheme(self) -> str:
+        return self.url.partition("://")[0]
+
+    @property
     def is_local(self) -> bool:
-        return self.url.startswith("file://")
+        return self.scheme == "file"
+
+    @property
+    def is_azure(self) -> bool:
+        return self.scheme in AZURE_SCHEMES
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name; on Azure the container's."""
+        return urlsplit(self.url).netloc.partition("@")[0]
+
+    @property
+    def account_host(self) -> str | None:
+        """The host of the storage account that an `abfss://` URL names."""
+        return urlsplit(self.url).netloc.partition("@")[2] or None
 
     @property
     def default_note(self) -> str:
@@ -156,8 +206,8 @@ class BucketSettings:
 def bucket_settings(workspace: Workspace) -> BucketSettings:
     """Reads `DLT_BUCKET_URL` and `S3_ENDPOINT`.
 
-    Raises SettingsError if the URL is neither `s3://bucket/prefix` nor `file:///folder`, or if it
-    is missing although an `S3_` variable is set.
+    Raises SettingsError if the URL is none of a bucket or folder, or if it is missing although an
+    `S3_` variable is set.
     """
     url = os.environ.get("DLT_BUCKET_URL", "").strip().rstrip("/")
     if not url:
@@ -208,15 +258,14 @@ def _settings_of(variable: str, url: str) -> BucketSettings:
     scheme, _, rest = url.partition("://")
     place, _, path = rest.partition("/")
     scheme = scheme.lower()
-    if not (place and scheme == "s3") and not (path and not place and scheme == "file"):
-        raise SettingsError(
-            f"{variable} is '{redacted(url)}': it has to be s3://bucket/prefix or file:///folder"
-        )
-    if problem := _problem_in(place, path, is_local=scheme == "file"):
+    is_remote = place and scheme in ("s3", "gs", *AZURE_SCHEMES)
+    if not is_remote and not (path and not place and scheme == "file"):
+        raise SettingsError(f"{variable} is '{redacted(url)}': it has to be {_FORMS}")
+    container = place.partition("@")[0] if _IN_ACCOUNT.fullmatch(place) else place
+    bucket = container if scheme == "abfss" else place
+    if problem := _problem_in(bucket, path, is_local=scheme == "file"):
         raise SettingsError(f"{variable} is '{redacted(url)}': {problem}")
-    return BucketSettings(
-        f"{scheme}://{rest}", None if scheme == "file" else _endpoint(), False, variable
-    )
+    return BucketSettings(f"{scheme}://{rest}", _endpoint(scheme), False, variable)
 
 
 def _problem_in(bucket: str, path: str, *, is_local: bool) -> str | None:
@@ -230,22 +279,25 @@ def _problem_in(bucket: str, path: str, *, is_local: bool) -> str | None:
     if "@" in bucket or ":" in bucket:
         return (
             "a bucket's name can't have '@' or ':'; keys go into S3_ACCESS_KEY_ID and "
-            "S3_SECRET_ACCESS_KEY, a server's address into S3_ENDPOINT"
+            "S3_SECRET_ACCESS_KEY, a server's address into S3_ENDPOINT, and an account on Azure "
+            "is named like abfss://container@account.dfs.core.windows.net/prefix"
         )
     if not {"", ".", ".."}.isdisjoint(path.split("/")) and path:
         return "its path has an empty part, '.' or '..'; write the path without them"
     return None
 
 
-def _endpoint() -> str | None:
-    """`S3_ENDPOINT` as a URL; without a scheme it means http, as inside a cluster."""
-    endpoint = os.environ.get("S3_ENDPOINT", "").strip().rstrip("/")
+def _endpoint(scheme: str) -> str | None:
+    """A server other than the provider's, as a URL; without a scheme it means http, as inside a
+    cluster. `STORAGE_EMULATOR_HOST` is the name that Google's own clients read."""
+    variable = _ENDPOINTS.get(scheme, "")
+    endpoint = os.environ.get(variable, "").strip().rstrip("/")
     if not endpoint:
         return None
     url = endpoint if "://" in endpoint else f"http://{endpoint}"
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise SettingsError(
-            f"S3_ENDPOINT is '{endpoint}': it has to be host:port or a http(s):// URL"
+            f"{variable} is '{endpoint}': it has to be host:port or a http(s):// URL"
         )
     return url
 

@@ -137,4 +137,19 @@ def chosen_sources(options: argparse.Namespace, workspace: Workspace) -> list[st
     """The named sources, which must exist, or all."""
     from landing.catalog.names import check_source
 
-    return [check_source(workspace, name) for name in options.sources] or workspace.source_names()
+    known = workspace.source_names()
+    for name in options.sources[1:]:
+        before = options.sources[0]
+        if name not in known and name in streams_with_files(workspace, before):
+            raise UsageError(
+                f"'{name}' is a stream of '{before}', and this command takes sources: name "
+                f"'{before}' alone to see all of its streams"
+            )
+    return [check_source(workspace, name) for name in options.sources] or known
+
+
+def streams_with_files(workspace: Workspace, source: str) -> set[str]:
+    """Streams that are configured or discovered."""
+    from landing.catalog.files import configured_streams, discovered_streams
+
+    return {*configured_streams(workspace, source), *discovered_streams(workspace, source)}

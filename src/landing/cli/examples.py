@@ -57,6 +57,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("--check", "write nothing; exit with 1 if they are not up to date"),
     ),
     "login": (("shop", ""), ("shop --no-browser", "with a browser on another machine")),
+    "mcp": (("", "waits for an assistant on standard input"),),
     "new": (
         ("shop", "in a terminal, asks for the rest"),
         ("shop --openapi https://shop.example.com/openapi.json", ""),
@@ -87,6 +88,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "schema": (
         ("shop orders", "the current columns"),
         ("shop orders --history", "all versions of them"),
+    ),
+    "select": (
+        ("shop orders", "in a terminal, a checklist"),
+        ("shop orders --fields id,total,updated_at", ""),
+        ("shop orders --discover --accept", "take over what has changed at the source"),
+        ("shop orders --json", "what there is to choose, for a program"),
     ),
     "show": (
         ("shop orders --newest", "the last 20 rows that landed"),

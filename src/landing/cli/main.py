@@ -33,12 +33,14 @@ from landing.cli.verbs import (
     init,
     k8s,
     login,
+    mcp,
     new,
     quarantine,
     rebuild,
     report,
     run,
     schema,
+    select,
     show,
     state,
     status,
@@ -69,7 +71,7 @@ class Verb(Protocol):
 
 
 TASKS: dict[str, tuple[Verb, ...]] = {
-    "write a source": (init, new, env, login, discover, check),
+    "write a source": (init, new, env, login, discover, select, check, mcp),
     "run": (run, backfill),
     "inspect": (status, fresh, history, show, schema, verify, report),
     "fix": (doctor, quarantine, state, rebuild, compact),

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from itertools import chain
+from functools import cache
 from typing import Any, overload
 
 import msgspec
 import pyarrow as pa
 
-from landing.catalog.fields import Field
 from landing.columns.arrow import pc
 from landing.columns.column_types import NOT_IN_ARROW, Column
 from landing.columns.json_page import JsonPage
 from landing.columns.json_text import NoShapeError, object_type
-from landing.columns.nested_text import NULL, NoPatternError, matching, pattern_of
 
 LEAST_BYTES = 64 * 1024
 """Fewest bytes of pages; with less, Arrow takes longer to start than to read."""
@@ -41,15 +38,18 @@ class PageArrays:
     rows: int
     pages: Sequence[JsonPage]
     read: Mapping[str, pa.Array]
-    rest: Callable[[], Mapping[str, Sequence[Any]]]
-    """Decodes the fields that Arrow did not read."""
+    decoded: Mapping[str, Sequence[Any]]
+    """Values as Python has them; of columns that may keep their JSON text, msgspec.Raw."""
     number: Callable[[str], Any]
     """The type of a record of which only the count matters."""
 
     def given(self, name: str) -> Sequence[Any]:
         """A field's values of all records, as the API gave them."""
-        if name not in self.read:
-            return self.rest()[name]
+        if name in self.decoded:
+            return [
+                msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+                for value in self.decoded[name]
+            ]
         if pa.types.is_floating(self.read[name].type):
             return self._numbers(name)
         return _Values(self.read[name])
@@ -63,23 +63,18 @@ class PageArrays:
 class PageColumns:
     """The columns of pages, of which Arrow reads what it can and the decoder `record`, the rest."""
 
-    def __init__(self, columns: Mapping[str, Column], fields: Mapping[str, Field]) -> None:
+    def __init__(self, columns: Mapping[str, Column]) -> None:
         self._columns = columns
-        self._fields = fields
         self._types = {
             name: column.read_type for name, column in columns.items() if column.read_type
         }
         rest = {name: column for name, column in columns.items() if name not in self._types}
         self._rest = list(rest)
         self.record: Any = record_type(rest) if rest else msgspec.Raw
+        self._of_texts: Any = record_type(rest, keeps_texts=True) if self.record else None
+        self._respelled = 0
         self._refusals = 0 if self._types and self.record is not None else _REFUSALS
         self._number = cache(_number_type)
-        self._raw: Any = None
-        """The type of a record with the JSON text of its nested fields."""
-        if rest and self.record is not None and all(column.decoded for column in rest.values()):
-            self._raw = object_type("Texts", dict.fromkeys(rest, msgspec.Raw), NULL)
-        self._patterns: dict[str, str] = {}
-        self._mismatches = 0
 
     @property
     def is_worth_it(self) -> bool:
@@ -108,60 +103,55 @@ class PageColumns:
             raise ValueError("records that do not count")
 
     def _found(self, pages: Sequence[JsonPage]) -> PageArrays:
-        rest = self._texts(pages)
-        decoded = cache(partial(self._decoded, pages))
-        if rest is None:
-            rest = {name: self._columns[name].from_json(v) for name, v in decoded().items()}
-            self._learn(rest)
+        decoded = self._decoded(pages)
         read = _read(pages, self._types)
         arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
-        return PageArrays(arrays | rest, sum(map(len, pages)), pages, read, decoded, self._number)
-
-    def _texts(self, pages: Sequence[JsonPage]) -> dict[str, pa.Array] | None:
-        """The nested fields as the API spelled them; None if that is not how they land."""
-        if not self._patterns:
-            return None
-        texts: dict[str, pa.Array] = {}
-        for name, values in self._members(pages, self._raw).items():
-            found = matching(values, self._patterns[name])
-            if found is None:
-                self._mismatches += 1
-                return None
-            texts[name] = found
-        self._mismatches = 0
-        return texts
-
-    def _learn(self, texts: Mapping[str, pa.Array]) -> None:
-        self._patterns = {}
-        if self._raw is None or self._mismatches >= _REFUSALS:
-            return
-        try:
-            self._patterns = {n: pattern_of(array, self._fields[n]) for n, array in texts.items()}
-        except (NoPatternError, *NOT_IN_ARROW):
-            self._mismatches += 1
+        for name, values in decoded.items():
+            arrays[name] = self._array(self._columns[name], values)
+        return PageArrays(arrays, sum(map(len, pages)), pages, read, decoded, self._number)
 
     def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
-        return self._members(pages, self.record) if self._rest else {}
-
-    def _members(self, pages: Sequence[JsonPage], record: Any) -> dict[str, Sequence[Any]]:
-        records = chain.from_iterable(page.decoded(record) for page in pages)
+        if not self._rest:
+            return {}
+        record = self._of_texts if self._respelled < _REFUSALS else self.record
+        records = [one for page in pages for one in page.decoded(record)]
         rows = map(msgspec.structs.astuple, records)
         return dict(zip(self._rest, zip(*rows, strict=True), strict=True))
 
+    def _array(self, column: Column, values: Sequence[Any]) -> pa.Array:
+        if column.spelling is None or self._respelled >= _REFUSALS:
+            return column.from_json(values)
+        if (array := column.from_texts(values)) is not None:
+            self._respelled = 0
+            return array
+        self._respelled += 1
+        text = b",".join(b"null" if value is None else value for value in values)
+        return column.from_json(msgspec.json.decode(b"[%b]" % text, type=_list_of(column)))
 
-def record_type(columns: Mapping[str, Column], hint: str | None = None) -> Any:
+
+def record_type(
+    columns: Mapping[str, Column], hint: str | None = None, *, keeps_texts: bool = False
+) -> Any:
     """The type to decode a record to: these fields and the deletion marker, null if it lacks one;
-    None if only a dictionary will do."""
-    members = {
-        name: Any if column.json_type is Any else column.json_type | None
-        for name, column in columns.items()
-    }
+    None if only a dictionary will do. With `keeps_texts`, fields whose JSON text may land as it is
+    are not decoded."""
+    members = {name: _member(column, keeps_texts) for name, column in columns.items()}
     if hint is not None:
         members.setdefault(hint, Any)
     try:
         return object_type("Record", members, None)
     except NoShapeError:
         return None
+
+
+def _list_of(column: Column) -> Any:
+    return list[_member(column, False)]  # type: ignore[misc]
+
+
+def _member(column: Column, keeps_texts: bool) -> Any:
+    if keeps_texts and column.spelling is not None:
+        return msgspec.Raw
+    return Any if column.json_type is Any else column.json_type | None
 
 
 def _number_type(name: str) -> Any:

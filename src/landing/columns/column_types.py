@@ -39,6 +39,7 @@ from landing.columns.json_text import (
     lines,
     shape_of,
     shaped,
+    spelling_of,
 )
 from landing.columns.plain_values import plain, with_text_keys
 from landing.columns.privacy import private_fit, protection
@@ -64,8 +65,8 @@ class Column:
     `quick` converts a whole page or raises; `fit` converts one value or raises ConversionError.
     `json_type` is the type to which a value decodes from JSON. If there is a `read_type`, such
     values are an array of it, as is what Arrow's JSON reader returns, and `read` turns it into the
-    column; otherwise `decoded` converts the values, or else `quick`. With `is_private`, no value
-    may pass unchanged, whatever its type.
+    column; otherwise `decoded` converts the values, or else `quick`. Texts that match `spelling`
+    need not be decoded. With `is_private`, no value may pass unchanged, whatever its type.
     """
 
     type: pa.DataType
@@ -75,6 +76,7 @@ class Column:
     read_type: pa.DataType | None = None
     read: Callable[[pa.Array], pa.Array] | None = None
     decoded: Callable[[Sequence[Any]], pa.Array] | None = None
+    spelling: str | None = None
     is_private: bool = False
 
     @property
@@ -107,6 +109,14 @@ class Column:
         if reasons:
             raise ValueError("rows that do not convert have to be reported whole")
         return array
+
+    def from_texts(self, texts: Sequence[Any]) -> pa.Array | None:
+        """The column of JSON texts; None if one would be changed by decoding it."""
+        array = _split(lines(texts))
+        if len(array) != len(texts):  # one has several lines
+            return None
+        are_kept = pc.match_substring_regex(array, f"^{self.spelling}$")
+        return _with_nulls(array) if pc.all(are_kept).as_py() else None
 
     def from_read(self, array: pa.Array) -> pa.Array:
         """The column of values of `read_type`. Raises if one has to be examined alone."""
@@ -188,7 +198,14 @@ def _text_column(field: Field, is_protected: bool) -> Column:
         return Column(pa.string(), None, fit)
     if not field.kinds or not field.kinds <= {"array", "object"}:
         return Column(pa.string(), None, fit)
-    return Column(pa.string(), partial(_quick_texts, shape), fit, shape, decoded=_shaped_texts)
+    return Column(
+        pa.string(),
+        partial(_quick_texts, shape),
+        fit,
+        shape,
+        decoded=_shaped_texts,
+        spelling=spelling_of(field),
+    )
 
 
 def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
@@ -199,11 +216,20 @@ def _shaped_texts(values: Sequence[Any]) -> pa.Array:
     """The JSON text of each value, or null, encoded at once and then split."""
     if not values:
         return pa.array([], pa.string())
-    whole = pa.array([lines(values)[:-1]], pa.string())
-    texts = pc.split_pattern(whole, "\n").flatten()
+    texts = _split(lines(values))
     _check_nesting(texts)
-    nulls = [value is None for value in values]
-    return pc.if_else(nulls, pa.nulls(len(nulls), pa.string()), texts) if any(nulls) else texts
+    return _with_nulls(texts)
+
+
+def _split(text: bytes) -> pa.Array:
+    """The lines of a text that ends with a line feed. Raises pa.ArrowInvalid if it is no UTF-8."""
+    return pc.split_pattern(pa.array([text[:-1]], pa.string()), "\n").flatten()
+
+
+def _with_nulls(texts: pa.Array) -> pa.Array:
+    """With null for the text `null`, which no array or object is."""
+    is_null = pc.equal(texts, "null")
+    return pc.if_else(is_null, None, texts) if pc.any(is_null).as_py() else texts
 
 
 def _check_nesting(texts: pa.Array) -> None:

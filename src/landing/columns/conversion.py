@@ -110,7 +110,7 @@ class Columns:
         """The type to decode a JSON record to; None if only a dictionary will do."""
         self._of_pages: PageColumns | None = None
         if self.record is not None and tombstones is None:
-            self._of_pages = PageColumns(self._columns, landing_fields(fields))
+            self._of_pages = PageColumns(self._columns)
         self._has_decimals = any(column.may_round for column in self._columns.values())
         self.has_private = any(column.is_private for column in self._columns.values())
 
@@ -339,7 +339,7 @@ def _odd_records(rows: Sequence[Row]) -> Iterator[tuple[int, OddRecord]]:
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:
     """Each field's values of all rows; None if a row lacks it."""
-    if rows and len(names) > 1 and all(type(row) is dict for row in rows):
+    if len(names) > 1 and set(map(type, rows)) == {dict}:
         try:  # at once, which takes rows with all the fields
             return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
         except KeyError:

@@ -19,6 +19,12 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
+_TEXT = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt])*"'
+_SHORT_NUMBER = r"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,8})\.(?:0|[0-9]{0,3}[1-9]))"
+"""Numbers that have one spelling: few digits, none too many, and no exponent."""
+_SCALAR = f"(?:{_TEXT}|{_SHORT_NUMBER}|true|false|null)"
+
+
 class TooDeepError(ValueError):
     """A value that is nested deeper than MAX_NESTING."""
 
@@ -44,6 +50,27 @@ def shape_of(field: Field) -> Any:
     if _lists_properties(field):
         raise NoShapeError
     return Any
+
+
+def spelling_of(field: Field) -> str | None:
+    """A regular expression (RE2's) of texts that stay as they are when they are decoded to the
+    field's shape and encoded again. It need not match all of these; None if it would match few.
+
+    Objects match with exactly the properties that the field lists, in their order, so that none is
+    there twice.
+    """
+    if field.kinds == {"object"} and field.properties:
+        found = {name: spelling_of(nested) for name, nested in field.properties.items()}
+        members = [
+            f"{re.escape(msgspec.json.encode(name).decode())}:{spelling}"
+            for name, spelling in found.items()
+            if spelling is not None
+        ]
+        return rf"(?:null|\{{{','.join(members)}\}})" if len(members) == len(found) else None
+    if field.kinds == {"array"}:
+        item = _SCALAR if field.items is None else spelling_of(field.items)
+        return rf"(?:null|\[(?:{item}(?:,{item})*)?\])" if item is not None else None
+    return None if field.kinds & {"array", "object"} else _SCALAR
 
 
 def shaped(values: Sequence[Any], shape: Any) -> Sequence[Any]:

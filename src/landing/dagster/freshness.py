@@ -80,14 +80,13 @@ def _results(
 def _stale(
     streams: Sequence[Stream], options: LocationOptions
 ) -> Mapping[tuple[str, str], Sequence["Late | AheadStream"]]:
-    """Those among them that are late, or whose cursor is ahead. Sends the alert of `landing fresh`
-    if a webhook is set."""
+    """Those among them that are late, or whose cursor is ahead. Sends the alerts of
+    `landing fresh`."""
     from landing.observe.ahead import ahead_streams
-    from landing.observe.alerts import webhook
+    from landing.observe.alerts import alert_of_stale
     from landing.observe.freshness import late_streams
     from landing.zone.bucket import Bucket
 
-    hook = webhook()
     bucket, now = Bucket(bucket_settings(options.workspace)), datetime.now(UTC)
     sources = sorted({stream.source for stream in streams})
     selected = {(stream.source, stream.name) for stream in streams}
@@ -95,11 +94,11 @@ def _stale(
     late = [one for source in sources for one in late_streams(workspace, source, bucket, now)]
     late = [one for one in late if (one.source, one.stream) in selected]
     ahead = [one for source in sources for one in ahead_streams(workspace, source, bucket, now)]
-    ahead = [one for one in ahead if one.ahead.is_cursor and (one.source, one.stream) in selected]
-    if (late or ahead) and hook is not None:
-        hook.post({}, late, [one.concern for one in ahead])
+    ahead = [one for one in ahead if (one.source, one.stream) in selected]
+    alert_of_stale(workspace, bucket, selected, late, ahead)
     stale = defaultdict[tuple[str, str], list["Late | AheadStream"]](list)
-    found: list[Late | AheadStream] = [*late, *ahead]
+    stuck = [one for one in ahead if one.ahead.is_cursor]
+    found: list[Late | AheadStream] = [*late, *stuck]
     for one in found:
         stale[one.source, one.stream].append(one)
     return stale

@@ -12,7 +12,13 @@ from landing.dagster.streams import Stream
 from landing.errors import LandingError
 from landing.events import Emit, FanOut, RunAborted, RunEnded
 from landing.observe import json_log, observers
+from landing.observe.parent_run import ParentRun
 from landing.page.publishing import after_runs
+
+
+def _parent(context: Context) -> ParentRun:
+    run = context.run
+    return ParentRun(run.job_name, run.run_id)
 
 
 @contextmanager
@@ -24,7 +30,9 @@ def reporting(
     def final(error: Exception) -> bool:
         return is_final(error, options.retries, context.retry_number)
 
-    consumers = observers(options.workspace, stream.source, None, late=tuple, is_final=final)
+    consumers = observers(
+        options.workspace, stream.source, None, late=None, is_final=final, parent=_parent(context)
+    )
     consumers += after_runs(options.workspace)
     if (lines := json_log(stream.source)) is not None:
         consumers.append(lines)

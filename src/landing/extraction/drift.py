@@ -25,10 +25,8 @@ from landing.columns.json_page import sampled_every
 from landing.columns.json_text import Unreadable
 from landing.errors import StreamError
 from landing.extraction.expected_kinds import became, expected_kinds, spelled, widened
-from landing.results import Drifted
+from landing.results import ENOUGH, Drifted
 
-ENOUGH = 100
-"""Records that have to lack a field before it counts as lost; as many as discovery samples."""
 SAMPLED_PAGES = 10
 """One in this many JSON pages is sampled, since finding its records takes a pass over the page."""
 _NAMED = 20
@@ -105,21 +103,29 @@ class Drift:
         """
         if self._gained or self._changed:
             yield f"drift: {self._message()}"
-        if read and absent:
-            lost = ", ".join(sorted(absent))
+        if names := self._lost(read, absent):
+            lost = ", ".join(names)
             if self._config.on_drift == "fail" and read >= ENOUGH:
                 raise self._refusal(f"- {lost}: no record had it")
             yield f"no record had {lost}; such columns are all null"
 
-    def found(self, absent: Collection[str]) -> Drifted:
-        """The content of `notes` as data; `absent` are the fields that no record had."""
+    def found(self, read: int, absent: Collection[str]) -> Drifted:
+        """The content of `notes` as data."""
         return Drifted(
             gained={name: spelled(kinds) for name, kinds in self._gained.items()},
-            lost=sorted(absent),
+            lost=self._lost(read, absent),
             changed={
                 name: became(self._kinds[name], kinds) for name, kinds in self._changed.items()
             },
         )
+
+    def _lost(self, read: int, absent: Collection[str]) -> list[str]:
+        """The absent fields that count as lost: a few changed records may have no value in fields
+        that discovery has seen."""
+        if not read:
+            return []
+        are_few = read < ENOUGH and self._config.is_incremental
+        return sorted(name for name in absent if not (are_few and name in self._config.discovered))
 
     def _refusal(self, message: str) -> StreamError:
         config = self._config

@@ -27,10 +27,13 @@ def not_adapted(config: StreamConfig, drifted: Drifted) -> Drifted:
 
 
 def expected_kinds(config: StreamConfig) -> Iterator[tuple[str, frozenset[str]]]:
-    """For each field that lands, the kinds in the discovered schema, or else in the config."""
+    """For each field that lands, the kinds in the discovered schema, or else in the config; and if
+    a person listed several kinds in the config, these as well."""
     for name, field in landing_fields(config.fields).items():
         seen = config.discovered.get(name)
         kinds = (seen.kinds if seen is not None else None) or field.kinds
+        if len(field.kinds) > 1:
+            kinds |= field.kinds
         if kinds:
             yield name, widened(kinds)
 

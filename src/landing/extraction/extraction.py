@@ -16,14 +16,13 @@ from landing.catalog.workspace import slice_limits
 from landing.errors import StreamError
 from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import dlt_context
-from landing.extraction.drift import ENOUGH
 from landing.extraction.load_writer import LoadWriter
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import Pieces, StreamReader
 from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
-from landing.results import Ahead, Drifted
+from landing.results import ENOUGH, Ahead, Drifted
 from landing.zone.bucket_file import BucketFile
 from landing.zone.publication import Load
 from landing.zone.state import StateFile

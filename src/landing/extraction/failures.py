@@ -74,7 +74,7 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
                 "until they are uploaded: make room, or set TMPDIR to a folder on a larger disk"
             )
     if name := missing_variable(error):
-        client = workspace.shown(workspace.sources / source / "client.py")
+        client = workspace.shown(workspace.source_dir(source) / "client.py")
         return SettingsError(
             f"{name} is not set, but source '{source}' needs it; {client} describes it "
             "(set it in the environment or .env)",
@@ -85,12 +85,12 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     hint = _empty_hint(workspace, source)
     for cause in causes(error):
         if isinstance(cause, requests.RequestException):
-            message = redacted(f"{what}: {_request_failed(cause)}{hint}")
+            message = redacted(f"{what}: {request_failed(cause)}{hint}")
             if hint and isinstance(cause, _no_url()):
                 return SettingsError(message, remedy=_listed(source))
             return ApiError(message, remedy=_of_request(cause, source))
-    root = _innermost_of_source(workspace, error)
-    place = place_in_source(workspace, root)
+    root = _innermost_of_source(workspace, source, error)
+    place = place_in_source(workspace, source, root)
     message = redacted(f"{what}: {place + ': ' if place else ''}{_message(root)}{hint}")
     return StreamError(message, remedy=_tried(source))
 
@@ -116,7 +116,8 @@ def _empty_hint(workspace: Workspace, source: str) -> str:
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} set but empty"
 
 
-def _request_failed(error: requests.RequestException) -> str:
+def request_failed(error: requests.RequestException) -> str:
+    """Why a request failed, without the library's own words."""
     tried = int(getattr(error.response, "attempts", 0) or getattr(error, "attempts", 1))
     return _why(error) + (f" (tried {tried} times)" if tried > 1 else "")
 
@@ -182,25 +183,28 @@ def _status_hint(response: requests.Response) -> str:
     return "; the API failed, the next run tries again" if status >= 500 else ""
 
 
-def _innermost_of_source(workspace: Workspace, error: Exception) -> BaseException:
-    """The innermost cause whose traceback includes the workspace's own source code."""
+def _innermost_of_source(workspace: Workspace, source: str, error: Exception) -> BaseException:
+    """The innermost cause whose traceback includes the code of a source."""
     chain = list(causes(error))
-    return next((c for c in reversed(chain) if _own_frames(workspace, c)), chain[-1])
+    return next((c for c in reversed(chain) if _own_frames(workspace, source, c)), chain[-1])
 
 
-def _own_frames(workspace: Workspace, error: BaseException) -> list[traceback.FrameSummary]:
+def _own_frames(
+    workspace: Workspace, source: str, error: BaseException
+) -> list[traceback.FrameSummary]:
+    folders = (workspace.sources, workspace.source_dir(source))
     return [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(workspace.sources)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in folders)
     ]
 
 
-def place_in_source(workspace: Workspace, error: BaseException) -> str:
-    """`file, line N` of the innermost frame in the workspace's sources; empty if there is none."""
+def place_in_source(workspace: Workspace, source: str, error: BaseException) -> str:
+    """`file, line N` of the innermost frame in the code of the sources; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{workspace.shown(Path(error.filename))}, line {error.lineno}"
-    frames = _own_frames(workspace, error)
+    frames = _own_frames(workspace, source, error)
     if not frames:
         return ""
     return f"{workspace.shown(Path(frames[-1].filename))}, line {frames[-1].lineno}"

@@ -50,6 +50,11 @@ def code() -> int:
     return CODES[signal.Signals(_received[0])] if _received else CODES[signal.SIGINT]
 
 
+def signal_name() -> str | None:
+    """The signal that interrupted this process; None if none came."""
+    return signal.Signals(_received[0]).name if _received else None
+
+
 def _receive(number: int, frame: object) -> None:
     _received.append(number)
     _requested.set()

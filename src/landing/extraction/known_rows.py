@@ -23,6 +23,7 @@ from landing.zone.bucket_file import BucketFile
 IN_STATE = 5_000
 """Rows whose hashes are kept in the state itself, in 80 KB."""
 _OLDER_BYTES = 12
+_PIECE_ROWS = 10_000
 
 LandedFile: TypeAlias = Path | BucketFile
 
@@ -174,8 +175,20 @@ def rows_of(
             for group in range(parquet.num_row_groups):
                 mask = wanted(parquet.read_row_group(group, columns=[name])[name])
                 if pc.any(mask).as_py():
-                    rows = parquet.read_row_group(group, columns=schema.names)
-                    yield rows.select(schema.names).filter(mask)
+                    yield from _masked(parquet, group, mask, schema)
+
+
+def _masked(parquet: Any, group: int, mask: Any, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Rows of a row group, read in pieces: most often only its last ones are wanted."""
+    pieces = parquet.iter_batches(
+        _PIECE_ROWS, row_groups=[group], columns=schema.names, use_threads=False
+    )
+    start = 0
+    for piece in pieces:
+        of_piece = mask.slice(start, piece.num_rows)
+        start += piece.num_rows
+        if pc.any(of_piece).as_py():
+            yield pa.Table.from_batches([piece]).select(schema.names).filter(of_piece)
 
 
 def _bytes_of(numbers: pa.Array, size: int) -> bytes:

@@ -164,7 +164,7 @@ def _batch(stream: str, item: Any) -> Batch:
 
 
 def _rows(stream: str, items: list[Any]) -> Batch:
-    if all(type(item) is dict for item in items):
+    if set(map(type, items)) <= {dict}:
         return items
     if items and all(isinstance(item, pa.Table | pa.RecordBatch) for item in items):
         tables = [_batch(stream, item) for item in items]

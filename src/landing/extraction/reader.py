@@ -239,7 +239,7 @@ class StreamReader:
             )
         if self.gone.count:
             self._emit(Note(stream, self.gone.note))
-        self.drift = self._drift.found(self._absent if self.live else ())
+        self.drift = self._drift.found(self.live, self._absent)
         for note in self._drift.notes(self.live, self._absent):
             self._emit(DriftNote(stream, note))
         for text in filter_.notes() if filter_ is not None else ():

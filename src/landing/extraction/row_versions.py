@@ -17,7 +17,7 @@ from landing.columns.fitting import ConversionError
 from landing.zone.layout import DEFERRED_VERSIONS, load_id_after
 
 # Most keys of a stretch, so that memory does not grow with the backlog.
-STRETCH_ROWS = 500_000
+STRETCH_ROWS = 250_000
 
 
 class RowVersions:

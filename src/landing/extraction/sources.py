@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from landing.catalog.files import read_config
+from landing.catalog.installed import installed_sources
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
@@ -91,12 +92,12 @@ class Source:
     def check_stream(self, name: str) -> None:
         """Raises what `stream` does, but sends no request. Accepts any name if the package has
         `@dlt.source` functions."""
-        if not any(self._factories()):
+        if not self._has_factories:
             self.stream(name)
 
     def check_config(self, config: StreamConfig) -> None:
         """Raises what `config` does, for a stream whose code is known without a request."""
-        if not any(self._factories()):
+        if not self._has_factories:
             as_declared(config, self.stream(config.stream))
 
     def config(self, stream: str) -> StreamConfig:
@@ -147,7 +148,7 @@ class Source:
 
     @property
     def _shown(self) -> str:
-        return self.workspace.shown(self.workspace.sources / self.name / "__init__.py")
+        return self.workspace.shown(self.workspace.source_dir(self.name) / "__init__.py")
 
     def _exports(self) -> Iterator[tuple[str, Any]]:
         names = getattr(self.module, "__all__", None)
@@ -165,6 +166,11 @@ class Source:
             if isinstance(value, DltResource) and found.setdefault(value.name, value) is not value:
                 raise SourceError(f"{self._shown}: two resources are named '{value.name}'")
         return found
+
+    @cached_property
+    def _has_factories(self) -> bool:
+        """Cached, since each of many streams is checked."""
+        return any(self._factories())
 
     def _factories(self) -> Iterator[tuple[str, Any]]:
         for name, value in self._exports():
@@ -249,9 +255,9 @@ def _with_own_parents(resource: DltResource) -> DltResource:
 
 
 def load_source(workspace: Workspace, name: str) -> Source:
-    """Import `dlt/sources/{name}/`.
+    """Import `dlt/sources/{name}/`, or else the installed package of this source.
 
-    Raises WorkspaceError if there is no such folder, SourceError if its Python does not import.
+    Raises WorkspaceError if there is neither, SourceError if its Python does not import.
     """
     check_source(workspace, name)
     _use(workspace)
@@ -262,11 +268,13 @@ def load_source(workspace: Workspace, name: str) -> Source:
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)
-    is_new = f"{PACKAGE}.{name}" not in sys.modules
+    is_own = workspace.has_own(name)
+    package = f"{PACKAGE}.{name}" if is_own else installed_sources()[name].module
+    is_new = is_own and package not in sys.modules
     records = ImportRecords(workspace)
     is_known = not is_new or records.starts(name) is not None
     try:
-        module = importlib.import_module(f"{PACKAGE}.{name}")
+        module = importlib.import_module(package)
     except Exception as error:
         message = _import_failed(workspace, name, error)
         raise SourceError(message, remedy=f"fix it; `landing doctor {name}` checks it") from error
@@ -299,7 +307,7 @@ def _import_failed(workspace: Workspace, name: str, error: Exception) -> str:
             f"{variable} is read while source '{name}' is imported; read it inside the client's "
             "__init__, so that streams can be listed without it"
         )
-    place = place_in_source(workspace, error) or workspace.shown(workspace.sources / name)
+    place = place_in_source(workspace, name, error) or workspace.shown(workspace.source_dir(name))
     if isinstance(error, ImportError) and "dlt.sources.incremental" in str(error):
         return (
             f"{place}: dlt.sources.incremental is a class, not a module; delete that import and "

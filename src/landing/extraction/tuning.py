@@ -12,11 +12,14 @@ from typing import Any
 
 import msgspec
 
+from landing.zone import allocator
+
 
 def import_faster() -> None:
-    """Disable garbage collection during imports, which create no garbage. Call before the engine
-    and the source are imported, and `tune_process` after."""
+    """Disable garbage collection during imports, which create no garbage, and choose how memory is
+    allocated. Call before the engine and the source are imported, and `tune_process` after."""
     gc.disable()
+    allocator.keep_little()
 
 
 def tune_process() -> None:

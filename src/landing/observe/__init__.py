@@ -1,5 +1,5 @@
 """The consumers of a run's events besides the terminal: records of failed runs in the bucket, and
-what the environment switches on (OpenTelemetry, Prometheus, alerts, JSON logs).
+what the environment switches on (OpenTelemetry, Prometheus, OpenLineage, alerts, JSON logs).
 
 Each is imported only if it is switched on.
 """
@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.errors import SettingsError, needs
 from landing.events import Emit
-from landing.observe.alerts import NAME, Alerts, webhook
+from landing.observe.alert_rules import rules
+from landing.observe.alerts import Alerts
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
-from landing.observe.in_time import AtEnd
+from landing.observe.in_quarantine import InQuarantine
+from landing.observe.in_time import ALERTS_SENT_WITHIN, LINEAGE_SENT_WITHIN, AtEnd
+from landing.observe.parent_run import ParentRun, lineage_setting
+from landing.observe.receivers import configured_receivers
 from landing.secrets import register_lasting
 
 if TYPE_CHECKING:
+    from landing.observe.lineage import Lineage
     from landing.observe.logs import JsonLog
     from landing.observe.otel import Telemetry
     from landing.observe.prometheus import Metrics
@@ -33,20 +38,25 @@ def observers(
     workspace: Workspace,
     source: str,
     metrics_file: Path | None,
-    late: Callable[[], Iterable[Late]],
+    late: Callable[[], Iterable[Late]] | None,
     is_final: Callable[[Exception], bool] = lambda error: True,
+    parent: ParentRun | None = None,
 ) -> list[Emit]:
     """The consumers that are switched on. Only errors that are final, since nothing tries again,
-    are alerted of. Raises SettingsError if a package is not installed."""
+    are alerted of; with `late` None, no stream is that is late. Raises
+    SettingsError if a package is not installed."""
     at_end = AtEnd()
-    hook = webhook()
-    alerts = [] if hook is None else [Alerts(source, hook, late, is_final)]
+    waiting = InQuarantine(workspace, source)
+    to, general = configured_receivers(), rules()
+    names = " and ".join(one.name for one in to)
+    alerts = [Alerts(workspace, source, to, general, late, is_final, waiting)] if to else []
     return [
         FailedRuns(workspace, source),
-        *_telemetry(source, at_end),
-        *_metrics(source, metrics_file, at_end),
-        *(one.find_late for one in alerts),
-        *(at_end.sending(one, NAME, only_problems=True) for one in alerts),
+        *_telemetry(source, waiting, at_end),
+        *_metrics(source, metrics_file, waiting, at_end),
+        *_lineage(workspace, source, parent, at_end),
+        *(one.prepare for one in alerts),
+        *(at_end.sending(one, names, ALERTS_SENT_WITHIN) for one in alerts),
         at_end,
     ]
 
@@ -57,7 +67,9 @@ def check_installed() -> None:
         _telemetry_class(setting)
     if (setting := _gateway_setting()) is not None:
         _metrics_class(setting)
-    webhook()
+    if (setting := lineage_setting()) is not None:
+        _lineage_class(setting)
+    configured_receivers(), rules()
 
 
 def json_log(source: str, log_format: str | None = None) -> JsonLog | None:
@@ -82,14 +94,14 @@ def _telemetry_setting() -> str | None:
     return next((name for name in endpoints if os.environ.get(name, "").strip()), None)
 
 
-def _telemetry(source: str, at_end: AtEnd) -> Iterator[Emit]:
+def _telemetry(source: str, waiting: InQuarantine, at_end: AtEnd) -> Iterator[Emit]:
     setting = _telemetry_setting()
     if setting is None:
         return
     for kind in _OTLP:  # `authorization=Bearer …`: a secret, though not by the variable's name
         for pair in os.environ.get(f"OTEL_EXPORTER_OTLP{kind}_HEADERS", "").split(","):
             register_lasting(pair.partition("=")[2].strip(), what="a header for OpenTelemetry")
-    yield at_end.sending(_telemetry_class(setting)(source), setting)
+    yield at_end.sending(_telemetry_class(setting)(source, waiting), setting)
 
 
 def _telemetry_class(setting: str) -> type[Telemetry]:
@@ -98,17 +110,34 @@ def _telemetry_class(setting: str) -> type[Telemetry]:
     return Telemetry
 
 
+def _lineage(
+    workspace: Workspace, source: str, parent: ParentRun | None, at_end: AtEnd
+) -> Iterator[Emit]:
+    if (setting := lineage_setting()) is None:
+        return
+    lineage = _lineage_class(setting)(workspace, source, parent)
+    yield at_end.sending(lineage, "OpenLineage", LINEAGE_SENT_WITHIN, has_time=False)
+
+
+def _lineage_class(setting: str) -> type[Lineage]:
+    with needs(setting, "lineage", " (or OPENLINEAGE_DISABLED=true switches it off)"):
+        from landing.observe.lineage import Lineage
+    return Lineage
+
+
 def _gateway_setting() -> str | None:
     name = "LANDING_PUSHGATEWAY_URL"
     return name if os.environ.get(name, "").strip() else None
 
 
-def _metrics(source: str, file: Path | None, at_end: AtEnd) -> Iterator[Emit]:
+def _metrics(
+    source: str, file: Path | None, waiting: InQuarantine, at_end: AtEnd
+) -> Iterator[Emit]:
     setting = _gateway_setting()
     if file is None and setting is None:
         return
     gateway = None if setting is None else os.environ[setting].strip()
-    metrics = _metrics_class(setting or "--metrics-file")(source, file, gateway)
+    metrics = _metrics_class(setting or "--metrics-file")(source, file, gateway, waiting)
     yield metrics
     if setting is not None:
         yield at_end.sending(metrics.push_rest, setting)

@@ -11,7 +11,6 @@ from landing.catalog.files import selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError
-from landing.observe.alerts import Concern
 from landing.observe.lag import moment_of
 from landing.observe.problems import Problem, of_ahead
 from landing.operations.state_view import cursor_in
@@ -33,10 +32,6 @@ class AheadStream:
     @property
     def problem(self) -> Problem:
         return of_ahead(self.source, self.stream, self.ahead)
-
-    @property
-    def concern(self) -> Concern:
-        return Concern(f"{self.source}/{self.stream}", self.problem)
 
     @property
     def message(self) -> str:

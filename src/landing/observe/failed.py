@@ -1,25 +1,38 @@
-"""Records failed runs in the bucket, where a run that lands nothing would leave no trace."""
+"""Records failed and interrupted runs in the bucket, where a run that lands nothing would leave no
+trace, and those that died before the current run without a record."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from landing import events
 from landing.catalog.files import configured_streams, selected_configs
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError, SourceError
+from landing.errors import (
+    BucketError,
+    BucketUnusable,
+    CatalogError,
+    LandingError,
+    LeaseHeld,
+    SettingsError,
+    SourceError,
+)
+from landing.extraction import interruption
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
+from landing.zone.bucket_messages import Unanswered
 from landing.zone.failure_log import FailedRun, put_failed_run
 from landing.zone.layout import StreamPaths
 
 TAKES = 10.0
 """Seconds that the end of a run waits for its records to be written."""
+INTERRUPTED_TAKES = 3.0
+"""The same for a run that a signal has ended: a pod is killed 30 seconds after it."""
 _LONGEST = 2_000
 """Characters of a message that are recorded."""
 
@@ -34,6 +47,10 @@ class _Progress:
     load_ids: list[str] = field(default_factory=list)
 
 
+class Interrupted(LandingError):
+    """A run that was ended from outside, as its record names it."""
+
+
 class FailedRuns:
     """Writes in its own threads, so that a bucket that is down does not delay the messages."""
 
@@ -43,6 +60,7 @@ class FailedRuns:
         self._runs: dict[str, _Progress] = {}
         self._writing: list[threading.Thread] = []
         self._unwritten: list[str] = []
+        self._within = TAKES
 
     def __call__(self, event: events.Event) -> None:
         match event:
@@ -54,14 +72,20 @@ class FailedRuns:
                 self._runs[stream].load_ids.append(load_id)
             case events.LoadPublished(stream=stream, rows=rows):
                 self._runs[stream].published += rows
+            case events.StreamLanded(stream=stream):
+                self._runs.pop(stream, None)
             case events.StreamFailed(stream=stream, error=error):
                 if not isinstance(error, LeaseHeld):  # the other run has not failed
                     self._keep([stream], error)
+                self._runs.pop(stream, None)
+            case events.PredecessorDied(stream=stream, text=text, renewed=renewed):
+                self._write_soon({stream: _died(text, renewed)}, is_earlier=True)
             case events.RunAborted(streams=streams, error=error):
                 # A mistake on the command line is not recorded.
                 if isinstance(error, SourceError | SettingsError | CatalogError):
                     self._keep(self._affected(streams), error)
             case events.RunEnded():
+                self._keep_interrupted()
                 self._wait_for_records()
 
     def _affected(self, streams: Sequence[str]) -> Iterable[str]:
@@ -72,11 +96,20 @@ class FailedRuns:
         return [stream for stream in configured if stream in streams]
 
     def _keep(self, streams: Iterable[str], error: Exception) -> None:
-        found = {stream: self._failed_run(stream, error) for stream in streams}
+        self._write_soon({stream: self._failed_run(stream, error) for stream in streams})
+
+    def _keep_interrupted(self) -> None:
+        """Of the streams that have neither landed nor failed."""
+        if self._runs:
+            by = interruption.signal_name()
+            self._within = INTERRUPTED_TAKES
+            self._keep(list(self._runs), Interrupted(f"ended by {by}" if by else "was interrupted"))
+
+    def _write_soon(self, found: dict[str, FailedRun], *, is_earlier: bool = False) -> None:
         if not found:
             return
         writing = threading.Thread(
-            target=self._write, args=(found,), name="landing-failed", daemon=True
+            target=self._write, args=(found, is_earlier), name="landing-failed", daemon=True
         )
         self._writing.append(writing)
         writing.start()
@@ -93,21 +126,32 @@ class FailedRuns:
             **progress,
         )
 
-    def _write(self, found: dict[str, FailedRun]) -> None:
+    def _write(self, found: dict[str, FailedRun], is_earlier: bool) -> None:
         try:
             bucket = Bucket(bucket_settings(self._workspace))
             for stream, run in found.items():
-                put_failed_run(bucket, StreamPaths(self._source, stream), run)
+                paths = StreamPaths(self._source, stream)
+                put_failed_run(bucket, paths, run, is_earlier=is_earlier)
         except SettingsError:
             pass  # of the bucket's address or keys, for which the run itself has failed
         except Exception as error:
-            self._unwritten.append(str(error))
+            # If the run failed for the bucket, its own error says so already.
+            if not (isinstance(error, BucketError) and self._failed_for_bucket(found)):
+                self._unwritten.append(str(error))
+
+    def _failed_for_bucket(self, found: Mapping[str, FailedRun]) -> bool:
+        kinds = {kind.__name__ for kind in (BucketUnusable, Unanswered)}
+        return {run.error for run in found.values()} <= kinds
 
     def _wait_for_records(self) -> None:
-        until = time.monotonic() + TAKES
+        until = time.monotonic() + self._within
         for writing in self._writing:
             writing.join(max(0.0, until - time.monotonic()))
         if any(writing.is_alive() for writing in self._writing):
-            self._unwritten.append(f"gave up after {TAKES:.0f} s")
+            self._unwritten.append(f"gave up after {self._within:.0f} s")
         if self._unwritten:
             raise LandingError(f"the failure was not recorded in the bucket: {self._unwritten[0]}")
+
+
+def _died(text: str, renewed: datetime) -> FailedRun:
+    return FailedRun(finished=renewed, error="Died", message=redacted(text))

@@ -11,8 +11,12 @@ from landing.events import Emit, Event, RunAborted, RunEnded, StreamFailed
 
 SENT_WITHIN = 0.6
 """Seconds that the end of a run that landed everything waits for collectors and gateways."""
+ALERTS_SENT_WITHIN = 1.0
+"""Seconds that it waits for the receivers of alerts, which get what is left by the next run."""
+LINEAGE_SENT_WITHIN = 0.9
+"""Seconds that it waits for the collector of OpenLineage, whether the run has failed or not."""
 PROBLEMS_SENT_WITHIN = 10.0
-"""Seconds that the end of a run waits for whatever has a problem to report."""
+"""Seconds that the end of a run waits for whatever has a failure to report."""
 
 
 class Work:
@@ -62,12 +66,16 @@ class AtEnd:
         self._under_way: list[tuple[Work, float]] = []
         self._has_failed = False
 
-    def sending(self, consumer: Emit, what: str, *, only_problems: bool = False) -> Emit:
-        """With `only_problems`, the consumer sends nothing if there are none."""
+    def sending(
+        self, consumer: Emit, what: str, within: float | None = None, *, has_time: bool = True
+    ) -> Emit:
+        """`within`: seconds for a run that landed everything. A failure has longer, if
+        `has_time`."""
+        shortest = SENT_WITHIN if within is None else within
 
         def emit(event: Event) -> None:
             if isinstance(event, RunEnded):
-                within = PROBLEMS_SENT_WITHIN if only_problems or self._has_failed else SENT_WITHIN
+                within = PROBLEMS_SENT_WITHIN if has_time and self._has_failed else shortest
                 self._under_way.append((Work(lambda: consumer(event), what), within))
             else:
                 consumer(event)

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__, events
+from landing.observe.in_quarantine import InQuarantine
 from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
@@ -48,6 +49,8 @@ _COUNTERS = {
 _GAUGES = {
     "ahead": ("", "1 if the cursor, or a record, is beyond the source's time"),
     "unexpected": ("", "1 if the number of rows is not what is expected"),
+    "quarantine.rows": ("{row}", "Records that wait in quarantine"),
+    "quarantine.age": ("s", "How long the oldest of them has waited; 0 if none waits"),
     "cursor.lag": ("s", "How far the cursor is behind now"),
 }
 
@@ -59,9 +62,10 @@ class _Stream:
 
 
 class Telemetry:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, waiting: InQuarantine) -> None:
         resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else _SERVICE)
         self._source = source
+        self._waiting = waiting
         self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         reader = PeriodicExportingMetricReader(OTLPMetricExporter())
@@ -156,6 +160,7 @@ class Telemetry:
         if (moment := moment_of(result.cursor_after)) is not None:
             lag = (datetime.now(UTC) - moment).total_seconds()
             self._gauges["cursor.lag"].set(lag, labels)
+        self._quarantined(result.stream)
         span = self._streams[result.stream].span
         span.set_attributes(
             {
@@ -168,8 +173,16 @@ class Telemetry:
             span.set_attribute("landing.ahead", redacted(str(result.ahead.value)))
         self._end(result.stream, "landed")
 
+    def _quarantined(self, stream: str, error: Exception | None = None) -> None:
+        if (waiting := self._waiting(stream, error)) is not None:
+            labels = self._labels(stream)
+            age = datetime.now(UTC) - (waiting.oldest or datetime.now(UTC))
+            self._gauges["quarantine.rows"].set(waiting.rows, labels)
+            self._gauges["quarantine.age"].set(max(0.0, age.total_seconds()), labels)
+
     def _failed(self, stream: str, error: Exception) -> None:
         self._has_failed = True
+        self._quarantined(stream, error)
         if stream in self._streams:  # not if its config can't be read
             message = Status(StatusCode.ERROR, redacted(str(error)))
             self._streams[stream].span.set_status(message)

@@ -11,15 +11,25 @@ import msgspec
 from landing.catalog.stream_config import StreamConfig
 from landing.errors import ApiError, CatalogError, SettingsError, SourceError
 from landing.observe.freshness import lateness
-from landing.results import Ahead, StreamResult
+from landing.results import Ahead
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.failure_log import FailedRun
 from landing.zone.layout import StreamPaths, load_id_of
+from landing.zone.lease import EXPIRES_AFTER
 
 _OF_SETTINGS = (SettingsError.__name__, SourceError.__name__, CatalogError.__name__)
 
 Kind: TypeAlias = Literal[
-    "unreadable", "died", "failed", "failing", "late", "ahead", "volume", "quarantine", "schedule"
+    "unreadable",
+    "died",
+    "interrupted",
+    "failed",
+    "failing",
+    "late",
+    "ahead",
+    "volume",
+    "quarantine",
+    "schedule",
 ]
 
 
@@ -35,10 +45,16 @@ class LeaseStatus(msgspec.Struct, frozen=True):
     since: str
     is_dead: bool
     """Not renewed for so long that its process must have died."""
+    is_gone: bool = False
+    """Of a process of this machine that has ended."""
 
 
 def of_lease(paths: StreamPaths, lease: LeaseStatus | None) -> Iterator[Problem]:
-    if lease is not None and lease.is_dead:
+    if lease is not None and lease.is_gone and not lease.is_dead:
+        message = f"{lease.holder} has had the lease since {lease.since}, and no longer exists"
+        until = f"takes it over, {EXPIRES_AFTER.seconds} s after its end"
+        yield Problem("interrupted", message, _run(paths, until))
+    elif lease is not None and lease.is_dead:
         message = f"{lease.holder} has had the lease since {lease.since} and died"
         yield Problem("died", message, _run(paths, "takes it over and completes it"))
 
@@ -56,7 +72,8 @@ def of_failing_run(
     """For any cause but the quarantine_limit, which has its own remedy."""
     if run is None or (limit_load_id is not None and limit_load_id in run.load_ids):
         return
-    message = f"the last run failed at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
+    ended = "was interrupted" if run.was_interrupted else "failed"
+    message = f"the last run {ended} at {run.finished:%Y-%m-%d %H:%M} UTC: {run.message}"
     if run.error in _OF_SETTINGS:
         remedy = f"`landing doctor {paths.source}` checks settings, source and configs"
     else:
@@ -118,15 +135,6 @@ def of_ahead(source: str, stream: str, ahead: Ahead) -> Problem:
     )
 
 
-def of_result(result: StreamResult) -> Iterator[Problem]:
-    """What a run that landed should alert of: a record that is ahead once, and anything else with
-    each run."""
-    ahead = result.ahead
-    if ahead is not None and (ahead.is_cursor or ahead.is_new):
-        yield of_ahead(result.source, result.stream, ahead)
-    yield from of_volume(StreamPaths(result.source, result.stream), result.unexpected)
-
-
 def of_volume(paths: StreamPaths, unexpected: Iterable[str]) -> Iterator[Problem]:
     for text in unexpected:
         show = f"`landing check {paths.source} {paths.stream}` shows what the source returns"
@@ -145,6 +153,13 @@ def of_quarantine(paths: StreamPaths, quarantined: int) -> Iterator[Problem]:
             f"{show}; `landing quarantine land` lands them once the config is corrected, "
             "`drop` removes those that are not needed",
         )
+
+
+def of_waiting(paths: StreamPaths, rows: int, oldest: datetime) -> Problem:
+    """For an alert; `oldest` is the load of the oldest record."""
+    (found,) = of_quarantine(paths, rows)
+    since = f"the oldest since {oldest:%Y-%m-%d %H:%M} UTC"
+    return Problem(found.kind, f"{found.message}, {since}", found.remedy)
 
 
 def _run(paths: StreamPaths, effect: str) -> str:

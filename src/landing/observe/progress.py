@@ -191,6 +191,7 @@ class Every:
 
     def __init__(self, notify: Callable[[StreamProgress], None]) -> None:
         self._watch = Watch()
+        self._notify = notify
         seconds = interval()
         self._ticker = Ticker(self._watch, seconds, notify) if seconds else None
 
@@ -198,6 +199,13 @@ class Every:
         self._watch(event)
         if isinstance(event, events.RunEnded):
             self.close()
+
+    def leave(self) -> None:
+        """Notify of the last counts of a run that is interrupted."""
+        self.close()
+        for of in self._watch.streams:
+            if not of.is_over:
+                self._notify(of)
 
     def close(self) -> None:
         if self._ticker is not None:
@@ -244,7 +252,7 @@ def retries_in_words(retries: Counter[str]) -> str:
     return f"{count:,} {'retry' if count == 1 else 'retries'} ({', '.join(retries)})"
 
 
-def line(of: StreamProgress, now: float) -> str:
+def line(of: StreamProgress, now: float, doing: str | None = None) -> str:
     """The whole progress of a stream as one line of a log."""
     rows = f"{of.rows:,}" if of.total is None else f"{of.rows:,} of {of.total:,}"
     message = [f"{rows} rows read"]
@@ -258,6 +266,6 @@ def line(of: StreamProgress, now: float) -> str:
         message.append(retries_in_words(of.retries))
     if of.pacing_seconds >= 0.05:
         message.append(f"waited {of.pacing_seconds:.1f} s for pacing")
-    if (left := of.seconds_left(now)) is not None:
+    if doing is None and (left := of.seconds_left(now)) is not None:
         message.append(f"about {lasting(left)} left")
-    return f"{', '.join(message)}; {in_words(of, now)}"
+    return f"{', '.join(message)}; {doing or in_words(of, now)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from prometheus_client.registry import Collector
 from landing.catalog.schedule import Schedule
 from landing.errors import LandingError, listed
 from landing.events import Event, RunAborted, RunEnded, StreamFailed, StreamLanded, StreamStarted
+from landing.observe.in_quarantine import InQuarantine
 from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
 from landing.results import StreamResult
@@ -51,6 +53,8 @@ GAUGES = {
     "landing_cursor_timestamp_seconds": "The cursor, where it is a time.",
     "landing_cursor_ahead": "1 if the cursor is more than a day beyond the source's time, else 0.",
     "landing_record_ahead": "1 if a record's cursor value is, and the cursor waits, else 0.",
+    "landing_quarantine_rows": "Records that wait in quarantine.",
+    "landing_quarantine_oldest_timestamp_seconds": "When the oldest came; NaN if none waits.",
     "landing_next_due_timestamp_seconds": "When the stream is due next.",
 }
 GATEWAY = "LANDING_PUSHGATEWAY_URL"
@@ -66,8 +70,11 @@ class Metrics:
     pushed as soon as it has ended, in a thread. `push_rest` has those pushed once more that were
     not taken, and waits for the last ones."""
 
-    def __init__(self, source: str, file: Path | None, gateway: str | None) -> None:
+    def __init__(
+        self, source: str, file: Path | None, gateway: str | None, waiting: InQuarantine
+    ) -> None:
         self._source = source
+        self._waiting = waiting
         self._file = file
         self._values: dict[str, dict[str, float]] = {}
         self._schedules: dict[str, Schedule] = {}
@@ -82,8 +89,9 @@ class Metrics:
                 self._schedules[stream] = Schedule(cron, timezone)
             case StreamLanded(result=result):
                 self._landed(result)
-            case StreamFailed(stream=stream):
-                self._record(stream, self._ended(stream, succeeded=False))
+            case StreamFailed(stream=stream, error=error):
+                values = self._ended(stream, succeeded=False)
+                self._record(stream, {**values, **self._quarantined(stream, error)})
             case RunAborted(streams=streams):
                 for stream in streams:
                     self._record(stream, self._ended(stream, succeeded=False))
@@ -106,6 +114,7 @@ class Metrics:
         moment, ahead = moment_of(result.cursor_after), result.ahead
         values = {
             **self._ended(result.stream, succeeded=True),
+            **self._quarantined(result.stream),
             "landing_last_run_duration_seconds": result.seconds,
             "landing_last_run_rows": result.rows,
             "landing_last_run_bytes": result.bytes,
@@ -124,6 +133,15 @@ class Metrics:
             **({} if moment is None else {"landing_cursor_timestamp_seconds": moment.timestamp()}),
         }
         self._record(result.stream, values)
+
+    def _quarantined(self, stream: str, error: Exception | None = None) -> dict[str, float]:
+        if (waiting := self._waiting(stream, error)) is None:
+            return {}
+        oldest = math.nan if waiting.oldest is None else waiting.oldest.timestamp()
+        return {
+            "landing_quarantine_rows": waiting.rows,
+            "landing_quarantine_oldest_timestamp_seconds": oldest,
+        }
 
     def _ended(self, stream: str, *, succeeded: bool) -> dict[str, float]:
         now = time.time()

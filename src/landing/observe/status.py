@@ -129,7 +129,7 @@ def _status(
     """By the listing, unless a run has ended since."""
     found = _readable_status(config, bucket, now, grace)
     state = StreamPaths(config.source, config.stream).state
-    if found.status == "died" or bucket.has_changed(state, found.last_run):
+    if found.status in ("died", "interrupted") or bucket.has_changed(state, found.last_run):
         return _readable_status(config, bucket.live, now, grace)
     return found
 
@@ -219,6 +219,7 @@ def _lease(holder: Holder | None, now: datetime) -> LeaseStatus | None:
         holder=f"process {holder.pid} on {holder.host}",
         since=holder.since,
         is_dead=now - holder.renewed > _GIVEN_UP_AFTER,
+        is_gone=holder.is_gone,
     )
 
 

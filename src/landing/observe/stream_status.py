@@ -12,7 +12,17 @@ from landing.results import Ahead, Drifted, Reason
 from landing.zone.parent_cursors import ParentCursor
 
 Verdict: TypeAlias = Literal[
-    "ok", "running", "never", "late", "ahead", "volume", "quarantine", "failing", "failed", "died"
+    "ok",
+    "running",
+    "never",
+    "late",
+    "ahead",
+    "volume",
+    "quarantine",
+    "failing",
+    "failed",
+    "died",
+    "interrupted",
 ]
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -29,8 +31,8 @@ from landing.operations.compaction_plan import (
     day_of,
     plan_compaction,
 )
-from landing.operations.rewriting import Copy, NotEqual, alike, check_equal, rewritten
-from landing.zone.bucket import ATTEMPTS, Bucket
+from landing.operations.rewriting import Copy, Merged, NotEqual, alike, check_equal, rewritten
+from landing.zone.bucket import ATTEMPTS, Bucket, Listed
 from landing.zone.compactions import (
     Compaction,
     PendingCompaction,
@@ -43,7 +45,9 @@ from landing.zone.lease import RETRY_EVERY, Lease
 from landing.zone.load_log import RecordedFile
 from landing.zone.sealing import empty_file
 
-_DOWNLOADS = 8
+_DOWNLOADS = 16
+_IN_MEMORY = 8 * 1024 * 1024
+"""Total bytes of files that are copied into memory instead of to the disk, and ahead of time."""
 _RETRY_SECONDS = 5.0
 """Seconds between two attempts to take a lease that another process holds."""
 _FREE_EVERY = 5.0
@@ -87,7 +91,7 @@ def planned(paths: StreamPaths, plan: CompactionPlan) -> Compacted:
 
 
 def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Compacted:
-    """Replace small files group by group, taking the stream's lease for each group.
+    """Replace small files group by group, under the stream's lease, which it pauses to release.
 
     Waits up to `wait` seconds for a lease that another process holds. An error becomes the
     result's `error`; groups that were replaced before it stay replaced.
@@ -99,17 +103,24 @@ def compact(bucket: Bucket, paths: StreamPaths, terms: Terms, wait: float) -> Co
                 replacing.finish_pending()
         plan = plan_compaction(bucket, paths, terms)
         result.left = plan.left
-        freed = time.monotonic()
-        for group in plan.groups:
-            if time.monotonic() - freed > _FREE_EVERY:
-                time.sleep(_FREE_FOR)
-                freed = time.monotonic()
+        groups = deque(plan.groups)
+        while groups:
             with _replacing(bucket, paths, wait, result) as replacing:
                 replacing.finish_pending()
-                replacing.replace(group)
+                replacing.replace_some(groups, until=time.monotonic() + _FREE_EVERY)
+            if groups:
+                time.sleep(_FREE_FOR)
     except LandingError as error:
         result.error = error
     return result
+
+
+_Copying: TypeAlias = Sequence[Future[bytes | None] | Future[Path | None]]
+"""Copies of files that are being made; None for one that does not exist."""
+
+
+def _fit_memory(files: Sequence[Listed | RecordedFile]) -> bool:
+    return sum(file.bytes for file in files) <= _IN_MEMORY
 
 
 @contextmanager
@@ -129,7 +140,9 @@ def _replacing(
                     raise
                 time.sleep(_RETRY_SECONDS)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-"))
-        yield _Replacing(bucket, paths, lease, Path(folder), result)
+        threads = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads")
+        stack.callback(threads.shutdown, cancel_futures=True)
+        yield _Replacing(bucket, paths, lease, Path(folder), threads, result)
 
 
 class _Replacing:
@@ -141,12 +154,14 @@ class _Replacing:
         paths: StreamPaths,
         lease: Lease,
         folder: Path,
+        threads: ThreadPoolExecutor,
         result: Compacted,
     ) -> None:
         self._bucket = bucket
         self._paths = paths
         self._lease = lease
         self._folder = folder
+        self._threads = threads
         self._result = result
         self._pending = PendingCompaction(bucket, paths, lease)
 
@@ -158,55 +173,86 @@ class _Replacing:
         if begun.compared is not None or self._was_compared(begun):
             self._remove(begun)
             return
-        paths = [file.path for file in begun.files]
-        files = self._fetched(paths)
-        if files is None:
-            raise BucketError(
-                f"{self._bucket.location(self._paths.pending_compaction)} names files to compact "
-                f"into {begun.into}, but not all of them exist: put them back, or, if they were "
-                "removed on purpose, delete it"
-            )
-        ((_, columns),) = alike(files)
-        if begun.unequal is not None:
-            self._empty(begun, columns)
-        else:
-            self._replace(begun.into, paths, files, columns)
+        with self._copied(self._copying(begun.files)) as files:
+            if files is None:
+                raise BucketError(
+                    f"{self._bucket.location(self._paths.pending_compaction)} names files to "
+                    f"compact into {begun.into}, but not all of them exist: put them back, or, if "
+                    "they were removed on purpose, delete it"
+                )
+            ((_, columns),) = alike(files)
+            if begun.unequal is not None:
+                self._empty(begun, columns)
+            else:
+                self._replace(begun.into, [file.path for file in begun.files], files, columns)
 
     def _was_compared(self, begun: Compaction) -> bool:
         """Whether an earlier version had compared it, which only its record says."""
         record = compaction_into(self._bucket, self._paths, begun.into)
         return record is not None and record.files == begun.files
 
-    def replace(self, group: FileGroup) -> None:
-        """Replace the group's files; where a column's type changes, a new file begins."""
-        files = self._fetched([file.path for file in group.files])
-        if files is None:
-            self._result.left.append(f"{group.day}: another compaction ran at the same time")
-            return
-        for run, columns in alike(files):
-            if len(run) > 1 and any(files[index].rows for index in run):
-                paths = [group.files[index].path for index in run]
-                own = [files[index] for index in run]
-                self._replace(compacted_path(paths[-1]), paths, own, columns)
+    def replace_some(self, groups: deque[FileGroup], until: float) -> None:
+        """Replace groups and take them off the queue until that time, but at least one."""
+        ahead: _Copying | None = None
+        goes_on = True
+        while goes_on:
+            group, begun = groups.popleft(), ahead
+            goes_on = bool(groups) and time.monotonic() < until
+            # Only while the lease is ours, so that no other compaction removes what is copied.
+            is_ahead = goes_on and _fit_memory(groups[0].files)
+            ahead = self._copying(groups[0].files) if is_ahead else None
+            self._replace_group(group, begun or self._copying(group.files))
 
-    def _fetched(self, paths: Sequence[str]) -> list[Copy] | None:
-        """Local copies of the files; None if one of them is missing."""
-        copies = [self._folder / f"{number}.copy" for number in range(len(paths))]
-        with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="landing-downloads") as threads:
-            found = list(threads.map(self._bucket.download, paths, copies))
-        return list(map(Copy.of, copies)) if all(found) else None
+    def _replace_group(self, group: FileGroup, copying: _Copying) -> None:
+        """Replace the group's files; where a column's type changes, a new file begins."""
+        with self._copied(copying) as files:
+            if files is None:
+                self._result.left.append(f"{group.day}: another compaction ran at the same time")
+                return
+            for run, columns in alike(files):
+                if len(run) > 1 and any(files[index].rows for index in run):
+                    paths = [group.files[index].path for index in run]
+                    own = [files[index] for index in run]
+                    self._replace(compacted_path(paths[-1]), paths, own, columns)
+
+    def _copying(self, files: Sequence[Listed | RecordedFile]) -> _Copying:
+        """Begin to copy the files, to the disk if they are many or large."""
+        if _fit_memory(files):
+            return [self._threads.submit(self._content, file.path) for file in files]
+        return [
+            self._threads.submit(self._downloaded, file.path, self._folder / f"{number}.copy")
+            for number, file in enumerate(files)
+        ]
+
+    def _content(self, path: str) -> bytes | None:
+        found = self._bucket.get(path, is_large=True)
+        return None if found is None else found.data
+
+    def _downloaded(self, path: str, copy: Path) -> Path | None:
+        return copy if self._bucket.download(path, copy) else None
+
+    @contextmanager
+    def _copied(self, copying: _Copying) -> Iterator[list[Copy] | None]:
+        """The copies, for as long as they are needed; None if one of the files is missing."""
+        contents = [future.result() for future in copying]
+        there = [content for content in contents if content is not None]
+        yield list(map(Copy.of, there)) if len(there) == len(contents) else None
+        for content in there:
+            if isinstance(content, Path):
+                content.unlink()
 
     def _replace(
         self, into: str, paths: Sequence[str], files: Sequence[Copy], columns: pa.Schema
     ) -> None:
-        part = rewritten(files, columns, self._folder)
+        merged = Merged(files, columns)
+        part = rewritten(merged, self._folder)
         begun = Compaction(
             into,
             part.rows,
             part.bytes,
             datetime.now(UTC),
             [
-                RecordedFile(path, copy.rows, copy.file.stat().st_size)
+                RecordedFile(path, copy.rows, copy.size)
                 for path, copy in zip(paths, files, strict=True)
             ],
         )
@@ -219,7 +265,7 @@ class _Replacing:
         try:
             if not self._bucket.download(into, copy):
                 raise NotEqual("it is not there")
-            check_equal(files, columns, copy)
+            check_equal(merged, copy)
         except (NotEqual, pa.ArrowException, OSError) as error:
             self._empty(replace(begun, unequal=str(error)), columns)
         else:

@@ -18,14 +18,14 @@ def merged(old: DiscoveredSchema, new: DiscoveredSchema) -> DiscoveredSchema:
         schema_ref=old.schema_ref,
         description=old.description or new.description,
         fields={
-            **{name: _merged(old.fields.get(name), f) for name, f in new.fields.items()},
+            **{name: merged_field(old.fields.get(name), f) for name, f in new.fields.items()},
             # A field with a description may just be rare, so it stays.
             **{n: f for n, f in old.fields.items() if n not in new.fields and f.description},
         },
     )
 
 
-def _merged(old: Field | None, new: Field) -> Field:
+def merged_field(old: Field | None, new: Field) -> Field:
     """The new field, with the old one's descriptions, and its types where this sample had no
     value."""
     if old is None:
@@ -35,14 +35,14 @@ def _merged(old: Field | None, new: Field) -> Field:
     properties = old.properties if new.kinds == {"object"} else None
     if new.properties:
         known = old.properties or {}
-        properties = {name: _merged(known.get(name), f) for name, f in new.properties.items()}
+        properties = {name: merged_field(known.get(name), f) for name, f in new.properties.items()}
     return msgspec.structs.replace(
         new,
         description=old.description or new.description,
         encoding=old.encoding,
         privacy=old.privacy,
         properties=None if old.privacy else properties,
-        items=_merged(old.items, new.items) if new.items and not old.privacy else None,
+        items=merged_field(old.items, new.items) if new.items and not old.privacy else None,
     )
 
 

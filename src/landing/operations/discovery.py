@@ -57,6 +57,8 @@ class Discovered:
     changes: Sequence[str]
     is_new: bool
     notes: Sequence[str] = ()
+    records: Sequence[Mapping[str, Any]] = ()
+    """The sample."""
 
 
 @dataclass
@@ -91,8 +93,10 @@ def discover(
         notify(name, number, len(resources))
         try:
             check_name(name, "stream")  # some servers have table names that are not valid here
-            found = _compared(source, sample(resource, sample_limit))
-            result.found[name] = replace(found, notes=list(_notes(resource, found.schema)))
+            schema, records = sample(resource, sample_limit)
+            found = _compared(source, schema)
+            notes = list(_notes(resource, found.schema))
+            result.found[name] = replace(found, notes=notes, records=records)
             if write:
                 write_discovered(source.workspace, source.name, result.found[name].schema)
         except Exception as error:
@@ -103,8 +107,10 @@ def discover(
     return result
 
 
-def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
-    """Ask the API for at most `limit` records and describe the stream.
+def sample(
+    resource: DltResource, limit: int
+) -> tuple[DiscoveredSchema, Sequence[Mapping[str, Any]]]:
+    """Ask the API for at most `limit` records, and describe the stream.
 
     Raises StreamError if it returns no records and declares no columns.
     """
@@ -119,7 +125,7 @@ def sample(resource: DltResource, limit: int) -> DiscoveredSchema:
             f"stream '{resource.name}' returned no records, so its fields are unknown; nothing was "
             f"written. {gone.note}: is their address right?"
         )
-    return described(resource, records, hinted, _copied_cursor(records, parents))
+    return described(resource, records, hinted, _copied_cursor(records, parents)), records
 
 
 def described(

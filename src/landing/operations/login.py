@@ -22,7 +22,7 @@ def source_auth(source: Source) -> OAuth2RefreshToken:
     from landing.http.auth.oauth import OAuth2RefreshToken
 
     workspace = source.workspace
-    shown = workspace.shown(workspace.sources / source.name / "client.py")
+    shown = workspace.shown(workspace.source_dir(source.name) / "client.py")
     try:
         client = importlib.import_module(f"{source.module.__name__}.client")
         make = getattr(client, "auth", None)

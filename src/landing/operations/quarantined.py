@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from landing.extraction.kept_rows import NO_LINE, KeptRow, read_line
 from landing.zone.bucket import Bucket
-from landing.zone.layout import StreamPaths, quarantine_file_of
+from landing.zone.layout import StreamPaths, quarantine_file_of, time_of
 from landing.zone.state import stored_load_id
 
 
@@ -71,3 +72,21 @@ def _load_that_failed(bucket: Bucket, paths: StreamPaths, failed: str) -> str | 
     if first is None or first.load_id <= (stored_load_id(bucket, paths) or ""):
         return None
     return first.load_id
+
+
+@dataclass(frozen=True)
+class Waiting:
+    rows: int
+    oldest: datetime | None
+    """When the load began from which the oldest record is."""
+
+
+def waiting_in_quarantine(bucket: Bucket, paths: StreamPaths) -> Waiting:
+    """Without reasons, and without the records of a failed run, which belong to no load."""
+    loads = [
+        (path, load_id)
+        for path, owner, load_id in _files(bucket, paths.data)
+        if owner == paths and load_id is not None
+    ]
+    rows = sum(1 for path, _ in loads for _ in bucket.lines(path))
+    return Waiting(rows, min((time_of(load_id) for _, load_id in loads), default=None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,17 +46,23 @@ def _field(field: pa.Field, older: pa.Schema) -> pa.Field:
 
 @dataclass(frozen=True)
 class Copy:
-    """A local copy of a parquet file, and what its footer says."""
+    """A copy of a parquet file, in memory or on the disk, and what its footer says."""
 
-    file: Path
+    content: bytes | Path
+    size: int
     columns: pa.Schema
     rows: int
 
     @classmethod
-    def of(cls, file: Path) -> Copy:
-        with pq.ParquetFile(file) as parquet:
+    def of(cls, content: bytes | Path) -> Copy:
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        with _opened(content) as parquet:
             columns = parquet.schema_arrow.remove_metadata()
-            return cls(file, columns, parquet.metadata.num_rows)
+            return cls(content, size, columns, parquet.metadata.num_rows)
+
+
+def _opened(content: bytes | Path) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content)
 
 
 def alike(files: Sequence[Copy]) -> Iterator[tuple[list[int], pa.Schema]]:
@@ -75,20 +82,40 @@ def alike(files: Sequence[Copy]) -> Iterator[tuple[list[int], pa.Schema]]:
         yield run, columns
 
 
-def rewritten(files: Sequence[Copy], columns: pa.Schema, folder: Path) -> Part:
-    writer = PartWriter(folder, columns, sys.maxsize)
-    parts = [part for table in _tables(files, columns) for part in writer.write(table)]
+class Merged:
+    """The rows of files in their order, with all columns: pieces of at most one row group, but
+    those of many small files together. If that is one piece, it is read only once."""
+
+    def __init__(self, files: Sequence[Copy], columns: pa.Schema) -> None:
+        self.columns = columns
+        self._files = files
+        self._few: list[pa.Table] | None = None
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        if self._few is not None:
+            return iter(self._few)
+        pieces = _pieces(self._files, self.columns)
+        first = list(islice(pieces, 2))
+        if len(first) < 2:
+            self._few = first
+        return chain(first, pieces)
+
+
+def rewritten(merged: Merged, folder: Path) -> Part:
+    writer = PartWriter(folder, merged.columns, sys.maxsize)
+    parts = [part for table in merged for part in writer.write(table)]
     (part,) = [*parts, *writer.close()]
     return part
 
 
-def check_equal(files: Sequence[Copy], columns: pa.Schema, one: Path) -> None:
-    """Raises NotEqual unless `one` has the rows of `files`, in their order, value by value."""
+def check_equal(merged: Merged, one: Path) -> None:
+    """Raises NotEqual unless `one` has these rows, in their order, value by value."""
+    columns = merged.columns
     rows = _Rows(one)
     if missing := [name for name in columns.names if name not in rows.names]:
         raise NotEqual(f"column {missing[0]} is missing")
     count = 0
-    for table in _tables(files, columns):
+    for table in merged:
         read = rows.next(table.num_rows)
         if read.num_rows != table.num_rows:
             raise NotEqual(f"it has {count + read.num_rows:,} rows and not all of them")
@@ -100,25 +127,28 @@ def check_equal(files: Sequence[Copy], columns: pa.Schema, one: Path) -> None:
         raise NotEqual(f"it has more than {count:,} rows")
 
 
-def _tables(files: Sequence[Copy], columns: pa.Schema) -> Iterator[pa.Table]:
-    """The files' rows with all columns: pieces of at most one row group, but those of many small
-    files together."""
+def _pieces(files: Sequence[Copy], columns: pa.Schema) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     size = 0
     for file in files:
-        for batch in _batches(file.file):
-            waiting.append(_as(columns, batch))
+        for batch in _batches(file.content):
+            waiting.append(batch)
             size += batch.nbytes
             if size >= _TOGETHER or len(waiting) >= _MOST_WAITING:
-                yield pa.concat_tables(waiting).combine_chunks()
+                yield _joined(waiting, columns)
                 waiting, size = [], 0
     if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
+        yield _joined(waiting, columns)
 
 
-def _batches(file: Path) -> Iterator[pa.Table]:
+def _joined(tables: Sequence[pa.Table], columns: pa.Schema) -> pa.Table:
+    alike = (pa.concat_tables(some) for _, some in groupby(tables, lambda one: one.schema))
+    return pa.concat_tables([_as(columns, table) for table in alike]).combine_chunks()
+
+
+def _batches(content: bytes | Path) -> Iterator[pa.Table]:
     """A file's rows in tables of at most one row group, to bound memory."""
-    with pq.ParquetFile(file) as parquet:
+    with _opened(content) as parquet:
         if parquet.metadata.num_rows <= _ROWS:
             yield parquet.read(use_threads=False)  # sooner than threads would begin
             return

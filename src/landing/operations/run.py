@@ -26,6 +26,7 @@ from landing.operations.quarantine_removal import take_out_superseded
 from landing.results import RunResult, StreamResult, TableResult, Traffic
 from landing.tables import place_of, table_sync_of
 from landing.zone.bucket import Bucket
+from landing.zone.holder import Holder
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
 from landing.zone.publication import Load
@@ -131,6 +132,8 @@ def run_stream(
         counting(emit, config.stream, counts_rows=counts_rows) as traffic,
     ):
         table_sync = table_sync_of(config, bucket)
+        if (dead := lease.dead_holder) is not None and dead.purpose == "run":
+            emit(events.PredecessorDied(config.stream, _death(dead), dead.renewed))
         if table_sync is not None:
             table_sync.check()
         state = StateFile(bucket, paths, lease)
@@ -159,6 +162,11 @@ def run_stream(
             note = f"{what} left quarantine, since a newer version landed"
             emit(events.Note(config.stream, note))
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
+
+
+def _death(holder: Holder) -> str:
+    began = f"process {holder.pid} on {holder.host}, which began at {holder.since}"
+    return f"the last run ({began}) ended without a record: it was killed, or lost its machine"
 
 
 def _may_supersede(config: StreamConfig, state: StateFile, landed: Sequence[str]) -> bool:

@@ -28,7 +28,7 @@ _SERIES = 5
 """Series of the chart of all rows: sources, or streams if there is one source; the last is the
 rest."""
 _ORDER = (
-    *("unreadable", "died", "failed", "failing", "late", "ahead", "volume"),
+    *("unreadable", "died", "interrupted", "failed", "failing", "late", "ahead", "volume"),
     *("quarantine", "running", "never", "ok"),
 )
 _TONES = {

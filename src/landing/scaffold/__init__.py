@@ -2,6 +2,7 @@
 
 from landing.scaffold.files import write_source
 from landing.scaffold.kinds import AUTHS, PAGINGS
+from landing.scaffold.package import write_package
 from landing.scaffold.plan import (
     AuthPlan,
     CursorPlan,
@@ -22,5 +23,6 @@ __all__ = [
     "StreamPlan",
     "paging_plan",
     "planned_auth",
+    "write_package",
     "write_source",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,13 +24,25 @@ def write_source(workspace: Workspace, plan: SourcePlan) -> Sequence[Path]:
         folder / "__init__.py": render.init(plan),
         workspace.root / "dlt" / "tests" / f"test_{plan.name}.py": render.test(plan),
     }
+    with _new(workspace, folder, files) as made:
+        return [*files, *_add_settings(workspace, plan, made)]
+
+
+def write_files(workspace: Workspace, folder: Path, files: Mapping[Path, str]) -> Sequence[Path]:
+    """A new folder; raises UsageError, and leaves nothing behind, as `write_source` does."""
+    with _new(workspace, folder, files):
+        return list(files)
+
+
+@contextmanager
+def _new(workspace: Workspace, folder: Path, files: Mapping[Path, str]) -> Iterator[_Made]:
     for path in (folder, *files):
         if path.exists():
             raise _is_there(workspace, path)
     with all_or_none(workspace, folder, "source") as made:
         for file, text in files.items():
             made.add(file, text)
-        return [*files, *_add_settings(workspace, plan, made)]
+        yield made
 
 
 def _is_there(workspace: Workspace, path: Path) -> UsageError:

@@ -57,9 +57,18 @@ class StreamPlan:
     guesses: Sequence[str] = ()
     """Sentences for comments: guesses that a person should check."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Query parameters whose values are in environment variables, with descriptions."""
+    """Parameters whose values are in environment variables, with descriptions."""
+    in_path: Sequence[str] = ()
+    """Those of them that `path` has in braces; the others are in the query."""
     is_post: bool = False
     """Whether it is a search: parameters are paths in a JSON body."""
+
+    def path_with(self, values: Mapping[str, str]) -> str:
+        """The path with a text for each parameter in it."""
+        path = self.path
+        for name in self.in_path:
+            path = path.replace(f"{{{name}}}", values[name])
+        return path
 
     @property
     def function(self) -> str:

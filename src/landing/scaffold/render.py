@@ -169,13 +169,14 @@ def _parameter(cursor: CursorPlan) -> str:
 def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
     if stream.paging.kind == "graphql":
         return _graphql(stream)
-    arguments = [_text(stream.path)]
+    arguments = [_path(plan, stream)]
     if stream.records:
         arguments.append(f"records={_text(stream.records)}")
     if PAGINGS[stream.paging.kind].class_name:
         arguments.append(f"paging={_paging(stream.paging)}")
     params = {name: _text(value) for name, value in stream.params.items()}
-    params |= {name: f'os.environ["{plan.variable(name)}"]' for name in stream.variables}
+    in_query = [name for name in stream.variables if name not in stream.in_path]
+    params |= {name: f'os.environ["{plan.variable(name)}"]' for name in in_query}
     if stream.cursor is not None:
         params[stream.cursor.param] = _last_value(stream.cursor)
     size = stream.paging.arguments.get("size")
@@ -186,6 +187,13 @@ def _body(plan: SourcePlan, stream: StreamPlan) -> list[str]:
     elif params:
         arguments.append(f"params={_dictionary(params)}")
     return [f"{_INDENT}yield from {_call('api().pages', arguments, 1, 'yield from ')}"]
+
+
+def _path(plan: SourcePlan, stream: StreamPlan) -> str:
+    if not stream.in_path:
+        return _text(stream.path)
+    names = {name: f"{{os.environ['{plan.variable(name)}']}}" for name in stream.in_path}
+    return f'f"{stream.path_with(names)}"'
 
 
 def _graphql(stream: StreamPlan) -> list[str]:
@@ -305,8 +313,9 @@ def test(plan: SourcePlan) -> str:
     )
 
 
-def settings(source: str, values: Mapping[str, str]) -> str:
-    """Lines for `.env.example`."""
-    lines = [f"\n# Source {source} (orchestration/dlt/sources/{source}/client.py)."]
+def settings(source: str, values: Mapping[str, str], folder: str | None = None) -> str:
+    """Lines for `.env.example`; `folder` is where the source is, if not in a workspace."""
+    folder = folder or f"orchestration/dlt/sources/{source}"
+    lines = [f"\n# Source {source} ({folder}/client.py)."]
     lines += [f"# {name}={value}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

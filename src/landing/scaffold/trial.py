@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from landing.errors import LandingError
+from landing.extraction.failures import request_failed
 from landing.http.api_messages import message_of
 from landing.http.links import link_to
 from landing.http.paging.words import Word, is_url, of_body, of_headers
@@ -41,7 +42,12 @@ _BY_WORDS = ("next", "cursor", "position")
 @dataclass(frozen=True)
 class Tried:
     plan: SourcePlan
-    notes: Sequence[str] = field(default_factory=list)
+    works: Sequence[str] = ()
+    """Streams whose first pages were read, some of them only after a correction."""
+    notes: Sequence[str] = ()
+    """What was corrected, and what was not tried."""
+    failed: Sequence[str] = ()
+    """What is wrong, by stream, and what ended the trial."""
 
 
 class _Ended(Exception):
@@ -55,10 +61,11 @@ def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
         return Tried(plan)
     if not is_trusted and (other := _other_host(plan)):
         what = f"not tried, since the document sends the credentials to {other}"
-        return Tried(plan, [f"{what}: if that is right, run `landing check {plan.name}`"])
+        return Tried(plan, notes=[f"{what}: if that is right, run `landing check {plan.name}`"])
     streams = list(plan.streams)
+    works: list[str] = []
     notes: list[str] = []
-    works = 0
+    failed: list[str] = []
     try:
         api = _TrialApi(plan)
         ends = time.monotonic() + _MOST_SECONDS
@@ -66,18 +73,18 @@ def tried(plan: SourcePlan, *, is_trusted: bool) -> Tried:
             if not _is_readable(stream):
                 notes.append(f"{stream.name}: not tried, since it is a search or a query")
                 continue
-            streams[number], note = _Trial(api, plan, stream, ends).result()
-            if note:
-                notes.append(f"{stream.name}: {note}")
+            streams[number], corrected, wrong = _Trial(api, plan, stream, ends).result()
+            notes += [f"{stream.name}: {'; '.join(corrected)}"] if corrected else []
+            if wrong:
+                failed.append(f"{stream.name}: {wrong}")
             else:
-                works += 1
+                works.append(stream.name)
     except (_Ended, LandingError, ValueError) as error:
-        return Tried(replace(plan, streams=streams), [*notes, f"the trial ended: {error}"])
-    if works:
-        notes.append(f"{works:,} of {len(streams):,} streams gave their first pages as planned")
-    if len(streams) > _MOST_STREAMS:
-        notes.append(f"{len(streams) - _MOST_STREAMS:,} streams were not tried")
-    return Tried(replace(plan, streams=streams), notes)
+        failed.append(f"the trial ended: {error}")
+    else:
+        if len(streams) > _MOST_STREAMS:
+            notes.append(f"{len(streams) - _MOST_STREAMS:,} streams were not tried")
+    return Tried(replace(plan, streams=streams), works, notes, failed)
 
 
 def _is_readable(stream: StreamPlan) -> bool:
@@ -128,11 +135,13 @@ class _Trial:
         self._api = api
         self._ends = ends
         self._stream = stream
-        of_variables = {name: os.environ[plan.variable(name)] for name in stream.variables}
-        self._params: Mapping[str, Any] = {**stream.params, **of_variables}
+        values = {name: os.environ[plan.variable(name)] for name in stream.variables}
+        self._path = stream.path_with(values)
+        in_query = {name: one for name, one in values.items() if name not in stream.in_path}
+        self._params: Mapping[str, Any] = {**stream.params, **in_query}
 
-    def result(self) -> tuple[StreamPlan, str]:
-        """The stream as it works, and what was corrected or is wrong; empty if nothing is."""
+    def result(self) -> tuple[StreamPlan, list[str], str]:
+        """The stream as it works, what was corrected, and what is wrong; empty if nothing is."""
         stream, notes = self._stream, []
         error = self._error(stream, most=1)
         if _status(error) in _TOO_LARGE and (smaller := self._smaller(stream)):
@@ -152,7 +161,7 @@ class _Trial:
         if error is None and (from_0 := self._from_page_0(stream)):
             notes.append("its pages are counted from 0")
             stream = from_0
-        return stream, "; ".join([*notes, *([_shown(error)] if error else [])])
+        return stream, notes, _shown(error) if error else ""
 
     def _error(self, stream: StreamPlan, most: int) -> Exception | None:
         found = self._read(stream, most)
@@ -176,7 +185,7 @@ class _Trial:
 
     def _pages(self, stream: StreamPlan, most: int) -> list[Any]:
         pages = self._api.kit.pages(
-            stream.path,
+            self._path,
             records=stream.records,
             paging=_made(stream.paging),
             params={**self._params, **_size(stream.paging)},
@@ -208,7 +217,7 @@ class _Trial:
     def _candidates(self, stream: StreamPlan) -> Iterator[tuple[str, dict[str, str]]]:
         params = {**self._params, **_size(_in_pages_of(_FEW, stream).paging)}
         try:
-            response = self._api.kit.get(stream.path, params=params)
+            response = self._api.kit.get(self._path, params=params)
         except requests.RequestException:
             return
         if link_to(response.headers.get("Link", ""), "next"):
@@ -283,4 +292,6 @@ def _shown(error: Exception | None) -> str:
     response = getattr(error, "response", None)
     if message := message_of(response):
         return redacted(f"{_status(error)}: {message}")
+    if isinstance(error, requests.RequestException):
+        return redacted(request_failed(error))
     return redacted(str(error).partition("\n")[0])

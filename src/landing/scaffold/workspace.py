@@ -16,9 +16,9 @@ TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".tmpl"
 """Suffix of the template's files, so that no tool treats them as this package's own."""
 _EXTRAS = ("auth", "tables")
-_EXTRAS_OF = {"deploy": ("otel", "prometheus")}
+_EXTRAS_OF = {"deploy": ("lineage", "otel", "prometheus")}
 """Those of a part that are not named like it."""
-_DEV_EXTRAS = ("dev", "openapi")
+_DEV_EXTRAS = ("dev", "openapi", "select")
 _OPTIONAL = {
     "orchestration/definitions.py": "dagster",
     "workspace.yaml": "dagster",

@@ -22,6 +22,7 @@ _SECRET_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apike
 """Endings of words that are written together, as in PGPASSWORD or apitoken."""
 _OF_NO_SECRET = re.compile(
     r"\b(?:(?:sort|primary|partition) keys?|max tokens|email|user|type|method|mode|version"
+    r"|account name"
     r"|expires(?: in| at)?|(?<!key )(?<!secret )(?<!token )id)$"
 )
 """Last words of names whose values are no secrets, whatever words come before. The id of a key,
@@ -178,7 +179,9 @@ def members(document: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _of_pairs(value: str) -> Iterator[str]:
     for name, given in _PAIR.findall(value):
-        if re.sub(r"[\W_]", "", name.lower()).endswith(_SECRET_ENDINGS):
+        plain = re.sub(r"[\W_]", "", name.lower())
+        # The last two are of Azure: in a connection string, and a shared access signature.
+        if plain.endswith((*_SECRET_ENDINGS, "accountkey")) or plain == "sig":
             yield given.strip("'")
             yield unquote(given)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from landing.catalog.store_options import allows_http, store_options
 from landing.errors import TableError
 from landing.tables.place import Place
 from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained, plain
@@ -130,6 +131,8 @@ class DeltaLake:
 
     def _options(self) -> dict[str, str]:
         place = self._place
+        if cloud := store_options(place.bucket.settings):
+            return {**cloud, "allow_http": str(allows_http(cloud)).lower()}
         endpoint, keys, region = place.bucket.settings.endpoint, place.keys, place.region
         options = {"aws_endpoint_url": endpoint, "aws_allow_http": "true"} if endpoint else {}
         if keys is not None:

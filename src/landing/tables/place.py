@@ -56,8 +56,8 @@ class Place:
 
     @cached_property
     def keys(self) -> tuple[str, str] | None:
-        """The bucket's keys; None for a folder, and if AWS's own credentials are used."""
-        return None if self.bucket.is_local else s3_keys()
+        """The keys of a bucket on S3; None if AWS's own credentials are used."""
+        return s3_keys() if self.bucket.settings.scheme == "s3" else None
 
     @property
     def region(self) -> str | None:
@@ -77,6 +77,11 @@ def place_of(config: StreamConfig, landing: BucketSettings) -> Place | None:
     _check_names(config)
     bucket = Bucket(tables_settings(landing))
     place = Place(config.table_format, bucket, StreamPaths(config.source, config.stream))
+    if bucket.settings.scheme not in ("s3", "file") and config.table_format != "delta":
+        raise SettingsError(
+            f"{config.origin}: table_format '{config.table_format}' can't be written to "
+            f"{bucket.url}: use 'delta', or set LANDING_TABLES_URL to a bucket on S3"
+        )
     if config.table_format == "ducklake":
         ducklake_catalog()
         if not bucket.is_local and place.keys is None:

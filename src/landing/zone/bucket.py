@@ -15,14 +15,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore, S3Store
 
 from landing.catalog.workspace import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
 from landing.zone import object_store as stores
 from landing.zone.bucket_file import BucketFile, mapped
-from landing.zone.bucket_messages import BucketMessages, Unanswered
-from landing.zone.object_store import local_folder
+from landing.zone.bucket_messages import BucketMessages, Unanswered, is_of_no_bucket
+from landing.zone.object_store import Store, local_folder
 from landing.zone.waiting import waited, waited_write
 
 _SETTLING = threading.Lock()
@@ -36,7 +35,7 @@ ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
 """Before a conditional write that got no answer is repeated."""
 Result = TypeVar("Result")
-MakeStore: TypeAlias = Callable[[BucketSettings, timedelta], LocalStore | S3Store]
+MakeStore: TypeAlias = Callable[[BucketSettings, timedelta], Store]
 
 
 class ObjectMissing(BucketError):
@@ -72,21 +71,23 @@ class Bucket:
         self.url = settings.url
         self.settings = settings
         self.is_local = settings.is_local
+        # Google compares generations, the others entity tags.
+        self._condition = "version" if settings.scheme == "gs" else "e_tag"
         self._messages = BucketMessages(settings)
         self._make_store = make_store
-        self._settled: dict[timedelta, LocalStore | S3Store] = {}
+        self._settled: dict[timedelta, Store] = {}
 
     @property
-    def _store(self) -> LocalStore | S3Store:
+    def _store(self) -> Store:
         """The client for large objects and slow requests: parts, listings."""
         return self._settled_for(stores.LARGE_WITHIN)
 
     @property
-    def _small(self) -> LocalStore | S3Store:
+    def _small(self) -> Store:
         """The client for small documents, with a shorter timeout."""
         return self._settled_for(stores.SMALL_WITHIN)
 
-    def _settled_for(self, within: timedelta) -> LocalStore | S3Store:
+    def _settled_for(self, within: timedelta) -> Store:
         with _SETTLING:
             if within not in self._settled:
                 self._settled[within] = self._make_store(self.settings, within)
@@ -97,12 +98,12 @@ class Bucket:
         self._make_store, self._settled = other._make_store, other._settled
 
     @property
-    def _uploads(self) -> LocalStore | S3Store:
+    def _uploads(self) -> Store:
         """The client for whole parts, each in one request."""
         return self._settled_for(stores.upload_within(part_bytes()))
 
     def settle(self) -> None:
-        """Create the S3 clients now, before other threads read the environment."""
+        """Create the clients now, before other threads read the environment."""
         if not self.is_local:
             _ = self._store, self._small, self._uploads
 
@@ -115,7 +116,7 @@ class Bucket:
         with self._explained("write", path):
             waited_write(obstore.put, self._for(content), path, content)
 
-    def _for(self, content: bytes | Path) -> LocalStore | S3Store:
+    def _for(self, content: bytes | Path) -> Store:
         is_small = isinstance(content, bytes) and len(content) <= _SMALL_BYTES
         return self._small if is_small else self._store
 
@@ -163,7 +164,7 @@ class Bucket:
         def write() -> StoredObject:
             with self._explained("write", path):
                 put = waited_write(obstore.put, self._for(content), path, content, **_NEW)
-                return _written(content, put)
+                return self._written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
 
@@ -174,7 +175,8 @@ class Bucket:
             with self._explained("read", path):
                 found = waited(obstore.get, self._store if is_large else self._small, path)
                 meta = found.meta
-                return StoredObject(bytes(found.bytes()), meta["last_modified"], meta["e_tag"])
+                version = meta[self._condition]
+                return StoredObject(bytes(found.bytes()), meta["last_modified"], version)
         except _Absent:
             return None
 
@@ -208,12 +210,16 @@ class Bucket:
 
     def delete_all(self, paths: Sequence[str]) -> None:
         """Delete objects in bulk; ignores those that do not exist."""
-        if self.is_local:
-            for path in paths:
-                self.delete(path)
-        elif paths:
-            with self._explained("delete", paths[0]):
+        if not self.is_local and paths:
+            # Azure and Google end at one that does not exist.
+            with suppress(_Absent), self._explained("delete", paths[0]):
                 waited_write(obstore.delete, self._store, list(paths))
+                return
+        waited_write(self._delete_each, paths)
+
+    def _delete_each(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.delete(path)
 
     def file(self, path: str, size: int | None = None) -> BucketFile:
         """Open an object for reading in pieces. Raises ObjectMissing if it does not exist.
@@ -255,14 +261,17 @@ class Bucket:
         if self.is_local:
             found: StoredObject | None = waited_write(self._replace_locally, path, content, seen)
             return found
-        mode: Any = {"e_tag": seen.version}
+        mode: Any = {self._condition: seen.version}
 
         def write() -> StoredObject:
             with self._explained("write", path):
                 put = waited_write(obstore.put, self._for(content), path, content, mode=mode)
-                return _written(content, put)
+                return self._written(content, put)
 
         return self._once(write, lambda: self._unheard(path, content), attempts)
+
+    def _written(self, content: bytes, result: Any) -> StoredObject:
+        return StoredObject(content, datetime.now(UTC), result[self._condition])
 
     def _once(
         self, write: Callable[[], Result], ours: Callable[[], Result | None], attempts: int
@@ -323,7 +332,10 @@ class Bucket:
             pages = obstore.list(self._store, prefix, offset=after)
             while (page := waited(next, pages, None)) is not None:
                 yield from (
-                    Listed(entry["path"], entry["size"], entry["last_modified"]) for entry in page
+                    Listed(entry["path"], entry["size"], entry["last_modified"])
+                    for entry in page
+                    # Not every server of Azure's API knows the parameter for it.
+                    if after is None or entry["path"] > after
                 )
 
     def location(self, path: str) -> str:
@@ -342,17 +354,13 @@ class Bucket:
         except exceptions.PreconditionError:
             raise _Changed(path) from None
         except (exceptions.NotFoundError, FileNotFoundError) as error:
-            if "NoSuchBucket" in str(error):
+            if is_of_no_bucket(str(error)):
                 raise self._messages.missing() from None
             raise _Absent(path) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise self._messages.refused(verb, path, str(error)) from None
         except (exceptions.BaseError, OSError) as error:
             raise self._messages.failed(verb, path, str(error)) from None
-
-
-def _written(content: bytes, result: Any) -> StoredObject:
-    return StoredObject(content, datetime.now(UTC), result["e_tag"])
 
 
 class _Exists(Exception):

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
-from landing.catalog.workspace import BucketSettings
+from landing.catalog.workspace import AZURE_SCHEMES, BucketSettings
 from landing.errors import BucketUnusable
 from landing.secrets import redacted
 
-_CHECK_KEYS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
-_REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed")
+_AZURE_KEYS = "check AZURE_STORAGE_ACCOUNT_KEY or the identity's roles (`landing env` lists all)"
+_CHECK = {
+    "s3": "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS or the identity's roles (`landing env` lists all)",
+    **dict.fromkeys(AZURE_SCHEMES, _AZURE_KEYS),
+}
+_SERVERS = {
+    "file": "this machine",
+    "s3": "AWS S3",
+    "gs": "Google Cloud Storage",
+    **dict.fromkeys(AZURE_SCHEMES, "Azure Blob Storage"),
+}
+_UNKNOWN_KEYS = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    *("AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo"),
+    "401 Unauthorized",
+)
+"""How S3, Azure and Google say that they don't know a key; the others have no right."""
+_REFUSALS = (
+    *(*_UNKNOWN_KEYS, "AccessDenied", "RequestTimeTooSkewed", "AuthorizationPermission"),
+    "token request",
+)
+_OF_THE_MACHINE = ("169.254.169.254", "metadata.google.internal")
+"""Where a machine at Azure or Google has its own identity."""
 _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
 _ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
 _RETRIED = re.compile(r"after (\d+) retries")
@@ -20,6 +41,10 @@ _CONNECTION_FAULTS = {
     "Timeout": "no answer in time",
     "Interrupted": "the connection was closed in mid-answer",
 }
+
+
+def is_of_no_bucket(detail: str) -> bool:
+    return "NoSuchBucket" in detail or "ContainerNotFound" in detail
 
 
 class Unanswered(BucketUnusable):
@@ -33,16 +58,25 @@ class BucketMessages:
         self._settings = settings
 
     def missing(self) -> BucketUnusable:
-        name = urlsplit(self._settings.url).netloc
+        name, variable = self._settings.bucket, self._settings.variable
+        if self._settings.scheme == "s3":
+            return BucketUnusable(
+                f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
+                f"{variable} or S3_ENDPOINT"
+            )
+        what = "container" if self._settings.is_azure else "bucket"
         return BucketUnusable(
-            f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
-            f"{self._settings.variable} or S3_ENDPOINT"
+            f"{what} '{name}' does not exist at {self._server()}: create it, or fix {variable}"
         )
 
     def refused(self, verb: str, path: str, detail: str) -> BucketUnusable:
-        why = f"the key may not {verb} there; {_CHECK_KEYS}"
-        if "InvalidAccessKeyId" in detail or "SignatureDoesNotMatch" in detail:
-            why = f"the key is not known or its secret is wrong; {_CHECK_KEYS}"
+        why = f"the key may not {verb} there; {self._check()}"
+        if any(unknown in detail for unknown in _UNKNOWN_KEYS):
+            why = f"the key is not known or its secret is wrong; {self._check()}"
+        if "token request" in detail:
+            why = f"these credentials give no token ({_brief(detail)}); {self._check()}"
+            if any(host in detail for host in _OF_THE_MACHINE):
+                why = f"no key is set, and this machine or pod has no identity; {self._check()}"
         if "RequestTimeTooSkewed" in detail:
             why = "this machine's clock and the bucket's differ too much; set the one that is wrong"
         return BucketUnusable(
@@ -52,15 +86,22 @@ class BucketMessages:
     def failed(self, verb: str, path: str, detail: str) -> BucketUnusable:
         if any(refusal in detail for refusal in _REFUSALS):
             return self.refused(verb, path, detail)
-        if "NoSuchBucket" in detail:
+        if is_of_no_bucket(detail):
             return self.missing()
         kind = Unanswered if _UNANSWERED.search(detail) else BucketUnusable
         return kind(
             f"could not {verb} {self._settings.url}/{path} at {self._server()}: {_brief(detail)}"
         )
 
+    def unusable(self, detail: str) -> BucketUnusable:
+        """For keys that are not even well formed."""
+        return BucketUnusable(f"can't use {self._settings.url}: {_brief(detail)}; {self._check()}")
+
+    def _check(self) -> str:
+        return _CHECK.get(self._settings.scheme, "check the folder's owner and permissions")
+
     def _server(self) -> str:
-        return self._settings.endpoint or ("this machine" if self._settings.is_local else "AWS S3")
+        return self._settings.endpoint or _SERVERS[self._settings.scheme]
 
 
 def _brief(detail: str) -> str:

@@ -56,6 +56,11 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
         return "failed"
 
     @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal ended it, or Dagster."""
+        return self.error == "Interrupted"
+
+    @property
     def seconds(self) -> float | None:
         return None if self.started is None else (self.finished - self.started).total_seconds()
 
@@ -63,8 +68,12 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
 _DECODER = msgspec.json.Decoder(FailedRun)
 
 
-def put_failed_run(bucket: Bucket, paths: StreamPaths, run: FailedRun) -> None:
-    left = msgspec.structs.replace(run, state=_left(bucket.get(paths.state)))
+def put_failed_run(
+    bucket: Bucket, paths: StreamPaths, run: FailedRun, *, is_earlier: bool = False
+) -> None:
+    """With `is_earlier`, another run is under way since, which decides how the stream stands."""
+    state = None if is_earlier else _left(bucket.get(paths.state))
+    left = msgspec.structs.replace(run, state=state)
     bucket.put(paths.failed_run(run.finished), msgspec.json.format(msgspec.json.encode(left)))
     with suppress(BucketError):  # the record is written, and the next one tries again
         _forget_oldest(bucket, paths)

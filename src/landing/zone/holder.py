@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from landing.zone.bucket import Bucket, StoredObject
+from landing.zone.process import has_ended
 
 Purpose = Literal["run", "publication", "compaction", "state"]
 _DOING = {
@@ -28,13 +29,16 @@ class Holder:
     since: str
     renewed: datetime
     """By the bucket's clock."""
+    is_gone: bool = False
+    """Whether it was a process of this machine, and has ended."""
 
     @property
     def doing(self) -> str:
-        return _DOING[self.purpose]
+        return "it was interrupted" if self.is_gone else _DOING[self.purpose]
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} holds the lease since {self.since}"
+        gone = ", which no longer exists," if self.is_gone else ""
+        return f"process {self.pid} on {self.host}{gone} holds the lease since {self.since}"
 
 
 RELEASED = Holder("publication", "another machine", "?", "just now", datetime.now(UTC))
@@ -55,6 +59,7 @@ def holder_of(found: StoredObject) -> Holder:
         pid=str(fields.get("pid", "?")),
         since=str(fields.get("since", "just now")),
         renewed=found.modified,
+        is_gone=has_ended(str(fields.get("process", ""))),
     )
 
 

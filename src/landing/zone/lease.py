@@ -28,6 +28,7 @@ from landing.errors import BucketError, LandingError, LeaseHeld
 from landing.zone.bucket import Bucket, StoredObject
 from landing.zone.holder import RELEASED, Holder, Purpose, holder_of, is_released, lease_fields
 from landing.zone.layout import stream_of_lease
+from landing.zone.process import process_name
 from landing.zone.sealing import Publishing, seal
 from landing.zone.waiting import writes_end
 
@@ -79,6 +80,8 @@ class Lease:
         self._publishing: Publishing | None = None
         """A load of this process or the one before, of which parts may still be on their way."""
         self._is_released = False
+        self.dead_holder: Holder | None = None
+        """The process that had the lease before and died: it never released it."""
         self._own: StoredObject | None = None
         self._bucket_was: tuple[datetime, float] | None = None
         """The bucket's time, and this machine's timer when it was requested."""
@@ -209,6 +212,7 @@ class Lease:
             # Request the bucket's time only if the lease may have expired by the estimate.
             if self._estimated_now() < expires or self._bucket_now() < expires:
                 raise self._taken(found)
+            self.dead_holder = holder_of(found)
         self._publishing = Publishing.of(lease_fields(found).get("publishing"))
         return self._bucket.replace(self._path, self._content(), found)
 
@@ -270,6 +274,7 @@ class Lease:
                 "purpose": self._purpose,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
+                "process": process_name(),
                 "since": self._since.isoformat(timespec="seconds"),
                 "writes": self._writes,
                 "publishing": publishing,
@@ -288,7 +293,8 @@ class _TakenByAnother(Exception):
     def __init__(self, what: str, holder: Holder) -> None:
         self.purpose = holder.purpose
         self.holder = f"{holder.doing}: {holder}"
-        super().__init__(
-            f"{what}: {self.holder}; it is free when that ends, or {EXPIRES_AFTER.seconds} s "
-            "after it died"
-        )
+        if holder.is_gone:
+            end = f"it is free {EXPIRES_AFTER.seconds} s after it died"
+        else:
+            end = f"it is free when that ends, or {EXPIRES_AFTER.seconds} s after it died"
+        super().__init__(f"{what}: {self.holder}; {end}")

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from obstore import exceptions
-from obstore.store import LocalStore, S3Store
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
+from landing.catalog.store_options import allows_http, has_keys_of_dlt, store_options
 from landing.catalog.workspace import BucketSettings, s3_keys
 from landing.errors import BucketError
+from landing.zone.bucket_messages import BucketMessages
 
 SMALL_WITHIN = timedelta(seconds=10)
 """Timeout for requests of a few kilobytes; short, so that a hanging one is retried in time to renew
@@ -38,9 +40,14 @@ def upload_within(size: int) -> timedelta:
     return LARGE_WITHIN + timedelta(seconds=size / _SLOWEST_UPLOAD)
 
 
-def store_of(settings: BucketSettings, within: timedelta) -> LocalStore | S3Store:
+Store: TypeAlias = LocalStore | S3Store | AzureStore | GCSStore
+
+
+def store_of(settings: BucketSettings, within: timedelta) -> Store:
     """A client whose requests time out after `within`."""
-    return _local(settings) if settings.is_local else _s3(settings, within)
+    if settings.is_local:
+        return _local(settings)
+    return _s3(settings, within) if settings.scheme == "s3" else _of_a_cloud(settings, within)
 
 
 def _local(settings: BucketSettings) -> LocalStore:
@@ -66,12 +73,11 @@ def _s3(settings: BucketSettings, within: timedelta) -> S3Store:
     keys = s3_keys()
     if keys is not None:
         config |= {"access_key_id": keys[0], "secret_access_key": keys[1]}
-    parts = urlsplit(settings.url)
     own = settings.endpoint is not None or keys is not None
-    with _without_aws_variables() if own else nullcontext():
+    with _without_variables("AWS_") if own else nullcontext():
         return S3Store(
-            parts.netloc,
-            prefix=parts.path.strip("/") or None,
+            settings.bucket,
+            prefix=_prefix(settings),
             client_options={"allow_http": True, "timeout": within},
             retry_config=_RETRIES,
             virtual_hosted_style_request=False,
@@ -79,10 +85,31 @@ def _s3(settings: BucketSettings, within: timedelta) -> S3Store:
         )
 
 
+def _of_a_cloud(settings: BucketSettings, within: timedelta) -> AzureStore | GCSStore:
+    options: dict[str, Any] = store_options(settings)
+    own = has_keys_of_dlt()
+    make = AzureStore if settings.is_azure else GCSStore
+    with _without_variables("AZURE_" if settings.is_azure else "GOOGLE_") if own else nullcontext():
+        try:
+            return make(
+                settings.bucket,
+                prefix=_prefix(settings),
+                client_options={"allow_http": allows_http(options), "timeout": within},
+                retry_config=_RETRIES,
+                **options,
+            )
+        except exceptions.BaseError as error:
+            raise BucketMessages(settings).unusable(str(error)) from None
+
+
+def _prefix(settings: BucketSettings) -> str | None:
+    return urlsplit(settings.url).path.strip("/") or None
+
+
 @contextmanager
-def _without_aws_variables() -> Iterator[None]:
-    """Hide AWS_* variables, which the store always reads: they may be for another account."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+def _without_variables(beginning: str) -> Iterator[None]:
+    """Hide a provider's variables, which the store always reads; they may be another account's."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith(beginning)}
     try:
         for name in hidden:
             os.environ.pop(name, None)

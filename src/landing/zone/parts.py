@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.columns.arrow import pa, pc, pq
+from landing.zone.allocator import return_freed
 
 # DuckDB's own row group size: its scans go parallel by row group.
 ROW_GROUP_ROWS = 122_880
-ROW_GROUP_BYTES = 32 * 1024 * 1024
+ROW_GROUP_BYTES = 16 * 1024 * 1024
 # Enough to see whether a column has few distinct values or many.
 SAMPLE_ROWS = 10_000
 
@@ -144,6 +145,7 @@ class _OpenPart:
     def write(self, table: pa.Table) -> None:
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._rows += table.num_rows
+        return_freed()
 
     def finish(self) -> Part:
         self._writer.close()

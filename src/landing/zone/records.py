@@ -12,7 +12,7 @@ from landing.errors import BucketError
 from landing.zone.bucket import Bucket, StoredObject
 
 RESTORE = "put an earlier version of it back, or delete it"
-_AT_ONCE = 8
+_AT_ONCE = 16
 
 Record = TypeVar("Record")
 

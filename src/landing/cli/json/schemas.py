@@ -27,6 +27,7 @@ from landing.cli.json.shapes import (
     QuarantineDropped,
     QuarantineListed,
     Rebuilt,
+    SelectedStream,
     StaleStream,
     StateChanged,
 )
@@ -73,6 +74,7 @@ def documents() -> dict[str, Any]:
         "run": list[StreamRun],
         "run-dry-run": list[StreamPlanned],
         "schema": list[SchemaVersion],
+        "select": list[SelectedStream],
         "show": dict[str, Any],
         "state": StreamState,
         "state-change": StateChanged,

@@ -8,8 +8,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from landing.catalog.stream_config import DiscoveredSchema
 from landing.errors import LandingError
 from landing.operations.dbt.generated import FileState
+from landing.operations.selection import FieldChoice
 from landing.results import Reason, TableResult
 from landing.secrets import redacted
 
@@ -112,6 +114,8 @@ class DiscoveredStream(msgspec.Struct, frozen=True, kw_only=True):
     fields: int
     changes: Sequence[str]
     warnings: list[str]
+    schema: DiscoveredSchema | None = None
+    """None for a stream that is gone."""
 
 
 class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +123,21 @@ class DiscoveryDone(msgspec.Struct, frozen=True, kw_only=True):
     written: bool
     streams: list[DiscoveredStream]
     failed: list[StreamFailed]
+
+
+class SelectedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream config as it is after `landing select`."""
+
+    source: str
+    stream: str
+    file: str
+    written: bool
+    """False if nothing has changed, or if no option said what to choose."""
+    selected: bool
+    primary_key: Sequence[str]
+    cursor_field: str | None
+    fields: Sequence[FieldChoice]
+    changes: list[str]
 
 
 class StaleStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +199,10 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True):
     variables: list[str]
     """Environment variables to set before the first request."""
     notes: Sequence[str]
+    works: Sequence[str] = msgspec.field(default_factory=list)
+    """Streams whose first pages were read."""
+    failed: Sequence[str] = msgspec.field(default_factory=list)
+    """What is wrong with the others that were tried, and what ended the trial."""
 
 
 class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TextIO
 
@@ -18,6 +18,11 @@ from landing.errors import printable, printable_lines
 from landing.secrets import masked
 
 _GAP = "  "
+_WIDEST_MARK = 24
+"""Cells of a mark, below whose text lines continue; further left if it is wider."""
+_HANGING = 4
+VERDICTS = {"passed": "green", "ok": "green", "FAILED": "bold red", "!!": "bold red"}
+"""Styles of words that say how a check ended."""
 
 
 _documents: TextIO | None = None
@@ -84,28 +89,93 @@ def _own_stdout() -> Iterator[TextIO]:
         os.close(kept)
 
 
-def say(text: str, *, mark: str = "", style: str = "", to: TextIO | None = None) -> None:
+def say(
+    text: str, *, mark: str = "", style: str = "", styled: str = "", to: TextIO | None = None
+) -> None:
     """Print one line.
 
     In a terminal, a line that is too long continues below `text`, so `mark` is alone on the left.
-    `style` is a style of rich, for the mark, or for the line if there is no mark.
+    `style` is a style of rich, for `styled`, a part of the mark; without it for the mark, or for
+    the line if there is no mark.
     """
     to = to or sys.stdout
     mark, text = presentable(mark), presentable(text)
-    width = terminal_width(to)
-    # An address that is cut is none: a word wider than the terminal stays whole.
-    room = sys.maxsize if width is None else max(width - len(mark), 20)
-    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
-    shown = (mark + f"\n{' ' * len(mark)}".join(lines)).rstrip()
+    shown = _wrapped(mark, text, terminal_width(to))
+    first = mark.index(styled) if styled else 0
+    _print(shown, to, style, first, first + len(styled or mark or shown))
+
+
+def _wrapped(mark: str, text: str, width: int | None) -> str:
+    """An address that is cut is none, so a word stays whole, even if it is wider than the terminal.
+    It continues further left if that gives it room."""
+    if width is None:
+        return (mark + text).rstrip()
+    longest = max(map(len, text.split()), default=0)
+    is_tight = len(mark) > _WIDEST_MARK or len(mark) + longest > width
+    hang = " " * (min(len(mark), _HANGING) if is_tight else len(mark))
+    begin = " " * len(mark)
+    if len(mark) > len(hang) and len(mark) + len(text.partition(" ")[0]) > width:
+        begin = hang  # not even the first word has room beside the mark
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=begin,
+        subsequent_indent=hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if len(begin) == len(mark):
+        lines[:1] = [mark + "".join(lines[:1])[len(mark) :]]
+    else:
+        lines.insert(0, mark)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _print(text: str, to: TextIO, style: str, first: int, last: int) -> None:
+    """Print a text of which a part has a style of rich, where colours are shown."""
     if not style or not (to.isatty() or os.environ.get("FORCE_COLOR")):
-        print(shown, file=to, flush=True)
+        print(text, file=to, flush=True)
         return
     from rich.console import Console
     from rich.text import Text
 
-    styled = Text(shown)
-    styled.stylize(style, 0, len(mark) or None)
-    Console(file=to, highlight=False).print(styled, soft_wrap=True)
+    whole = Text(text)
+    whole.stylize(style, first, last)
+    Console(file=to, highlight=False).print(whole, soft_wrap=True)
+
+
+def put_grid(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[str] = (),
+    *,
+    may_go: Sequence[str] = (),
+    styled: str = "",
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table, in a terminal without columns in `may_go` for which there is no room, the
+    first of them first. `styles` are those of cells in the column `styled`, by their text."""
+    width = terminal_width()
+    kept = list(range(len(titles)))
+    for title in may_go:
+        if width is None or _width(titles, rows, kept) <= width:
+            break
+        kept.remove(titles.index(title))
+    shown = [titles[number] for number in kept]
+    lines = grid(shown, [[row[number] for number in kept] for row in rows], width, right)
+    at = lines[0].find(styled) if styled else -1
+    _print(lines[0], sys.stdout, "bold", 0, len(lines[0]))
+    for line, row in zip(lines[1:], rows, strict=True):
+        cell = row[titles.index(styled)] if styled else ""
+        style = (styles or {}).get(cell, "") if at >= 0 else ""
+        _print(line, sys.stdout, style, at, at + len(cell))
+
+
+def _width(titles: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int]) -> int:
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(row[number]) for row in (titles, *rows)) for number in kept]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def grid(

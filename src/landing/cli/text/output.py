@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from landing.cli.text.console import put_document, put_trace, say
-from landing.errors import LeaseHeld, UsageError
+from landing.errors import LeaseHeld, UsageError, listed
 from landing.errors import counted as counted
 from landing.errors import lasting as lasting
 from landing.errors import sized as sized
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 ARROW = "  → "
-_ERROR = "error: "
+ERROR = "error: "
 _NOTE = "  !      "
 
 
@@ -31,9 +31,31 @@ class Log(Protocol):
     def write(self, level: str, event: str, message: str) -> None: ...
 
 
-def complain(error: BaseException, options: argparse.Namespace) -> None:
+def complain_of_each(
+    source: str, failed: Mapping[str, Exception], options: argparse.Namespace
+) -> None:
+    """Complain of streams that failed, but once of what differs only in the stream's name."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for stream, error in failed.items():
+        texts = (str(error), str(getattr(error, "remedy", "")))
+        # Each on its own in a log of events, and where tracebacks may differ.
+        is_alone = options.debug or getattr(options, "log", None) is not None
+        first, second = texts if is_alone else (_unnamed(source, stream, text) for text in texts)
+        alike.setdefault((first, second), []).append(stream)
+    for first_stream, *others in alike.values():
+        complain(failed[first_stream], options, also=others)
+
+
+def _unnamed(source: str, stream: str, text: str) -> str:
+    return text.replace(f"{source}/{stream}", "…").replace(f"{source} {stream}", "…")
+
+
+def complain(error: BaseException, options: argparse.Namespace, also: Sequence[str] = ()) -> None:
+    """`also` are other streams with the same error."""
     trace = "".join(traceback.format_exception(error)) if options.debug else ""
-    report_event(options, "error", "error", f"{_ERROR}{error}", trace)
+    report_event(options, "error", "error", f"{ERROR}{error}", trace)
+    if also:
+        say(f"the same for {listed(also)}", mark=" " * len(ERROR), to=sys.stderr)
     remedy: str | None = getattr(error, "remedy", None)
     if remedy is not None and getattr(options, "log", None) is None:
         say(redacted(remedy), mark=ARROW, to=sys.stderr)
@@ -79,10 +101,10 @@ def report_event(
     """Print a line about the command as a whole, or write it to the verb's log."""
     log: Log | None = getattr(options, "log", None)
     if log is not None:
-        log.write(level, event, "\n".join(filter(None, [text.removeprefix(_ERROR), trace])))
+        log.write(level, event, "\n".join(filter(None, [text.removeprefix(ERROR), trace])))
         return
     text = redacted(text)
-    mark = _ERROR if text.startswith(_ERROR) else ""
+    mark = ERROR if text.startswith(ERROR) else ""
     say(text.removeprefix(mark), mark=mark, style="bold red" if mark else "", to=sys.stderr)
     if trace:
         put_trace(redacted(trace))

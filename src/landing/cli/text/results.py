@@ -45,7 +45,7 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
                 f"{stream.ahead.remedy(stream.source, stream.stream)} puts the cursor back to a "
                 "value that is not in the future; rows from there on are read again"
             )
-    if drifted := [stream for stream in landed if stream.drift]:
+    if drifted := [one for one in landed if one.drift.gained or one.drift.lost]:
         source, names = drifted[0].source, [stream.stream for stream in drifted]
         configs = listed(f"{name}.json" for name in names)
         yield (
@@ -53,6 +53,23 @@ def _remedies(landed: Sequence[StreamResult]) -> Iterator[str]:
             f"add the fields to land to dag/streams/{source}/ ({configs}), and remove those that "
             "are gone"
         )
+    for stream in landed:
+        if stream.drift.changed:
+            yield type_remedy(stream.source, stream.stream, stream.drift)
+
+
+def type_remedy(source: str, stream: str, drift: Drifted) -> str:
+    """What to do about changed types. Discovery samples the first records of the API, which are
+    often the oldest, so it need not see what a run sees."""
+    name, change = next(iter(drift.changed.items()))
+    before, _, after = change.partition(" → ")
+    kinds = list(dict.fromkeys([*before.split(" or "), *after.split(" or ")]))
+    listed_kinds = ", ".join(f'"{kind}"' for kind in kinds)
+    return (
+        f"if all of these types are right, list them in dag/streams/{source}/{stream}.json, as in "
+        f'"{name}": {{"type": [{listed_kinds}]}}; or, if only the new one is, '
+        f"`landing discover {source} {stream} --sample-limit N` finds it in the first N records"
+    )
 
 
 def _summary(result: StreamResult) -> str:

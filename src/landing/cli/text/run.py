@@ -7,7 +7,7 @@ import threading
 import time
 
 from landing import events
-from landing.cli.text.console import is_ci, is_watched, put
+from landing.cli.text.console import is_ci, is_watched, say
 from landing.cli.text.live import Live
 from landing.cli.text.output import counted
 from landing.cli.text.streams import RunLines
@@ -44,12 +44,12 @@ class Terminal:
                 self._note(stream, f"{counted(rows, 'row')} published, cursor {cursor}; continuing")
 
     def _note(self, stream: str, text: str) -> None:
-        self.say(f"{self._source}/{stream}: {redacted(text)}")
+        self.say(redacted(text), mark=f"{self._source}/{stream}: ")
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, mark: str = "") -> None:
         with self._lock:
             # Looked up each time: while lines are drawn, what is printed goes above them.
-            put(text, to=sys.stderr if self._to_stderr else sys.stdout)
+            say(text, mark=mark, to=sys.stderr if self._to_stderr else sys.stdout)
 
 
 class RunDisplay:
@@ -77,6 +77,12 @@ class RunDisplay:
         if self._shown is not None:
             self._shown.close()
 
-    def _notify(self, of: StreamProgress) -> None:
-        text = f"{self._source}/{of.stream}: {line(of, time.monotonic())}"
-        put(redacted(text), to=sys.stderr)
+    def leave(self) -> None:
+        """Print the last counts of a run that is interrupted."""
+        self.close()
+        for of in self._watch.streams:
+            self._notify(of, None if of.is_over else "interrupted")
+
+    def _notify(self, of: StreamProgress, doing: str | None = None) -> None:
+        text = line(of, time.monotonic(), doing)
+        say(redacted(text), mark=f"{self._source}/{of.stream}: ", to=sys.stderr)

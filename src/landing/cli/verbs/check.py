@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
-from landing.cli.text.console import say
+from landing.cli.text.console import VERDICTS, say
 from landing.cli.text.output import print_json
 from landing.errors import UsageError, listed, nearest
 
@@ -117,10 +117,11 @@ def _printed(source: str, results: Iterable[CheckResult]) -> Iterable[CheckResul
     for result in results:
         name = source if result.stream is None else f"{source}/{result.stream}"
         if name != heading:
-            say(name)
+            say(name, style="bold")
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        say(result.detail, mark=f"  {result.check:<12} {status:<8} ")
+        mark = f"  {result.check:<12} {status:<8} "
+        say(result.detail, mark=mark, style=VERDICTS.get(status, "dim"), styled=status)
         yield result
 
 

@@ -95,6 +95,7 @@ def _found(name: str, file: str, found: Discovered) -> DiscoveredStream:
         fields=len(found.schema.fields),
         changes=found.changes,
         warnings=[*_warnings(found), *found.notes],
+        schema=found.schema,
     )
 
 
@@ -119,13 +120,19 @@ def _warnings(found: Discovered) -> Iterator[str]:
 
 
 def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:
-    """To standard error: what to do with new files, until there is a config for them."""
+    """To standard error: what to do with new files, until there is a config for them, and with
+    changes of the others."""
+    for one in done.streams:
+        if one.state == "changed" and workspace.config_file(done.source, one.stream).exists():
+            what = f"`landing select {done.source} {one.stream}` takes changes over into its config"
+            say(what, mark=ARROW, to=sys.stderr)
     fresh = [one.stream for one in done.streams if one.state == "new"]
     if not done.written or all(workspace.config_file(done.source, one).exists() for one in fresh):
         return
     message = (
-        f"copy what you want to {workspace.shown(workspace.config_dir(done.source))}/, keep the "
-        'fields to land, set "selected": true; then '
+        f"`landing select {done.source}` lets you choose what lands; or copy what you want to "
+        f"{workspace.shown(workspace.config_dir(done.source))}/, keep the fields to land, set "
+        '"selected": true; then '
         f"`landing run {done.source} {fresh[0]} --dry-run` shows what a run would do"
     )
     say(message, mark=ARROW, to=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_json, add_sources
-from landing.cli.text.console import say
+from landing.cli.text.console import VERDICTS, say
 from landing.cli.text.output import print_json
 from landing.errors import WorkspaceError, counted
 
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog.files import configured_streams
     from landing.catalog.names import check_source
     from landing.observe import check_installed
     from landing.operations.doctor import of_machine, of_workspace
@@ -40,7 +41,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         yield from of_machine()
         yield from of_workspace(workspace, sources, (check_installed, least_age, shows_values))
 
-    return _report(options, findings())
+    known = workspace.source_names()
+    named = sources or [one for one in known if any(configured_streams(workspace, one))] or known
+    hint = f"; `landing check {named[0]}` tests whether its API answers" if named else ""
+    return _report(options, findings(), hint)
 
 
 def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
@@ -51,7 +55,7 @@ def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int
     return _report(options, [*of_machine(), wrong("workspace", str(error), remedy)])
 
 
-def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
+def _report(options: argparse.Namespace, findings: Iterable[Finding], hint: str = "") -> int:
     found = list(findings) if options.json else list(_printed(findings))
     amiss = sum(not finding.ok for finding in found)
     if options.json:
@@ -59,7 +63,7 @@ def _report(options: argparse.Namespace, findings: Iterable[Finding]) -> int:
     elif amiss:
         say(f"{counted(amiss, 'problem')} found")
     else:
-        say("no problems found; `landing check SOURCE` tests whether an API answers")
+        say(f"no problems found{hint}")
     return 1 if amiss else 0
 
 
@@ -67,7 +71,12 @@ def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Print each as it comes, since a bucket that does not answer takes its time."""
     for finding in findings:
         mark = "ok" if finding.ok else "!!"
-        say(finding.found, mark=f"{mark}  {finding.check:<12} ")
+        say(
+            finding.found,
+            mark=f"{mark}  {finding.check:<12} ",
+            style=VERDICTS[mark],
+            styled=mark,
+        )
         if finding.remedy is not None:
             say(finding.remedy, mark=f"{'':<16} → ")
         yield finding

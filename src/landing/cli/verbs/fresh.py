@@ -17,8 +17,9 @@ HELP = "list the streams that are behind their schedule or ahead of now, and ale
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Exits with 1 if a selected stream is late by its schedule, or has a cursor value more "
-        "than a day ahead of now. Sends an alert to LANDING_ALERT_WEBHOOK, if that is set, for "
-        "streams that are late and for those whose cursor itself is ahead."
+        "than a day ahead of now. Sends alerts, if LANDING_ALERT_WEBHOOK or "
+        "LANDING_ALERT_PAGERDUTY_KEY is set, of streams that are late, of those whose cursor "
+        "itself is ahead or that have too much in quarantine, and of those that no longer are."
     )
     add_sources(parser)
     add_grace(parser)
@@ -26,13 +27,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
+    from landing.catalog.files import configured_streams
     from landing.cli.json.shapes import StaleStream
     from landing.observe.ahead import ahead_streams
-    from landing.observe.alerts import webhook
+    from landing.observe.alert_rules import rules
+    from landing.observe.alerts import alert_of_stale
     from landing.observe.freshness import late_streams
+    from landing.observe.receivers import configured_receivers
     from landing.zone.bucket import Bucket
 
-    hook = webhook()
+    configured_receivers(), rules()  # a mistake in their variables comes first
     bucket = Bucket(bucket_settings(workspace))
     names = chosen_sources(options, workspace)
     grace, now = timedelta(minutes=options.grace), datetime.now(UTC)
@@ -47,7 +51,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             say(remedy, mark=ARROW)
         if not late and not ahead:
             say("no stream is behind its schedule")
-    stuck = [one.concern for one in ahead if one.ahead.is_cursor]
-    if (late or stuck) and hook is not None:
-        hook.post({}, late, stuck)
+    checked = {(one, stream) for one in names for stream in configured_streams(workspace, one)}
+    alert_of_stale(workspace, bucket, checked, late, ahead)
     return 1 if late or ahead else 0

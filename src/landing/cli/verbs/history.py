@@ -61,7 +61,8 @@ def _print(record: LoadRecord | FailedRun) -> None:
         after = took and f" after {took}"
         read = f", {counted(record.read, 'record')} read" if record.read else ""
         landed = f", {counted(record.published, 'row')} landed" if record.published else ""
-        say(f"failed{after}{read}{landed}", mark=when)
+        how = "interrupted" if record.was_interrupted else "failed"
+        say(f"{how}{after}{read}{landed}", mark=when)
         say(f"{record.error}: {record.message}", mark="    ")
         return
     rows = f"{counted(record.rows, 'row')} in {counted(len(record.files), 'file')}"

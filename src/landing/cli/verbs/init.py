@@ -80,7 +80,7 @@ def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int
         print_json(made)
     else:
         _print(options, made)
-    return 0
+    return 1 if made.source is not None and made.source.failed else 0
 
 
 def _planned(options: argparse.Namespace) -> Planned | None:

@@ -6,20 +6,22 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from landing.catalog.workspace import Workspace
-from landing.cli.arguments import add_json, add_source
+from landing.cli.arguments import add_flag, add_json, add_source
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json
-from landing.errors import UsageError, nearest
+from landing.cli.text.output import counted, print_json
+from landing.errors import UsageError, WorkspaceError, nearest
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import NewSource
     from landing.scaffold import AuthPlan, CursorPlan, PagingPlan, SourcePlan, StreamPlan
     from landing.scaffold.kinds import Kind
+    from landing.scaffold.trial import Tried
 
-Planned: TypeAlias = "tuple[SourcePlan, Sequence[str]]"
+Planned: TypeAlias = "tuple[Tried, Sequence[str]]"
 HELP = "write a new source: client, streams, a test, lines for .env.example"
 
 
@@ -27,7 +29,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "In a terminal, it asks for whatever the options leave out."
     add_source(parser, is_optional=True)  # --auth=help needs none
     add_answers(parser)
+    add_flag(
+        parser,
+        "--package",
+        "write it as a Python package of its own, landing-source-SOURCE/, which `pip install` "
+        "gives to every workspace; needs no workspace",
+    )
     add_json(parser)
+
+
+def without_workspace(options: argparse.Namespace, error: WorkspaceError) -> int:
+    if not options.package and "help" not in (options.auth, options.paging):
+        raise error
+    return call(options)
 
 
 def add_answers(parser: argparse._ActionsContainer) -> None:
@@ -38,7 +52,8 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--openapi",
         metavar="FILE|URL",
-        help="an OpenAPI 3 or Swagger 2 document: each list becomes a stream",
+        help="an OpenAPI 3 or Swagger 2 document, or a Postman collection: each list becomes a "
+        "stream",
     )
     _add_kind(parser, "auth", "how to authenticate")
     _add_kind(parser, "paging", "how to get from one page to the next")
@@ -47,7 +62,7 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
         nargs="+",
         metavar="NAME[=PATH]",
         help="the streams to write; PATH is relative to the base URL and defaults to NAME; with "
-        "--openapi, only these of the document's streams",
+        "--openapi, only these of the document's lists, by name or with a name for its PATH",
     )
     parser.add_argument(
         "--records",
@@ -96,21 +111,29 @@ def _add_kind(parser: argparse._ActionsContainer, name: str, what: str) -> None:
     )
 
 
-def call(options: argparse.Namespace, workspace: Workspace) -> int:
+def call(options: argparse.Namespace, workspace: Workspace | None = None) -> int:
     if print_kinds(options):
         return 0
     if options.source is None:
         raise UsageError("SOURCE is missing: name the source to write, as in `landing new shop`")
     planned = planned_source(options)
-    made = written(workspace, planned)
+    if options.package or workspace is None:
+        made = package_written(planned)
+        steps = [f"cd {made.files[0].partition('/')[0]} && pip install -e '.[dev]'"]
+    else:
+        made, steps = written(workspace, planned), []
+    code = 1 if made.failed else 0
     if options.json:
         print_json(made)
-        return 0
+        return code
     print_made(made)
     missing = [name for name in made.variables if name not in os.environ]
-    first = f"set {', '.join(missing)} in .env, then " if missing else ""
-    say(f"Next: {first}`landing discover {made.source}`.")
-    return 0
+    if missing:
+        steps.append(f"set {', '.join(missing)} in .env")
+    elif made.failed:
+        steps.append(f"correct what failed, which `landing check {made.source}` tests")
+    say(f"Next: {', then '.join([*steps, f'`landing discover {made.source}`'])}.")
+    return code
 
 
 def print_kinds(options: argparse.Namespace) -> bool:
@@ -125,33 +148,53 @@ def print_kinds(options: argparse.Namespace) -> bool:
 
 def planned_source(options: argparse.Namespace) -> Planned:
     """From a document or from answers, with notes about it; nothing is written."""
-    plan, notes = _from_document(options) if options.openapi else (_from_answers(options), [])
-    if options.no_trial:
-        return plan, notes
-    from landing.scaffold.trial import tried
+    from landing.scaffold.trial import Tried, tried
 
-    found = tried(plan, is_trusted=not options.openapi or options.auth is not None)
-    return found.plan, [*notes, *found.notes]
+    if options.openapi:
+        plan, notes = _from_document(options)
+    else:
+        plan, notes = _from_answers(options), []
+    if options.no_trial:
+        return Tried(plan), notes
+    return tried(plan, is_trusted=not options.openapi or options.auth is not None), notes
 
 
 def written(workspace: Workspace, planned: Planned) -> NewSource:
-    from landing.cli.json.shapes import NewSource
     from landing.scaffold import write_source
 
-    plan, notes = planned
+    files = write_source(workspace, planned[0].plan)
+    return _made(planned, [workspace.shown(file) for file in files])
+
+
+def package_written(planned: Planned) -> NewSource:
+    from landing.scaffold import write_package
+
+    here = Path.cwd()
+    files = write_package(here, planned[0].plan)
+    return _made(planned, [str(file.relative_to(here)) for file in files])
+
+
+def _made(planned: Planned, files: list[str]) -> NewSource:
+    from landing.cli.json.shapes import NewSource
+
+    found, notes = planned
     return NewSource(
-        source=plan.name,
-        files=[workspace.shown(file) for file in write_source(workspace, plan)],
-        variables=[name for name, _ in plan.variables()],
-        notes=notes,
+        source=found.plan.name,
+        files=files,
+        variables=[name for name, _ in found.plan.variables()],
+        notes=[*notes, *found.notes],
+        works=found.works,
+        failed=found.failed,
     )
 
 
 def print_made(made: NewSource, indent: str = "") -> None:
     for file in made.files:
         say(f"{indent}{file}")
-    for note in made.notes:
+    for note in (*made.notes, *made.failed):
         say(note, mark="! ")
+    if made.works:
+        say(f"{indent}the first pages of {counted(len(made.works), 'stream')} were read")
 
 
 def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kind]) -> None:
@@ -163,7 +206,7 @@ def _print_kinds(what: str, pagings: Mapping[str, Kind], auths: Mapping[str, Kin
             say(f"{argument.question}{needed}", mark=f"    --{what}-arg {argument.name}=…: ")
 
 
-def _from_document(options: argparse.Namespace) -> Planned:
+def _from_document(options: argparse.Namespace) -> tuple[SourcePlan, Sequence[str]]:
     from landing.scaffold.openapi import read_document, source_plan
 
     found = source_plan(

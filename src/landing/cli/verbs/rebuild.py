@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import Workspace, bucket_settings
-from landing.cli.arguments import add_json, add_source, add_stream, add_yes, is_agreed, named_stream
+from landing.catalog.workspace import Workspace
+from landing.cli.arguments import add_json, add_source, add_stream, add_yes, is_agreed, known_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json, print_table
 from landing.errors import CatalogError
@@ -34,11 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.catalog.files import read_config
     from landing.tables import place_of
-    from landing.zone.bucket import Bucket
 
-    named = named_stream(options.source, options.stream)
+    bucket, named = known_stream(options, workspace)
     config = read_config(workspace, named.source, named.stream)
-    bucket = Bucket(bucket_settings(workspace))
     place = place_of(config, bucket.settings)
     if place is None:
         raise CatalogError(

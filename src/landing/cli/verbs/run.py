@@ -20,7 +20,7 @@ from landing.cli.arguments import (
     check_named,
 )
 from landing.cli.text.console import say
-from landing.cli.text.output import complain, exit_code, print_json
+from landing.cli.text.output import complain, complain_of_each, exit_code, print_json
 from landing.errors import LandingError, UsageError, listed
 
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         except LandingError as error:
             emit(RunAborted(options.streams, error))
             raise
+        except KeyboardInterrupt:
+            display.leave()
+            raise
         finally:
             emit(RunEnded())
 
@@ -103,8 +106,7 @@ def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
         from landing.cli.json import run as runjson
 
         print_json([runjson.plan(one) for one in made])
-    for error in broken.values():
-        complain(error, options)
+    complain_of_each(options.source, broken, options)
     return exit_code([*broken.values(), *filter(None, map(_failure, made))])
 
 
@@ -155,8 +157,7 @@ def _report(options: argparse.Namespace, result: RunResult, failed: dict[str, Ex
     if not options.json:
         print_results(result)
     print_remedies(result)
-    for failure in failed.values():
-        complain(failure, options)
+    complain_of_each(options.source, failed, options)
 
 
 def _chosen(
@@ -219,7 +220,8 @@ def _none_selected(source: str, workspace: Workspace) -> str:
     folder = workspace.shown(workspace.config_dir(source))
     if not names:
         return (
-            f"{folder} has no stream configs: copy files there from dag/sources/{source}/, keep "
-            'the fields to land, and set "selected": true'
+            f"{folder} has no stream configs: `landing select {source}` writes them; or copy files "
+            f"there from dag/sources/{source}/, keep the fields to land, and set "
+            '"selected": true'
         )
     return f'{folder}: no stream is selected: set "selected": true in one of {listed(names)}'

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
-from landing.cli.text.console import grid, put, say, terminal_width
+from landing.cli.text.console import put, put_grid, say
 from landing.cli.text.output import ARROW, print_json
-from landing.cli.text.results import drift_in_words
+from landing.cli.text.results import drift_in_words, type_remedy
 from landing.errors import counted
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 HELP = "show every selected stream: last run, freshness, lag, quarantine"
 _TITLES = ("STREAM", "STATUS", "RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
+_MAY_GO = ("LANDED", "DUE", "LAG", "ROWS", "RAN")
+_STYLES = {
+    **{"ok": "green", "running": "cyan", "never": "dim"},
+    **dict.fromkeys(("quarantine", "volume", "late", "ahead"), "yellow"),
+    **dict.fromkeys(("unreadable", "died", "interrupted", "failed", "failing"), "bold red"),
+}
 _NUMBERS = ("RAN", "DUE", "LAG", "LANDED", "ROWS", "QUARANTINE")
 
 
@@ -50,8 +56,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(found)
     elif not found:
         say(
-            "no stream is selected: `landing discover SOURCE` writes a file for each stream; copy "
-            f"one to {workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
+            "no stream is selected: `landing discover SOURCE` writes a file for each stream; "
+            "`landing select SOURCE` selects some, or copy one to "
+            f"{workspace.shown(workspace.config_dir('SOURCE'))}/ and set "
             '"selected": true in it'
         )
     else:
@@ -61,13 +68,12 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
 
 def _print(found: Sequence[StreamStatus], now: datetime) -> None:
     rows = [_row(one, now) for one in found]
-    for line in grid(_TITLES, rows, terminal_width(), right=_NUMBERS):
-        put(line)
+    put_grid(_TITLES, rows, _NUMBERS, may_go=_MAY_GO, styled="STATUS", styles=_STYLES)
     notes = [note for one in found for note in _notes(one)]
     if notes:
         put()
     for mark, note in notes:
-        say(note, mark=mark)
+        say(note, mark=mark, style="" if mark == ARROW else "bold")
 
 
 def _row(one: StreamStatus, now: datetime) -> Sequence[str]:
@@ -91,8 +97,12 @@ def _notes(one: StreamStatus) -> Iterator[tuple[str, str]]:
         yield ARROW, problem.remedy
     if one.drift is not None:
         yield mark, f"the source's fields have changed: {drift_in_words(one.drift)}"
-        yield ARROW, f"`landing discover {one.source} {one.stream}` updates the discovered schema"
-    if one.lease is not None and not one.lease.is_dead:
+        if one.drift.gained or one.drift.lost:
+            name = f"{one.source} {one.stream}"
+            yield ARROW, f"`landing discover {name}` updates the discovered schema"
+        if one.drift.changed:
+            yield ARROW, type_remedy(one.source, one.stream, one.drift)
+    if one.lease is not None and not (one.lease.is_dead or one.lease.is_gone):
         yield mark, f"{one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
     for backfill in one.backfills:
         what = f"{backfill.done} of {backfill.windows} windows" if backfill.windows else "of fields"

@@ -15,7 +15,7 @@ from landing.cli.arguments import (
     config_if_any,
     named_stream,
 )
-from landing.cli.text.console import say
+from landing.cli.text.console import VERDICTS, say
 from landing.cli.text.output import complain, exit_code, print_json
 from landing.errors import LandingError, UsageError, counted
 
@@ -113,12 +113,13 @@ def _printed(results: Iterator[Result]) -> Iterator[Result]:
     for result in results:
         name = f"{result.source}/{result.stream}"
         if name != heading:
-            say(name)
+            say(name, style="bold")
             heading = name
         status = "FAILED" if result.status == "failed" else result.status
-        say(result.message, mark=f"  {result.check:<8} {status:<8} ")
+        mark = f"  {result.check:<8} {status:<8} "
+        say(result.message, mark=mark, style=VERDICTS.get(status, "dim"), styled=status)
         for finding in result.findings[:_SHOWN]:
-            say(finding.what, mark="    ! ")
+            say(finding.what, mark="    ! ", style="red")
             say(finding.remedy, mark="      → ")
         if (more := len(result.findings) - _SHOWN) > 0:
             say(f"and {more:,} more (--json has all)", mark="    ! ")

@@ -22,7 +22,6 @@ from landing.columns.fitting import ConversionError
 from landing.errors import SourceError, StreamError, UsageError
 from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import DltResource, dlt_context
-from landing.extraction.drift import ENOUGH
 from landing.extraction.incremental import (
     FrozenIncremental,
     cursor_parameter,
@@ -39,6 +38,7 @@ from landing.extraction.row_versions import LoadVersions
 from landing.extraction.seen_order import SeenOrder
 from landing.extraction.side_by_side import Stop
 from landing.operations.backfill.windows import Cursor, Window
+from landing.results import ENOUGH
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.publication import Load

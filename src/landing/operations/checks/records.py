@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from landing.columns.conversion import Row
-from landing.errors import listed
+from landing.errors import listed, nearest
 from landing.operations.checks.subject import CheckedStream, Read, content
 from landing.operations.checks.verdicts import CheckFailed, CheckSkipped, named
 
@@ -73,6 +73,13 @@ def types(subject: CheckedStream) -> str:
     absent = [name for name in config.fields if name not in present]
     if len(absent) == len(config.fields):
         raise CheckFailed(f"no record has any of the fields of {config.origin}")
+    known = config.discovered
+    unknown = [f"'{name}'{nearest(name, known)}" for name in absent if name not in known]
+    if unknown and known:
+        raise CheckFailed(
+            f"neither a record nor the discovered schema has {', '.join(unknown)}, which "
+            f"{config.origin} lists"
+        )
     note = f"; no record had {listed(absent)}" if absent else ""
     return f"{len(config.fields)} fields of {config.origin}{note}"
 

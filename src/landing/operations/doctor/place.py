@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from landing.catalog.store_options import store_options
 from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings, s3_keys
 from landing.errors import BucketError, SettingsError
 from landing.operations.doctor.findings import Finding, fine, wrong
@@ -20,8 +21,9 @@ _VARIABLES = "`landing env` lists the bucket's variables, and which are set"
 def settings(workspace: Workspace) -> BucketSettings | Finding:
     try:
         found = bucket_settings(workspace)
-        if not found.is_local:
+        if found.scheme == "s3":
             s3_keys()
+        store_options(found)
     except SettingsError as error:
         return wrong("bucket", str(error), _VARIABLES)
     return found
@@ -59,7 +61,8 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
             "writing",
             f"{bucket.location(path)} was written, but {found}",
             "use a store that is consistent and supports conditional writes (If-None-Match and "
-            "If-Match): leases, the order of files and the state rely on them",
+            "If-Match, on Google generations): leases, the order of files and the state rely on "
+            "them",
         )
         return
     yield fine(

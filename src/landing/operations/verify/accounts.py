@@ -115,10 +115,13 @@ def _missing(account: Account) -> Iterator[VerifyFinding]:
 def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
     name = f"{account.paths.source} {account.paths.stream}"
     ids = {record.load_id for record in account.records}
-    for path in sorted(account.files.keys() - account.expected.keys()):
+    unnamed = sorted(account.files.keys() - account.expected.keys())
+    ours = (file.path for file in account.ours) if unnamed else ()
+    newest = max(ours, key=natural, default=None)
+    for path in unnamed:
         load_id = load_id_of(path)
         if load_id is None:
-            if _hides_what_lands(account, path):
+            if newest is not None and path.endswith(".parquet") and sorts_after(path, newest):
                 yield VerifyFinding(
                     f"{path} is another tool's file and sorts after the stream's newest file: a "
                     "reader that is past it never reads what lands today",
@@ -142,11 +145,6 @@ def _unaccounted(account: Account) -> Iterator[VerifyFinding]:
                 f"`landing run {name}` lands its rows again; if they were a backfill's, start that "
                 "again",
             )
-
-
-def _hides_what_lands(account: Account, path: str) -> bool:
-    newest = max((file.path for file in account.ours), key=natural, default=None)
-    return path.endswith(".parquet") and newest is not None and sorts_after(path, newest)
 
 
 def _is_being_compacted(account: Account, path: str) -> bool:
@@ -211,10 +209,10 @@ def order_findings(account: Account) -> Iterator[VerifyFinding]:
 
 def _after_seals(account: Account) -> Iterator[VerifyFinding]:
     """Parts of a load that appeared after another process had sealed it."""
-    for seal in account.seals:
-        for file in account.ours:
-            if load_id_of(file.path) != seal.load_id or is_compacted(file.path):
-                continue
+    sealed = {seal.load_id: seal for seal in account.seals}
+    for file in account.in_order if sealed else ():
+        seal = sealed.get(load_id_of(file.path) or "")
+        if seal is not None and not is_compacted(file.path):
             is_late = seal.sealed + _CLOSE < file.modified < seal.sealed + _COPIED
             if is_late or file.path > seal.path:
                 yield VerifyFinding(

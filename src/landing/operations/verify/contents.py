@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +21,10 @@ from landing.zone.bucket_file import SMALL_BYTES
 from landing.zone.layout import is_compacted, load_id_of
 from landing.zone.schema_history import SchemaVersion, schema_versions
 
-_AT_ONCE = 8
-_AHEAD = 64
-"""Number of footers that are fetched ahead."""
+_AT_ONCE = 32
+"""Requests in progress; they wait for the bucket, so more than there are cores."""
+_AHEAD = 2 * _AT_ONCE
+"""Number of files that are fetched ahead."""
 _BATCH_ROWS = 100_000
 
 
@@ -39,31 +42,60 @@ class Footer:
         return self.file.path
 
 
+_Fetched: TypeAlias = bytes | Footer | None
+"""All of a small file, or the footer of another one. None for a file that is gone; the comparison
+with its record reports it."""
+
+
 def footers(
     bucket: Bucket, files: Sequence[Listed], columns: Sequence[str] = ()
 ) -> Iterator[Footer]:
-    """The footers, in the order of the files, with these columns of small files."""
+    """The footers, in the order of the files, with these columns of small files.
+
+    The threads only wait for the bucket. Reading parquet in them takes twice the processor time,
+    since they compete for the interpreter's lock.
+    """
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="landing-footers") as threads:
-        for start in range(0, len(files), _AHEAD):
-            some = files[start : start + _AHEAD]
-            found = threads.map(lambda file: _footer(bucket, file, columns), some)
-            yield from filter(None, found)
+        for file, found in _fetched_ahead(threads, bucket, files):
+            if isinstance(found, bytes):
+                yield _footer(file, pa.BufferReader(found), columns)
+            elif found is not None:
+                yield found
 
 
-def _footer(bucket: Bucket, file: Listed, wanted: Sequence[str]) -> Footer | None:
-    """None for a file that is gone; the comparison with its record reports it."""
+def _fetched_ahead(
+    threads: ThreadPoolExecutor, bucket: Bucket, files: Sequence[Listed]
+) -> Iterator[tuple[Listed, _Fetched]]:
+    waiting: deque[tuple[Listed, Future[_Fetched]]] = deque()
+    for file in files:
+        waiting.append((file, threads.submit(_fetched, bucket, file)))
+        if len(waiting) > _AHEAD:
+            first, fetched = waiting.popleft()
+            yield first, fetched.result()
+    for file, fetched in waiting:
+        yield file, fetched.result()
+
+
+def _fetched(bucket: Bucket, file: Listed) -> _Fetched:
     try:
         with bucket.file(file.path, file.bytes) as opened:
-            parquet = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
-            columns = {field.name: str(field.type) for field in parquet.schema_arrow}
-            rows = None
-            if file.bytes <= SMALL_BYTES and wanted and set(wanted) <= columns.keys():
-                rows = parquet.read(list(wanted), use_threads=False)
-            return Footer(file, parquet.metadata.num_rows, columns, content=rows)
-    except pa.ArrowInvalid as error:
-        return Footer(file, 0, {}, str(error).splitlines()[0])
+            if file.bytes <= SMALL_BYTES:
+                return opened.read()
+            return _footer(file, pa.PythonFile(opened, mode="r"))
     except ObjectMissing:
         return None
+
+
+def _footer(file: Listed, opened: pa.NativeFile, wanted: Sequence[str] = ()) -> Footer:
+    try:
+        parquet = pq.ParquetFile(opened)
+        columns = {field.name: str(field.type) for field in parquet.schema_arrow}
+        rows = None
+        if wanted and set(wanted) <= columns.keys():
+            rows = parquet.read(list(wanted), use_threads=False)
+        return Footer(file, parquet.metadata.num_rows, columns, content=rows)
+    except pa.ArrowInvalid as error:
+        return Footer(file, 0, {}, str(error).splitlines()[0])
 
 
 class Contents:

@@ -7,6 +7,7 @@ local disk beyond it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,16 @@ def _batches(rows: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordB
     waiting: list[pa.Table] = []
     count = 0
     for table in rows:
-        columns = [column.cast(pa.string()) for column in table.columns]
-        waiting.append(pa.Table.from_arrays(columns, schema=schema))
+        waiting.append(table)
         count += table.num_rows
         if count >= _BATCH_ROWS or len(waiting) >= _MOST_WAITING:
-            yield from _joined(waiting)
+            yield from _joined(waiting, schema)
             waiting, count = [], 0
-    yield from _joined(waiting)
+    yield from _joined(waiting, schema)
 
 
-def _joined(tables: list[pa.Table]) -> list[pa.RecordBatch]:
-    return pa.concat_tables(tables).combine_chunks().to_batches() if tables else []
+def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for _, alike in groupby(tables, lambda table: table.schema):
+        together = pa.concat_tables(alike)
+        columns = [column.cast(pa.string()) for column in together.columns]
+        yield from pa.Table.from_arrays(columns, schema=schema).combine_chunks().to_batches()

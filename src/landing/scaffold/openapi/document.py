@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landing.errors import ApiError, UsageError
+from landing.extraction.failures import request_failed
+from landing.scaffold.openapi.postman import as_openapi, is_collection
 from landing.scaffold.openapi.references import handlers
 from landing.secrets import redacted
 
@@ -31,6 +33,8 @@ class Document:
     root: SchemaPath
     location: str
     """The file or URL that it was read from."""
+    notes: Sequence[str] = ()
+    """What could not be read of a Postman collection."""
 
     @property
     def title(self) -> str:
@@ -38,16 +42,20 @@ class Document:
 
 
 def read_document(location: str) -> Document:
-    """Raises UsageError if it is no OpenAPI 3 or Swagger 2, ApiError if its server fails."""
+    """Raises UsageError if it is no OpenAPI 3, Swagger 2 or Postman collection, ApiError if its
+    server fails."""
     try:
         from jsonschema_path import SchemaPath
+        from referencing import Specification
     except ImportError:
         raise UsageError(
             "reading OpenAPI documents needs jsonschema-path: pip install 'dlt-landing[openapi]'"
         ) from None
     is_remote = location.startswith(("http://", "https://"))
     text = _fetched(location) if is_remote else _read(Path(location))
-    content = _parsed(text, location)
+    content, notes = _parsed(text, location), list[str]()
+    if is_collection(content):
+        content, notes = as_openapi(content)
     version = str(content.get("openapi") or content.get("swagger") or "unknown")
     if not version.startswith(("3.", "2.")):
         raise UsageError(f"{location} is of version {version}: OpenAPI 3 and Swagger 2 can be read")
@@ -55,7 +63,11 @@ def read_document(location: str) -> Document:
         raise UsageError(f"{location} has no paths")
     base = location if is_remote else Path(location).resolve().as_uri()
     found = handlers(base, partial(_fetched, redirects=False), _parsed)
-    return Document(SchemaPath.from_dict(content, base_uri=base, handlers=found), location)
+    # Opaque: what a member named `$id` has, or one whose schema is a text, is no matter here.
+    root = SchemaPath.from_dict(
+        content, specification=Specification.OPAQUE, base_uri=base, handlers=found
+    )
+    return Document(root, location, notes)
 
 
 def _read(file: Path) -> bytes:
@@ -72,7 +84,11 @@ def _fetched(url: str, *, redirects: bool = True) -> bytes:
         response = requests.get(url, timeout=_SECONDS, allow_redirects=redirects)
         response.raise_for_status()
     except requests.RequestException as error:
-        raise ApiError(redacted(f"the OpenAPI document could not be fetched: {error}")) from None
+        why = redacted(request_failed(error))
+        raise ApiError(
+            f"the OpenAPI document could not be fetched: {why}; if a browser can open it, save it "
+            "and pass the file"
+        ) from None
     if response.is_redirect:
         raise UsageError("is redirected; refer to the address that it is redirected to")
     return response.content
@@ -176,6 +192,11 @@ class Schema:
     @property
     def description(self) -> str:
         return described(self.path)
+
+    @property
+    def may_be_null(self) -> bool:
+        kind = value(self.path, "type")
+        return value(self.path, "nullable") is True or (isinstance(kind, list) and "null" in kind)
 
     @property
     def example(self) -> str:

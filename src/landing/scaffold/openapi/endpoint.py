@@ -55,7 +55,8 @@ class Endpoint:
     @property
     def params(self) -> dict[str, str | int]:
         """Required query parameters with the document's values."""
-        return {p.name: p.default for p in self._needed if p.default is not None}
+        values = {p.name: p.default for p in self._needed if p.default is not None}
+        return {**values, **self.paging.switches}
 
     @property
     def asked(self) -> list[Parameter]:

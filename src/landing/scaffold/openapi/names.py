@@ -21,11 +21,15 @@ CURSORS = (
     *("scrollId", "startKey", "exclusiveStartKey", "bookmark", "continue", "nextPage"),
 )
 KEYSETS = ("startingAfter", "sinceId", "afterId", "greaterThanId")
+IDS_OR_TIMES = ("since", "after", "cursor")
+"""Parameters for the last row's id, if their description says that they take one."""
+RANGES = {"from": "to", "start": "end"}
+"""Parameters that are no offsets if the other one is there, too."""
 NEXT_CURSORS = (*BODY["cursor"], *BODY["next"], *BODY["position"])
 RECORDS = ("data", "items", "results", "records", "values", "value", "rows", "entries", "list")
 ENVELOPES = (*RECORDS, "response", "result", "body", "payload", "content", "_embedded", "d")
 NOT_RECORDS = frozenset(
-    ("errors", "warnings", "messages", "links", "included", "facets", "sort", "aggregations")
+    ("errors", "warnings", "links", "included", "facets", "sort", "aggregations")
 )
 KEYS = ("id", "uuid", "gid", "_id", "sid", "uid", "guid", "key", "slug", "code", "href", "uri")
 CHANGED = re.compile(

@@ -23,13 +23,16 @@ _BOUNDS = tuple(
         r"\bN\s*(?:\(?max(?:imum)?\b|is the max)",
     )
 )
+_USUAL = re.compile(r"\bdefaults?\b[a-z ]{0,20}?(?:is|to|of|:|=)?\s*N".replace("N", _NUMBER), re.I)
 _MARKUP = re.compile(r"<[^>]+>|[`*_]")
 _COUNTS_FROM_0 = re.compile(
-    r"\b(zero|0)[- ]?(based|indexed)|(starts?|starting|begins?|counted) (at|with|from) (0|zero)\b",
+    r"\b(zero|0)[- ]?(based|indexed)|(starts?|starting|begins?|counted) (at|with|from) (0|zero)\b"
+    r"|\b(zero|0) (being|is|as|for) the first|\bdefaults?( is| to|:|=)? *(0|zero)\b",
     re.IGNORECASE,
 )
 _COUNTS_FROM_1 = re.compile(
-    r"\b(one|1)[- ]?(based|indexed)|(starts?|starting|begins?|counted) (at|with|from) (1|one)\b",
+    r"\b(one|1)[- ]?(based|indexed)|(starts?|starting|begins?|counted) (at|with|from) (1|one)\b"
+    r"|\b(one|1) (being|is|as|for) the first|\bdefaults?( is| to|:|=)? *(1|one)\b",
     re.IGNORECASE,
 )
 _TIME = re.compile(
@@ -65,8 +68,11 @@ class Parameter:
 
     @property
     def is_id(self) -> bool:
-        is_of_time = self.format.startswith("date") or _TIME.search(self.description)
-        return not is_of_time and bool(_ID.search(self.description))
+        return not self.is_described_as_time and bool(_ID.search(self.description))
+
+    @property
+    def is_described_as_time(self) -> bool:
+        return self.format.startswith("date") or bool(_TIME.search(self.description))
 
     def first_page(self) -> tuple[int, str] | None:
         """The number of the first page, and what says so; None if nothing does."""
@@ -88,7 +94,11 @@ class Parameter:
                 if 0 < rows <= 100_000:
                     return rows, "description"
         usual = str(self.default)
-        return (int(usual), "default") if usual.isdecimal() and int(usual) else None
+        if usual.isdecimal() and int(usual):
+            return int(usual), "default"
+        found = _USUAL.search(self.description)
+        rows = int(found[1].replace(",", "")) if found else 0
+        return (rows, "default in the description") if 0 < rows <= 100_000 else None
 
 
 def read_parameter(path: SchemaPath) -> Parameter | None:

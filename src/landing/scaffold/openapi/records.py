@@ -26,7 +26,7 @@ def nouns(path: str, operation: str) -> frozenset[str]:
     """The last words of the path and of the operation's name, in singular and plural."""
     last = re.sub(r"\.\w+$", "", path.rstrip("/").rpartition("/")[2])
     pieces = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"\W|_", " ", operation)).split()
-    words = [plain(last), *(plain("".join(pieces[n:])) for n in range(1, len(pieces)))]
+    words = [plain(last), *(plain("".join(pieces[n:])) for n in range(len(pieces)))]
     return frozenset(form for word in words if word for form in _forms(word))
 
 
@@ -51,9 +51,11 @@ def record_list(
         if "object" in schema.kinds and _is_envelope(outer, body, names):
             lists |= _lists(schema.properties, f"{outer}.")
 
+    is_of_list = _is_about(body, lists)
+
     def is_result(place: str) -> bool:
         last = plain(place.rpartition(".")[2])
-        if last in names or (has_pages and last not in NOT_RECORDS):
+        if last in names or ((has_pages or is_of_list) and last not in NOT_RECORDS):
             return True
         return last in _RECORDS and not _is_record(body)
 
@@ -67,6 +69,12 @@ def _is_envelope(outer: str, body: Schema, names: frozenset[str]) -> bool:
         return True
     others = {name for name in body.properties if name != outer}
     return is_about_pages(others) and not _is_record(body)
+
+
+def _is_about(body: Schema, lists: Mapping[str, Schema]) -> bool:
+    """Whether the body has a list, and else nothing but how it is paged."""
+    others = {name for name in body.properties if plain(name) not in NOT_RECORDS} - {*lists}
+    return len(body.properties) - len(others) > 0 and is_about_pages(others)
 
 
 def _is_record(schema: Schema) -> bool:

@@ -17,6 +17,7 @@ from landing.scaffold.openapi.servers import auth_of, base_url_of, security_sche
 from landing.scaffold.plan import AuthPlan, SourcePlan, StreamPlan
 
 _SHOWN = 3
+_TEMPLATE = re.compile(r"{[\w.-]+}")
 _VERSION = re.compile(r"api|rest|v\d+(\.\d+)*", re.IGNORECASE)
 
 
@@ -36,15 +37,14 @@ def source_plan(
     only: Sequence[str] = (),
 ) -> FoundStreams:
     """Raises UsageError if the document has no readable list, or lacks one of `only`."""
-    endpoints, notes = _endpoints(document)
-    streams = _named_streams(endpoints)
-    for wanted in only:
-        if wanted not in streams:
-            raise UsageError(
-                f"{document.location} has no list '{wanted}'{nearest(wanted, streams)}; it has: "
-                f"{listed(streams)}"
-            )
-    chosen = {stream: streams[stream] for stream in only} if only else streams
+    endpoints, left_out = _endpoints(document)
+    notes = [*document.notes, *left_out]
+    every = _named_streams(endpoints)
+    streams = {name: endpoint for name, endpoint in every.items() if not endpoint.missing}
+    below = {name: endpoint for name, endpoint in every.items() if endpoint.missing}
+    chosen = dict(_chosen(wanted, every, document) for wanted in only) if only else streams
+    if not only:
+        notes += _below_notes(below)
     if not chosen:
         message = "; ".join(notes) or "none of its GETs returns a list of objects"
         raise UsageError(f"{document.location}: no stream can be made from it: {message}")
@@ -59,12 +59,25 @@ def source_plan(
     return FoundStreams(plan, [*notes, *_auth_notes(document, plan, is_given=auth is not None)])
 
 
+def _chosen(wanted: str, every: Mapping[str, Endpoint], document: Document) -> tuple[str, Endpoint]:
+    """The list that `NAME` or `NAME=PATH` means, with its name."""
+    name, _, path = wanted.partition("=")
+    by_path = {endpoint.path.strip("/"): endpoint for endpoint in every.values()}
+    known = by_path if path else every
+    found = known.get(path.strip("/") if path else name)
+    if found is None:
+        raise UsageError(
+            f"{document.location} has no list '{path or name}'{nearest(path or name, known)}; "
+            f"it has: {listed(known)}"
+        )
+    return name, found
+
+
 def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
-    """Endpoints that return a list without further parameters, and notes about the others."""
+    """Endpoints that return a list, and notes about what can't be read."""
     from referencing.exceptions import Unresolvable
 
     found: list[Endpoint] = []
-    needing: list[str] = []
     broken: list[str] = []
     foreign: list[str] = []
     for path, item in children(at(document.root, "paths")):
@@ -72,22 +85,16 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
             if at(item, "get") is None or not _is_below_the_api(path):
                 continue
             endpoint = Endpoint(path, item)
-            if not endpoint.gives_a_list:
-                continue
-            if endpoint.missing:
-                needing.append(f"{endpoint.shown} ({', '.join(endpoint.missing)})")
-            else:
+            if endpoint.gives_a_list and _is_plain(endpoint):
                 found.append(endpoint)
         except (Unresolvable, TypeError, ValueError, KeyError, RecursionError) as error:
             if (reference := foreign_reference(error)) is not None:
                 foreign.append(f"GET {path} ({reference})")
             else:
                 broken.append(f"GET {path} ({type(error).__name__})")
-    needs = "left out, because they need a value (docs/sources.md: a child of a parent)"
     contradicts = "left out, because the document contradicts itself there"
     elsewhere = "left out, because a reference is not allowed or can't be read"
     notes = [
-        *_counted(needing, needs),
         *_counted(broken, contradicts),
         *_counted(foreign, elsewhere),
     ]
@@ -97,6 +104,21 @@ def _endpoints(document: Document) -> tuple[list[Endpoint], list[str]]:
 def _is_below_the_api(path: str) -> bool:
     """Whether it is a path: an address would get the credentials."""
     return path.startswith("/") and "://" not in path
+
+
+def _is_plain(endpoint: Endpoint) -> bool:
+    """Whether its path can be written with values in it."""
+    rest = _TEMPLATE.sub("", endpoint.path)
+    return not endpoint.missing or re.fullmatch(r"[\w/.,:;=@~+$-]*", rest) is not None
+
+
+def _below_notes(below: Mapping[str, Endpoint]) -> Iterator[str]:
+    shown = [f"{name}={endpoint.path}" for name, endpoint in below.items()]
+    yield from _counted(
+        shown,
+        "left out, because their path needs a value: make them children of a parent "
+        "(docs/sources.md), or add them to --streams to have it in an environment variable",
+    )
 
 
 def _counted(places: Sequence[str], what: str) -> Iterator[str]:
@@ -110,9 +132,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _named_streams(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
-    """Endpoints by name: the last part of the path, with earlier parts if that name is taken."""
+    """Endpoints by name: the last part of the path, with earlier parts if that name is taken. Those
+    whose path needs no value come first."""
     named: dict[str, Endpoint] = {}
-    for endpoint in sorted(endpoints, key=lambda one: one.path.count("/")):
+    for endpoint in sorted(endpoints, key=lambda one: (len(one.missing), one.path.count("/"))):
         parts = _parts(endpoint.path)
         for count in range(1, len(parts) + 1):
             name = "_".join(parts[-count:])
@@ -142,7 +165,11 @@ def _stream(name: str, endpoint: Endpoint) -> StreamPlan:
         primary_key=[key] if key else [],
         cursor=endpoint.cursor,
         params=endpoint.params,
-        variables={parameter.name: _what(parameter) for parameter in endpoint.asked},
+        variables={
+            **{name: f"{{{name}}} in the path {endpoint.path}" for name in endpoint.missing},
+            **{parameter.name: _what(parameter) for parameter in endpoint.asked},
+        },
+        in_path=endpoint.missing,
         description=endpoint.description,
         guesses=list(_guesses(endpoint)),
     )
