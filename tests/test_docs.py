@@ -180,6 +180,7 @@ def test_settings_of_the_engine_are_documented() -> None:
         "TERM",
         "NO_COLOR",
         "FORCE_COLOR",
+        "ARROW_DEFAULT_MEMORY_POOL",
     }  # of the machine, not of this project
     assert undocumented(names, CONFIGURATION, SETTINGS_EXAMPLE) == []
 
