@@ -108,10 +108,10 @@ TRIED = """\
   caches: decoding takes a third of the time if its result is discarded at once. Decoding, columns
   and freeing hold the lock. Another decoder, arrays with a given type, conversion to structs,
   smaller batches, fewer pages ahead and another allocator for Python's objects saved nothing.
-- DuckDB's `json_transform_strict` reads all fields of a page in one pass, without the lock. It takes
-  1.5 as 2 for an integer, "5" and true as numbers, 5 as text, and 1e400 as infinite, and needs the
-  text of each value beside it to find these. Arrow's reader with the bytes of nested fields needs
-  no such second pass, and no further package.
+- DuckDB's `json_transform_strict` reads all fields of a page in one pass, without the lock. It
+  takes 1.5 as 2 for an integer, "5" and true as numbers, 5 as text, and 1e400 as infinite, and
+  needs the text of each value beside it to find these. Arrow's reader with the bytes of nested
+  fields needs no such second pass, and no further package.
 - Records are counted in a pass of their own, where a page arrives. It is a small part of a run.
 - Small pages are joined before they are converted. What remains of a page is its request.
 - pyarrow imports pandas with the first array, where it is installed: memory that a workspace
