@@ -90,7 +90,7 @@ torture-edge: $(VENV)/test
 scaling: $(VENV)/test
 	$(BIN)/python -m torture.scaling
 clean:
-	rm -rf $(VENV) .venv-bench .venv-dbt .directus .azurite .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-dbt .directus .azurite .azurite .demo landing-zone site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
