@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.errors import SettingsError, needs
 from landing.events import Emit
+from landing.observe import in_time
 from landing.observe.alert_rules import rules
-from landing.observe.alerts import Alerts
+from landing.observe.alerts import LOG_TAKES, Alerts
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
 from landing.observe.in_quarantine import InQuarantine
-from landing.observe.in_time import ALERTS_SENT_WITHIN, LINEAGE_SENT_WITHIN, AtEnd
+from landing.observe.in_time import LINEAGE_SENT_WITHIN, AtEnd
 from landing.observe.parent_run import ParentRun, lineage_setting
 from landing.observe.receivers import configured_receivers
 from landing.secrets import register_lasting
@@ -50,13 +51,14 @@ def observers(
     to, general = configured_receivers(), rules()
     names = " and ".join(one.name for one in to)
     alerts = [Alerts(workspace, source, to, general, late, is_final, waiting)] if to else []
+    alerts_within = in_time.PROBLEMS_SENT_WITHIN + LOG_TAKES  # they give up sending by themselves
     return [
         FailedRuns(workspace, source),
         *_telemetry(source, waiting, at_end),
         *_metrics(source, metrics_file, waiting, at_end),
         *_lineage(workspace, source, parent, at_end),
         *(one.prepare for one in alerts),
-        *(at_end.sending(one, names, ALERTS_SENT_WITHIN) for one in alerts),
+        *(at_end.sending(one, names, alerts_within, has_time=False) for one in alerts),
         at_end,
     ]
 

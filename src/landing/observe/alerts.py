@@ -32,7 +32,10 @@ TAKES = 15.0
 """Seconds that the search for late streams may take at the end of a run."""
 CURSOR = "cursor"
 LOG_TAKES = 3.0
-"""Seconds that the end of a run waits to learn which alerts were sent before."""
+"""Seconds that the end of a run waits to learn which alerts were sent before, and to write which
+were sent now."""
+CHECK_SENT_WITHIN = 60.0
+"""Seconds that `landing fresh` waits for the receivers."""
 
 
 class Alerts:
@@ -186,7 +189,7 @@ def alert_of_stale(
     for source in {source for source, _ in checked}:
         with suppress(BucketError):  # what was found is sent nevertheless
             logs[source] = AlertLog(bucket, source)
-    Dispatch(to, logs, of, lambda *one: one in known - found).send(alerts)
+    Dispatch(to, logs, of, lambda *one: one in known - found).send(alerts, CHECK_SENT_WITHIN)
 
 
 def _of_ahead(result: StreamResult) -> Iterator[Alert]:

@@ -11,12 +11,11 @@ from landing.events import Emit, Event, RunAborted, RunEnded, StreamFailed
 
 SENT_WITHIN = 0.6
 """Seconds that the end of a run that landed everything waits for collectors and gateways."""
-ALERTS_SENT_WITHIN = 1.0
-"""Seconds that it waits for the receivers of alerts, which get what is left by the next run."""
 LINEAGE_SENT_WITHIN = 0.9
 """Seconds that it waits for the collector of OpenLineage, whether the run has failed or not."""
 PROBLEMS_SENT_WITHIN = 10.0
-"""Seconds that the end of a run waits for whatever has a failure to report."""
+"""Seconds that the end of a run waits for whatever has a failure to report, and for receivers if
+there are alerts to send."""
 
 
 class Work:

@@ -6,13 +6,18 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from landing.errors import LandingError, SettingsError
 from landing.observe.alert import Alert, Recovered, json_body
 from landing.observe.slack import slack_body
 from landing.secrets import redacted, register_lasting, secrets_of
+
+if TYPE_CHECKING:
+    import requests
 
 WEBHOOK = "LANDING_ALERT_WEBHOOK"
 PAGERDUTY = "LANDING_ALERT_PAGERDUTY_KEY"
@@ -29,14 +34,29 @@ Body: TypeAlias = Callable[[Sequence[Alert], Sequence[Recovered]], dict[str, Any
 Sent: TypeAlias = Alert | Recovered
 
 
+class Refused(LandingError):
+    """It took a request for a mistake, and may take another."""
+
+
+@dataclass(frozen=True)
+class Request:
+    about: Sequence[Sent]
+    body: dict[str, Any]
+
+
 class Receiver(Protocol):
     name: str
     """The variable that names it."""
     key: str
     """Its name in the bucket."""
+    at_once: int
+    """How many requests it gets at the same time."""
 
-    def send(self, alerts: Sequence[Alert], recovered: Sequence[Recovered]) -> Iterator[Sent]:
-        """Gives each that was taken. Raises LandingError if the receiver refuses one."""
+    def requests(self, due: Sequence[Sent]) -> Iterator[Request]:
+        """In the order of `due`."""
+
+    def post(self, body: dict[str, Any]) -> None:
+        """From several threads. Raises Refused, and LandingError if it does not answer."""
 
 
 def configured_receivers() -> list[Receiver]:
@@ -60,33 +80,31 @@ def _address(name: str) -> str:
 
 
 class Webhook:
-    name, key = WEBHOOK, "webhook"
+    name, key, at_once = WEBHOOK, "webhook", 1
 
     def __init__(self, url: str, body: Body) -> None:
         # Anyone who has a Slack webhook's address can write to the channel.
         register_lasting(*secrets_of(WEBHOOK, url), what="the webhook's address")
-        self._post = _poster(url, self.name)
+        self.post = _poster(url, self.name)
         self._body = body
 
-    def send(self, alerts: Sequence[Alert], recovered: Sequence[Recovered]) -> Iterator[Sent]:
-        self._post(self._body(alerts, recovered))
-        yield from alerts
-        yield from recovered
+    def requests(self, due: Sequence[Sent]) -> Iterator[Request]:
+        alerts = [one for one in due if isinstance(one, Alert)]
+        recovered = [one for one in due if isinstance(one, Recovered)]
+        yield Request(due, self._body(alerts, recovered))
 
 
 class PagerDuty:
-    name, key = PAGERDUTY, "pagerduty"
+    name, key, at_once = PAGERDUTY, "pagerduty", 5
 
     def __init__(self, key: str, url: str) -> None:
         register_lasting(key, what="PagerDuty's routing key")
         self._key = key
-        self._post = _poster(url, self.name)
+        self.post = _poster(url, self.name)
 
-    def send(self, alerts: Sequence[Alert], recovered: Sequence[Recovered]) -> Iterator[Sent]:
-        every: list[Sent] = [*alerts, *recovered]
-        for one in every:
-            self._post({"routing_key": self._key, **pagerduty_event(one)})
-            yield one
+    def requests(self, due: Sequence[Sent]) -> Iterator[Request]:
+        for one in due:
+            yield Request([one], {"routing_key": self._key, **pagerduty_event(one)})
 
 
 def pagerduty_event(one: Sent) -> dict[str, Any]:
@@ -116,26 +134,39 @@ def _dedup_key(one: Sent) -> str:
 
 
 def _poster(url: str, name: str) -> Callable[[dict[str, Any]], None]:
-    """Posts one body after another on one connection. Raises LandingError, without the address."""
+    """Posts a body. Only the status of the answer is waited for, since its body may never end.
+    Raises LandingError, without the address."""
     import requests  # now, since there is little time at the end of a run
 
     session = requests.Session()
 
     def posted(body: dict[str, Any]) -> requests.Response:
+        options: Any = {"timeout": _TIMEOUT, "allow_redirects": False, "stream": True}
         try:
-            return session.post(url, json=body, timeout=_TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
+            return session.post(url, json=body, **options)
+        except (requests.RequestException, ValueError) as error:
             raise LandingError(f"{name}: no response ({type(error).__name__})") from None
 
     def post(body: dict[str, Any]) -> None:
         response = posted(body)
-        if response.status_code == 429 or response.status_code >= 500:
+        if _is_for_later(response):
+            response.close()
             time.sleep(_pause(response.headers))
             response = posted(body)
-        if response.status_code >= 300:
-            raise LandingError(f"{name}: answered {response.status_code}{_why(response.text)}")
+        with closing(response):
+            _check(response, name)
 
     return post
+
+
+def _is_for_later(response: requests.Response) -> bool:
+    return response.status_code == 429 or response.status_code >= 500
+
+
+def _check(response: requests.Response, name: str) -> None:
+    if response.status_code >= 300:
+        error = LandingError if _is_for_later(response) else Refused
+        raise error(f"{name}: answered {response.status_code}{_why(response)}")
 
 
 def _pause(headers: Mapping[str, str]) -> float:
@@ -143,8 +174,15 @@ def _pause(headers: Mapping[str, str]) -> float:
     return min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else _LONGEST_PAUSE / 2
 
 
-def _why(text: str) -> str:
-    """Slack answers with a word, PagerDuty with JSON that names the mistake."""
+def _why(response: requests.Response) -> str:
+    """Slack answers with a word, PagerDuty with JSON that names the mistake. Reads what has arrived
+    of it."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        text = response.raw.read1(1_000, decode_content=True).decode(errors="replace")
+    except (OSError, HTTPError):
+        return ""
     return f": {redacted(' '.join(text.split()))[:200]}" if text.strip() else ""
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -24,6 +24,16 @@ class OpenAlert(msgspec.Struct, frozen=True):
     """When each receiver last took it."""
     about: list[str] = []
     """What of the stream it is about, such as the names of fields."""
+
+    def __post_init__(self) -> None:
+        """Somebody may have edited the object, and left out the zone."""
+        msgspec.structs.force_setattr(self, "since", _in_utc(self.since))
+        sent = {receiver: _in_utc(moment) for receiver, moment in self.sent.items()}
+        msgspec.structs.force_setattr(self, "sent", sent)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 class AlertsSent(msgspec.Struct, frozen=True):
@@ -102,7 +112,7 @@ def _apply(opened: dict[str, dict[str, OpenAlert]], change: Change) -> None:
     sent.pop(change.receiver, None)
     if change.sent is not None:
         sent[change.receiver] = change.sent
-        since = change.sent if before is None else before.since
+        since = change.sent if before is None else min(before.since, change.sent)
         kinds[change.kind] = OpenAlert(since, sent, list(change.about))
     elif before is not None and sent:
         kinds[change.kind] = msgspec.structs.replace(before, sent=sent)
