@@ -8,12 +8,12 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -21,10 +21,11 @@ import time_machine
 from jsonschema import Draft202012Validator
 
 from landing.catalog.workspace import Workspace, bucket_settings
-from landing.errors import SettingsError
+from landing.errors import LandingError, SettingsError
 from landing.observe.alert import Alert, Recovered, json_body
+from landing.observe.alert_dispatch import Dispatch
 from landing.observe.alert_rules import rules
-from landing.observe.receivers import pagerduty_event
+from landing.observe.receivers import PagerDuty, pagerduty_event
 from landing.observe.slack import slack_body
 from landing.zone.alert_log import AlertLog, Change
 from landing.zone.bucket import Bucket
@@ -32,6 +33,7 @@ from tests.command import Program
 from tests.kit import REPOSITORY, Kit, Zone
 
 KEY = "R0123456789ABCDEF0123456789abcde"
+WEBHOOK, PAGERDUTY = "/services/T0/B0/x1y2z3w4", "/v2/enqueue"
 ROWS = """\
 import os
 import time
@@ -77,22 +79,28 @@ class Receiver:
     url: str = ""
     refusals: list[int] = field(default_factory=list)
     """Statuses to answer before it accepts again."""
+    delays: dict[str, float] = field(default_factory=dict)
+    """Seconds until it answers, by path."""
+    ends: Event | None = None
+    """When the body of an answer ends."""
     slack: list[dict[str, Any]] = field(default_factory=list)
     pagerduty: list[dict[str, Any]] = field(default_factory=list)
     json: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 0
+    closed: Event = field(default_factory=Event)
 
     def answer(self, path: str, body: Any) -> tuple[int, bytes]:
         self.attempts += 1
+        self.closed.wait(self.delays.get(path, 0))
         if self.refusals:
             return self.refusals.pop(0), b""
-        if path == "/v2/enqueue":
+        if path == PAGERDUTY:
             if (mistake := pagerduty_mistake(body)) is not None:
                 refusal = {"status": "invalid event", "errors": [mistake]}
                 return 400, json.dumps(refusal).encode()
             self.pagerduty.append(body)
             return 202, json.dumps({"status": "success", "dedup_key": body["dedup_key"]}).encode()
-        if path == "/services/T0/B0/x1y2z3w4":
+        if path == WEBHOOK:
             if slack_mistake(body):
                 return 400, b"invalid_payload"
             self.slack.append(body)
@@ -145,11 +153,13 @@ def receiving() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, answer = received.answer(self.path, json.loads(body))
             self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(answer) + (received.ends is not None)))
             if status == 429:
                 self.send_header("Retry-After", "0")
             self.end_headers()
             self.wfile.write(answer)
+            if received.ends is not None:
+                received.ends.wait(30)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -162,6 +172,7 @@ def receiving() -> Iterator[Receiver]:
     try:
         yield received
     finally:
+        received.closed.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -170,9 +181,9 @@ def receiving() -> Iterator[Receiver]:
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     with receiving() as received:
-        monkeypatch.setenv("LANDING_ALERT_WEBHOOK", f"{received.url}/services/T0/B0/x1y2z3w4")
+        monkeypatch.setenv("LANDING_ALERT_WEBHOOK", f"{received.url}{WEBHOOK}")
         monkeypatch.setenv("LANDING_ALERT_PAGERDUTY_KEY", KEY)
-        monkeypatch.setenv("LANDING_ALERT_PAGERDUTY_URL", f"{received.url}/v2/enqueue")
+        monkeypatch.setenv("LANDING_ALERT_PAGERDUTY_URL", f"{received.url}{PAGERDUTY}")
         yield received
 
 
@@ -255,6 +266,133 @@ def test_what_one_receiver_refused_is_sent_to_it_by_the_next_run(
     receiver.refusals = [429]
     assert "answered" not in shop.run("shop", "orders").text, "the second attempt is taken"
     assert (len(receiver.slack), len(receiver.pagerduty)) == (1, 1)
+
+
+def test_what_one_receiver_took_is_remembered_though_another_does_not_answer(
+    shop: Kit, receiver: Receiver, fault: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landing.observe.in_time.PROBLEMS_SENT_WITHIN", 0.7)
+    receiver.delays = {WEBHOOK: 30}
+    fault("fail")
+    for _ in range(2):
+        assert "LANDING_ALERT_WEBHOOK: gave up after 0.7 s" in shop.run("shop", "orders").text
+    assert len(receiver.pagerduty) == 1
+    assert set(AlertLog(bucket_of(shop), "shop").open["orders"]["failed"].sent) == {"pagerduty"}
+
+
+def test_a_good_run_waits_for_a_slow_receiver_if_it_has_something_to_say(
+    shop: Kit, receiver: Receiver, fault: Callable[[str], None]
+) -> None:
+    fault("fail")
+    assert shop.run("shop", "orders").code == 1
+    fault("")
+    receiver.delays = {WEBHOOK: 1.2}
+    for _ in range(2):
+        assert "gave up" not in shop.run("shop", "orders").text
+    assert len(receiver.slack) == len(receiver.pagerduty) == 2, "once more, as it lands again"
+
+
+def test_an_answer_whose_body_does_not_end_is_an_answer(
+    shop: Kit, receiver: Receiver, fault: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.ends = Event()
+    monkeypatch.setenv("LANDING_ALERT_PAGERDUTY_KEY", "short")
+    fault("fail")
+    begun = time.monotonic()
+    for _ in range(2):
+        done = shop.run("shop", "orders")
+        assert "should be 32 characters" in done.text
+        assert "gave up" not in done.text
+    assert time.monotonic() - begun < 4
+    assert len(receiver.slack) == 1
+    receiver.ends.set()
+
+
+def test_more_alerts_than_there_is_time_for_are_all_sent_by_the_next_runs(
+    kit: Kit, folder_zone: Zone, receiver: Receiver
+) -> None:
+    receiver.delays = {PAGERDUTY: 0.1}
+    alerts = [Alert("shop", f"s{number}", "failed", "no luck") for number in range(20)]
+    with pytest.raises(LandingError, match=r"^LANDING_ALERT_PAGERDUTY_KEY: gave up after 0\.25 s$"):
+        dispatch(kit, receiver).send(alerts, within=0.25)
+    for _ in range(20):
+        with suppress(LandingError):
+            dispatch(kit, receiver).send(alerts, within=0.25)
+        if len(AlertLog(bucket_of(kit), "shop").open) == len(alerts):
+            break
+    assert len({event["dedup_key"] for event in receiver.pagerduty}) == len(alerts)
+    before = receiver.attempts
+    dispatch(kit, receiver).send(alerts)
+    assert receiver.attempts == before, "each is remembered"
+
+
+def test_what_was_never_sent_goes_first_and_then_what_was_sent_longest_ago(
+    kit: Kit, folder_zone: Zone, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PagerDuty, "at_once", 1)
+    now = datetime.now(UTC)
+    ago = {"a": 5, "b": 7, "over": 6}
+    changes = [
+        Change(stream, "failed", "pagerduty", now - timedelta(hours=hours))
+        for stream, hours in ago.items()
+    ]
+    AlertLog(bucket_of(kit), "shop").record(changes)
+    alerts = [Alert("shop", stream, "failed", "no luck") for stream in ("a", "b", "new", "newer")]
+    dispatch(kit, receiver, over="over").send(alerts)
+    sent = [event["dedup_key"].split("/")[2] for event in receiver.pagerduty]
+    assert sent == ["new", "newer", "b", "over", "a"]
+
+
+def test_a_receiver_that_refuses_one_alert_gets_the_others(
+    kit: Kit, folder_zone: Zone, receiver: Receiver
+) -> None:
+    receiver.refusals = [400]
+    alerts = [Alert("shop", f"s{number}", "failed", "no luck") for number in range(8)]
+    with pytest.raises(LandingError, match=r"^LANDING_ALERT_PAGERDUTY_KEY: answered 400$"):
+        dispatch(kit, receiver).send(alerts)
+    assert len(receiver.pagerduty) == 7
+    dispatch(kit, receiver).send(alerts)
+    assert len({event["dedup_key"] for event in receiver.pagerduty}) == len(receiver.pagerduty) == 8
+
+
+def dispatch(kit: Kit, receiver: Receiver, over: str = "") -> Dispatch:
+    """As of a run that begins now, with PagerDuty alone."""
+    to = PagerDuty(KEY, f"{receiver.url}{PAGERDUTY}")
+    logs = {"shop": AlertLog(bucket_of(kit), "shop")}
+    return Dispatch([to], logs, lambda *_: rules(), lambda _, stream, __: stream == over)
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone_name", "is_sent"),
+    [
+        (5 * 365 * 24, "+00:00", True),  # a clock was wrong
+        (0.1, "+00:00", False),  # another machine's clock is a little ahead
+        (-0.1, "", False),
+        (-5, "", True),
+    ],
+)
+def test_the_log_of_a_wrong_clock_or_without_zones_stops_no_alert(
+    shop: Kit,
+    receiver: Receiver,
+    fault: Callable[[str], None],
+    hours: float,
+    zone_name: str,
+    is_sent: bool,
+) -> None:
+    now = datetime.now(UTC)
+    moment = f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}{zone_name}"
+    opened = {"failed": {"since": moment, "sent": {"webhook": moment, "pagerduty": moment}}}
+    log = {"token": "x", "open": {"orders": opened}}
+    bucket_of(shop).put("_dlt/_alerts/shop.json", json.dumps(log).encode())
+    fault("fail")
+    for _ in range(2):
+        done = shop.run("shop", "orders")
+        assert "TypeError" not in done.text
+        assert "subtract" not in done.text
+    assert len(receiver.slack) == len(receiver.pagerduty) == is_sent
+    if is_sent:
+        kept = AlertLog(bucket_of(shop), "shop").open["orders"]["failed"]
+        assert kept.since <= kept.sent["webhook"]
 
 
 def test_a_bucket_that_fails_stops_no_alert(

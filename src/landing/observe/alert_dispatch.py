@@ -79,6 +79,8 @@ class Dispatch:
         deliveries = list(self._deliveries(alerts))
         under_way = [work for delivery in deliveries for work in delivery.begin()]
         errors = [*_errors(under_way, within)]
+        for delivery in deliveries:
+            delivery.requests.clear()  # what is taken from now on is not remembered
         errors += [refusal for delivery in deliveries for refusal in delivery.refusals]
         errors += self._record(deliveries)
         if errors:
