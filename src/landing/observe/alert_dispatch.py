@@ -41,10 +41,10 @@ class _Delivery:
     def _make(self) -> None:
         """A receiver that refuses one alert may take the next. One that does not answer is not
         tried again."""
-        while self.requests:
+        while True:
             try:
                 request = self.requests.popleft()
-            except IndexError:  # another thread was faster
+            except IndexError:
                 return
             try:
                 self.receiver.post(request.body)
