@@ -284,7 +284,11 @@ class Lease:
 
     def _taken(self, found: StoredObject | None) -> _TakenByAnother:
         """The lease may just have been released; then the next attempt takes it."""
-        return _TakenByAnother(self._what, holder_of(found) if found else RELEASED)
+        holder = holder_of(found) if found else RELEASED
+        if holder.is_gone:  # it may have released the lease before it ended
+            found = self._bucket.get(self._path)
+            holder = holder_of(found) if found and not is_released(found) else RELEASED
+        return _TakenByAnother(self._what, holder)
 
 
 class _TakenByAnother(Exception):
