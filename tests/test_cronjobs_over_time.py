@@ -253,7 +253,7 @@ def test_a_workspace_can_be_given_what_it_is_deployed_with(
     assert document["files"] == []
     assert {"deploy/Dockerfile", "deploy/kubernetes/base"} <= set(document["kept"])
     assert Path("deploy/Dockerfile").read_text() == "FROM scratch\n"
-    assert "without the extras otel, prometheus: add them there" in again.err
+    assert "without the extras lineage, otel, prometheus: add them there" in again.err
     Path("requirements.txt").write_text("dlt-landing @ file:///home/me/kit\n")
     assert "has a path of one machine" in kit.landing("init", "--add", "deploy").text
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,8 +67,10 @@ def test_a_source_as_a_package_is_written_installed_and_run(
         installed_sources.cache_clear()
 
         monkeypatch.chdir(package)  # a workspace as well, for its own tests
-        checked = kit.landing("check", "shop")
+        assert kit.landing("check", "shop", "--replay").code == 2, "nothing is recorded"
+        checked = kit.landing("check", "shop", "--record")
         assert checked.code == 0, checked.text
+        assert kit.landing("check", "shop", "--replay").code == 0
 
         monkeypatch.chdir(kit.repository)
         assert "SHOP_TOKEN" in kit.landing("env", "shop").out
@@ -108,4 +111,49 @@ def test_wrong_entry_points_are_errors_that_name_the_package(kit: Kit, installed
     declare(installed, "other", "shop", "landing_source_other")
     error = kit.discover("shop").err
     assert "installed twice, by gone and by other" in error or "by other and by gone" in error
-    assert kit.discover("sho").code == 2
+    declare(installed, "odd", "odd", "a b/../c")
+    assert "the entry point of odd is 'a b/../c'" in kit.discover("odd").err
+    raises = installed / "landing_source_raises"
+    raises.mkdir()
+    (raises / "__init__.py").write_text("1 / 0")
+    declare(installed, "raises", "raises", "landing_source_raises.inner")
+    assert "raises names 'landing_source_raises.inner' as its package" in kit.discover("raises").err
+    for verb in ("status", "doctor", "discover"):
+        assert "Traceback" not in kit.landing(verb, *["sho"] * (verb == "discover")).err
+    kit.add_source("shop", "import dlt\n\n@dlt.resource\ndef own():\n    yield {'id': 1}\n")
+    assert kit.discover("shop").code == 0, "a folder comes first"
+
+
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit(0)", "@dlt.source\ndef all_():\n    raise SystemExit(0)"]
+)
+def test_a_source_that_exits_has_failed(kit: Kit, code: str) -> None:
+    kit.add_source("shop", f"import dlt\n\n{code}\n")
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    for words in (("run", "shop", "orders"), ("discover", "shop"), ("check", "shop")):
+        done = kit.landing(*words)
+        assert done.code != 0, words
+        assert "called sys.exit(0)" in done.text, words
+
+
+def test_nothing_is_removed_of_a_source_that_is_not_installed_here(
+    kit: Kit, installed: Path
+) -> None:
+    package = installed / "landing_source_there"
+    package.mkdir()
+    streams = "import dlt\n\n@dlt.resource\ndef rows():\n    yield {'id': 1}\n"
+    (package / "__init__.py").write_text(streams)
+    declare(installed, "there", "there", "landing_source_there")
+    schedule = {"schedule": "5 * * * *", "sync_mode": "full_refresh"}
+    kit.configure("there", "rows", fields={"id": {"type": "integer"}}, **schedule)
+    assert kit.landing("k8s").code == 0
+    assert kit.landing("dbt").code == 0
+    installed_sources.cache_clear()
+    shutil.rmtree(installed / "there-1.0.dist-info")
+    for verb in ("k8s", "dbt"):
+        refused = kit.landing(verb)
+        assert refused.code == 2, refused.text
+        assert "nothing was written" in refused.err
+    assert (kit.repository / "deploy/kubernetes/base/landing-there.yaml").is_file()
+    assert (kit.repository / "dbt/landing/models/there/rows").is_dir()
+    assert "no package of that name is installed" in kit.landing("fresh").err

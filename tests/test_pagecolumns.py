@@ -239,6 +239,7 @@ def same_as_dictionaries(found: Converted, expected: Converted) -> None:
     ]
 
 
+INTEGER = Field(type="integer")
 NESTED = {
     "tags": Field(type="array", items=Field(type="string")),
     "any": Field(type="array"),
@@ -344,4 +345,15 @@ def test_compact_json_is_not_decoded_and_other_json_soon_is_as_before() -> None:
     for _ in range(4):
         same_as_dictionaries(columns.from_pages(spaced), expected)
     assert columns._of_pages is not None
-    assert columns._of_pages._respelled == pagecolumns._REFUSALS
+    assert columns._of_pages._respelled == {}
+
+
+def test_a_page_in_which_fields_begin_to_be_decoded_has_the_same_rows() -> None:
+    nested = {f"n{n}": Field(type="object", properties={"id": INTEGER}) for n in range(5)}
+    columns = Columns({**PLAIN, **nested})
+    customer = {"id": 7, "ssn": "078-05-1120"}
+    rows = [row(number, **dict.fromkeys(nested, customer)) for number in range(1000)]
+    for rest in ({}, {"n3": None}, {"n1": {"id": 1}}, {}):
+        page = pages_of(body(*({**one, **rest} for one in rows)))
+        with mock.patch.object(pagecolumns, "_BYTES_A_VALUE", 10**9):
+            same_as_dictionaries(columns.from_pages(page), columns.carefully(page))

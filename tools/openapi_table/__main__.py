@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}")
     parser.add_argument("--facts", action="store_true", help="write the facts that tests replay")
     options = parser.parse_args(arguments)
+    if options.only and (options.write or options.facts):
+        parser.error("--write and --facts are for all documents: leave out --only")
     chosen = [api for api in APIS if not options.only or api.name in options.only]
     if options.facts:
         found = {api.name: reduced(OpenApi(options.documents / api.file), api) for api in chosen}

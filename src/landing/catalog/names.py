@@ -23,8 +23,8 @@ def check_source(workspace: Workspace, name: str) -> str:
     hint = nearest(name, {*known, *installed_sources()})
     raise WorkspaceError(
         f"no source '{name}' in {workspace.shown(workspace.sources)}{hint}; "
-        f"there are: {listed(known)}",
-        remedy=f"`landing new {name}` writes one",
+        f"there are: {listed(sorted({*known, *installed_sources()}))}",
+        remedy=f"`landing new {name}` writes one; if it is a package, `pip install` it",
     )
 
 

@@ -11,7 +11,8 @@ from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, counted, nearest
 
 REMEDY = (
-    "rename the folder, write the source, or name the tool that owns the files in them: "
+    "rename the folder, write the source or install its package, or name the tool that owns the "
+    "files in them: "
     '"connector": "airbyte"'
 )
 
@@ -20,6 +21,7 @@ REMEDY = (
 class Orphans:
     """The selected streams of a folder in `dag/streams/` that has no source of the same name."""
 
+    source: str
     message: str
     is_mistake: bool
     """Whether they are certainly this project's and not another tool's."""
@@ -35,9 +37,10 @@ def orphans(workspace: Workspace) -> Iterator[Orphans]:
         if connectors:
             hint = nearest(source, known)
             yield Orphans(
+                source,
                 f"{workspace.shown(folder)}: {counted(len(connectors), 'selected stream')} that "
                 f"nothing runs, because {workspace.shown(workspace.sources / source)} has no code"
-                f"{hint}",
+                f"{hint or ' and no package of that name is installed'}",
                 bool(hint) or any(connectors),
             )
 

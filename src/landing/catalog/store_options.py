@@ -114,6 +114,16 @@ def _own_of_azure() -> dict[str, str]:
     given = {
         option: pairs[name] for name, option in _OF_A_CONNECTION_STRING.items() if name in pairs
     }
+    if pairs.get("UseDevelopmentStorage", "").lower() == "true":
+        raise SettingsError(
+            "AZURE_STORAGE_CONNECTION_STRING is that of development storage: set "
+            "AZURE_STORAGE_ENDPOINT, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY "
+            "instead"
+        )
+    if "BlobEndpoint" not in pairs and {"AccountName", "EndpointSuffix"} <= pairs.keys():
+        scheme = pairs.get("DefaultEndpointsProtocol", "https")
+        host = f"{pairs['AccountName']}.blob.{pairs['EndpointSuffix']}"
+        given[_OF_A_CONNECTION_STRING["BlobEndpoint"]] = f"{scheme}://{host}"
     return {**_set(_AZURE), **given}
 
 

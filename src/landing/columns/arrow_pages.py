@@ -7,7 +7,7 @@ pages with these are detected here. Whatever Arrow refuses is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, overload
@@ -68,17 +68,20 @@ class PageColumns:
         self._types = {
             name: column.read_type for name, column in columns.items() if column.read_type
         }
-        rest = {name: column for name, column in columns.items() if name not in self._types}
-        self._rest = list(rest)
-        self.record: Any = record_type(rest) if rest else msgspec.Raw
-        self._of_texts: Any = record_type(rest, keeps_texts=True) if self.record else None
-        self._respelled = 0
+        self._rest = {name: column for name, column in columns.items() if name not in self._types}
+        self._respelled = dict.fromkeys((n for n, c in self._rest.items() if c.spelling), 0)
+        """The columns whose texts are not decoded, with the number of batches in succession in
+        which they had to be."""
+        self.record: Any = self._record()
         self._refusals = 0 if self._types and self.record is not None else _REFUSALS
         self._number = cache(_number_type)
 
     @property
     def is_worth_it(self) -> bool:
         return self._refusals < _REFUSALS
+
+    def _record(self) -> Any:
+        return record_type(self._rest, texts=self._respelled) if self._rest else msgspec.Raw
 
     def read(self, pages: Sequence[JsonPage]) -> PageArrays | None:
         """The values of the pages; None if some value has to be examined alone, or if Arrow is not
@@ -103,39 +106,44 @@ class PageColumns:
             raise ValueError("records that do not count")
 
     def _found(self, pages: Sequence[JsonPage]) -> PageArrays:
+        are_texts = frozenset(self._respelled)
         decoded = self._decoded(pages)
         read = _read(pages, self._types)
         arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
         for name, values in decoded.items():
-            arrays[name] = self._array(self._columns[name], values)
+            convert = self._of_texts if name in are_texts else self._of_values
+            arrays[name] = convert(name, values)
         return PageArrays(arrays, sum(map(len, pages)), pages, read, decoded, self._number)
 
     def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
         if not self._rest:
             return {}
-        record = self._of_texts if self._respelled < _REFUSALS else self.record
-        records = [one for page in pages for one in page.decoded(record)]
+        records = [one for page in pages for one in page.decoded(self.record)]
         rows = map(msgspec.structs.astuple, records)
         return dict(zip(self._rest, zip(*rows, strict=True), strict=True))
 
-    def _array(self, column: Column, values: Sequence[Any]) -> pa.Array:
-        if column.spelling is None or self._respelled >= _REFUSALS:
-            return column.from_json(values)
+    def _of_values(self, name: str, values: Sequence[Any]) -> pa.Array:
+        return self._columns[name].from_json(values)
+
+    def _of_texts(self, name: str, values: Sequence[Any]) -> pa.Array:
+        column = self._columns[name]
         if (array := column.from_texts(values)) is not None:
-            self._respelled = 0
+            self._respelled[name] = 0
             return array
-        self._respelled += 1
+        self._respelled[name] += 1
+        if self._respelled[name] >= _REFUSALS:
+            del self._respelled[name]
+            self.record = self._record()
         text = b",".join(b"null" if value is None else value for value in values)
         return column.from_json(msgspec.json.decode(b"[%b]" % text, type=_list_of(column)))
 
 
 def record_type(
-    columns: Mapping[str, Column], hint: str | None = None, *, keeps_texts: bool = False
+    columns: Mapping[str, Column], hint: str | None = None, *, texts: Collection[str] = ()
 ) -> Any:
     """The type to decode a record to: these fields and the deletion marker, null if it lacks one;
-    None if only a dictionary will do. With `keeps_texts`, fields whose JSON text may land as it is
-    are not decoded."""
-    members = {name: _member(column, keeps_texts) for name, column in columns.items()}
+    None if only a dictionary will do. Fields in `texts` are not decoded."""
+    members = {n: msgspec.Raw if n in texts else _member(c) for n, c in columns.items()}
     if hint is not None:
         members.setdefault(hint, Any)
     try:
@@ -145,12 +153,10 @@ def record_type(
 
 
 def _list_of(column: Column) -> Any:
-    return list[_member(column, False)]  # type: ignore[misc]
+    return list[_member(column)]  # type: ignore[misc]
 
 
-def _member(column: Column, keeps_texts: bool) -> Any:
-    if keeps_texts and column.spelling is not None:
-        return msgspec.Raw
+def _member(column: Column) -> Any:
     return Any if column.json_type is Any else column.json_type | None
 
 

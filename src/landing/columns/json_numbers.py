@@ -7,9 +7,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 
-import pyarrow as pa
-
-from landing.columns.arrow import pc
+from landing.columns.arrow import pa, pc
 from landing.columns.json_text import Unreadable
 
 _EXACT_DIGITS = 15

@@ -22,6 +22,8 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _TEXT = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt])*"'
 _SHORT_NUMBER = r"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,8})\.(?:0|[0-9]{0,3}[1-9]))"
 """Numbers that have one spelling: few digits, none too many, and no exponent."""
+_LONGEST_SPELLING = 4_000
+"""Characters of a regular expression, above which decoding is faster."""
 _SCALAR = f"(?:{_TEXT}|{_SHORT_NUMBER}|true|false|null)"
 
 
@@ -59,8 +61,13 @@ def spelling_of(field: Field) -> str | None:
     Objects match with exactly the properties that the field lists, in their order, so that none is
     there twice.
     """
+    spelling = _spelling_of(field)
+    return spelling if spelling is not None and len(spelling) <= _LONGEST_SPELLING else None
+
+
+def _spelling_of(field: Field) -> str | None:
     if field.kinds == {"object"} and field.properties:
-        found = {name: spelling_of(nested) for name, nested in field.properties.items()}
+        found = {name: _spelling_of(nested) for name, nested in field.properties.items()}
         members = [
             f"{re.escape(msgspec.json.encode(name).decode())}:{spelling}"
             for name, spelling in found.items()
@@ -68,7 +75,7 @@ def spelling_of(field: Field) -> str | None:
         ]
         return rf"(?:null|\{{{','.join(members)}\}})" if len(members) == len(found) else None
     if field.kinds == {"array"}:
-        item = _SCALAR if field.items is None else spelling_of(field.items)
+        item = _SCALAR if field.items is None else _spelling_of(field.items)
         return rf"(?:null|\[(?:{item}(?:,{item})*)?\])" if item is not None else None
     return None if field.kinds & {"array", "object"} else _SCALAR
 

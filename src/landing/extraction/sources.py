@@ -6,13 +6,13 @@ import importlib
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from landing.catalog.files import read_config
-from landing.catalog.installed import installed_sources
+from landing.catalog.installed import installed_module
 from landing.catalog.names import check_name, check_source
 from landing.catalog.stream_config import HardDelete, StreamConfig
 from landing.catalog.workspace import Workspace
@@ -180,7 +180,8 @@ class Source:
     def _resources(self, name: str, factory: Any) -> dict[str, DltResource]:
         """Raises SettingsError, ApiError or StreamError if the function fails."""
         try:
-            source = factory if isinstance(factory, DltSource) else factory()
+            with _no_exit(f"source function '{name}'"):
+                source = factory if isinstance(factory, DltSource) else factory()
         except Exception as error:
             what = f"source function '{self.name}.{name}'"
             known = explained(self.workspace, self.name, what, error)
@@ -269,12 +270,13 @@ def load_source(workspace: Workspace, name: str) -> Source:
     share_bucket()
     find_by(dlt_secrets)
     is_own = workspace.has_own(name)
-    package = f"{PACKAGE}.{name}" if is_own else installed_sources()[name].module
+    package = f"{PACKAGE}.{name}" if is_own else installed_module(name)
     is_new = is_own and package not in sys.modules
     records = ImportRecords(workspace)
     is_known = not is_new or records.starts(name) is not None
     try:
-        module = importlib.import_module(package)
+        with _no_exit(f"importing source '{name}'"):
+            module = importlib.import_module(package)
     except Exception as error:
         message = _import_failed(workspace, name, error)
         raise SourceError(message, remedy=f"fix it; `landing doctor {name}` checks it") from error
@@ -283,6 +285,15 @@ def load_source(workspace: Workspace, name: str) -> Source:
         with suppress(LandingError):  # what it exports is wrong, which its first use says
             source.record_import(records)
     return source
+
+
+@contextmanager
+def _no_exit(what: str) -> Iterator[None]:
+    """Raises SourceError if the code calls sys.exit, which would end a run as if it had landed."""
+    try:
+        yield
+    except SystemExit as stop:
+        raise SourceError(f"{what} called sys.exit({stop.code}): raise an error instead") from stop
 
 
 def _use(workspace: Workspace) -> None:

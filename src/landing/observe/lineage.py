@@ -141,7 +141,8 @@ class Lineage:
     def _failed(self, stream: str, error: Exception) -> None:
         run = self._streams.get(stream) or self._started(stream)
         del self._streams[stream]
-        self._error = error
+        if not isinstance(error, LeaseHeld):  # another run in progress is no failure
+            self._error = error
         run.facets["errorMessage"] = _message(error)
         state = RunState.ABORT if isinstance(error, LeaseHeld) else RunState.FAIL
         self._end(state, run)

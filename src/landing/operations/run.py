@@ -26,6 +26,7 @@ from landing.operations.quarantine_removal import take_out_superseded
 from landing.results import RunResult, StreamResult, TableResult, Traffic
 from landing.tables import place_of, table_sync_of
 from landing.zone.bucket import Bucket
+from landing.zone.failure_log import failed_runs
 from landing.zone.holder import Holder
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease
@@ -132,7 +133,8 @@ def run_stream(
         counting(emit, config.stream, counts_rows=counts_rows) as traffic,
     ):
         table_sync = table_sync_of(config, bucket)
-        if (dead := lease.dead_holder) is not None and dead.purpose == "run":
+        dead = lease.dead_holder
+        if dead is not None and dead.purpose == "run" and not _left_record(bucket, paths, dead):
             emit(events.PredecessorDied(config.stream, _death(dead), dead.renewed))
         if table_sync is not None:
             table_sync.check()
@@ -162,6 +164,11 @@ def run_stream(
             note = f"{what} left quarantine, since a newer version landed"
             emit(events.Note(config.stream, note))
     return _result(config, loads, extraction, table, traffic, time.monotonic() - clock)
+
+
+def _left_record(bucket: Bucket, paths: StreamPaths, dead: Holder) -> bool:
+    """Whether it was interrupted, and kept its lease for a write that had not ended."""
+    return any(one.host == dead.host for one in failed_runs(bucket, paths, since=dead.renewed))
 
 
 def _death(holder: Holder) -> str:

@@ -48,7 +48,7 @@ def _files(plan: SourcePlan, name: str) -> Mapping[str, str]:
         "README.md": _README.format_map(values),
         ".gitignore": ".venv/\n.env\n/landing-zone/\n/dist/\n__pycache__/\n",
         ".env.example": render.settings(plan.name, plan.example(), f"src/{module}").lstrip(),
-        ".github/workflows/test.yml": _WORKFLOW,
+        ".github/workflows/test.yml": _WORKFLOW.format_map(values),
         f"src/{module}/__init__.py": render.init(plan),
         f"src/{module}/client.py": render.client(plan),
         f"src/{module}/streams.py": render.streams(plan),
@@ -148,6 +148,8 @@ jobs:
       - run: pip install -e '.[dev]'
       - run: ruff check .
       - run: ruff format --check .
-      # Needs no secrets: it replays what `landing check --record` recorded.
+      # They need no secrets: they replay what `landing check {source} --record` recorded. The first
+      # fails as long as nothing is recorded, while pytest would skip its tests.
+      - run: landing check {source} --replay
       - run: pytest
 """

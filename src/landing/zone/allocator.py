@@ -20,7 +20,8 @@ def keep_little() -> None:
     """
     # Arrow reads it with its first allocation; `pa.set_memory_pool` leaves most of its functions
     # with their own allocator.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if "pyarrow" not in sys.modules:
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if (mallopt := _of_glibc("mallopt")) is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 

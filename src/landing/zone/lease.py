@@ -212,9 +212,11 @@ class Lease:
             # Request the bucket's time only if the lease may have expired by the estimate.
             if self._estimated_now() < expires or self._bucket_now() < expires:
                 raise self._taken(found)
-            self.dead_holder = holder_of(found)
         self._publishing = Publishing.of(lease_fields(found).get("publishing"))
-        return self._bucket.replace(self._path, self._content(), found)
+        taken = self._bucket.replace(self._path, self._content(), found)
+        if taken is not None and not is_released(found):
+            self.dead_holder = holder_of(found)
+        return taken
 
     def _bucket_now(self) -> datetime:
         probe = f"{self._path}.{self._token}"
@@ -284,7 +286,11 @@ class Lease:
 
     def _taken(self, found: StoredObject | None) -> _TakenByAnother:
         """The lease may just have been released; then the next attempt takes it."""
-        return _TakenByAnother(self._what, holder_of(found) if found else RELEASED)
+        holder = holder_of(found) if found else RELEASED
+        if holder.is_gone:  # it may have released the lease before it ended
+            found = self._bucket.get(self._path)
+            holder = holder_of(found) if found and not is_released(found) else RELEASED
+        return _TakenByAnother(self._what, holder)
 
 
 class _TakenByAnother(Exception):

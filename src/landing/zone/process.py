@@ -25,4 +25,18 @@ def has_ended(name: str) -> bool:
     be known from here."""
     machine, _, number = name.rpartition("/")[0].rpartition("/")
     is_of_here = bool(machine) and process_name().startswith(f"{machine}/")
-    return is_of_here and number.isdecimal() and process_name(int(number)) != name
+    if not is_of_here or not number.isdecimal():
+        return False
+    named = process_name(int(number))
+    return named != name if named else not _exists(int(number))
+
+
+def _exists(pid: int) -> bool:
+    """Also of another user's process that this one may not look at."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -36,13 +36,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
-    from landing.catalog.orphans import orphans
+    from landing.catalog.orphans import REMEDY, orphans
     from landing.cli.json.shapes import DbtPackage
     from landing.operations.dbt.generated import compared, write
     from landing.operations.dbt.package import package_of
 
     package = package_of(workspace)
+    folder = options.output or workspace.repository / FOLDER
     for one in orphans(workspace):
+        if (folder / "models" / one.source).is_dir():
+            raise UsageError(
+                f"{workspace.shown(folder)} has models of {one.source}, but {one.message}; nothing "
+                "was written",
+                remedy=REMEDY,
+            )
         say(one.message, mark="note: ")
     for stream, reason in package.left_out.items():
         say(f"{stream}: left out: {reason}")
@@ -51,7 +58,6 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             f"no stream to write a model of: in {workspace.shown(workspace.root / 'dag/streams')}, "
             'set "selected": true in those to read'
         )
-    folder = options.output or workspace.repository / FOLDER
     files = (compared if options.check else write)(folder, package.files)
     done = DbtPackage(
         folder=workspace.shown(folder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime, timedelta
 
 from landing.catalog.workspace import Workspace, bucket_settings
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.catalog.files import configured_streams
+    from landing.catalog.orphans import orphans
     from landing.cli.json.shapes import StaleStream
     from landing.observe.ahead import ahead_streams
     from landing.observe.alert_rules import rules
@@ -37,6 +39,8 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.zone.bucket import Bucket
 
     configured_receivers(), rules()  # a mistake in their variables comes first
+    for orphan in orphans(workspace):
+        say(orphan.message, mark="note: ", to=sys.stderr)
     bucket = Bucket(bucket_settings(workspace))
     names = chosen_sources(options, workspace)
     grace, now = timedelta(minutes=options.grace), datetime.now(UTC)

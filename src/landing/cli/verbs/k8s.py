@@ -63,12 +63,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing import kubernetes
-    from landing.catalog.orphans import orphans
+    from landing.catalog.orphans import REMEDY, orphans
 
     folder = options.output or workspace.repository / FOLDER
     existing = kubernetes.existing_jobs(folder)
     timetable = kubernetes.timetable(workspace, options.per, _default(options), existing)
     for one in orphans(workspace):
+        if one.source in {job.source for job in existing}:
+            raise UsageError(
+                f"{workspace.shown(folder)} runs {one.source}, but {one.message}; nothing was "
+                "written",
+                remedy=REMEDY,
+            )
         say(one.message, mark="note: ")
     for stream in timetable.unscheduled:
         say(f"{stream}: left out, as it has no schedule (or use --default-schedule)")

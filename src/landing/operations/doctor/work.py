@@ -16,7 +16,7 @@ from landing.catalog.workspace import (
     stall_seconds,
 )
 from landing.columns.privacy import check_key
-from landing.errors import CatalogError, SourceError
+from landing.errors import CatalogError, SourceError, listed
 from landing.extraction.sources import Source, load_source
 from landing.operations.doctor.findings import Finding, Findings, fine, wrong
 from landing.tables import place_of
@@ -77,10 +77,20 @@ def source_findings(
         with suppress(SourceError) if is_said else findings.messages_of(source, "fix it"):
             findings.all.extend(_unset(workspace, source))
     if not findings.all:
-        variables = ", and all variables that it requires are set" if is_used else ""
-        yield fine(source, f"imports{variables}")
+        yield fine(source, f"imports, {_of_variables(workspace, source)}")
     yield from findings.all
     yield from _configs(workspace, source, streams, imported, bucket)
+
+
+def _of_variables(workspace: Workspace, source: str) -> str:
+    try:
+        variables = described_variables(workspace, source)
+    except SourceError:  # a file that it does not import
+        return "and has a file that is no Python"
+    unset = [one.name for one in variables if one.required and one.state != "set"]
+    if not unset:
+        return "and all variables that it requires are set"
+    return f"and needs {listed(unset)}, not set yet"
 
 
 def _unset(workspace: Workspace, source: str) -> Iterator[Finding]:

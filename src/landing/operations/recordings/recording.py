@@ -15,6 +15,7 @@ import msgspec
 
 from landing.catalog.variables import source_variables
 from landing.catalog.workspace import Workspace
+from landing.columns.privacy import KEY_VARIABLE
 from landing.errors import LandingError, UsageError, needs
 from landing.http.pacing.rate_limiter import unpaced
 from landing.operations.recordings.scrubbing import Message, Scrubber, UnscrubbedSecret
@@ -77,6 +78,7 @@ class Recording:
         environment = scrubber.variables(found)
         streams: list[str] = []
         draft = self._traffic.with_suffix(".draft")
+        self._folder.mkdir(parents=True, exist_ok=True)  # a package has none in the workspace
         recorder = vcr.VCR(record_mode="all", record_on_exception=False)
         recorder.register_persister(_ScrubbedFile(scrubber))
         try:
@@ -108,7 +110,9 @@ class Recording:
         )
         player.register_persister(_ScrubbedFile(scrubber))
         traffic = player.use_cassette(str(self._traffic), allow_playback_repeats=True)
-        with _environment(facts.environment), unpaced(), _one_request_at_a_time(), traffic:
+        # Any key hashes as well as that of the recording, of which no hash is kept.
+        environment = {KEY_VARIABLE: os.environ.get(KEY_VARIABLE, "a key"), **facts.environment}
+        with _environment(environment), unpaced(), _one_request_at_a_time(), traffic:
             yield
 
 

@@ -160,8 +160,9 @@ def _schema(value: Any, depth: int) -> dict[str, Any]:
             return {"type": "object", "properties": members}
         case list():
             rows = [_schema(one, depth + 1) for one in value[:_MOST_ROWS]]
-            items = rows[0] if rows else {"type": "object"}
-            for row in rows[1:]:
+            objects = [row for row in rows if row.get("type") == "object"]
+            items = next(iter([*objects, *rows]), {"type": "object"})
+            for row in objects[1:]:
                 both = row.get("properties", {}) | items.get("properties", {})
                 items = {**items, "properties": both}
             return {"type": "array", "items": items}
