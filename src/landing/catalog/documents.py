@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -23,9 +23,17 @@ Model = TypeVar("Model", bound=msgspec.Struct)
 
 def parse(file: Path, shown: str) -> Any:
     """Raises CatalogError with line and column where the text is not JSON."""
+    return parsed(file.read_bytes(), shown)
+
+
+def parsed(content: bytes, shown: str, number: Callable[[str], Any] = float) -> Any:
+    """As `parse`. `number` makes the values of numbers with a fraction or an exponent."""
     try:
         document = json.loads(
-            file.read_text(encoding="utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once
+            content.decode("utf-8-sig"),
+            parse_float=number,
+            parse_constant=_no_number,
+            object_pairs_hook=_once,
         )
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:

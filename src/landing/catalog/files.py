@@ -6,16 +6,16 @@ file and place, says what is wrong, and suggests the nearest valid word.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
-from landing.catalog.documents import decode, decoded, in_file, parse
+from landing.catalog.documents import decode, in_file, parse
 from landing.catalog.fields import KINDS, Field, names_in
+from landing.catalog.layout import encode
+from landing.catalog.replacement import replace
 from landing.catalog.resolution import check_stream_name, resolved, with_discovered_cursor
 from landing.catalog.stream_config import (
     DestinationSyncMode,
@@ -31,7 +31,6 @@ from landing.secrets import make_public
 OWN_CONNECTORS = ("dlt", "landing")
 _MODES: tuple[str, ...] = get_args(SyncMode)
 _DESTINATIONS: tuple[str, ...] = get_args(DestinationSyncMode)
-LINE_WIDTH = 100
 
 
 def read_discovered(workspace: Workspace, source: str, stream: str) -> DiscoveredSchema | None:
@@ -76,9 +75,9 @@ def _has_others(words: Any, known: Sequence[str]) -> bool:
 
 
 def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema) -> Path:
-    """Writes the file atomically: neither a reader nor a full disk leaves half of it.
+    """Writes the file atomically.
 
-    Raises CatalogError if the file there is another tool's.
+    Raises CatalogError if the file there is another tool's, or can't be written.
     """
     file = workspace.discovered_file(source, schema.stream)
     if is_foreign(workspace, source, schema.stream):
@@ -86,81 +85,8 @@ def write_discovered(workspace: Workspace, source: str, schema: DiscoveredSchema
             f"{workspace.shown(file)} belongs to another tool and was not changed: give the "
             "stream another name in streams.py (name=), or move the file"
         )
-    _replace(file, encode(schema))
+    replace(file, workspace.shown(file), encode(schema))
     return file
-
-
-def _replace(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.tmp")
-    draft.write_bytes(content)
-    draft.replace(file)
-
-
-def config_document(workspace: Workspace, source: str, stream: str) -> dict[str, Any] | None:
-    """The stream's own config as a person wrote it, key by key; None without one.
-
-    Raises CatalogError for a mistake in the file, or if it is another tool's.
-    """
-    file = workspace.config_file(source, stream)
-    if not file.is_file():
-        return None
-    shown = workspace.shown(file)
-    if (connector := _connector(file, shown)) not in (None, *OWN_CONNECTORS):
-        raise CatalogError(f"{shown} belongs to another tool: its connector is '{connector}'")
-    decode(file, shown, StreamFile)
-    document: dict[str, Any] = parse(file, shown)
-    return document
-
-
-def write_config(
-    workspace: Workspace, source: str, document: dict[str, Any], schema: DiscoveredSchema
-) -> bool:
-    """Writes a stream config atomically, laid out as the file was; False if nothing changed.
-
-    Raises CatalogError, and writes nothing, if the document has a mistake.
-    """
-    file = workspace.config_file(source, schema.stream)
-    shown = workspace.shown(file)
-    with in_file(shown):
-        raw = with_discovered_cursor(decoded(document, StreamFile), schema)
-        resolved(source, schema.stream, shown, raw, schema.fields)
-    layout: Callable[[Any], str] = _own_layout
-    if file.is_file():
-        text, current = file.read_text(encoding="utf-8-sig"), parse(file, shown)
-        if current == document and list(current["fields"]) == list(document["fields"]):
-            return False
-        layout = next((one for one in _LAYOUTS if one(current).strip() == text.strip()), layout)
-    _replace(file, (layout(document) + "\n").encode())
-    return True
-
-
-def encode(document: msgspec.Struct) -> bytes:
-    """The JSON text of a file, with each field on one line if it fits."""
-    return (_own_layout(msgspec.to_builtins(document)) + "\n").encode()
-
-
-def _own_layout(document: Any) -> str:
-    return _laid_out(document, 0)
-
-
-_LAYOUTS: tuple[Callable[[Any], str], ...] = (
-    _own_layout,
-    *(partial(json.dumps, ensure_ascii=False, indent=indent) for indent in (2, 4, "\t")),
-)
-
-
-def _laid_out(value: Any, depth: int) -> str:
-    flat = json.dumps(value, ensure_ascii=False)
-    fits = len(flat) + 2 * depth <= LINE_WIDTH
-    if not isinstance(value, dict) or not value or (fits and depth > 1):
-        return flat
-    inner, outer = "  " * (depth + 1), "  " * depth
-    lines = [
-        f"{inner}{json.dumps(key, ensure_ascii=False)}: {_laid_out(nested, depth + 1)}"
-        for key, nested in value.items()
-    ]
-    return "{\n" + ",\n".join(lines) + f"\n{outer}}}"
 
 
 def read_config(workspace: Workspace, source: str, stream: str) -> StreamConfig:

@@ -60,7 +60,7 @@ def _takes_type(stream: str, one: FieldChoice) -> bool:
 def _drops(selection: Selection, one: FieldChoice) -> bool:
     if one.name in (*selection.primary_key, selection.cursor_field):
         return False
-    text = f"{selection.schema.stream}.{one.name}: the source no longer has it. Remove it?"
+    text = f"{selection.schema.stream}.{one.name} is not in the discovered schema. Remove it?"
     return bool(_asked(questionary.confirm(presentable(text), default=False)))
 
 

@@ -52,8 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(
         parser,
         "--accept",
-        "take over what has changed at the source: new fields that do not look private, types "
-        "that nobody has edited, fields that are gone",
+        "take over what has changed at the source: new fields that do not look private, and wider "
+        "types of fields whose type nobody has edited; nothing is removed",
     )
     add_names(parser, "--hash", "land a keyed hash of these fields")
     add_names(parser, "--mask", "land *** instead of these fields")
@@ -160,10 +160,10 @@ def _chosen(
     """The streams to go through, and whether each is to be selected."""
     if options.stream is not None:
         return dict.fromkeys(streams, True)
-    from landing.catalog.files import config_document
+    from landing.catalog.config_document import config_document
     from landing.cli.text.checklist import chosen_streams
 
-    configs = {name: config_document(workspace, options.source, name) for name in streams}
+    configs = {name: config_document(workspace, options.source, name).value for name in streams}
     now = {name: bool(config and config.get("selected")) for name, config in configs.items()}
     wanted = chosen_streams(options.source, now)
     return {name: name in wanted for name in streams if name in wanted or now[name]}
@@ -178,27 +178,32 @@ def _select(
     asks: bool,
     is_selected: bool,
 ) -> SelectedStream:
-    from landing.catalog.files import (
-        config_document,
-        read_discovered,
-        write_config,
-        write_discovered,
-    )
+    from landing.catalog.config_document import config_document
+    from landing.catalog.files import read_discovered, write_discovered
     from landing.cli.json.shapes import SelectedStream
-    from landing.operations.selection import base_of, edited, edits, selection_of
+    from landing.operations.selection import (
+        base_of,
+        edited,
+        edits,
+        selection_of,
+        with_left_out,
+    )
 
     source = options.source
-    before = config_document(workspace, source, stream)
+    config = config_document(workspace, source, stream)
+    before = config.value
     written = read_discovered(workspace, source, stream)
     base = base_of(workspace, source, stream, written if options.discover else None)
-    schema = sampled.schema if sampled is not None and options.discover else written
+    schema = written
+    if sampled is not None and options.discover:
+        schema = with_left_out(sampled.schema, written, before)
     assert schema is not None, "_streams has only those that are discovered"
     records = () if sampled is None else sampled.records
     selection = selection_of(schema, before, base, records)
     document, is_written = before, False
     if decided := _decided(options, selection, asks=asks, is_selected=is_selected):
         document = edited(selection, decided)
-        is_written = write_config(workspace, source, document, schema)
+        is_written = config.write(source, document, schema)
     if options.discover and decided is not None:
         write_discovered(workspace, source, schema)
     after = selection_of(schema, document, base, records)
@@ -239,8 +244,7 @@ def _decided(
         names |= set(selection.schema.fields)
     if options.accept:
         names |= {one.name for one in selection.of("new") if not one.looks_private}
-        names -= {one.name for one in selection.of("gone")}
-        retyped = {one.name for one in selection.of("changed")}
+        retyped = set(selection.widened)
     privacy: dict[str, Privacy] = dict.fromkeys(options.hash, "hash")
     privacy.update(dict.fromkeys(options.mask, "mask"))
     # A run needs these, whatever else lands.
@@ -279,7 +283,14 @@ def _notes(done: SelectedStream) -> Iterator[str]:
     left = [one.name for one in done.fields if one.looks_private and not one.selected]
     if left and done.written:
         yield f"looks private and does not land: {', '.join(left)}"
-    named = {one.name: one for one in done.fields}
-    for name in filter(None, (*done.primary_key, done.cursor_field)):
-        if named[name].state == "gone":
-            yield f"{name}: the source no longer has it, but the stream needs it"
+    needed = {*done.primary_key, done.cursor_field}
+    for one in done.fields:
+        if one.state == "gone" and one.name in needed:
+            yield f"{one.name}: the source no longer has it, but the stream needs it"
+        elif one.state == "gone":
+            yield f"{one.name}: not in the discovered schema; --remove {one.name} takes it out"
+        elif one.state == "changed":
+            yield (
+                f"{one.name}: {one.type} at the source; it stays {one.configured} unless you "
+                "change it in the file"
+            )

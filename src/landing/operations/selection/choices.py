@@ -1,14 +1,14 @@
 """What there is to choose of a stream: a three-way merge of its fields.
 
 The stream config is what a person chose, the discovered schema is what the source has now, and the
-base is the discovered schema that the config was written from. Only with a base can a field that
-is new be told from one that was left out, and a changed type from one that a person has edited.
+base is what was discovered until the config was written. Only with a base can a field that is new
+be told from one that was left out, and a changed type from one that a person has edited.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from landing.catalog.fields import Field, Privacy
 from landing.catalog.stream_config import DiscoveredSchema, StreamFile
 from landing.operations.discovered_changes import spelled
 from landing.operations.selection.private_names import looks_private
+from landing.operations.selection.widening import says_nothing, widens
 
 FieldState = Literal["selected", "left_out", "new", "changed", "gone"]
 LONGEST_SAMPLE = 30
@@ -50,6 +51,9 @@ class Selection:
     choices: Sequence[FieldChoice]
     primary_key: Sequence[str]
     cursor_field: str | None
+    base: Mapping[str, Field] | None
+    widened: Collection[str]
+    """Fields with a wider type at the source, whose type nobody has edited."""
 
     @property
     def names(self) -> list[str]:
@@ -78,12 +82,18 @@ def selection_of(
         cursor = written.cursor_field or written.defaults.cursor_field or []
     needed = {*(path[0] for path in key), *cursor}
     names = dict.fromkeys([*(ours or {}), *schema.fields])
+    choices = [_choice(name, schema, ours, base, needed, records) for name in names]
+    changed = [one.name for one in choices if one.state == "changed"]
     return Selection(
         schema=schema,
         config=config,
-        choices=[_choice(name, schema, ours, base, needed, records) for name in names],
+        choices=choices,
         primary_key=[path[0] for path in key],
         cursor_field=cursor[0] if cursor else None,
+        base=base,
+        widened=[
+            n for n in changed if base is not None and widens((ours or {})[n], schema.fields[n])
+        ],
     )
 
 
@@ -126,21 +136,26 @@ def _state(
     if configured is None:
         is_new = is_first or (base is not None and name not in base)
         return "new" if is_new else "left_out"
-    if found is None:
-        return "gone"
-    before = None if base is None else base.get(name)
-    return "changed" if _is_changed(configured, found, before) else "selected"
+    if found is None:  # one that was never discovered was written by hand
+        return "gone" if base is None or name in base else "selected"
+    return "changed" if _is_changed(name, configured, found, base) else "selected"
 
 
-def _is_changed(configured: Field, found: Field, before: Field | None) -> bool:
-    """Whether the source has another type than the config, which nobody has chosen."""
-    if not found.kinds or configured.privacy is not None:
+def _is_changed(
+    name: str, configured: Field, found: Field, base: Mapping[str, Field] | None
+) -> bool:
+    """Whether the source has another type than the config, which nobody has edited, as far as is
+    known."""
+    if says_nothing(found, configured) or configured.privacy is not None:
         return False
     if configured.kinds == {"number"} and found.kinds == {"integer"}:
         return False  # the sample had whole numbers only
     if spelled(configured) == spelled(found):
         return False
-    return before is None or spelled(before) != spelled(found)
+    if base is None:
+        return True
+    before = base.get(name)
+    return before is not None and spelled(before) == spelled(configured)
 
 
 def _shortened(value: Any) -> str:

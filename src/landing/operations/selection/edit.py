@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from landing.catalog.fields import Field, Privacy
-from landing.operations.discovered_changes import merged_field, spelled
+from landing.operations.discovered_changes import spelled
 from landing.operations.selection.choices import Selection
+from landing.operations.selection.widening import with_found_type
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,19 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
 def _fields(selection: Selection, decided: Decisions) -> dict[str, Any]:
     written = {} if selection.config is None else selection.config["fields"]
     return {
-        name: _written(name, written.get(name), selection.schema.fields.get(name), decided)
+        name: _written(name, written.get(name), selection, decided)
         for name in selection.names
         if name in decided.fields
     }
 
 
-def _written(name: str, raw: Any, found: Field | None, decided: Decisions) -> Any:
+def _written(name: str, raw: Any, selection: Selection, decided: Decisions) -> Any:
     """A field as the config has it already, key by key, unless something was decided about it."""
     ours = None if raw is None else msgspec.convert(raw, Field)
+    found = selection.schema.fields.get(name)
     chosen = ours or found
-    if found is not None and (ours is None or name in decided.retyped):
-        chosen = merged_field(ours, found)
+    if ours is not None and found is not None and name in decided.retyped:
+        chosen = with_found_type(ours, found, (selection.base or {}).get(name), name)
     if (privacy := decided.privacy.get(name)) is not None and chosen is not None:
         chosen = msgspec.structs.replace(chosen, privacy=privacy, properties=None, items=None)
     return raw if chosen is ours else msgspec.to_builtins(chosen)
@@ -99,7 +101,18 @@ def edits(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Iterato
             yield f"- {name}"
         elif raw != after["fields"][name]:
             yield f"~ {name}: {_spelled(raw)} → {_spelled(after['fields'][name])}"
+            one, other = (msgspec.convert(field, Field) for field in (raw, after["fields"][name]))
+            yield from _new_members(one, other, name)
     yield from (f"+ {n}: {_spelled(raw)}" for n, raw in after["fields"].items() if n not in fields)
+
+
+def _new_members(old: Field, new: Field, name: str) -> Iterator[str]:
+    known = old.properties or {}
+    for member, found in (new.properties or {}).items():
+        if member not in known:
+            yield f"+ {name}.{member}: {spelled(found)}"
+    if old.items is not None and new.items is not None:
+        yield from _new_members(old.items, new.items, f"{name}[]")
 
 
 def _word(value: Any) -> str:

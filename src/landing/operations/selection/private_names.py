@@ -31,7 +31,8 @@ _SNAKE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 
 def looks_private(stream: str, name: str, field: Field, values: Iterable[Any] = ()) -> bool:
-    """Whether a field may have personal data or a secret. A guess, which a person confirms."""
+    """Whether a field, or a part of it, may have personal data or a secret. A guess, which a person
+    confirms."""
     words = [word for word in _SNAKE.sub("_", name).lower().split("_") if word]
     snake = "_".join(words)
     # Flags and counts, such as `email_verified` or `address_count`, say little about a person.
@@ -44,4 +45,6 @@ def looks_private(stream: str, name: str, field: Field, values: Iterable[Any] = 
         or _PAIRS.search(snake) is not None
         or (snake == "name" and _PEOPLE.search(stream.lower()) is not None)
         or any(isinstance(value, str) and _EMAIL.fullmatch(value) for value in values)
+        or any(looks_private(name, *member) for member in (field.properties or {}).items())
+        or (field.items is not None and looks_private(stream, name, field.items))
     )
