@@ -70,7 +70,8 @@ class Recovered:
 
     @property
     def name(self) -> str:
-        return f"{self.source}/{self.stream}" if self.stream else self.source
+        is_of_run = not self.stream or "," in self.stream
+        return self.source if is_of_run else f"{self.source}/{self.stream}"
 
     @property
     def text(self) -> str:

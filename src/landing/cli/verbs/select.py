@@ -18,7 +18,7 @@ from landing.cli.arguments import (
 )
 from landing.cli.text.console import say
 from landing.cli.text.output import ARROW, exit_code, print_json
-from landing.errors import UsageError, counted, nearest
+from landing.errors import CatalogError, UsageError, counted, nearest
 
 if TYPE_CHECKING:
     from landing.catalog.fields import Privacy
@@ -86,9 +86,18 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         found, failed = _sampled(options, workspace, wanted)
     for name, error in failed.items():
         say(f"{name} could not be sampled: {error}", mark="note: ", to=sys.stderr)
-    done = []
+    done: list[SelectedStream] = []
+    wrong: list[CatalogError] = []
     for name, is_selected in chosen.items():
-        one = _select(options, workspace, name, found.get(name), asks=asks, is_selected=is_selected)
+        schema = found.get(name)
+        try:
+            one = _select(options, workspace, name, schema, asks=asks, is_selected=is_selected)
+        except CatalogError as error:
+            if len(chosen) == 1:
+                raise
+            say(f"{error}; the other streams are written", mark="error: ", to=sys.stderr)
+            wrong.append(error)
+            continue
         done.append(one)
         if not options.json:
             _print(one)
@@ -97,7 +106,7 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     elif first := next((one for one in done if one.selected and one.written), None):
         command = f"landing run {options.source} {first.stream} --dry-run"
         say(f"`{command}` shows what a run would do", mark=ARROW)
-    return exit_code(failed.values()) if options.discover else 0
+    return exit_code([*wrong, *(failed.values() if options.discover else ())])
 
 
 def _named(options: argparse.Namespace) -> Sequence[str]:
