@@ -38,7 +38,7 @@ from landing.errors import StreamError
 from landing.http.captured import captured
 from landing.observe.alert import failed, problem
 from landing.observe.failed import FailedRuns
-from landing.observe.lineage import _message as _error_facet
+from landing.observe.lineage import error_facet
 from landing.observe.logs import JsonLog
 from landing.observe.otel import Telemetry, _Stream
 from landing.observe.problems import Problem
@@ -256,7 +256,7 @@ OUTPUTS: dict[str, Callable[[str], str]] = {
     "alerts to Slack": _alert("slack"),
     "alerts in JSON": _alert("json"),
     "alerts to PagerDuty": _alert("pagerduty"),
-    "events of OpenLineage": lambda text: _error_facet(StreamError(text)).message,
+    "events of OpenLineage": lambda text: error_facet(StreamError(text)).message,
     "pages of landing report": _page,
     "Dagster's tables and failures": _dagster,
     "Dagster's log and checks": _dagster_log,

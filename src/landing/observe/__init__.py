@@ -43,9 +43,11 @@ def observers(
     is_final: Callable[[Exception], bool] = lambda error: True,
     parent: ParentRun | None = None,
 ) -> list[Emit]:
-    """The consumers that are switched on. Only errors that are final, since nothing tries again,
-    are alerted of; with `late` None, no stream is that is late. Raises
-    SettingsError if a package is not installed."""
+    """The consumers that are switched on. Alerts are of errors that are final, which means that
+    nothing tries again. With `late` None, late streams are not looked for.
+
+    Raises SettingsError if a package is not installed.
+    """
     at_end = AtEnd()
     waiting = InQuarantine(workspace, source)
     to, general = configured_receivers(), rules()

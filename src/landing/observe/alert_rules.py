@@ -60,7 +60,9 @@ def _kinds() -> frozenset[str]:
     kinds = {word.strip() for word in text.split(",") if word.strip()}
     if unknown := sorted(kinds - set(KINDS)):
         hint = nearest(unknown[0], KINDS) or f"; known are {listed(KINDS)}"
-        raise SettingsError(f"LANDING_ALERT_ON has no '{unknown[0]}'{hint}")
+        raise SettingsError(
+            f"LANDING_ALERT_ON names '{unknown[0]}', which is no kind of alert{hint}"
+        )
     return frozenset(kinds)
 
 

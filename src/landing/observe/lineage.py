@@ -143,7 +143,7 @@ class Lineage:
         del self._streams[stream]
         if not isinstance(error, LeaseHeld):  # another run in progress is no failure
             self._error = error
-        run.facets["errorMessage"] = _message(error)
+        run.facets["errorMessage"] = error_facet(error)
         state = RunState.ABORT if isinstance(error, LeaseHeld) else RunState.FAIL
         self._end(state, run)
 
@@ -161,7 +161,7 @@ class Lineage:
         if self._whole is not None:
             state = RunState.ABORT if interrupted else RunState.COMPLETE
             if self._error is not None:
-                self._whole.facets["errorMessage"] = _message(self._error)
+                self._whole.facets["errorMessage"] = error_facet(self._error)
                 state = RunState.FAIL
             self._emit(state, self._whole)
         self._to_send.put(None)
@@ -278,7 +278,7 @@ def _nominal_time(schedule: Schedule) -> nominal_time_run.NominalTimeRunFacet:
     return nominal_time_run.NominalTimeRunFacet(due.isoformat(), end.isoformat())
 
 
-def _message(error: Exception) -> error_message_run.ErrorMessageRunFacet:
+def error_facet(error: Exception) -> error_message_run.ErrorMessageRunFacet:
     text = redacted(f"{type(error).__name__}: {error}")[:_LONGEST]
     return error_message_run.ErrorMessageRunFacet(text, "PYTHON")
 

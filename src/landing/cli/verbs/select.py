@@ -34,7 +34,7 @@ _NONE: Sampled = ({}, {})
 _CHOOSING = ("fields", "all_fields", "add", "remove", "accept", "hash", "mask")
 _OTHERS = ("cursor", "primary_key", "on", "off")
 _OF_ANY = {"all_fields", "accept", "on", "off"}
-"""Options that are about all streams of a source, if none is named."""
+"""Options that apply to all streams of a source, if none is named."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
