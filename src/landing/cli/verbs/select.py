@@ -18,7 +18,7 @@ from landing.cli.arguments import (
 )
 from landing.cli.text.console import say
 from landing.cli.text.output import ARROW, exit_code, print_json
-from landing.errors import CatalogError, UsageError, counted, nearest
+from landing.errors import CatalogError, SettingsError, UsageError, counted, nearest
 
 if TYPE_CHECKING:
     from landing.catalog.fields import Privacy
@@ -106,7 +106,23 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     elif first := next((one for one in done if one.selected and one.written), None):
         command = f"landing run {options.source} {first.stream} --dry-run"
         say(f"`{command}` shows what a run would do", mark=ARROW)
+        _say_missing_key(
+            workspace, options.source, [one.stream for one in done if one.selected and one.written]
+        )
     return exit_code([*wrong, *(failed.values() if options.discover else ())])
+
+
+def _say_missing_key(workspace: Workspace, source: str, streams: Sequence[str]) -> None:
+    from landing.catalog.files import read_config
+    from landing.columns.privacy import check_key
+
+    for stream in streams:
+        config = read_config(workspace, source, stream)
+        try:
+            check_key(config.fields, config.origin)
+        except SettingsError as error:
+            say(f"before a run: {error}", mark=ARROW)
+            return
 
 
 def _named(options: argparse.Namespace) -> Sequence[str]:
