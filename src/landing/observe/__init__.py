@@ -16,7 +16,6 @@ from landing.errors import SettingsError, needs
 from landing.events import Emit
 from landing.observe import in_time
 from landing.observe.alert_rules import rules
-from landing.observe.alerts import LOG_TAKES, Alerts
 from landing.observe.failed import FailedRuns
 from landing.observe.freshness import Late
 from landing.observe.in_quarantine import InQuarantine
@@ -51,16 +50,20 @@ def observers(
     at_end = AtEnd()
     waiting = InQuarantine(workspace, source)
     to, general = configured_receivers(), rules()
-    names = " and ".join(one.name for one in to)
-    alerts = [Alerts(workspace, source, to, general, late, is_final, waiting)] if to else []
-    alerts_within = in_time.PROBLEMS_SENT_WITHIN + LOG_TAKES  # they give up sending by themselves
+    alerts = []
+    if to:
+        from landing.observe.alerts import LOG_TAKES, Alerts
+
+        one = Alerts(workspace, source, to, general, late, is_final, waiting)
+        names = " and ".join(receiver.name for receiver in to)
+        within = in_time.PROBLEMS_SENT_WITHIN + LOG_TAKES  # it gives up sending by itself
+        alerts = [one.prepare, at_end.sending(one, names, within, has_time=False)]
     return [
         FailedRuns(workspace, source),
         *_telemetry(source, waiting, at_end),
         *_metrics(source, metrics_file, waiting, at_end),
         *_lineage(workspace, source, parent, at_end),
-        *(one.prepare for one in alerts),
-        *(at_end.sending(one, names, alerts_within, has_time=False) for one in alerts),
+        *alerts,
         at_end,
     ]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import BucketError, LandingError
-from landing.operations.quarantined import Waiting, waiting_in_quarantine
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
+
+if TYPE_CHECKING:
+    from landing.operations.quarantined import Waiting
 
 
 class InQuarantine:
@@ -22,6 +25,8 @@ class InQuarantine:
 
     def __call__(self, stream: str, error: Exception | None = None) -> Waiting | None:
         """None if it is not known: a bucket that has failed the run is not asked again."""
+        from landing.operations.quarantined import waiting_in_quarantine
+
         if stream not in self._found:
             self._found[stream] = None
             if not isinstance(error, BucketError):
