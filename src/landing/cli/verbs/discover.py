@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
 from landing.cli.text.console import say
-from landing.cli.text.output import ARROW, complain, exit_code, print_json
+from landing.cli.text.output import ARROW, complain_of_each, exit_code, print_json
 from landing.errors import counted
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         for stream in done.streams:
             _print(stream)
         _print_next(workspace, done)
-    for name, error in result.failed.items():
+    complain_of_each(source.name, result.failed, options)
+    for name in result.failed:
         kept = workspace.discovered_file(source.name, name)
-        complain(error, options)
         if kept.is_file():
             say(f"{workspace.shown(kept)} stays as it was", mark="       ", to=sys.stderr)
     if result.failed:
