@@ -105,13 +105,27 @@ def _unclear(fleet: Fleet, fault: Fault, ended: Ended) -> list[str]:
     if ended.code < 0:
         return ["the run did not end by itself"]
     name = f"{fleet.source}/{fault.stream}"
-    told = [line for line in ended.err.splitlines() if re.search(rf"{name}\b", line)]
+    lines = _of_each(ended.err.splitlines(), fleet.source)
+    told = [line for line in lines if re.search(rf"{name}\b", line)]
     if len(told) != 1:
         return [f"{len(told)} messages about {name}: {ended.err.strip()}"]
     problems = [] if re.search(fault.cause, told[0]) else [f"not clear: {told[0]}"]
     if "Traceback" in ended.text or "?since" in told[0]:
         problems.append(f"too much told: {ended.err.strip()}")
     return problems
+
+
+def _of_each(lines: Sequence[str], source: str) -> list[str]:
+    """With a message that is said once for several streams repeated for the others."""
+    found: list[str] = []
+    for line in lines:
+        if same := re.match(r"\s+the same for (.*)", line):
+            others = same[1].split(", ")
+            first = found[-1]
+            found += [re.sub(rf"{source}/\w+", f"{source}/{other}", first) for other in others]
+        else:
+            found.append(line)
+    return found
 
 
 def of_stream(stream: str) -> Callable[[Request], bool]:

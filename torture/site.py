@@ -121,6 +121,8 @@ class Backfill:
         self._zone = Zone(store_of(site.s3, self._prefix), self._folder / "copies")
         self._paths = f"_dlt/{SOURCE}/{STREAM}"
         self._lease = f"{self._paths}/lease.json"
+        self._tag: str | None = None
+        """Of the lease, while it is held here."""
         self._jobs: list[Job] = []
 
     def start(self, machine: Machine, workers: int) -> Job:
@@ -146,17 +148,27 @@ class Backfill:
         try:
             awaited(lambda: self._begun() >= count, *jobs)
         finally:
-            self._zone.delete(self._lease)
+            self._give_lease_back()
 
     def _takes_lease(self) -> bool:
         found = obstore.get(self._zone.store, self._lease)
         if not json.loads(bytes(found.bytes()))["released"]:
             return False
-        held = json.dumps({"purpose": "publication", "host": "torture"}).encode()
+        self._tag = found.meta["e_tag"]
+        return self._puts_lease(is_released=False)
+
+    def _give_lease_back(self) -> None:
+        """Unless it has expired, and a machine has taken it."""
+        self._puts_lease(is_released=True)
+
+    def _puts_lease(self, *, is_released: bool) -> bool:
+        held = {"purpose": "publication", "host": "torture", "released": is_released}
+        text = json.dumps(held).encode()
         try:
-            obstore.put(self._zone.store, self._lease, held, mode={"e_tag": found.meta["e_tag"]})
+            put = obstore.put(self._zone.store, self._lease, text, mode={"e_tag": self._tag})
         except PreconditionError:
             return False
+        self._tag = put["e_tag"]
         return True
 
     def _begun(self) -> int:
