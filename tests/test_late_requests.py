@@ -57,7 +57,7 @@ def test_a_release_that_arrives_late_leaves_the_lease_of_the_next_run(
 
 @pytest.mark.timeout(400)
 def test_a_run_may_be_stopped_at_any_request(s3: S3Server) -> None:
-    section = any_request(s3, step=9)
+    section = any_request(s3, step=15)
     assert section.problems == []
     assert len(section.tallies) == len(CAUSES) * len(MOMENTS)
 

@@ -212,7 +212,7 @@ def test_a_field_of_a_name_that_the_decoder_can_not_look_for_keeps_arrow_out() -
     assert PageColumns({}).record is msgspec.Raw
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.one_of(rows_of(PLAUSIBLE), rows_of(dict.fromkeys(DECODED_FIELDS, VALUES))),
     st.sampled_from([None, 1]),
