@@ -71,8 +71,7 @@ def test_what_the_paging_finds_wrong_names_the_stream(kit: Kit, folder_zone: Zon
     told = kit.run("shop", "--all")
     assert_told(told, "stream 'shop/items': two pages hold the same rows", "the same for orders")
     told = kit.discover("shop")
-    for stream in ("orders", "items"):
-        assert_told(told, f"stream 'shop/{stream}': two pages hold the same rows")
+    assert_told(told, "stream 'shop/orders': two pages hold the same rows", "the same for items")
         assert told.err.count("stream 'shop/orders'") == 1
 
 
