@@ -72,7 +72,6 @@ def test_what_the_paging_finds_wrong_names_the_stream(kit: Kit, folder_zone: Zon
     assert_told(told, "stream 'shop/items': two pages hold the same rows", "the same for orders")
     told = kit.discover("shop")
     assert_told(told, "stream 'shop/orders': two pages hold the same rows", "the same for items")
-        assert told.err.count("stream 'shop/orders'") == 1
 
 
 KIT_SOURCE = """\
