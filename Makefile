@@ -98,7 +98,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/setup: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[tables]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[select,tables]'
 	@touch $@
 $(VENV)/demo: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'
