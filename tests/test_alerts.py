@@ -23,7 +23,7 @@ from jsonschema import Draft202012Validator
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import LandingError, SettingsError
 from landing.observe.alert import Alert, Recovered, json_body
-from landing.observe.alert_dispatch import Dispatch
+from landing.observe.alert_dispatch import Dispatch, End
 from landing.observe.alert_rules import rules
 from landing.observe.receivers import PagerDuty, pagerduty_event
 from landing.observe.slack import slack_body
@@ -359,7 +359,11 @@ def dispatch(kit: Kit, receiver: Receiver, over: str = "") -> Dispatch:
     """As of a run that begins now, with PagerDuty alone."""
     to = PagerDuty(KEY, f"{receiver.url}{PAGERDUTY}")
     logs = {"shop": AlertLog(bucket_of(kit), "shop")}
-    return Dispatch([to], logs, lambda *_: rules(), lambda _, stream, __: stream == over)
+
+    def end(source: str, stream: str, kind: str) -> End | None:
+        return "fine" if stream == over else None
+
+    return Dispatch([to], logs, lambda *_: rules(), end)
 
 
 @pytest.mark.parametrize(
@@ -569,3 +573,18 @@ def test_a_run_that_a_signal_ends_leaves_a_record(
 def status_of(kit: Kit, stream: str) -> dict[str, Any]:
     found = json.loads(kit.landing("status", "shop", "--json").out)
     return next(dict(one) for one in found if one["stream"] == stream)
+
+
+@pytest.mark.parametrize("ended_by", ["run", "fresh"])
+def test_an_alert_ends_with_its_stream(
+    shop: Kit, receiver: Receiver, fault: Callable[[str], None], ended_by: str
+) -> None:
+    fault("fail")
+    assert shop.run("shop", "--all").code == 1
+    config = json.loads(shop.config_file("shop", "orders").read_text())
+    shop.configure("shop", "orders", json.dumps({**config, "selected": False}))
+    words = ("run", "shop", "fine") if ended_by == "run" else ("fresh",)
+    assert shop.landing(*words).code == 0
+    assert "*shop/orders* is no longer selected, after an alert at" in receiver.slack[-1]["text"]
+    assert receiver.pagerduty[-1]["event_action"] == "resolve"
+    assert AlertLog(bucket_of(shop), "shop").open == {}

@@ -61,12 +61,13 @@ class Alert:
 
 @dataclass(frozen=True)
 class Recovered:
-    """The cause of an alert that was sent is gone."""
+    """The cause of an alert that was sent is gone, or its stream is no longer selected."""
 
     source: str
     stream: str
     kind: str
     since: datetime
+    is_selected: bool = True
 
     @property
     def name(self) -> str:
@@ -76,6 +77,8 @@ class Recovered:
     @property
     def text(self) -> str:
         again = _AGAIN.get(self.kind, f"is no longer {self.kind}")
+        if not self.is_selected:
+            again = "is no longer selected"
         return f"{again}, after an alert at {self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
 
 from landing.errors import LandingError
 from landing.observe import in_time
@@ -20,6 +21,7 @@ from landing.observe.in_time import Work
 from landing.observe.receivers import Receiver, Refused, Request, Sent
 from landing.zone.alert_log import AlertLog, Change, OpenAlert
 
+End: TypeAlias = Literal["fine", "unselected"]
 _SKEW = timedelta(hours=1)
 """By which the clock of another machine may be ahead."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -56,20 +58,20 @@ class _Delivery:
 
 class Dispatch:
     """`logs` has those of the sources that could be read. Without its log, an alert that repeats is
-    sent, and nothing is known to be over. `is_over` says whether an alert that was sent has no
-    cause any more, by source, stream and kind."""
+    sent, and nothing is known to be over. `end` says why an alert that was sent is over, by source,
+    stream and kind; None if it is not."""
 
     def __init__(
         self,
         receivers: Sequence[Receiver],
         logs: Mapping[str, AlertLog],
         rules: Callable[[str, str], Rules],
-        is_over: Callable[[str, str, str], bool],
+        end: Callable[[str, str, str], End | None],
     ) -> None:
         self._receivers = receivers
         self._logs = logs
         self._rules = rules
-        self._is_over = is_over
+        self._end = end
         self._now = datetime.now(UTC)
 
     def send(self, alerts: Sequence[Alert], within: float | None = None) -> None:
@@ -121,8 +123,9 @@ class Dispatch:
         for source, log in self._logs.items():
             for stream, kinds in log.open.items():
                 for kind, before in kinds.items():
-                    if self._is_over(source, stream, kind):
-                        yield Recovered(source, stream, kind, before.since)
+                    if (end := self._end(source, stream, kind)) is not None:
+                        is_selected = end != "unselected"
+                        yield Recovered(source, stream, kind, before.since, is_selected)
 
     def _was_sent(self, one: Recovered, receiver: Receiver) -> bool:
         before = self._open(one.source, one.stream, one.kind)

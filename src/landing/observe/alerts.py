@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 
-from landing.catalog.files import configured_streams, read_config
+from landing.catalog.files import configured_streams, read_config, selected_configs
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace, bucket_settings
 from landing.errors import BucketError, CatalogError, LeaseHeld, UsageError
@@ -15,7 +15,7 @@ from landing.events import Event, RunAborted, RunEnded, RunPlanned, StreamFailed
 from landing.extraction.expected_kinds import not_adapted
 from landing.observe.ahead import AheadStream
 from landing.observe.alert import Alert, cut, failed, late, problem
-from landing.observe.alert_dispatch import Dispatch
+from landing.observe.alert_dispatch import Dispatch, End
 from landing.observe.alert_rules import Rules, rules
 from landing.observe.freshness import Late
 from landing.observe.in_quarantine import InQuarantine
@@ -129,11 +129,21 @@ class Alerts:
         stale = [late(one) for one in self._late or () if one.stream not in has_failed]
         logs = {} if self._log is None else {self._source: self._log}
         dispatch = Dispatch(
-            self._receivers, logs, lambda source, stream: self._rules(stream), self._is_over
+            self._receivers, logs, lambda source, stream: self._rules(stream), self._end
         )
         dispatch.send([*self._alerts, *stale])
 
-    def _is_over(self, source: str, stream: str, kind: str) -> bool:
+    def _end(self, source: str, stream: str, kind: str) -> End | None:
+        found = {one.stream for one in self._alerts}
+        if self._is_planned and stream not in found and _is_dropped(stream, self._selected):
+            return "unselected"
+        return "fine" if self._is_over(stream, kind) else None
+
+    @cached_property
+    def _selected(self) -> set[str]:
+        return _selected_names(self._workspace, self._source)
+
+    def _is_over(self, stream: str, kind: str) -> bool:
         if kind == "late" and self._late is not None:
             return stream not in {one.stream for one in self._late}
         if kind == "failed" and (not stream or "," in stream):
@@ -148,6 +158,15 @@ class Alerts:
         with suppress(CatalogError):
             return read_config(self._workspace, self._source, stream)
         return None
+
+
+def _selected_names(workspace: Workspace, source: str) -> set[str]:
+    return {stream for stream, _ in selected_configs(workspace, source)}
+
+
+def _is_dropped(stream: str, selected: Collection[str]) -> bool:
+    """Whether nothing runs the stream any more; not of an alert that is of a whole run."""
+    return bool(stream) and "," not in stream and stream not in selected
 
 
 def alert_of_stale(
@@ -189,7 +208,14 @@ def alert_of_stale(
     for source in {source for source, _ in checked}:
         with suppress(BucketError):  # what was found is sent nevertheless
             logs[source] = AlertLog(bucket, source)
-    Dispatch(to, logs, of, lambda *one: one in known - found).send(alerts, CHECK_SENT_WITHIN)
+    selected = {source: _selected_names(workspace, source) for source in logs}
+
+    def end(source: str, stream: str, kind: str) -> End | None:
+        if _is_dropped(stream, selected[source]):
+            return "unselected"
+        return "fine" if (source, stream, kind) in known - found else None
+
+    Dispatch(to, logs, of, end).send(alerts, CHECK_SENT_WITHIN)
 
 
 def _of_ahead(result: StreamResult) -> Iterator[Alert]:
