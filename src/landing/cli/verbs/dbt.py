@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import Workspace
+from landing.catalog.workspace import Workspace, bucket_settings
 from landing.cli.arguments import add_check, add_json
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json
-from landing.errors import UsageError, counted
+from landing.cli.text.output import ARROW, print_json
+from landing.errors import SettingsError, UsageError, counted
 
 if TYPE_CHECKING:
     from landing.cli.json.shapes import DbtPackage
@@ -70,7 +71,20 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
         print_json(done)
     else:
         _print(done)
+        _print_next(workspace, done)
     return 1 if options.check and not all(one.is_current for one in files) else 0
+
+
+def _print_next(workspace: Workspace, done: DbtPackage) -> None:
+    """If the package is new."""
+    project = next((file for file in done.files if file.path == "dbt_project.yml"), None)
+    if project is None or project.state != "new" or not done.written:
+        return
+    needs = ""
+    with suppress(SettingsError):  # which a run reports
+        if (settings := bucket_settings(workspace)).is_default:
+            needs = f", with DLT_BUCKET_URL={settings.url} in the environment"
+    say(f"`dbt build` in {done.folder} builds the models{needs}", mark=ARROW)
 
 
 def _print(done: DbtPackage) -> None:

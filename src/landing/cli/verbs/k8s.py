@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_check, add_json
 from landing.cli.text.console import say
-from landing.cli.text.output import print_json
+from landing.cli.text.output import ARROW, print_json
 from landing.errors import UsageError, counted
 from landing.results import shaped
 
@@ -138,6 +138,8 @@ def _print(done: CronJobs) -> None:
             say(f"{one.change} {': '.join(filter(None, (one.name, '; '.join(one.details))))}")
         if any(one.change == "removed" for one in done.changes):
             say("`kubectl apply --prune` removes that from the cluster, too (docs/deployment.md)")
+        elif done.changes:
+            say("`kubectl apply` brings that into the cluster (docs/deployment.md)", mark=ARROW)
 
 
 def _service_account(options: argparse.Namespace) -> str | None:
