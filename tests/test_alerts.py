@@ -20,7 +20,8 @@ import pytest
 import time_machine
 from jsonschema import Draft202012Validator
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import LandingError, SettingsError
 from landing.observe.alert import Alert, Recovered, json_body
 from landing.observe.alert_dispatch import Dispatch, End

@@ -21,7 +21,8 @@ import obstore
 import pytest
 
 from landing.catalog.fields import Field
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import UsageError
 from landing.events import Event, Note, RowsRead
 from landing.extraction.sources import load_source

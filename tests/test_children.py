@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import SCHEMA, document_json, next_document, read_state

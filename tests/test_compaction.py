@@ -21,7 +21,8 @@ import pytest
 import time_machine
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.operations.rewriting import Copy, Merged, NotEqual, check_equal
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths, compacted_path

@@ -18,7 +18,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.dagster import StreamAsset, StreamTranslator, definitions, outcomes
 from landing.errors import BucketError
 from landing.zone.bucket import Bucket

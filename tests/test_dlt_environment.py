@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.state import read_state, stored_by_us, stored_cursor

@@ -11,7 +11,8 @@ import obstore
 import pytest
 import time_machine
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketUnusable
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import trustme
 
-from landing.catalog.workspace import BucketSettings
+from landing.catalog.settings import BucketSettings
 from landing.zone.object_store import store_of
 
 KEYS = {"AccessKeyId": "ASIATEMPORARY", "SecretAccessKey": "secret", "Token": "of-the-session"}

@@ -14,7 +14,8 @@ from typing import Any
 import obstore
 import pytest
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.columns.conversion import RowError
 from landing.errors import LandingError
 from landing.extraction.kept_rows import kept_line, row_json

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import LeaseHeld
 from landing.operations.compaction import Compacted, compact
 from landing.operations.compaction_plan import Terms

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, LeaseHeld
 from landing.zone import lease as lease_module
 from landing.zone import object_store as stores

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from demo.servers import S3Server
+from landing.catalog.settings import bucket_settings, tables_settings
 from landing.catalog.stream_config import TableFormat
-from landing.catalog.workspace import Workspace, bucket_settings, tables_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import TableError
 from landing.tables.formats import open_table
 from landing.tables.place import CATALOG_VARIABLE, Place

@@ -14,7 +14,8 @@ import obstore
 import pytest
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import LeaseHeld
 from landing.extraction.interruption import Interrupted
 from landing.zone import lease as lease_module

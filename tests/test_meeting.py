@@ -15,7 +15,8 @@ import pytest
 import time_machine
 
 import landing.zone.publication as landing_module
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.operations import compaction as compaction_module
 from landing.operations.backfill import fields as fields_module
 from landing.operations.compaction import compact

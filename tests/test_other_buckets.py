@@ -15,8 +15,9 @@ from typing import Any
 import deltalake
 import pytest
 
+from landing.catalog.settings import bucket_settings
 from landing.catalog.store_options import store_options
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.secrets import redacted
 from landing.zone import lease as lease_module
 from landing.zone.bucket import Bucket

@@ -11,7 +11,8 @@ import obstore
 import pytest
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.zone import lease as lease_module
 from landing.zone import object_store as stores
 from landing.zone.bucket import Bucket

@@ -23,7 +23,8 @@ from playwright.sync_api import Browser, Page
 
 import landing.page
 from landing.catalog.files import read_config
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.page.discretion import discretion_of
 from landing.page.profiles import Depth, profile_of
 from landing.zone.bucket import Bucket

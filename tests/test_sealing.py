@@ -19,7 +19,8 @@ from deltalake import DeltaTable
 from msgspec.structs import replace
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
+from landing.catalog.settings import bucket_settings, part_bytes
+from landing.catalog.workspace import Workspace
 from landing.errors import LeaseHeld, SettingsError
 from landing.operations.backfill import Records
 from landing.operations.backfill.record import Backfill

@@ -81,7 +81,7 @@ def test_the_environment_has_every_setting_and_who_reads_it(site: Path) -> None:
     for setting in reference.settings():
         assert setting.name in text
     by = reference.readers()
-    assert "landing.catalog.workspace" in by["S3_ENDPOINT"]
+    assert "landing.catalog.settings" in by["S3_ENDPOINT"]
     assert by["FEEDER_CATALOG"] == ["orchestration/feeder.py"]
     others = {setting.name for setting in reference.settings()} - set(by)
     assert all(name.startswith(("OTEL_", "RUNTIME_", "OPENLINEAGE_")) for name in others), others

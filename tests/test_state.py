@@ -12,7 +12,8 @@ from dlt.common.versioned_state import decompress_state
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
 from demo.servers import S3Server
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths
 from landing.zone.lease import Lease

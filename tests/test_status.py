@@ -18,7 +18,8 @@ import pytest
 import time_machine
 from rich.cells import cell_len
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.cli.text.console import grid, say
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

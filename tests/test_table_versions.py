@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from obstore.store import LocalStore
 
 from landing.catalog.fields import Field
+from landing.catalog.settings import BucketSettings
 from landing.catalog.stream_config import StreamConfig, TableFormat
-from landing.catalog.workspace import BucketSettings
 from landing.results import TableResult
 from landing.tables import table_sync_of
 from landing.zone.bucket import Bucket

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import time_machine
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketUnusable
 from landing.operations.verify import CHECKS
 from landing.zone.bucket import Bucket

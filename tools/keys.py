@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.catalog.fields import Field
+from landing.catalog.settings import BucketSettings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import BucketSettings
 from landing.columns.conversion import Converted, columns_of
 from landing.extraction.missing_keys import KeysState, KnownKeys
 from landing.zone.bucket import Bucket

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from obstore.store import MemoryStore
 
-from landing.catalog.workspace import BucketSettings
+from landing.catalog.settings import BucketSettings
 from landing.zone.bucket import Bucket
 
 Moment = Literal["before", "after"]

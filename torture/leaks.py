@@ -26,7 +26,8 @@ from dagster import AssetKey, RetryPolicy
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from landing import events, secrets
-from landing.catalog.workspace import BucketSettings, Workspace
+from landing.catalog.settings import BucketSettings
+from landing.catalog.workspace import Workspace
 from landing.cli.text.console import grid, put, say
 from landing.cli.text.output import complain, print_failed, print_json
 from landing.cli.text.run import Terminal

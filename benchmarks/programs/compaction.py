@@ -22,7 +22,8 @@ with framework_import():
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from landing.catalog.workspace import Workspace, bucket_settings
+    from landing.catalog.settings import bucket_settings
+    from landing.catalog.workspace import Workspace
     from landing.operations.compaction import Terms, compact
     from landing.zone.bucket import Bucket
     from landing.zone.layout import StreamPaths

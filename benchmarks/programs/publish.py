@@ -12,7 +12,8 @@ from benchmarks.programs.clock import framework_import
 
 def with_landing(file: Path) -> None:
     with framework_import():
-        from landing.catalog.workspace import Workspace, bucket_settings
+        from landing.catalog.settings import bucket_settings
+        from landing.catalog.workspace import Workspace
         from landing.zone.bucket import Bucket
     Bucket(bucket_settings(Workspace(file.parent))).put("landing.bin", file)
 

@@ -118,8 +118,9 @@ def with_deltalake() -> None:
 
 def bucket_and_config():  # type: ignore[no-untyped-def]
     from landing.catalog.fields import Field
+    from landing.catalog.settings import bucket_settings
     from landing.catalog.stream_config import StreamConfig
-    from landing.catalog.workspace import Workspace, bucket_settings
+    from landing.catalog.workspace import Workspace
     from landing.zone.bucket import Bucket
 
     config = StreamConfig(

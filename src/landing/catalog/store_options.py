@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from landing.catalog.workspace import BucketSettings
+from landing.catalog.settings import BucketSettings
 from landing.errors import SettingsError
 from landing.secrets import is_secret_variable, register_lasting, secrets_of
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from landing.catalog.settings import AZURE_SCHEMES
 from landing.catalog.store_options import AZURE_VARIABLES, GOOGLE_VARIABLES, set_name
-from landing.catalog.workspace import AZURE_SCHEMES, Workspace
+from landing.catalog.workspace import Workspace
 from landing.errors import SourceError
 from landing.secrets import is_secret_name
 

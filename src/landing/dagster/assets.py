@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
+from landing.catalog.settings import bucket_settings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import bucket_settings
 from landing.dagster import metadata, results
 from landing.dagster.engine import import_engine
 from landing.dagster.options import LocationOptions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from landing.catalog.workspace import bucket_settings
+from landing.catalog.settings import bucket_settings
 from landing.dagster.options import LocationOptions
 from landing.dagster.outcomes import message
 from landing.dagster.specs import live_spec

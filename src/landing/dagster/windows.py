@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from landing.catalog.workspace import bucket_settings
+from landing.catalog.settings import bucket_settings
 from landing.dagster.options import LocationOptions
 from landing.dagster.reporting import RunLog
 from landing.dagster.runs import reporting

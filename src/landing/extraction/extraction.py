@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Self
 
-from landing.catalog.workspace import slice_limits
+from landing.catalog.settings import slice_limits
 from landing.errors import StreamError
 from landing.events import Emit, Note
 from landing.extraction.dlt_bridge import dlt_context

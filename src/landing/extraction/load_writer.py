@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from landing.catalog.workspace import part_bytes
+from landing.catalog.settings import part_bytes
 from landing.columns.tombstones import tombstone_count
 from landing.events import Emit, PartGrowing, PartWritten
 from landing.extraction.prepared import PreparedStream

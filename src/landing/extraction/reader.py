@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from landing.catalog.fields import landing_fields
-from landing.catalog.workspace import stall_seconds
+from landing.catalog.settings import stall_seconds
 from landing.columns.arrow import pc
 from landing.columns.conversion import Batch, Converted, Row, RowError, record_at
 from landing.columns.expected_fields import Expected

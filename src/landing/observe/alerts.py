@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 
 from landing.catalog.files import configured_streams, read_config, selected_configs
+from landing.catalog.settings import bucket_settings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, CatalogError, LeaseHeld, UsageError
 from landing.events import Event, RunAborted, RunEnded, RunPlanned, StreamFailed, StreamLanded
 from landing.extraction.expected_kinds import not_adapted

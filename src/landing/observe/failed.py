@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from landing import events
 from landing.catalog.files import configured_streams, selected_configs
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import (
     BucketError,
     BucketUnusable,

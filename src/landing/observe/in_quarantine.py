@@ -6,7 +6,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, LandingError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

@@ -41,8 +41,9 @@ from openlineage.client.uuid import generate_new_uuid
 from landing import __version__, events
 from landing.catalog.files import read_config
 from landing.catalog.schedule import Schedule
+from landing.catalog.settings import bucket_settings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError
 from landing.observe.in_time import Work
 from landing.observe.lineage_facets import api_dataset, code_location, landed_dataset

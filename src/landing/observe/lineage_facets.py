@@ -18,9 +18,10 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.git import get_git_branch, get_git_repo_url, get_git_version
 
 from landing.catalog.fields import DELETED_AT, Field, landing_fields
+from landing.catalog.settings import BucketSettings
 from landing.catalog.store_options import store_options
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import BucketSettings, Workspace
+from landing.catalog.workspace import Workspace
 from landing.columns.column_types import column_of
 from landing.columns.conversion import NEW_FIELDS
 from landing.zone.lineage import LINEAGE_FIELDS

@@ -19,8 +19,8 @@ from typing import IO
 
 import pyarrow as pa
 
+from landing.catalog.settings import part_bytes
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import tombstone_count
 from landing.extraction.kept_rows import NO_LINE, KeptRow, kept_line, read_line, row_json

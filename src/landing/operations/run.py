@@ -9,8 +9,8 @@ from pathlib import Path
 
 from landing import events
 from landing.catalog.files import configured_streams, read_config
+from landing.catalog.settings import bucket_settings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import bucket_settings
 from landing.columns.privacy import check_key
 from landing.errors import LandingError
 from landing.extraction.dlt_bridge import DltResource, parents_of

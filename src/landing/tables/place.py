@@ -11,8 +11,8 @@ from tempfile import TemporaryFile
 from urllib.parse import unquote, urlsplit
 
 from landing.catalog.fields import landing_fields
+from landing.catalog.settings import BucketSettings, s3_keys, tables_settings
 from landing.catalog.stream_config import StreamConfig, TableFormat
-from landing.catalog.workspace import BucketSettings, s3_keys, tables_settings
 from landing.errors import CatalogError, SettingsError
 from landing.zone.bucket import Bucket
 from landing.zone.layout import StreamPaths

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 import obstore
 from obstore import exceptions
 
-from landing.catalog.workspace import BucketSettings, part_bytes
+from landing.catalog.settings import BucketSettings, part_bytes
 from landing.errors import BucketError, BucketUnusable
 from landing.zone import object_store as stores
 from landing.zone.bucket_file import BucketFile, mapped

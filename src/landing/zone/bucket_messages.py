@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from landing.catalog.workspace import AZURE_SCHEMES, BucketSettings
+from landing.catalog.settings import AZURE_SCHEMES, BucketSettings
 from landing.errors import BucketUnusable
 from landing.secrets import redacted
 

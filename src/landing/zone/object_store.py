@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
+from landing.catalog.settings import BucketSettings, s3_keys
 from landing.catalog.store_options import allows_http, has_keys_of_dlt, store_options
-from landing.catalog.workspace import BucketSettings, s3_keys
 from landing.errors import BucketError
 from landing.zone.bucket_messages import BucketMessages
 

@@ -6,7 +6,8 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_count, add_flag, add_json, add_names, add_source, add_stream
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, positive, print_json, print_table

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from landing.catalog.lookback import parse_duration
-from landing.catalog.workspace import Workspace, bucket_settings, part_bytes
+from landing.catalog.settings import bucket_settings, part_bytes
+from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_flag, add_json, add_source, add_streams, check_named
 from landing.cli.text.console import say
 from landing.cli.text.output import complain, exit_code, print_json

@@ -6,7 +6,8 @@ import argparse
 import sys
 from datetime import UTC, datetime, timedelta
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import say
 from landing.cli.text.output import ARROW, print_json

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from landing.catalog.workspace import Workspace, bucket_settings
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sources
 from landing.cli.text.console import put, put_grid, say
 from landing.cli.text.output import ARROW, print_json

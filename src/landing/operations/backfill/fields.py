@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from landing.catalog.fields import landing_fields
+from landing.catalog.settings import part_bytes
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import part_bytes
 from landing.columns.conversion import columns_of
 from landing.columns.tombstones import is_tombstone
 from landing.errors import StreamError, UsageError, counted, listed, nearest

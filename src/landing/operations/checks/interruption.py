@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landing.catalog.fields import DELETED_AT
+from landing.catalog.settings import BucketSettings
 from landing.catalog.stream_config import StreamConfig
-from landing.catalog.workspace import BucketSettings
 from landing.columns.conversion import Batch, Row
 from landing.errors import BucketError
 from landing.events import Event, Note

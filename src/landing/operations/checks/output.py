@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from landing.catalog.settings import BucketSettings
 from landing.catalog.variables import source_variables
-from landing.catalog.workspace import BucketSettings
 from landing.operations.checks.interruption import (
     NothingDied,
     landing_folder,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from landing.catalog.workspace import BucketSettings, Workspace
+from landing.catalog.settings import BucketSettings
+from landing.catalog.workspace import Workspace
 from landing.operations.doctor import machine
 from landing.operations.doctor.findings import Finding, fine, wrong
 

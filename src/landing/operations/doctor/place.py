@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from landing.catalog.settings import BucketSettings, bucket_settings, s3_keys
 from landing.catalog.store_options import store_options
-from landing.catalog.workspace import BucketSettings, Workspace, bucket_settings, s3_keys
+from landing.catalog.workspace import Workspace
 from landing.errors import BucketError, SettingsError
 from landing.operations.doctor.findings import Finding, fine, wrong
 from landing.zone.bucket import Bucket, StoredObject

@@ -7,14 +7,9 @@ from contextlib import suppress
 
 from landing.catalog.files import configured_streams, read_config
 from landing.catalog.orphans import REMEDY, orphans
+from landing.catalog.settings import BucketSettings, part_bytes, slice_limits, stall_seconds
 from landing.catalog.variables import described_variables
-from landing.catalog.workspace import (
-    BucketSettings,
-    Workspace,
-    part_bytes,
-    slice_limits,
-    stall_seconds,
-)
+from landing.catalog.workspace import Workspace
 from landing.columns.privacy import check_key
 from landing.errors import CatalogError, SourceError, listed
 from landing.extraction.sources import Source, load_source
