@@ -32,17 +32,10 @@ from landing.columns.fitting import (
     kind_in_words,
     pruned_text_fit,
 )
-from landing.columns.json_text import (
-    MAX_NESTING,
-    NoShapeError,
-    check_nesting,
-    lines,
-    shape_of,
-    shaped,
-    spelling_of,
-)
+from landing.columns.json_text import NoShapeError, shape_of, spelling_of
 from landing.columns.plain_values import plain, with_text_keys
 from landing.columns.privacy import private_fit, protection
+from landing.columns.text_arrays import kept_texts, quick_texts, shaped_texts
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _HAS_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
@@ -112,11 +105,7 @@ class Column:
 
     def from_texts(self, texts: Sequence[Any]) -> pa.Array | None:
         """The column of JSON texts; None if one would be changed by decoding it."""
-        array = _split(lines(texts))
-        if len(array) != len(texts):  # one has several lines
-            return None
-        are_kept = pc.match_substring_regex(array, f"^{self.spelling}$")
-        return _with_nulls(array) if pc.all(are_kept).as_py() else None
+        return kept_texts(texts, self.spelling or "")
 
     def from_read(self, array: pa.Array) -> pa.Array:
         """The column of values of `read_type`. Raises if one has to be examined alone."""
@@ -200,43 +189,12 @@ def _text_column(field: Field, is_protected: bool) -> Column:
         return Column(pa.string(), None, fit)
     return Column(
         pa.string(),
-        partial(_quick_texts, shape),
+        partial(quick_texts, shape),
         fit,
         shape,
-        decoded=_shaped_texts,
+        decoded=shaped_texts,
         spelling=spelling_of(field),
     )
-
-
-def _quick_texts(shape: Any, values: Sequence[Any]) -> pa.Array:
-    return _shaped_texts(shaped(values, shape))
-
-
-def _shaped_texts(values: Sequence[Any]) -> pa.Array:
-    """The JSON text of each value, or null, encoded at once and then split."""
-    if not values:
-        return pa.array([], pa.string())
-    texts = _split(lines(values))
-    _check_nesting(texts)
-    return _with_nulls(texts)
-
-
-def _split(text: bytes) -> pa.Array:
-    """The lines of a text that ends with a line feed. Raises pa.ArrowInvalid if it is no UTF-8."""
-    return pc.split_pattern(pa.array([text[:-1]], pa.string()), "\n").flatten()
-
-
-def _with_nulls(texts: pa.Array) -> pa.Array:
-    """With null for the text `null`, which no array or object is."""
-    is_null = pc.equal(texts, "null")
-    return pc.if_else(is_null, None, texts) if pc.any(is_null).as_py() else texts
-
-
-def _check_nesting(texts: pa.Array) -> None:
-    lengths = pc.binary_length(texts)
-    if pc.max(lengths).as_py() > 2 * MAX_NESTING:
-        for text in texts.filter(pc.greater(lengths, 2 * MAX_NESTING)):
-            check_nesting(text.as_py().encode())
 
 
 def _quick_integers(values: Sequence[Any]) -> pa.Array:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landing.catalog.workspace import Workspace
+from landing.cli.answers import asked
 from landing.cli.arguments import add_flag, add_json
 from landing.cli.text.console import say
 from landing.cli.text.output import print_json
@@ -18,7 +19,6 @@ from landing.cli.verbs.k8s import FOLDER, rendered
 from landing.cli.verbs.new import (
     Planned,
     add_answers,
-    asked,
     planned_source,
     print_kinds,
     print_made,
