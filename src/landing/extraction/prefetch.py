@@ -39,9 +39,11 @@ class Prefetched(Generic[Item]):
         self._make = make
         self._context = context
         self._check = check
-        self._items: queue.Queue[object] = queue.Queue()
-        self._wanted = threading.Semaphore(ahead)
-        """Items that may be made."""
+        self._items: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """One entry for each item that may be made."""
+        for _ in range(ahead):
+            self._wanted.put(None)
         self._closed = threading.Event()
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._run,), name="landing-pages", daemon=True
@@ -58,7 +60,7 @@ class Prefetched(Generic[Item]):
             yield item  # type: ignore[misc]
 
     def _next(self) -> object:
-        self._wanted.release()
+        self._wanted.put(None)
         if self._check is None:
             return self._items.get()
         begun = time.monotonic()
@@ -71,7 +73,7 @@ class Prefetched(Generic[Item]):
 
     def close(self) -> None:
         self._closed.set()
-        self._wanted.release()  # wakes the thread where it waits
+        self._wanted.put(None)  # wakes the thread where it waits
         if self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
@@ -87,7 +89,7 @@ class Prefetched(Generic[Item]):
             self._items.put(_Raised(error))
 
     def _is_wanted(self) -> bool:
-        self._wanted.acquire()
+        self._wanted.get()
         return not self._closed.is_set()
 
 
