@@ -35,6 +35,8 @@ from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
+PARALLEL_LOGINS = "PARALLEL_LOGINS"
+"""What a source package sets to True if several processes may be logged in to its API at once."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,10 @@ class Source:
     def explained(self, stream: str, error: Exception, where: str = "") -> LandingError:
         """An error of one of its streams for a person."""
         return explained(self.workspace, self.name, f"stream '{self.name}/{stream}'{where}", error)
+
+    @property
+    def allows_parallel_logins(self) -> bool:
+        return getattr(self.module, PARALLEL_LOGINS, False) is True
 
     @property
     def failed(self) -> dict[str, LandingError]:

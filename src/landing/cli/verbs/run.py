@@ -41,7 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser)
     add_flag(parser, "--all", "all selected streams of the source")
-    add_count(parser, "--workers", "N", 8, "streams to run at the same time")
+    add_count(parser, "--workers", "N", 8, "streams to run at the same time, in each process")
+    add_count(
+        parser,
+        "--processes",
+        "N",
+        1,
+        "processes that share the streams, if the source sets PARALLEL_LOGINS = True",
+    )
     add_flag(
         parser,
         "--dry-run",
@@ -130,7 +137,7 @@ def _run(
     options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
 ) -> int:
     from landing.events import RunWarning, StreamFailed
-    from landing.operations import run
+    from landing.operations.processes import run_in_processes
     from landing.zone.bucket import Bucket
 
     source, streams, broken = _chosen(options, workspace)
@@ -139,7 +146,9 @@ def _run(
         emit(RunWarning(settings.default_note))
     for stream, error in broken.items():
         emit(StreamFailed(stream, error))
-    result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
+    result = run_in_processes(
+        source, streams, Bucket(settings), emit, options.workers, options.processes
+    )
     display.close()
     failed = {**broken, **result.failed}
     _report(options, result, failed)
@@ -167,15 +176,18 @@ def _chosen(
     """The source, its streams to run, and the errors of configs that can't be read."""
     from landing.extraction.sources import load_source
     from landing.extraction.tuning import tune_process
-    from landing.operations import run
+    from landing.operations.processes import check_parallel
+    from landing.operations.run import selected_streams
 
     source = load_source(workspace, options.source)
     tune_process()
     streams: list[str] = options.streams
     check_named(options, workspace, "run")
+    if options.processes > 1:
+        check_parallel(source)
     if not options.all:
         return source, streams, {}
-    streams, broken = run.selected_streams(source)
+    streams, broken = selected_streams(source)
     if not streams and not broken:
         raise UsageError(_none_selected(source.name, workspace))
     return source, streams, broken
