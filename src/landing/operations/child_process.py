@@ -107,6 +107,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     code = 0
     try:
+        _import_engine()
         sys.path[:], work = connection.recv()
         threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
         _run(work, Parent(connection))
@@ -117,15 +118,21 @@ def main() -> None:
     sys.exit(interruption.ended(code))
 
 
+def _import_engine() -> None:
+    """While the parent does the same, and finds out what there is to do."""
+    from landing.extraction import tuning
+
+    tuning.import_faster()
+    from landing.operations import run  # noqa: F401
+
+
 def _run(work: Work, parent: Parent) -> None:
+    from landing.extraction.sources import load_source
+    from landing.extraction.tuning import tune_process
+    from landing.operations.run import run_streams
+    from landing.zone.bucket import Bucket
+
     try:
-        from landing.extraction.tuning import import_faster, tune_process
-
-        import_faster()
-        from landing.extraction.sources import load_source
-        from landing.operations.run import run_streams
-        from landing.zone.bucket import Bucket
-
         show_names(work.workspace)
         handler = QueueHandler(cast(Any, parent))  # of which it needs no more
         handler.setLevel(logging.WARNING)
