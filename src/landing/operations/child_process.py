@@ -92,8 +92,8 @@ class Parent:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error for another process, with its traceback as a note."""
-    error.add_note(redacted("".join(traceback.format_exception(error))))
+    """The error for another process, with the traceback of what is being handled as a note."""
+    error.add_note(redacted(traceback.format_exc().rstrip()))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # an exception of a library may need more than its arguments
@@ -105,6 +105,7 @@ def main() -> None:
     interruption.listen()
     threading.excepthook = _thread_failed
     connection = Connection(int(sys.argv[1]))
+    os.set_inheritable(connection.fileno(), False)  # by what a source starts and leaves behind
     code = 0
     try:
         _import_engine()

@@ -112,6 +112,7 @@ def run_in_processes(
     from landing.operations.jobs import jobs_of
     from landing.operations.run import run_streams
 
+    streams = list(dict.fromkeys(streams))
     count = min(len(processes), len(streams))
     if count < 2:
         return run_streams(source, streams, bucket, emit, workers)
