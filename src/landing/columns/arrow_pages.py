@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, overload
 
 import msgspec
 import pyarrow as pa
 
+from landing.columns import background
 from landing.columns.arrow import pc
 from landing.columns.column_types import NOT_IN_ARROW, Column
 from landing.columns.json_page import JsonPage
@@ -28,6 +29,8 @@ _BYTES_A_VALUE = 50
 not configured, and the decoder is faster (benchmarks/PROFILE.md)."""
 _REFUSALS = 3
 """Failed attempts in succession, after which the next pages are not tried."""
+_BLOCK = 256 * 1024
+"""Bytes that Arrow gives to a thread, at least."""
 _EXACT = 2**53
 """Whole numbers up to here are floats without loss."""
 
@@ -106,13 +109,15 @@ class PageColumns:
             raise ValueError("records that do not count")
 
     def _found(self, pages: Sequence[JsonPage]) -> PageArrays:
+        reading = background.start(partial(_read, pages, self._types))
         are_texts = frozenset(self._respelled)
         decoded = self._decoded(pages)
-        read = _read(pages, self._types)
-        arrays = {name: self._columns[name].from_read(array) for name, array in read.items()}
+        arrays = {}
         for name, values in decoded.items():
             convert = self._of_texts if name in are_texts else self._of_values
             arrays[name] = convert(name, values)
+        read = reading.result()
+        arrays |= {name: self._columns[name].from_read(array) for name, array in read.items()}
         return PageArrays(arrays, sum(map(len, pages)), pages, read, decoded, self._number)
 
     def _decoded(self, pages: Sequence[JsonPage]) -> dict[str, Sequence[Any]]:
@@ -180,11 +185,12 @@ def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
     import pyarrow.json  # not for small runs
 
     (path,) = {page.path or ("",) for page in pages}
-    bodies = (page.content if page.path else b'{"":%b}' % page.content for page in pages)
-    text = pa.py_buffer(b"\n".join(bodies))
+    lines = [_line(page) for page in pages]
+    # A block has at least one whole line. Small blocks stay in the processor's cache.
+    block = max(map(len, lines)) + 1
     lists = pyarrow.json.read_json(
-        pa.BufferReader(text),
-        pyarrow.json.ReadOptions(use_threads=False, block_size=text.size + 1),
+        pa.BufferReader(pa.py_buffer(b"\n".join(lines))),
+        pyarrow.json.ReadOptions(use_threads=True, block_size=max(block, _BLOCK)),
         pyarrow.json.ParseOptions(
             explicit_schema=_schema(path, record), unexpected_field_behavior="ignore"
         ),
@@ -195,6 +201,15 @@ def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
     if lists.value_lengths().to_pylist() != [len(page) for page in pages] or records.null_count:
         raise ValueError("not the records that the decoder found")
     return records
+
+
+def _line(page: JsonPage) -> bytes:
+    """The body on a single line, as an object."""
+    body = page.content
+    for line_break in (b"\n", b"\r"):
+        if line_break in body:
+            body = body.replace(line_break, b" ")
+    return body if page.path else b'{"":%b}' % body
 
 
 def _schema(path: Sequence[str], record: pa.DataType) -> pa.Schema:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from landing.catalog.fields import DELETED_AT, Field, landing_fields
 from landing.catalog.names import LINEAGE_PREFIX
 from landing.catalog.stream_config import StreamConfig
+from landing.columns import background
 from landing.columns.arrow import pc
 from landing.columns.arrow_pages import PageColumns, record_type
 from landing.columns.column_types import NOT_IN_ARROW, column_of, python_values
@@ -134,9 +135,11 @@ class Columns:
         """The batch; None if a value is not of its field's type, or has to be examined alone."""
         if self.record is None or not any(pages):
             return None
-        if self._has_decimals and any(page.loses_digits for page in pages):
+        losing = background.start(partial(self._lose_digits, pages))
+        found = self._of_pages.read(pages) if self._of_pages is not None else None
+        if losing.result():
             return None
-        if self._of_pages is not None and (found := self._of_pages.read(pages)) is not None:
+        if found is not None:
             arrays = [found.arrays[name] for name in self._columns]
             table = self._table(arrays, None, found.rows)
             return None if oversized(table) else Converted(table, found.given)
@@ -155,6 +158,9 @@ class Columns:
         if oversized(table) or (gone is not None and self._keyless(table)):
             return None
         return Converted(table, values.__getitem__)
+
+    def _lose_digits(self, pages: Sequence[JsonPage]) -> bool:
+        return self._has_decimals and any(page.loses_digits for page in pages)
 
     def from_rows(self, rows: Sequence[Row], gone: Sequence[bool] | None = None) -> Converted:
         """The batch. `gone` marks the rows that are tombstones, if that is known already."""

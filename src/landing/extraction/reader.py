@@ -42,8 +42,8 @@ from landing.http.gone import Gone
 from landing.results import Drifted
 from landing.zone.state import State
 
-# Enough to fetch while the last page is decoded; each page ahead is memory.
-PAGES_AHEAD = 3
+# Enough for a batch of pages of 1,000 while the last one is converted; each page ahead is memory.
+PAGES_AHEAD = 5
 
 Pieces: TypeAlias = list[pa.Table | list[Rejected]]
 """New rows in the order of their row versions: rows that land, and rows for quarantine."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from landing.extraction.deferred_pandas import defer_pandas
 from landing.extraction.dlt_bridge import prepare_dlt
 from landing.zone.bucket import Bucket
 
 
-def settle(bucket: Bucket) -> None:
-    """Call before starting threads."""
-    # pyarrow's first array imports pandas, if it is installed; dlt fails if another thread has
-    # imported it only in part.
-    pa.array([0])
+def settle(bucket: Bucket, streams: int = 1) -> None:
+    """Call before starting threads that read so many streams."""
+    if streams == 1:
+        defer_pandas()
+    else:
+        # pyarrow's first array imports pandas, if it is installed; dlt fails if another thread has
+        # imported it only in part.
+        pa.array([0])
     prepare_dlt()
     bucket.settle()

@@ -87,7 +87,7 @@ def run_backfill(
 
     Several processes may run this at once; windows that another process has begun come last.
     """
-    settle(of.bucket)
+    settle(of.bucket, min(workers, len(backfill.undone)))
     run = _Run(of, backfill, emit)
     outcomes = side_by_side(run.if_unbegun, backfill.undone, workers)
     if run.begun_by_others:
