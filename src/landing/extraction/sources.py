@@ -35,8 +35,6 @@ from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
 PACKAGE = "sources"
-PARALLEL_LOGINS = "PARALLEL_LOGINS"
-"""What a source package sets to True if several processes may be logged in to its API at once."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,8 @@ class Source:
 
     @property
     def allows_parallel_logins(self) -> bool:
-        return getattr(self.module, PARALLEL_LOGINS, False) is True
+        """Whether the package says that several processes may be logged in to its API at once."""
+        return getattr(self.module, "PARALLEL_LOGINS", False) is True
 
     @property
     def failed(self) -> dict[str, LandingError]:

@@ -156,7 +156,7 @@ def _run(
     processes: Sequence[Process],
 ) -> int:
     from landing.events import RunWarning, StreamFailed
-    from landing.operations.processes import run_in_processes
+    from landing.operations import run
     from landing.zone.bucket import Bucket
 
     source, streams, broken = _chosen(options, workspace)
@@ -165,7 +165,13 @@ def _run(
         emit(RunWarning(settings.default_note))
     for stream, error in broken.items():
         emit(StreamFailed(stream, error))
-    result = run_in_processes(processes, source, streams, Bucket(settings), emit, options.workers)
+    bucket = Bucket(settings)
+    if processes:
+        from landing.operations.processes import run_in_processes
+
+        result = run_in_processes(processes, source, streams, bucket, emit, options.workers)
+    else:
+        result = run.run_streams(source, streams, bucket, emit, options.workers)
     display.close()
     failed = {**broken, **result.failed}
     _report(options, result, failed)
@@ -193,18 +199,19 @@ def _chosen(
     """The source, its streams to run, and the errors of configs that can't be read."""
     from landing.extraction.sources import load_source
     from landing.extraction.tuning import tune_process
-    from landing.operations.processes import check_parallel
-    from landing.operations.run import selected_streams
+    from landing.operations import run
 
     source = load_source(workspace, options.source)
     tune_process()
     streams: list[str] = options.streams
     check_named(options, workspace, "run")
     if options.processes > 1:
+        from landing.operations.processes import check_parallel
+
         check_parallel(source)
     if not options.all:
         return source, streams, {}
-    streams, broken = selected_streams(source)
+    streams, broken = run.selected_streams(source)
     if not streams and not broken:
         raise UsageError(_none_selected(source.name, workspace))
     return source, streams, broken
