@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from obstore.store import LocalStore
 
+from landing.catalog.workspace import Workspace
+from landing.operations.child_process import Work
+from landing.operations.processes import started
 from tests.kit import FOUNDING_CLIENT, FOUNDING_STREAMS, Kit, Zone
 from tests.servers.api import Api
 
@@ -122,22 +126,29 @@ def test_streams_of_a_process_that_is_killed_fail_and_the_others_land(shop: Kit)
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_processes_end_with_their_parent(
-    shop: Kit, api: Api, folder: Path, number: int, code: int
-) -> None:
-    api.delay = 0.1
+def test_a_signal_to_the_parent_ends_all_processes(shop: Kit, api: Api, folder: Path) -> None:
+    api.delay = 0.2
     program = shop.start("pipeline.py", "shop", "first", "second", "--processes", "2")
     try:
         wait_for(lambda: len(leases(folder)) == 2 and len(api.requests) > 3)
-        children = {lease["pid"] for lease in leases(folder)}
-        program.send_signal(number)
-        assert program.wait() == code
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+        program.send_signal(signal.SIGTERM)
+        assert program.wait() == 143
     finally:
         program.kill()
+    children = {lease["pid"] for lease in leases(folder)}
     assert len(children) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     assert all(lease["released"] for lease in leases(folder))
+
+
+def test_a_process_ends_when_its_parent_is_gone(shop: Kit, api: Api, folder: Path) -> None:
+    api.delay = 0.2
+    with started(1) as (process,):
+        process.send((sys.path, Work(Workspace(shop.root), "shop", ["first"], 1)))
+        wait_for(lambda: len(api.requests) > 1)
+        process.connection.close()  # as the system does for a parent that is killed
+        assert process.popen.wait(20) == 143
+    assert [lease["released"] for lease in leases(folder)] == [True]
 
 
 def leases(folder: Path) -> list[dict[str, Any]]:
