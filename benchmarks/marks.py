@@ -249,6 +249,29 @@ def many_streams(setting: Setting, streams: int = STREAMS) -> list[Mark]:
     ]
 
 
+def processes(setting: Setting) -> list[Mark]:
+    """Streams whose conversion keeps a core busy."""
+    records = max(PAGE_SIZE, setting.records // 2)
+    with serve(records) as api:
+        workspace = set_up(setting.folder / "workspace", "dictionaries", api.env)
+
+        def run(count: int) -> Measurement:
+            with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+                env = {**api.env, "DLT_BUCKET_URL": Path(folder).as_uri()}
+                return workspace.run(env, "--all", "--processes", str(count))
+
+        runs = _in_turn({str(count): partial(run, count) for count in (1, 2)}, setting.few_rounds)
+    one, two = (_median_process(done) for done in runs.values())
+    return [
+        Mark(
+            f"4 streams of {records:,} records, `--processes 2`",
+            "≤ 0.75 × the time of one process with threads",
+            f"{two / one:.2f} × of {one:.1f} s",
+            two / one / 0.75,
+        )
+    ]
+
+
 def backfill(setting: Setting, windows: int = WINDOWS) -> list[Mark]:
     """Windows that each ask for their pages one after the other."""
     pages = max(1, setting.records // PAGE_SIZE // SHARE_OF_PAGES)
@@ -373,6 +396,7 @@ MARKS: Mapping[str, Callable[[Setting], list[Mark]]] = {
     "memory-of-streams": memory_of_streams,
     "latency": latency,
     "many-streams": many_streams,
+    "processes": processes,
     "backfill": backfill,
     "publish": publish,
     "compaction": compaction,

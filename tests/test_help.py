@@ -29,7 +29,7 @@ def test_a_verb_takes_its_own_examples(verb: str) -> None:
 def test_help_shows_the_examples_as_they_are_written(kit: Kit) -> None:
     lines = kit.landing("run", "--help").out.splitlines()
     at = lines.index("examples:")
-    assert lines[at + 1] == "  landing run shop orders --dry-run  what would be done"
+    assert lines[at + 1] == "  landing run shop orders --dry-run     what would be done"
     assert any(line.startswith("exit codes: 0 success") for line in lines[at:])
 
 

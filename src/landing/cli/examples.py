@@ -84,6 +84,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("odoo orders order_lines", ""),
         ("shop --all", "all selected streams"),
         ("shop --all --json", "the result, for a program"),
+        ("shop --all --processes 4", "on four cores, if the source allows several logins"),
     ),
     "schema": (
         ("shop orders", "the current columns"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
-import os
 import sys
 import threading
 import traceback
@@ -98,7 +96,7 @@ def _interruptible(call: Callable[[], int]) -> int:
         return call()
     except KeyboardInterrupt:  # before there is a verb
         print("interrupted", file=sys.stderr)
-        return _ended(interruption.code())
+        return interruption.ended(interruption.code())
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -122,7 +120,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         complain(UsageError("the current folder no longer exists: change to another"), options)
         return UsageError.exit_code
     code = _guarded(VERBS[options.verb], options, here)
-    return _ended(code) if arguments is None else code
+    return interruption.ended(code) if arguments is None else code
 
 
 def _tasks() -> str:
@@ -141,7 +139,9 @@ def script(verb: str, file: str) -> int:
 def _script(verb: str, file: str) -> int:
     parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
-    return _ended(_guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent))
+    return interruption.ended(
+        _guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent)
+    )
 
 
 def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
@@ -214,17 +214,3 @@ def _called(verb: Verb, options: argparse.Namespace, start: Path) -> int:
 
 def _output_of(options: argparse.Namespace) -> AbstractContextManager[None]:
     return only_documents() if getattr(options, "json", False) else nullcontext()
-
-
-def _ended(code: int) -> int:
-    """End the process: at once if it was interrupted, or has given up on something that goes on in
-    a thread, which Python would wait for or end in the middle of a request."""
-    threads = threading.enumerate()
-    is_left_behind = any(one.daemon and one.name.startswith("landing-") for one in threads)
-    if is_left_behind or code in interruption.CODES.values():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    # Python's last collections would look at all that a run has made, and free nothing.
-    gc.freeze()
-    return code

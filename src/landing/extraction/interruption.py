@@ -7,6 +7,8 @@ raised again a moment later. Code that catches everything drops it too, so long 
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import sys
 import threading
@@ -53,6 +55,20 @@ def code() -> int:
 def signal_name() -> str | None:
     """The signal that interrupted this process; None if none came."""
     return signal.Signals(_received[0]).name if _received else None
+
+
+def ended(code: int) -> int:
+    """End the process: at once if it was interrupted, or has given up on something that goes on in
+    a thread, which Python would wait for or end in the middle of a request."""
+    threads = threading.enumerate()
+    is_left_behind = any(one.daemon and one.name.startswith("landing-") for one in threads)
+    if is_left_behind or code in CODES.values():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    # Python's last collections would look at all that a run has made, and free nothing.
+    gc.freeze()
+    return code
 
 
 def _receive(number: int, frame: object) -> None:

@@ -116,6 +116,11 @@ class Source:
         return explained(self.workspace, self.name, f"stream '{self.name}/{stream}'{where}", error)
 
     @property
+    def allows_parallel_logins(self) -> bool:
+        """Whether the package says that several processes may be logged in to its API at once."""
+        return getattr(self.module, "PARALLEL_LOGINS", False) is True
+
+    @property
     def failed(self) -> dict[str, LandingError]:
         """The errors of `@dlt.source` functions that gave no streams, by the function's name. Calls
         the functions."""

@@ -17,6 +17,7 @@ from landing.secrets.registry import (
     register_lasting,
     register_sent,
     registered,
+    registered_apart,
     secrets_of,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "register_lasting",
     "register_sent",
     "registered",
+    "registered_apart",
     "replaced",
     "secrets_of",
     "without_secrets",

@@ -84,6 +84,12 @@ def registered() -> Mapping[str, str]:
         return {**_sent, **_lasting, **_registered}
 
 
+def registered_apart() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The same for another process, with credentials of single requests apart."""
+    with _lock:
+        return {**_lasting, **_registered}, dict(_sent)
+
+
 def make_public(names: Iterable[str]) -> None:
     """Keeps these names of sources, streams and fields readable, even if a secret has the same
     value."""

@@ -2,4 +2,6 @@
 
 from .streams import datasette
 
+PARALLEL_LOGINS = True  # there is no login; each request has the token, if there is one
+
 __all__ = ["datasette"]

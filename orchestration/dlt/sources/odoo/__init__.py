@@ -2,4 +2,6 @@
 
 from .streams import order_lines, orders
 
+PARALLEL_LOGINS = True  # each request has the key or the password
+
 __all__ = ["order_lines", "orders"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from landing.observe.freshness import Late
     from landing.observe.progress import Every
     from landing.operations.planning import RunPlan
+    from landing.operations.processes import Process
     from landing.results import RunResult
 
 FORMATS = ("text", "json")
@@ -41,7 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_streams(parser)
     add_flag(parser, "--all", "all selected streams of the source")
-    add_count(parser, "--workers", "N", 8, "streams to run at the same time")
+    add_count(parser, "--workers", "N", 8, "streams to run at the same time, in each process")
+    add_count(
+        parser,
+        "--processes",
+        "N",
+        1,
+        "processes that share the streams, if the source sets PARALLEL_LOGINS = True",
+    )
     add_flag(
         parser,
         "--dry-run",
@@ -75,10 +83,10 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
     from landing.observe import json_log
 
     options.log = json_log(options.source, options.log_format)
-    with closing(_display(options)) as display:
+    with _processes(options, workspace) as processes, closing(_display(options)) as display:
         emit = _emit(options, workspace, display)
         try:
-            return _run(options, workspace, emit, display)
+            return _run(options, workspace, emit, display, processes)
         except LandingError as error:
             emit(RunAborted(options.streams, error))
             raise
@@ -87,6 +95,20 @@ def call(options: argparse.Namespace, workspace: Workspace) -> int:
             raise
         finally:
             emit(RunEnded())
+
+
+def _processes(
+    options: argparse.Namespace, workspace: Workspace
+) -> AbstractContextManager[Sequence[Process]]:
+    """No more than there are streams, and none for one."""
+    if options.processes == 1:
+        return nullcontext(())
+    from landing.catalog.files import configured_streams
+    from landing.operations.processes import started
+
+    streams = options.streams or list(configured_streams(workspace, options.source))
+    count = min(options.processes, len(streams))
+    return started(count if count > 1 else 0)
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
@@ -127,7 +149,11 @@ def _failure(plan: RunPlan) -> LandingError | None:
 
 
 def _run(
-    options: argparse.Namespace, workspace: Workspace, emit: Emit, display: RunDisplay | Every
+    options: argparse.Namespace,
+    workspace: Workspace,
+    emit: Emit,
+    display: RunDisplay | Every,
+    processes: Sequence[Process],
 ) -> int:
     from landing.events import RunWarning, StreamFailed
     from landing.operations import run
@@ -139,7 +165,13 @@ def _run(
         emit(RunWarning(settings.default_note))
     for stream, error in broken.items():
         emit(StreamFailed(stream, error))
-    result = run.run_streams(source, streams, Bucket(settings), emit, options.workers)
+    bucket = Bucket(settings)
+    if processes:
+        from landing.operations.processes import run_in_processes
+
+        result = run_in_processes(processes, source, streams, bucket, emit, options.workers)
+    else:
+        result = run.run_streams(source, streams, bucket, emit, options.workers)
     display.close()
     failed = {**broken, **result.failed}
     _report(options, result, failed)
@@ -173,6 +205,10 @@ def _chosen(
     tune_process()
     streams: list[str] = options.streams
     check_named(options, workspace, "run")
+    if options.processes > 1:
+        from landing.operations.processes import check_parallel
+
+        check_parallel(source)
     if not options.all:
         return source, streams, {}
     streams, broken = run.selected_streams(source)

@@ -1,0 +1,5 @@
+from .streams import dictionaries
+
+PARALLEL_LOGINS = True
+
+__all__ = ["dictionaries"]

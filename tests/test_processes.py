@@ -1,0 +1,162 @@
+"""`landing run --processes`: streams that are divided among processes land as in one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from obstore.store import LocalStore
+
+from landing.catalog.workspace import Workspace
+from landing.operations.child_process import Work
+from landing.operations.processes import started
+from tests.kit import FOUNDING_CLIENT, FOUNDING_STREAMS, Kit, Zone
+from tests.servers.api import Api
+
+SECRET = "known-to-no-variable"
+STREAMS = f'''{FOUNDING_STREAMS}
+
+@dlt.resource
+def refused():
+    import logging
+    from landing.http import Bearer
+
+    Bearer("{SECRET}")
+    logging.getLogger("shop").warning("logged in with {SECRET}")
+    raise ValueError("no access for {SECRET}")
+    yield
+
+
+@dlt.resource
+def lethal():
+    import os, signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield
+'''
+INIT = """\
+from .streams import lethal, orders, refused
+
+PARALLEL_LOGINS = True
+first, second, third = (orders.with_name(name) for name in ("first", "second", "third"))
+
+__all__ = ["first", "lethal", "refused", "second", "third"]
+"""
+FIELDS = {"id": {"type": "integer"}, "updated_at": {"type": "string", "format": "date-time"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The landing zone."""
+    monkeypatch.setenv("DLT_BUCKET_URL", (tmp_path / "zone").as_uri())
+    return tmp_path / "zone"
+
+
+@pytest.fixture
+def shop(kit: Kit, api: Api, use: Callable[[Api], None], folder: Path) -> Kit:
+    use(api)
+    kit.add_source("shop", STREAMS, FOUNDING_CLIENT, INIT)
+    for stream in ("first", "second", "third"):
+        kit.configure("shop", stream, fields=FIELDS, cursor_field=["updated_at"])
+    return kit
+
+
+def facts(document: str) -> list[dict[str, Any]]:
+    """What a run's document says but for times and sizes."""
+    changing = {"seconds", "load_ids", "bytes"}
+    return [
+        {name: value for name, value in result.items() if name not in changing}
+        for result in json.loads(document)
+    ]
+
+
+def test_what_lands_and_what_is_printed_is_that_of_threads(shop: Kit, folder: Path) -> None:
+    shop.configure("shop", "refused", fields=FIELDS)
+    shop.configure("shop", "wrong", text="{")
+    words = ("shop", "--all", "--json", "--log-format", "json")
+    threads = shop.run(*words)
+    folder.rename(folder.with_name("of-threads"))
+    metrics = folder.with_name("metrics.prom")
+
+    done = shop.run(*words, "--processes", "2", "--metrics-file", str(metrics))
+
+    assert done.code == threads.code == 2
+    assert facts(done.out) == facts(threads.out)
+    zones = (
+        Zone(LocalStore(place), place / "copies")
+        for place in (folder, folder.with_name("of-threads"))
+    )
+    query = "SELECT id, updated_at FROM landed ORDER BY id"
+    assert len({str(zone.query("shop", "third", query)) for zone in zones}) == 1
+    assert SECRET not in done.text
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert len({event["run_id"] for event in events}) == 1
+    assert [event["message"] for event in events if event["event"] == "log"] == [
+        "logged in with ***"
+    ]
+    assert 'landing_last_run_rows{source="shop",stream="first"} 2350.0' in metrics.read_text()
+
+
+def test_a_source_has_to_say_that_it_may_be_logged_in_several_times(shop: Kit) -> None:
+    file = shop.root / "dlt/sources/shop/__init__.py"
+    file.write_text(INIT.replace("PARALLEL_LOGINS = True", ""))
+
+    done = shop.run("shop", "first", "second", "--processes", "2")
+
+    assert done.code == 2
+    assert "source 'shop'" in done.err
+    assert "PARALLEL_LOGINS = True in orchestration/dlt/sources/shop/__init__.py" in done.err
+    assert shop.run("shop", "first", "--processes", "1").code == 0
+
+
+def test_streams_of_a_process_that_is_killed_fail_and_the_others_land(shop: Kit) -> None:
+    shop.configure("shop", "lethal", fields={"id": FIELDS["id"]})
+
+    done = shop.run("shop", "first", "lethal", "--processes", "2")
+
+    assert done.code == 1
+    assert "shop/first: 2,350 rows" in done.out
+    assert "was ended by SIGKILL" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_signal_to_the_parent_ends_all_processes(shop: Kit, api: Api, folder: Path) -> None:
+    api.delay = 0.2
+    program = shop.start("pipeline.py", "shop", "first", "second", "--processes", "2")
+    try:
+        wait_for(lambda: len(leases(folder)) == 2 and len(api.requests) > 3)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait() == 143
+    finally:
+        program.kill()
+    children = {lease["pid"] for lease in leases(folder)}
+    assert len(children) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert all(lease["released"] for lease in leases(folder))
+
+
+def test_a_process_ends_when_its_parent_is_gone(shop: Kit, api: Api, folder: Path) -> None:
+    api.delay = 0.2
+    with started(1) as (process,):
+        process.send((sys.path, Work(Workspace(shop.root), "shop", ["first"], 1)))
+        wait_for(lambda: len(api.requests) > 1)
+        process.connection.close()  # as the system does for a parent that is killed
+        assert process.popen.wait(20) == 143
+    assert [lease["released"] for lease in leases(folder)] == [True]
+
+
+def leases(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in folder.glob("_dlt/shop/*/lease.json")]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
