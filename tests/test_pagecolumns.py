@@ -95,6 +95,23 @@ def test_large_pages_are_read_by_arrow_and_have_the_same_rows(
         assert list(here[3:9]) == list(there[3:9])
 
 
+@pytest.mark.parametrize("records", ["", "data"])
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_pages_of_very_different_sizes_are_read_in_order(records: str, line_break: bytes) -> None:
+    """Arrow divides the joined pages into blocks at line breaks, of which a page may have some."""
+    columns = Columns(FIELDS)
+    bodies = []
+    for first, count in ((0, 1), (1, 3_000), (4_000, 0), (4_001, 700), (5_000, 2)):
+        found = list(map(row, range(first, first + count)))
+        text = json.dumps({"data": found} if records else found, indent=[None, 0][first % 2])
+        bodies.append(text.encode().replace(b"\n", line_break))
+    pages = pages_of(*bodies, records=records)
+    assert len(bodies[1]) > 2 * pagecolumns.LEAST_BLOCK > len(bodies[0]), "several blocks"
+    converted = read_by_arrow(columns, pages)
+    assert converted is not None
+    assert converted.table.equals(carefully(columns, pages).table)
+
+
 @pytest.mark.usefixtures("of_any_size")
 @pytest.mark.parametrize("records", ["", "data", "result.all.data"])
 def test_records_are_found_wherever_they_are_in_a_page(records: str) -> None:

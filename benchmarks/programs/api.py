@@ -13,16 +13,16 @@ from benchmarks.records import PAGE_SIZE, STREAM
 _EMPTY_BYTES = 50
 
 
-def bodies() -> Iterator[bytes]:
+def bodies(size: int = PAGE_SIZE) -> Iterator[bytes]:
     """The bodies of all pages, one request after the other."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {os.environ['MY_API_KEY']}"
     url = f"{os.environ['MY_API_URL']}/{STREAM}"
     offset = 0
     while True:
-        response = session.get(url, params={"limit": PAGE_SIZE, "offset": offset})
+        response = session.get(url, params={"limit": size, "offset": offset})
         response.raise_for_status()
         if len(response.content) < _EMPTY_BYTES:
             return
         yield response.content
-        offset += PAGE_SIZE
+        offset += size

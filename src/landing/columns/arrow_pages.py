@@ -23,14 +23,14 @@ from landing.columns.json_text import NoShapeError, object_type
 
 LEAST_BYTES = 64 * 1024
 """Fewest bytes of pages; with less, Arrow takes longer to start than to read."""
+LEAST_BLOCK = 256 * 1024
+"""Fewest bytes that a thread of Arrow reads at once."""
 _MOST_BYTES = 2**31 - 2
 _BYTES_A_VALUE = 50
 """Most bytes of JSON for each value that Arrow would read; with more, most of a page is nested or
 not configured, and the decoder is faster (benchmarks/PROFILE.md)."""
 _REFUSALS = 3
 """Failed attempts in succession, after which the next pages are not tried."""
-_BLOCK = 256 * 1024
-"""Bytes that Arrow gives to a thread, at least."""
 _EXACT = 2**53
 """Whole numbers up to here are floats without loss."""
 
@@ -190,7 +190,7 @@ def _records(pages: Sequence[JsonPage], record: pa.DataType) -> pa.StructArray:
     block = max(map(len, lines)) + 1
     lists = pyarrow.json.read_json(
         pa.BufferReader(pa.py_buffer(b"\n".join(lines))),
-        pyarrow.json.ReadOptions(use_threads=True, block_size=max(block, _BLOCK)),
+        pyarrow.json.ReadOptions(use_threads=True, block_size=max(block, LEAST_BLOCK)),
         pyarrow.json.ParseOptions(
             explicit_schema=_schema(path, record), unexpected_field_behavior="ignore"
         ),
