@@ -126,7 +126,8 @@ TRIED = """\
 - Page by page, the processor time of a page comes on top of its 50 ms: it has to be decoded before
   the next one is requested.
 - pyarrow imports pandas with the first array, where it is installed. A run of one stream keeps it
-  from that. The file of a part is mapped while it is uploaded, and counts as memory."""
+  from that. Freed memory is returned before a load is published, since its files, which are mapped
+  while they are uploaded, count as memory."""
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from landing.columns.arrow import pa, pq
 from landing.errors import StreamError
 from landing.events import Emit, LoadStarted, PartUploaded, PublishingStarted, ignore
 from landing.results import Drifted
+from landing.zone.allocator import return_freed
 from landing.zone.bucket import ATTEMPTS, Bucket
 from landing.zone.layout import (
     StreamPaths,
@@ -198,6 +199,7 @@ class Load:
             self.emit(PublishingStarted(self.paths.stream, len(self.parts)))
             # Before the first part, so that another process knows what to seal if this one stops.
             self.lease.publishing(self.load_id, pq.read_schema(self.parts[0].file))
+        return_freed()  # files count as memory, too, while they are uploaded
         for number, part in enumerate(self.parts):
             self._put_part(self.paths.part(self.load_id, number), part)
         self.lease.check()
