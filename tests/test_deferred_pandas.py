@@ -24,6 +24,7 @@ import pyarrow as pa
 def things():
     assert "pandas" not in sys.modules
     yield [{"id": 0, "ratio": 0.5}]
+    import polars  # looks for pandas, without importing it
     import pandas as pd
 
     yield pa.table({"id": [1], "ratio": pa.array(pd.Series([float("nan")]))})
@@ -46,12 +47,13 @@ def test_pandas_that_a_stream_imports_while_it_runs_has_its_nulls(
 
 def test_pandas_is_announced_to_pyarrow_once() -> None:
     code = """
-import sys
+import importlib.util, sys
 from landing.extraction.deferred_pandas import defer_pandas
 finders = list(sys.meta_path)
 defer_pandas()
 defer_pandas()
 import pyarrow as pa
+assert importlib.util.find_spec("pandas") is not None
 assert "pandas" not in sys.modules
 import pandas as pd
 assert pa.array(pd.Series([float("nan")])).null_count == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from obstore.store import LocalStore
 
 from landing.catalog.workspace import Workspace
 from landing.operations.child_process import Work
-from landing.operations.processes import started
+from landing.operations.processes import started_processes
 from tests.kit import FOUNDING_CLIENT, FOUNDING_STREAMS, Kit, Zone
 from tests.servers.api import Api
 
@@ -24,19 +25,31 @@ STREAMS = f'''{FOUNDING_STREAMS}
 
 @dlt.resource
 def refused():
-    import logging
+    import logging, threading
+    from landing.errors import SettingsError
     from landing.http import Bearer
 
     Bearer("{SECRET}")
     logging.getLogger("shop").warning("logged in with {SECRET}")
-    raise ValueError("no access for {SECRET}")
+    logging.getLogger("shop").warning("no %s", "lock", extra={{"lock": threading.Lock()}})
+
+    class Refused(SettingsError):
+        def __init__(self, user, password):
+            super().__init__(f"no access for {{user}} with {{password}}", remedy="ask for it")
+
+    raise Refused("ann", "{SECRET}")
     yield
 
 
 @dlt.resource
 def lethal():
-    import os, signal
+    import os, pathlib, signal, time
 
+    sleeper = os.fork()
+    if sleeper == 0:
+        time.sleep(60)
+        os._exit(0)
+    pathlib.Path(os.environ["SLEEPER"]).write_text(str(sleeper))
     os.kill(os.getpid(), signal.SIGKILL)
     yield
 '''
@@ -87,7 +100,8 @@ def test_what_lands_and_what_is_printed_is_that_of_threads(shop: Kit, folder: Pa
     done = shop.run(*words, "--processes", "2", "--metrics-file", str(metrics))
 
     assert done.code == threads.code == 2
-    assert facts(done.out) == facts(threads.out)
+    # The class of an error is one that the parent has.
+    assert facts(done.out) == facts(threads.out.replace("Refused", "SettingsError"))
     zones = (
         Zone(LocalStore(place), place / "copies")
         for place in (folder, folder.with_name("of-threads"))
@@ -98,7 +112,8 @@ def test_what_lands_and_what_is_printed_is_that_of_threads(shop: Kit, folder: Pa
     events = [json.loads(line) for line in done.err.splitlines()]
     assert len({event["run_id"] for event in events}) == 1
     assert [event["message"] for event in events if event["event"] == "log"] == [
-        "logged in with ***"
+        "logged in with ***",
+        "no lock",
     ]
     assert 'landing_last_run_rows{source="shop",stream="first"} 2350.0' in metrics.read_text()
 
@@ -115,14 +130,20 @@ def test_a_source_has_to_say_that_it_may_be_logged_in_several_times(shop: Kit) -
     assert shop.run("shop", "first", "--processes", "1").code == 0
 
 
-def test_streams_of_a_process_that_is_killed_fail_and_the_others_land(shop: Kit) -> None:
+def test_streams_of_a_process_that_is_killed_fail_and_the_others_land(
+    shop: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the process has left another one behind."""
     shop.configure("shop", "lethal", fields={"id": FIELDS["id"]})
+    monkeypatch.setenv("SLEEPER", str(tmp_path / "sleeper"))
 
     done = shop.run("shop", "first", "lethal", "--processes", "2")
 
+    os.kill(int((tmp_path / "sleeper").read_text()), signal.SIGKILL)  # it sleeps still
+
     assert done.code == 1
     assert "shop/first: 2,350 rows" in done.out
-    assert "was ended by SIGKILL" in done.err
+    assert "ended by SIGKILL" in done.err
     assert "Traceback" not in done.err
 
 
@@ -137,13 +158,15 @@ def test_a_signal_to_the_parent_ends_all_processes(shop: Kit, api: Api, folder: 
         program.kill()
     children = {lease["pid"] for lease in leases(folder)}
     assert len(children) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    for pid in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
     assert all(lease["released"] for lease in leases(folder))
 
 
 def test_a_process_ends_when_its_parent_is_gone(shop: Kit, api: Api, folder: Path) -> None:
     api.delay = 0.2
-    with started(1) as (process,):
+    with started_processes(1) as (process,):
         process.send((sys.path, Work(Workspace(shop.root), "shop", ["first"], 1)))
         wait_for(lambda: len(api.requests) > 1)
         process.connection.close()  # as the system does for a parent that is killed

@@ -96,7 +96,7 @@ def _interruptible(call: Callable[[], int]) -> int:
         return call()
     except KeyboardInterrupt:  # before there is a verb
         print("interrupted", file=sys.stderr)
-        return interruption.ended(interruption.code())
+        return interruption.end_process(interruption.code())
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -120,7 +120,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         complain(UsageError("the current folder no longer exists: change to another"), options)
         return UsageError.exit_code
     code = _guarded(VERBS[options.verb], options, here)
-    return interruption.ended(code) if arguments is None else code
+    return interruption.end_process(code) if arguments is None else code
 
 
 def _tasks() -> str:
@@ -139,7 +139,7 @@ def script(verb: str, file: str) -> int:
 def _script(verb: str, file: str) -> int:
     parser = Parser(prog=Path(file).name)
     _configure(parser, verb, VERBS[verb])
-    return interruption.ended(
+    return interruption.end_process(
         _guarded(VERBS[verb], _parsed(parser, sys.argv[1:]), Path(file).parent)
     )
 

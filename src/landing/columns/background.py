@@ -1,4 +1,4 @@
-"""Runs calls that need no interpreter lock beside the thread that waits for them."""
+"""Runs calls that mostly need no interpreter lock beside the thread that waits for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-_THREADS = 2
+_THREADS = max(2, os.cpu_count() or 1)
 
 
 def start(call: Callable[[], Result]) -> Future[Result]:
-    return _pool().submit(call)
+    try:
+        return _pool().submit(call)
+    except RuntimeError:  # the interpreter is ending, and starts no more threads
+        done: Future[Result] = Future()
+        done.set_result(call())
+        return done
 
 
 @cache
@@ -22,5 +27,4 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="landing-columns")
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of the threads

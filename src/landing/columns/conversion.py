@@ -135,9 +135,9 @@ class Columns:
         """The batch; None if a value is not of its field's type, or has to be examined alone."""
         if self.record is None or not any(pages):
             return None
-        losing = background.start(partial(self._lose_digits, pages))
+        losing = background.start(partial(_lose_digits, pages)) if self._has_decimals else None
         found = self._of_pages.read(pages) if self._of_pages is not None else None
-        if losing.result():
+        if losing is not None and losing.result():
             return None
         if found is not None:
             arrays = [found.arrays[name] for name in self._columns]
@@ -158,9 +158,6 @@ class Columns:
         if oversized(table) or (gone is not None and self._keyless(table)):
             return None
         return Converted(table, values.__getitem__)
-
-    def _lose_digits(self, pages: Sequence[JsonPage]) -> bool:
-        return self._has_decimals and any(page.loses_digits for page in pages)
 
     def from_rows(self, rows: Sequence[Row], gone: Sequence[bool] | None = None) -> Converted:
         """The batch. `gone` marks the rows that are tombstones, if that is known already."""
@@ -341,6 +338,10 @@ def _is_known(name: str, known: Collection[str]) -> bool:
 def _odd_records(rows: Sequence[Row]) -> Iterator[tuple[int, OddRecord]]:
     if OddRecord in set(map(type, rows)):
         yield from ((n, row) for n, row in enumerate(rows) if isinstance(row, OddRecord))
+
+
+def _lose_digits(pages: Sequence[JsonPage]) -> bool:
+    return any(page.loses_digits for page in pages)
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Sequence[Any]]:

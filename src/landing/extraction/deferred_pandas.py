@@ -17,14 +17,15 @@ import pyarrow as pa
 def defer_pandas() -> None:
     """Create the first array without pandas. pyarrow takes pandas into account as soon as something
     else imports it. Call after the source is imported, and before there are threads."""
+    if "pandas" in sys.modules or any(isinstance(one, _Announced) for one in sys.meta_path):
+        pa.array([0])
+        return
     absent = _Absent()
-    if "pandas" not in sys.modules:
-        sys.meta_path.insert(0, absent)
+    sys.meta_path.insert(0, absent)
     try:
         pa.array([0])
     finally:
-        if absent in sys.meta_path:
-            sys.meta_path[sys.meta_path.index(absent)] = _Announced()
+        sys.meta_path[sys.meta_path.index(absent)] = _Announced()
 
 
 class _Absent(MetaPathFinder):
@@ -36,20 +37,28 @@ class _Absent(MetaPathFinder):
 
 
 class _Announced(MetaPathFinder):
-    """Finds pandas once, as the other finders do, and has pyarrow look for it again."""
+    """Finds pandas as the other finders do, and has pyarrow look for it again once it is there."""
+
+    def __init__(self) -> None:
+        self._is_looking = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "pandas":
+        if fullname != "pandas" or self._is_looking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._is_looking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._is_looking = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 shim: Any = getattr(pa.lib, "_pandas_api")  # noqa: B009 - in no stub
                 _ = shim.pd
 

@@ -57,7 +57,7 @@ def signal_name() -> str | None:
     return signal.Signals(_received[0]).name if _received else None
 
 
-def ended(code: int) -> int:
+def end_process(code: int) -> int:
     """End the process: at once if it was interrupted, or has given up on something that goes on in
     a thread, which Python would wait for or end in the middle of a request."""
     threads = threading.enumerate()

@@ -9,9 +9,9 @@ from landing.extraction.dlt_bridge import prepare_dlt
 from landing.zone.bucket import Bucket
 
 
-def settle(bucket: Bucket, streams: int = 1) -> None:
-    """Call before starting threads that read so many streams."""
-    if streams == 1:
+def settle(bucket: Bucket, at_once: int) -> None:
+    """Call before reading so many streams or windows at the same time, each in its thread."""
+    if at_once <= 1:
         defer_pandas()
     else:
         # pyarrow's first array imports pandas, if it is installed; dlt fails if another thread has

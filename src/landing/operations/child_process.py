@@ -5,28 +5,29 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
-from landing import events
+from landing import errors, events
 from landing.catalog.settings import bucket_settings
 from landing.catalog.workspace import Workspace, show_names
 from landing.errors import LandingError, printable_lines
 from landing.extraction import interruption
-from landing.secrets import redacted, registered_apart
+from landing.secrets import redacted, registered_by_kind
 
-_TAKES = 30.0
+_END_WITHIN = 30.0
 """Seconds that a process may take to end. Its streams get ten of them."""
+_OF_A_RECORD = vars(logging.makeLogRecord({})).keys()
+"""What each record has; a library may add more, which another process may not be able to read."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,8 @@ class Message:
     """What libraries log is written where the parent's is. An exception has ended the process."""
     counts: events.ReadCounts | None = None
     """Of the event's stream; later changes don't reach the parent."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    """Those that the parent doesn't know, with their descriptions: it redacts what it writes."""
-    sent: Sequence[str] = ()
-    """The same of credentials of single requests."""
+    secrets: Sequence[Mapping[str, str]] = ()
+    """Those that are new since the last message, by kind: the parent redacts what it writes."""
 
 
 class Parent:
@@ -55,7 +54,8 @@ class Parent:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._counts: dict[str, events.ReadCounts] = {}
-        self._secrets: set[str] = set()
+        self._secrets: Set[str] = frozenset()
+        self._failed: set[str] = set()
         self._lock = threading.Lock()
 
     def __call__(self, event: events.Event) -> None:
@@ -65,13 +65,20 @@ class Parent:
             case events.ReadingStarted():
                 self._counts[event.stream] = event.counts
             case events.StreamFailed(stream, error):
+                self._failed.add(stream)
                 event = events.StreamFailed(stream, _portable(error))
         counts = self._counts.get(event.stream) if isinstance(event, events.StreamEvent) else None
         self._send(event, counts)
 
     def put_nowait(self, record: logging.LogRecord) -> None:
         """As a queue of `QueueHandler`."""
-        self._send(record)
+        kept = {name: value for name, value in vars(record).items() if name in _OF_A_RECORD}
+        self._send(logging.makeLogRecord(kept))
+
+    def fail_streams(self, failed: Mapping[str, Exception]) -> None:
+        """Send the failures that no event has sent."""
+        for stream in failed.keys() - self._failed:
+            self(events.StreamFailed(stream, failed[stream]))
 
     def fail(self, error: Exception) -> None:
         self._send(_portable(error))
@@ -82,30 +89,32 @@ class Parent:
         counts: events.ReadCounts | None = None,
     ) -> None:
         with self._lock:
-            lasting, sent = (
-                {value: what for value, what in found.items() if value not in self._secrets}
-                for found in registered_apart()
-            )
-            self._secrets.update(lasting, sent)
-            with suppress(BrokenPipeError):  # the parent is gone, which ends this process
-                self._connection.send(Message(content, counts, lasting, list(sent)))
+            kinds = registered_by_kind()
+            new = [{v: what for v, what in k.items() if v not in self._secrets} for k in kinds]
+            self._secrets = frozenset().union(*kinds)
+            with suppress(OSError):  # the parent is gone, which ends this process
+                self._connection.send(Message(content, counts, new))
 
 
-def _portable(error: Exception) -> Exception:
-    """The error for another process, with the traceback of what is being handled as a note."""
-    error.add_note(redacted(traceback.format_exc().rstrip()))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # an exception of a library may need more than its arguments
-        return LandingError(f"{type(error).__name__}: {error}")
-    return error
+def _portable(error: Exception) -> LandingError:
+    """The error for another process, with its traceback as a note: of a class that the other one
+    has, and that needs nothing but a message."""
+    if isinstance(error, LandingError):
+        classes = (one for one in type(error).__mro__ if one.__module__ == errors.__name__)
+        kind: type[LandingError] = next(classes)
+        portable = kind(str(error), remedy=error.remedy)
+    else:
+        portable = LandingError(f"{type(error).__name__}: {error}")
+    portable.add_note(redacted("".join(traceback.format_exception(error)).rstrip()))
+    return portable
 
 
 def main() -> None:
     interruption.listen()
     threading.excepthook = _thread_failed
     connection = Connection(int(sys.argv[1]))
-    os.set_inheritable(connection.fileno(), False)  # by what a source starts and leaves behind
+    # A program that a source starts and leaves running must not keep the connection open.
+    os.set_inheritable(connection.fileno(), False)
     code = 0
     try:
         _import_engine()
@@ -116,11 +125,11 @@ def main() -> None:
         code = interruption.code()
     except EOFError:
         code = 1  # the parent has ended
-    sys.exit(interruption.ended(code))
+    sys.exit(interruption.end_process(code))
 
 
 def _import_engine() -> None:
-    """While the parent does the same, and finds out what there is to do."""
+    """Takes place while the parent imports it too, and plans the run."""
     from landing.extraction import tuning
 
     tuning.import_faster()
@@ -135,13 +144,13 @@ def _run(work: Work, parent: Parent) -> None:
 
     try:
         show_names(work.workspace)
-        handler = QueueHandler(cast(Any, parent))  # of which it needs no more
-        handler.setLevel(logging.WARNING)
-        logging.getLogger().addHandler(handler)
         source = load_source(work.workspace, work.source)
+        # The parent has the handlers that the source adds, too.
+        logging.getLogger().handlers[:] = [QueueHandler(cast(Any, parent))]
         tune_process()
         bucket = Bucket(bucket_settings(work.workspace))
-        run_streams(source, work.streams, bucket, parent, work.workers)
+        result = run_streams(source, work.streams, bucket, parent, work.workers)
+        parent.fail_streams(result.failed)
     except Exception as error:
         parent.fail(error)
 
@@ -152,7 +161,7 @@ def _end_with_parent(connection: Connection) -> None:
         connection.recv()
     if interruption.signal_name() is None:  # or the system has ended all processes
         os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_TAKES)
+    time.sleep(_END_WITHIN)
     os._exit(interruption.code())
 
 

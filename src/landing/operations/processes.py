@@ -23,7 +23,7 @@ from landing.extraction import interruption
 from landing.extraction.side_by_side import Stop, side_by_side
 from landing.operations.child_process import Message, Work
 from landing.results import RunResult, StreamResult
-from landing.secrets import register_lasting, register_sent
+from landing.secrets import register, register_lasting, register_sent
 
 if TYPE_CHECKING:
     from landing.extraction.sources import Source
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _CODE = "from landing.operations.child_process import main; main()"
 _PAUSE = 0.1
 """Seconds between two looks whether the run is interrupted."""
+_END_WITHIN = 15.0
+"""Seconds that a child gets to end; its streams take ten at most."""
 _BY_SIGNAL = {code: number for number, code in interruption.CODES.items()}
 
 
@@ -42,22 +44,24 @@ class Process:
     popen: subprocess.Popen[bytes]
     connection: Connection
 
-    def end(self) -> None:
-        self.popen.kill()
-        self.popen.wait()
+    def end(self) -> int:
+        """Its exit code. Without a connection it ends by itself, and gives its leases back."""
         self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(_END_WITHIN)
+        self.popen.kill()
+        return self.popen.wait()
 
     def send(self, what: object) -> None:
-        with suppress(BrokenPipeError):  # it has ended, which is noticed when its answer is read
+        with suppress(OSError):  # it has ended, which is noticed when its answer is read
             self.connection.send(what)
 
 
 @contextmanager
-def started(count: int) -> Iterator[list[Process]]:
+def started_processes(count: int) -> Iterator[list[Process]]:
     """Processes that wait for work, and have ended after the block.
 
-    They import the engine, which takes longer than all else here. Start them before this process
-    does.
+    Start them before this process imports the engine: they import it at the same time.
     """
     with ExitStack() as stack:
         processes = []
@@ -80,6 +84,7 @@ def _start() -> Process:
                 process_group=0,
             )
         except OSError as error:
+            ours.close()
             raise LandingError(f"no process can be started: {error.strerror}") from error
     return Process(popen, ours)
 
@@ -148,7 +153,7 @@ class _Share:
     emit: events.Emit
     outcomes: dict[str, StreamResult | Exception] = field(default_factory=dict)
     _error: Exception | None = None
-    """For which the process ended before its streams had."""
+    """Why the process ended before its streams did."""
     _counts: dict[str, events.ReadCounts] = field(default_factory=dict)
 
     def run(self, stop: Stop) -> None:
@@ -161,29 +166,35 @@ class _Share:
             self.process.send("stop")
             while self._goes_on():
                 pass
-        code = self.process.popen.wait()
+        code = self.process.end()
         stop.check()
-        if self._error is not None and not isinstance(self._error, LandingError):
-            raise self._error
         for stream in self.work.streams:
             if stream not in self.outcomes:
                 self._emit(events.StreamFailed(stream, self._error or self._lost(stream, code)))
 
     def _goes_on(self) -> bool:
-        """False if the process has ended; otherwise after its next message, or a moment."""
+        """Receive its next message, or wait for a moment; False if it has ended."""
         child = self.process.connection
         try:
-            message = child.recv() if child.poll(_PAUSE) else None
+            if not child.poll(_PAUSE):
+                # A process that a stream has forked may keep the connection open.
+                return self.process.popen.poll() is None
+            message = child.recv()
         except (EOFError, OSError):
             return False
-        if message is not None:
-            self._receive(message)
+        except Exception as error:  # of a process that was interrupted while it sent a message
+            self._error = LandingError(f"a message of its process can't be read: {error!r}")
+            return False
+        self._receive(message)
         return True
 
     def _receive(self, message: Message) -> None:
-        for secret, what in message.secrets.items():
+        lasting, latest, sent = message.secrets
+        for secret, what in lasting.items():
             register_lasting(secret, what=what)
-        register_sent(*message.sent)
+        for secret, what in latest.items():
+            register(secret, what=what)
+        register_sent(*sent)
         match message.content:
             case logging.LogRecord() as record:
                 logging.getLogger(record.name).handle(record)
@@ -216,8 +227,7 @@ class _Share:
         remedy = "the next run continues from the last load"
         if code == -Signals.SIGKILL:
             remedy += "; fewer --processes or --workers need less memory, if that ran out"
+        pid = self.process.popen.pid
         return StreamError(
-            f"stream '{self.work.source}/{stream}': its process {self.process.popen.pid} was ended "
-            f"{how}",
-            remedy=remedy,
+            f"stream '{self.work.source}/{stream}': its process {pid} ended {how}", remedy=remedy
         )

@@ -89,7 +89,7 @@ def run_streams(
         emit(events.StreamLanded(config.stream, landed))
         return landed
 
-    settle(bucket, len(jobs))
+    settle(bucket, min(workers, len(jobs)))
     outcomes = side_by_side(run, jobs, workers)
     for (config, _), done in zip(jobs, outcomes, strict=True):
         if isinstance(done, StreamResult):

@@ -17,7 +17,7 @@ from landing.secrets.registry import (
     register_lasting,
     register_sent,
     registered,
-    registered_apart,
+    registered_by_kind,
     secrets_of,
 )
 
@@ -37,7 +37,7 @@ __all__ = [
     "register_lasting",
     "register_sent",
     "registered",
-    "registered_apart",
+    "registered_by_kind",
     "replaced",
     "secrets_of",
     "without_secrets",

@@ -84,10 +84,10 @@ def registered() -> Mapping[str, str]:
         return {**_sent, **_lasting, **_registered}
 
 
-def registered_apart() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The same for another process, with credentials of single requests apart."""
+def registered_by_kind() -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+    """The same, as `register_lasting`, `register` and `register_sent` remember them."""
     with _lock:
-        return {**_lasting, **_registered}, dict(_sent)
+        return dict(_lasting), dict(_registered), dict(_sent)
 
 
 def make_public(names: Iterable[str]) -> None:

@@ -104,11 +104,11 @@ def _processes(
     if options.processes == 1:
         return nullcontext(())
     from landing.catalog.files import configured_streams
-    from landing.operations.processes import started
+    from landing.operations.processes import started_processes
 
-    streams = options.streams or list(configured_streams(workspace, options.source))
+    streams = set(options.streams) or list(configured_streams(workspace, options.source))
     count = min(options.processes, len(streams))
-    return started(count if count > 1 else 0)
+    return started_processes(count if count > 1 else 0)
 
 
 def _plan(options: argparse.Namespace, workspace: Workspace) -> int:
