@@ -20,7 +20,7 @@ from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
 
-# What a command imports once it knows its verb, and pandas, which Arrow imports by itself.
+# What a command imports once it knows its verb, and pandas, which it may need later.
 import dlt.pipeline  # noqa: F401
 import pandas  # noqa: F401
 

@@ -6,15 +6,19 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
 import pytest
 from obstore.store import LocalStore
 
+from landing import events
 from landing.catalog.workspace import Workspace
+from landing.operations import child_process
 from landing.operations.child_process import Work
 from landing.operations.processes import started_processes
 from tests.kit import FOUNDING_CLIENT, FOUNDING_STREAMS, Kit, Zone
@@ -25,12 +29,14 @@ STREAMS = f'''{FOUNDING_STREAMS}
 
 @dlt.resource
 def refused():
-    import logging, threading
+    import logging, os, threading
     from landing.errors import SettingsError
     from landing.http import Bearer
 
     Bearer("{SECRET}")
     logging.getLogger("shop").warning("logged in with {SECRET}")
+    os.environ["SHOP_PASSWORD"] = "set-while-it-runs"
+    logging.getLogger("shop").warning("set-while-it-runs")
     logging.getLogger("shop").warning("no %s", "lock", extra={{"lock": threading.Lock()}})
 
     class Refused(SettingsError):
@@ -113,6 +119,7 @@ def test_what_lands_and_what_is_printed_is_that_of_threads(shop: Kit, folder: Pa
     assert len({event["run_id"] for event in events}) == 1
     assert [event["message"] for event in events if event["event"] == "log"] == [
         "logged in with ***",
+        "***",
         "no lock",
     ]
     assert 'landing_last_run_rows{source="shop",stream="first"} 2350.0' in metrics.read_text()
@@ -183,3 +190,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_counts_arrive_between_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "_COUNTS_EVERY", 0.01)
+    ours, theirs = Pipe()
+    parent, counts = child_process.Parent(theirs), events.ReadCounts()
+    threading.Thread(target=parent.send_counts, daemon=True).start()
+    parent(events.ReadingStarted("orders", counts))
+    assert ours.recv().counts == {"orders": (0, 0)}
+    counts.pages, counts.rows = 2, 70
+    assert ours.poll(5)
+    assert ours.recv().counts == {"orders": (2, 70)}
+    ours.close()

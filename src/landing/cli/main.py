@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _interruptible(call: Callable[[], int]) -> int:
     interruption.listen()  # a pod is ended with SIGTERM: unwinding gives the lease back
     threading.excepthook = _thread_failed
+    sys.excepthook = lambda _, error, trace: _put_error(error)
     try:
         return call()
     except KeyboardInterrupt:  # before there is a verb
@@ -188,7 +189,11 @@ def _guarded(verb: Verb, options: argparse.Namespace, start: Path) -> int:
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     """As Python does for a thread of a source that raises, but without secrets."""
     if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
-        put_trace(redacted("".join(traceback.format_exception(failed.exc_value)).rstrip()))
+        _put_error(failed.exc_value)
+
+
+def _put_error(error: BaseException) -> None:
+    put_trace(redacted("".join(traceback.format_exception(error)).rstrip()))
 
 
 def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:

@@ -22,10 +22,12 @@ from landing.catalog.settings import bucket_settings
 from landing.catalog.workspace import Workspace, show_names
 from landing.errors import LandingError, printable_lines
 from landing.extraction import interruption
-from landing.secrets import redacted, registered_by_kind
+from landing.secrets import known, redacted, registered_by_kind
 
 _END_WITHIN = 30.0
 """Seconds that a process may take to end. Its streams get ten of them."""
+_COUNTS_EVERY = 1.0
+"""Seconds."""
 _OF_A_RECORD = vars(logging.makeLogRecord({})).keys()
 """What each record has; a library may add more, which another process may not be able to read."""
 
@@ -40,11 +42,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Message:
-    content: events.Event | logging.LogRecord | Exception
-    """What libraries log is written where the parent's is. An exception has ended the process."""
-    counts: events.ReadCounts | None = None
-    """Of the event's stream; later changes don't reach the parent."""
-    secrets: Sequence[Mapping[str, str]] = ()
+    content: events.Event | logging.LogRecord | LandingError | None
+    """What libraries log is written where the parent's is. An error has ended the process."""
+    counts: Mapping[str, tuple[int, int]]
+    """Pages and rows of the streams whose counts have changed since the last message."""
+    secrets: Sequence[Mapping[str, str]]
     """Those that are new since the last message, by kind: the parent redacts what it writes."""
 
 
@@ -54,6 +56,8 @@ class Parent:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._counts: dict[str, events.ReadCounts] = {}
+        self._sent_counts: dict[str, tuple[int, int]] = {}
+        self._inherited = known()
         self._secrets: Set[str] = frozenset()
         self._failed: set[str] = set()
         self._lock = threading.Lock()
@@ -67,13 +71,12 @@ class Parent:
             case events.StreamFailed(stream, error):
                 self._failed.add(stream)
                 event = events.StreamFailed(stream, _portable(error))
-        counts = self._counts.get(event.stream) if isinstance(event, events.StreamEvent) else None
-        self._send(event, counts)
+        self._send(event)
 
     def put_nowait(self, record: logging.LogRecord) -> None:
         """As a queue of `QueueHandler`."""
         kept = {name: value for name, value in vars(record).items() if name in _OF_A_RECORD}
-        self._send(logging.makeLogRecord(kept))
+        self._send(logging.makeLogRecord({**kept, "msg": redacted(str(record.msg))}))
 
     def fail_streams(self, failed: Mapping[str, Exception]) -> None:
         """Send the failures that no event has sent."""
@@ -83,17 +86,32 @@ class Parent:
     def fail(self, error: Exception) -> None:
         self._send(_portable(error))
 
-    def _send(
-        self,
-        content: events.Event | logging.LogRecord | Exception,
-        counts: events.ReadCounts | None = None,
-    ) -> None:
-        with self._lock:
-            kinds = registered_by_kind()
-            new = [{v: what for v, what in k.items() if v not in self._secrets} for k in kinds]
-            self._secrets = frozenset().union(*kinds)
-            with suppress(OSError):  # the parent is gone, which ends this process
-                self._connection.send(Message(content, counts, new))
+    def send_counts(self) -> None:
+        """Send what has changed, again and again: events may be minutes apart."""
+        while True:
+            time.sleep(_COUNTS_EVERY)
+            self._send(None)
+
+    def _send(self, content: events.Event | logging.LogRecord | LandingError | None) -> None:
+        with self._lock, suppress(OSError):  # the parent is gone, which ends this process
+            message = Message(content, self._new_counts(), self._new_secrets())
+            if content is not None or message.counts or any(message.secrets):
+                self._connection.send(message)
+
+    def _new_counts(self) -> Mapping[str, tuple[int, int]]:
+        counts = {stream: (now.pages, now.rows) for stream, now in self._counts.items()}
+        new = dict(counts.items() - self._sent_counts.items())
+        self._sent_counts = counts
+        return new
+
+    def _new_secrets(self) -> Sequence[Mapping[str, str]]:
+        lasting, latest, sent = registered_by_kind()
+        # Such as a variable that the source has set.
+        others = known() - self._inherited - lasting.keys() - sent.keys()
+        kinds = lasting, {**dict.fromkeys(others, "a secret of the source"), **latest}, sent
+        new = [{v: what for v, what in k.items() if v not in self._secrets} for k in kinds]
+        self._secrets = frozenset().union(*kinds)
+        return new
 
 
 def _portable(error: Exception) -> LandingError:
@@ -119,8 +137,10 @@ def main() -> None:
     try:
         _import_engine()
         sys.path[:], work = connection.recv()
+        parent = Parent(connection)
         threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
-        _run(work, Parent(connection))
+        threading.Thread(target=parent.send_counts, daemon=True).start()
+        _run(work, parent)
     except KeyboardInterrupt:
         code = interruption.code()
     except EOFError:

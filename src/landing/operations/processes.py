@@ -152,7 +152,7 @@ class _Share:
     process: Process
     emit: events.Emit
     outcomes: dict[str, StreamResult | Exception] = field(default_factory=dict)
-    _error: Exception | None = None
+    _error: LandingError | None = None
     """Why the process ended before its streams did."""
     _counts: dict[str, events.ReadCounts] = field(default_factory=dict)
 
@@ -197,21 +197,17 @@ class _Share:
         register_sent(*sent)
         match message.content:
             case logging.LogRecord() as record:
-                logging.getLogger(record.name).handle(record)
-            case Exception() as error:
+                logging.getLogger().handle(record)  # other loggers' handlers have it in the child
+            case LandingError() as error:
                 self._error = error
-            case event:
-                self._count(event, message.counts)
-                self._emit(event)
-
-    def _count(self, event: events.Event, now: events.ReadCounts | None) -> None:
-        """Update the counts that this run's consumers look at, of which the child sends copies."""
-        if now is None or not isinstance(event, events.StreamEvent):
-            return
-        if isinstance(event, events.ReadingStarted):
-            self._counts[event.stream] = event.counts
-        shown = self._counts.setdefault(event.stream, now)
-        shown.pages, shown.rows = now.pages, now.rows
+            case events.ReadingStarted(stream, counts):
+                self._counts[stream] = counts
+        # What this run's consumers look at.
+        for stream, (pages, rows) in message.counts.items():
+            shown = self._counts.setdefault(stream, events.ReadCounts())
+            shown.pages, shown.rows = pages, rows
+        if isinstance(message.content, events.Event):
+            self._emit(message.content)
 
     def _emit(self, event: events.Event) -> None:
         match event:
