@@ -186,6 +186,13 @@ def with_a_table(stage: Stage, api: Api) -> Iterator[None]:
 
 
 @contextmanager
+def with_parallel_logins(stage: Stage, api: Api) -> Iterator[None]:
+    with (stage.kit.root / "dlt/sources/shop/__init__.py").open("a") as file:
+        file.write("\nPARALLEL_LOGINS = True\n")
+    yield
+
+
+@contextmanager
 def with_git(stage: Stage, api: Api) -> Iterator[None]:
     """And `.sops.yaml` with a key in place of the placeholder."""
     rules = (TEMPLATE / ".sops.yaml.tmpl").read_text()
@@ -200,6 +207,7 @@ BEFORE = {
     "landing-zone.md": with_records_that_do_not_fit,
     "quarantine.md": with_records_that_do_not_fit,
     "operations.md": with_a_stream_that_was_renamed,
+    "scaling.md": with_parallel_logins,
     "tables.md": with_a_table,
     "deployment.md": with_git,
 }
