@@ -189,6 +189,8 @@ def with_a_table(stage: Stage, api: Api) -> Iterator[None]:
 def with_parallel_logins(stage: Stage, api: Api) -> Iterator[None]:
     with (stage.kit.root / "dlt/sources/shop/__init__.py").open("a") as file:
         file.write("\nPARALLEL_LOGINS = True\n")
+    for name in [name for name in sys.modules if name.startswith("sources.shop")]:
+        del sys.modules[name]  # commands are called in this process
     yield
 
 
