@@ -154,6 +154,41 @@ def test_streams_of_a_process_that_is_killed_fail_and_the_others_land(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_an_exception_that_is_no_error_shows_no_secret(
+    count: str, kit: Kit, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODD_TOKEN", SECRET)
+    kit.add_source("odd", ODD, init="from .streams import *\nPARALLEL_LOGINS = True\n")
+    for stream in ("ends", "lands"):
+        kit.configure("odd", stream, fields={"id": FIELDS["id"]})
+
+    done = kit.script("pipeline.py", "odd", "ends", "lands", "--processes", count)
+
+    assert done.code == 1
+    assert "Ended: with ***" in done.err
+    assert SECRET not in done.text
+
+
+ODD = """
+import os
+
+import dlt
+
+class Ended(BaseException):
+    pass
+
+@dlt.resource
+def ends():
+    raise Ended("with " + os.environ["ODD_TOKEN"])
+    yield
+
+@dlt.resource
+def lands():
+    yield [{"id": 1}]
+"""
+
+
 def test_a_signal_to_the_parent_ends_all_processes(shop: Kit, api: Api, folder: Path) -> None:
     api.delay = 0.2
     program = shop.start("pipeline.py", "shop", "first", "second", "--processes", "2")

@@ -130,6 +130,7 @@ def _portable(error: Exception) -> LandingError:
 def main() -> None:
     interruption.listen()
     threading.excepthook = _thread_failed
+    sys.excepthook = lambda _, error, trace: _put_error(error)
     connection = Connection(int(sys.argv[1]))
     # A program that a source starts and leaves running must not keep the connection open.
     os.set_inheritable(connection.fileno(), False)
@@ -187,5 +188,9 @@ def _end_with_parent(connection: Connection) -> None:
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
-        trace = "".join(traceback.format_exception(failed.exc_value)).rstrip()
-        print(printable_lines(redacted(trace)), file=sys.stderr, flush=True)
+        _put_error(failed.exc_value)
+
+
+def _put_error(error: BaseException) -> None:
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    print(printable_lines(redacted(trace)), file=sys.stderr, flush=True)
