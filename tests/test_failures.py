@@ -7,8 +7,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +18,9 @@ import obstore
 import pytest
 
 from demo.servers import Identity, S3Server, datasette, free_ports, seaweedfs
+from landing.catalog.settings import bucket_settings
+from landing.catalog.workspace import Workspace
+from landing.zone.bucket import Bucket
 from tests.kit import Kit, Outcome, Zone
 from tests.servers.api import Api
 
@@ -328,6 +333,36 @@ def test_aws_variables_of_another_account_do_not_win(
     monkeypatch.setenv(name, values.get(name, "disabled" if "PUT" in name else "true"))
     done = orders.run("my_source", "orders")
     assert done.code == 0, done.text
+
+
+def test_other_threads_see_all_variables_while_clients_of_the_bucket_are_created(
+    kit: Kit, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of a source")
+    settings = bucket_settings(Workspace(kit.root))
+    before, lost = dict(os.environ), []
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                if dict(os.environ) != before:
+                    lost.append("a variable")
+            except KeyError as error:
+                lost.append(str(error))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as other:
+            reading = other.submit(read)
+            for _ in range(20):
+                Bucket(settings).settle()
+            over.set()
+            reading.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert lost == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -47,8 +47,10 @@ def missing_variable(error: BaseException) -> str | None:
         if not isinstance(cause, KeyError) or not cause.args:
             continue
         frames = traceback.extract_tb(cause.__traceback__)
-        if frames and frames[-1].filename in _OS_FILES and isinstance(cause.args[0], str):
-            return cause.args[0]
+        name = cause.args[0]
+        is_of_os = bool(frames) and frames[-1].filename in _OS_FILES
+        if is_of_os and isinstance(name, str) and name not in os.environ:
+            return name
     return None
 
 

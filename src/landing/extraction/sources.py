@@ -310,7 +310,7 @@ def _use(workspace: Workspace) -> None:
     current = sys.modules.get(PACKAGE)
     if current is not None and list(getattr(current, "__path__", ())) == path:
         return
-    for name in [n for n in sys.modules if n == PACKAGE or n.startswith(f"{PACKAGE}.")]:
+    for name in [n for n in list(sys.modules) if n == PACKAGE or n.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
     package = types.ModuleType(PACKAGE)
     package.__path__ = path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from requests import Request, Response
 from requests.auth import AuthBase
 
+from landing.environment import variables
 from landing.errors import ApiError, SettingsError
 from landing.http import traffic
 from landing.http.bodies import Body, Json, Page
@@ -155,7 +155,7 @@ def _with_scheme(base_url: str) -> str:
     """`base_url`, if it has a scheme. The error names the variable that it came from."""
     if not (base_url or "").strip() or base_url.lower().startswith(("https://", "http://")):
         return base_url
-    name = next((name for name, value in os.environ.items() if value == base_url), None)
+    name = next((name for name, value in variables().items() if value == base_url), None)
     where = f" ({name})" if name else ""
     shown = base_url.rpartition("@")[2]
     raise SettingsError(f"the API's address '{shown}'{where} has to begin with https:// or http://")

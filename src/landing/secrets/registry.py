@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from landing.environment import variables
 
 _SECRET_WORDS = frozenset(
     (
@@ -126,7 +127,7 @@ def is_secret_variable(name: str) -> bool:
 def known() -> set[str]:
     """The values of all secrets that are known now."""
     found = set(registered())
-    for name, value in os.environ.items():
+    for name, value in variables().items():
         found.update(_of_variable(name, value))
     for finder in _finders:
         found.update(finder())

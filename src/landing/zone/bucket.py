@@ -25,7 +25,7 @@ from landing.zone.object_store import Store, local_folder
 from landing.zone.waiting import waited, waited_write
 
 _SETTLING = threading.Lock()
-"""Creating a store temporarily hides environment variables of the whole process."""
+"""Creating a store temporarily hides environment variables from libraries that are not Python."""
 _CHUNK_BYTES = 1024 * 1024
 _SMALL_BYTES = 64 * 1024
 

@@ -15,6 +15,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from landing.catalog.settings import BucketSettings, s3_keys
 from landing.catalog.store_options import allows_http, has_keys_of_dlt, store_options
+from landing.environment import variables
 from landing.errors import BucketError
 from landing.zone.bucket_messages import BucketMessages
 
@@ -108,11 +109,16 @@ def _prefix(settings: BucketSettings) -> str | None:
 
 @contextmanager
 def _without_variables(beginning: str) -> Iterator[None]:
-    """Hide a provider's variables, which the store always reads; they may be another account's."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith(beginning)}
+    """Hide a provider's variables, which the store always reads; they may be another account's.
+
+    `os.environ` keeps them, as other threads read it meanwhile: each request looks there for
+    proxies, and a source may need these very variables.
+    """
+    hidden = [(name, value) for name, value in variables().items() if name.startswith(beginning)]
     try:
-        for name in hidden:
-            os.environ.pop(name, None)
+        for name, _ in hidden:
+            os.unsetenv(name)
         yield
     finally:
-        os.environ.update(hidden)
+        for name, value in hidden:
+            os.putenv(name, value)

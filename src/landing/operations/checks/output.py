@@ -14,6 +14,7 @@ import msgspec
 
 from landing.catalog.settings import BucketSettings
 from landing.catalog.variables import source_variables
+from landing.environment import variables
 from landing.operations.checks.interruption import (
     NothingDied,
     landing_folder,
@@ -67,7 +68,7 @@ def _secrets(subject: CheckedStream) -> Mapping[str, str]:
     given = {name: os.environ[name] for name in names if name in os.environ}
     found = {secret: name for name, value in given.items() for secret in secrets_of(name, value)}
     # The client kit registers secrets that the source obtains while it runs, such as tokens.
-    others = {SCRUBBED, *os.environ.values(), *found}
+    others = {SCRUBBED, *variables().values(), *found}
     found |= {value: what for value, what in registered().items() if value not in others}
     return {value: what for value, what in found.items() if len(value) >= SHORTEST_SECRET}
 
