@@ -372,6 +372,22 @@ def test_certificates_are_always_verified() -> None:
             Session().get("https://127.0.0.1:1/", verify=off)
 
 
+def test_proxies_are_those_that_requests_would_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example,127.0.0.1")
+    ours, plain = Session(), requests.Session()
+    hosts = ("https://api.example/a", "https://inside.example/", "http://api.example/")
+    for own in ({}, {"http": "http://other:1"}, {"https": "http://other:2"}):
+        ours.proxies = plain.proxies = own
+        for url in (*hosts, *hosts):
+            found = ours.merge_environment_settings(url, {}, False, True, None)
+            assert found == plain.merge_environment_settings(url, {}, False, True, None)
+            found["proxies"].clear()
+    first = ours.merge_environment_settings(hosts[0], {}, False, True, None)
+    ours.trust_env = False
+    assert ours.merge_environment_settings(hosts[0], {}, False, True, None) != first
+
+
 def test_redirects_on_the_same_host_are_followed_with_credentials() -> None:
     def answer(exchange: Exchange) -> None:
         match exchange.seen.path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -65,6 +66,7 @@ class Session(requests.Session):
         self.headers.update(headers or {})
         for scheme in ("https://", "http://"):
             self.mount(scheme, HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL))
+        self._of_environment: dict[str, Any] = {}
 
     def request(
         self,
@@ -89,6 +91,20 @@ class Session(requests.Session):
         anonymous.auth = lambda prepared: prepared  # None would have requests look into .netrc
         prepared = super().prepare_request(anonymous)
         return SignedLater.of(prepared, HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth)
+
+    def merge_environment_settings(
+        self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As in `requests`, which reads the whole environment twice a request to find proxies. A
+        pod may have hundreds of variables, so this reads it once for each host."""
+        given = (self.trust_env, self.proxies, self.stream, self.verify, self.cert)
+        asked = repr((urlsplit(url)[:2], proxies, stream, verify, cert, *given))
+        if asked not in self._of_environment:
+            self._of_environment[asked] = super().merge_environment_settings(
+                url, proxies, stream, verify, cert
+            )
+        merged = self._of_environment[asked]
+        return {**merged, "proxies": dict(merged["proxies"])}
 
     def send(
         self,
