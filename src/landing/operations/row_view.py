@@ -152,7 +152,7 @@ class _Condition:
         order = "DESC" if wanted.newest else "ASC"
         try:
             # The line break keeps a trailing comment from swallowing the parenthesis.
-            found = self._connection.execute(
+            found = self._connection.sql(
                 f"SELECT {_POSITION} FROM landed WHERE (\n{self._sql}\n) "
                 f"ORDER BY 1 {order} LIMIT {wanted.limit}"
             ).to_arrow_table()

@@ -38,7 +38,7 @@ def decide(
     deciding = dict.fromkeys([*key, *filter(None, [cursor]), LOAD_ID, GONE, UNTIL])
     source = changes.select(list(deciding))
     connection.register("source", source.append_column(_NUMBER, number))
-    matched = connection.execute(
+    matched = connection.sql(
         f"SELECT source.{_NUMBER}, target.{quoted(ROW_ID)} AS id, "
         f"{newer(cursor)} AS newer, {removed()} AS removed "
         f"FROM source JOIN {table} AS target ON {same_key(key)}"

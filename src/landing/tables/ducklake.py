@@ -54,7 +54,7 @@ class DuckLake:
         ).fetchone()
         if found is None:
             return None
-        return lake.execute(f"SELECT * FROM {self._name} LIMIT 0").to_arrow_table().schema
+        return lake.sql(f"SELECT * FROM {self._name} LIMIT 0").to_arrow_table().schema
 
     def add_columns(self, fields: list[pa.Field]) -> None:
         with self._connected() as lake, _transaction(lake):
@@ -104,7 +104,7 @@ class DuckLake:
             lake.register("empty", empty)
             present = self._columns(lake)
             check()
-            if present == lake.execute("SELECT * FROM empty").to_arrow_table().schema:
+            if present == lake.sql("SELECT * FROM empty").to_arrow_table().schema:
                 if lake.execute(f"DELETE FROM {self._name}").fetchone() == (0,):
                     self._conflict(lake)
             else:

@@ -88,7 +88,7 @@ def changes(rows: pa.Table, key: Sequence[str], cursor: str | None) -> pa.Table:
     """One row for each key, the current version, with GONE and UNTIL."""
     with connected() as connection:
         connection.register("versions", narrow(rows, key, cursor, 0))
-        ranked = connection.execute(f"{_ranked(len(key))} ORDER BY position").to_arrow_table()
+        ranked = connection.sql(f"{_ranked(len(key))} ORDER BY position").to_arrow_table()
     chosen = rows.take(ranked["position"])
     if DELETED_AT in chosen.schema.names:
         chosen = chosen.drop_columns([DELETED_AT])
@@ -103,7 +103,7 @@ def among(
     with connected() as connection:
         connection.register("wanted", narrow(wanted, key, None, 0))
         connection.register("versions", narrow(rows, key, None, 0))
-        return connection.execute(
+        return connection.sql(
             f"SELECT position FROM versions SEMI JOIN wanted USING ({keys}) "
             f"{'WHERE deleted ' if only_tombstones else ''}ORDER BY position"
         ).to_arrow_table()["position"]
@@ -139,7 +139,7 @@ class Winners:
         if not self._has_any:
             return
         ranked = _ranked(self._width, keyless=self._keyless)
-        reader = self._connection.execute(
+        reader = self._connection.sql(
             f"SELECT position FROM ({ranked}) WHERE NOT gone ORDER BY position"
         ).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:

@@ -18,7 +18,12 @@ from landing.catalog.workspace import Workspace
 from landing.columns.privacy import KEY_VARIABLE
 from landing.errors import LandingError, UsageError, needs
 from landing.http.pacing.rate_limiter import unpaced
-from landing.operations.recordings.scrubbing import Message, Scrubber, UnscrubbedSecret
+from landing.operations.recordings.scrubbing import (
+    Message,
+    Scrubber,
+    UnscrubbedSecret,
+    placeholder,
+)
 
 FOLDER = "recordings"
 _MATCHED_ON = ("method", "uri", "body")
@@ -110,8 +115,8 @@ class Recording:
         )
         player.register_persister(_ScrubbedFile(scrubber))
         traffic = player.use_cassette(str(self._traffic), allow_playback_repeats=True)
-        # Any key hashes as well as that of the recording, of which no hash is kept.
-        environment = {KEY_VARIABLE: os.environ.get(KEY_VARIABLE, "a key"), **facts.environment}
+        # Any key does, since a recording contains no hashes.
+        environment = {**facts.environment, KEY_VARIABLE: placeholder(KEY_VARIABLE)}
         with _environment(environment), unpaced(), _one_request_at_a_time(), traffic:
             yield
 
