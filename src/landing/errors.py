@@ -46,7 +46,7 @@ class WorkspaceError(UsageError):
 
 
 class SettingsError(UsageError):
-    remedy = "`landing doctor` checks the bucket and all settings"
+    remedy: str | None = "`landing doctor` checks the bucket and all settings"
 
 
 class CatalogError(UsageError):
@@ -82,6 +82,12 @@ class LeaseHeld(LandingError):
     remedy = "`landing status` shows which process holds the lease, and whether it has died"
 
 
+def class_name(error: BaseException) -> str:
+    """The name of an error's class; that of the nearest one above for a class from elsewhere."""
+    public = (kind for kind in type(error).__mro__ if kind.__module__ == __name__)
+    return next(public, type(error)).__name__
+
+
 @contextmanager
 def needs(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
     """Raises SettingsError if a package of an extra, which is imported inside, can't be."""
@@ -90,9 +96,11 @@ def needs(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
     except ImportError as error:
         is_missing = isinstance(error, ModuleNotFoundError)
         why = "is not installed" if is_missing else f"can't be imported ({error})"
-        raise SettingsError(
+        failure = SettingsError(
             f"{what} needs {error.name}, which {why}: pip install 'dlt-landing[{extra}]'{otherwise}"
-        ) from error
+        )
+        failure.remedy = None  # the message has it
+        raise failure from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

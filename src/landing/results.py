@@ -184,6 +184,13 @@ class StreamResult(StreamFigures):
     drift: Drifted = field(default_factory=Drifted)
 
     @property
+    def in_words(self) -> str:
+        quarantined = f", {self.quarantined:,} to quarantine" if self.quarantined else ""
+        if not (self.files or quarantined):
+            return "nothing new"
+        return f"{self.rows:,} rows landed{quarantined}"
+
+    @property
     def counts(self) -> dict[str, int]:
         """What landed and what did not, by the names that logs, metadata and spans give it."""
         return {

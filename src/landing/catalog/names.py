@@ -17,13 +17,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def check_source(workspace: Workspace, name: str) -> str:
     """`name` if there is such a source, which is not imported; raises WorkspaceError otherwise."""
     check_name(name, "source")
-    known = workspace.source_names()
-    if name in known or name in installed_sources():
+    known, installed = workspace.source_names(), installed_sources()
+    if name in known or name in installed:
         return name
-    hint = nearest(name, {*known, *installed_sources()})
     raise WorkspaceError(
-        f"no source '{name}' in {workspace.shown(workspace.sources)}{hint}; "
-        f"there are: {listed(sorted({*known, *installed_sources()}))}",
+        f"no source '{name}'{nearest(name, {*known, *installed})}; "
+        f"in {workspace.shown(workspace.sources)} there are: {listed(known)}; "
+        f"in installed packages: {listed(set(installed) - {*known})}",
         remedy=f"`landing new {name}` writes one; if it is a package, `pip install` it",
     )
 

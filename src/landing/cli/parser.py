@@ -22,6 +22,10 @@ class Parser(argparse.ArgumentParser):
     reordered: Callable[[Sequence[str]], Sequence[str]] | None = None
     """Applied to the words before they are parsed, by a verb that has a short form."""
 
+    def __init__(self, **options: Any) -> None:
+        # An abbreviation of an option would fail once another option begins alike.
+        super().__init__(**{"allow_abbrev": False, **options})
+
     def error(self, message: str) -> NoReturn:
         wrong = _WRONG_CHOICE.search(message)
         if wrong and (hint := nearest(wrong[1], re.findall(r"[\w-]+", wrong[2]))):

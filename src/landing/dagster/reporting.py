@@ -57,8 +57,9 @@ class RunLog:
             self._info(f"{name}: waited {event.paced:.1f} s for the rate limiter")
 
     def _landed(self, result: StreamResult) -> None:
-        what = f"{result.rows:,} rows in {result.location}" if result.files else "nothing new"
-        self._info(f"{result.source}/{result.stream}: {what}; {result.traffic}".rstrip("; "))
+        where = f" in {result.location}" if result.files else ""
+        what = f"{result.source}/{result.stream}: {result.in_words}{where}"
+        self._info(f"{what}; {result.traffic}".rstrip("; "))
 
     def _warn(self, text: str) -> None:
         self._log.warning(printable_lines(redacted(text)))

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from landing.catalog.variables import empty_variables
 from landing.catalog.workspace import Workspace
-from landing.errors import ApiError, BucketError, LandingError, SettingsError, StreamError, listed
+from landing.errors import (
+    ApiError,
+    BucketError,
+    BucketUnusable,
+    LandingError,
+    SettingsError,
+    StreamError,
+    listed,
+)
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
@@ -58,7 +66,8 @@ def explained(workspace: Workspace, source: str, what: str, error: Exception) ->
     """The error for a person; `what` names what failed, such as `stream 'shop/orders'`."""
     for cause in causes(error):
         if isinstance(cause, BucketError):
-            return BucketError(f"{what}: {cause}", remedy=cause.remedy)
+            kind = BucketUnusable if isinstance(cause, BucketUnusable) else BucketError
+            return kind(f"{what}: {cause}", remedy=cause.remedy)
         if isinstance(cause, ApiError | SettingsError):
             hint = _empty_hint(workspace, source)
             message = f"{cause}{hint}"
@@ -127,7 +136,7 @@ def request_failed(error: requests.RequestException) -> str:
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    from landing.http.api_messages import answered
+    from landing.http.api_messages import answered, tls_fault
     from landing.http.retries import GaveUp
 
     request = f"{_request(error)} "
@@ -139,8 +148,8 @@ def _why(error: requests.RequestException) -> str:
         return f"{request}answered something that is not JSON"
     if isinstance(error, requests.Timeout):
         return f"{request}did not answer in time; the next run tries again"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"{request}failed: the server's TLS certificate is not trusted"
+    if fault := tls_fault(error):
+        return f"{request}failed: {fault}"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"{request}was cut off in mid-answer; the next run tries again"
     if isinstance(error, requests.exceptions.ContentDecodingError):

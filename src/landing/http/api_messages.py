@@ -13,7 +13,7 @@ from landing.http.spelling import names_in
 from landing.secrets import redacted
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import RequestException, Response
 
 _LONGEST = 300
 _READ = 64 * 1024
@@ -24,6 +24,8 @@ _KEYS = names_in(
 """Keys under which APIs say what is wrong, the most specific first; each may have others inside."""
 _FAILURES = names_in("error_description error_message errorMessage error errors fault faultstring")
 """Keys that mean a failure even in a record."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL says, depending on its version, if the server's answer is no TLS."""
 _MESSAGES = ("message", "detail", "msg")
 
 
@@ -31,6 +33,20 @@ def shown_request(method: object, url: object) -> str:
     """Method and URL, without user and query, which may contain a key."""
     parts = urlsplit(str(url))
     return f"{method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def tls_fault(error: RequestException) -> str | None:
+    """Why a request found no TLS connection; None for another error."""
+    from requests.exceptions import SSLError
+
+    if not isinstance(error, SSLError):
+        return None
+    found = str(error).upper().replace(" ", "_")
+    if "CERTIFICATE_VERIFY_FAILED" in found:
+        return "the server's TLS certificate is not trusted"
+    if any(fault in found for fault in _NO_TLS):
+        return "the server does not speak TLS on this port; does its address begin with http://?"
+    return "the TLS handshake failed; does the server need another version or a certificate?"
 
 
 def message_of(response: Response | None) -> str:

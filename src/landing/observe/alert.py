@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from landing.catalog.stream_config import AlertKind
-from landing.errors import printable
+from landing.errors import class_name, printable
 from landing.observe.freshness import Late
 from landing.observe.problems import Problem
 from landing.secrets import redacted
@@ -84,7 +84,7 @@ class Recovered:
 
 def failed(source: str, stream: str, error: Exception, *, is_of_run: bool = False) -> Alert:
     remedy = cut(getattr(error, "remedy", None) or "")
-    name = type(error).__name__
+    name = class_name(error)
     return Alert(source, stream, "failed", cut(str(error)), remedy, error=name, is_of_run=is_of_run)
 
 

@@ -22,11 +22,11 @@ from landing.errors import (
     LeaseHeld,
     SettingsError,
     SourceError,
+    class_name,
 )
 from landing.extraction import interruption
 from landing.secrets import redacted
 from landing.zone.bucket import Bucket
-from landing.zone.bucket_messages import Unanswered
 from landing.zone.failure_log import FailedRun, put_failed_run
 from landing.zone.layout import StreamPaths
 
@@ -120,7 +120,7 @@ class FailedRuns:
         progress = {} if run is None else vars(run)
         return FailedRun(
             finished=datetime.now(UTC),
-            error=type(error).__name__,
+            error=type(error).__name__ if isinstance(error, Interrupted) else class_name(error),
             message=redacted(str(error))[:_LONGEST],
             remedy=None if (remedy := getattr(error, "remedy", None)) is None else redacted(remedy),
             host=socket.gethostname(),
@@ -141,8 +141,7 @@ class FailedRuns:
                 self._unwritten.append(str(error))
 
     def _failed_for_bucket(self, found: Mapping[str, FailedRun]) -> bool:
-        kinds = {kind.__name__ for kind in (BucketUnusable, Unanswered)}
-        return {run.error for run in found.values()} <= kinds
+        return {run.error for run in found.values()} == {BucketUnusable.__name__}
 
     def _wait_for_records(self) -> None:
         until = time.monotonic() + self._within

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from landing import events
+from landing.errors import class_name
 from landing.observe.progress import StreamProgress, line
 from landing.results import StreamResult
 from landing.secrets import redacted, without_secrets
@@ -124,11 +125,10 @@ class JsonLog:
         )
 
     def _landed(self, result: StreamResult) -> None:
-        text = f"{result.rows:,} rows landed" if result.files else "nothing new"
         self.write(
             "info",
             "stream_landed",
-            text,
+            result.in_words,
             result.stream,
             **result.counts,
             unexpected=result.unexpected,
@@ -142,7 +142,7 @@ class JsonLog:
         )
 
     def _failed(self, stream: str, error: Exception) -> None:
-        kind = type(error).__name__
+        kind = class_name(error)
         exit_code = getattr(error, "exit_code", 1)
         self.write("error", "stream_failed", str(error), stream, error=kind, exit_code=exit_code)
 

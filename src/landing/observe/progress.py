@@ -238,7 +238,8 @@ def in_words(of: StreamProgress, now: float) -> str:
         case "updating":
             return "updates its table"
         case "landed":
-            return "done" if of.result is None or of.result.files else "nothing new"
+            found = of.result is None or of.result.files or of.result.quarantined
+            return "done" if found else "nothing new"
         case "failed":
             return "failed"
     if of.part_size >= 1024 * 1024:

@@ -231,7 +231,17 @@ def _in_quarantine(bucket: Bucket, paths: StreamPaths) -> StreamQuarantine:
 def _backfills(bucket: Bucket, paths: StreamPaths) -> Iterator[BackfillUnderWay]:
     for one in Records(bucket, paths).all():
         if one.finished is None:
-            yield BackfillUnderWay(one.id, one.started, len(one.windows), len(one.done), one.rows)
+            windows = len(one.windows)
+            marks = bucket.list(f"{paths.backfills}/{one.id}") if windows else None
+            yield BackfillUnderWay(
+                id=one.id,
+                started=one.started,
+                windows=windows,
+                done=len(one.done),
+                rows=one.rows,
+                begun=None if marks is None else len(list(marks)),
+                command=f"landing backfill {paths.source} {paths.stream} {one.request.options()}",
+            )
 
 
 def _drift(config: StreamConfig, last: LoadRecord | None) -> Drifted | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from landing.errors import counted
 from landing.observe.problems import LeaseStatus, Problem
 from landing.results import Ahead, Drifted, Reason
 from landing.zone.parent_cursors import ParentCursor
@@ -33,6 +34,28 @@ class BackfillUnderWay(msgspec.Struct, frozen=True):
     """0 for a backfill of fields."""
     done: int
     rows: int
+    begun: int | None
+    """Windows that a process has begun and not ended, by its marks in the bucket, which stay if it
+    is killed. None for a backfill of fields, which makes none."""
+    command: str
+    """Resumes it."""
+
+    @property
+    def in_words(self) -> str:
+        of = f"{self.done} of {counted(self.windows, 'window')}" if self.windows else "of fields"
+        since = f"since {self.started:%Y-%m-%d %H:%M} UTC"
+        rows = counted(self.rows, "row")
+        if self.begun == 0:
+            return (
+                f"a backfill is unfinished {since}, and no process works on it: {of} landed, {rows}"
+            )
+        return f"a backfill is in progress {since}, {of}, {rows} so far"
+
+    @property
+    def remedy(self) -> str:
+        if self.begun == 0:
+            return f"`{self.command}` resumes it, and tries windows again that failed"
+        return f"`{self.command}` resumes it if its process has ended"
 
 
 class LastLoad(msgspec.Struct, frozen=True):

@@ -62,7 +62,7 @@ def explained(place: Place) -> Iterator[None]:
     except LandingError:
         raise
     except Exception as error:
-        failure = place.bucket.failure("use", place.path, plain(str(error)))
+        failure = place.bucket.failure("read or write", place.path, plain(str(error)))
         raise TableError(redacted(str(failure))) from None
 
 

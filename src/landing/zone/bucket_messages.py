@@ -30,6 +30,7 @@ _REFUSALS = (
     *(*_UNKNOWN_KEYS, "AccessDenied", "RequestTimeTooSkewed", "AuthorizationPermission"),
     "token request",
 )
+_CREATED = "`landing doctor` tries the bucket once it exists"
 _OF_THE_MACHINE = ("169.254.169.254", "metadata.google.internal")
 """Where a machine at Azure or Google has its own identity."""
 _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
@@ -62,11 +63,13 @@ class BucketMessages:
         if self._settings.scheme == "s3":
             return BucketUnusable(
                 f"bucket '{name}' does not exist at {self._server()}: create it, or fix "
-                f"{variable} or S3_ENDPOINT"
+                f"{variable} or S3_ENDPOINT",
+                remedy=_CREATED,
             )
         what = "container" if self._settings.is_azure else "bucket"
         return BucketUnusable(
-            f"{what} '{name}' does not exist at {self._server()}: create it, or fix {variable}"
+            f"{what} '{name}' does not exist at {self._server()}: create it, or fix {variable}",
+            remedy=_CREATED,
         )
 
     def refused(self, verb: str, path: str, detail: str) -> BucketUnusable:

@@ -16,7 +16,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 from landing.catalog.settings import BucketSettings, s3_keys
 from landing.catalog.store_options import allows_http, has_keys_of_dlt, store_options
 from landing.environment import variables
-from landing.errors import BucketError
+from landing.errors import BucketUnusable
 from landing.zone.bucket_messages import BucketMessages
 
 SMALL_WITHIN = timedelta(seconds=10)
@@ -57,7 +57,11 @@ def _local(settings: BucketSettings) -> LocalStore:
         return LocalStore(folder, mkdir=True)
     except (exceptions.BaseError, OSError) as error:
         why = str(error).strip().partition("\n")[0]
-        raise BucketError(f"can't use {folder} as a bucket: {why}") from None
+        raise BucketUnusable(
+            f"can't use {folder} as a bucket: {why}",
+            remedy="set a folder that can be made and written to, in DLT_BUCKET_URL or the "
+            "variable that names it",
+        ) from None
 
 
 def local_folder(settings: BucketSettings) -> Path:

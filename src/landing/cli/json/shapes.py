@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from landing.catalog.stream_config import DiscoveredSchema
-from landing.errors import LandingError
+from landing.errors import LandingError, class_name
 from landing.operations.dbt.generated import FileState
 from landing.operations.selection import FieldChoice
 from landing.results import Reason, TableResult
@@ -34,7 +34,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "class"})
             kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
             return cls(kind=kind, message=message, remedy=None, exit_code=code or 1)
         return cls(
-            kind=type(error).__name__,
+            kind=class_name(error),
             message=message,
             remedy=None if error.remedy is None else redacted(error.remedy),
             exit_code=code or error.exit_code,

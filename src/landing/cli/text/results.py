@@ -81,12 +81,16 @@ def _summary(result: StreamResult) -> str:
     if not result.files:
         return f"{name}: {_landed(result)}{cursor}, {effort}"
     files = f"{counted(result.files, 'file')} ({sized(result.bytes)})"
-    return f"{name}: {_landed(result)} in {files} to {result.location}{cursor}, {effort}"
+    landed = f"{_landed(result)} in {files} to {result.location}"
+    quarantined = f", {result.quarantined:,} to quarantine" if result.quarantined else ""
+    return f"{name}: {landed}{quarantined}{cursor}, {effort}"
 
 
 def _landed(result: StreamResult) -> str:
+    if not result.files and result.quarantined:
+        return f"no rows, {counted(result.quarantined, 'record')} to quarantine"
     if not result.files:
-        return "no records" if result.load_ids and not result.quarantined else "nothing new"
+        return "no records" if result.load_ids else "nothing new"
     rows = counted(result.rows - result.deleted, "row")
     return f"{rows}, {result.deleted:,} deleted" if result.deleted else rows
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from landing.catalog.workspace import Workspace
 from landing.cli.arguments import add_count, add_flag, add_json, add_source, add_streams
@@ -104,7 +105,9 @@ def _warnings(found: Discovered) -> Iterator[str]:
     from landing.zone.layout import PARTITIONS
 
     for name, field in found.schema.fields.items():
-        if len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
+        if _are_too_large(row.get(name) for row in found.records):
+            yield f"{name}: integers of more than 64 bits; lands as text"
+        elif len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
             yield f"{name}: mixed types, {spelled(field)}; lands as text"
         elif not field.kinds:
             yield f"{name}: null in every sampled record; lands as text"
@@ -117,6 +120,15 @@ def _warnings(found: Discovered) -> Iterator[str]:
         field = found.schema.fields[cursor]
         if field.kinds == {"string"} and field.format is None:
             yield f"{cursor}: the cursor is not a date-time, and is compared as text"
+
+
+def _are_too_large(values: Iterable[Any]) -> bool:
+    """Whether a column can't be numeric only because some of its integers don't fit."""
+    from landing.columns.plain_values import fits_64_bits
+
+    known = [value for value in values if value is not None]
+    is_numeric = all(isinstance(value, int | float | Decimal) for value in known)
+    return is_numeric and not all(fits_64_bits(v) for v in known if isinstance(v, int))
 
 
 def _print_next(workspace: Workspace, done: DiscoveryDone) -> None:

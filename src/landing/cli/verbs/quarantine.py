@@ -184,7 +184,9 @@ def _drop(options: argparse.Namespace, workspace: Workspace, bucket: Bucket) -> 
     if not found.rows:
         say(f"{paths.data}: no such record is in quarantine")
         return _dropped(options, found, is_done=True)
-    say(f"{paths.data}: drops {counted(found.rows, 'record')} from quarantine, for good")
+    condition = "" if options.yes else ", if you confirm it"
+    what = counted(found.rows, "record")
+    say(f"{paths.data}: drops {what} from quarantine, for good{condition}")
     for (field, reason), count in found.reasons.most_common():
         say(f"{field}: {reason}", mark=f"  {count:>9,}  ")
     say("a run lands such a record only if the API returns another version of it", mark="  ")

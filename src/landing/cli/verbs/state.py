@@ -149,7 +149,7 @@ def _make(options: argparse.Namespace, bucket: Bucket, change: Change) -> int:
     from landing.operations.state_edit import make
 
     number = None
-    say(f"{change.paths.data}: {change.verb}")
+    say(f"{change.paths.data}: {change.verb}{'' if options.yes else ', if you confirm it'}")
     for line in change.message:
         say(line, mark="  ")
     if is_agreed(options, "Make this change?"):

@@ -14,7 +14,6 @@ from landing.cli.arguments import add_grace, add_json, add_sources, chosen_sourc
 from landing.cli.text.console import put, put_grid, say
 from landing.cli.text.output import ARROW, print_json
 from landing.cli.text.results import drift_in_words, type_remedy
-from landing.errors import counted
 
 if TYPE_CHECKING:
     from landing.observe.stream_status import StreamStatus
@@ -106,9 +105,8 @@ def _notes(one: StreamStatus) -> Iterator[tuple[str, str]]:
     if one.lease is not None and not (one.lease.is_dead or one.lease.is_gone):
         yield mark, f"{one.lease.doing}: {one.lease.holder}, since {one.lease.since}"
     for backfill in one.backfills:
-        what = f"{backfill.done} of {backfill.windows} windows" if backfill.windows else "of fields"
-        rows = counted(backfill.rows, "row")
-        yield mark, f"a backfill is in progress, {what}, {rows} so far ({backfill.id})"
+        yield mark, f"{backfill.in_words} ({backfill.id})"
+        yield ARROW, backfill.remedy
 
 
 def _span(span: timedelta | None) -> str:

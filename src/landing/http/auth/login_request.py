@@ -12,7 +12,7 @@ from requests import Response
 
 from landing import secrets
 from landing.errors import ApiError
-from landing.http.api_messages import answered
+from landing.http.api_messages import answered, tls_fault
 from landing.http.retries import Retries, retry_after
 
 TIMEOUT = (10, 30)
@@ -28,10 +28,9 @@ def logged_in(log_in: Callable[[requests.Session], Response], shown: str) -> tup
         try:
             response = _last_answer(log_in, session)
         except requests.RequestException as error:
-            raise ApiError(
-                f"login at {shown} failed: {type(error).__name__}; is the API up and the "
-                "address right?"
-            ) from None
+            name = type(error).__name__
+            why = tls_fault(error) or f"{name}; is the API up and the address right?"
+            raise ApiError(f"login at {shown} failed: {why}") from None
     if response.status_code >= 400:
         is_busy = response.status_code == 429 or response.status_code >= 500
         hint = "try again later" if is_busy else "check the source's user and password"

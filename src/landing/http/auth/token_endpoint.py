@@ -16,6 +16,7 @@ from urllib3.util import Retry
 
 from landing import secrets
 from landing.errors import ApiError, LandingError, SettingsError, needs
+from landing.http.api_messages import tls_fault
 from landing.http.auth.renewed import AccessToken, renew_at
 from landing.http.server_times import seconds_until
 
@@ -82,6 +83,8 @@ class TokenEndpoint:
         except requests.HTTPError as error:
             raise ApiError(f"{self._shown} answered {_status(error)}") from None
         except requests.RequestException as error:
+            if fault := tls_fault(error):
+                raise ApiError(f"{self._shown}: {fault}") from None
             raise ApiError(
                 f"{self._shown} did not answer ({type(error).__name__}): is it up and its address "
                 "right?"

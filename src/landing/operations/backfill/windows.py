@@ -6,6 +6,7 @@ the format of its own values, since its API accepts what it returns.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, TypeAlias
@@ -34,6 +35,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     by: Unit | None = None
     step: int | None = None
     fields: tuple[str, ...] = ()
+
+    def options(self) -> str:
+        """The options of `landing backfill` that make this request."""
+        given = {"from": self.start, "to": self.end, "by": self.by, "step": self.step}
+        given["fields"] = ",".join(self.fields) or None
+        return " ".join(
+            f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value
+        )
 
 
 class Window(msgspec.Struct, frozen=True):

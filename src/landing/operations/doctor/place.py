@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from landing.catalog.settings import BucketSettings, bucket_settings, s3_keys
 from landing.catalog.store_options import store_options
 from landing.catalog.workspace import Workspace
-from landing.errors import BucketError, SettingsError
+from landing.errors import BucketError, BucketUnusable, SettingsError
 from landing.operations.doctor.findings import Finding, fine, wrong
 from landing.zone.bucket import Bucket, StoredObject
 
@@ -35,12 +35,18 @@ def bucket_findings(settings: BucketSettings) -> Iterator[Finding]:
     try:
         next(iter(bucket.list(PROBES)), None)
     except BucketError as error:
-        yield wrong("bucket", str(error), _VARIABLES)
+        yield wrong("bucket", str(error), _remedy(error))
         return
     where = f" at {settings.endpoint}" if settings.endpoint else ""
     default = ", as DLT_BUCKET_URL is not set" if settings.is_default else ""
     yield fine("bucket", f"{settings.url}{where} answers{default}")
     yield from _probed(bucket)
+
+
+def _remedy(error: BucketError, otherwise: str = _VARIABLES) -> str:
+    """The error's own, unless that is to run this command."""
+    own = error.remedy
+    return otherwise if own is None or own == BucketUnusable.remedy else own
 
 
 def _probed(bucket: Bucket) -> Iterator[Finding]:
@@ -51,7 +57,8 @@ def _probed(bucket: Bucket) -> Iterator[Finding]:
         stored = bucket.get(path)
         conditions = _unkept_conditions(bucket, path, stored)
     except BucketError as error:
-        yield wrong("writing", str(error), "give the key the right to put objects there")
+        right = "give the key the right to put objects there"
+        yield wrong("writing", str(error), _remedy(error, right))
         return
     finally:
         ended = datetime.now(UTC)
