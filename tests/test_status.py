@@ -185,9 +185,16 @@ def test_a_backfill_in_progress_is_shown(shop: Kit, api: Api, folder_zone: Zone)
     api.fail_next(status=401, after=1)
     words = ["--from", "2024-01-01", "--to", "2024-01-03", "--by", "day"]
     assert shop.landing("backfill", "shop", "orders", *words).code == 1
-    (under_way,) = status(shop, 0)["backfills"]
-    assert under_way["windows"] == 2
-    assert "a backfill is in progress, " in shop.landing("status").out
+    (unfinished,) = status(shop, 0)["backfills"]
+    assert (unfinished["windows"], unfinished["begun"]) == (2, 0)
+    assert unfinished["command"] == f"landing backfill shop orders {' '.join(words)}"
+    out = shop.landing("status").out
+    assert "a backfill is unfinished since " in out
+    assert f"`{unfinished['command']}` resumes it" in out
+    # What a process does before it reads a window.
+    bucket(shop).create(PATHS.begun_window(unfinished["id"], 0), b"token")
+    assert status(shop, 0)["backfills"][0]["begun"] == 1
+    assert "a backfill is in progress since " in shop.landing("status").out
 
 
 def test_gained_and_lost_fields_are_shown_until_the_config_is_adapted(

@@ -37,6 +37,11 @@ _ANSWERED = re.compile(r"non-2xx status code: (\d{3}[ \w]*)")
 _ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
 _RETRIED = re.compile(r"after (\d+) retries")
 _UNANSWERED = re.compile(r"kind: (Timeout|Interrupted|Request|Decode|Unknown),")
+_TLS_FAULTS = {
+    "InvalidContentType": "the server does not speak TLS on this port; does its address begin with "
+    "http://?",
+    "invalid peer certificate": "the server's TLS certificate is not trusted",
+}
 _CONNECTION_FAULTS = {
     "Connect": "no connection",
     "Timeout": "no answer in time",
@@ -109,6 +114,9 @@ class BucketMessages:
 
 def _brief(detail: str) -> str:
     """The cause in one line, from a library's message with its whole chain of errors."""
+    for text, message in _TLS_FAULTS.items():
+        if text in detail:
+            return message
     for kind, message in _CONNECTION_FAULTS.items():
         if f"kind: {kind}," in detail:
             return message + _attempts(detail)
