@@ -450,7 +450,7 @@ def test_a_wrong_key_is_reported_without_the_key(
 def test_an_unknown_source_is_reported_with_those_that_exist(orders: Kit) -> None:
     assert_told(
         orders.discover("my_sauce"),
-        "no source 'my_sauce' in orchestration/dlt/sources; did you mean 'my_source'?; there are: ",
+        "no source 'my_sauce'; did you mean 'my_source'?; in orchestration/dlt/sources there are: ",
         code=2,
     )
 

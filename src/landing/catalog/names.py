@@ -20,10 +20,11 @@ def check_source(workspace: Workspace, name: str) -> str:
     known, installed = workspace.source_names(), installed_sources()
     if name in known or name in installed:
         return name
+    packages = {*installed} - {*known}
     raise WorkspaceError(
         f"no source '{name}'{nearest(name, {*known, *installed})}; "
-        f"in {workspace.shown(workspace.sources)} there are: {listed(known)}; "
-        f"in installed packages: {listed(set(installed) - {*known})}",
+        f"in {workspace.shown(workspace.sources)} there are: {listed(known)}"
+        f"{f'; in installed packages: {listed(packages)}' if packages else ''}",
         remedy=f"`landing new {name}` writes one; if it is a package, `pip install` it",
     )
 
