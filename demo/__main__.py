@@ -191,7 +191,7 @@ def _stop(number: int, _frame: object) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo", allow_abbrev=False, description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--keep", action="store_true", help="leave the servers up until Ctrl-C")
     return parser.parse_args()

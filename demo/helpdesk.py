@@ -204,7 +204,9 @@ def _json(schema: Row) -> Row:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m demo.helpdesk", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.helpdesk", allow_abbrev=False, description=__doc__
+    )
     parser.add_argument("--port", type=int, default=PORT, help=f"(default {PORT})")
     port = parser.parse_args().port
     handler = type("Handler", (_Handler,), {"desk": Helpdesk()})
