@@ -182,7 +182,7 @@ def test_the_log_in_json_and_the_report_know_it(kit: Kit, ledger: Ledger) -> Non
     assert stream["status"]["status"] == "ahead"
     assert stream["status"]["ahead"]["value"] == FUTURE
     page = kit.repository / "report.html"
-    assert kit.landing("report", "ledger", "--out", str(page)).code == 0
+    assert kit.landing("report", "ledger", "--output", str(page)).code == 0
     assert f"a record has at {FUTURE}, beyond now" in page.read_text()
 
 

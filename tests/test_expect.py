@@ -97,7 +97,7 @@ def test_too_few_rows_land_and_are_reported_everywhere(
     assert status["problems"][0]["message"] == text
     assert counter.kit.landing("status", "counter").code == 1
     page = counter.kit.repository / "report.html"
-    assert counter.kit.landing("report", "counter", "--out", str(page)).code == 0
+    assert counter.kit.landing("report", "counter", "--output", str(page)).code == 0
     assert text in page.read_text()
 
     counter.count = 100

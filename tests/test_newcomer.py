@@ -105,7 +105,7 @@ def test_a_reset_that_is_not_confirmed_and_a_run_that_only_quarantines_say_so(
 def test_options_are_not_abbreviated(shop: Kit) -> None:
     refused = shop.run("shop", "--al")
     assert refused.code == 2
-    assert "unrecognized arguments: --al" in refused.err
+    assert "landing run: error: unrecognized arguments: --al; did you mean '--all'?" in refused.err
 
 
 def test_sources_are_listed_by_where_they_are(shop: Kit) -> None:
