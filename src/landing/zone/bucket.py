@@ -103,7 +103,7 @@ class Bucket:
         return self._settled_for(stores.upload_within(part_bytes()))
 
     def settle(self) -> None:
-        """Create the clients now, which hides variables from libraries, before other threads run."""
+        """Create the clients now, before other threads run: it hides variables from libraries."""
         if not self.is_local:
             _ = self._store, self._small, self._uploads
 
