@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import requests
 
+from landing.catalog.settings import BucketSettings
 from landing.errors import SettingsError, class_name, needs
 from landing.extraction.failures import request_failed
 from landing.operations.recordings.scrubbing import UnscrubbedSecret
-from landing.zone.bucket_messages import Unanswered
+from landing.zone.bucket_messages import BucketMessages, Unanswered
 from tests.kit import REPOSITORY, Kit, Zone
 from tests.servers.api import Api, seed_orders, serve_api
 
@@ -79,6 +80,9 @@ def test_https_at_a_port_without_tls_is_named(api: Api) -> None:
     assert "the server does not speak TLS on this port" in request_failed(failed.value)
     untrusted = requests.exceptions.SSLError(ssl.SSLError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] …"))
     assert "certificate is not trusted" in request_failed(untrusted)
+    bucket = BucketMessages(BucketSettings("s3://landing", "https://localhost:8333", False))
+    detail = "kind: Connect, source: … InvalidMessage(InvalidContentType)"  # obstore's, in short
+    assert "does not speak TLS on this port" in str(bucket.failed("read", "x", detail))
 
 
 def test_integers_beyond_64_bits_are_named(shop: Kit) -> None:
