@@ -1,4 +1,5 @@
-"""Counts the responses to a stream's requests, and reads the source's time from their `Date`.
+"""Counts the responses to a stream's requests, reads the source's time from their `Date`, and knows
+whether the last one was a failure.
 
 It works with any HTTP library: `requests`, urllib3 and urllib use `http.client`; httpx and aiohttp
 are wrapped themselves.
@@ -19,14 +20,23 @@ from typing import Any
 
 
 class Answers:
-    """The responses of one run with a status 2xx; others have no records."""
+    """The responses of one run; only those with a status 2xx have records and count."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.failed: int | None = None
+        """The status of the latest response, if it is an error."""
+        self.went_on = False
+        """Whether the stream went on after an error."""
         self._zero: datetime | None = None
         self._lock = threading.Lock()
 
-    def add(self, status: int, date: str | None) -> None:
+    def add(self, status: int, date: str | None, *, is_own: bool = True) -> None:
+        """`is_own` is False if the request may have been another library's, such as an
+        exporter's."""
+        if is_own and not 300 <= status < 400:
+            self.went_on = self.went_on or (self.failed is not None and status < 400)
+            self.failed = status if status >= 400 else None
         if not 200 <= status < 300:
             return
         zero = _zero_of(date)
@@ -34,6 +44,10 @@ class Answers:
             self.count += 1
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
+
+    def settle(self) -> None:
+        """The client kit has read a list to its end, whatever it was answered meanwhile."""
+        self.failed = None
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""
@@ -66,8 +80,15 @@ def _zero_of(date: str | None) -> datetime | None:
         return None
 
 
-Receivers = Callable[[], Iterable[Answers]]
-_receivers: Receivers = tuple
+Receivers = Callable[[], tuple[Iterable[Answers], bool]]
+"""Returns where to count a response, and whether it is certainly to a request of that stream."""
+
+
+def _nobody() -> tuple[Iterable[Answers], bool]:
+    return (), False
+
+
+_receivers: Receivers = _nobody
 _wrapped: set[tuple[Any, str]] = set()
 
 
@@ -110,5 +131,6 @@ def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
 
 def _seen(answer: Any) -> None:
     status = answer.status_code if hasattr(answer, "status_code") else answer.status
-    for answers in _receivers():
-        answers.add(status, answer.headers.get("Date"))
+    receivers, is_own = _receivers()
+    for answers in receivers:
+        answers.add(status, answer.headers.get("Date"), is_own=is_own)
