@@ -26,6 +26,8 @@ class Answers:
         self.count = 0
         self.failed: int | None = None
         """The status of the latest response, if it is an error."""
+        self.last: Any = None
+        """The latest response to any session of `requests`, unless the client kit has read it."""
         self.went_on = False
         """Whether the stream went on after an error."""
         self._zero: datetime | None = None
@@ -47,7 +49,7 @@ class Answers:
 
     def settle(self) -> None:
         """The client kit has read a list to its end, whatever it was answered meanwhile."""
-        self.failed = None
+        self.failed = self.last = None
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""

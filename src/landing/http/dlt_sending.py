@@ -50,4 +50,4 @@ def count_offsets_in_rows() -> None:
         finally:
             self.value_step = step
 
-    OffsetPaginator.update_state = update_state  # type: ignore[method-assign]
+    OffsetPaginator.update_state = update_state  # type: ignore[method-assign, assignment]

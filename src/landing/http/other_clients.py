@@ -1,4 +1,4 @@
-"""Has httpx, aiohttp and urllib raise for bodies that are cut off, as `whole_bodies` has `requests`.
+"""Has httpx, aiohttp and urllib raise for bodies that are cut off; `whole_bodies` has `requests`.
 
 None of them notices that a body with `Content-Encoding: gzip` ends too early. httpx also drops what
 follows the first gzip member, and urllib returns what arrived of a body that it reads by lines.

@@ -1,0 +1,102 @@
+"""Finds, in the last response to a source's own requests, signs of rows that it did not request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+import msgspec
+import requests
+from requests import Response
+
+from landing.columns import json_path
+from landing.columns.json_page import JsonPage
+from landing.http import traffic, vocabulary
+from landing.http.api_messages import shown_request
+from landing.http.paging.more import Evidence
+from landing.http.paging.requested import Requested
+from landing.http.paging.signs import Weight
+from landing.http.paging.totals import USUAL_SIZES
+
+_LEAST_CAP = 50
+"""Fewer rows are more often all that are new."""
+
+
+@cache
+def guard() -> None:
+    """Keep the last response that each stream gets from any session of `requests`."""
+    send = requests.Session.send
+
+    def kept(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Response:
+        response = send(self, request, **options)
+        traffic.current().answers.last = response
+        return response
+
+    requests.Session.send = kept  # type: ignore[method-assign]
+
+
+def unread(*, rows: int, weights: Collection[Weight]) -> str | None:
+    """Why the API may have more than the rows that the current stream read to its end; None if
+    nothing says so, or if the client kit has read them."""
+    answers = traffic.current().answers
+    response = answers.last
+    if response is None or response._content is False or not response.ok:
+        return None
+    if (records := records_in(response)) is None:
+        return None
+    evidence, request = Evidence(response, records), response.request
+    shown = shown_request(str(request.method), str(request.url))
+    pages = answers.count
+    sign = evidence.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=True)
+    if sign is not None:
+        return (
+            f"rows may be missing: the last response, to {shown}, says that there are more: "
+            f"{sign.where} {sign.shown}"
+        )
+    size = Requested(response).number(vocabulary.SIZES)
+    is_cap = _LEAST_CAP <= rows < size and rows in USUAL_SIZES
+    if (
+        is_cap
+        and rows == _count(response, records)
+        and not evidence.confirms_end(rows=rows, pages=pages)
+    ):
+        return (
+            f"rows may be missing: {shown} asked for {size:,} rows and got {rows:,}, which may be "
+            f"all that the API returns at once; ask for {rows:,} at a time, so that the next page "
+            "shows it"
+        )
+    return None
+
+
+def _count(response: Response, records: str) -> int:
+    return len(JsonPage(response.content, records))
+
+
+def records_in(response: Response) -> str | None:
+    """JSON path of the body's list of objects, at most two levels deep; None without one."""
+    known: str | None = getattr(response, "landing_records", None)
+    if known is not None:
+        return known
+    if not response.content:
+        return None
+    try:
+        return _list_in(response.content, 0)
+    except (ValueError, msgspec.MsgspecError):
+        return None  # no JSON
+
+
+def _list_in(raw: bytes | msgspec.Raw, depth: int) -> str | None:
+    first = json_path.first_byte(raw)
+    if first == b"[":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return "" if items and json_path.first_byte(items[0]) == b"{" else None
+    if first != b"{" or depth > 1:
+        return None
+    found: list[tuple[int, str]] = []
+    for name, member in json_path.members_of(raw).items():
+        inner: Any = _list_in(member, depth + 1)
+        if inner is not None:
+            step = f"$[{msgspec.json.encode(name).decode()}]"
+            found.append((len(memoryview(member)), step + inner.removeprefix("$")))
+    return max(found)[1] if found else None

@@ -1,0 +1,103 @@
+"""Sources with a client of their own that end before their API does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.kit import FOUNDING_CLIENT, FOUNDING_INIT, FOUNDING_STREAMS, Kit, Outcome, Zone
+from tests.servers.scripted import Exchange, serve
+
+# Newest first, until it meets what an earlier run has landed.
+UNTIL_KNOWN = """\
+import dlt
+from .client import MyAPI
+
+@dlt.resource(primary_key="id")
+def orders(updated_at=dlt.sources.incremental("updated_at")):
+    for offset in range(0, 1_000, 60):
+        rows = MyAPI().get("orders", params={"offset": offset})
+        yield rows
+        if not rows or rows[-1]["updated_at"] <= (updated_at.last_value or ""):
+            break
+"""
+LIMITED = "import dlt\n\norders = dlt.resource([[{'id': n}] for n in range(9)], name='orders')\n"
+
+
+def _run(
+    kit: Kit,
+    monkeypatch: pytest.MonkeyPatch,
+    streams: str,
+    said: dict[str, Any],
+    count: int = 150,
+    cap: int = 60,
+    runs: int = 1,
+) -> Outcome:
+    newest = [{"id": n, "updated_at": f"2024-01-01T{n // 60:02}:{n % 60:02}"} for n in range(count)]
+    newest.reverse()
+
+    def answer(exchange: Exchange) -> None:
+        start = int(exchange.seen.query["offset"])
+        rows = newest[start : start + cap]
+        exchange.reply(200, json.dumps({"data": rows, **said}).encode())
+
+    kit.add_source("shop", streams, FOUNDING_CLIENT, FOUNDING_INIT)
+    fields = {"id": {"type": "integer"}, "updated_at": {"type": "string"}}
+    kit.configure("shop", "orders", fields=fields)
+    with serve(answer) as server:
+        monkeypatch.setenv("MY_API_URL", server.url)
+        monkeypatch.setenv("MY_API_KEY", "none")
+        *_, done = (kit.run("shop", "orders") for _ in range(runs))
+    assert done.code == 0, done.text
+    return done
+
+
+@pytest.mark.parametrize(
+    ("said", "count", "told"),
+    [
+        ({"has_more": True}, 150, "says that there are more: 'has_more' true"),
+        ({"next": "/orders?offset=60"}, 150, "says that there are more: 'next' names a next page"),
+        ({}, 150, "asked for 100 rows and got 60, which may be all that the API returns at once"),
+        ({"has_more": False}, 60, ""),
+        ({"total": 60}, 60, ""),
+        ({}, 57, ""),
+    ],
+)
+def test_a_loop_that_ends_at_a_capped_page_warns(
+    said: dict[str, Any],
+    count: int,
+    told: str,
+    kit: Kit,
+    folder_zone: Zone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = _run(kit, monkeypatch, FOUNDING_STREAMS, said, count)
+    assert ("rows may be missing" in done.text) == bool(told), done.text
+    assert told in done.text
+
+
+def test_a_total_is_compared_in_a_full_refresh(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = UNTIL_KNOWN.replace('updated_at=dlt.sources.incremental("updated_at")', "")
+    streams = streams.replace("1_000, 60", "100, 60").replace("updated_at.last_value", "None")
+    done = _run(kit, monkeypatch, streams, {"total": 150})
+    assert "'total' is 150, and 120 rows came" in done.text
+
+
+def test_a_stream_that_ends_where_it_meets_known_rows_does_not_warn(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = _run(kit, monkeypatch, UNTIL_KNOWN, {"has_more": True}, runs=2)
+    assert "rows may be missing" not in done.text
+
+
+@pytest.mark.parametrize(("limit", "is_told"), [(2, True), (10, False)])
+def test_a_limit_that_was_left_in_a_source_is_told(
+    limit: int, is_told: bool, kit: Kit, folder_zone: Zone
+) -> None:
+    kit.add_source("shop", f"{LIMITED}orders.add_limit({limit})\n")
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    assert ("add_limit in its source ended the stream" in kit.run("shop").text) == is_told
