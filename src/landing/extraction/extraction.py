@@ -256,9 +256,10 @@ class Extraction:
             return  # newest first, it ends where it meets the rows of earlier runs
         if tracker is not None or any(parents_of(self._stream.resource)):
             weights = weights - {"total"}
-        if (sign := unread(rows=self.count, weights=weights)) is not None:
+        is_first = not self._state.has_rows
+        if (why := unread(rows=self.count, weights=weights, is_first=is_first)) is not None:
             source, stream = self._config.source, self._config.stream
-            yield f"{sign}; `landing check {source} {stream}` examines its paging"
+            yield f"{why}; `landing check {source} {stream}` examines its paging"
 
     def _note(self, text: str) -> None:
         self._emit(Note(self._config.stream, text))

@@ -36,18 +36,25 @@ def guard() -> None:
     requests.Session.send = kept  # type: ignore[method-assign]
 
 
-def unread(*, rows: int, weights: Collection[Weight]) -> str | None:
+def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | None:
     """Why the API may have more than the rows that the current stream read to its end; None if
-    nothing says so, or if the client kit has read them."""
+    nothing says so, or if the client kit has read them. `is_first` if no run has landed any."""
     answers = traffic.current().answers
     response = answers.last
     if response is None or response._content is False or not response.ok:
         return None
-    if (records := records_in(response)) is None:
-        return None
-    evidence, request = Evidence(response, records), response.request
-    shown = shown_request(str(request.method), str(request.url))
+    records = records_in(response)
+    if records is None:  # an empty page, or something else
+        weights = frozenset[Weight]({"flag", "pages"}) & frozenset(weights)
+    evidence, request = Evidence(response, records or ""), response.request
+    shown = shown_request(str(request.method), str(response.url))
     pages = answers.count
+    count = 0 if records is None else len(JsonPage(response.content, records))
+    if count and not rows and is_first:
+        where = f" at '{records.removeprefix('$')}'" if records else ""
+        return (
+            f"the stream returned no rows, but the last response, to {shown}, has {count:,}{where}"
+        )
     sign = evidence.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=True)
     if sign is not None:
         return (
@@ -55,22 +62,14 @@ def unread(*, rows: int, weights: Collection[Weight]) -> str | None:
             f"{sign.where} {sign.shown}"
         )
     size = Requested(response).number(vocabulary.SIZES)
-    is_cap = _LEAST_CAP <= rows < size and rows in USUAL_SIZES
-    if (
-        is_cap
-        and rows == _count(response, records)
-        and not evidence.confirms_end(rows=rows, pages=pages)
-    ):
+    is_cap = _LEAST_CAP <= rows < size and rows in USUAL_SIZES and rows == count
+    if is_cap and not evidence.confirms_end(rows=rows, pages=pages):
         return (
             f"rows may be missing: {shown} asked for {size:,} rows and got {rows:,}, which may be "
             f"all that the API returns at once; ask for {rows:,} at a time, so that the next page "
             "shows it"
         )
     return None
-
-
-def _count(response: Response, records: str) -> int:
-    return len(JsonPage(response.content, records))
 
 
 def records_in(response: Response) -> str | None:
