@@ -40,6 +40,7 @@ import dlt, requests
 def orders(at=dlt.sources.incremental("at")):
     yield requests.get(os.environ["MY_API_URL"]).json()["data"]
 """
+GET = ANEW.replace('at=dlt.sources.incremental("at")', "").replace('["data"]', '.get("data", [])')
 # Newest first, until it meets what an earlier run has landed.
 UNTIL_KNOWN = """\
 import dlt
@@ -178,6 +179,33 @@ def test_a_cursor_that_the_last_page_has_too(
     monkeypatch.setattr(pointers, "_MOST_EMPTY", 6)
     done = _run_with(kit, monkeypatch, BY_CURSOR, answer)
     assert done.code == code, done.text
+    assert told in done.text
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"error": "rate limit exceeded"}, "says: rate limit exceeded"),
+        ({"success": False, "data": [], "message": "quota exceeded"}, "says: quota exceeded"),
+        ({"data": [{"id": 1}], "errors": [{"message": "shard down"}]}, "says: shard down"),
+        ({"data": [{"id": 1}], "errors": [], "success": True, "message": "fine"}, ""),
+    ],
+)
+@pytest.mark.parametrize("client", ["plain", "kit"])
+def test_a_failure_with_status_200_is_told(
+    body: dict[str, Any],
+    told: str,
+    client: str,
+    kit: Kit,
+    folder_zone: Zone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if client == "kit":
+        body = {"data": [], **body}
+    streams = {"plain": GET, "kit": BY_CURSOR.replace(", paging=paging", "")}[client]
+    done = _run_with(kit, monkeypatch, streams, lambda x: x.reply(200, json.dumps(body).encode()))
+    assert done.code == 0, done.text
+    assert ("rows may be missing" in done.text) == bool(told), done.text
     assert told in done.text
 
 

@@ -253,8 +253,8 @@ class Extraction:
             return
         tracker, weights = self._state.tracker, ALL
         if tracker is not None and (tracker.below or tracker.known_count or tracker.is_past):
-            return  # newest first, it ends where it meets the rows of earlier runs
-        if tracker is not None or any(parents_of(self._stream.resource)):
+            weights = frozenset()  # newest first, it ends where it meets rows of earlier runs
+        elif tracker is not None or any(parents_of(self._stream.resource)):
             weights = weights - {"total"}
         is_first = not self._state.has_rows
         if (why := unread(rows=self.count, weights=weights, is_first=is_first)) is not None:

@@ -27,7 +27,9 @@ class Answers:
         self.failed: int | None = None
         """The status of the latest response, if it is an error."""
         self.last: Any = None
-        """The latest response to any session of `requests`, unless the client kit has read it."""
+        """The latest response to any session of `requests`."""
+        self.is_settled = False
+        """Whether the client kit has read the list of the latest response to its end."""
         self.went_on = False
         """Whether the stream went on after an error."""
         self._zero: datetime | None = None
@@ -49,7 +51,7 @@ class Answers:
 
     def settle(self) -> None:
         """The client kit has read a list to its end, whatever it was answered meanwhile."""
-        self.failed = self.last = None
+        self.failed, self.is_settled = None, True
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""

@@ -13,14 +13,17 @@ from requests import Response
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
 from landing.http import traffic, vocabulary
-from landing.http.api_messages import shown_request
+from landing.http.api_messages import FAILURES, KEYS, failure_in, message_in, shown_request
 from landing.http.paging.more import Evidence
 from landing.http.paging.requested import Requested
 from landing.http.paging.signs import Weight
 from landing.http.paging.totals import USUAL_SIZES
+from landing.http.spelling import yes_or_no
 
 _LEAST_CAP = 50
 """Fewer rows are more often all that are new."""
+_GOOD = ("success", "ok")
+_FAILED = ("error", "fail", "failed", "failure")
 
 
 @cache
@@ -30,7 +33,8 @@ def guard() -> None:
 
     def kept(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Response:
         response = send(self, request, **options)
-        traffic.current().answers.last = response
+        answers = traffic.current().answers
+        answers.last, answers.is_settled = response, False
         return response
 
     requests.Session.send = kept  # type: ignore[method-assign]
@@ -38,20 +42,27 @@ def guard() -> None:
 
 def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | None:
     """Why the API may have more than the rows that the current stream read to its end; None if
-    nothing says so, or if the client kit has read them. `is_first` if no run has landed any."""
+    nothing says so. Without `weights`, and for lists that the client kit has read, it only looks
+    for failures. `is_first` if no run has landed any rows."""
     answers = traffic.current().answers
     response = answers.last
     if response is None or response._content is False or not response.ok:
         return None
+    request = response.request
+    shown = shown_request(str(request.method), str(response.url))
+    if failure := _failure(response):
+        return f"rows may be missing: the last response, to {shown}, says: {failure}"
+    if answers.is_settled or not weights:
+        return None
     records = records_in(response)
     if records is None:  # an empty page, or something else
         weights = frozenset[Weight]({"flag", "pages"}) & frozenset(weights)
-    evidence, request = Evidence(response, records or ""), response.request
-    shown = shown_request(str(request.method), str(response.url))
+    evidence = Evidence(response, records or "")
     pages = answers.count
     count = 0 if records is None else len(JsonPage(response.content, records))
     if count and not rows and is_first:
-        where = f" at '{records.removeprefix('$')}'" if records else ""
+        place = ".".join(map(str, json_path.parsed(records or "").steps))
+        where = f" at '{place}'" if place else ""
         return (
             f"the stream returned no rows, but the last response, to {shown}, has {count:,}{where}"
         )
@@ -70,6 +81,20 @@ def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | N
             "shows it"
         )
     return None
+
+
+def _failure(response: Response) -> str:
+    """What a response with status 2xx says of a failure; empty if it says nothing."""
+    try:
+        members = json_path.members_of(response.content)
+        said = {name: msgspec.json.decode(members[name]) for name in KEYS if name in members}
+        failures = {name: value for name, value in said.items() if name in FAILURES}
+        flags = [msgspec.json.decode(members[name]) for name in _GOOD if name in members]
+        status = msgspec.json.decode(members.get("status", b"null"))
+    except (ValueError, msgspec.MsgspecError):
+        return ""  # no JSON object
+    is_failed = False in map(yes_or_no, flags) or str(status).lower() in _FAILED
+    return message_in(said) if is_failed else failure_in(failures)
 
 
 def records_in(response: Response) -> str | None:
