@@ -383,7 +383,10 @@ def test_proxies_are_those_that_requests_would_find(monkeypatch: pytest.MonkeyPa
             found = ours.merge_environment_settings(url, {}, False, True, None)
             assert found == plain.merge_environment_settings(url, {}, False, True, None)
             found["proxies"].clear()
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/ca.pem")
     first = ours.merge_environment_settings(hosts[0], {}, False, True, None)
+    assert first == plain.merge_environment_settings(hosts[0], {}, False, True, None)
     ours.trust_env = False
     assert ours.merge_environment_settings(hosts[0], {}, False, True, None) != first
 

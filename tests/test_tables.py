@@ -182,6 +182,31 @@ def test_a_table_has_one_row_per_key_the_newest(each: Shop) -> None:
     assert "up to date" in each.run()
 
 
+def test_aws_variables_of_another_account_do_not_count_for_a_table(
+    each: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"http://127.0.0.1:{free_ports(1)[0]}"
+    foreign = {
+        "AWS_SESSION_TOKEN": "of-another-account",
+        "AWS_ENDPOINT_URL_S3": other,
+        "AWS_ENDPOINT_URL": other,
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_CONDITIONAL_PUT": "disabled",
+        "AWS_PROFILE": "missing",
+        "AWS_COPY_IF_NOT_EXISTS": "dynamo:x",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+        "AWS_SERVER_SIDE_ENCRYPTION": "aws:kms",
+    }
+    for name, value in foreign.items():
+        monkeypatch.setenv(name, value)
+    each.configure()
+    each.lands(row(1, 10), row(2, 20))
+    each.lands(row(1, 40))
+    for name in foreign:
+        monkeypatch.delenv(name)
+    assert each.current() == {1: "1 at 40", 2: "2 at 20"}
+
+
 def test_a_run_without_a_table_imports_nothing_for_one(shop: Shop) -> None:
     shop.configure(destination_sync_mode="append", table_format=None)
     shop.gives(row(1, 10))

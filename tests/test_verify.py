@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -239,6 +241,32 @@ def test_a_gap_between_cursors_is_found_unless_a_person_made_it(
     assert "no run has read that" in failed(landed)["cursor"]
     told = landed.landing("verify", "shop", "orders").out
     assert "`landing backfill shop orders --from '2024-06-01 00:00:00' --to '2024-07-01" in told
+
+
+def test_a_run_with_nothing_new_that_moves_the_cursor_leaves_no_gap(
+    landed: Kit, api: Api, folder_zone: Zone
+) -> None:
+    began = datetime(2026, 11, 1, 12)
+    for key, minutes in ((9_002, 0), (None, 4), (None, 5), (9_003, 9)):
+        now = began + timedelta(minutes=minutes)
+        with time_machine.travel(now.replace(tzinfo=UTC)):
+            if key is None:
+                assert "nothing new" in landed.run("shop", "orders").out
+            else:
+                land_one_more(landed, api, key, str(now - timedelta(seconds=5)))
+    found = verified(landed)["cursor"]
+    assert (found["status"], found["notes"]) == ("passed", [])
+
+    path = folder_zone.paths(PATHS.load_records)[-1]
+    record = json.loads(folder_zone.read(path))
+    assert record["cursor_of_last_load"] < record["cursor_before"]
+    record["cursor_of_last_load"] = None
+    obstore.put(folder_zone.store, path, json.dumps(record).encode())
+    assert "no run has read that" in failed(landed)["cursor"]
+    told = landed.landing("verify", "shop", "orders").out
+    (remedy,) = re.findall("`landing (backfill [^`]+)`", told)
+    assert landed.landing(*shlex.split(remedy)).code == 0
+    assert "`landing backfill` has read that" in verified(landed)["cursor"]["notes"][0]
 
 
 def test_a_state_that_is_gone_or_behind_is_found(landed: Kit, folder_zone: Zone) -> None:

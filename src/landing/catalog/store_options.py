@@ -1,6 +1,7 @@
-"""Options of the clients for Azure Blob Storage and Google Cloud Storage, from the environment.
+"""Options of the clients of buckets from the environment: those for Azure Blob Storage and Google
+Cloud Storage, and which variables do not count.
 
-Their names are those of object_store, the library below both obstore and delta-rs.
+The options' names are those of object_store, the library below both obstore and delta-rs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from landing.catalog.settings import BucketSettings
+from landing.catalog.settings import BucketSettings, s3_keys
 from landing.errors import SettingsError
 from landing.secrets import is_secret_variable, register_lasting, secrets_of
 
@@ -60,6 +61,16 @@ def store_options(settings: BucketSettings) -> dict[str, str]:
     if settings.is_azure:
         return _azure(settings)
     return _google(settings) if settings.scheme == "gs" else {}
+
+
+def foreign_variables(settings: BucketSettings) -> str | None:
+    """What the names of variables begin with that may be of another account, since the bucket has
+    an endpoint or keys of its own. The clients read them if they can."""
+    if settings.scheme == "s3":
+        return "AWS_" if settings.endpoint is not None or s3_keys() is not None else None
+    if settings.is_local or not has_keys_of_dlt():
+        return None
+    return "AZURE_" if settings.is_azure else "GOOGLE_"
 
 
 def allows_http(options: Mapping[str, str]) -> bool:

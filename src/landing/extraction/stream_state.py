@@ -135,6 +135,7 @@ class StreamState:
             self._ours["quarantined"] = identities
         self._remember_keys(load)
         self._remember_cursor(load, ended=ended)  # which may begin the load
+        self._remember_last_load(load)
         if load.last_row_version is not None:
             self._ours["load_id"] = load.last_row_version
         self._remember_rows(load)
@@ -180,6 +181,14 @@ class StreamState:
         load.cursor_after = frozen.get_state()["last_value"]
         for note in messages(tracker, self.ahead, self._reader.count) if ended else ():
             self._notify(note)
+
+    def _remember_last_load(self, load: Load) -> None:
+        """Its cursor, if runs with nothing new move on from there: they leave no record, and
+        `landing verify` would find a gap."""
+        if load.load_id is not None:
+            load.cursor_of_last_load = self._ours.pop("cursor_of_last_load", None)
+        elif load.cursor_before not in (None, load.cursor_after):
+            self._ours.setdefault("cursor_of_last_load", load.cursor_before)
 
     def _known_rows(self, load: Load, *, ended: bool) -> KnownRowsState:
         """The rows that the next run reads again, in the state or in an object of the load."""

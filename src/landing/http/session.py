@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,9 @@ from landing.http.sending import Call, Sending, SignedLater
 
 _POOL = 32
 """Connections kept to a host; threads above it work, but connect anew each time."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_SETTINGS = (*_PROXIES, *map(str.lower, _PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables that `requests` reads for each request."""
 
 
 class Session(requests.Session):
@@ -95,10 +99,11 @@ class Session(requests.Session):
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
-        """As in `requests`, which reads the whole environment twice a request to find proxies. A
-        pod may have hundreds of variables, so this reads it once for each host."""
+        """As in `requests`, which reads all variables twice a request to find those of proxies; a
+        pod may have hundreds. This repeats it only if one of them has changed."""
         given = (self.trust_env, self.proxies, self.stream, self.verify, self.cert)
-        asked = repr((urlsplit(url)[:2], proxies, stream, verify, cert, *given))
+        environment = tuple(map(os.environ.get, _SETTINGS))
+        asked = repr((urlsplit(url)[:2], proxies, stream, verify, cert, given, environment))
         if asked not in self._of_environment:
             self._of_environment[asked] = super().merge_environment_settings(
                 url, proxies, stream, verify, cert

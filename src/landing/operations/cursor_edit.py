@@ -65,6 +65,7 @@ def _forget(ours: dict[str, Any], *, forward: bool) -> Unit | None:
     which the cursor counts time."""
     if not ours.get("resync", {}).get("done"):
         ours.pop("resync", None)
+    ours.pop("cursor_of_last_load", None)
     known = ours.get("cursor", {})
     # Rows with exactly that value are read again, whether they have landed or not.
     stays = ("known_without", "rows", "window") if forward else ("known_without",)

@@ -42,7 +42,7 @@ from landing.zone.state import (
     state_in,
 )
 
-_OF_READING = ("cursor", "quarantined", "resync", "taken_back")
+_OF_READING = ("cursor", "cursor_of_last_load", "quarantined", "resync", "taken_back")
 """Keys of our part of the state that say where the next run starts. The other keys, such as the
 last load id, describe landed files and are not reset with the cursor."""
 
@@ -88,7 +88,8 @@ def copied(bucket: Bucket, source: StreamPaths, target: StreamConfig) -> Change:
     resources[paths.stream] = resources.pop(source.stream)
     state["pipeline_name"] = pipeline_name(paths)
     ours = _with_files_of(state, present, paths.stream)
-    ours.pop("quarantined", None)  # those rows are in the other stream's quarantine
+    for of_source in ("quarantined", "cursor_of_last_load"):  # its quarantine, and its loads
+        ours.pop(of_source, None)
     resource_state(state, paths.stream)[STATE_KEY] = ours
     message = [f"cursor {name}: {value}, from {source.data}" for name, value in cursors.items()]
     message.append(f"{source.data} keeps its own state; only one of the two should go on running")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import deltalake
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from landing.catalog.store_options import allows_http, store_options
+from landing.catalog.store_options import allows_http, foreign_variables, store_options
+from landing.environment import hidden
 from landing.errors import TableError
 from landing.tables.place import Place
 from landing.tables.table import KEPT_DAYS, MAINTAINED_EVERY, Counts, explained, plain
@@ -35,7 +37,7 @@ class DeltaLake:
         if self._opened is None:
             with explained(self._place):
                 try:
-                    self._opened = DeltaTable(self._place.uri, storage_options=self._options())
+                    self._opened = self._open()
                 except TableNotFoundError:
                     return None
         return self._opened
@@ -84,7 +86,7 @@ class DeltaLake:
     def replace(self, batches: pa.RecordBatchReader, check: Callable[[], None]) -> None:
         before = self._version_to_replace()
         check()
-        with explained(self._place):
+        with explained(self._place), self._own_options():
             write_deltalake(
                 self._opened or self._place.uri,
                 batches,
@@ -93,7 +95,8 @@ class DeltaLake:
                 storage_options=None if self._opened else self._options(),
                 commit_properties=_ON_THIS_VERSION,
             )
-            self._opened = None
+        self._opened = None
+        with explained(self._place):
             self._maintain(before)
 
     def _version_to_replace(self) -> int:
@@ -102,7 +105,7 @@ class DeltaLake:
         Raises TableError for a table that is too new for this library, and is kept.
         """
         try:
-            self._opened = DeltaTable(self._place.uri, storage_options=self._options())
+            self._opened = self._open()
             return self._opened.version()
         except TableNotFoundError:
             return -1
@@ -128,6 +131,14 @@ class DeltaLake:
             return
         table.optimize.compact()
         table.vacuum(KEPT_DAYS * 24, dry_run=False)
+
+    def _open(self) -> DeltaTable:
+        with self._own_options():
+            return DeltaTable(self._place.uri, storage_options=self._options())
+
+    def _own_options(self) -> AbstractContextManager[None]:
+        """The library's client is created in here, and takes no other account's variables."""
+        return hidden(foreign_variables(self._place.bucket.settings))
 
     def _options(self) -> dict[str, str]:
         place = self._place

@@ -153,6 +153,7 @@ class DuckLake:
         options = {
             "KEY_ID": self._place.keys[0],
             "SECRET": self._place.keys[1],
+            "SESSION_TOKEN": "",  # or DuckDB takes that of the environment, of another account
             "SCOPE": f"s3://{urlsplit(self._place.bucket.url).netloc}",
         }
         if self._place.region is not None:

@@ -25,7 +25,7 @@ from landing.zone.object_store import Store, local_folder
 from landing.zone.waiting import waited, waited_write
 
 _SETTLING = threading.Lock()
-"""Creating a store temporarily hides environment variables from libraries that are not Python."""
+"""No client is created twice."""
 _CHUNK_BYTES = 1024 * 1024
 _SMALL_BYTES = 64 * 1024
 
@@ -103,7 +103,7 @@ class Bucket:
         return self._settled_for(stores.upload_within(part_bytes()))
 
     def settle(self) -> None:
-        """Create the clients now, before other threads read the environment."""
+        """Create the clients now, before other threads run: it hides variables from libraries."""
         if not self.is_local:
             _ = self._store, self._small, self._uploads
 

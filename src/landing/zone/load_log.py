@@ -57,6 +57,8 @@ class LoadRecord(LoadFigures, frozen=True, kw_only=True):
     load_id: str
     drift: Drifted | None = None
     """Lists lost fields only if enough records were read to be sure."""
+    cursor_of_last_load: Any = None
+    """The previous load's, if runs that found nothing new have moved the cursor since."""
     files: list[RecordedFile] = []
 
     @property

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,8 +12,8 @@ from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from landing.catalog.settings import BucketSettings, s3_keys
-from landing.catalog.store_options import allows_http, has_keys_of_dlt, store_options
-from landing.environment import variables
+from landing.catalog.store_options import allows_http, foreign_variables, store_options
+from landing.environment import hidden
 from landing.errors import BucketError
 from landing.zone.bucket_messages import BucketMessages
 
@@ -74,8 +72,7 @@ def _s3(settings: BucketSettings, within: timedelta) -> S3Store:
     keys = s3_keys()
     if keys is not None:
         config |= {"access_key_id": keys[0], "secret_access_key": keys[1]}
-    own = settings.endpoint is not None or keys is not None
-    with _without_variables("AWS_") if own else nullcontext():
+    with hidden(foreign_variables(settings)):
         return S3Store(
             settings.bucket,
             prefix=_prefix(settings),
@@ -88,9 +85,8 @@ def _s3(settings: BucketSettings, within: timedelta) -> S3Store:
 
 def _of_a_cloud(settings: BucketSettings, within: timedelta) -> AzureStore | GCSStore:
     options: dict[str, Any] = store_options(settings)
-    own = has_keys_of_dlt()
     make = AzureStore if settings.is_azure else GCSStore
-    with _without_variables("AZURE_" if settings.is_azure else "GOOGLE_") if own else nullcontext():
+    with hidden(foreign_variables(settings)):
         try:
             return make(
                 settings.bucket,
@@ -105,20 +101,3 @@ def _of_a_cloud(settings: BucketSettings, within: timedelta) -> AzureStore | GCS
 
 def _prefix(settings: BucketSettings) -> str | None:
     return urlsplit(settings.url).path.strip("/") or None
-
-
-@contextmanager
-def _without_variables(beginning: str) -> Iterator[None]:
-    """Hide a provider's variables, which the store always reads; they may be another account's.
-
-    `os.environ` keeps them, as other threads read it meanwhile: each request looks there for
-    proxies, and a source may need these very variables.
-    """
-    hidden = [(name, value) for name, value in variables().items() if name.startswith(beginning)]
-    try:
-        for name, _ in hidden:
-            os.unsetenv(name)
-        yield
-    finally:
-        for name, value in hidden:
-            os.putenv(name, value)

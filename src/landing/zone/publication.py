@@ -91,6 +91,8 @@ class Load:
     drift: Drifted = field(default_factory=Drifted)
     cursor_before: Any = None
     cursor_after: Any = None
+    cursor_of_last_load: Any = None
+    """The previous load's, if runs that found nothing new have moved the cursor since."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     emit: Emit = ignore
 
@@ -253,6 +255,7 @@ class Load:
             "drift": asdict(self.drift) if self.drift else None,
             "cursor_before": self.cursor_before,
             "cursor_after": self.cursor_after,
+            "cursor_of_last_load": self.cursor_of_last_load,
             "files": [asdict(file) for file in self.files],
         }
 

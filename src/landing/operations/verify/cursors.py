@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from msgspec.structs import replace
+
+from landing.operations.backfill.record import Records
+from landing.operations.backfill.windows import Request
 from landing.operations.verify.accounts import Account
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket
@@ -37,17 +41,22 @@ class Gaps:
         gaps = [(one, other) for one, other in pairwise(self.loads) if _is_gap(one, other)]
         # `landing state` keeps the previous state whenever it moves a cursor.
         kept = kept_states(bucket, self._paths) if gaps else []
-        moved = [datetime.fromisoformat(state.kept) for state in kept]
+        self._moved = [datetime.fromisoformat(state.kept) for state in kept]
+        backfills = Records(bucket, self._paths).all() if gaps else []
+        self._backfilled = [one.request for one in backfills if one.finished]
         for one, other in gaps:
-            self._notify(one, other, moved)
+            self._notify(one, other)
 
-    def _notify(self, one: LoadRecord, other: LoadRecord, moved: Sequence[datetime]) -> None:
+    def _notify(self, one: LoadRecord, other: LoadRecord) -> None:
         gap = (
             f"between loads {one.load_id} and {other.load_id} the cursor went from "
             f"{one.cursor_after} to {other.cursor_before}"
         )
-        if any(one.finished - _SECOND <= when <= other.finished for when in moved):
+        filled = Request(start=str(one.cursor_after), end=str(other.cursor_before))
+        if any(one.finished - _SECOND <= when <= other.finished for when in self._moved):
             self.notes.append(f"{gap}: `landing state` moved it")
+        elif any(replace(request, by=None, step=None) == filled for request in self._backfilled):
+            self.notes.append(f"{gap}: `landing backfill` has read that")
         else:
             name = f"{self._paths.source} {self._paths.stream}"
             span = f"--from '{one.cursor_after}' --to '{other.cursor_before}'"
@@ -60,7 +69,9 @@ class Gaps:
 
 def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
     """Whether a run began beyond the end of the previous one."""
-    end, start = one.cursor_after, other.cursor_before
+    end, start = one.cursor_after, other.cursor_of_last_load
+    if start is None:
+        start = other.cursor_before
     if start is None or type(end) is not type(start):
         return False
     return bool(_falls(one) is _falls(other) is False and start > end)
