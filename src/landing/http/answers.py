@@ -11,12 +11,16 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, TypeAlias
+
+Request: TypeAlias = tuple[str, str, Hashable]
+"""Method, URL and body."""
+_MOST_KEPT = 1_000
 
 
 class Answers:
@@ -30,8 +34,11 @@ class Answers:
         """The latest response to any session of `requests`."""
         self.is_settled = False
         """Whether the client kit has read the list of the latest response to its end."""
+        self.unanswered: dict[Request, int] = {}
+        """Requests to which the latest response was an error, with its status."""
         self.went_on = False
         """Whether the stream went on after an error."""
+        self._noted: Request = ("", "", None)
         self._zero: datetime | None = None
         self._lock = threading.Lock()
 
@@ -49,9 +56,20 @@ class Answers:
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
 
+    def note(self, request: Request, status: int) -> None:
+        """A response of a client that shows what it requested."""
+        with self._lock:
+            self._noted = request
+            if status < 400:
+                self.unanswered.pop(request, None)
+            elif len(self.unanswered) < _MOST_KEPT:
+                self.unanswered[request] = status
+
     def settle(self) -> None:
-        """The client kit has read a list to its end, whatever it was answered meanwhile."""
+        """The latest response ends a list, whatever its status: the client kit has read it, or the
+        source says so."""
         self.failed, self.is_settled = None, True
+        self.unanswered.pop(self._noted, None)
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""
@@ -121,20 +139,23 @@ def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
     @wraps(function)
     def observed(self: Any, *arguments: Any, **options: Any) -> Any:
         result = function(self, *arguments, **options)
-        _seen(self if is_answer else result)
+        _seen(self if is_answer else result, *arguments)
         return result
 
     @wraps(function)
     async def awaited(self: Any, *arguments: Any, **options: Any) -> Any:
         result = await function(self, *arguments, **options)
-        _seen(self if is_answer else result)
+        _seen(self if is_answer else result, *arguments)
         return result
 
     setattr(owner, name, awaited if iscoroutinefunction(function) else observed)
 
 
-def _seen(answer: Any) -> None:
+def _seen(answer: Any, request: Any = None, *_: Any) -> None:
     status = answer.status_code if hasattr(answer, "status_code") else answer.status
     receivers, is_own = _receivers()
     for answers in receivers:
         answers.add(status, answer.headers.get("Date"), is_own=is_own)
+        if is_own and hasattr(request, "url"):  # of httpx
+            body = getattr(request, "_content", None)
+            answers.note((request.method, str(request.url), body), status)

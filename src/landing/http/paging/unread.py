@@ -35,6 +35,10 @@ def guard() -> None:
         response = send(self, request, **options)
         answers = traffic.current().answers
         answers.last, answers.is_settled = response, False
+        if not hasattr(self, "retries"):  # a session of the kit sends again what failed, or raises
+            body = request.body if isinstance(request.body, bytes | str) else None
+            key = str(request.method), str(request.url), body
+            answers.note(key, response.status_code)
         return response
 
     requests.Session.send = kept  # type: ignore[method-assign]
