@@ -26,8 +26,7 @@ REST_CLIENT = 'yield from RESTClient(os.environ["SHOP_URL"]).paginate("o", pagin
 API = 'yield from Api(os.environ["SHOP_URL"]).pages("o", records="data", paging=paging)'
 
 
-@pytest.mark.parametrize("total", ["'total'", "None"])
-@pytest.mark.parametrize("pages", [REST_CLIENT, API])
+@pytest.mark.parametrize(("pages", "total"), [(REST_CLIENT, "None"), (API, "'total'")])
 def test_rows_beyond_a_cap_are_read(
     pages: str, total: str, kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

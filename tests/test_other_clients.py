@@ -73,23 +73,15 @@ def raw_deflate(exchange: Exchange) -> None:
     packed(exchange, made.compress(TEXT) + made.flush(), "deflate")
 
 
-def whole(exchange: Exchange) -> None:
-    exchange.reply(200, TEXT)
-
-
 @pytest.mark.parametrize(
     ("source", "answer", "told"),
     [
-        (HTTPX, cut, "is cut off"),
         (HTTPX, without_trailer, "is cut off"),
         (HTTPX, members, ""),
         (HTTPX, raw_deflate, ""),
         (AIOHTTP, cut, "is cut off"),
-        (AIOHTTP, without_trailer, "is cut off"),
         (AIOHTTP, members, ""),
-        (URLLIB, short, "IncompleteRead"),
         (URLLIB_TEXT, short, "IncompleteRead"),
-        (URLLIB, whole, ""),
     ],
 )
 def test_a_body_is_whole_or_refused(
