@@ -1,7 +1,8 @@
 """Has httpx, aiohttp and urllib raise for bodies that are cut off; `whole_bodies` has `requests`.
 
 None of them notices that a body with `Content-Encoding: gzip` ends too early. httpx also drops what
-follows the first gzip member, and urllib returns what arrived of a body that it reads by lines.
+follows the first gzip member (encode/httpx#3270), and urllib returns what arrived of a body that it
+reads by lines.
 """
 
 from __future__ import annotations
