@@ -18,6 +18,7 @@ import dlt
 def budgets():
     yield [{"id": 1, "year": 1999, "month": 2, "amount": 7}]
 """
+CASES = STREAMS.replace('"month": 2', '"Day": 2, "Amount": 3')
 
 
 def test_discovery_warns_and_the_readmes_query_is_right(
@@ -44,3 +45,10 @@ def test_discovery_warns_and_the_readmes_query_is_right(
     exec(query, {"duckdb": duckdb, "shown": shown})
     (row,) = shown[0].project("year, month, amount").fetchall()
     assert row == (1999, 2, 7)
+
+
+def test_discovery_warns_of_names_that_differ_only_in_case(kit: Kit) -> None:
+    kit.add_source("shop", CASES)
+    found = kit.discover("shop")
+    assert "  ! Day: a folder of the landing zone has this name, too" in found.out
+    assert re.search("! (amount|Amount): differs from (amount|Amount) only in case", found.out)

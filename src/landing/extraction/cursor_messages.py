@@ -9,12 +9,18 @@ from landing.extraction.cursor import CursorTracker
 from landing.results import Ahead
 
 
-def messages(cursor: CursorTracker, ahead: Ahead | None) -> Iterator[str]:
-    """Notes about the cursor; call it once the stream has ended."""
+def messages(cursor: CursorTracker, ahead: Ahead | None, read: int) -> Iterator[str]:
+    """Notes about the cursor; call it once the stream has ended, having returned `read` records."""
     if cursor.below and cursor.values.kind == "text":
         yield (
             f"{counted(cursor.below, 'record')} with a {cursor.name} below {cursor.read_from!r}, "
             "compared as text, did not land: that is right only if the API sorts it as text"
+        )
+    elif 0 < cursor.below == read and cursor.frozen.range_start != "open":
+        yield (
+            f"all {counted(read, 'record')} that came have {cursor.name} below "
+            f"{cursor.read_from!r}, where the run starts, so none landed: if its values begin "
+            "anew, or have another unit, `landing state set` with --cursor puts the cursor back"
         )
     if ahead is not None and ahead.is_cursor:
         yield (

@@ -32,6 +32,7 @@ from dlt.extract.items import SupportsPipe as SupportsPipe
 from dlt.extract.items import TableNameMeta
 from dlt.extract.items_transform import BaseItemTransform as BaseItemTransform
 from dlt.extract.items_transform import ItemTransform as ItemTransform
+from dlt.extract.items_transform import LimitItem
 from dlt.extract.pipe import Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 from dlt.extract.reference import SourceFactory as SourceFactory
@@ -215,6 +216,12 @@ def parents_of(resource: DltResource) -> Iterator[DltResource]:
     while parent is not None:
         yield parent
         parent = parent._parent
+
+
+def is_limited(resource: DltResource) -> bool:
+    """Whether the resource, or a parent, has stopped early because of `add_limit`."""
+    steps = (step for one in (resource, *parents_of(resource)) for step in one._pipe.steps)
+    return any(isinstance(step, LimitItem) and getattr(step, "exhausted", False) for step in steps)
 
 
 def incremental_steps(resource: DltResource) -> Iterator[IncrementalResourceWrapper]:

@@ -15,13 +15,15 @@ from typing import Self
 from landing.catalog.settings import slice_limits
 from landing.errors import StreamError
 from landing.events import Emit, Note
-from landing.extraction.dlt_bridge import dlt_context
+from landing.extraction.dlt_bridge import dlt_context, is_limited, parents_of
 from landing.extraction.load_writer import LoadWriter
 from landing.extraction.prepared import PreparedStream
 from landing.extraction.reader import Pieces, StreamReader
 from landing.extraction.row_versions import LoadVersions
 from landing.extraction.side_by_side import Stop
 from landing.extraction.stream_state import StreamState
+from landing.http.paging.signs import ALL
+from landing.http.paging.unread import unread
 from landing.results import ENOUGH, Ahead, Drifted
 from landing.zone.bucket_file import BucketFile
 from landing.zone.publication import Load
@@ -238,11 +240,26 @@ class Extraction:
                 writer.write_deleted(table)
         elif self._config.has_deletes and not self._config.is_incremental:
             load.begin()
-        for note in self._reader.quarantine.notes():
+        for note in (*self._reader.quarantine.notes(), *self._unread()):
             self._note(note)
         load.gone = self.gone
         # A field that few records lack may be one that few have.
         load.drift = self.drift if self._reader.live >= ENOUGH else replace(self.drift, lost=[])
+
+    def _unread(self) -> Iterator[str]:
+        """Notes of rows that the stream has probably left unread."""
+        if is_limited(self._stream.resource):
+            yield "add_limit in its source ended the stream, so rows may be missing"
+            return
+        tracker, weights = self._state.tracker, ALL
+        if tracker is not None and (tracker.below or tracker.known_count or tracker.is_past):
+            weights = frozenset()  # newest first, it ends where it meets rows of earlier runs
+        elif tracker is not None or any(parents_of(self._stream.resource)):
+            weights = weights - {"total"}
+        is_first = not self._state.has_rows
+        if (why := unread(rows=self.count, weights=weights, is_first=is_first)) is not None:
+            source, stream = self._config.source, self._config.stream
+            yield f"{why}; `landing check {source} {stream}` examines its paging"
 
     def _note(self, text: str) -> None:
         self._emit(Note(self._config.stream, text))

@@ -33,6 +33,7 @@ from landing.extraction.dlt_bridge import (
     items_of,
     table_with_page,
 )
+from landing.extraction.last_answer import check_last_answer
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage, traffic
 from landing.http.gone import Gone, counting_gone
@@ -109,15 +110,18 @@ def _context(resource: DltResource, state: State, expected: Expected, gone: Gone
 
 
 def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
-    answers = traffic.current().answers
+    meter = traffic.current()
+    has_items = False
     try:
         with closing(items_of(resource, partial(skipping_gone, gone=gone))) as items:
             for item in items:
-                yield _Item(_kept(item), answers.count)
+                has_items = True
+                yield _Item(_kept(item), meter.answers.count)
     except PipeGenInvalid as error:
         raise _not_rows(resource.name, "returned no list of records") from error
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
+    check_last_answer(meter, has_items=has_items)
 
 
 def _kept(item: PipeItem) -> PipeItem:

@@ -13,6 +13,7 @@ from landing.catalog.stream_config import StreamConfig
 from landing.columns.conversion import Batch
 from landing.errors import StreamError
 from landing.extraction.pages import Page, row_count
+from landing.http import traffic
 
 TIMES = 100
 TIMES_WITHOUT_KEY = 10_000
@@ -20,6 +21,10 @@ TIMES_WITHOUT_KEY = 10_000
 _REMEMBERED = 100_000
 _STRETCHES = 16
 _STRETCH_BYTES = 512
+_SAME = (
+    "the first two pages have the same {:,} records; if the API takes page 0 for page 1, have the "
+    "source begin with 1, as otherwise the last page may be missing"
+)
 
 
 def without_loops(pages: Iterable[Page], config: StreamConfig) -> Iterator[Page]:
@@ -29,13 +34,17 @@ def without_loops(pages: Iterable[Page], config: StreamConfig) -> Iterator[Page]
     seen: Counter[int] = Counter()
     alone: Batch = []
     in_a_row = 0
-    for page in pages:
+    first: int | None = None
+    for number, page in enumerate(pages):
         if row_count(page.batch) < 2:
             in_a_row = in_a_row + 1 if _is_same(page.batch, alone) else 1
             alone = page.batch
             if config.primary_key and in_a_row > TIMES_WITHOUT_KEY:
                 raise _loop(config, page, in_a_row)
         elif (sign := _sign(page.batch)) is not None:
+            if number == 1 and sign == first and config.primary_key:
+                traffic.current().warn("same pages", _SAME.format(row_count(page.batch)))
+            first = sign if number == 0 else first
             seen[sign] += 1
             if seen[sign] > times:
                 raise _loop(config, page, seen[sign])

@@ -31,6 +31,7 @@ from landing.extraction.import_records import DeclaredStart, ImportRecords
 from landing.extraction.incremental import check_top_level, declared_incremental
 from landing.http import next_links, redirects, whole_bodies
 from landing.http.auth import sent_credentials
+from landing.http.paging import unread
 from landing.secrets import find_by, log_no_secrets, redacted
 from landing.zone.shared_objects import share_bucket
 
@@ -271,6 +272,7 @@ def load_source(workspace: Workspace, name: str) -> Source:
     next_links.guard()
     whole_bodies.guard()
     sent_credentials.guard()
+    unread.guard()
     log_no_secrets("dlt", "urllib3")
     share_bucket()
     find_by(dlt_secrets)

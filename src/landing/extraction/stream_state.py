@@ -179,7 +179,7 @@ class StreamState:
         if self._resync is not None:
             self._resync.remember(tracker, self._ours, ended=ended)
         load.cursor_after = frozen.get_state()["last_value"]
-        for note in messages(tracker, self.ahead) if ended else ():
+        for note in messages(tracker, self.ahead, self._reader.count) if ended else ():
             self._notify(note)
 
     def _remember_last_load(self, load: Load) -> None:

@@ -1,4 +1,5 @@
-"""Counts the responses to a stream's requests, and reads the source's time from their `Date`.
+"""Counts the responses to a stream's requests, reads the source's time from their `Date`, and knows
+whether the last one was a failure.
 
 It works with any HTTP library: `requests`, urllib3 and urllib use `http.client`; httpx and aiohttp
 are wrapped themselves.
@@ -10,23 +11,43 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, TypeAlias
+
+Request: TypeAlias = tuple[str, str, Hashable]
+"""Method, URL and body."""
+_MOST_KEPT = 1_000
 
 
 class Answers:
-    """The responses of one run with a status 2xx; others have no records."""
+    """The responses of one run; only those with a status 2xx have records and count."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.failed: int | None = None
+        """The status of the latest response, if it is an error."""
+        self.last: Any = None
+        """The latest response to any session of `requests`."""
+        self.is_settled = False
+        """Whether the client kit has read the list of the latest response to its end."""
+        self.unanswered: dict[Request, int] = {}
+        """Requests to which the latest response was an error, with its status."""
+        self.went_on = False
+        """Whether the stream went on after an error."""
+        self._noted: Request = ("", "", None)
         self._zero: datetime | None = None
         self._lock = threading.Lock()
 
-    def add(self, status: int, date: str | None) -> None:
+    def add(self, status: int, date: str | None, *, is_own: bool = True) -> None:
+        """`is_own` is False if the request may have been another library's, such as an
+        exporter's."""
+        if is_own and not 300 <= status < 400:
+            self.went_on = self.went_on or (self.failed is not None and status < 400)
+            self.failed = status if status >= 400 else None
         if not 200 <= status < 300:
             return
         zero = _zero_of(date)
@@ -34,6 +55,21 @@ class Answers:
             self.count += 1
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
+
+    def note(self, request: Request, status: int) -> None:
+        """A response of a client that shows what it requested."""
+        with self._lock:
+            self._noted = request
+            if status < 400:
+                self.unanswered.pop(request, None)
+            elif len(self.unanswered) < _MOST_KEPT:
+                self.unanswered[request] = status
+
+    def settle(self) -> None:
+        """The latest response ends a list, whatever its status: the client kit has read it, or the
+        source says so."""
+        self.failed, self.is_settled = None, True
+        self.unanswered.pop(self._noted, None)
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""
@@ -66,8 +102,15 @@ def _zero_of(date: str | None) -> datetime | None:
         return None
 
 
-Receivers = Callable[[], Iterable[Answers]]
-_receivers: Receivers = tuple
+Receivers = Callable[[], tuple[Iterable[Answers], bool]]
+"""Returns where to count a response, and whether it is certainly to a request of that stream."""
+
+
+def _nobody() -> tuple[Iterable[Answers], bool]:
+    return (), False
+
+
+_receivers: Receivers = _nobody
 _wrapped: set[tuple[Any, str]] = set()
 
 
@@ -96,19 +139,23 @@ def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
     @wraps(function)
     def observed(self: Any, *arguments: Any, **options: Any) -> Any:
         result = function(self, *arguments, **options)
-        _seen(self if is_answer else result)
+        _seen(self if is_answer else result, *arguments)
         return result
 
     @wraps(function)
     async def awaited(self: Any, *arguments: Any, **options: Any) -> Any:
         result = await function(self, *arguments, **options)
-        _seen(self if is_answer else result)
+        _seen(self if is_answer else result, *arguments)
         return result
 
     setattr(owner, name, awaited if iscoroutinefunction(function) else observed)
 
 
-def _seen(answer: Any) -> None:
+def _seen(answer: Any, request: Any = None, *_: Any) -> None:
     status = answer.status_code if hasattr(answer, "status_code") else answer.status
-    for answers in _receivers():
-        answers.add(status, answer.headers.get("Date"))
+    receivers, is_own = _receivers()
+    for answers in receivers:
+        answers.add(status, answer.headers.get("Date"), is_own=is_own)
+        if is_own and hasattr(request, "url"):  # of httpx
+            body = getattr(request, "_content", None)
+            answers.note((request.method, str(request.url), body), status)

@@ -93,6 +93,7 @@ class Api(CheckedClient):
         traffic.current().reads()
         pages = unless_gone(partial(pages_of, *varied(paging, query)), gone)
         yield from (page for page in pages if page)
+        traffic.current().answers.settle()
 
     def graphql(
         self,

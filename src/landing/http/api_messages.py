@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _READ = 64 * 1024
-_KEYS = names_in(
+KEYS = names_in(
     "error_description message detail error_message errorMessage error errors title description "
     "reason fault faultstring msg code"
 )
 """Keys under which APIs say what is wrong, the most specific first; each may have others inside."""
-_FAILURES = names_in("error_description error_message errorMessage error errors fault faultstring")
+FAILURES = names_in("error_description error_message errorMessage error errors fault faultstring")
 """Keys that mean a failure even in a record."""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """What OpenSSL says, depending on its version, if the server's answer is no TLS."""
@@ -79,7 +79,7 @@ def failure_in(value: Any) -> str:
     records, whose values are private."""
     if not isinstance(value, Mapping):
         return ""
-    keys = _FAILURES if "id" in value else (*_FAILURES, *_MESSAGES)
+    keys = FAILURES if "id" in value else (*FAILURES, *_MESSAGES)
     return _line(_found({key: value[key] for key in keys if key in value}))
 
 
@@ -102,7 +102,7 @@ def _found(value: Any, depth: int = 0) -> str:
     if isinstance(value, list):
         return next(filter(None, (_found(each, depth + 1) for each in value)), "")
     if isinstance(value, Mapping):
-        inside = (_found(value[key], depth + 1) for key in _KEYS if key in value)
+        inside = (_found(value[key], depth + 1) for key in KEYS if key in value)
         return next(filter(None, inside), "")
     return ""
 

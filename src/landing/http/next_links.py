@@ -30,9 +30,10 @@ def guard() -> None:
 
 
 def _guard_client() -> None:
-    from landing.http.dlt_sending import check_requests
+    from landing.http.dlt_sending import check_requests, count_offsets_in_rows
 
     check_requests(_stays_on_one_host)
+    count_offsets_in_rows()
 
 
 class _GuardsWhenImported(MetaPathFinder):

@@ -32,9 +32,9 @@ def yes_or_no(value: object) -> bool | None:
     """A flag as a boolean; None if the value is no flag."""
     text = str(value).strip().lower()
     if isinstance(value, bool | int | str):
-        if text in ("true", "1", "yes"):
+        if text in ("true", "1", "yes", "y", "t"):
             return True
-        if text in ("false", "0", "no", ""):
+        if text in ("false", "0", "no", "n", "f", ""):
             return False
     return None
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from landing.events import Emit, Note, TotalExpected, ignore
+from landing.http import other_clients
 from landing.http.answers import Answers, observe
 from landing.results import Traffic
 
@@ -116,6 +117,7 @@ def counting(
     token = _current.set(meter)
     _running.add(meter)
     observe(_of_this_answer)
+    other_clients.guard()
     try:
         yield meter.traffic
     finally:
@@ -124,8 +126,9 @@ def counting(
         meter.end()
 
 
-def _of_this_answer() -> list[Answers]:
-    """The responses to count for the current thread: those of its stream, or of all streams if a
-    stream has started the thread itself."""
+def _of_this_answer() -> tuple[list[Answers], bool]:
+    """Where to count a response of the current thread: with its stream, or with all streams if the
+    thread is of no stream; a stream may have started it, or another library."""
     meter = _current.get()
-    return [one.answers for one in ([meter] if meter is not None else list(_running))]
+    running = [meter] if meter is not None else list(_running)
+    return [one.answers for one in running], meter is not None

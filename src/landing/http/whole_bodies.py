@@ -45,7 +45,7 @@ def check_whole(response: requests.Response) -> None:
     decoder = getattr(response.raw, "_decoder", None)
     if decoder is None or not _was_fed(response.raw):
         return
-    if not all(map(_is_finished, getattr(decoder, "_decoders", (decoder,)))):
+    if not all(map(is_finished, getattr(decoder, "_decoders", (decoder,)))):
         raise ChunkedEncodingError(
             f"the body, with Content-Encoding {', '.join(_codings(response))}, is cut off",
             request=response.request,
@@ -81,7 +81,8 @@ def _was_fed(raw: Any) -> bool:
     return bool(getattr(raw, "chunked", False) and getattr(raw, "_has_decoded_content", False))
 
 
-def _is_finished(decoder: Any) -> bool:
+def is_finished(decoder: Any) -> bool:
+    """Whether a decoder of urllib3, which was given data, has reached the data's end."""
     compressed = getattr(decoder, "_obj", None)
     if compressed is not None and hasattr(compressed, "is_finished"):  # brotli
         return bool(compressed.is_finished())

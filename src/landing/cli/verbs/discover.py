@@ -104,14 +104,21 @@ def _warnings(found: Discovered) -> Iterator[str]:
     from landing.operations.discovered_changes import spelled
     from landing.zone.layout import PARTITIONS
 
+    seen: dict[str, str] = {}
     for name, field in found.schema.fields.items():
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            yield (
+                f"{name}: differs from {other} only in case, and most readers of the files take "
+                "them for one column or rename one; rename it in streams.py, or leave one out"
+            )
         if _are_too_large(row.get(name) for row in found.records):
             yield f"{name}: integers of more than 64 bits; lands as text"
         elif len(field.kinds) > 1 and not field.kinds <= {"array", "object"}:
             yield f"{name}: mixed types, {spelled(field)}; lands as text"
         elif not field.kinds:
             yield f"{name}: null in every sampled record; lands as text"
-        if name in PARTITIONS:
+        if name.lower() in PARTITIONS:
             yield (
                 f"{name}: a folder of the landing zone has this name, too, and most readers return "
                 "its value instead; read the files with hive_partitioning = false"

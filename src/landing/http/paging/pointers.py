@@ -38,6 +38,9 @@ from landing.http.paging.totals import StatedTotal, warn_if_full
 from landing.http.query import Answer, Query
 from landing.http.spelling import is_end, yes_or_no
 
+_MOST_EMPTY = 2_000
+"""Some APIs filter after they have cut pages, so that many may be empty."""
+
 
 @runtime_checkable
 class PageReader(Protocol):
@@ -60,13 +63,19 @@ def followed(paginator: BasePaginator, query: Query) -> Iterator[Page]:
     request = query.request()
     paginator.init_request(request)
     requested: set[int] = set()
-    rows = 0
+    rows = empty = 0
     total = StatedTotal(query)
     answer: Answer | None = None
     while True:
         requested.add(_sign(request))
         answer = _requested(paginator, query, request, answer)
         rows += len(answer.page)
+        empty = 0 if answer.page else empty + 1
+        if empty > _MOST_EMPTY:
+            raise ApiError(
+                f"{query.shown}: {empty:,} pages without rows in succession; does the last page "
+                "have a cursor, too? If a value says whether there are more, name it with has_more="
+            )
         total.saw(answer)
         _update(paginator, answer)
         if len(requested) == 1 and isinstance(paginator, RangePaginator):

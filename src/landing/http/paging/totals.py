@@ -7,7 +7,7 @@ from landing.http.paging.more import Evidence, Total, evidence_of
 from landing.http.query import Answer, Query
 from landing.http.spelling import plain, plain_set, whole_number
 
-_USUAL_SIZES = frozenset(
+USUAL_SIZES = frozenset(
     n * ten for n in (10, 15, 20, 25, 30, 40, 50, 60, 75, 80) for ten in (1, 10, 100, 1_000)
 )
 """Usual default and maximum sizes of pages."""
@@ -69,7 +69,7 @@ def warn_if_full(query: Query, answer: Answer, remedy: str) -> None:
     params = query.template.json if query.template.json is not None else query.template.params
     sizes = plain_set(vocabulary.SIZES)
     limits = {whole_number(value) for name, value in (params or {}).items() if plain(name) in sizes}
-    if rows in limits | _USUAL_SIZES and not evidence.confirms_end(rows=rows, pages=1):
+    if rows in limits | USUAL_SIZES and not evidence.confirms_end(rows=rows, pages=1):
         traffic.current().warn(
             "full page",
             f"{query.shown}: the response has exactly {rows:,} rows, as a full page would have, "

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
 from requests import Response
 
-from landing.columns import json_path
 from landing.columns.json_page import JsonPage
 from landing.http.page_rows import identities
 from landing.http.paging.more import Evidence
 from landing.http.paging.signs import Sign
 from landing.http.paging.totals import total_above
+from landing.http.paging.unread import records_in
 
 
 def left_over(answers: Sequence[Response]) -> str | None:
@@ -26,16 +25,16 @@ def left_over(answers: Sequence[Response]) -> str | None:
     """
     lists: dict[tuple[str, str], list[Response]] = defaultdict(list)
     for response in answers:
-        if response.ok and _records(response) is not None:
+        if response.ok and records_in(response) is not None:
             url = urlsplit(str(response.request.url))
             lists[str(response.request.method), f"{url.hostname}{url.path}"].append(response)
     for (method, place), pages in lists.items():
-        last = Evidence(pages[-1], _records(pages[-1]), _ignored(pages[-1]))
+        last = Evidence(pages[-1], records_in(pages[-1]), _ignored(pages[-1]))
         rows = len({one for page in pages for one in _identities(page)})
         sign = last.sign_of_more(rows=rows, pages=len(pages), from_start=len(pages) > 1)
         if sign and not _is_followed(sign, answers):
             return f"{method} {place}: {sign.where} {sign.shown}"
-        first = Evidence(pages[0], _records(pages[0]), _ignored(pages[0]))
+        first = Evidence(pages[0], records_in(pages[0]), _ignored(pages[0]))
         total = total_above(first.stated_total, last.stated_total, rows, first.rows_before)
         if total is not None:
             return f"{method} {place}: '{total.place}' is {total.rows:,}, and {rows:,} rows came"
@@ -61,7 +60,7 @@ def _ignored(response: Response) -> Sequence[str]:
 
 
 def _identities(response: Response) -> list[int]:
-    path = _records(response) or ""
+    path = records_in(response) or ""
     # Of a GraphQL connection, the kit's path is that of the connection.
     for place in (path, f"{path}.nodes", f"{path}.edges"):
         try:
@@ -69,32 +68,3 @@ def _identities(response: Response) -> list[int]:
         except (ValueError, msgspec.MsgspecError):
             continue
     return []
-
-
-def _records(response: Response) -> str | None:
-    """JSON path of the body's list of objects, at most two levels deep; None without one."""
-    known: str | None = getattr(response, "landing_records", None)
-    if known is not None:
-        return known
-    if not response.content:
-        return None
-    try:
-        return _list_in(response.content, 0)
-    except (ValueError, msgspec.MsgspecError):
-        return None  # no JSON
-
-
-def _list_in(raw: bytes | msgspec.Raw, depth: int) -> str | None:
-    first = json_path.first_byte(raw)
-    if first == b"[":
-        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
-        return "" if items and json_path.first_byte(items[0]) == b"{" else None
-    if first != b"{" or depth > 1:
-        return None
-    found: list[tuple[int, str]] = []
-    for name, member in json_path.members_of(raw).items():
-        inner: Any = _list_in(member, depth + 1)
-        if inner is not None:
-            step = f"$[{msgspec.json.encode(name).decode()}]"
-            found.append((len(memoryview(member)), step + inner.removeprefix("$")))
-    return max(found)[1] if found else None

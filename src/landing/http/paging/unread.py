@@ -1,0 +1,130 @@
+"""Finds, in the last response to a source's own requests, signs of rows that it did not request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+import msgspec
+import requests
+from requests import Response
+
+from landing.columns import json_path
+from landing.columns.json_page import JsonPage
+from landing.http import traffic, vocabulary
+from landing.http.api_messages import FAILURES, KEYS, failure_in, message_in, shown_request
+from landing.http.paging.more import Evidence
+from landing.http.paging.requested import Requested
+from landing.http.paging.signs import Weight
+from landing.http.paging.totals import USUAL_SIZES
+from landing.http.spelling import yes_or_no
+
+_LEAST_CAP = 50
+"""Fewer rows are more often all that are new."""
+_GOOD = ("success", "ok")
+_FAILED = ("error", "fail", "failed", "failure")
+
+
+@cache
+def guard() -> None:
+    """Keep the last response that each stream gets from any session of `requests`."""
+    send = requests.Session.send
+
+    def kept(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Response:
+        response = send(self, request, **options)
+        answers = traffic.current().answers
+        answers.last, answers.is_settled = response, False
+        if not hasattr(self, "retries"):  # a session of the kit sends again what failed, or raises
+            body = request.body if isinstance(request.body, bytes | str) else None
+            key = str(request.method), str(request.url), body
+            answers.note(key, response.status_code)
+        return response
+
+    requests.Session.send = kept  # type: ignore[method-assign]
+
+
+def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | None:
+    """Why the API may have more than the rows that the current stream read to its end; None if
+    nothing says so. Without `weights`, and for lists that the client kit has read, it only looks
+    for failures. `is_first` if no run has landed any rows."""
+    answers = traffic.current().answers
+    response = answers.last
+    if response is None or response._content is False or not response.ok:
+        return None
+    request = response.request
+    shown = shown_request(str(request.method), str(response.url))
+    if failure := _failure(response):
+        return f"rows may be missing: the last response, to {shown}, says: {failure}"
+    if answers.is_settled or not weights:
+        return None
+    records = records_in(response)
+    if records is None:  # an empty page, or something else
+        weights = frozenset[Weight]({"flag", "pages"}) & frozenset(weights)
+    evidence = Evidence(response, records or "")
+    pages = answers.count
+    count = 0 if records is None else len(JsonPage(response.content, records))
+    if count and not rows and is_first:
+        place = ".".join(map(str, json_path.parsed(records or "").steps))
+        where = f" at '{place}'" if place else ""
+        return (
+            f"the stream returned no rows, but the last response, to {shown}, has {count:,}{where}"
+        )
+    sign = evidence.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=True)
+    if sign is not None:
+        return (
+            f"rows may be missing: the last response, to {shown}, says that there are more: "
+            f"{sign.where} {sign.shown}"
+        )
+    size = Requested(response).number(vocabulary.SIZES)
+    is_cap = _LEAST_CAP <= rows < size and rows in USUAL_SIZES and rows == count
+    if is_cap and not evidence.confirms_end(rows=rows, pages=pages):
+        return (
+            f"rows may be missing: {shown} asked for {size:,} rows and got {rows:,}, which may be "
+            f"all that the API returns at once; ask for {rows:,} at a time, so that the next page "
+            "shows it"
+        )
+    return None
+
+
+def _failure(response: Response) -> str:
+    """What a response with status 2xx says of a failure; empty if it says nothing."""
+    try:
+        members = json_path.members_of(response.content)
+        said = {name: msgspec.json.decode(members[name]) for name in KEYS if name in members}
+        failures = {name: value for name, value in said.items() if name in FAILURES}
+        flags = [msgspec.json.decode(members[name]) for name in _GOOD if name in members]
+        status = msgspec.json.decode(members.get("status", b"null"))
+    except (ValueError, msgspec.MsgspecError):
+        return ""  # no JSON object
+    is_failed = False in map(yes_or_no, flags) or str(status).lower() in _FAILED
+    return message_in(said) if is_failed else failure_in(failures)
+
+
+def records_in(response: Response) -> str | None:
+    """JSON path of the body's list of objects, at most two levels deep; None without one."""
+    known: str | None = getattr(response, "landing_records", None)
+    if known is not None:
+        return known
+    if not response.content:
+        return None
+    try:
+        return _list_in(response.content, 0)
+    except (ValueError, msgspec.MsgspecError):
+        return None  # no JSON
+
+
+def _list_in(raw: bytes | msgspec.Raw, depth: int) -> str | None:
+    first = json_path.first_byte(raw)
+    if first == b"[":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return "" if items and json_path.first_byte(items[0]) == b"{" else None
+    if first != b"{" or depth > 1:
+        return None
+    found: list[tuple[int, str]] = []
+    for name, member in json_path.members_of(raw).items():
+        inner: Any = _list_in(member, depth + 1)
+        if inner is not None:
+            step = f"$[{msgspec.json.encode(name).decode()}]"
+            found.append((len(memoryview(member)), step + inner.removeprefix("$")))
+    return max(found)[1] if found else None
