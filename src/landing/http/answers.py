@@ -69,6 +69,8 @@ def _zero_of(date: str | None) -> datetime | None:
 Receivers = Callable[[], Iterable[Answers]]
 _receivers: Receivers = tuple
 _wrapped: set[tuple[Any, str]] = set()
+_wrapping = threading.Lock()
+"""Streams begin at the same time; wrapped twice, each answer would count twice."""
 
 
 def observe(receivers: Receivers) -> None:
@@ -87,11 +89,14 @@ def observe(receivers: Receivers) -> None:
 
 
 def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
+    with _wrapping:
+        if (owner, name) not in _wrapped:
+            setattr(owner, name, _observed(getattr(owner, name), is_answer=is_answer))
+            _wrapped.add((owner, name))
+
+
+def _observed(function: Callable[..., Any], *, is_answer: bool) -> Callable[..., Any]:
     """See the answer that a method returns, or of which it is one, each time it was called."""
-    if (owner, name) in _wrapped:
-        return
-    _wrapped.add((owner, name))
-    function = getattr(owner, name)
 
     @wraps(function)
     def observed(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -105,7 +110,7 @@ def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
         _seen(self if is_answer else result)
         return result
 
-    setattr(owner, name, awaited if iscoroutinefunction(function) else observed)
+    return awaited if iscoroutinefunction(function) else observed
 
 
 def _seen(answer: Any) -> None:

@@ -96,6 +96,7 @@ class TrafficMeter:
 
 _current: ContextVar[TrafficMeter | None] = ContextVar("landing_traffic", default=None)
 _running: set[TrafficMeter] = set()
+_of_no_stream: ContextVar[bool] = ContextVar("landing_of_no_stream", default=False)
 
 
 def current() -> TrafficMeter:
@@ -124,8 +125,20 @@ def counting(
         meter.end()
 
 
+@contextmanager
+def of_no_stream() -> Iterator[None]:
+    """The responses inside are no stream's, such as those of a login or of a collector."""
+    token = _of_no_stream.set(True)
+    try:
+        yield
+    finally:
+        _of_no_stream.reset(token)
+
+
 def _of_this_answer() -> list[Answers]:
     """The responses to count for the current thread: those of its stream, or of all streams if a
     stream has started the thread itself."""
+    if _of_no_stream.get():
+        return []
     meter = _current.get()
     return [one.answers for one in ([meter] if meter is not None else list(_running))]

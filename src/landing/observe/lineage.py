@@ -6,6 +6,7 @@ A thread of its own sends them in order, so that a collector that does not answe
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,6 +55,8 @@ from landing.zone.layout import StreamPaths
 
 NAME = "OpenLineage"
 PARENT, ROOT = "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"
+_CREATING = threading.Lock()
+"""Another run in this process would remove the variables before the client has read them."""
 _LONGEST = 2_000
 """Characters of an error's message."""
 
@@ -240,13 +243,14 @@ class Lineage:
 def _client() -> OpenLineageClient:
     """Without the variables that the client adds to the environment, with its key in one of them:
     they would switch it on for whatever this process does later."""
-    before = set(os.environ)
-    try:
-        return OpenLineageClient()
-    finally:
-        for name in set(os.environ) - before:
-            if name.startswith("OPENLINEAGE__"):
-                del os.environ[name]
+    with _CREATING:
+        before = set(os.environ)
+        try:
+            return OpenLineageClient()
+        finally:
+            for name in set(os.environ) - before:
+                if name.startswith("OPENLINEAGE__"):
+                    del os.environ[name]
 
 
 @contextmanager
