@@ -4,6 +4,7 @@ import gc
 import multiprocessing.util
 import os
 import pickle
+import re
 import shutil
 import signal
 import sys
@@ -39,6 +40,10 @@ _SETTINGS = (
     "MY_API_URL",
     "MY_API_KEY",
 )
+_OF_THE_MACHINE = re.compile(
+    r"(AWS|AZURE|GOOGLE|OTEL|OPENLINEAGE|LANDING)_(?!CA_BUNDLE)|(FORCE|NO)_COLOR$"
+)
+"""What a person or a CI has set, such as another account or a collector, is not for tests."""
 # Files that take the longest come first, so that no process is left alone with one at the end.
 _LONG = (
     "test_dagster_ui",
@@ -110,9 +115,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_configure() -> None:
-    """A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt."""
+    """A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt.
+    A variable of the machine's must not reach tests or the servers of the whole session."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in filter(_OF_THE_MACHINE.match, list(os.environ)):
+        del os.environ[name]
+    if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
+        os.environ["no_proxy"] = "127.0.0.1,localhost"  # the servers of tests
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from multiprocessing import Pipe
@@ -231,7 +230,6 @@ def test_counts_arrive_between_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_process, "_COUNTS_EVERY", 0.01)
     ours, theirs = Pipe()
     parent, counts = child_process.Parent(theirs), events.ReadCounts()
-    threading.Thread(target=parent.send_counts, daemon=True).start()
     parent(events.ReadingStarted("orders", counts))
     assert ours.recv().counts == {"orders": (0, 0)}
     counts.pages, counts.rows = 2, 70

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from landing import secrets
 from landing.errors import ApiError, SourceError
@@ -132,12 +133,12 @@ def test_a_token_is_renewed_before_its_end(expires: Any, answer: dict[str, Any])
     if "data" in answer:
         answer = {"data": {"until": time.time() + 0.4}}
     shop = Shop(lambda token: {**answer, "token": token})
-    with serve(shop) as server:
+    with serve(shop) as server, time_machine.travel(time.time(), tick=False) as clock:
         session = Session(auth=login(server.url, expires=expires))
         session.get(server.url)
         session.get(server.url)
         assert len(shop.logins) == 1
-        time.sleep(0.5)
+        clock.shift(0.5)
         assert session.get(server.url).ok
         assert len(shop.logins) == 2
         assert all(seen.headers["X-Auth"] for seen in server.seen if seen.path != "/login")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
 from landing.catalog.workspace import Workspace
 from landing.errors import WorkspaceError
+
+_IMPORTING = threading.Lock()
+"""Steps of one process may run in threads, which would put back each other's `sys.path`."""
 
 
 def import_engine(workspace: Workspace) -> None:
@@ -18,7 +22,7 @@ def import_engine(workspace: Workspace) -> None:
     If Dagster is started in the workspace, that folder is on `sys.path`, and a `dlt/` that is a
     package hides the library. Raises WorkspaceError if that has happened already.
     """
-    with _off_the_path(workspace.root):
+    with _IMPORTING, _off_the_path(workspace.root) if "dlt" not in sys.modules else nullcontext():
         import dlt
     if Path(dlt.__file__ or "").resolve().is_relative_to(workspace.root.resolve()):
         raise WorkspaceError(

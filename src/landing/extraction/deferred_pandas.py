@@ -37,7 +37,8 @@ class _Absent(MetaPathFinder):
 
 
 class _Announced(MetaPathFinder):
-    """Finds pandas as the other finders do, and has pyarrow look for it again once it is there."""
+    """Finds pandas as the other finders do, and has pyarrow look for it again once it is there. It
+    stays: a thread that imports meanwhile would skip a finder behind one that is removed."""
 
     def __init__(self) -> None:
         self._is_looking = False
@@ -57,8 +58,6 @@ class _Announced(MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                if self in sys.meta_path:
-                    sys.meta_path.remove(self)
                 shim: Any = getattr(pa.lib, "_pandas_api")  # noqa: B009 - in no stub
                 _ = shim.pd
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from landing.extraction import interruption
@@ -59,13 +60,14 @@ def side_by_side(
     stop = Stop()
     if workers == 1 or len(jobs) == 1:
         return [_outcome(call, job, stop) for job in jobs]
-    threads = ThreadPoolExecutor(workers, thread_name_prefix="landing-stream")
-    futures = [threads.submit(_outcome, call, job, stop) for job in jobs]
+    threads = ThreadPoolExecutor(workers, thread_name_prefix=f"landing-stream-{id(stop)}")
     try:
+        futures = [threads.submit(_outcome, call, job, stop) for job in jobs]
         return [future.result() for future in futures]
     except BaseException:
         stop.request()
-        _cancel(futures)
+        threads.shutdown(wait=False, cancel_futures=True)
+        _wait_for_threads(f"landing-stream-{id(stop)}")
         raise
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
@@ -80,7 +82,10 @@ def _outcome(call: Callable[[Job, Stop], Result], job: Job, stop: Stop) -> Resul
         return error
 
 
-def _cancel(futures: Sequence[Future[Result | Exception]]) -> None:
-    for future in futures:
-        future.cancel()
-    wait(futures, timeout=_GRACE)
+def _wait_for_threads(name: str) -> None:
+    """Also for one that was being started when the signal came, which the pool does not know."""
+    until = time.monotonic() + _GRACE
+    while any(thread.name.startswith(name) for thread in threading.enumerate()):
+        if time.monotonic() > until:
+            return
+        time.sleep(0.01)

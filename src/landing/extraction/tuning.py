@@ -8,6 +8,7 @@ are decoded by `requests`, too.
 from __future__ import annotations
 
 import gc
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ def _read_in_large_pieces() -> None:
     models.CONTENT_CHUNK_SIZE = 1024 * 1024
 
 
+@cache
 def _decode_faster() -> None:
     """Decode JSON with msgspec, six times as fast as simplejson, which dlt installs and `requests`
     prefers. Anything but plain JSON, including errors, is left to the decoder of `requests`."""

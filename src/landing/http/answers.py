@@ -112,6 +112,8 @@ def _nobody() -> tuple[Iterable[Answers], bool]:
 
 _receivers: Receivers = _nobody
 _wrapped: set[tuple[Any, str]] = set()
+_wrapping = threading.Lock()
+"""Streams begin at the same time; wrapped twice, each answer would count twice."""
 
 
 def observe(receivers: Receivers) -> None:
@@ -130,11 +132,14 @@ def observe(receivers: Receivers) -> None:
 
 
 def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
+    with _wrapping:
+        if (owner, name) not in _wrapped:
+            setattr(owner, name, _observed(getattr(owner, name), is_answer=is_answer))
+            _wrapped.add((owner, name))
+
+
+def _observed(function: Callable[..., Any], *, is_answer: bool) -> Callable[..., Any]:
     """See the answer that a method returns, or of which it is one, each time it was called."""
-    if (owner, name) in _wrapped:
-        return
-    _wrapped.add((owner, name))
-    function = getattr(owner, name)
 
     @wraps(function)
     def observed(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -148,7 +153,7 @@ def _wrap(owner: Any, name: str, *, is_answer: bool = False) -> None:
         _seen(self if is_answer else result, *arguments)
         return result
 
-    setattr(owner, name, awaited if iscoroutinefunction(function) else observed)
+    return awaited if iscoroutinefunction(function) else observed
 
 
 def _seen(answer: Any, request: Any = None, *_: Any) -> None:

@@ -97,6 +97,7 @@ class TrafficMeter:
 
 _current: ContextVar[TrafficMeter | None] = ContextVar("landing_traffic", default=None)
 _running: set[TrafficMeter] = set()
+_of_no_stream: ContextVar[bool] = ContextVar("landing_of_no_stream", default=False)
 
 
 def current() -> TrafficMeter:
@@ -126,9 +127,25 @@ def counting(
         meter.end()
 
 
+@contextmanager
+def of_no_stream() -> Iterator[None]:
+    """The responses inside are no stream's, such as those of a login or of a collector."""
+    token = _of_no_stream.set(True)
+    try:
+        yield
+    finally:
+        _of_no_stream.reset(token)
+
+
+def is_of_no_stream() -> bool:
+    return _of_no_stream.get()
+
+
 def _of_this_answer() -> tuple[list[Answers], bool]:
     """Where to count a response of the current thread: with its stream, or with all streams if the
     thread is of no stream; a stream may have started it, or another library."""
+    if _of_no_stream.get():
+        return [], False
     meter = _current.get()
     running = [meter] if meter is not None else list(_running)
     return [one.answers for one in running], meter is not None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from landing.errors import LandingError
 from landing.events import Emit, Event, RunAborted, RunEnded, StreamFailed
+from landing.http.traffic import of_no_stream
 
 SENT_WITHIN = 0.6
 """Seconds that the end of a run that landed everything waits for collectors and gateways."""
@@ -31,7 +32,8 @@ class Work:
 
     def _run(self) -> None:
         try:
-            self._call()
+            with of_no_stream():
+                self._call()
         except Exception as error:
             self._errors.append(error)
 
@@ -82,7 +84,8 @@ class AtEnd:
         return emit
 
     def __call__(self, event: Event) -> None:
-        self._has_failed |= isinstance(event, StreamFailed | RunAborted)
+        if isinstance(event, StreamFailed | RunAborted):
+            self._has_failed = True  # `|=` could lose it to a thread with another event
         if isinstance(event, RunEnded) and (failures := list(self._failures())):
             raise LandingError("; ".join(failures))
 

@@ -6,6 +6,7 @@ A thread of its own sends them in order, so that a collector that does not answe
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from openlineage.client import OpenLineageClient
+from openlineage.client import client as client_module
 from openlineage.client.constants import __version__ as client_version
 from openlineage.client.event_v2 import (
     InputDataset,
@@ -44,6 +46,7 @@ from landing.catalog.schedule import Schedule
 from landing.catalog.settings import bucket_settings
 from landing.catalog.stream_config import StreamConfig
 from landing.catalog.workspace import Workspace
+from landing.environment import variables
 from landing.errors import CatalogError, LandingError, LeaseHeld, SettingsError
 from landing.observe.in_time import Work
 from landing.observe.lineage_facets import api_dataset, code_location, landed_dataset
@@ -54,6 +57,7 @@ from landing.zone.layout import StreamPaths
 
 NAME = "OpenLineage"
 PARENT, ROOT = "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"
+_CREATING = threading.Lock()
 _LONGEST = 2_000
 """Characters of an error's message."""
 
@@ -237,16 +241,29 @@ class Lineage:
             raise LandingError(f"{NAME}: {len(failures)} events were not sent: {why}")
 
 
+class _Os:
+    """The module `os` with a copy of the environment."""
+
+    def __init__(self) -> None:
+        self.environ = variables()
+
+    def getenv(self, name: str, default: str | None = None) -> str | None:
+        return self.environ.get(name, default)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
 def _client() -> OpenLineageClient:
-    """Without the variables that the client adds to the environment, with its key in one of them:
-    they would switch it on for whatever this process does later."""
-    before = set(os.environ)
-    try:
-        return OpenLineageClient()
-    finally:
-        for name in set(os.environ) - before:
-            if name.startswith("OPENLINEAGE__"):
-                del os.environ[name]
+    """The client sets variables, with its key in one of them, which would switch it on for whatever
+    this process does later. It sets them in a copy of the environment: to remove them again would
+    fail the requests of other runs in this process, for which all variables are read."""
+    with _CREATING:
+        setattr(client_module, "os", _Os())  # noqa: B010 - it does not export the name
+        try:
+            return OpenLineageClient()
+        finally:
+            setattr(client_module, "os", os)  # noqa: B010
 
 
 @contextmanager

@@ -28,8 +28,10 @@ class JsonLog:
         self._source = source
         self._run_id = uuid.uuid4().hex
         self._load_ids: dict[str, str] = {}
-        self._lock = threading.Lock()
+        # One lock, since a destructor may log in a thread that is printing a line.
+        self._lock = threading.RLock()
         self._libraries = _LibraryLines(self)
+        self._libraries.lock = self._lock
         logging.getLogger().addHandler(self._libraries)
         logging.captureWarnings(True)
 

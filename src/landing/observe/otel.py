@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from landing import __version__, events
+from landing.http.traffic import of_no_stream
 from landing.observe.in_quarantine import InQuarantine
 from landing.observe.in_time import Work
 from landing.observe.lag import moment_of
@@ -55,6 +56,18 @@ _GAUGES = {
 }
 
 
+class _Spans(OTLPSpanExporter):
+    def export(self, *arguments: Any, **named: Any) -> SpanExportResult:
+        with of_no_stream():
+            return super().export(*arguments, **named)
+
+
+class _Figures(OTLPMetricExporter):
+    def export(self, *arguments: Any, **named: Any) -> MetricExportResult:
+        with of_no_stream():
+            return super().export(*arguments, **named)
+
+
 @dataclass
 class _Stream:
     span: Span
@@ -67,8 +80,8 @@ class Telemetry:
         self._source = source
         self._waiting = waiting
         self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+        self._traces.add_span_processor(BatchSpanProcessor(_Spans()))
+        reader = PeriodicExportingMetricReader(_Figures())
         self._metrics = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         self._tracer = self._traces.get_tracer(NAME, __version__)
         self._streams: dict[str, _Stream] = {}

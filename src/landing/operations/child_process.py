@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
-from typing import Any, cast
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, cast
 
 from landing import errors, events
 from landing.catalog.settings import bucket_settings
@@ -40,9 +41,12 @@ class Work:
     workers: int
 
 
+Content: TypeAlias = events.Event | logging.LogRecord | LandingError | None
+
+
 @dataclass(frozen=True)
 class Message:
-    content: events.Event | logging.LogRecord | LandingError | None
+    content: Content
     """What libraries log is written where the parent's is. An error has ended the process."""
     counts: Mapping[str, tuple[int, int]]
     """Pages and rows of the streams whose counts have changed since the last message."""
@@ -60,7 +64,9 @@ class Parent:
         self._inherited = known()
         self._secrets: Set[str] = frozenset()
         self._failed: set[str] = set()
-        self._lock = threading.Lock()
+        self._to_send: SimpleQueue[Content] = SimpleQueue()
+        self._sending = threading.Thread(target=self._send_all, daemon=True)
+        self._sending.start()
 
     def __call__(self, event: events.Event) -> None:
         match event:
@@ -71,12 +77,12 @@ class Parent:
             case events.StreamFailed(stream, error):
                 self._failed.add(stream)
                 event = events.StreamFailed(stream, _portable(error))
-        self._send(event)
+        self._to_send.put(event)
 
     def put_nowait(self, record: logging.LogRecord) -> None:
         """As a queue of `QueueHandler`."""
         kept = {name: value for name, value in vars(record).items() if name in _OF_A_RECORD}
-        self._send(logging.makeLogRecord({**kept, "msg": redacted(str(record.msg))}))
+        self._to_send.put(logging.makeLogRecord({**kept, "msg": redacted(str(record.msg))}))
 
     def fail_streams(self, failed: Mapping[str, Exception]) -> None:
         """Send the failures that no event has sent."""
@@ -84,22 +90,37 @@ class Parent:
             self(events.StreamFailed(stream, failed[stream]))
 
     def fail(self, error: Exception) -> None:
-        self._send(_portable(error))
+        self._to_send.put(_portable(error))
 
-    def send_counts(self) -> None:
-        """Send what has changed, again and again: events may be minutes apart."""
+    def close(self) -> None:
+        """Wait until all is sent."""
+        self._to_send.put(None)
+        self._sending.join()
+
+    def _send_all(self) -> None:
+        """In a thread of its own: a destructor may log in any, in the middle of a message."""
+        with suppress(OSError):  # the parent is gone, which ends this process
+            for content in self._contents():
+                message = Message(content, self._new_counts(), self._new_secrets())
+                if content is not None or message.counts or any(message.secrets):
+                    self._connection.send(message)
+
+    def _contents(self) -> Iterator[Content]:
+        """What is to be sent, and None while there is nothing but counts: events may be minutes
+        apart."""
         while True:
-            time.sleep(_COUNTS_EVERY)
-            self._send(None)
-
-    def _send(self, content: events.Event | logging.LogRecord | LandingError | None) -> None:
-        with self._lock, suppress(OSError):  # the parent is gone, which ends this process
-            message = Message(content, self._new_counts(), self._new_secrets())
-            if content is not None or message.counts or any(message.secrets):
-                self._connection.send(message)
+            try:
+                content = self._to_send.get(timeout=_COUNTS_EVERY)
+            except Empty:
+                yield None
+                continue
+            if content is None:
+                return
+            yield content
 
     def _new_counts(self) -> Mapping[str, tuple[int, int]]:
-        counts = {stream: (now.pages, now.rows) for stream, now in self._counts.items()}
+        known = list(self._counts.items())  # streams begin meanwhile
+        counts = {stream: (now.pages, now.rows) for stream, now in known}
         new = dict(counts.items() - self._sent_counts.items())
         self._sent_counts = counts
         return new
@@ -140,8 +161,10 @@ def main() -> None:
         sys.path[:], work = connection.recv()
         parent = Parent(connection)
         threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
-        threading.Thread(target=parent.send_counts, daemon=True).start()
-        _run(work, parent)
+        try:
+            _run(work, parent)
+        finally:
+            parent.close()
     except KeyboardInterrupt:
         code = interruption.code()
     except EOFError:

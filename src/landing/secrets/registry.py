@@ -47,7 +47,8 @@ _sent: dict[str, str] = {}
 _lasting: dict[str, str] = {}
 _public: set[str] = set()
 _finders: list[Callable[[], Iterable[str]]] = []
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""A destructor that logs may run in a thread that has it, and what is logged is redacted."""
 
 
 def register(*values: str, what: str = "a token") -> None:

@@ -108,8 +108,7 @@ class Lease:
                 self._release_unanswered()
                 raise
             else:
-                self._renewal.start()
-                self._seal_unfinished()
+                self._begin()
                 return self
 
     def _is_worth_waiting(self, purpose: str, waited: float) -> bool:
@@ -132,21 +131,23 @@ class Lease:
 
     def _release_unanswered(self) -> None:
         """Release the lease if the request for it was granted, and its answer not waited for."""
+        if not writes_end(RELEASED_WITHIN.total_seconds()):
+            return
         with suppress(BucketError):
             self._own = self._late_renewal()
             if self._own is not None:
                 self._is_released = True
                 self._renew_once()
 
-    def _seal_unfinished(self) -> None:
-        if self._publishing is None:
-            return
+    def _begin(self) -> None:
         try:
-            seal(self._bucket, stream_of_lease(self._path), self._publishing, self.check)
-        except BaseException:
+            self._renewal.start()
+            if self._publishing is not None:
+                seal(self._bucket, stream_of_lease(self._path), self._publishing, self.check)
+                self._publishing = None
+        except BaseException:  # a signal may come at any time
             self.__exit__()
             raise
-        self._publishing = None
 
     def publishing(self, load_id: str, columns: pa.Schema) -> None:
         """Name the load in the bucket before its first part is put. Raises LeaseHeld if the lease
@@ -166,9 +167,17 @@ class Lease:
         Nor is it released while a write goes on that a signal left behind: it has to expire, since
         that write may still arrive.
         """
+        try:
+            self._end()
+        except KeyboardInterrupt:  # at the end of a run, or a second one
+            self._end()
+            raise
+
+    def _end(self) -> None:
         deadline = time.monotonic() + RELEASED_WITHIN.total_seconds()
         self._done.set()
-        self._renewal.join(RELEASED_WITHIN.total_seconds())
+        if self._renewal.is_alive():
+            self._renewal.join(RELEASED_WITHIN.total_seconds())
         if not writes_end(deadline - time.monotonic()):
             return
         self._is_released = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Literal
 
@@ -157,7 +158,7 @@ class OAuth2RefreshToken(_OAuth2):
         # In a thread, since signals interrupt only the main one: a new token must be saved before
         # the process reacts to Ctrl-C or the end of its pod.
         with ThreadPoolExecutor(1, thread_name_prefix="landing-tokens") as thread:
-            return thread.submit(self._obtain, refused).result()
+            return thread.submit(copy_context().run, self._obtain, refused).result()
 
     def keep(self, answer: TokenAnswer) -> None:
         """Save the tokens of a login, replacing earlier ones. Raises ApiError without a refresh

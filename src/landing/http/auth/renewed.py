@@ -13,6 +13,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from landing.http.server_times import seconds_until
+from landing.http.traffic import of_no_stream
 
 _RENEWED_BEFORE = 60.0
 """Seconds before its end at which a credential is renewed, if it lasts ten minutes or more."""
@@ -70,7 +71,7 @@ class RenewedAuth(AuthBase, Generic[CredentialT]):
         self._slot: _Slot[CredentialT] = _slot((type(self), *arguments))
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        with self._slot.lock:
+        with self._slot.lock, of_no_stream():
             credential = self._slot.credential
             if credential is None or credential.is_due():
                 credential = self._slot.credential = self.obtain(None)
@@ -80,7 +81,7 @@ class RenewedAuth(AuthBase, Generic[CredentialT]):
     def renew(self, rejected: PreparedRequest) -> bool:
         """After a 401: get a new credential, unless `rejected` was sent with one that has been
         replaced since. Always True: the request may be repeated."""
-        with self._slot.lock:
+        with self._slot.lock, of_no_stream():
             credential = self._slot.credential
             if credential is None or credential.is_in(rejected):
                 self._slot.credential = self.obtain(credential)

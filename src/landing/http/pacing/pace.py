@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,8 +36,9 @@ class Pace:
     per_day: float | None = None
     burst: int | None = None
     at_once: int | None = None
-    cost: int | Callable[[requests.PreparedRequest], int] = 1
-    """What a request counts for, for APIs that count points."""
+    cost: int | Callable[[requests.PreparedRequest], int] = field(default=1, compare=False)
+    """What a request counts for, for APIs that count points. It makes no limiter of its own: a
+    lambda is another one in each client."""
     key: str | None = None
     longest_wait: float = 3600.0
     """Seconds; a request that would have to wait longer fails with an explanation."""

@@ -33,6 +33,8 @@ def guard() -> None:
 
     def kept(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Response:
         response = send(self, request, **options)
+        if traffic.is_of_no_stream():
+            return response
         answers = traffic.current().answers
         answers.last, answers.is_settled = response, False
         if not hasattr(self, "retries"):  # a session of the kit sends again what failed, or raises
