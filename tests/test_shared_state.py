@@ -80,7 +80,7 @@ def test_streams_that_begin_together_see_each_answer_once(
         def begin(self) -> None: ...
 
     found = answers.Answers()
-    monkeypatch.setattr(answers, "_receivers", lambda: [found])
+    monkeypatch.setattr(answers, "_receivers", lambda: ([found], True))
     monkeypatch.setattr(answers, "_wrapped", set())
     with monkeypatch.context() as slow:
         slow.setattr(_Slow, "meeting", threading.Barrier(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -50,10 +51,18 @@ def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | N
     """Why the API may have more than the rows that the current stream read to its end; None if
     nothing says so. Without `weights`, and for lists that the client kit has read, it only looks
     for failures. `is_first` if no run has landed any rows."""
-    answers = traffic.current().answers
-    response = answers.last
+    response = traffic.current().answers.last
     if response is None or response._content is False or not response.ok:
         return None
+    with suppress(RecursionError):  # values of thousands of levels
+        return _unread(response, rows=rows, weights=weights, is_first=is_first)
+    return None
+
+
+def _unread(
+    response: Response, *, rows: int, weights: Collection[Weight], is_first: bool
+) -> str | None:
+    answers = traffic.current().answers
     request = response.request
     shown = shown_request(str(request.method), str(response.url))
     if failure := _failure(response):
