@@ -96,8 +96,44 @@ def test_a_stream_that_may_mean_to_go_on_lands_with_a_warning(
 ) -> None:
     done = _run(kit, monkeypatch, TOLERANT, client, statuses)
     assert done.code == 0, done.text
-    assert f"with status {next(one for one in statuses if one != 200)}" in done.text
+    assert f" status {next(one for one in statuses if one != 200)}" in done.text
     assert "rows may be missing" in done.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "statuses", "warns"),
+    [
+        ('yield []\n    api.get("orders")\n    api.get("more")', [200, 403], True),  # a quiet hour
+        ('yield api.get("orders")\n    api.session.delete(api.base_url)', [200, 401], False),
+        ('yield api.get("orders")\n    api.session.post(api.base_url + "/ping")', [200, 503], True),
+        ('yield api.get("orders")\n    yield api.get("orders")', [200, 429], True),  # a quota
+        (
+            "api.session.get(api.base_url)\n"
+            "    with ThreadPoolExecutor() as pool:\n"
+            '        yield from pool.map(api.get, ["orders", "orders"])',
+            [503, 200, 200],
+            True,
+        ),
+    ],
+)
+def test_what_says_nothing_of_the_rows_fails_no_run(
+    lines: str,
+    statuses: Sequence[int],
+    warns: bool,
+    kit: Kit,
+    folder_zone: Zone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = (
+        "from concurrent.futures import ThreadPoolExecutor\nimport dlt\n"
+        "from .client import MyAPI\n"
+        "@dlt.resource(primary_key='id')\n"
+        "def orders(at=dlt.sources.incremental('updated_at', row_order='asc')):\n"
+        f"    api = MyAPI()\n    {lines}\n"
+    )
+    done = _run(kit, monkeypatch, streams, CARELESS, statuses)
+    assert done.code == 0, done.text
+    assert ("rows may be missing" in done.text) == warns
 
 
 def test_a_request_that_is_sent_again_with_success_is_no_failure(

@@ -108,6 +108,59 @@ def test_a_loop_that_ends_at_a_capped_page_warns(
     assert told in done.text
 
 
+PRIVATE = "Parcel for Jane Doe"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"id": 9, "status": "failed", "description": PRIVATE},
+        {"id": 9, "pages": 320, "title": PRIVATE},
+        {"isbn": "9", "pages": 320, "title": PRIVATE},
+        {"data": [], "error": {"code": "ok", "message": ""}},
+        {"data": [], "error": {"code": 0, "message": "OK"}},
+        {"data": None},
+        None,
+    ],
+)
+def test_a_record_says_nothing_of_rows(
+    said: Any, kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add_source(
+        "shop",
+        "import os, dlt, requests\n@dlt.resource\ndef orders():\n"
+        "    requests.get(os.environ['MY_API_URL'])\n    yield [{'id': 1}]\n",
+    )
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    with serve(lambda exchange: exchange.reply(200, json.dumps(said).encode())) as server:
+        monkeypatch.setenv("MY_API_URL", server.url)
+        done = kit.run("shop", "orders")
+    assert done.code == 0, done.text
+    assert "may be missing" not in done.text
+    assert PRIVATE not in done.text
+
+
+def test_a_list_that_is_read_in_part_warns_at_most(
+    kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.add_source(
+        "shop",
+        "import os, dlt\nfrom landing.http import Api\n@dlt.resource\ndef orders():\n"
+        "    api = Api(os.environ['MY_API_URL'])\n"
+        "    query = 'query($after: String) { orders(after: $after) { nodes { id } "
+        "pageInfo { hasNextPage endCursor } } }'\n"
+        "    for page in api.graphql(query, 'orders'):\n        yield page\n        break\n",
+    )
+    kit.configure("shop", "orders", fields={"id": {"type": "integer"}})
+    page = {"nodes": [{"id": 1}], "pageInfo": {"hasNextPage": True, "endCursor": "a"}}
+    body = json.dumps({"data": {"orders": page}}).encode()
+    with serve(lambda exchange: exchange.reply(200, body)) as server:
+        monkeypatch.setenv("MY_API_URL", server.url)
+        done = kit.run("shop", "orders")
+    assert done.code == 0, done.text
+    assert "1 row in 1 file" in done.text
+
+
 def test_a_total_is_compared_in_a_full_refresh(
     kit: Kit, folder_zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

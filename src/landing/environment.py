@@ -36,9 +36,10 @@ def hidden(beginning: str | None) -> Iterator[None]:
         return
     with _lock:
         _hiding[beginning] += 1
-        for name in _beginning_with(beginning):
-            os.unsetenv(name)
     try:
+        with _lock:
+            for name in _beginning_with(beginning):
+                os.unsetenv(name)
         yield
     finally:
         with _lock:

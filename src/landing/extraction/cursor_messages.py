@@ -19,8 +19,9 @@ def messages(cursor: CursorTracker, ahead: Ahead | None, read: int) -> Iterator[
     elif 0 < cursor.below == read and cursor.frozen.range_start != "open":
         yield (
             f"all {counted(read, 'record')} that came have {cursor.name} below "
-            f"{cursor.read_from!r}, where the run starts, so none landed: if its values begin "
-            "anew, or have another unit, `landing state set` with --cursor puts the cursor back"
+            f"{cursor.read_from!r}, where the run starts, so none landed. That is right if the "
+            "API's newest record was deleted; if the values begin anew, or have another unit, "
+            "`landing state set` with --cursor puts the cursor back"
         )
     if ahead is not None and ahead.is_cursor:
         yield (

@@ -248,11 +248,12 @@ class Extraction:
 
     def _unread(self) -> Iterator[str]:
         """Notes of rows that the stream has probably left unread."""
-        if is_limited(self._stream.resource):
-            yield "add_limit in its source ended the stream, so rows may be missing"
-            return
         tracker, weights = self._state.tracker, ALL
-        if tracker is not None and (tracker.below or tracker.known_count or tracker.is_past):
+        if is_limited(self._stream.resource):
+            weights = frozenset()
+            if tracker is None or not tracker.can_publish:  # else the next run goes on from here
+                yield "add_limit in its source ended the stream, so rows may be missing"
+        elif tracker is not None and (tracker.below or tracker.known_count or tracker.is_past):
             weights = frozenset()  # newest first, it ends where it meets rows of earlier runs
         elif tracker is not None or any(parents_of(self._stream.resource)):
             weights = weights - {"total"}

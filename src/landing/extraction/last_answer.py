@@ -11,9 +11,12 @@ _MAY_BE_THE_END = (404, 410, 416)
 _PASSING = (401, 407, 408, 425, 429)
 
 
-def check_last_answer(meter: TrafficMeter, *, has_items: bool) -> None:
+def check_last_answer(meter: TrafficMeter, *, ends_early: bool) -> None:
     """Raises ApiError if a stream has ended normally after a response that was an error: its client
-    does not raise for errors, or its function catches them. Warns if that may be intended."""
+    does not raise for errors, or its function catches them. Warns if that may be intended.
+
+    `ends_early` if the next run goes on where this one ends, since the oldest rows come first.
+    """
     answers, status = meter.answers, meter.answers.failed
     if status is not None and status not in _MAY_BE_THE_END:
         text = (
@@ -21,13 +24,16 @@ def check_last_answer(meter: TrafficMeter, *, has_items: bool) -> None:
             f"{status}, so rows may be missing"
         )
         is_passing = status in _PASSING or status >= 500
-        if not has_items or (is_passing and not answers.went_on):
+        is_end_of_pages = is_passing and answers.was_answered_before and not ends_early
+        if not answers.count or is_end_of_pages:
             raise ApiError(
                 f"the stream {text}. Nothing more was landed; have the client raise for errors, "
                 "with `response.raise_for_status()`, and don't catch them in streams.py"
             )
         meter.warn("failed answer", f"{text}, unless the source means to go on without them")
-    failed = {r: s for r, s in answers.unanswered.items() if s not in _MAY_BE_THE_END}
+        return
+    # A login is made anew after a 401.
+    failed = {r: s for r, s in answers.unanswered.items() if s not in (401, *_MAY_BE_THE_END)}
     if failed:
         (method, url, _), status = next(iter(failed.items()))
         meter.warn(

@@ -33,6 +33,7 @@ from landing.extraction.dlt_bridge import (
     items_of,
     table_with_page,
 )
+from landing.extraction.incremental import declared_incremental
 from landing.extraction.last_answer import check_last_answer
 from landing.extraction.prefetch import Prefetched
 from landing.http import JsonPage, traffic
@@ -111,17 +112,17 @@ def _context(resource: DltResource, state: State, expected: Expected, gone: Gone
 
 def _iterate(resource: DltResource, gone: Gone) -> Generator[_Item, None, None]:
     meter = traffic.current()
-    has_items = False
     try:
         with closing(items_of(resource, partial(skipping_gone, gone=gone))) as items:
             for item in items:
-                has_items = True
                 yield _Item(_kept(item), meter.answers.count)
     except PipeGenInvalid as error:
         raise _not_rows(resource.name, "returned no list of records") from error
     except SystemExit as stop:
         raise StreamError(f"stream '{resource.name}' called sys.exit({stop.code})") from stop
-    check_last_answer(meter, has_items=has_items)
+    declared = declared_incremental(resource)
+    is_oldest_first = declared is not None and declared.row_order == "asc"
+    check_last_answer(meter, ends_early=is_oldest_first)
 
 
 def _kept(item: PipeItem) -> PipeItem:

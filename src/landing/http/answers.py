@@ -19,7 +19,8 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 Request: TypeAlias = tuple[str, str, Hashable]
-"""Method, URL and body."""
+"""Method, URL and a hash of the body."""
+_READING = ("GET", "POST")
 _MOST_KEPT = 1_000
 
 
@@ -36,18 +37,19 @@ class Answers:
         """Whether the client kit has read the list of the latest response to its end."""
         self.unanswered: dict[Request, int] = {}
         """Requests to which the latest response was an error, with its status."""
-        self.went_on = False
-        """Whether the stream went on after an error."""
-        self._noted: Request = ("", "", None)
+        self.noted: Request | None = None
+        """The latest request of a client that shows what it requested."""
+        self._succeeded: set[str] = set()
         self._zero: datetime | None = None
         self._lock = threading.Lock()
 
-    def add(self, status: int, date: str | None, *, is_own: bool = True) -> None:
-        """`is_own` is False if the request may have been another library's, such as an
-        exporter's."""
-        if is_own and not 300 <= status < 400:
-            self.went_on = self.went_on or (self.failed is not None and status < 400)
-            self.failed = status if status >= 400 else None
+    def add(self, status: int, date: str | None, *, may_fail: bool = True) -> None:
+        """`may_fail` is False if an error says nothing of the stream's rows, as the request reads
+        none, or may have been another library's, such as an exporter's."""
+        if 200 <= status < 300:
+            self.failed = None
+        elif status >= 400 and may_fail:
+            self.failed = status
         if not 200 <= status < 300:
             return
         zero = _zero_of(date)
@@ -59,9 +61,11 @@ class Answers:
     def note(self, request: Request, status: int) -> None:
         """A response of a client that shows what it requested."""
         with self._lock:
-            self._noted = request
+            self.noted = request
             if status < 400:
                 self.unanswered.pop(request, None)
+                if len(self._succeeded) < _MOST_KEPT:
+                    self._succeeded.add(_endpoint(request))
             elif len(self.unanswered) < _MOST_KEPT:
                 self.unanswered[request] = status
 
@@ -69,7 +73,16 @@ class Answers:
         """The latest response ends a list, whatever its status: the client kit has read it, or the
         source says so."""
         self.failed, self.is_settled = None, True
-        self.unanswered.pop(self._noted, None)
+        if self.noted is not None:
+            self.unanswered.pop(self.noted, None)
+
+    @property
+    def was_answered_before(self) -> bool:
+        """Whether the address of the latest request, without its query, has returned something
+        before; also if the client doesn't show what it requested."""
+        if self.noted is None:
+            return self.count > 0
+        return _endpoint(self.noted) in self._succeeded
 
     def clock(self) -> Callable[[], datetime]:
         """The source's time of now, which later answers may correct."""
@@ -87,6 +100,10 @@ class Answers:
         if zero is None:
             return datetime.now(UTC) - timedelta(seconds=time.monotonic() - clock)
         return zero + timedelta(seconds=clock)
+
+
+def _endpoint(request: Request) -> str:
+    return request[1].partition("?")[0]
 
 
 def _zero_of(date: str | None) -> datetime | None:
@@ -158,9 +175,11 @@ def _observed(function: Callable[..., Any], *, is_answer: bool) -> Callable[...,
 
 def _seen(answer: Any, request: Any = None, *_: Any) -> None:
     status = answer.status_code if hasattr(answer, "status_code") else answer.status
+    method = getattr(request, "method", None) or getattr(answer, "_method", None)
+    method = method or getattr(answer, "method", "GET")
     receivers, is_own = _receivers()
     for answers in receivers:
-        answers.add(status, answer.headers.get("Date"), is_own=is_own)
+        answers.add(status, answer.headers.get("Date"), may_fail=is_own and method in _READING)
         if is_own and hasattr(request, "url"):  # of httpx
             body = getattr(request, "_content", None)
-            answers.note((request.method, str(request.url), body), status)
+            answers.note((request.method, str(request.url), hash(body)), status)

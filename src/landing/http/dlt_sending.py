@@ -14,6 +14,7 @@ from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 from requests import Request, Response
 
 from landing.http import traffic
+from landing.http.paging.totals import USUAL_SIZES
 
 _send_request = RESTClient._send_request
 _update_state = OffsetPaginator.update_state
@@ -35,15 +36,16 @@ def check_requests(check: Callable[[Request], None]) -> None:
 
 
 def count_offsets_in_rows() -> None:
-    """Have dlt's paging by offset go on after the rows of a page, even if the API returned fewer
-    than were requested. It adds the limit, and so leaves rows out if the API caps it."""
+    """Have dlt's paging by offset go on after the rows of pages that are all of a usual size below
+    the limit. It adds the limit, and so leaves rows out if the API caps it."""
 
     def update_state(
         self: OffsetPaginator, response: Response, data: list[Any] | None = None
     ) -> None:
         # A page of one item may be an object that has the rows.
         step, rows = self.value_step, len(data or ())
-        if 1 < rows < step:
+        cap = vars(self).setdefault("landing_cap", rows)
+        if 1 < rows == cap < step and rows in USUAL_SIZES:
             self.value_step = rows
         try:
             _update_state(self, response, data)

@@ -103,12 +103,12 @@ class Session(requests.Session):
         pod may have hundreds. This repeats it only if one of them has changed."""
         given = (self.trust_env, self.proxies, self.stream, self.verify, self.cert)
         environment = tuple(map(os.environ.get, _SETTINGS))
-        asked = repr((urlsplit(url)[:2], proxies, stream, verify, cert, given, environment))
-        if asked not in self._of_environment:
-            self._of_environment[asked] = super().merge_environment_settings(
+        key = repr((urlsplit(url)[:2], proxies, stream, verify, cert, given, environment))
+        if key not in self._of_environment:
+            self._of_environment[key] = super().merge_environment_settings(
                 url, proxies, stream, verify, cert
             )
-        merged = self._of_environment[asked]
+        merged = self._of_environment[key]
         return {**merged, "proxies": dict(merged["proxies"])}
 
     def send(

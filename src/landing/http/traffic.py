@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from landing.events import Emit, Note, TotalExpected, ignore
-from landing.http import other_clients
 from landing.http.answers import Answers, observe
 from landing.results import Traffic
 
@@ -118,13 +117,19 @@ def counting(
     token = _current.set(meter)
     _running.add(meter)
     observe(_of_this_answer)
-    other_clients.guard()
+    _guard_other_clients()
     try:
         yield meter.traffic
     finally:
         _running.discard(meter)
         _current.reset(token)
         meter.end()
+
+
+def _guard_other_clients() -> None:
+    from landing.http import other_clients  # and requests, for which commands without a run wait
+
+    other_clients.guard()
 
 
 @contextmanager

@@ -47,7 +47,8 @@ class BackfillUnderWay(msgspec.Struct, frozen=True):
         rows = counted(self.rows, "row")
         if self.begun == 0:
             return (
-                f"a backfill is unfinished {since}, and no process works on it: {of} landed, {rows}"
+                f"a backfill is unfinished {since}, and none of its windows is under way: {of} "
+                f"landed, {rows}"
             )
         return f"a backfill is in progress {since}, {of}, {rows} so far"
 

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
@@ -103,7 +103,15 @@ class Parent:
             for content in self._contents():
                 message = Message(content, self._new_counts(), self._new_secrets())
                 if content is not None or message.counts or any(message.secrets):
-                    self._connection.send(message)
+                    self._put(message)
+
+    def _put(self, message: Message) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise
+        except Exception as error:  # of whatever an event or a record has that can't be pickled
+            self._connection.send(replace(message, content=_portable(error)))
 
     def _contents(self) -> Iterator[Content]:
         """What is to be sent, and None while there is nothing but counts: events may be minutes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import deltalake
 import pyarrow as pa
@@ -138,6 +138,8 @@ class DeltaLake:
 
     def _own_options(self) -> AbstractContextManager[None]:
         """The library's client is created in here, and takes no other account's variables."""
+        if self._opened is not None:
+            return nullcontext()
         return hidden(foreign_variables(self._place.bucket.settings))
 
     def _options(self) -> dict[str, str]:

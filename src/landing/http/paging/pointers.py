@@ -38,7 +38,7 @@ from landing.http.paging.totals import StatedTotal, warn_if_full
 from landing.http.query import Answer, Query
 from landing.http.spelling import is_end, yes_or_no
 
-_MOST_EMPTY = 2_000
+_MOST_EMPTY = 10_000
 """Some APIs filter after they have cut pages, so that many may be empty."""
 
 

@@ -14,7 +14,7 @@ from requests import Response
 from landing.columns import json_path
 from landing.columns.json_page import JsonPage
 from landing.http import traffic, vocabulary
-from landing.http.api_messages import FAILURES, KEYS, failure_in, message_in, shown_request
+from landing.http.api_messages import FAILURES, KEYS, failure_in, shown_request
 from landing.http.paging.more import Evidence
 from landing.http.paging.requested import Requested
 from landing.http.paging.signs import Weight
@@ -25,6 +25,7 @@ _LEAST_CAP = 50
 """Fewer rows are more often all that are new."""
 _GOOD = ("success", "ok")
 _FAILED = ("error", "fail", "failed", "failure")
+_FINE = ("0", "200", "ok", "none", "null", "success", "no error")
 
 
 @cache
@@ -38,10 +39,8 @@ def guard() -> None:
             return response
         answers = traffic.current().answers
         answers.last, answers.is_settled = response, False
-        if not hasattr(self, "retries"):  # a session of the kit sends again what failed, or raises
-            body = request.body if isinstance(request.body, bytes | str) else None
-            key = str(request.method), str(request.url), body
-            answers.note(key, response.status_code)
+        body = request.body if isinstance(request.body, bytes | str) else None
+        answers.note((str(request.method), str(request.url), hash(body)), response.status_code)
         return response
 
     requests.Session.send = kept  # type: ignore[method-assign]
@@ -51,10 +50,11 @@ def unread(*, rows: int, weights: Collection[Weight], is_first: bool) -> str | N
     """Why the API may have more than the rows that the current stream read to its end; None if
     nothing says so. Without `weights`, and for lists that the client kit has read, it only looks
     for failures. `is_first` if no run has landed any rows."""
-    response = traffic.current().answers.last
+    answers = traffic.current().answers
+    response, answers.last = answers.last, None  # its body may be large
     if response is None or response._content is False or not response.ok:
         return None
-    with suppress(RecursionError):  # values of thousands of levels
+    with suppress(RecursionError, ValueError, msgspec.MsgspecError):  # no list of records
         return _unread(response, rows=rows, weights=weights, is_first=is_first)
     return None
 
@@ -70,7 +70,9 @@ def _unread(
     if answers.is_settled or not weights:
         return None
     records = records_in(response)
-    if records is None:  # an empty page, or something else
+    if records is None:
+        if not _has_empty_list(response.content):
+            return None  # a record, whose values may have any name
         weights = frozenset[Weight]({"flag", "pages"}) & frozenset(weights)
     evidence = Evidence(response, records or "")
     pages = answers.count
@@ -81,15 +83,17 @@ def _unread(
         return (
             f"the stream returned no rows, but the last response, to {shown}, has {count:,}{where}"
         )
+    size = Requested(response).number(vocabulary.SIZES)
+    if not _are_whole_pages(rows, count, pages, size):
+        weights = frozenset(weights) - {"total"}  # the source leaves rows out
     sign = evidence.sign_of_more(rows=rows, pages=pages, weights=weights, from_start=True)
     if sign is not None:
         return (
             f"rows may be missing: the last response, to {shown}, says that there are more: "
             f"{sign.where} {sign.shown}"
         )
-    size = Requested(response).number(vocabulary.SIZES)
     is_cap = _LEAST_CAP <= rows < size and rows in USUAL_SIZES and rows == count
-    if is_cap and not evidence.confirms_end(rows=rows, pages=pages):
+    if is_cap and is_first and not evidence.confirms_end(rows=rows, pages=pages):
         return (
             f"rows may be missing: {shown} asked for {size:,} rows and got {rows:,}, which may be "
             f"all that the API returns at once; ask for {rows:,} at a time, so that the next page "
@@ -99,9 +103,12 @@ def _unread(
 
 
 def _failure(response: Response) -> str:
-    """What a response with status 2xx says of a failure; empty if it says nothing."""
+    """What a response with status 2xx says of a failure; empty if it says nothing, or may be a
+    record, whose values are private."""
     try:
         members = json_path.members_of(response.content)
+        if "id" in members:
+            return ""
         said = {name: msgspec.json.decode(members[name]) for name in KEYS if name in members}
         failures = {name: value for name, value in said.items() if name in FAILURES}
         flags = [msgspec.json.decode(members[name]) for name in _GOOD if name in members]
@@ -109,7 +116,26 @@ def _failure(response: Response) -> str:
     except (ValueError, msgspec.MsgspecError):
         return ""  # no JSON object
     is_failed = False in map(yes_or_no, flags) or str(status).lower() in _FAILED
-    return message_in(said) if is_failed else failure_in(failures)
+    found = failure_in(said if is_failed else failures)
+    if is_failed and not found:
+        return f"'success' is false or 'status' is {status}" if status else "'success' is false"
+    return "" if found.lower() in _FINE else found
+
+
+def _are_whole_pages(rows: int, count: int, pages: int, size: int) -> bool:
+    """Whether so many rows are those of all pages, of which the last has `count`; otherwise the
+    source leaves some out, or has other requests."""
+    before, earlier = rows - count, pages - 1
+    if not earlier:
+        return not before
+    each, rest = divmod(before, earlier)
+    return not rest and count <= each and (not size or each <= size)
+
+
+def _has_empty_list(content: bytes) -> bool:
+    if json_path.first_byte(content) == b"[":
+        return True
+    return any(bytes(one).strip() == b"[]" for one in json_path.members_of(content).values())
 
 
 def records_in(response: Response) -> str | None:
