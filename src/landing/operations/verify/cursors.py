@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
-from msgspec.structs import replace
-
-from landing.operations.backfill.record import Records
-from landing.operations.backfill.windows import Request
+from landing.catalog.lookback import later
+from landing.operations.backfill.record import Backfill, Records
 from landing.operations.verify.accounts import Account
 from landing.operations.verify.findings import VerifyFinding
 from landing.zone.bucket import Bucket
@@ -42,8 +41,7 @@ class Gaps:
         # `landing state` keeps the previous state whenever it moves a cursor.
         kept = kept_states(bucket, self._paths) if gaps else []
         self._moved = [datetime.fromisoformat(state.kept) for state in kept]
-        backfills = Records(bucket, self._paths).all() if gaps else []
-        self._backfilled = [one.request for one in backfills if one.finished]
+        self._backfills = Records(bucket, self._paths).all() if gaps else []
         for one, other in gaps:
             self._notify(one, other)
 
@@ -52,19 +50,29 @@ class Gaps:
             f"between loads {one.load_id} and {other.load_id} the cursor went from "
             f"{one.cursor_after} to {other.cursor_before}"
         )
-        filled = Request(start=str(one.cursor_after), end=str(other.cursor_before))
+        span = one.cursor_after, other.cursor_before
         if any(one.finished - _SECOND <= when <= other.finished for when in self._moved):
             self.notes.append(f"{gap}: `landing state` moved it")
-        elif any(replace(request, by=None, step=None) == filled for request in self._backfilled):
+        elif any(_has_read(backfill, *span) for backfill in self._backfills):
             self.notes.append(f"{gap}: `landing backfill` has read that")
         else:
             name = f"{self._paths.source} {self._paths.stream}"
-            span = f"--from '{one.cursor_after}' --to '{other.cursor_before}'"
+            bounds = "--from '{}' --to '{}'".format(*span)
             self.findings.append(
                 VerifyFinding(
-                    f"{gap}: no run has read that", f"`landing backfill {name} {span}` does"
+                    f"{gap}: no run has read that", f"`landing backfill {name} {bounds}` does"
                 )
             )
+
+
+def _has_read(backfill: Backfill, start: Any, end: Any) -> bool:
+    if backfill.finished is None or backfill.request.fields:
+        return False
+    try:
+        begins_before = later(start, backfill.start) is start
+        return begins_before and later(backfill.end, end) is backfill.end
+    except TypeError:  # of another kind, or without bounds
+        return False
 
 
 def _is_gap(one: LoadRecord, other: LoadRecord) -> bool:
