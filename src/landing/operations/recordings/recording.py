@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Recording:
         recorder = vcr.VCR(record_mode="all", record_on_exception=False)
         recorder.register_persister(_ScrubbedFile(scrubber))
         try:
-            with _one_request_at_a_time(), recorder.use_cassette(str(draft)):
+            with _one_request_at_a_time(recorder.use_cassette(str(draft))):
                 yield streams
             if not draft.is_file():
                 raise LandingError(
@@ -117,7 +117,7 @@ class Recording:
         traffic = player.use_cassette(str(self._traffic), allow_playback_repeats=True)
         # Any key does, since a recording contains no hashes.
         environment = {**facts.environment, KEY_VARIABLE: placeholder(KEY_VARIABLE)}
-        with _environment(environment), unpaced(), _one_request_at_a_time(), traffic:
+        with _environment(environment), unpaced(), _one_request_at_a_time(traffic):
             yield
 
 
@@ -202,9 +202,13 @@ def missing_answer(error: BaseException) -> str | None:
 
 
 @contextmanager
-def _one_request_at_a_time() -> Iterator[None]:
-    """Serialize requests: vcrpy patches classes for all threads only while a connection is made, so
-    it would miss concurrent requests."""
+def _one_request_at_a_time(cassette: AbstractContextManager[Any]) -> Iterator[None]:
+    """Use `cassette`, and serialize requests: vcrpy patches classes for all threads only while a
+    connection is made, so it would miss concurrent requests.
+
+    The end waits for a request in progress, such as that of a stream that runs ahead: it would put
+    vcrpy's classes back, for all requests of this process from then on.
+    """
     import urllib3
 
     pool = urllib3.HTTPConnectionPool
@@ -217,7 +221,11 @@ def _one_request_at_a_time() -> Iterator[None]:
 
     pool.urlopen = urlopen  # type: ignore[method-assign]
     try:
-        yield
+        with ExitStack() as at_end, cassette:
+            try:
+                yield
+            finally:
+                at_end.enter_context(lock)
     finally:
         pool.urlopen = own  # type: ignore[method-assign]
 
