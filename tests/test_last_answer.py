@@ -108,6 +108,12 @@ def test_a_stream_that_may_mean_to_go_on_lands_with_a_warning(
         ('yield api.get("orders")\n    api.session.post(api.base_url + "/ping")', [200, 503], True),
         ('yield api.get("orders")\n    yield api.get("orders")', [200, 429], True),  # a quota
         (
+            "from landing.http import in_flight\n"
+            "    yield from in_flight(lambda n: api.get('orders'), range(9), at_once=8)",
+            [200] * 4 + [503],
+            False,
+        ),
+        (
             "api.session.get(api.base_url)\n"
             "    with ThreadPoolExecutor() as pool:\n"
             '        yield from pool.map(api.get, ["orders", "orders"])',

@@ -11,7 +11,8 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -39,6 +40,10 @@ class Answers:
         """Requests to which the latest response was an error, with its status."""
         self.noted: Request | None = None
         """The latest request of a client that shows what it requested."""
+        self.has_overlaps = False
+        """Whether requests of any session of `requests` were in progress at the same time, so that
+        the latest response is not that of the last page."""
+        self._waiting: set[int] = set()
         self._succeeded: set[str] = set()
         self._zero: datetime | None = None
         self._lock = threading.Lock()
@@ -57,6 +62,21 @@ class Answers:
             self.count += 1
             if zero is not None:
                 self._zero = zero if self._zero is None else min(zero, self._zero)
+
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """While a request waits for its response, or those of the redirects that it leads to."""
+        thread = threading.get_ident()
+        with self._lock:
+            is_first = thread not in self._waiting
+            self._waiting.add(thread)
+            self.has_overlaps = self.has_overlaps or len(self._waiting) > 1
+        try:
+            yield
+        finally:
+            if is_first:
+                with self._lock:
+                    self._waiting.discard(thread)
 
     def note(self, request: Request, status: int) -> None:
         """A response of a client that shows what it requested."""

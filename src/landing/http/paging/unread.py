@@ -34,10 +34,11 @@ def guard() -> None:
     send = requests.Session.send
 
     def kept(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Response:
-        response = send(self, request, **options)
         if traffic.is_of_no_stream():
-            return response
+            return send(self, request, **options)
         answers = traffic.current().answers
+        with answers.in_progress():
+            response = send(self, request, **options)
         answers.last, answers.is_settled = response, False
         body = request.body if isinstance(request.body, bytes | str) else None
         answers.note((str(request.method), str(request.url), hash(body)), response.status_code)
@@ -67,7 +68,7 @@ def _unread(
     shown = shown_request(str(request.method), str(response.url))
     if failure := _failure(response):
         return f"rows may be missing: the last response, to {shown}, says: {failure}"
-    if answers.is_settled or not weights:
+    if answers.is_settled or answers.has_overlaps or not weights:
         return None
     records = records_in(response)
     if records is None:
