@@ -172,14 +172,14 @@ def test_a_replay_keeps_no_pace(kit: Kit, use: Use) -> None:
         "    api = MyAPI()\n",
         "    api = MyAPI()\n"
         "    key = {'Authorization': api.session.headers['Authorization']}\n"
-        "    api.session = Session(headers=key, pace=Pace(per_day=120, burst=120))\n",
+        "    api.session = Session(headers=key, pace=Pace(per_day=200, burst=200))\n",
     ).replace("JsonPage, in_flight", "JsonPage, Pace, Session, in_flight")
     kit.add_source("shop", paced, FOUNDING_CLIENT)
     with serve_api(seed_orders(60)) as api:
         use(api)
         assert kit.landing("check", "shop", "--record").code == 0
         asked = len(api.requests)
-    for _ in range(120 // asked + 1):
+    for _ in range(200 // asked + 1):
         done = kit.landing("check", "shop", "--replay")
         assert done.code == 0, done.text
 
